@@ -1,0 +1,59 @@
+#pragma once
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/str.h"
+
+/* A growing byte buffer; zeroed is empty. All numbers little-endian. */
+struct buf {
+	char *p;
+	size_t n, cap;
+};
+
+void buf_free(struct buf *b); /* gives the memory back; b is empty and usable again */
+void buf_clear(struct buf *b);
+/* Room for n more bytes; returns where they go (n is not yet counted). */
+char *buf_room(struct buf *b, size_t n);
+void buf_put(struct buf *b, const void *p, size_t n);
+void buf_putc(struct buf *b, char c);
+void buf_puts(struct buf *b, const char *z);
+void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_put_u8(struct buf *b, uint8_t v);
+void buf_put_u16(struct buf *b, uint16_t v);
+void buf_put_u32(struct buf *b, uint32_t v);
+void buf_put_u64(struct buf *b, uint64_t v);
+void buf_put_str(struct buf *b, struct str s); /* u32 length, then the bytes */
+void buf_cut_front(struct buf *b, size_t n);
+/* The text with a NUL behind it (not counted); never NULL. */
+const char *buf_cstr(struct buf *b);
+static inline struct str buf_str(const struct buf *b)
+{
+	return (struct str){b->p, b->n};
+}
+
+/* A reader over borrowed bytes. Reading past the end sets bad, gives zeros, and stays bad: check once at the
+ * end. */
+struct cur {
+	const uint8_t *p, *end;
+	bool bad;
+};
+
+static inline struct cur cur_of(const void *p, size_t n)
+{
+	return (struct cur){(const uint8_t *)p, (const uint8_t *)p + n, false};
+}
+static inline size_t cur_left(const struct cur *c)
+{
+	return (size_t)(c->end - c->p);
+}
+uint8_t cur_u8(struct cur *c);
+uint16_t cur_u16(struct cur *c);
+uint32_t cur_u24(struct cur *c);
+uint32_t cur_u32(struct cur *c);
+uint64_t cur_u48(struct cur *c);
+uint64_t cur_u64(struct cur *c);
+uint64_t cur_uint(struct cur *c, unsigned bytes);  /* 1 to 8 bytes, little-endian */
+const uint8_t *cur_bytes(struct cur *c, size_t n); /* borrowed; NULL when bad */
+struct str cur_str(struct cur *c);                 /* u32 length, then the bytes; borrowed */
+void cur_skip(struct cur *c, size_t n);
