@@ -1,9 +1,9 @@
 /* The lowest layer: errors, buffers, readers, maps, arena, positions, log lines. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include <fcntl.h>
 #include <stdio.h>
