@@ -1,0 +1,255 @@
+/* The parts of the agent that need no process: the table of stages, the pauses, the log pipe. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/backoff.h"
+#include "agent/logs.h"
+#include "agent/stage.h"
+
+/* --- stages --- */
+
+static enum stage walk(enum stage s, const enum stage_event *events, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		s = stage_move(s, events[i]).next;
+	return s;
+}
+#define WALK(from, ...)                                             \
+	walk(STAGE_##from, (const enum stage_event[]){__VA_ARGS__}, \
+		sizeof((const enum stage_event[]){__VA_ARGS__}) / sizeof(enum stage_event))
+
+static void every_move_is_there(void **state)
+{
+	(void)state;
+	for (int s = 1; s < STAGE_END; s++)
+		for (int ev = 0; ev < EVENT_COUNT; ev++) {
+			struct stage_move m = stage_move((enum stage)s, (enum stage_event)ev);
+
+			assert_true(m.next > STAGE_NONE && m.next < STAGE_END);
+			assert_string_not_equal(stage_name((int)m.next), "InvalidStage");
+			assert_string_not_equal(stage_event_name((enum stage_event)ev), "?");
+			/* Units start only into Running, and only Running may have them started. */
+			if (m.action == ACTION_START)
+				assert_int_equal(m.next, STAGE_Running);
+			if (m.next == STAGE_Running && s != STAGE_Running)
+				assert_int_equal(m.action, ACTION_START);
+		}
+}
+
+/* Nothing may be told to be at rest while a unit could still write: only GONE leads there from a stage that
+ * has units. */
+static void rest_comes_only_when_all_are_gone(void **state)
+{
+	static const enum stage busy[] = {STAGE_Running, STAGE_Pausing, STAGE_Resuming, STAGE_Stopping};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		for (int ev = 0; ev < EVENT_COUNT; ev++) {
+			enum stage next = stage_move(busy[i], (enum stage_event)ev).next;
+
+			if (ev != EVENT_GONE) {
+				assert_int_not_equal(next, STAGE_Paused);
+				assert_int_not_equal(next, STAGE_Stopped);
+				assert_int_not_equal(next, STAGE_New);
+			}
+		}
+}
+
+static void ways_of_a_subtask(void **state)
+{
+	(void)state;
+	assert_int_equal(WALK(New, EVENT_RUN, EVENT_DONE, EVENT_GONE), STAGE_Finished);
+	assert_int_equal(WALK(New, EVENT_RUN, EVENT_PAUSE), STAGE_Pausing);
+	assert_int_equal(WALK(New, EVENT_RUN, EVENT_PAUSE, EVENT_GONE), STAGE_Paused);
+	assert_int_equal(WALK(New, EVENT_RUN, EVENT_ERROR, EVENT_GONE), STAGE_Paused);
+	assert_int_equal(WALK(Paused, EVENT_RUN), STAGE_Running);
+	assert_int_equal(WALK(Pausing, EVENT_RUN, EVENT_GONE), STAGE_Running);
+	assert_int_equal(WALK(Running, EVENT_CHANGED), STAGE_Resuming);
+	assert_int_equal(WALK(Running, EVENT_CHANGED, EVENT_STOP, EVENT_GONE), STAGE_Stopped);
+	assert_int_equal(WALK(Running, EVENT_STOP, EVENT_RUN, EVENT_GONE), STAGE_Running);
+	assert_int_equal(WALK(Paused, EVENT_STOP), STAGE_Stopped);
+	assert_int_equal(WALK(Finished, EVENT_RUN, EVENT_PAUSE, EVENT_ERROR, EVENT_CHANGED, EVENT_GONE),
+		STAGE_Finished);
+	assert_int_equal(WALK(Finished, EVENT_STOP, EVENT_GONE), STAGE_Stopped);
+	assert_int_equal(WALK(Running, EVENT_GONE, EVENT_GONE), STAGE_Running);
+}
+
+/* From anywhere a stop ends in Stopped, and a new wish to run leads to Running unless all is done. */
+static void stop_and_run_work_from_anywhere(void **state)
+{
+	(void)state;
+	for (int s = 1; s < STAGE_END; s++) {
+		assert_int_equal(walk((enum stage)s, (const enum stage_event[]){EVENT_STOP, EVENT_GONE}, 2),
+			STAGE_Stopped);
+		if (s != STAGE_Finished)
+			assert_int_equal(
+				walk((enum stage)s, (const enum stage_event[]){EVENT_RUN, EVENT_GONE}, 2),
+				STAGE_Running);
+	}
+}
+
+/* --- pauses --- */
+
+static void pauses_grow_to_a_minute(void **state)
+{
+	static const unsigned want[] = {1, 2, 4, 8, 16, 32, 60, 60, 60};
+	struct backoff b = {0};
+	uint64_t now = 1000;
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++) {
+		backoff_started(&b, now);
+		now += 100;
+		backoff_failed(&b, now, true);
+		assert_int_equal(b.start_at - now, want[i] * 1000);
+		now = b.start_at;
+	}
+	assert_int_equal(b.restarts, 9);
+}
+
+static void a_minute_with_progress_forgives(void **state)
+{
+	struct backoff b = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		backoff_failed(&b, 1000, false);
+	backoff_started(&b, 100000);
+	backoff_failed(&b, 160000, false); /* a minute, but nothing was done in it */
+	assert_int_equal(b.start_at - 160000, 16000);
+	backoff_started(&b, 200000);
+	backoff_failed(&b, 259999, true);
+	assert_int_equal(b.start_at - 259999, 32000);
+	backoff_started(&b, 300000);
+	backoff_failed(&b, 360000, true);
+	assert_int_equal(b.start_at - 360000, 1000);
+	backoff_forgive(&b);
+	assert_int_equal(b.start_at, 0);
+	backoff_failed(&b, 400000, false);
+	assert_int_equal(b.start_at - 400000, 1000);
+}
+
+/* --- logs --- */
+
+static uint32_t code_seen; /* by the logs of the last with_log */
+
+/* What logs.c wrote to fd 2 while fn ran. */
+static void with_log(void (*fn)(int pipe, struct logs *g), char *out, size_t size)
+{
+	struct loop *l = loop_new();
+	struct logs g = {.fd = -1};
+	int saved = dup(2), ends[2], writer;
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
+	dup2(ends[1], 2);
+	writer = logs_open(&g, l, "src-1", "sync orders");
+	assert_true(writer >= 0);
+	fn(writer, &g);
+	close(writer);
+	logs_close(&g);
+	code_seen = logs_last_code(&g);
+	dup2(saved, 2);
+	close(saved);
+	close(ends[1]);
+	n = read(ends[0], out, size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	close(ends[0]);
+	loop_free(&l);
+}
+
+static unsigned count(const char *text, char c)
+{
+	unsigned n = 0;
+
+	for (; *text; text++)
+		n += *text == c;
+	return n;
+}
+
+static void put(int fd, const char *text)
+{
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void write_lines(int fd, struct logs *g)
+{
+	put(fd, "info a.c:1 one\ninfo a.c:2 two\nerr");
+	put(fd, "or a.c:3 the load failed: no; mend it code=34019\ninfo a.c:4 cut");
+	(void)g;
+}
+
+static void lines_are_stamped(void **state)
+{
+	char out[4000];
+
+	(void)state;
+	with_log(write_lines, out, sizeof(out));
+	assert_int_equal(count(out, '\n'), 4);
+	assert_non_null(strstr(out, "src-1 sync orders info a.c:1 one\n"));
+	assert_non_null(strstr(out, "src-1 sync orders error a.c:3 the load failed"));
+	assert_non_null(strstr(out, "info a.c:4 cut\n"));
+}
+
+static void write_error(int fd, struct logs *g)
+{
+	put(fd, "error a.c:3 x code=7 y; mend it code=34019\ninfo b.c:1 code=5\n");
+	(void)g;
+}
+
+static void the_last_error_is_known(void **state)
+{
+	struct logs none = {.fd = -1};
+	char out[4000];
+
+	(void)state;
+	with_log(write_error, out, sizeof(out));
+	assert_int_equal(code_seen, 34019);
+	assert_int_equal(logs_last_code(&none), 0);
+}
+
+static void write_flood(int fd, struct logs *g)
+{
+	char block[4096];
+
+	memset(block, 'x', sizeof(block));
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(write(fd, block, sizeof(block)), (ssize_t)sizeof(block));
+	(void)g;
+}
+
+static void a_line_without_end_is_cut(void **state)
+{
+	static char out[1 << 17];
+
+	(void)state;
+	with_log(write_flood, out, sizeof(out));
+	assert_true(count(out, '\n') >= 2);
+	assert_true(count(out, '\n') < 20);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_move_is_there),
+		cmocka_unit_test(rest_comes_only_when_all_are_gone),
+		cmocka_unit_test(ways_of_a_subtask),
+		cmocka_unit_test(stop_and_run_work_from_anywhere),
+		cmocka_unit_test(pauses_grow_to_a_minute),
+		cmocka_unit_test(a_minute_with_progress_forgives),
+		cmocka_unit_test(lines_are_stamped),
+		cmocka_unit_test(the_last_error_is_known),
+		cmocka_unit_test(a_line_without_end_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,163 @@
+/*
+ * tidegate-agent(8): the host's control process. It keeps what the master wants and what the units say side
+ * by side and drives the one towards the other. It faces the network, so it holds no plain password, opens no
+ * database and no data file (T32). The form of common/proc/daemon.h, nothing more.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/check.h"
+#include "agent/desk.h"
+#include "agent/orders.h"
+#include "agent/proc.h"
+#include "agent/source.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/config/json.h"
+
+enum { FAREWELL_MS = 2000 };
+
+static int agent_open(void *self, struct daemon_env *env, struct err *e)
+{
+	struct agent *a = self;
+	int64_t slots = json_num(env->config, "slots", 0);
+
+	a->env = env;
+	a->spawner.fd = env->supervisor_fd;
+	a->log_level = json_text(env->config, "log_level", "info");
+	snprintf(a->name, sizeof(a->name), "%s", json_text(env->config, "name", ""));
+	if (!a->name[0])
+		return err_set(e, ERR_config_bad, "the agent's slice has no name");
+	if (slots < 1 || slots > SPAWN_MAX_SLOT)
+		return err_set(e, ERR_config_bad, "the agent's slice has slots %d, 1 to %d are possible",
+			(int)slots, SPAWN_MAX_SLOT);
+	a->slots = (unsigned)slots;
+	return 0;
+}
+
+static void on_supervisor(void *arg, uint32_t events)
+{
+	struct agent *a = arg;
+
+	(void)events;
+	if (desk_supervisor(a))
+		return;
+	loop_del(a->env->loop, a->spawner.fd);
+	daemon_leave(a->env);
+}
+
+static int agent_ready(void *self, struct daemon_env *env, struct err *e)
+{
+	struct agent *a = self;
+
+	(void)e;
+	loop_add(env->loop, a->spawner.fd, on_supervisor, a);
+	master_open(a);
+	return 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* The loop calls tick after it. */
+static void on_timer(void *arg)
+{
+	struct agent *a = arg;
+
+	a->timer = 0;
+}
+
+/* One timer for whatever is due first. */
+static void arm(struct agent *a, uint64_t now)
+{
+	uint64_t due = master_due(a);
+
+	for (const struct proc *p = a->procs; p; p = p->next)
+		due = earlier(due, proc_due(p));
+	if (a->timer)
+		loop_timer_stop(a->env->loop, a->timer);
+	a->timer = 0;
+	if (due)
+		a->timer = loop_timer(a->env->loop, due > now ? due - now : 0, on_timer, a);
+}
+
+static int agent_tick(void *self, struct daemon_env *env, struct err *e)
+{
+	struct agent *a = self;
+	uint64_t now = clock_ms();
+
+	(void)env;
+	(void)e;
+	desk_tick(a, now);
+	orders_tick(a, now);
+	master_tick(a, now);
+	arm(a, now);
+	return 0;
+}
+
+/* The units have left before: their agent goes after them. What they said last, the master should hear. */
+static bool agent_leave(void *self, struct daemon_env *env)
+{
+	struct agent *a = self;
+	uint64_t now = clock_ms();
+
+	(void)env;
+	if (a->master.session == 0)
+		return true;
+	if (a->farewell_by == 0)
+		a->farewell_by = now + FAREWELL_MS;
+	if (!a->farewell && !a->master.reporting) {
+		master_report(a, now);
+		a->farewell = true;
+	}
+	return now >= a->farewell_by || (a->farewell && !a->master.reporting);
+}
+
+static void drop_poll(struct proc *p)
+{
+	struct err e = {0};
+
+	err_set(&e, ERR_link, "the agent is leaving");
+	if (p->poll)
+		link_fail(&p->poll, &e);
+	p->state = PROC_OFF;
+}
+
+static void agent_close(void *self, struct daemon_env *env)
+{
+	struct agent *a = self;
+
+	desk_close(a);
+	for (struct proc *p = a->procs; p; p = p->next)
+		drop_poll(p);
+	while (a->sources) {
+		struct source *s = a->sources;
+		source_free(&s);
+	}
+	while (a->checks) {
+		struct check *c = a->checks;
+		check_free(&c);
+	}
+	if (a->timer)
+		loop_timer_stop(env->loop, a->timer);
+	link_peer_free(&a->master.peer);
+	json_decref(a->orders);
+}
+
+static const struct daemon agent_daemon = {
+	.kind = UNIT_agent,
+	.state = sizeof(struct agent),
+	.open = agent_open,
+	.ready = agent_ready,
+	.tick = agent_tick,
+	.leave = agent_leave,
+	.close = agent_close,
+};
+
+int main(int argc, char **argv)
+{
+	return daemon_run(&agent_daemon, argc, argv);
+}

@@ -1,0 +1,192 @@
+/*
+ * The conversation with the master: hello, orders by long poll, reports. Agents dial, masters listen (T38). A
+ * master that is gone changes nothing for the units: their work goes on and it is dialled again, for ever
+ * (T31).
+ */
+#include "agent/master.h"
+
+#include "agent/agent.h"
+#include "agent/orders.h"
+#include "agent/report.h"
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/config/json.h"
+
+enum {
+	HELLO_MS = 3000,
+	AGAIN_MS = 500,
+	WAIT_MS = 10000,
+	NEXT_MS = WAIT_MS + 10000,
+	REPORT_MS = 5000,
+	REPORT_EVERY_MS = 1000,
+};
+
+#define SOCKET "master.sock"
+
+/* Registered no more: everything that was under way with the old session is of no use. */
+static void lost(struct agent *a, const struct err *e)
+{
+	struct master *m = &a->master;
+
+	if (m->session != 0 || !m->told_lost)
+		log_warn("the master does not answer, work goes on without it: %s", e->text);
+	m->told_lost = true;
+	m->session = 0;
+	m->hello_at = clock_ms() + AGAIN_MS;
+}
+
+static void on_welcome(void *arg, const struct err *failed, struct str reply)
+{
+	struct agent *a = arg;
+	struct msg_agent_welcome w;
+	struct str body;
+	struct err e = {0};
+
+	a->master.helloing = false;
+	if (failed)
+		e = *failed;
+	else if (msg_expect(reply, MSG_agent_welcome, &body, &e) == 0)
+		msg_get_agent_welcome(body, &w, &e);
+	if (e.code == 0 && w.session == 0)
+		err_set(&e, ERR_proto, "the master gave session 0");
+	if (e.code) {
+		lost(a, &e);
+		return;
+	}
+	a->master.session = w.session;
+	a->master.revision = 0; /* the whole state once more: it may be another master */
+	a->master.told_lost = false;
+	a->changed = true;
+	log_info("registered with the master");
+	if (FAILPOINT_HIT(agent_after_hello))
+		log_warn("failpoint agent_after_hello");
+}
+
+static void hello(struct agent *a)
+{
+	struct msg_agent_hello m = {
+		.name = str_of(a->name), .version = STR_LIT(TIDEGATE_VERSION), .slots = a->slots};
+	struct buf b = {0};
+
+	msg_put_agent_hello(&b, link_request_id(), &m);
+	a->master.helloing = true;
+	link_call(a->master.peer, &b, HELLO_MS, on_welcome, a);
+	buf_free(&b);
+}
+
+/* --- orders --- */
+
+static int take_orders(struct agent *a, const struct msg_agent_orders *m, struct err *e)
+{
+	json_t *orders;
+
+	if (m->orders.n == 0)
+		return 0;
+	orders = json_parse(m->orders, "the master's orders", e);
+	if (!orders)
+		return -1;
+	if (!json_is_object(orders)) {
+		json_decref(orders);
+		return err_set(e, ERR_proto, "the master's orders are no JSON object");
+	}
+	log_debug("orders of revision %lld", (long long)json_num(orders, "revision", 0));
+	orders_set(a, orders);
+	a->master.revision = m->revision;
+	return 0;
+}
+
+static void on_orders(void *arg, const struct err *failed, struct str reply)
+{
+	struct agent *a = arg;
+	struct msg_agent_orders m;
+	struct str body;
+	struct err e = {0};
+
+	a->master.asking = false;
+	if (failed)
+		e = *failed;
+	else if (msg_expect(reply, MSG_agent_orders, &body, &e) == 0 &&
+		 msg_get_agent_orders(body, &m, &e) == 0)
+		take_orders(a, &m, &e);
+	if (e.code)
+		lost(a, &e);
+}
+
+static void ask_next(struct agent *a)
+{
+	struct msg_agent_next m = {
+		.session = a->master.session, .revision = a->master.revision, .wait_ms = WAIT_MS};
+	struct buf b = {0};
+
+	msg_put_agent_next(&b, link_request_id(), &m);
+	a->master.asking = true;
+	link_call(a->master.peer, &b, NEXT_MS, on_orders, a);
+	buf_free(&b);
+}
+
+/* --- reports --- */
+
+static void on_reported(void *arg, const struct err *failed, struct str reply)
+{
+	struct agent *a = arg;
+	struct str body;
+	struct err e = {0};
+
+	a->master.reporting = false;
+	if (failed)
+		e = *failed;
+	else
+		msg_expect(reply, MSG_ok, &body, &e);
+	if (e.code)
+		lost(a, &e);
+}
+
+void master_report(struct agent *a, uint64_t now)
+{
+	struct buf text = {0}, b = {0};
+	struct msg_agent_report m = {.session = a->master.session};
+
+	if (a->master.session == 0 || a->master.reporting)
+		return;
+	report_write(a, &text);
+	m.report = buf_str(&text);
+	msg_put_agent_report(&b, link_request_id(), &m);
+	a->master.reporting = true;
+	a->master.reported_ms = now;
+	a->changed = false;
+	link_call(a->master.peer, &b, REPORT_MS, on_reported, a);
+	buf_free(&text);
+	buf_free(&b);
+}
+
+void master_open(struct agent *a)
+{
+	a->master.peer = link_dial(a->env->link, SOCKET);
+}
+
+void master_tick(struct agent *a, uint64_t now)
+{
+	struct master *m = &a->master;
+
+	if (m->session == 0) {
+		/* The calls of an old session must be over: their answers would be taken for those of the new
+		 * one. */
+		if (!m->helloing && !m->asking && !m->reporting && now >= m->hello_at)
+			hello(a);
+		return;
+	}
+	if (!m->asking)
+		ask_next(a);
+	if (a->changed || now - m->reported_ms >= REPORT_EVERY_MS)
+		master_report(a, now);
+}
+
+uint64_t master_due(const struct agent *a)
+{
+	const struct master *m = &a->master;
+
+	if (m->session == 0)
+		return m->helloing || m->asking || m->reporting ? 0 : (m->hello_at ? m->hello_at : 1);
+	return m->reporting ? 0 : m->reported_ms + REPORT_EVERY_MS;
+}

@@ -1,0 +1,128 @@
+/* The agent's report to the master, as docs/protocol.md draws it. Reads everything, changes nothing. */
+#include "agent/report.h"
+
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/check.h"
+#include "agent/source.h"
+#include "common/base/buf.h"
+#include "common/config/json.h"
+
+static json_t *error_object(const struct err *e)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "code", json_integer((json_int_t)e->code));
+	if (e->sql_errno)
+		json_object_set_new(o, "errno", json_integer((json_int_t)e->sql_errno));
+	json_object_set_new(o, "text", json_stringn_nocheck(e->text, strlen(e->text)));
+	return o;
+}
+
+static void put_status(json_t *o, const char *key, const struct proc *p)
+{
+	if (p->status)
+		json_object_set(o, key, p->status);
+	else
+		json_object_set_new(o, key, json_object());
+}
+
+static json_t *relay_object(const struct source *s)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "stage", json_string(stage_name((int)s->stage)));
+	json_object_set_new(o, "restarts", json_integer((json_int_t)s->relay->backoff.restarts));
+	put_status(o, "status", s->relay);
+	json_object_set_new(o, "error", error_object(s->error.code ? &s->error : &s->relay->error));
+	return o;
+}
+
+/* DM's word for what is under way. */
+static const char *unit_word(const struct subtask *t)
+{
+	const char *phase = proc_status_text(t->load, "phase");
+
+	if (t->phase == PHASE_SYNC)
+		return "Sync";
+	if (t->phase == PHASE_DONE || strcmp(phase, "load") == 0 || strcmp(phase, "schema") == 0 ||
+		strcmp(phase, "done") == 0)
+		return strcmp(subtask_mode(t), "incremental") == 0 ? "Sync" : "Load";
+	return "Dump";
+}
+
+/* Why it is paused; else what the unit that matters most complains of, though it goes on by itself. */
+static const struct err *shown_error(const struct subtask *t)
+{
+	const struct proc *const order[] = {t->sync, t->load, t->dump};
+
+	if (t->error.code)
+		return &t->error;
+	for (unsigned i = 0; i < 3; i++)
+		if (order[i]->error.code)
+			return &order[i]->error;
+	return &t->error;
+}
+
+static json_t *subtask_object(const struct subtask *t)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "task", json_string(t->task));
+	json_object_set_new(o, "stage", json_string(stage_name((int)t->stage)));
+	json_object_set_new(o, "unit", json_string(unit_word(t)));
+	json_object_set_new(o, "copied", json_boolean(t->copied));
+	json_object_set_new(o, "meta_removed", json_boolean(t->meta_removed));
+	if (t->snapshot)
+		json_object_set(o, "snapshot", t->snapshot);
+	json_object_set_new(o, "restarts",
+		json_integer((json_int_t)(t->dump->backoff.restarts + t->load->backoff.restarts +
+					  t->sync->backoff.restarts)));
+	put_status(o, "dump", t->dump);
+	put_status(o, "load", t->load);
+	put_status(o, "sync", t->sync);
+	json_object_set_new(o, "error", error_object(shown_error(t)));
+	return o;
+}
+
+static json_t *source_object(const struct source *s)
+{
+	json_t *o = json_object(), *list = json_array();
+
+	json_object_set_new(o, "source", json_string(s->name));
+	json_object_set_new(o, "relay", relay_object(s));
+	for (const struct subtask *t = s->subtasks; t; t = t->next)
+		json_array_append_new(list, subtask_object(t));
+	json_object_set_new(o, "subtasks", list);
+	return o;
+}
+
+static json_t *check_object(const struct check *c)
+{
+	json_t *o = json_object(), *findings = json_object_get(c->proc->status, "findings");
+
+	json_object_set_new(o, "id", json_integer(c->id));
+	json_object_set_new(o, "done", json_boolean(c->done));
+	if (findings)
+		json_object_set(o, "findings", findings);
+	else
+		json_object_set_new(o, "findings", json_array());
+	json_object_set_new(o, "error", error_object(&c->error));
+	return o;
+}
+
+void report_write(const struct agent *a, struct buf *out)
+{
+	json_t *o = json_object(), *sources = json_array(), *checks = json_array();
+
+	json_object_set_new(o, "revision", json_integer(json_num(a->orders, "revision", 0)));
+	for (const struct source *s = a->sources; s; s = s->next)
+		json_array_append_new(sources, source_object(s));
+	for (const struct check *c = a->checks; c; c = c->next)
+		json_array_append_new(checks, check_object(c));
+	json_object_set_new(o, "sources", sources);
+	json_object_set_new(o, "checks", checks);
+	json_write(o, out);
+	json_decref(o);
+}

@@ -1,0 +1,131 @@
+/*
+ * Cuts each unit's part out of the orders: its own side's address, its own options, nothing of the others.
+ * Passwords pass through as the cipher text they came as; this process could not read them (T32).
+ */
+#include "agent/slice.h"
+
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/check.h"
+#include "agent/source.h"
+#include "common/base/position.h"
+#include "common/config/json.h"
+
+static json_t *head(const struct proc *p, const json_t *source_spec)
+{
+	const struct agent *a = p->agent;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "unit", json_string(unit_info((int)p->kind)->name));
+	json_object_set_new(o, "source", json_string(p->source));
+	json_object_set_new(o, "slot", json_integer((json_int_t)p->slot));
+	json_object_set_new(o, "sub", json_integer((json_int_t)p->sub));
+	json_object_set_new(o, "epoch", json_integer(json_num(source_spec, "epoch", 0)));
+	json_object_set_new(o, "agent", json_string(a->name));
+	json_object_set_new(o, "log_level", json_string(a->log_level));
+	return o;
+}
+
+/* Borrowed where it is there, so that a slice never changes the orders. */
+static void put(json_t *o, const char *as, const json_t *from, const char *key)
+{
+	json_t *v = json_object_get(from, key);
+
+	if (v)
+		json_object_set(o, as, v);
+}
+
+static json_t *own_options(const json_t *given)
+{
+	return json_is_object(given) ? json_deep_copy(given) : json_object();
+}
+
+/* By file number and offset; a name without a number can't be compared and is never the earlier one. */
+static bool is_earlier(const json_t *a, const json_t *b)
+{
+	char base[256];
+	uint64_t na, nb;
+
+	if (binlog_name_split(str_of(json_text(a, "file", "")), base, sizeof(base), &na, NULL) < 0)
+		return false;
+	if (!b || binlog_name_split(str_of(json_text(b, "file", "")), base, sizeof(base), &nb, NULL) < 0)
+		return true;
+	return na != nb ? na < nb : json_num(a, "offset", 0) < json_num(b, "offset", 0);
+}
+
+/*
+ * Where a relay without a log must begin: at the oldest snapshot (or start) of those that will follow it. The
+ * relay ignores it once it has a log.
+ */
+static const json_t *relay_start(const struct source *s)
+{
+	const json_t *first = NULL;
+
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
+		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+
+		if (start && is_earlier(start, first))
+			first = start;
+	}
+	return first;
+}
+
+json_t *slice_relay(const struct source *s, const struct proc *p)
+{
+	json_t *o = head(p, s->spec);
+	json_t *options = own_options(json_object_get(json_object_get(s->spec, "relay"), "options"));
+	const json_t *start = relay_start(s);
+
+	put(o, "upstream", s->spec, "endpoint");
+	if (start && !json_text(options, "start_file", "")[0]) {
+		json_object_set_new(options, "start_file", json_string(json_text(start, "file", "")));
+		json_object_set_new(options, "start_offset", json_integer(json_num(start, "offset", 0)));
+	}
+	json_object_set_new(o, "options", options);
+	return o;
+}
+
+static void put_start(json_t *options, const struct subtask *t)
+{
+	const json_t *start = subtask_start(t);
+
+	if (start)
+		json_object_set_new(options, "start", json_deep_copy(start));
+}
+
+json_t *slice_subtask(const struct subtask *t, const struct proc *p)
+{
+	const char *unit = unit_info((int)p->kind)->name;
+	json_t *o = head(p, t->source->spec), *options = own_options(json_object_get(t->spec, unit));
+
+	json_object_set_new(o, "task", json_string(t->task));
+	if (p->kind != UNIT_load)
+		put(o, "upstream", t->source->spec, "endpoint");
+	if (p->kind != UNIT_dump)
+		put(o, "downstream", t->spec, "downstream");
+	put(o, "meta_schema", t->spec, "meta_schema");
+	put(o, "mode", t->spec, "mode");
+	put(o, "rules", t->spec, "rules");
+	if (p->kind == UNIT_load)
+		json_object_set_new(o, "remove_meta",
+			json_boolean(json_flag(t->spec, "remove_meta", false) && !t->meta_removed));
+	if (p->kind == UNIT_sync)
+		put_start(options, t);
+	json_object_set_new(o, "options", options);
+	return o;
+}
+
+json_t *slice_check(const struct check *c, const struct proc *p)
+{
+	json_t *o = head(p, c->spec);
+
+	put(o, "task", c->spec, "task");
+	put(o, "upstream", c->spec, "endpoint");
+	put(o, "downstream", c->spec, "downstream");
+	put(o, "meta_schema", c->spec, "meta_schema");
+	put(o, "mode", c->spec, "mode");
+	put(o, "rules", c->spec, "rules");
+	json_object_set_new(o, "options", own_options(json_object_get(c->spec, "options")));
+	return o;
+}

@@ -1,0 +1,55 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "agent/proc.h"
+#include "agent/stage.h"
+
+struct source;
+
+/* What a subtask has still to do. */
+enum phase {
+	PHASE_COPY, /* dump and load */
+	PHASE_SYNC, /* sync */
+	PHASE_DONE, /* nothing */
+};
+
+/* A task on one source. */
+struct subtask {
+	struct subtask *next;
+	struct source *source;
+	char *task;
+	unsigned sub;
+	json_t *spec; /* its object in the orders */
+	bool gone;    /* not in the orders any more */
+	enum stage stage;
+	enum phase phase;
+	bool copying; /* dump and load may run: the relay held a position when they were to start (mode all)
+		       */
+	bool copied;  /* the full copy is done */
+	bool meta_removed; /* the load has done what remove_meta asked for */
+	json_t *snapshot;  /* {"file","offset","gtid"} of the copy, NULL: not known */
+	int64_t resumes;   /* how often it was resumed, as the orders count */
+	int64_t revision;  /* of the orders that were applied last */
+	struct proc *dump, *load, *sync;
+	struct err error; /* why it is paused */
+};
+
+struct subtask *subtask_new(struct source *s, const json_t *spec);
+/* All its units must be off. */
+void subtask_free(struct subtask **t);
+/* The orders name it, perhaps with other settings or another wanted stage. */
+void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool source_changed);
+/* The orders don't name it any more. */
+void subtask_forget(struct subtask *t);
+void subtask_event(struct subtask *t, enum stage_event event);
+void subtask_tick(struct subtask *t, uint64_t now);
+bool subtask_is_off(const struct subtask *t);
+/* "full", "all", "incremental". */
+const char *subtask_mode(const struct subtask *t);
+/* It follows the binlog, now or later: the relay must run. */
+bool subtask_needs_relay(const struct subtask *t);
+/* The snapshot of the copy, or where the orders say to start; NULL: nowhere yet. Borrowed. */
+const json_t *subtask_start(const struct subtask *t);
+/* What it needs of the binlog from now on: an object with "file" and "offset", or NULL. Borrowed. */
+const json_t *subtask_relay_start(const struct subtask *t);

@@ -1,0 +1,7 @@
+#pragma once
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
+/* MySQL's binary JSON (5.7-9.x) to text that the server reads back to the same value: numbers keep their
+ * kind, opaque values (dates, DECIMAL, …) as the server prints them. Depth at most 100, as in the server. */
+int binlog_json_text(struct str bytes, struct buf *out, struct err *e);

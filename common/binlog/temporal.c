@@ -1,0 +1,228 @@
+/*
+ * Dates and times of the wire as SQL text. Three generations: MySQL 5.0's little-endian numbers,
+ * MariaDB 5.3's packed microseconds (mysql56_temporal_format=OFF), MySQL 5.6's. Zero and partial dates come
+ * out as they went in. Called by literal.c.
+ */
+#include "common/binlog/temporal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/binlog/wire.h"
+
+struct moment {
+	bool negative;
+	uint64_t year, month, day, hour, minute, second, micro;
+};
+
+static const uint32_t power10[7] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+/* MariaDB 5.3: bytes by number of digits. */
+static const uint8_t maria_time[7] = {3, 4, 4, 5, 5, 5, 6};
+static const uint8_t maria_datetime[7] = {8, 6, 6, 7, 7, 7, 8};
+static const uint8_t maria_timestamp[7] = {4, 5, 5, 6, 6, 7, 7};
+
+static unsigned fraction_bytes(unsigned digits)
+{
+	return (digits + 1) / 2;
+}
+
+size_t temporal_size(uint8_t type, uint16_t meta)
+{
+	switch (type) {
+	case WIRE_TIME:
+		return maria_time[meta];
+	case WIRE_DATETIME:
+		return maria_datetime[meta];
+	case WIRE_TIMESTAMP:
+		return maria_timestamp[meta];
+	case WIRE_DATE:
+	case WIRE_NEWDATE:
+		return 3;
+	case WIRE_TIME2:
+		return 3 + fraction_bytes(meta);
+	case WIRE_DATETIME2:
+		return 5 + fraction_bytes(meta);
+	case WIRE_TIMESTAMP2:
+		return 4 + fraction_bytes(meta);
+	default:
+		return 0;
+	}
+}
+
+static void put_fraction(struct buf *sql, uint64_t micro, unsigned digits)
+{
+	if (digits > 0)
+		buf_putf(sql, ".%0*" PRIu64, (int)digits, micro / power10[6 - digits]);
+}
+
+static void put_datetime(struct buf *sql, const struct moment *m, unsigned digits)
+{
+	buf_putf(sql, "'%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 " %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64,
+		m->year, m->month, m->day, m->hour, m->minute, m->second);
+	put_fraction(sql, m->micro, digits);
+	buf_putc(sql, '\'');
+}
+
+static void put_time(struct buf *sql, const struct moment *m, unsigned digits)
+{
+	buf_putf(sql, "'%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, m->negative ? "-" : "", m->hour, m->minute,
+		m->second);
+	put_fraction(sql, m->micro, digits);
+	buf_putc(sql, '\'');
+}
+
+/* Seconds since 1970, UTC; civil date by the days-from-era arithmetic. 0 with 0 is the zero timestamp. */
+static void put_timestamp(struct buf *sql, uint64_t seconds, uint64_t micro, unsigned digits)
+{
+	uint64_t days = seconds / 86400 + 719468, era = days / 146097, doe = days % 146097;
+	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+	struct moment m = {.hour = seconds / 3600 % 24,
+		.minute = seconds / 60 % 60,
+		.second = seconds % 60,
+		.micro = micro};
+
+	m.day = doy - (153 * mp + 2) / 5 + 1;
+	m.month = mp < 10 ? mp + 3 : mp - 9;
+	m.year = yoe + era * 400 + (m.month <= 2);
+	if (seconds == 0 && micro == 0)
+		m = (struct moment){0};
+	put_datetime(sql, &m, digits);
+}
+
+static uint64_t fraction_of(const uint8_t *p, unsigned digits)
+{
+	unsigned bytes = fraction_bytes(digits);
+
+	return bytes ? wire_big_endian(p, bytes) * power10[6 - bytes * 2] : 0;
+}
+
+static void put_datetime2(struct buf *sql, const uint8_t *p, unsigned digits)
+{
+	uint64_t v = wire_big_endian(p, 5) & 0x7fffffffff, date = v >> 17, clock = v & 0x1ffff;
+	struct moment m = {.day = date & 31, .month = (date >> 5) % 13, .year = (date >> 5) / 13};
+
+	m.hour = clock >> 12;
+	m.minute = clock >> 6 & 63;
+	m.second = clock & 63;
+	m.micro = fraction_of(p + 5, digits);
+	put_datetime(sql, &m, digits);
+}
+
+/* One biased number of whole and fraction together: a negative time with a fraction borrows from the whole.
+ */
+static void put_time2(struct buf *sql, const uint8_t *p, unsigned digits)
+{
+	unsigned bytes = fraction_bytes(digits), bits = bytes * 8;
+	int64_t biased = (int64_t)wire_big_endian(p, 3 + bytes) - (INT64_C(0x800000) << bits);
+	uint64_t v = (uint64_t)llabs(biased), whole = v >> bits;
+	struct moment m = {.negative = biased < 0,
+		.hour = whole >> 12 & 0x3ff,
+		.minute = whole >> 6 & 63,
+		.second = whole & 63};
+
+	m.micro = bytes ? (v & ((UINT64_C(1) << bits) - 1)) * power10[6 - bytes * 2] : 0;
+	put_time(sql, &m, digits);
+}
+
+static void put_old_time(struct buf *sql, struct cur c, unsigned digits)
+{
+	struct moment m = {0};
+
+	if (digits > 0) {
+		/* 839 hours are the zero point; units are the last digit kept. */
+		int64_t zero = INT64_C(839) * 3600 * power10[digits];
+		int64_t v = (int64_t)wire_big_endian(c.p, maria_time[digits]) - zero;
+		uint64_t u = (uint64_t)llabs(v), seconds = u / power10[digits];
+
+		m = (struct moment){.negative = v < 0,
+			.hour = seconds / 3600,
+			.minute = seconds / 60 % 60,
+			.second = seconds % 60,
+			.micro = u % power10[digits] * power10[6 - digits]};
+	} else {
+		uint32_t raw = cur_u24(&c);
+		int32_t v = raw & 0x800000 ? (int32_t)raw - 0x1000000 : (int32_t)raw;
+		uint64_t u = (uint64_t)labs(v);
+
+		m = (struct moment){
+			.negative = v < 0, .hour = u / 10000, .minute = u / 100 % 100, .second = u % 100};
+	}
+	put_time(sql, &m, digits);
+}
+
+static void put_old_datetime(struct buf *sql, struct cur c, unsigned digits)
+{
+	struct moment m = {0};
+
+	if (digits > 0) {
+		uint64_t v = wire_big_endian(c.p, maria_datetime[digits]);
+
+		m.micro = v % power10[digits] * power10[6 - digits];
+		v /= power10[digits];
+		m.second = v % 60, v /= 60;
+		m.minute = v % 60, v /= 60;
+		m.hour = v % 24, v /= 24;
+		m.day = v % 32, v /= 32;
+		m.month = v % 13, v /= 13;
+		m.year = v % 10000;
+	} else {
+		uint64_t v = cur_u64(&c);
+
+		m.second = v % 100, v /= 100;
+		m.minute = v % 100, v /= 100;
+		m.hour = v % 100, v /= 100;
+		m.day = v % 100, v /= 100;
+		m.month = v % 100, v /= 100;
+		m.year = v % 10000;
+	}
+	put_datetime(sql, &m, digits);
+}
+
+static void put_old_timestamp(struct buf *sql, struct cur c, unsigned digits)
+{
+	unsigned bytes = maria_timestamp[digits] - 4u;
+
+	if (digits == 0)
+		put_timestamp(sql, cur_u32(&c), 0, 0);
+	else
+		put_timestamp(sql, wire_big_endian(c.p, 4),
+			wire_big_endian(c.p + 4, bytes) * power10[6 - digits], digits);
+}
+
+static void put_date(struct buf *sql, struct cur c)
+{
+	uint32_t v = cur_u24(&c);
+
+	buf_putf(sql, "'%04u-%02u-%02u'", v >> 9, v >> 5 & 15, v & 31);
+}
+
+void temporal_put(struct buf *sql, const struct binlog_value *v)
+{
+	const uint8_t *p = (const uint8_t *)v->raw.p;
+	struct cur c = wire_cur(v->raw);
+
+	switch (v->type) {
+	case WIRE_DATETIME2:
+		put_datetime2(sql, p, v->meta);
+		break;
+	case WIRE_TIMESTAMP2:
+		put_timestamp(sql, wire_big_endian(p, 4), fraction_of(p + 4, v->meta), v->meta);
+		break;
+	case WIRE_TIME2:
+		put_time2(sql, p, v->meta);
+		break;
+	case WIRE_TIME:
+		put_old_time(sql, c, v->meta);
+		break;
+	case WIRE_DATETIME:
+		put_old_datetime(sql, c, v->meta);
+		break;
+	case WIRE_TIMESTAMP:
+		put_old_timestamp(sql, c, v->meta);
+		break;
+	default:
+		put_date(sql, c);
+		break;
+	}
+}

@@ -1,0 +1,437 @@
+/*
+ * YAML in, checked JSON out: every key, type and range of DM's files by the table config.def, each mistake
+ * with its line and column. The only file that knows libyaml. Called by task_file.c and source_file.c; never
+ * logs, never prints a text that may be a password.
+ */
+#include "common/config/checked.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <yaml.h>
+
+#include "common/base/xalloc.h"
+#include "common/config/keys.h"
+#include "common/config/scalar.h"
+
+enum { HIDDEN = '\001' };
+
+struct reader {
+	const char *name;
+	yaml_document_t doc;
+	json_t *warnings;
+	struct err *e;
+};
+
+static json_t *read_section(struct reader *r, yaml_node_t *node, const char *section);
+
+static const char *label(const char *section)
+{
+	if (strcmp(section, "task") == 0)
+		return "a task file";
+	return strcmp(section, "source") == 0 ? "a source file" : section;
+}
+
+static struct str text_of(const yaml_node_t *n)
+{
+	return (struct str){(const char *)n->data.scalar.value, n->data.scalar.length};
+}
+
+static bool plain(const yaml_node_t *n)
+{
+	return n->type == YAML_SCALAR_NODE && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* Nothing was written, or null: as if the key were not there. */
+static bool is_null(const yaml_node_t *n)
+{
+	return n->type == YAML_NO_NODE || (plain(n) && scalar_is_null(text_of(n)));
+}
+
+static void *complain(struct reader *r, const yaml_node_t *n, enum err_code code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void *complain(struct reader *r, const yaml_node_t *n, enum err_code code, const char *fmt, ...)
+{
+	char text[900];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(r->e, code, "%s:%zu:%zu: %s", r->name, n->start_mark.line + 1, n->start_mark.column + 1,
+		text);
+	return NULL;
+}
+
+static void note(struct reader *r, const yaml_node_t *n, const struct key *k)
+{
+	const char *form = k->status == KEY_NOTED ? "%s:%zu:%zu: `%s` has no effect here: %s"
+						  : "%s:%zu:%zu: `%s` is deprecated and has no effect: %s";
+
+	json_array_append_new(r->warnings, json_sprintf(form, r->name, n->start_mark.line + 1,
+						   n->start_mark.column + 1, k->name, k->help));
+}
+
+static const char *kind_name(const yaml_node_t *n)
+{
+	if (n->type == YAML_MAPPING_NODE)
+		return "a map";
+	return n->type == YAML_SEQUENCE_NODE ? "a list" : "a single value";
+}
+
+/* One scalar by its key's type: new reference, or NULL with the error. */
+static json_t *read_scalar(struct reader *r, yaml_node_t *n, const struct key *k)
+{
+	struct err why = {0};
+	json_t *v;
+
+	if (n->type != YAML_SCALAR_NODE)
+		return complain(
+			r, n, ERR_config_bad, "`%s` is %s, must be a single value", k->name, kind_name(n));
+	v = scalar_read(k, text_of(n), plain(n), &why);
+	if (!v)
+		return complain(r, n, (enum err_code)why.code, "%s", why.text);
+	return v;
+}
+
+/* Each item by one(); null items are refused, for they are mistakes of indentation. */
+static json_t *read_items(struct reader *r, yaml_node_t *n, const struct key *k,
+	json_t *(*one)(struct reader *, yaml_node_t *, const struct key *))
+{
+	json_t *list = json_array();
+
+	if (n->type != YAML_SEQUENCE_NODE) {
+		json_decref(list);
+		return complain(r, n, ERR_config_bad, "`%s` is %s, must be a list", k->name, kind_name(n));
+	}
+	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
+		yaml_node_t *item = yaml_document_get_node(&r->doc, *i);
+		json_t *v = is_null(item)
+				    ? complain(r, item, ERR_config_bad, "an empty item in `%s`", k->name)
+				    : one(r, item, k);
+
+		if (!v || json_array_append_new(list, v) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *read_item_section(struct reader *r, yaml_node_t *n, const struct key *k)
+{
+	return read_section(r, n, k->of);
+}
+
+static json_t *read_each(struct reader *r, yaml_node_t *n, const struct key *k)
+{
+	json_t *list = read_items(r, n, k, read_item_section);
+	size_t count = json_array_size(list);
+
+	if (!list || (count >= (size_t)k->min && count <= (size_t)k->max))
+		return list;
+	json_decref(list);
+	return complain(r, n, ERR_config_bad, "`%s` has %zu entries, must have %lld to %lld", k->name, count,
+		(long long)k->min, (long long)k->max);
+}
+
+/* Puts value (taken) under the name, and the place of the node beside it. */
+static void put(json_t *o, const char *name, json_t *value, const yaml_node_t *at)
+{
+	char *hidden = xasprintf("%c%s", HIDDEN, name);
+
+	json_object_set_new(o, name, value);
+	json_object_set_new(o, hidden,
+		json_pack("[I, I]", (json_int_t)at->start_mark.line + 1,
+			(json_int_t)at->start_mark.column + 1));
+	free(hidden);
+}
+
+/* A key's node as NUL-terminated text (owned), or NULL with the error: no text, control characters, twice
+ * there. */
+static char *read_name(struct reader *r, yaml_node_t *n, const json_t *o, const char *where)
+{
+	char *name;
+
+	if (n->type != YAML_SCALAR_NODE)
+		return complain(r, n, ERR_config_bad, "a key in %s is %s", where, kind_name(n));
+	if (!scalar_printable(text_of(n)))
+		return complain(r, n, ERR_config_bad, "a key in %s holds a control character", where);
+	name = xstrndup((const char *)n->data.scalar.value, n->data.scalar.length);
+	if (!json_object_get(o, name))
+		return name;
+	complain(r, n, ERR_config_bad, "`%s` is twice in %s", name, where);
+	free(name);
+	return NULL;
+}
+
+/* A map from names that the file makes to sections. */
+static json_t *read_named(struct reader *r, yaml_node_t *n, const struct key *k)
+{
+	json_t *o = json_object();
+
+	if (n->type != YAML_MAPPING_NODE) {
+		json_decref(o);
+		return complain(
+			r, n, ERR_config_bad, "`%s` is %s, must be a map of names", k->name, kind_name(n));
+	}
+	for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+		yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+		yaml_node_t *value = yaml_document_get_node(&r->doc, p->value);
+		char *name = read_name(r, key, o, k->name);
+		json_t *v = !name ? NULL : is_null(value) ? json_object() : read_section(r, value, k->of);
+
+		if (v)
+			put(o, name, v, key);
+		free(name);
+		if (!v) {
+			json_decref(o);
+			return NULL;
+		}
+	}
+	return o;
+}
+
+/* Does an unsupported key say what we do anyway? Empty, or the fallback; truth in any spelling. */
+static bool harmless(const yaml_node_t *n, const struct key *k)
+{
+	if (n->type == YAML_MAPPING_NODE)
+		return n->data.mapping.pairs.start == n->data.mapping.pairs.top;
+	if (n->type == YAML_SEQUENCE_NODE)
+		return n->data.sequence.items.start == n->data.sequence.items.top;
+	return n->data.scalar.length == 0 || scalar_same(text_of(n), k->fallback);
+}
+
+static json_t *read_value(struct reader *r, yaml_node_t *n, const struct key *k)
+{
+	switch (k->type) {
+	case KEY_MAP:
+		return read_section(r, n, k->of);
+	case KEY_NAMED:
+		return read_named(r, n, k);
+	case KEY_EACH:
+		return read_each(r, n, k);
+	case KEY_LIST:
+		return read_items(r, n, k, read_scalar);
+	case KEY_ANY:
+		return json_null();
+	default:
+		return read_scalar(r, n, k);
+	}
+}
+
+static void *unknown(struct reader *r, const yaml_node_t *key, const char *section)
+{
+	struct str name = text_of(key);
+	const char *near = keys_nearest(section, name), *other = NULL;
+	const struct key *all;
+	size_t n;
+
+	if (str_is(name, "<<"))
+		return complain(r, key, ERR_config_bad, "merge keys (<<) are not read: write the keys out");
+	all = keys_all(&n);
+	for (size_t i = 0; i < n && !near && !other; i++)
+		if (str_is(name, all[i].name))
+			other = all[i].section;
+	return complain(r, key, ERR_config_unknown_key, "unknown key `%.*s` in %s%s%s%s",
+		name.n > 60 ? 60 : (int)name.n, name.p, label(section),
+		near    ? "; did you mean `"
+		: other ? "; it belongs to "
+			: "",
+		near    ? near
+		: other ? label(other)
+			: "",
+		near ? "`?" : "");
+}
+
+/* One pair of a section. False with the error. */
+static bool read_pair(struct reader *r, yaml_node_t *key, yaml_node_t *value, const char *section, json_t *o)
+{
+	char *name = read_name(r, key, o, label(section));
+	const struct key *k = name ? keys_find(section, str_of(name)) : NULL;
+	json_t *v = NULL;
+
+	if (name && !k)
+		unknown(r, key, section);
+	else if (k && is_null(value))
+		v = json_null();
+	else if (k && k->status == KEY_UNSUPPORTED && !harmless(value, k))
+		complain(r, key, ERR_config_unsupported, "`%s` in %s is not supported: %s", name,
+			label(section), k->help);
+	else if (k)
+		v = read_value(r, value, k);
+	if (v && (k->status == KEY_NOTED || k->status == KEY_DEPRECATED) && !is_null(value))
+		note(r, key, k);
+	if (v && json_is_null(v))
+		json_decref(v);
+	else if (v)
+		put(o, name, v, value);
+	free(name);
+	return v != NULL;
+}
+
+static bool has_required(struct reader *r, const yaml_node_t *n, const char *section, const json_t *o)
+{
+	const struct key *all;
+	size_t rows;
+
+	all = keys_all(&rows);
+	for (size_t i = 0; i < rows; i++) {
+		if (all[i].status != KEY_REQUIRED || strcmp(all[i].section, section) != 0)
+			continue;
+		if (!json_object_get(o, all[i].name)) {
+			complain(r, n, ERR_config_bad, "`%s` is missing in %s (%s)", all[i].name,
+				label(section), all[i].help);
+			return false;
+		}
+	}
+	return true;
+}
+
+static json_t *read_section(struct reader *r, yaml_node_t *n, const char *section)
+{
+	json_t *o;
+
+	if (n->type != YAML_MAPPING_NODE)
+		return complain(r, n, ERR_config_bad, "%s is %s, must be a map of keys", label(section),
+			kind_name(n));
+	o = json_object();
+	put(o, "", json_null(), n);
+	json_object_del(o, "");
+	for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++)
+		if (!read_pair(r, yaml_document_get_node(&r->doc, p->key),
+			    yaml_document_get_node(&r->doc, p->value), section, o))
+			goto fail;
+	if (has_required(r, n, section, o))
+		return o;
+fail:
+	json_decref(o);
+	return NULL;
+}
+
+/* libyaml's own complaint. */
+static int parse_error(const yaml_parser_t *p, const char *name, struct err *e)
+{
+	if (p->error == YAML_MEMORY_ERROR)
+		abort();
+	if (p->error == YAML_READER_ERROR)
+		return err_set(e, ERR_config_bad, "%s: byte %zu: %s", name, p->problem_offset, p->problem);
+	return err_set(e, ERR_config_bad, "%s:%zu:%zu: %s%s%s", name, p->problem_mark.line + 1,
+		p->problem_mark.column + 1, p->context ? p->context : "", p->context ? ": " : "",
+		p->problem ? p->problem : "no YAML");
+}
+
+/* Is there a second document? */
+static int check_end(yaml_parser_t *p, const char *name, struct err *e)
+{
+	yaml_document_t doc;
+	yaml_node_t *root;
+	int r = 0;
+
+	if (!yaml_parser_load(p, &doc))
+		return parse_error(p, name, e);
+	root = yaml_document_get_root_node(&doc);
+	if (root)
+		r = err_set(e, ERR_config_bad, "%s:%zu:1: a second document (---): one file, one document",
+			name, root->start_mark.line + 1);
+	yaml_document_delete(&doc);
+	return r;
+}
+
+static int load(struct reader *r, struct str text)
+{
+	yaml_parser_t parser;
+	int result = 0;
+
+	if (!yaml_parser_initialize(&parser))
+		abort();
+	yaml_parser_set_input_string(&parser, (const unsigned char *)(text.n ? text.p : ""), text.n);
+	if (!yaml_parser_load(&parser, &r->doc)) {
+		result = parse_error(&parser, r->name, r->e);
+	} else if (check_end(&parser, r->name, r->e) < 0) {
+		yaml_document_delete(&r->doc);
+		result = -1;
+	}
+	yaml_parser_delete(&parser);
+	return result;
+}
+
+json_t *checked_read(const char *name, struct str text, const char *section, json_t *warnings, struct err *e)
+{
+	struct reader r = {.name = name, .warnings = warnings, .e = e};
+	yaml_node_t *root;
+	json_t *o = NULL;
+
+	if (load(&r, text) < 0)
+		return NULL;
+	root = yaml_document_get_root_node(&r.doc);
+	if (!root || is_null(root))
+		err_set(e, ERR_config_bad, "%s: the file is empty", name);
+	else
+		o = read_section(&r, root, section);
+	yaml_document_delete(&r.doc);
+	return o;
+}
+
+int checked_has(const char *name, struct str text, const char *key, struct err *e)
+{
+	struct reader r = {.name = name, .e = e};
+	yaml_node_t *root;
+	int found = 0;
+
+	if (load(&r, text) < 0)
+		return -1;
+	root = yaml_document_get_root_node(&r.doc);
+	if (root && root->type == YAML_MAPPING_NODE)
+		for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
+			p++) {
+			yaml_node_t *n = yaml_document_get_node(&r.doc, p->key);
+
+			found |= n->type == YAML_SCALAR_NODE && str_is(text_of(n), key);
+		}
+	yaml_document_delete(&r.doc);
+	return found;
+}
+
+bool checked_hidden(const char *key)
+{
+	return key[0] == HIDDEN;
+}
+
+static const json_t *place(const json_t *o, const char *key)
+{
+	char hidden[300];
+
+	snprintf(hidden, sizeof(hidden), "%c%s", HIDDEN, key ? key : "");
+	return json_object_get(o, hidden);
+}
+
+int checked_error(const char *name, const json_t *o, const char *key, struct err *e, const char *fmt, ...)
+{
+	const json_t *at = place(o, key);
+	char text[900];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(e, ERR_config_bad, "%s:%lld:%lld: %s", name,
+		(long long)json_integer_value(json_array_get(at, 0)),
+		(long long)json_integer_value(json_array_get(at, 1)), text);
+}
+
+void checked_warn(json_t *warnings, const char *name, const json_t *o, const char *key, const char *fmt, ...)
+{
+	const json_t *at = place(o, key);
+	char text[900];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(warnings,
+		json_sprintf("%s:%lld:%lld: %s", name, (long long)json_integer_value(json_array_get(at, 0)),
+			(long long)json_integer_value(json_array_get(at, 1)), text));
+}

@@ -1,0 +1,19 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
+/* Reading JSON made by ourselves: absent or of another type gives the default. All borrowed. */
+const char *json_text(const json_t *o, const char *key, const char *fallback);
+int64_t json_num(const json_t *o, const char *key, int64_t fallback);
+bool json_flag(const json_t *o, const char *key, bool fallback);
+/* Parses text of another process or file; an error names `what`. NULL with e. The caller owns (json_decref).
+ */
+json_t *json_parse(struct str text, const char *what, struct err *e);
+/* Compact, with keys in their order; appended to out. */
+void json_write(const json_t *o, struct buf *out);
+/* Overwrites the bytes of a string inside o (a password) before it is freed. */
+void json_wipe(json_t *o, const char *key);

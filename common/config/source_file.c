@@ -1,0 +1,184 @@
+/*
+ * DM's source.yaml to what operate-source takes, and what both files share: reading, endpoints, names. Called
+ * by ctl. The password stays as it stands in the file; it is the caller's to encrypt.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/io.h"
+#include "common/base/position.h"
+#include "common/config/checked.h"
+#include "common/config/endpoint.h"
+#include "common/config/files.h"
+#include "common/config/json.h"
+#include "common/config/secret.h"
+#include "common/config/yaml.h"
+
+enum {
+	FILE_MAX_SIZE = 4 << 20,
+	PLAIN_PASSWORD_MAX = 350, /* encrypted it must fit struct endpoint */
+};
+
+/* enable-relay: the relay log is the operator's to keep; the small quota of a mere buffer does not hold. */
+static const int64_t NO_QUOTA = INT64_C(1) << 60;
+
+const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int slurp(const char *file, struct buf *text, struct err *e)
+{
+	if (io_read_file(AT_FDCWD, file, FILE_MAX_SIZE, text, e) == 0)
+		return 0;
+	if (e)
+		e->code = ERR_config_bad;
+	return -1;
+}
+
+json_t *file_read(const char *file, const char *section, json_t *warnings, struct err *e)
+{
+	struct buf text = {0};
+	json_t *o = NULL;
+
+	if (slurp(file, &text, e) == 0)
+		o = checked_read(file_name(file), buf_str(&text), section, warnings, e);
+	if (text.p)
+		explicit_bzero(text.p, text.n);
+	buf_free(&text);
+	return o;
+}
+
+/* Any of the keys (NULL behind the last) at the top? 1, 0, -1. */
+static int has_any(const char *file, struct str text, const char *const *keys, struct err *e)
+{
+	int any = 0;
+
+	for (; *keys && any == 0; keys++)
+		any = checked_has(file_name(file), text, *keys, e);
+	return any;
+}
+
+int config_kind(const char *file, enum config_kind *kind, struct err *e)
+{
+	static const char *const of_task[] = {"mysql-instances", "target-database", "task-mode", NULL};
+	static const char *const of_source[] = {"from", "source-id", NULL};
+	struct buf text = {0};
+	int task = -1, source = 0;
+
+	if (slurp(file, &text, e) == 0)
+		task = has_any(file, buf_str(&text), of_task, e);
+	if (task == 0)
+		source = has_any(file, buf_str(&text), of_source, e);
+	if (text.p)
+		explicit_bzero(text.p, text.n);
+	buf_free(&text);
+	if (task < 0 || source < 0)
+		return -1;
+	if (!task && !source)
+		return err_set(e, ERR_config_bad,
+			"%s is neither a task file (it has mysql-instances) nor a source file (source-id, "
+			"from)",
+			file_name(file));
+	*kind = task ? CONFIG_TASK : CONFIG_SOURCE;
+	return 0;
+}
+
+int file_check_name(const char *name, const json_t *o, const char *key, struct err *e)
+{
+	const char *text = json_text(o, key, "");
+
+	for (const char *p = text; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == '/')
+			return checked_error(name, o, key, e,
+				"`%s` may hold only ASCII letters, digits and signs, no blank and no slash",
+				key);
+	return 0;
+}
+
+json_t *file_endpoint(const char *name, const json_t *o, const char *key, struct err *e)
+{
+	const json_t *s = json_object_get(o, key), *security = json_object_get(s, "security");
+	const char *password = json_text(s, "password", "");
+	struct endpoint ep;
+	struct err why = {0};
+	json_t *in, *out = NULL;
+
+	if (!secret_is_encrypted(password) && strlen(password) > PLAIN_PASSWORD_MAX) {
+		checked_error(
+			name, s, "password", e, "`password` is longer than %d bytes", PLAIN_PASSWORD_MAX);
+		return NULL;
+	}
+	in = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "host", json_text(s, "host", ""), "port",
+		(json_int_t)json_num(s, "port", 0), "user", json_text(s, "user", ""), "password", password,
+		"ssl_ca", json_text(security, "ssl-ca", ""), "ssl_cert", json_text(security, "ssl-cert", ""),
+		"ssl_key", json_text(security, "ssl-key", ""));
+	if (endpoint_from_json(in, &ep, &why) == 0)
+		out = endpoint_to_json(&ep);
+	else
+		checked_error(name, security ? security : s, NULL, e, "%s", why.text);
+	json_wipe(in, "password");
+	json_decref(in);
+	endpoint_wipe(&ep);
+	return out;
+}
+
+static json_t *relay_options(const char *name, const json_t *o, struct err *e)
+{
+	const char *start = json_text(o, "relay-binlog-name", "");
+	json_t *options = json_object();
+	uint64_t number;
+	char base[256];
+
+	if (start[0] && binlog_name_split(str_of(start), base, sizeof(base), &number, NULL) < 0) {
+		checked_error(name, o, "relay-binlog-name", e,
+			"`%s` is no binlog file's name (mysql-bin.000003)", start);
+		json_decref(options);
+		return NULL;
+	}
+	if (json_num(o, "server-id", 0) > 0)
+		json_object_set_new(options, "server_id", json_integer(json_num(o, "server-id", 0)));
+	if (start[0]) {
+		json_object_set_new(options, "start_file", json_string(start));
+		json_object_set_new(options, "start_offset", json_integer(4));
+	}
+	if (json_flag(o, "enable-relay", false))
+		json_object_set_new(options, "quota_bytes", json_integer(NO_QUOTA));
+	return options;
+}
+
+static json_t *convert(const char *name, const json_t *o, struct err *e)
+{
+	json_t *endpoint, *relay, *source;
+
+	if (file_check_name(name, o, "source-id", e) < 0)
+		return NULL;
+	endpoint = file_endpoint(name, o, "from", e);
+	relay = endpoint ? relay_options(name, o, e) : NULL;
+	if (!relay) {
+		json_decref(endpoint);
+		return NULL;
+	}
+	source = json_pack("{s:s, s:o, s:b, s:o}", "source-id", json_text(o, "source-id", ""), "endpoint",
+		endpoint, "enable_relay", json_flag(o, "enable-relay", false), "relay", relay);
+	if (json_object_get(o, "case-sensitive"))
+		json_object_set(source, "case_sensitive", json_object_get(o, "case-sensitive"));
+	return source;
+}
+
+json_t *config_load_source(const char *file, struct err *e)
+{
+	json_t *warnings = json_array(), *o = file_read(file, "source", warnings, e), *source = NULL;
+
+	if (o)
+		source = convert(file_name(file), o, e);
+	if (source)
+		json_object_set(source, "warnings", warnings);
+	json_wipe(json_object_get(o, "from"), "password");
+	json_decref(o);
+	json_decref(warnings);
+	return source;
+}

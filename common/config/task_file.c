@@ -1,0 +1,362 @@
+/*
+ * DM's task.yaml to what start-task takes: each instance's names are looked up, its settings become the
+ * units' options. Called by ctl. Nothing is left out silently: what the table config.def can't see is an
+ * error or a warning here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/position.h"
+#include "common/config/checked.h"
+#include "common/config/files.h"
+#include "common/config/json.h"
+#include "common/config/keys.h"
+#include "common/config/yaml.h"
+
+struct task_file {
+	const char *name;
+	const json_t *o; /* the checked file */
+	json_t *warnings;
+	json_t *used; /* names of entries that an instance took: {"mydumpers.x": true} */
+	struct err *e;
+};
+
+/* A setting that an instance names or writes out, in DM's three spellings. */
+static const struct part {
+	const char *map, *config_name, *inlined;
+} parts[] = {
+	{"mydumpers", "mydumper-config-name", "mydumper"},
+	{"loaders", "loader-config-name", "loader"},
+	{"syncers", "syncer-config-name", "syncer"},
+};
+enum { DUMPER, LOADER, SYNCER, NPARTS };
+
+static void mark_used(struct task_file *f, const char *map, const char *name)
+{
+	char key[400];
+
+	snprintf(key, sizeof(key), "%s.%.300s", map, name);
+	json_object_set_new(f->used, key, json_true());
+}
+
+static bool is_used(const struct task_file *f, const char *map, const char *name)
+{
+	char key[400];
+
+	snprintf(key, sizeof(key), "%s.%.300s", map, name);
+	return json_object_get(f->used, key) != NULL;
+}
+
+/* The entry of a named map that the instance's key names; NULL with the error. */
+static const json_t *look_up(struct task_file *f, const json_t *instance, const char *key, const char *map)
+{
+	const char *wanted = json_text(instance, key, ""), *names[64], *near, *name;
+	const json_t *all = json_object_get(f->o, map), *entry = json_object_get(all, wanted);
+	json_t *v;
+	size_t n = 0;
+
+	if (entry && !checked_hidden(wanted)) {
+		mark_used(f, map, wanted);
+		return entry;
+	}
+	json_object_foreach((json_t *)(uintptr_t)all, name, v)
+		if (!checked_hidden(name) && n < 64)
+			names[n++] = name;
+	near = words_nearest(str_of(wanted), names, n);
+	checked_error(f->name, instance, key, f->e, "`%s: %.100s` names nothing in %s%s%s%s", key, wanted,
+		map, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+	return NULL;
+}
+
+/* The instance's settings of one part: by name, inline, or none (NULL). -1 with the error. */
+static int find_part(struct task_file *f, const json_t *instance, const struct part *p, const json_t **out)
+{
+	const json_t *inlined = json_object_get(instance, p->inlined), *all = json_object_get(f->o, p->map);
+	bool named = json_text(instance, p->config_name, "")[0] != '\0';
+
+	*out = inlined;
+	if (named && inlined)
+		return checked_error(f->name, instance, p->inlined, f->e,
+			"`%s` and `%s` together: give one of them", p->config_name, p->inlined);
+	if (named) {
+		*out = look_up(f, instance, p->config_name, p->map);
+		return *out ? 0 : -1;
+	}
+	if (!inlined && json_object_size(all) > 0)
+		checked_warn(f->warnings, f->name, instance, NULL,
+			"no `%s` here, so none of %s is used for this source, but the defaults",
+			p->config_name, p->map);
+	return 0;
+}
+
+static json_t *copy_list(const json_t *list)
+{
+	return list ? json_deep_copy(list) : json_array();
+}
+
+/* Tables without the hidden keys. */
+static json_t *copy_tables(const json_t *list)
+{
+	json_t *out = json_array();
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(list, i, t)
+		json_array_append_new(out, json_pack("{s:s, s:s}", "db-name", json_text(t, "db-name", ""),
+						   "tbl-name", json_text(t, "tbl-name", "")));
+	return out;
+}
+
+static json_t *make_rules(const struct task_file *f, const json_t *list)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "do_dbs", copy_list(json_object_get(list, "do-dbs")),
+		"ignore_dbs", copy_list(json_object_get(list, "ignore-dbs")), "do_tables",
+		copy_tables(json_object_get(list, "do-tables")), "ignore_tables",
+		copy_tables(json_object_get(list, "ignore-tables")), "case_sensitive",
+		json_flag(f->o, "case-sensitive", false));
+}
+
+/* The instance's block-allow-list, in its new or old spelling, of the new or old map. */
+static json_t *read_rules(struct task_file *f, const json_t *instance)
+{
+	const char *key = "block-allow-list";
+	const json_t *list;
+
+	if (json_object_get(f->o, "black-white-list") && json_object_get(f->o, key)) {
+		checked_error(f->name, f->o, "black-white-list", f->e,
+			"`black-white-list` and `block-allow-list` together: the first is only the old name");
+		return NULL;
+	}
+	if (json_object_get(instance, "black-white-list") && json_object_get(instance, key)) {
+		checked_error(f->name, instance, "black-white-list", f->e,
+			"`black-white-list` and `block-allow-list` together: the first is only the old name");
+		return NULL;
+	}
+	if (json_object_get(instance, "black-white-list"))
+		key = "black-white-list";
+	if (json_text(instance, key, "")[0] == '\0')
+		return make_rules(f, NULL);
+	list = look_up(f, instance, key,
+		json_object_get(f->o, "black-white-list") ? "black-white-list" : "block-allow-list");
+	return list ? make_rules(f, list) : NULL;
+}
+
+static void copy_number(json_t *to, const char *name, const json_t *from, const char *key)
+{
+	if (json_num(from, key, 0) > 0)
+		json_object_set_new(to, name, json_integer(json_num(from, key, 0)));
+}
+
+/* The next word of extra-args, outer quotes and an '=' taken as a blank. */
+static bool next_arg(const char **at, char *out, size_t size)
+{
+	size_t n;
+
+	*at += strspn(*at, " \"'=");
+	n = strcspn(*at, " \"'=");
+	snprintf(out, size, "%.*s", (int)n, *at);
+	*at += n;
+	return n > 0;
+}
+
+/* mydumper's arguments: only those that say how the snapshot is made. */
+static int read_extra_args(struct task_file *f, const json_t *dumper, json_t *dump)
+{
+	const char *at = json_text(dumper, "extra-args", "");
+	char arg[100], value[100];
+
+	while (next_arg(&at, arg, sizeof(arg))) {
+		if (strcmp(arg, "--no-locks") == 0) {
+			snprintf(value, sizeof(value), "none");
+		} else if (strcmp(arg, "--consistency") != 0) {
+			checked_error(f->name, dumper, "extra-args", f->e,
+				"`%s` in extra-args is not supported (only --consistency is); tables are "
+				"chosen by block-allow-list",
+				arg);
+			if (f->e)
+				f->e->code = ERR_config_unsupported;
+			return -1;
+		} else if (!next_arg(&at, value, sizeof(value)) ||
+			   (strcmp(value, "auto") && strcmp(value, "flush") && strcmp(value, "lock") &&
+				   strcmp(value, "none"))) {
+			return checked_error(f->name, dumper, "extra-args", f->e,
+				"--consistency in extra-args wants auto, flush, lock or none");
+		}
+		json_object_set_new(dump, "consistency", json_string(value));
+	}
+	return 0;
+}
+
+static int read_dump(struct task_file *f, const json_t *instance, json_t *dump)
+{
+	const json_t *dumper;
+
+	if (find_part(f, instance, &parts[DUMPER], &dumper) < 0)
+		return -1;
+	copy_number(dump, "threads", dumper, "threads");
+	copy_number(dump, "threads", instance, "mydumper-thread");
+	copy_number(dump, "chunk_bytes", dumper, "chunk-filesize");
+	copy_number(dump, "statement_size", dumper, "statement-size");
+	return dumper ? read_extra_args(f, dumper, dump) : 0;
+}
+
+static int read_load(struct task_file *f, const json_t *instance, json_t *load)
+{
+	const json_t *loader;
+
+	if (find_part(f, instance, &parts[LOADER], &loader) < 0)
+		return -1;
+	copy_number(load, "threads", loader, "pool-size");
+	copy_number(load, "threads", instance, "loader-thread");
+	return 0;
+}
+
+static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
+{
+	const json_t *syncer;
+
+	if (find_part(f, instance, &parts[SYNCER], &syncer) < 0)
+		return -1;
+	copy_number(sync, "batch_rows", syncer, "batch");
+	return 0;
+}
+
+/* Where an incremental task begins; of the other modes the dump's snapshot says it. */
+static int read_start(struct task_file *f, const json_t *instance, json_t *start)
+{
+	const json_t *meta = json_object_get(instance, "meta");
+	const char *file = json_text(meta, "binlog-name", "");
+	bool incremental = strcmp(json_text(f->o, "task-mode", ""), "incremental") == 0;
+	int64_t offset = json_num(meta, "binlog-pos", 4);
+	uint64_t number;
+	char base[256];
+
+	if (!incremental) {
+		if (meta)
+			checked_warn(f->warnings, f->name, instance, "meta",
+				"`meta` has no effect here: a full copy brings its own position");
+		return 0;
+	}
+	if (!meta || (!file[0] && !json_text(meta, "binlog-gtid", "")[0]))
+		return checked_error(f->name, instance, meta ? "meta" : NULL, f->e,
+			"an incremental task wants `meta` with binlog-name and binlog-pos for each source");
+	if (!file[0]) {
+		checked_error(f->name, meta, "binlog-gtid", f->e,
+			"beginning at a binlog-gtid alone is not supported yet: give binlog-name and "
+			"binlog-pos");
+		if (f->e)
+			f->e->code = ERR_config_unsupported;
+		return -1;
+	}
+	if (binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
+		return checked_error(f->name, meta, "binlog-name", f->e,
+			"`%.100s` is no binlog file's name (mysql-bin.000003)", file);
+	json_object_set_new(start, "file", json_string(file));
+	json_object_set_new(start, "offset", json_integer(offset < 4 ? 4 : offset));
+	json_object_set_new(start, "gtid", json_string(json_text(meta, "binlog-gtid", "")));
+	return 0;
+}
+
+static json_t *read_instance(struct task_file *f, const json_t *instance)
+{
+	json_t *dump = json_object(), *load = json_object(), *sync = json_object(), *start = json_object();
+	json_t *rules = read_rules(f, instance);
+
+	if (rules && file_check_name(f->name, instance, "source-id", f->e) == 0 &&
+		read_dump(f, instance, dump) == 0 && read_load(f, instance, load) == 0 &&
+		read_sync(f, instance, sync) == 0 && read_start(f, instance, start) == 0)
+		return json_pack("{s:o, s:o, s:o, s:o, s:o}", "rules", rules, "dump", dump, "load", load,
+			"sync", sync, "start", start);
+	json_decref(rules);
+	json_decref(dump);
+	json_decref(load);
+	json_decref(sync);
+	json_decref(start);
+	return NULL;
+}
+
+static int read_instances(struct task_file *f, json_t *task)
+{
+	json_t *sources = json_object_get(task, "sources"), *instances = json_object_get(task, "instances");
+	const json_t *instance;
+	size_t i;
+
+	json_array_foreach(json_object_get(f->o, "mysql-instances"), i, instance) {
+		const char *id = json_text(instance, "source-id", "");
+		json_t *one = read_instance(f, instance);
+
+		if (!one)
+			return -1;
+		if (json_object_get(instances, id)) {
+			json_decref(one);
+			return checked_error(f->name, instance, "source-id", f->e,
+				"source `%s` is twice in mysql-instances", id);
+		}
+		json_object_set_new(instances, id, one);
+		json_array_append_new(sources, json_string(id));
+		if (i > 0)
+			continue;
+		json_object_set(task, "rules", json_object_get(one, "rules"));
+		json_object_set(task, "dump", json_object_get(one, "dump"));
+		json_object_set(task, "load", json_object_get(one, "load"));
+		json_object_set(task, "sync", json_object_get(one, "sync"));
+	}
+	return 0;
+}
+
+/* As in DM: settings that no instance names are a mistake. */
+static int check_unused(struct task_file *f)
+{
+	for (int p = 0; p < NPARTS; p++) {
+		json_t *all = json_object_get(f->o, parts[p].map), *v;
+		const char *name;
+
+		json_object_foreach(all, name, v)
+			if (!checked_hidden(name) && !is_used(f, parts[p].map, name))
+				return checked_error(f->name, all, name, f->e,
+					"`%.100s` in %s is used by no instance (%s)", name, parts[p].map,
+					parts[p].config_name);
+	}
+	return 0;
+}
+
+static json_t *convert(struct task_file *f)
+{
+	json_t *downstream, *task;
+
+	if (file_check_name(f->name, f->o, "name", f->e) < 0)
+		return NULL;
+	downstream = file_endpoint(f->name, f->o, "target-database", f->e);
+	if (!downstream)
+		return NULL;
+	task = json_pack("{s:s, s:s, s:s, s:[], s:o, s:o, s:{}}", "name", json_text(f->o, "name", ""), "mode",
+		json_text(f->o, "task-mode", ""), "meta_schema", json_text(f->o, "meta-schema", "dm_meta"),
+		"sources", "downstream", downstream, "ignore_checking_items",
+		copy_list(json_object_get(f->o, "ignore-checking-items")), "instances");
+	if (read_instances(f, task) == 0 && check_unused(f) == 0) {
+		json_object_set(task, "warnings", f->warnings);
+		return task;
+	}
+	json_wipe(downstream, "password");
+	json_decref(task);
+	return NULL;
+}
+
+json_t *config_load_task(const char *file, struct err *e)
+{
+	struct task_file f = {
+		.name = file_name(file), .warnings = json_array(), .used = json_object(), .e = e};
+	json_t *o = file_read(file, "task", f.warnings, e), *task = NULL;
+
+	f.o = o;
+	if (o)
+		task = convert(&f);
+	if (task && json_object_get(o, "black-white-list"))
+		checked_warn(f.warnings, f.name, o, "black-white-list",
+			"`black-white-list` is deprecated: call it block-allow-list");
+	json_wipe(json_object_get(o, "target-database"), "password");
+	json_decref(o);
+	json_decref(f.warnings);
+	json_decref(f.used);
+	return task;
+}

@@ -1,0 +1,295 @@
+/*
+ * The client library (libmariadb 3.3), behind client.h: the only file that includes <mysql.h>. Called by the
+ * other files of common/db alone. Never prints, never keeps a password longer than the library does, never
+ * reads an option file, never answers a server's wish for a local file.
+ *
+ * Two entries are semi-private: methods->db_command, in the installed header but documented nowhere, and
+ * mysql_net_read_packet, exported but in no header. Both are needed to speak the replication protocol to
+ * either family (docs/design/binlog-client.md); client_connect refuses a library without the first.
+ */
+#include "common/db/client.h"
+
+#include <mysql.h>
+
+#include <errmsg.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/xalloc.h"
+
+unsigned long STDCALL mysql_net_read_packet(MYSQL *mysql);
+
+/* 2 GiB - 1: an event may be larger than the largest max_allowed_packet (1 GiB) by its headers. */
+static const size_t packet_limit = 0x7fffffff;
+
+struct client {
+	MYSQL m;
+	MYSQL_RES *rows;
+	bool multi;
+};
+
+/* The library's own start is not safe in two threads at once. */
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void library_start(void)
+{
+	mysql_server_init(0, NULL, NULL);
+}
+
+static bool is(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+/*
+ * The library checks the certificate's chain as soon as it has a CA, and the host name with
+ * VERIFY_SERVER_CERT. Without a CA "preferred" and "required" encrypt without checking, as the servers' own
+ * clients do.
+ */
+static void set_tls(MYSQL *m, const struct endpoint *ep)
+{
+	my_bool on = 1;
+
+	if (is(ep->tls, "disabled"))
+		return;
+	mysql_optionsv(m, MYSQL_OPT_SSL_ENFORCE, &on);
+	if (is(ep->tls, "verify-identity"))
+		mysql_optionsv(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+	if (*ep->ssl_ca)
+		mysql_optionsv(m, MYSQL_OPT_SSL_CA, ep->ssl_ca);
+	if (*ep->ssl_cert)
+		mysql_optionsv(m, MYSQL_OPT_SSL_CERT, ep->ssl_cert);
+	if (*ep->ssl_key)
+		mysql_optionsv(m, MYSQL_OPT_SSL_KEY, ep->ssl_key);
+}
+
+static void set_options(MYSQL *m, const struct endpoint *ep, const struct client_options *o)
+{
+	unsigned tcp = MYSQL_PROTOCOL_TCP, no = 0;
+	unsigned connect_s = o->connect_timeout_s, io_s = o->read_timeout_s;
+
+	mysql_optionsv(m, MYSQL_OPT_PROTOCOL, &tcp);
+	mysql_optionsv(m, MYSQL_OPT_LOCAL_INFILE, &no);
+	mysql_optionsv(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+	mysql_optionsv(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_limit);
+	mysql_optionsv(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	if (io_s) {
+		mysql_optionsv(m, MYSQL_OPT_READ_TIMEOUT, &io_s);
+		mysql_optionsv(m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+	}
+	set_tls(m, ep);
+}
+
+static void say(struct client_error *why, unsigned number, const char *text)
+{
+	why->number = number;
+	snprintf(why->text, sizeof(why->text), "%s", text);
+}
+
+/* The library goes on in plain text with a server that knows no TLS, also where TLS was asked for. */
+static bool tls_as_wanted(MYSQL *m, const struct endpoint *ep)
+{
+	bool optional = is(ep->tls, "disabled") || is(ep->tls, "preferred") || !*ep->tls;
+
+	return optional || mysql_get_ssl_cipher(m) != NULL;
+}
+
+static int try_connect(
+	struct client *c, const struct endpoint *ep, const struct client_options *o, struct client_error *why)
+{
+	unsigned long flags = o->multi ? CLIENT_MULTI_STATEMENTS : 0;
+
+	memset(c, 0, sizeof(*c));
+	c->multi = o->multi;
+	mysql_init(&c->m);
+	if (!c->m.methods || !c->m.methods->db_command) {
+		say(why, CR_UNKNOWN_ERROR,
+			"this libmariadb lacks the command interface that Tidegate relies on");
+		return -1;
+	}
+	set_options(&c->m, ep, o);
+	if (!mysql_real_connect(&c->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, flags))
+		say(why, mysql_errno(&c->m), mysql_error(&c->m));
+	else if (!tls_as_wanted(&c->m, ep))
+		say(why, CR_SSL_CONNECTION_ERROR, "TLS is required, but the server does not offer it");
+	else
+		return 0;
+	mysql_close(&c->m);
+	return -1;
+}
+
+struct client *client_connect(
+	const struct endpoint *ep, const struct client_options *o, struct client_error *why)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+	struct endpoint plain;
+	int ok;
+
+	pthread_once(&library_once, library_start);
+	why->number = 0;
+	ok = try_connect(c, ep, o, why);
+	if (ok < 0 && why->number == CR_SSL_CONNECTION_ERROR && is(ep->tls, "preferred") && !*ep->ssl_ca) {
+		/* A server whose TLS is too old for this library: "preferred" means that plain text will do.
+		 */
+		plain = *ep;
+		snprintf(plain.tls, sizeof(plain.tls), "disabled");
+		ok = try_connect(c, &plain, o, why);
+		endpoint_wipe(&plain);
+	}
+	if (ok == 0)
+		return c;
+	free(c);
+	return NULL;
+}
+
+void client_close(struct client **c)
+{
+	if (!*c)
+		return;
+	client_rows_end(*c);
+	mysql_close(&(*c)->m);
+	free(*c);
+	*c = NULL;
+}
+
+const char *client_version(const struct client *c)
+{
+	return mysql_get_server_info((MYSQL *)&c->m);
+}
+
+unsigned client_errno(const struct client *c)
+{
+	return mysql_errno((MYSQL *)&c->m);
+}
+
+const char *client_error(const struct client *c)
+{
+	return mysql_error((MYSQL *)&c->m);
+}
+
+int client_socket(const struct client *c)
+{
+	return (int)mysql_get_socket((MYSQL *)&c->m);
+}
+
+bool client_readable(const struct client *c)
+{
+	struct pollfd p = {.fd = client_socket(c), .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+int client_query(struct client *c, struct str sql)
+{
+	return mysql_real_query(&c->m, sql.p, sql.n) ? -1 : 0;
+}
+
+int client_set_multi(struct client *c, bool on)
+{
+	if (c->multi == on)
+		return 0;
+	if (mysql_set_server_option(
+		    &c->m, on ? MYSQL_OPTION_MULTI_STATEMENTS_ON : MYSQL_OPTION_MULTI_STATEMENTS_OFF))
+		return -1;
+	c->multi = on;
+	return 0;
+}
+
+int client_next(struct client *c)
+{
+	int r;
+
+	if (!mysql_more_results(&c->m))
+		return 0;
+	r = mysql_next_result(&c->m);
+	return r > 0 ? -1 : r == 0 ? 1 : 0;
+}
+
+int client_drop(struct client *c)
+{
+	MYSQL_RES *r;
+
+	if (client_columns(c) == 0)
+		return 0;
+	r = mysql_use_result(&c->m);
+	if (!r)
+		return -1;
+	while (mysql_fetch_row(r))
+		;
+	mysql_free_result(r);
+	return client_errno(c) ? -1 : 0;
+}
+
+uint64_t client_affected(const struct client *c)
+{
+	return mysql_affected_rows((MYSQL *)&c->m);
+}
+
+const char *client_info(const struct client *c)
+{
+	const char *info = mysql_info((MYSQL *)&c->m);
+
+	return info ? info : "";
+}
+
+unsigned client_warnings(const struct client *c)
+{
+	return mysql_warning_count((MYSQL *)&c->m);
+}
+
+unsigned client_columns(const struct client *c)
+{
+	return mysql_field_count((MYSQL *)&c->m);
+}
+
+int client_rows(struct client *c)
+{
+	client_rows_end(c);
+	c->rows = mysql_use_result(&c->m);
+	return c->rows ? 0 : -1;
+}
+
+const char *client_column_name(const struct client *c, unsigned i)
+{
+	return mysql_fetch_field_direct(c->rows, i)->name;
+}
+
+int client_row(struct client *c, struct str *values)
+{
+	MYSQL_ROW row = mysql_fetch_row(c->rows);
+	unsigned long *lengths;
+	unsigned i, n;
+
+	if (!row)
+		return client_errno(c) ? -1 : 0;
+	lengths = mysql_fetch_lengths(c->rows);
+	n = mysql_num_fields(c->rows);
+	for (i = 0; i < n; i++)
+		values[i] = (struct str){row[i], row[i] ? lengths[i] : 0};
+	return 1;
+}
+
+void client_rows_end(struct client *c)
+{
+	if (c->rows)
+		mysql_free_result(c->rows);
+	c->rows = NULL;
+}
+
+int client_send_command(struct client *c, uint8_t command, struct str arg)
+{
+	return c->m.methods->db_command(&c->m, (enum enum_server_command)command, arg.p, arg.n, 1, NULL) ? -1
+													 : 0;
+}
+
+int client_read_packet(struct client *c, struct str *packet)
+{
+	unsigned long n = mysql_net_read_packet(&c->m);
+
+	if (n == packet_error || n == 0)
+		return -1;
+	*packet = (struct str){(const char *)c->m.net.read_pos, n};
+	return 0;
+}

@@ -1,0 +1,57 @@
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/str.h"
+#include "common/config/endpoint.h"
+
+/*
+ * Private to common/db: the client library behind plain functions. client.c is the only file that includes
+ * <mysql.h>; it knows no sessions, no error codes of ours and no words for people.
+ */
+struct client;
+
+struct client_options {
+	unsigned connect_timeout_s, read_timeout_s; /* read 0: none */
+	bool multi;                                 /* several statements in a packet from the start */
+};
+
+struct client_error {
+	unsigned number; /* the server's or the library's; 0: none */
+	char text[512];
+};
+
+/* NULL with why. By TCP, whatever the host is called; no option file and no LOCAL INFILE, ever. */
+struct client *client_connect(
+	const struct endpoint *ep, const struct client_options *o, struct client_error *why);
+void client_close(struct client **c);
+const char *client_version(const struct client *c); /* as in the server's greeting */
+unsigned client_errno(const struct client *c);
+const char *client_error(const struct client *c);
+int client_socket(const struct client *c);
+bool client_readable(const struct client *c); /* bytes wait in the socket */
+
+/* Sends and reads the head of the first answer. -1: client_errno. */
+int client_query(struct client *c, struct str sql);
+int client_set_multi(struct client *c, bool on);
+/* To the next answer of a packet with several statements: 1, 0 when there is none, -1. */
+int client_next(struct client *c);
+/* The present answer's rows, if it has any, are read and dropped. */
+int client_drop(struct client *c);
+uint64_t client_affected(const struct client *c);
+const char *client_info(const struct client *c); /* "" where the server gave none */
+unsigned client_warnings(const struct client *c);
+
+/* Columns of the present answer; 0: it has no rows. */
+unsigned client_columns(const struct client *c);
+/* Begins to read rows, one by one from the wire. */
+int client_rows(struct client *c);
+const char *client_column_name(const struct client *c, unsigned i);
+/* values has client_columns() places. 1, 0 at the end, -1. */
+int client_row(struct client *c, struct str *values);
+void client_rows_end(struct client *c); /* reads what is left */
+
+/* Raw protocol: a command without waiting for the answer, and one packet of it (borrowed until the next
+ * call). */
+int client_send_command(struct client *c, uint8_t command, struct str arg);
+int client_read_packet(struct client *c, struct str *packet);

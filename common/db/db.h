@@ -1,0 +1,77 @@
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/config/endpoint.h"
+#include "server.h"
+
+/* The only MySQL client. One connection, used by one thread at a time. TCP always. */
+struct db;
+
+enum db_session {
+	DB_PLAIN,  /* for questions: SET NAMES utf8mb4 */
+	DB_DUMP,   /* upstream data: SET NAMES binary, UTC, REPEATABLE READ, long net_write_timeout, no mode surprises */
+	DB_APPLY,  /* downstream data: SET NAMES binary, UTC, strict mode of T14, READ COMMITTED (TiDB: pessimistic, retry off) */
+	DB_DDL,    /* downstream structures: SET NAMES utf8mb4, foreign_key_checks=0 */
+	DB_BINLOG, /* raw binlog stream; nothing else may be sent on it afterwards */
+};
+
+struct db_options {
+	enum db_session session;
+	unsigned connect_timeout_s; /* 0: 10 */
+	unsigned read_timeout_s;    /* 0: 600 for data, none for DB_DDL */
+	bool upstream;              /* for the scope and words of errors */
+	bool foreign_key_checks;    /* DB_APPLY: 0 by default */
+};
+
+/* NULL with e: ERR_check_connect, ERR_check_login, ERR_check_root_socket (T46), ERR_db_…. Checks the semi-private ABI it relies on. */
+struct db *db_open(const struct endpoint *ep, const struct db_options *o, struct err *e);
+void db_close(struct db **d);
+const struct server *db_server(const struct db *d);
+uint64_t db_connection_id(const struct db *d);
+const char *db_where(const struct db *d); /* "upstream mysql://u@h:3306", for messages */
+
+/* Executes; results, if any, are read and dropped. Errors: code by db_error_code, sql_errno, text with where and the statement's head. */
+int db_exec(struct db *d, struct str sql, struct err *e);
+int db_execf(struct db *d, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+uint64_t db_affected(const struct db *d);
+/* "Rows matched: 1  Changed: 0 …" of the last UPDATE: true and the number matched. */
+bool db_matched(const struct db *d, uint64_t *matched);
+unsigned db_warnings(const struct db *d);
+
+/* Several statements in one packet, separated by ';'. The server stops at the first that fails. */
+struct db_multi {
+	unsigned done;      /* statements answered without error */
+	uint64_t *affected; /* of each: `count` places given by the caller */
+	uint64_t *matched;  /* of each UPDATE, else = affected */
+	unsigned count;
+};
+int db_exec_multi(struct db *d, struct str sql, struct db_multi *m, struct err *e);
+
+/* A result read row by row (not stored). Fetch to the end or close. */
+struct db_rows;
+struct db_rows *db_query(struct db *d, struct str sql, struct err *e);
+struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+unsigned db_columns(const struct db_rows *r);
+const char *db_column_name(const struct db_rows *r, unsigned i);
+/* 1: a row, values borrowed until the next call (p NULL: SQL NULL); 0: the end; -1 with e. */
+int db_fetch(struct db_rows *r, const struct str **values, struct err *e);
+void db_rows_close(struct db_rows **r);
+/* The first column of the first row into out ("" for NULL); found tells whether there was a row. */
+int db_value(struct db *d, const char *sql, char *out, size_t size, bool *found, struct err *e);
+
+/* From another thread: cuts the connection's socket, so that a call in it ends with an error. */
+void db_interrupt(struct db *d);
+/* enum err_code for a server error number: retryable ones (deadlock, lock wait, lost, TiDB's list) are ERR_db_lost. */
+uint32_t db_error_code(uint32_t sql_errno);
+bool db_error_is_lost(uint32_t sql_errno);
+
+/* The words for "where are you": SHOW MASTER STATUS or SHOW BINARY LOG STATUS, by server. gtid: @@gtid_binlog_pos or Executed_Gtid_Set. */
+struct db_master_status {
+	char file[256];
+	uint64_t offset;
+	char *gtid; /* owned; free() */
+};
+int db_master_status(struct db *d, struct db_master_status *s, struct err *e);

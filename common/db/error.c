@@ -1,0 +1,112 @@
+/*
+ * What a server's error number means to us, and the text of an error: where, the server's message, the
+ * number, the head of the statement. Used by every file of common/db; pure but for db_fail. No text may ever
+ * hold a password.
+ */
+#include <stdio.h>
+#include <strings.h>
+
+#include "common/db/internal.h"
+
+/* The connection is gone, or is being ended. */
+static const uint32_t lost[] = {
+	1053,                               /* server shutdown */
+	1080, 1152, 1184,                   /* the server ended it */
+	1158, 1159, 1160, 1161,             /* network errors, as the server saw them */
+	1927, 3169,                         /* killed: MariaDB, MySQL */
+	2002, 2003, 2006, 2013, 2055, 4031, /* the library's words; idle for too long */
+	2026, 2027,                         /* a TLS stream, a packet that was cut */
+};
+
+/* The transaction is gone, or its outcome unknown; the same again may well succeed. */
+static const uint32_t retry[] = {
+	1020,       /* MariaDB's snapshot isolation: the record has changed */
+	1040, 1203, /* too many connections */
+	1205, 1213, /* lock wait, deadlock */
+	1317,       /* somebody ended the query */
+	1412,       /* the table's definition has changed since the snapshot */
+	1637, 3572, /* too many transactions; NOWAIT */
+	/* TiDB: memory, write conflicts, schema changes, unknown outcome; its storage nodes */
+	8001, 8002, 8005, 8020, 8022, 8027, 8028, 8175, 8176, 8501, 8502, /**/
+	9001, 9002, 9003, 9004, 9005, 9007, 9010, 9011, 9012, 9013,       /**/
+};
+
+static bool in(const uint32_t *list, size_t n, uint32_t x)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (list[i] == x)
+			return true;
+	return false;
+}
+
+bool db_error_is_lost(uint32_t sql_errno)
+{
+	return in(lost, sizeof(lost) / sizeof(*lost), sql_errno);
+}
+
+uint32_t db_error_code(uint32_t sql_errno)
+{
+	if (sql_errno == 0)
+		return ERR_NONE;
+	if (db_error_is_lost(sql_errno) || in(retry, sizeof(retry) / sizeof(*retry), sql_errno))
+		return ERR_db_lost;
+	/* 2020: a packet larger than the limit stays so. The library's other numbers are about the
+	 * connection. */
+	return sql_errno >= 2000 && sql_errno < 2100 && sql_errno != 2020 ? ERR_db_driver : ERR_db_execute;
+}
+
+static bool holds_word(struct str sql, const char *word)
+{
+	size_t n = strlen(word), i;
+
+	for (i = 0; i + n <= sql.n; i++)
+		if (strncasecmp(sql.p + i, word, n) == 0)
+			return true;
+	return false;
+}
+
+bool db_statement_is_secret(struct str sql)
+{
+	/* Rows of data may hold these words too, but a statement of rows begins with its verb, and can be
+	 * long. */
+	struct str head = {sql.p, sql.n < 4096 ? sql.n : 4096};
+
+	if (str_starts(head, "INSERT") || str_starts(head, "UPDATE") || str_starts(head, "DELETE"))
+		return false;
+	return holds_word(head, "IDENTIFIED") || holds_word(head, "PASSWORD");
+}
+
+void db_statement_head(struct str sql, char *out, size_t size)
+{
+	bool secret = db_statement_is_secret(sql);
+	size_t i;
+
+	for (i = 0; i + 4 < size && i < sql.n; i++) {
+		char c = sql.p[i];
+
+		if (secret && (c == ' ' || c == '\n' || c == '\t'))
+			break;
+		out[i] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
+	}
+	out[i] = '\0';
+	if (i < sql.n)
+		memcpy(out + i, "...", 4);
+}
+
+int db_fail(const struct db *d, struct str sql, enum err_code code, struct err *e)
+{
+	unsigned number = client_errno(d->c);
+	enum err_code found = db_error_code(number);
+	const char *text = db_statement_is_secret(sql) ? "the statement failed" : client_error(d->c);
+	char head[220];
+
+	db_statement_head(sql, head, sizeof(head));
+	if (found == ERR_db_execute || found == ERR_NONE)
+		found = code;
+	err_set(e, found, "%s: %s (error %u), in: %s", d->where, text, number, head);
+	if (e)
+		e->sql_errno = number;
+	return -1;
+}

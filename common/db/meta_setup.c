@@ -1,0 +1,133 @@
+/*
+ * Makes Tidegate's tables in the downstream's meta schema (docs/design/meta.md). Called at the start of each
+ * unit that writes there; two at once do no harm. The version's row is written last: where it is, everything
+ * is.
+ */
+#include <stdlib.h>
+
+#include "common/db/meta_internal.h"
+
+enum { VERSION = 1 };
+
+#define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
+#define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
+#define NUMBER "bigint unsigned NOT NULL DEFAULT 0"
+
+static const struct {
+	const char *name, *columns;
+} tables[] = {
+	{"tidegate_version", "`id` int NOT NULL PRIMARY KEY, `version` int NOT NULL"},
+	{"tidegate_slot", OWNER
+		"`slot` int unsigned NOT NULL, `epoch` " NUMBER ", `version` " NUMBER ", "
+		"`position` varchar(64) NOT NULL, `base` varchar(255) NOT NULL, `gtid` longtext NOT NULL, "
+		"`updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`)"},
+	{"tidegate_connection", OWNER "`connection` " NUMBER ", `epoch` " NUMBER
+				      ", `account` varchar(255) NOT NULL, `since` " NOW6
+				      ", PRIMARY KEY (`task`,`source`,`connection`)"},
+	{"tidegate_plan",
+		OWNER "`epoch` " NUMBER ", `copy_id` varchar(64) NOT NULL, `stage` varchar(16) NOT NULL, "
+		      "`snapshot_file` varchar(255) NOT NULL, `snapshot_offset` " NUMBER
+		      ", `snapshot_gtid` longtext NOT NULL, `plan` longtext NOT NULL, PRIMARY KEY "
+		      "(`task`,`source`)"},
+	{"tidegate_chunk",
+		OWNER "`copy_id` varchar(64) NOT NULL, `number` " NUMBER ", `tbl` varchar(520) NOT NULL, "
+		      "`row_count` " NUMBER ", `byte_count` " NUMBER ", `loaded` " NOW6
+		      ", PRIMARY KEY (`task`,`source`,`copy_id`,`number`)"},
+	{"tidegate_ddl", OWNER
+		"`position` varchar(64) NOT NULL, `epoch` " NUMBER ", `gtid` text NOT NULL, "
+		"`stage` varchar(8) NOT NULL, `statement` longtext NOT NULL, `before_structure` longtext "
+		"NOT NULL, `updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`position`)"},
+	{"tidegate_structure",
+		OWNER "`table_schema` varchar(64) NOT NULL, `table_name` varchar(64) NOT NULL, "
+		      "`position` varchar(64) NOT NULL, `structure` longtext NOT NULL, "
+		      "PRIMARY KEY (`task`,`source`,`table_schema`,`table_name`)"},
+	{"tidegate_xa", OWNER "`xid` varbinary(140) NOT NULL, `position` varchar(64) NOT NULL, `state` "
+			      "varchar(16) NOT NULL, "
+			      "PRIMARY KEY (`task`,`source`,`xid`)"},
+};
+
+/* 1: the version's row is there; 0: no schema, no table or no row. */
+static int read_version(struct db *d, const char *schema, long *version, struct err *e)
+{
+	struct err mine = {0};
+	struct buf sql = {0};
+	char text[24];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT `version` FROM ");
+	meta_put_table(&sql, schema, "tidegate_version");
+	buf_puts(&sql, " WHERE `id`=1");
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, &mine);
+	buf_free(&sql);
+	if (r < 0 && mine.sql_errno != 1146 && mine.sql_errno != 1049) {
+		if (e)
+			*e = mine;
+		return -1;
+	}
+	*version = found ? strtol(text, NULL, 10) : 0;
+	return found ? 1 : 0;
+}
+
+/* Not with IF NOT EXISTS alone: that wants the right to make schemas, although it is there. */
+static int make_schema(struct db *d, const char *schema, struct err *e)
+{
+	struct buf sql = {0};
+	char text[8];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=");
+	meta_put_text(&sql, schema);
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, e);
+	if (r == 0 && !found) {
+		buf_clear(&sql);
+		buf_puts(&sql, "CREATE DATABASE IF NOT EXISTS ");
+		sql_put_ident(&sql, str_of(schema));
+		buf_puts(&sql, " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+		r = db_exec(d, buf_str(&sql), e);
+	}
+	buf_free(&sql);
+	return r;
+}
+
+static int make_tables(struct db *d, const char *schema, struct err *e)
+{
+	struct buf sql = {0};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < sizeof(tables) / sizeof(*tables); i++) {
+		buf_clear(&sql);
+		buf_puts(&sql, "CREATE TABLE IF NOT EXISTS ");
+		meta_put_table(&sql, schema, tables[i].name);
+		buf_putf(&sql, " (%s) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+			tables[i].columns);
+		r = db_exec(d, buf_str(&sql), e);
+	}
+	if (r == 0) {
+		buf_clear(&sql);
+		buf_puts(&sql, "INSERT IGNORE INTO ");
+		meta_put_table(&sql, schema, "tidegate_version");
+		buf_putf(&sql, " (`id`,`version`) VALUES (1,%d)", VERSION);
+		r = db_exec(d, buf_str(&sql), e);
+	}
+	buf_free(&sql);
+	return r;
+}
+
+int meta_setup(struct db *d, const char *schema, struct err *e)
+{
+	long version = 0;
+	int r = read_version(d, schema, &version, e);
+
+	if (r == 0 && (make_schema(d, schema, e) < 0 || make_tables(d, schema, e) < 0))
+		r = -1;
+	if (r < 0)
+		return err_add(e, "making the tables in %s", schema);
+	if (version > VERSION)
+		return err_set(e, ERR_meta_newer,
+			"%s: the tables in %s have version %ld, this Tidegate knows %d", d->where, schema,
+			version, VERSION);
+	return 0;
+}

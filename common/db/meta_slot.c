@@ -1,0 +1,123 @@
+/*
+ * An applier's progress row in the downstream, and the guard that opens each of its transactions (T1, T2,
+ * T4). Used by load and sync. The guard is text alone: its user reads the count before it sends COMMIT.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/xalloc.h"
+#include "common/db/meta_internal.h"
+
+struct load {
+	const struct meta_id *id;
+	struct meta_slot *s;
+};
+
+static int make_row(struct db *d, const struct meta_id *id, unsigned slot, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "INSERT IGNORE INTO ");
+	meta_put_table(&sql, id->schema, "tidegate_slot");
+	buf_puts(&sql, " (`task`,`source`,`slot`,`epoch`,`version`,`position`,`base`,`gtid`) VALUES (");
+	meta_put_text(&sql, id->task);
+	buf_putc(&sql, ',');
+	meta_put_text(&sql, id->source);
+	buf_putf(&sql, ",%u,%llu,0,'0:0:0','','')", slot, (unsigned long long)id->epoch);
+	r = db_exec(d, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
+static uint64_t number(struct str s)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(s));
+	return strtoull(text, NULL, 10);
+}
+
+/* v: epoch, version, position, base, gtid */
+static int take_row(struct db *d, const struct load *l, const struct str *v, struct err *e)
+{
+	struct meta_slot *s = l->s;
+
+	if (number(v[0]) != l->id->epoch)
+		return err_set(e, ERR_sync_fenced,
+			"%s: slot %u of task %s belongs to epoch %llu, this is %llu", d->where, s->slot,
+			l->id->task, (unsigned long long)number(v[0]), (unsigned long long)l->id->epoch);
+	s->version = number(v[1]);
+	if (position_load(v[2], &s->watermark, e) < 0)
+		return err_add(e, "reading slot %u of task %s", s->slot, l->id->task);
+	s->base = xstrndup(v[3].p ? v[3].p : "", v[3].n);
+	s->gtid = xstrndup(v[4].p ? v[4].p : "", v[4].n);
+	return 0;
+}
+
+static int load_locked(struct db *d, void *arg, struct err *e)
+{
+	const struct load *l = arg;
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int n;
+
+	if (meta_lock_owner(d, l->id, e) < 0 || make_row(d, l->id, l->s->slot, e) < 0)
+		return -1;
+	buf_puts(&sql, "SELECT `epoch`,`version`,`position`,`base`,`gtid` FROM ");
+	meta_put_table(&sql, l->id->schema, "tidegate_slot");
+	meta_put_where(&sql, l->id);
+	buf_putf(&sql, " AND `slot`=%u FOR UPDATE", l->s->slot);
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!r)
+		return -1;
+	n = db_fetch(r, &v, e);
+	if (n > 0)
+		n = take_row(d, l, v, e);
+	else if (n == 0)
+		n = err_set(e, ERR_db_query, "%s: slot %u of task %s vanished", d->where, l->s->slot,
+			l->id->task);
+	db_rows_close(&r);
+	return n;
+}
+
+int meta_slot_load(struct db *d, const struct meta_id *id, unsigned slot, struct meta_slot *s, struct err *e)
+{
+	struct load l = {id, s};
+
+	memset(s, 0, sizeof(*s));
+	s->slot = slot;
+	if (meta_in_transaction(d, load_locked, &l, e) < 0) {
+		meta_slot_fini(s);
+		return -1;
+	}
+	return 0;
+}
+
+void meta_slot_fini(struct meta_slot *s)
+{
+	free(s->gtid);
+	free(s->base);
+	memset(s, 0, sizeof(*s));
+}
+
+void meta_slot_guard(struct buf *sql, const struct meta_id *id, const struct meta_slot *s,
+	struct position watermark, const char *base, const char *gtid)
+{
+	char position[64];
+
+	position_store(watermark, position, sizeof(position));
+	buf_puts(sql, "UPDATE ");
+	meta_put_table(sql, id->schema, "tidegate_slot");
+	buf_putf(sql, " SET `version`=%llu, `position`='%s', `base`=", (unsigned long long)s->version + 1,
+		position);
+	meta_put_text(sql, base);
+	buf_puts(sql, ", `gtid`=");
+	meta_put_text(sql, gtid);
+	buf_puts(sql, ", `updated`=CURRENT_TIMESTAMP(6)");
+	meta_put_where(sql, id);
+	buf_putf(sql, " AND `slot`=%u AND `epoch`=%llu AND `version`=%llu", s->slot,
+		(unsigned long long)id->epoch, (unsigned long long)s->version);
+}

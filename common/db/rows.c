@@ -1,0 +1,107 @@
+/*
+ * Results, read row by row from the wire, and the small questions built on them. Used by the units through
+ * db.h. A result holds its connection: nothing else may be sent on it before db_rows_close.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/xalloc.h"
+#include "common/db/internal.h"
+
+struct db_rows {
+	struct db *d;
+	unsigned columns;
+	struct str *values;
+	char head[220]; /* of the statement, for errors */
+};
+
+struct db_rows *db_query(struct db *d, struct str sql, struct err *e)
+{
+	struct db_rows *r;
+
+	if (client_query(d->c, sql) < 0) {
+		db_fail(d, sql, ERR_db_query, e);
+		return NULL;
+	}
+	if (client_columns(d->c) == 0 || client_rows(d->c) < 0) {
+		if (client_errno(d->c))
+			db_fail(d, sql, ERR_db_query, e);
+		else
+			err_set(e, ERR_db_query, "%s: a query without a result", d->where);
+		return NULL;
+	}
+	r = xcalloc(1, sizeof(*r));
+	r->d = d;
+	r->columns = client_columns(d->c);
+	r->values = xcalloc(r->columns, sizeof(*r->values));
+	db_statement_head(sql, r->head, sizeof(r->head));
+	return r;
+}
+
+struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...)
+{
+	struct db_rows *r;
+	va_list ap;
+	char *sql;
+
+	va_start(ap, fmt);
+	sql = xvasprintf(fmt, ap);
+	va_end(ap);
+	r = db_query(d, str_of(sql), e);
+	free(sql);
+	return r;
+}
+
+unsigned db_columns(const struct db_rows *r)
+{
+	return r->columns;
+}
+
+const char *db_column_name(const struct db_rows *r, unsigned i)
+{
+	return client_column_name(r->d->c, i);
+}
+
+int db_fetch(struct db_rows *r, const struct str **values, struct err *e)
+{
+	int n = client_row(r->d->c, r->values);
+
+	*values = r->values;
+	return n < 0 ? db_fail(r->d, str_of(r->head), ERR_db_query, e) : n;
+}
+
+void db_rows_close(struct db_rows **r)
+{
+	struct client *c;
+
+	if (!*r)
+		return;
+	c = (*r)->d->c;
+	client_rows_end(c);
+	while (client_next(c) > 0)
+		client_drop(c);
+	free((*r)->values);
+	free(*r);
+	*r = NULL;
+}
+
+int db_value(struct db *d, const char *sql, char *out, size_t size, bool *found, struct err *e)
+{
+	struct db_rows *r = db_query(d, str_of(sql), e);
+	const struct str *v;
+	int n;
+
+	if (size)
+		out[0] = '\0';
+	*found = false;
+	if (!r)
+		return -1;
+	n = db_fetch(r, &v, e);
+	if (n > 0) {
+		*found = true;
+		snprintf(out, size, "%.*s", STR_ARG(v[0]));
+	}
+	db_rows_close(&r);
+	return n < 0 ? -1 : 0;
+}

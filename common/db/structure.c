@@ -1,0 +1,185 @@
+/*
+ * A table's structure, out of information_schema: MySQL 5.7-9.x, MariaDB 10.2-11.8, TiDB. Called by dump,
+ * load and sync. Never guesses: a column or key that it can't read as it should makes an error, a key that
+ * can't name a row is marked so.
+ */
+#include "common/db/structure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/xalloc.h"
+#include "common/db/internal.h"
+#include "common/sql/quote.h"
+
+static char *copy(struct str s)
+{
+	return xstrndup(s.p ? s.p : "", s.n);
+}
+
+static void put_where(struct buf *sql, const char *schema, const char *table)
+{
+	buf_puts(sql, " WHERE TABLE_SCHEMA=_utf8mb4");
+	sql_put_string(sql, str_of(schema));
+	buf_puts(sql, " AND TABLE_NAME=_utf8mb4");
+	sql_put_string(sql, str_of(table));
+}
+
+static bool holds(struct str text, const char *word)
+{
+	return text.p && memmem(text.p, text.n, word, strlen(word)) != NULL;
+}
+
+/* "VIRTUAL GENERATED", "STORED GENERATED", MariaDB 10.2's "PERSISTENT"; but MySQL's "DEFAULT_GENERATED" is a
+ * default. */
+static bool is_generated(struct str extra)
+{
+	return holds(extra, "VIRTUAL") || holds(extra, "STORED GENERATED") || holds(extra, "PERSISTENT");
+}
+
+static bool is_number(enum column_kind k)
+{
+	return k == COLUMN_INT || k == COLUMN_FLOAT || k == COLUMN_DOUBLE || k == COLUMN_DECIMAL;
+}
+
+/* The n of BINARY(n), BIT(n), VECTOR(n). */
+static unsigned length_of(enum column_kind k, const char *type)
+{
+	const char *paren = strchr(type, '(');
+	bool fixed = strncmp(type, "binary(", 7) == 0 || strncmp(type, "bit(", 4) == 0 || k == COLUMN_VECTOR;
+
+	return fixed && paren ? (unsigned)strtoul(paren + 1, NULL, 10) : 0;
+}
+
+/* v: name, type, nullable, extra, charset, collation */
+static void take_column(struct column *c, const struct str *v, const struct server *server)
+{
+	c->name = copy(v[0]);
+	c->type = copy(v[1]);
+	c->nullable = str_is_ci(v[2], "YES");
+	c->auto_increment = holds(v[3], "auto_increment");
+	c->generated = is_generated(v[3]);
+	c->invisible = holds(v[3], "INVISIBLE");
+	c->charset = copy(v[4]);
+	c->collation = copy(v[5]);
+	c->kind = column_kind_of(c->type, c->charset, server);
+	c->is_unsigned = is_number(c->kind) && strstr(c->type, "unsigned") != NULL;
+	c->length = length_of(c->kind, c->type);
+}
+
+static int read_columns(struct db *d, struct structure *s, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int n;
+
+	buf_puts(&sql,
+		"SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME "
+		"FROM information_schema.COLUMNS");
+	put_where(&sql, s->schema, s->table);
+	buf_puts(&sql, " ORDER BY ORDINAL_POSITION");
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!r)
+		return -1;
+	while ((n = db_fetch(r, &v, e)) > 0) {
+		s->columns = xrealloc(s->columns, (s->ncolumns + 1) * sizeof(*s->columns));
+		memset(&s->columns[s->ncolumns], 0, sizeof(*s->columns));
+		take_column(&s->columns[s->ncolumns++], v, db_server(d));
+	}
+	db_rows_close(&r);
+	return n;
+}
+
+static struct key *key_of(struct structure *s, struct str name, bool unique)
+{
+	struct key *k = s->nkeys ? &s->keys[s->nkeys - 1] : NULL;
+
+	if (k && str_is(name, k->name))
+		return k;
+	s->keys = xrealloc(s->keys, (s->nkeys + 1) * sizeof(*s->keys));
+	k = &s->keys[s->nkeys++];
+	*k = (struct key){.name = copy(name), .unique = unique, .usable = unique};
+	k->primary = strcmp(k->name, "PRIMARY") == 0;
+	return k;
+}
+
+/* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column). */
+static int take_key_part(struct structure *s, const struct str *v, struct err *e)
+{
+	struct key *k = key_of(s, v[0], str_is(v[1], "0"));
+	char name[512];
+	int column;
+
+	if (!v[2].p) {
+		k->usable = false;
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(v[2]));
+	column = structure_column(s, name);
+	if (column < 0)
+		return err_set(e, ERR_db_query, "key %s of %s.%s has a column %s that the table has not",
+			k->name, s->schema, s->table, name);
+	k->columns = xrealloc(k->columns, (k->ncolumns + 1) * sizeof(*k->columns));
+	k->columns[k->ncolumns++] = (unsigned)column;
+	if (v[3].p || s->columns[column].nullable)
+		k->usable = false;
+	return 0;
+}
+
+static int read_keys(struct db *d, struct structure *s, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int n;
+
+	buf_puts(&sql,
+		"SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS");
+	put_where(&sql, s->schema, s->table);
+	buf_puts(&sql, " ORDER BY NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!r)
+		return -1;
+	while ((n = db_fetch(r, &v, e)) > 0)
+		if (take_key_part(s, v, e) < 0) {
+			n = -1;
+			break;
+		}
+	db_rows_close(&r);
+	return n;
+}
+
+static int naming_key(const struct structure *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nkeys; i++)
+		if (s->keys[i].primary && s->keys[i].usable)
+			return (int)i;
+	for (i = 0; i < s->nkeys; i++)
+		if (s->keys[i].usable)
+			return (int)i;
+	return -1;
+}
+
+struct structure *db_structure(
+	struct db *d, const char *schema, const char *table, bool *found, struct err *e)
+{
+	struct structure *s = xcalloc(1, sizeof(*s));
+
+	*found = false;
+	s->schema = xstrdup(schema);
+	s->table = xstrdup(table);
+	if (read_columns(d, s, e) < 0 || (s->ncolumns && read_keys(d, s, e) < 0))
+		structure_free(&s);
+	else if (s->ncolumns == 0)
+		structure_free(&s);
+	if (!s)
+		return NULL;
+	s->key = naming_key(s);
+	*found = true;
+	return s;
+}

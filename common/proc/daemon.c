@@ -1,0 +1,141 @@
+/*
+ * The skeleton of agent and master: unit.c without orders and heartbeats. They run in the same box, by rows of the same table,
+ * with the same watcher; only the supervisor stands above them, so they stamp their own log lines.
+ */
+#include "common/proc/daemon.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/proc/inherit.h"
+#include "common/proc/sandbox.h"
+#include "common/proc/unit.h"
+#include "common/proc/watch.h"
+#include "fds.h"
+
+enum { DAEMON_BEAT_MS = 1000, DAEMON_LEAVE_BEAT_MS = 100 };
+
+struct daemon_run {
+	struct daemon_env env; /* daemon_leave and daemon_leaving find the rest from it */
+	const struct daemon *d;
+	void *self;
+	struct inherited in;
+	struct watch *watch;
+};
+
+static struct daemon_run *daemon_of(const struct daemon_env *env)
+{
+	return (struct daemon_run *)((char *)(uintptr_t)env - offsetof(struct daemon_run, env));
+}
+
+void daemon_leave(struct daemon_env *env)
+{
+	watch_leave(daemon_of(env)->watch, WATCH_LEAVE_MS);
+}
+
+bool daemon_leaving(const struct daemon_env *env)
+{
+	const struct daemon_run *r = daemon_of(env);
+
+	return r->watch && watch_leaving(r->watch);
+}
+
+static void daemon_env_fill(struct daemon_run *r)
+{
+	r->env = (struct daemon_env){ .kind = r->in.kind, .config = r->in.config, .state_fd = r->in.state_fd,
+		.run_fd = FD_RUN, .supervisor_fd = FD_SUPERVISOR };
+	r->self = xcalloc(1, r->d->state ? r->d->state : 1);
+}
+
+static int daemon_open(struct daemon_run *r, struct err *e)
+{
+	close(FD_KEY); /* unread, if it is there at all (T32) */
+	if (fcntl(FD_SUPERVISOR, F_SETFL, fcntl(FD_SUPERVISOR, F_GETFL) | O_NONBLOCK) < 0)
+		return err_sys(e, ERR_io, "descriptor %d", FD_SUPERVISOR);
+	return r->d->open ? r->d->open(r->self, &r->env, e) : 0;
+}
+
+static int daemon_box(struct daemon_run *r, struct err *e)
+{
+	struct sandbox_needs needs = inherit_needs(&r->in);
+	int row = sandbox_row(r->in.info->name);
+
+	if (row < 0)
+		return err_set(e, ERR_sandbox, "include/sandbox.def has no row \"%s\"", r->in.info->name);
+	return sandbox_enter((enum sandbox_row)row, FD_RUN, r->in.state_fd, &needs, e);
+}
+
+static int daemon_ready(struct daemon_run *r, struct err *e)
+{
+	r->env.loop = loop_new();
+	r->watch = watch_start(FD_SUPERVISOR, r->env.loop);
+	r->env.link = link_new(r->env.loop);
+	return r->d->ready ? r->d->ready(r->self, &r->env, e) : 0;
+}
+
+static int daemon_work(struct daemon_run *r, struct err *e)
+{
+	while (!watch_leaving(r->watch)) {
+		if (r->d->tick && r->d->tick(r->self, &r->env, e) < 0)
+			return -1;
+		if (!watch_leaving(r->watch))
+			loop_once(r->env.loop, DAEMON_BEAT_MS);
+	}
+	log_info("leaving: %s", watch_reason(r->watch));
+	while (r->d->leave && !r->d->leave(r->self, &r->env))
+		loop_once(r->env.loop, DAEMON_LEAVE_BEAT_MS);
+	return 0;
+}
+
+/* From the lock to the last tick: an exit status, with e where it is not 0. */
+static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
+{
+	if (inherit_lock(e) < 0)
+		return UNIT_EXIT_ERROR;
+	*opened = true;
+	if (daemon_open(r, e) < 0)
+		return UNIT_EXIT_ERROR;
+	if (daemon_box(r, e) < 0)
+		return UNIT_EXIT_BOX;
+	if (daemon_ready(r, e) < 0)
+		return UNIT_EXIT_ERROR;
+	log_info("ready");
+	return daemon_work(r, e) < 0 ? UNIT_EXIT_ERROR : UNIT_EXIT_DONE;
+}
+
+static void daemon_free(struct daemon_run *r, bool opened)
+{
+	if (r->watch)
+		watch_leave(r->watch, WATCH_LEAVE_MS); /* close() too has a deadline */
+	if (opened && r->d->close)
+		r->d->close(r->self, &r->env);
+	link_free(&r->env.link);
+	watch_stop(&r->watch);
+	loop_free(&r->env.loop);
+	inherit_free(&r->in);
+	free(r->self);
+}
+
+int daemon_run(const struct daemon *d, int argc, char **argv)
+{
+	struct daemon_run r = { .d = d };
+	struct err e = { 0 };
+	const struct unit_info *info = unit_info((int)d->kind);
+	bool opened = false;
+
+	log_stamp(info ? info->name : NULL);
+	if (inherit(&r.in, d->kind, argc, argv, &e) < 0) {
+		log_err(&e);
+		inherit_free(&r.in);
+		return UNIT_EXIT_USAGE;
+	}
+	daemon_env_fill(&r);
+	int status = daemon_live(&r, &opened, &e);
+	if (status != UNIT_EXIT_DONE)
+		log_err(&e);
+	daemon_free(&r, opened);
+	return status;
+}

@@ -1,0 +1,33 @@
+#pragma once
+#include "common/proc/inherit.h"
+#include "common/proc/unit.h"
+#include "common/proc/watch.h"
+
+/* A unit while it runs: shared by unit.c (the order of things) and unit_agent.c (the conversation with the agent). */
+struct unit_run {
+	struct unit_env env; /* what the unit sees; unit_wake and unit_leaving find the rest from it */
+	const struct unit *u;
+	void *self;
+	struct inherited in;
+	struct watch *watch;
+	struct link_peer *agent;
+	enum stage stage;
+	bool opened;       /* open() went well: status() may be asked */
+	uint64_t revision; /* of the last order */
+	bool run;          /* ORDER_RUN has come */
+	json_t *args;      /* of an order, not yet given to order(); owned */
+	uint64_t asked_ms, heard_ms; /* the last unit_next, the last answer */
+	struct err error;  /* what ends this process; code 0: nothing does */
+};
+
+static inline struct unit_run *unit_run_of(const struct unit_env *env)
+{
+	return (struct unit_run *)((char *)(uintptr_t)env - offsetof(struct unit_run, env));
+}
+
+/* Dials the agent and says hello, again and again, for 10 s; takes the first order. */
+int unit_agent_hello(struct unit_run *r, struct err *e);
+/* From now on one unit_next is always under way while the loop runs: heartbeat, status and orders in one. */
+void unit_agent_ask(struct unit_run *r);
+/* The last word: how it ended. The agent may be gone; then it is only logged. */
+void unit_agent_bye(struct unit_run *r, enum stage stage, const struct err *error);

@@ -1,0 +1,193 @@
+/* Which collation becomes which, between the families and their versions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "common/sql/collation.h"
+#include "common/sql/dialect.h"
+
+static const struct server my97 = { FLAVOR_MYSQL, 90700 }, my80 = { FLAVOR_MYSQL, 80020 }, my57 = { FLAVOR_MYSQL, 50744 },
+			   ma118 = { FLAVOR_MARIADB, 110809 }, ma1011 = { FLAVOR_MARIADB, 101105 },
+			   ma105 = { FLAVOR_MARIADB, 100523 }, ti85 = { FLAVOR_TIDB, 80500 }, ti65 = { FLAVOR_TIDB, 60500 };
+
+static const struct {
+	const struct server *from, *to;
+	const char *name, *want; /* want NULL: as it is */
+} rows[] = {
+	/* what both have */
+	{ &my97, &ma118, "utf8mb4_general_ci", NULL },
+	{ &my97, &ma118, "latin1_swedish_ci", NULL },
+	{ &my97, &ma105, "binary", NULL },
+	{ &ma105, &my97, "utf8mb4_bin", NULL },
+	{ &ma118, &ti85, "utf8mb4_unicode_ci", NULL },
+	{ &my97, &my97, "utf8mb4_0900_ai_ci", NULL },
+	{ &my97, &ma118, "utf8mb4_0900_ai_ci", NULL },
+	{ &ma105, &my97, "no_such_collation", NULL },
+	{ &ma105, &my97, "", NULL },
+	/* MySQL's 0900 */
+	{ &my97, &ma1011, "utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci" },
+	{ &my97, &ma1011, "UTF8MB4_0900_AI_CI", "utf8mb4_uca1400_nopad_ai_ci" },
+	{ &my97, &ma1011, "utf8mb4_0900_as_ci", "utf8mb4_uca1400_nopad_as_ci" },
+	{ &my97, &ma1011, "utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs" },
+	{ &my97, &ma1011, "utf8mb4_0900_bin", "utf8mb4_nopad_bin" },
+	{ &my97, &ma1011, "utf8mb4_pl_0900_ai_ci", "utf8mb4_uca1400_polish_nopad_ai_ci" },
+	{ &my97, &ma1011, "utf8mb4_es_trad_0900_as_cs", "utf8mb4_uca1400_spanish2_nopad_as_cs" },
+	{ &my97, &ma1011, "utf8mb4_nb_0900_ai_ci", "utf8mb4_uca1400_danish_nopad_ai_ci" },
+	{ &my97, &ma118, "utf8mb4_ru_0900_ai_ci", "utf8mb4_0900_as_ci" },
+	{ &my97, &ma1011, "utf8mb4_ru_0900_ai_ci", "utf8mb4_uca1400_nopad_as_ci" },
+	{ &my97, &ma1011, "utf8mb4_zh_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs" },
+	{ &my97, &ma118, "utf8mb4_ja_0900_as_cs_ks", "utf8mb4_0900_as_cs" },
+	{ &my97, &ma105, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_nopad_ci" },
+	{ &my97, &ma105, "utf8mb4_0900_as_ci", "utf8mb4_nopad_bin" },
+	{ &my97, &ma105, "utf8mb4_0900_as_cs", "utf8mb4_nopad_bin" },
+	{ &my97, &ma105, "utf8mb4_pl_0900_ai_ci", "utf8mb4_polish_ci" },
+	{ &my97, &ma105, "utf8mb4_ru_0900_ai_ci", "utf8mb4_nopad_bin" },
+	{ &my97, &my57, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci" },
+	{ &my97, &my57, "utf8mb4_0900_as_cs", "utf8mb4_bin" },
+	{ &my97, &my80, "utf8mb4_nb_0900_ai_ci", "utf8mb4_danish_ci" },
+	{ &my97, &ti85, "utf8mb4_0900_ai_ci", NULL },
+	{ &my97, &ti65, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_ci" },
+	{ &my97, &ti85, "utf8mb4_0900_as_cs", "utf8mb4_0900_bin" },
+	{ &my97, &ti65, "utf8mb4_0900_as_cs", "utf8mb4_bin" },
+	/* MariaDB's uca1400 */
+	{ &ma118, &my97, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &my97, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &my97, "utf8mb4_uca1400_as_ci", "utf8mb4_0900_as_ci" },
+	{ &ma118, &my97, "utf8mb4_uca1400_ai_cs", "utf8mb4_0900_as_cs" },
+	{ &ma118, &my97, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_pl_0900_ai_ci" },
+	{ &ma118, &my97, "utf8mb4_uca1400_polish_as_ci", "utf8mb4_pl_0900_as_cs" },
+	{ &ma118, &my97, "utf8mb4_uca1400_persian_ai_ci", "utf8mb4_persian_ci" },
+	{ &ma118, &my97, "utf8mb4_uca1400_persian_as_ci", "utf8mb4_0900_as_ci" },
+	{ &ma118, &my97, "utf8mb3_uca1400_ai_ci", "utf8mb3_unicode_520_ci" },
+	{ &ma118, &my97, "utf8mb3_uca1400_as_cs", "utf8mb3_bin" },
+	{ &ma118, &my80, "utf8mb3_uca1400_ai_ci", "utf8_unicode_520_ci" },
+	{ &ma118, &my97, "ucs2_uca1400_swedish_ai_ci", "ucs2_swedish_ci" },
+	{ &ma118, &ma105, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci" },
+	{ &ma118, &ma105, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_unicode_520_nopad_ci" },
+	{ &ma118, &ma105, "utf8mb4_uca1400_swedish_ai_ci", "utf8mb4_swedish_ci" },
+	{ &ma118, &ma105, "utf8mb4_uca1400_as_cs", "utf8mb4_bin" },
+	{ &ma118, &ti85, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &ti65, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_ci" },
+	{ &ma118, &ti85, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_bin" },
+	{ &ma118, &ti85, "utf8mb3_uca1400_ai_ci", "utf8_unicode_ci" },
+	/* the other ones of MariaDB alone */
+	{ &ma118, &my97, "utf8mb4_nopad_bin", "utf8mb4_0900_bin" },
+	{ &ma118, &my57, "utf8mb4_nopad_bin", "utf8mb4_bin" },
+	{ &ma118, &my97, "utf8mb4_unicode_520_nopad_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &my97, "utf8mb4_unicode_nopad_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &my97, "utf8mb4_general_nopad_ci", "utf8mb4_general_ci" },
+	{ &ma118, &my97, "utf8mb4_general1400_as_ci", "utf8mb4_0900_as_ci" },
+	{ &ma118, &ma105, "utf8mb4_general1400_as_ci", "utf8mb4_bin" },
+	{ &ma118, &my97, "utf8mb4_croatian_mysql561_ci", "utf8mb4_hr_0900_ai_ci" },
+	{ &ma118, &my57, "utf8mb4_croatian_mysql561_ci", "utf8mb4_croatian_ci" },
+	{ &ma118, &my97, "utf8mb4_thai_520_w2", "utf8mb4_0900_as_ci" },
+	{ &ma118, &my97, "utf8mb3_myanmar_ci", "utf8mb3_bin" },
+	{ &ma118, &my97, "latin1_swedish_nopad_ci", "latin1_swedish_ci" },
+	{ &ma118, &my97, "latin1_nopad_bin", "latin1_bin" },
+	{ &ma118, &my97, "ascii_general_nopad_ci", "ascii_general_ci" },
+	/* utf8 and utf8mb3 */
+	{ &ma105, &my97, "utf8_general_ci", "utf8mb3_general_ci" },
+	{ &my97, &ma105, "utf8mb3_general_ci", "utf8_general_ci" },
+	{ &my97, &ma118, "utf8mb3_general_ci", NULL },
+	{ &my97, &my80, "utf8mb3_general_ci", "utf8_general_ci" },
+	{ &ma118, &ti85, "utf8mb3_general_ci", "utf8_general_ci" },
+	{ &ma118, &ti85, "utf8mb3_unicode_520_ci", "utf8_unicode_ci" },
+	{ &ma105, &my97, "utf8", "utf8mb3" },
+	{ &my97, &ma105, "utf8mb3", "utf8" },
+	{ &my97, &ma118, "utf8mb4", NULL },
+	/* charsets that the target lacks */
+	{ &my97, &ma118, "gb18030", "utf8mb4" },
+	{ &my97, &ma118, "gb18030_bin", "utf8mb4_bin" },
+	{ &my97, &ma118, "gb18030_chinese_ci", "utf8mb4_bin" },
+	{ &my97, &ma118, "gb18030_unicode_520_ci", "utf8mb4_unicode_520_ci" },
+	{ &ma118, &ti85, "latin1", "utf8mb4" },
+	{ &ma118, &ti85, "latin1_swedish_ci", "utf8mb4_bin" },
+	{ &ma118, &ti85, "ascii_general_ci", "ascii_bin" },
+	{ &ma118, &ti85, "gbk_chinese_ci", NULL },
+	{ &ma118, &ti85, "utf16_general_ci", "utf8mb4_general_ci" },
+	{ &ma118, &ti85, "utf8mb4_polish_ci", "utf8mb4_bin" },
+	{ &ma118, &ti85, "utf8mb4_unicode_520_ci", "utf8mb4_0900_ai_ci" },
+	{ &ma118, &ti65, "utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci" },
+	{ &ma118, &ti85, "binary", NULL },
+};
+
+static void nearest(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *got = sql_map_collation(str_of(rows[i].name), rows[i].from, rows[i].to);
+
+		if ((!got) != (!rows[i].want) || (got && strcmp(got, rows[i].want) != 0))
+			fail_msg("%s, %s %u to %s %u: %s, wanted %s", rows[i].name, flavor_name(rows[i].from->flavor),
+				rows[i].from->version, flavor_name(rows[i].to->flavor), rows[i].to->version, got ? got : "as it is",
+				rows[i].want ? rows[i].want : "as it is");
+	}
+}
+
+/* Every collation finds one that the target knows; what the target knows stays. */
+static void always_known(void **state)
+{
+	static const char *const names[] = {
+#define COLLATION(cs, rest, my, ma, ti) cs "_" rest,
+#define UTF8MB3(rest, my, ma, ti) "utf8mb3_" rest,
+#define UNICODE(rest, my, ma, ti) "ucs2_" rest, "utf16_" rest, "utf32_" rest, "utf8mb3_" rest, "utf8mb4_" rest,
+#define UCA1400(lang) "utf8mb4_uca1400_" lang "ai_ci", "utf8mb3_uca1400_" lang "nopad_as_ci", "utf32_uca1400_" lang "ai_cs",
+#include "common/sql/collation.def"
+	};
+	const struct server *all[] = { &my97, &my80, &my57, &ma118, &ma1011, &ma105, &ti85, &ti65 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct collation *c = collation_find(str_of(names[i]));
+
+		assert_non_null(c);
+		for (size_t s = 0; s < sizeof(all) / sizeof(all[0]); s++) {
+			const struct collation *n = collation_nearest(c, all[s]);
+
+			if (!collation_known(n, all[s]))
+				fail_msg("%s for %s %u: %s", names[i], flavor_name(all[s]->flavor), all[s]->version, n->name);
+			if (collation_known(c, all[s]))
+				assert_ptr_equal(n, c);
+		}
+	}
+}
+
+static void what_a_charset_means(void **state)
+{
+	static const struct {
+		const struct server *s;
+		const char *charset, *want;
+	} means[] = {
+		{ &my97, "utf8mb4", "utf8mb4_0900_ai_ci" }, { &my57, "utf8mb4", "utf8mb4_general_ci" },
+		{ &ma118, "utf8mb4", "utf8mb4_uca1400_ai_ci" }, { &ma1011, "utf8mb4", "utf8mb4_general_ci" },
+		{ &ti85, "utf8mb4", "utf8mb4_bin" }, { &ma118, "utf8", "utf8mb3_uca1400_ai_ci" },
+		{ &my97, "utf8", "utf8mb3_general_ci" }, { &my57, "utf8", "utf8_general_ci" }, { &my97, "latin1", "latin1_swedish_ci" },
+		{ &my97, "LATIN1", "latin1_swedish_ci" }, { &ma118, "binary", "binary" }, { &my97, "gb18030", "gb18030_chinese_ci" },
+		{ &my97, "cp1251", "cp1251_general_ci" }, { &my97, "tis620", "tis620_thai_ci" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(means) / sizeof(means[0]); i++) {
+		const struct collation *c = collation_default(str_of(means[i].charset), means[i].s);
+
+		assert_non_null(c);
+		assert_string_equal(collation_name(c, means[i].s), means[i].want);
+	}
+	assert_null(collation_default(STR_LIT("klingon"), &my97));
+	assert_null(collation_default(STR_LIT("utf8mb4_bin"), &my97));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nearest),
+		cmocka_unit_test(always_known),
+		cmocka_unit_test(what_a_charset_means),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

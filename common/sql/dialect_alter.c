@@ -1,0 +1,181 @@
+/*
+ * The specifications of ALTER TABLE. Rules of sql_translate. What only one family can say is dropped where it changes nothing that is copied, and is
+ * an error else; a statement that would touch files of the server (tablespaces) is always an error.
+ */
+#include <string.h>
+
+#include "common/sql/translate.h"
+
+/* IF EXISTS, IF NOT EXISTS at i, for targets that don't know it there: the statement then fails instead of passing over. */
+static size_t if_clause(struct tr *t, size_t i, enum feature f)
+{
+	size_t end;
+
+	if (!tr_is(t, i, "IF"))
+		return i;
+	end = i + 2 + tr_is(t, i + 1, "NOT");
+	if (!knows(t->to, f)) {
+		tr_note(t, "IF %sEXISTS is not known to the target here and was dropped", tr_is(t, i + 1, "NOT") ? "NOT " : "");
+		tr_drop(t, i, end);
+	}
+	return end;
+}
+
+/* A column's definition, or the first of several in parentheses. */
+static int definition(struct tr *t, size_t i, size_t b)
+{
+	if (tr_is_char(t, i, '('))
+		return tr_each(t, i + 1, tr_close(t, i), tr_element);
+	return tr_element(t, i, b);
+}
+
+static bool is_versioning(const struct tr *t, size_t i)
+{
+	return tr_is(t, i, "SYSTEM") && tr_is(t, i + 1, "VERSIONING");
+}
+
+static int drop_spec(struct tr *t, size_t a, size_t b)
+{
+	tr_note(t, "not executed: %.*s", (int)(t->t[b - 1].at + t->t[b - 1].len - t->t[a].at), t->source.p + t->t[a].at);
+	tr_drop(t, a, b);
+	return 0;
+}
+
+static int spec_add(struct tr *t, size_t a, size_t b)
+{
+	size_t i = a + 1;
+
+	if (is_versioning(t, i) && !knows(t->to, FEATURE_system_versioning))
+		return drop_spec(t, a, b);
+	if (tr_is(t, i, "PERIOD") && tr_is(t, i + 1, "FOR")) {
+		bool system = tr_is(t, i + 2, "SYSTEM_TIME");
+
+		return knows(t->to, system ? FEATURE_system_versioning : FEATURE_period) ? 0 : drop_spec(t, a, b);
+	}
+	if (tr_is(t, i, "PARTITION"))
+		return tr_options(t, i, b);
+	if (tr_is(t, i, "VECTOR") && tr_is_key(t, i) && !knows(t->to, FEATURE_key_vector))
+		return drop_spec(t, a, b);
+	if (tr_is(t, i, "SPATIAL") && !knows(t->to, FEATURE_key_spatial))
+		return drop_spec(t, a, b);
+	i += tr_is(t, i, "COLUMN");
+	i = if_clause(t, i, FEATURE_alter_if_exists);
+	if (tr_is_key(t, i)) { /* ADD INDEX IF NOT EXISTS i (…) */
+		for (size_t k = i; k < b && !tr_is_char(t, k, '('); k++) {
+			if (tr_is(t, k, "IF"))
+				if_clause(t, k, FEATURE_alter_if_exists);
+		}
+		if (tr_key(t, i, b) < 0)
+			return -1;
+		/* ADD CHECK … NOT ENFORCED was dropped from its constraint on: ADD goes too. */
+		if (i < b && t->t[i].drop && t->t[b - 1].drop)
+			tr_drop(t, a, b);
+		return 0;
+	}
+	return definition(t, i, b);
+}
+
+static int spec_modify(struct tr *t, size_t a, size_t b)
+{
+	size_t i = a + 1 + tr_is(t, a + 1, "COLUMN");
+
+	i = if_clause(t, i, FEATURE_alter_if_exists);
+	return tr_column(t, i + tr_is(t, a, "CHANGE"), b);
+}
+
+static int spec_drop(struct tr *t, size_t a, size_t b)
+{
+	size_t i = a + 1;
+
+	if (is_versioning(t, i) && !knows(t->to, FEATURE_system_versioning))
+		return drop_spec(t, a, b);
+	if (tr_is(t, i, "PERIOD") && tr_is(t, i + 1, "FOR") && !knows(t->to, FEATURE_period))
+		return drop_spec(t, a, b);
+	if (tr_is(t, i, "CHECK") && !knows(t->to, FEATURE_drop_check))
+		tr_replace(t, i, "CONSTRAINT");
+	if (tr_is(t, i, "CONSTRAINT") && tr_is_name(t, i + 1) && !tr_is(t, i + 1, "IF"))
+		tr_check_name(t, i + 1);
+	for (; i < b; i++) {
+		if (tr_is(t, i, "IF") && tr_is(t, i + 1, "EXISTS"))
+			if_clause(t, i, FEATURE_alter_if_exists);
+	}
+	return 0;
+}
+
+/* ALTER [COLUMN] c SET DEFAULT x | SET INVISIBLE | DROP DEFAULT, ALTER INDEX i …, ALTER CHECK c [NOT] ENFORCED */
+static int spec_alter(struct tr *t, size_t a, size_t b)
+{
+	size_t i = a + 1, end;
+
+	if (tr_is(t, i, "INDEX") || tr_is(t, i, "KEY")) {
+		i = if_clause(t, i + 1, FEATURE_alter_if_exists) + 1;
+		while (i < b)
+			i = tr_key_option(t, i);
+		/* A target without hidden keys: nothing is left to do. */
+		if (b > a + 1 && t->t[b - 1].drop)
+			tr_drop(t, a, b);
+		return 0;
+	}
+	if (tr_is(t, b - 1, "ENFORCED") && !knows(t->to, FEATURE_check_enforced))
+		return tr_fail(t, "switching a CHECK on and off is not known to the target; drop or add it there by hand");
+	i += tr_is(t, i, "COLUMN");
+	i = if_clause(t, i, FEATURE_alter_if_exists);
+	if (tr_is(t, i + 1, "SET") && (tr_is(t, i + 2, "INVISIBLE") || tr_is(t, i + 2, "VISIBLE")) &&
+		!knows(t->to, FEATURE_set_column_visible))
+		return drop_spec(t, a, b);
+	if (tr_is(t, i + 1, "SET") && tr_is(t, i + 2, "DEFAULT"))
+		return tr_default(t, i + 2, "", &end);
+	return 0;
+}
+
+/* How the source locked and copied says nothing about the target: ALGORITHM=DEFAULT, LOCK=DEFAULT. */
+static void free_choice(struct tr *t, size_t a)
+{
+	size_t value = a + 1 + tr_is_char(t, a + 1, '=');
+
+	if (value < t->n && !tr_is(t, value, "DEFAULT"))
+		tr_replace(t, value, "DEFAULT");
+}
+
+static int spec_other(struct tr *t, size_t a, size_t b)
+{
+	if ((tr_is(t, a, "DISCARD") || tr_is(t, a, "IMPORT")) && tr_is(t, b - 1, "TABLESPACE"))
+		return tr_fail(t, "%.*s TABLESPACE moves files of the source's server and can't be repeated at the target",
+			STR_ARG(tr_text(t, a)));
+	if (tr_is(t, a, "SECONDARY_LOAD") || tr_is(t, a, "SECONDARY_UNLOAD"))
+		return drop_spec(t, a, b);
+	if (tr_is(t, a, "CONVERT") && tr_is(t, a + 1, "TO"))
+		return tr_options(t, a + 2, b);
+	if (tr_is(t, a, "RENAME") || tr_is(t, a, "ORDER") || tr_is(t, a, "EXCHANGE"))
+		return 0;
+	return tr_options(t, a, b);
+}
+
+static int spec(struct tr *t, size_t a, size_t b)
+{
+	t->column[0] = 0;
+	if (a == b)
+		return 0;
+	if (tr_is(t, a, "ADD"))
+		return spec_add(t, a, b);
+	if (tr_is(t, a, "MODIFY") || tr_is(t, a, "CHANGE"))
+		return spec_modify(t, a, b);
+	if (tr_is(t, a, "DROP"))
+		return spec_drop(t, a, b);
+	if (tr_is(t, a, "ALTER"))
+		return spec_alter(t, a, b);
+	if (tr_is(t, a, "ALGORITHM") || tr_is(t, a, "LOCK")) {
+		free_choice(t, a);
+		return 0;
+	}
+	return spec_other(t, a, b);
+}
+
+int tr_alter(struct tr *t, size_t from)
+{
+	size_t end = t->n;
+
+	while (end > from && tr_is_char(t, end - 1, ';'))
+		end--;
+	return tr_each(t, from, end, spec);
+}

@@ -1,0 +1,55 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "server.h"
+
+/* A table's structure as one server knows it: what a reader of rows needs. */
+enum column_kind {
+	COLUMN_INT,      /* TINYINT … BIGINT, BOOL, YEAR */
+	COLUMN_FLOAT, COLUMN_DOUBLE, COLUMN_DECIMAL,
+	COLUMN_BIT,
+	COLUMN_DATE, COLUMN_TIME, COLUMN_DATETIME, COLUMN_TIMESTAMP,
+	COLUMN_TEXT,     /* CHAR, VARCHAR, TEXT: has a charset */
+	COLUMN_BINARY,   /* BINARY, VARBINARY, BLOB */
+	COLUMN_ENUM, COLUMN_SET,
+	COLUMN_JSON,     /* MySQL's binary JSON type only; MariaDB's is text */
+	COLUMN_GEOMETRY,
+	COLUMN_VECTOR,
+	COLUMN_UUID, COLUMN_INET4, COLUMN_INET6, /* MariaDB: text outside, fixed bytes in the binlog */
+	COLUMN_OTHER,
+};
+
+struct column {
+	char *name, *type; /* type: COLUMN_TYPE of information_schema, "int(10) unsigned" */
+	enum column_kind kind;
+	bool is_unsigned, nullable, generated, invisible, auto_increment;
+	char *charset, *collation; /* "" where there is none */
+	unsigned length;           /* BINARY(n), BIT(n), VECTOR(n): n; else 0 */
+};
+
+struct key {
+	char *name;
+	bool primary, unique;
+	unsigned *columns; /* indexes into columns */
+	unsigned ncolumns;
+	bool usable; /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
+};
+
+struct structure {
+	char *schema, *table;
+	struct column *columns;
+	unsigned ncolumns;
+	struct key *keys;
+	unsigned nkeys;
+	int key; /* the key that names a row: the primary key, else the first usable unique one; -1: none */
+};
+
+void structure_free(struct structure **s);
+enum column_kind column_kind_of(const char *type, const char *charset, const struct server *server);
+json_t *structure_to_json(const struct structure *s); /* new reference */
+struct structure *structure_from_json(const json_t *o, struct err *e);
+int structure_column(const struct structure *s, const char *name); /* index, or -1 */

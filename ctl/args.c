@@ -1,0 +1,147 @@
+/*
+ * Command line: options and commands from their tables (include/option.def, include/ctl.def), and the help made of them. Reads
+ * nothing but argv.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+enum {
+	OPT_FIRST = 1000,
+#define OPTION(name, letter, value, who, help) OPT_##name,
+#include "option.def"
+#undef OPTION
+	OPT_END
+};
+
+static const struct row {
+	const char *name, *who, *help;
+	int letter, value;
+} rows[] = {
+#define OPTION(name, letter, value, who, help) { #name, who, help, letter, value },
+#include "option.def"
+#undef OPTION
+};
+
+static const struct word {
+	const char *word, *usage, *help;
+} words[] = {
+#define CTL(word, fn, usage, help) { word, usage, help },
+#include "ctl.def"
+#undef CTL
+};
+
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), WORDS = sizeof(words) / sizeof(words[0]), NAME_MAX_ = 40 };
+
+/* "from_password_file" -> "from-password-file": the table's names are C identifiers. */
+static void dashed(const char *name, char *out)
+{
+	size_t i = 0;
+
+	for (; name[i] && i < NAME_MAX_ - 1; i++)
+		out[i] = name[i] == '_' ? '-' : name[i];
+	/* "for_": a keyword of C with a tail. */
+	if (i > 0 && out[i - 1] == '-')
+		i--;
+	out[i] = '\0';
+}
+
+static void keep(struct args *a, int opt, const char *value)
+{
+	value = value ? value : "1";
+	switch (opt) {
+#define OPTION(name, letter, takes, who, help) \
+	case OPT_##name: \
+		a->name = value; \
+		break;
+#include "option.def"
+#undef OPTION
+	default:
+		break;
+	}
+	if (opt == OPT_source && a->nsources < sizeof(a->sources) / sizeof(a->sources[0]))
+		a->sources[a->nsources++] = value;
+}
+
+static int option_of(int c)
+{
+	if (c >= OPT_FIRST)
+		return c;
+	for (int i = 0; i < ROWS; i++)
+		if (rows[i].letter == c)
+			return OPT_FIRST + 1 + i;
+	return -1;
+}
+
+int args_parse(int argc, char **argv, struct args *a, struct err *e)
+{
+	static char names[ROWS][NAME_MAX_];
+	struct option longs[ROWS + 1];
+	char letters[2 * ROWS + 2] = ":";
+	int c;
+
+	memset(longs, 0, sizeof(longs));
+	*a = (struct args){ 0 };
+	for (int i = 0; i < ROWS; i++) {
+		dashed(rows[i].name, names[i]);
+		longs[i] = (struct option){ names[i], rows[i].value, NULL, OPT_FIRST + 1 + i };
+		if (rows[i].letter)
+			snprintf(letters + strlen(letters), 3, "%c%s", rows[i].letter, rows[i].value ? ":" : "");
+	}
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == '?')
+			return err_set(e, ERR_usage, "unknown option '%s'", argv[optind - 1]);
+		if (c == ':')
+			return err_set(e, ERR_usage, "option '%s' wants a value", argv[optind - 1]);
+		keep(a, option_of(c), optarg);
+	}
+	if (optind < argc)
+		a->word = argv[optind++];
+	a->rest = argv + optind;
+	a->nrest = argc - optind;
+	return 0;
+}
+
+static void help_words(void)
+{
+	puts("Tidegate copies MySQL and MariaDB into TiDB, MySQL or MariaDB, and follows the source.\n");
+	puts("  tidegate COMMAND [options]        tidegate COMMAND --help\n");
+	for (int i = 0; i < WORDS; i++)
+		printf("  %-16s %s\n", words[i].word, words[i].help);
+	puts("\nExample: tidegate run --from mysql://me@10.0.0.1:3306 --to mysql://root@10.0.0.2:4000 --tables 'app.*'");
+	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
+}
+
+static int for_word(const char *who, const char *word)
+{
+	if (strcmp(who, "all") == 0)
+		return 1;
+	if (strcmp(who, "commands") == 0)
+		return strcmp(word, "run") != 0 && strcmp(word, "grants") != 0 && strcmp(word, "logs") != 0;
+	return strstr(who, word) != NULL;
+}
+
+void args_help(const char *word)
+{
+	const struct word *w = NULL;
+	char name[NAME_MAX_];
+
+	for (int i = 0; word && i < WORDS; i++)
+		if (strcmp(words[i].word, word) == 0)
+			w = &words[i];
+	if (!w) {
+		help_words();
+		return;
+	}
+	printf("tidegate %s %s\n%s\n\n", w->word, w->usage, w->help);
+	for (int i = 0; i < ROWS; i++) {
+		if (!for_word(rows[i].who, w->word))
+			continue;
+		dashed(rows[i].name, name);
+		printf("  --%s%s%-*s %s\n", name, rows[i].value ? " …" : "", (int)(22 - strlen(name) - (rows[i].value ? 2 : 0)), "",
+			rows[i].help);
+	}
+}

@@ -1,0 +1,136 @@
+/*
+ * The control conversation of the command line: a word and its JSON arguments to the master, its JSON back.
+ */
+#include "ctl/ask.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "common/proc/link.h"
+#include "ctl/job.h"
+
+struct ask {
+	struct loop *loop;
+	struct link *link;
+	struct link_peer *master;
+};
+
+struct ask *ask_open(const char *run, struct err *e)
+{
+	struct ask *k;
+
+	if (chdir(run) < 0) {
+		err_sys(e, ERR_ctl_connect, "run folder %s", run);
+		return NULL;
+	}
+	k = xcalloc(1, sizeof(*k));
+	k->loop = loop_new();
+	k->link = link_new(k->loop);
+	k->master = link_dial(k->link, "master.sock");
+	return k;
+}
+
+void ask_close(struct ask **k)
+{
+	if (!*k)
+		return;
+	link_peer_free(&(*k)->master);
+	link_free(&(*k)->link);
+	loop_free(&(*k)->loop);
+	free(*k);
+	*k = NULL;
+}
+
+/* "result": false carries the reason; its code where the master gave one. */
+static json_t *check_result(json_t *answer, struct err *e)
+{
+	if (!answer || json_flag(answer, "result", true))
+		return answer;
+	err_set(e, (enum err_code)json_num(answer, "code", ERR_bad_stage), "%s", json_text(answer, "msg", "refused"));
+	json_decref(answer);
+	return NULL;
+}
+
+json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
+{
+	struct buf text = { 0 }, out = { 0 }, in = { 0 };
+	struct msg_answer answer;
+	struct str body;
+	json_t *o = NULL;
+
+	json_write(args, &text);
+	msg_put_command(&out, link_request_id(), &(struct msg_command){ .word = str_of(word), .args = buf_str(&text) });
+	if (link_call_wait(k->master, &out, timeout_ms, &in, e) < 0) {
+		e->code = ERR_ctl_connect;
+		err_add(e, "%s", word);
+	} else if (msg_expect(buf_str(&in), MSG_answer, &body, e) == 0 && msg_get_answer(body, &answer, e) == 0) {
+		o = check_result(json_parse(answer.json, "the master's answer", e), e);
+	}
+	buf_free(&text);
+	buf_free(&out);
+	buf_free(&in);
+	return o;
+}
+
+/* Is somebody's master.sock in this folder? */
+static bool has_master(const char *run)
+{
+	char path[200];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/master.sock", run);
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Looks for the run folders of this user's jobs; the only one is meant. */
+static int find_only_run(const char *dir, const char *prefix, char *run, size_t size)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	char path[600];
+	int found = 0;
+
+	while (d && (entry = readdir(d)) != NULL) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		if (!has_master(path))
+			continue;
+		snprintf(run, size, "%s", path);
+		found++;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+int ask_find(const struct args *a, char *run, size_t size, struct err *e)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char prefix[40] = "tidegate-";
+	int found;
+
+	if (a->master) {
+		snprintf(run, size, "%s", a->master);
+		return 0;
+	}
+	if (a->state)
+		return job_find_run(a->state, run, size, e);
+	if (has_master("/run/tidegate")) {
+		snprintf(run, size, "/run/tidegate");
+		return 0;
+	}
+	if (geteuid() != 0 && !(runtime && runtime[0] == '/'))
+		snprintf(prefix, sizeof(prefix), "tidegate-%u-", (unsigned)geteuid());
+	found = find_only_run(geteuid() == 0 ? "/run" : runtime && runtime[0] == '/' ? runtime : "/tmp", prefix, run, size);
+	if (found == 1)
+		return 0;
+	return err_set(e, ERR_ctl_connect, "%s: give --state DIR of a run, or --master DIR",
+		found ? "several jobs run on this host" : "no master found on this host");
+}

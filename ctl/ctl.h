@@ -1,0 +1,39 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/base/err.h"
+
+/* What was typed: options by name (include/option.def), the words behind the command. Borrowed from argv. */
+struct args {
+	const char *word; /* the command */
+#define OPTION(name, letter, value, who, help) const char *name;
+#include "option.def"
+#undef OPTION
+	const char *sources[32]; /* each -s */
+	unsigned nsources;
+	char **rest;
+	int nrest;
+};
+
+enum ctl_exit { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* 0, or -1 with ERR_usage. */
+int args_parse(int argc, char **argv, struct args *a, struct err *e);
+void args_help(const char *word);
+
+/* Every command: 0 or another enum ctl_exit; an error is filled for the edge (main) to print where it is not EXIT_DONE. */
+#define CTL(word, fn, usage, help) int fn(const struct args *a, struct err *e);
+int cmd_run(const struct args *a, struct err *e);
+int cmd_query_status(const struct args *a, struct err *e);
+int cmd_start_task(const struct args *a, struct err *e);
+int cmd_task_word(const struct args *a, struct err *e);
+int cmd_operate_source(const struct args *a, struct err *e);
+int cmd_list_member(const struct args *a, struct err *e);
+int cmd_logs(const struct args *a, struct err *e);
+int cmd_grants(const struct args *a, struct err *e);
+int cmd_encrypt(const struct args *a, struct err *e);
+#undef CTL
+
+/* The program's one way to speak of an error on stderr: "tidegate: [code] what; what to do". */
+void ctl_complain(const struct err *e, bool json);

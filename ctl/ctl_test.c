@@ -1,0 +1,145 @@
+/* The pure parts of the command line: arguments, progress texts, and when --until synced is reached. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <getopt.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "ctl/ctl.h"
+#include "ctl/status.h"
+
+static int parse(struct args *a, struct err *e, char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	optind = 0;
+	return args_parse(argc, argv, a, e);
+}
+
+static void options_are_found_by_name(void **state)
+{
+	char *argv[] = { (char *)"tidegate", (char *)"run", (char *)"--from", (char *)"mysql://a", (char *)"--from-password-file=x",
+		(char *)"-s", (char *)"one", (char *)"-s", (char *)"two", (char *)"--for", (char *)"all", (char *)"t.yaml", NULL };
+	struct args a;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&a, &e, argv), 0);
+	assert_string_equal(a.word, "run");
+	assert_string_equal(a.from, "mysql://a");
+	assert_string_equal(a.from_password_file, "x");
+	assert_string_equal(a.for_, "all");
+	assert_int_equal(a.nsources, 2);
+	assert_string_equal(a.sources[1], "two");
+	assert_int_equal(a.nrest, 1);
+	assert_string_equal(a.rest[0], "t.yaml");
+}
+
+static void wrong_options_are_named(void **state)
+{
+	char *unknown[] = { (char *)"tidegate", (char *)"run", (char *)"--form", (char *)"x", NULL };
+	char *bare[] = { (char *)"tidegate", (char *)"run", (char *)"--from", NULL };
+	struct args a;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse(&a, &e, unknown), -1);
+	assert_int_equal(e.code, ERR_usage);
+	assert_non_null(strstr(e.text, "--form"));
+	assert_int_equal(parse(&a, &e, bare), -1);
+	assert_non_null(strstr(e.text, "wants a value"));
+}
+
+static void numbers_read_well(void **state)
+{
+	char t[32];
+
+	(void)state;
+	progress_count(1234567, t, sizeof(t));
+	assert_string_equal(t, "1.23M");
+	progress_count(12, t, sizeof(t));
+	assert_string_equal(t, "12");
+	progress_bytes(340e6, t, sizeof(t));
+	assert_string_equal(t, "340.0 MB");
+	progress_time(3725, t, sizeof(t));
+	assert_string_equal(t, "1:02:05");
+	progress_time(-1, t, sizeof(t));
+	assert_string_equal(t, "0:00");
+}
+
+/* A query-status answer of one source in Sync at file:offset whose upstream is at master. */
+static json_t *answer(const char *file, int offset, const char *master, int master_offset, uint64_t asked)
+{
+	return json_pack("{s:b, s:[{s:{s:s}, s:[{s:s, s:s, s:{s:{s:s, s:i, s:i}}}], s:{s:{s:{s:s, s:i, s:I}}}}]}", "result", 1,
+		"sources", "sourceStatus", "source", "s1", "subTaskStatus", "stage", "Running", "unit", "Sync", "tidegate", "sync",
+		"file", file, "offset", offset, "rows", 5, "tidegate", "relay", "master", "file", master, "offset", master_offset,
+		"asked_ms", (json_int_t)asked);
+}
+
+static int reached(struct status_end *end, json_t *o)
+{
+	struct status_now now;
+	int r;
+
+	status_read(o, &now);
+	r = status_reached(&now, end);
+	json_decref(o);
+	return r;
+}
+
+static void synced_counts_only_what_was_asked_since(void **state)
+{
+	struct status_end end = { 0 };
+	uint64_t before = clock_ms() - 5000, after = clock_ms() + 5000;
+
+	(void)state;
+	/* An old answer of the upstream proves nothing, even if it is passed. */
+	assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, before)), 0);
+	assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 500, after)), 0);
+	assert_int_equal(reached(&end, answer("b.000002", 499, "b.000009", 4, after)), 0);
+	assert_int_equal(reached(&end, answer("b.000002", 500, "b.000009", 4, after)), 1);
+	assert_int_equal(reached(&end, answer("b.000010", 4, "b.000010", 4, after)), 1);
+}
+
+static void a_paused_subtask_is_an_error(void **state)
+{
+	json_t *o = json_pack("{s:[{s:[{s:s, s:s, s:{s:{s:i, s:s}}}]}]}", "sources", "subTaskStatus", "stage", "Paused", "unit", "Load",
+		"tidegate", "error", "code", 60401, "text", "table `a`.`b`");
+	struct status_now now;
+
+	(void)state;
+	status_read(o, &now);
+	assert_true(now.paused);
+	assert_int_equal(now.error.code, 60401);
+	assert_false(now.finished);
+	json_decref(o);
+}
+
+static void nothing_yet_is_not_finished(void **state)
+{
+	json_t *o = json_pack("{s:[]}", "sources");
+	struct status_now now;
+
+	(void)state;
+	status_read(o, &now);
+	assert_false(now.finished);
+	assert_false(now.syncing);
+	json_decref(o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_are_found_by_name), cmocka_unit_test(wrong_options_are_named),
+		cmocka_unit_test(numbers_read_well), cmocka_unit_test(synced_counts_only_what_was_asked_since),
+		cmocka_unit_test(a_paused_subtask_is_an_error), cmocka_unit_test(nothing_yet_is_not_finished),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

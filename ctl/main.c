@@ -1,0 +1,99 @@
+/*
+ * tidegate: what an operator types. Finds the command in its table, prints its error, gives its exit code. It touches no database
+ * and no data: it asks the master, and `run` starts the supervisor.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/config/json.h"
+#include "ctl/ctl.h"
+
+static const struct {
+	const char *word;
+	int (*fn)(const struct args *a, struct err *e);
+} commands[] = {
+#define CTL(word, fn, usage, help) { word, fn },
+#include "ctl.def"
+#undef CTL
+};
+
+static void complain_json(const struct err *e, const struct err_info *i)
+{
+	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s}", "result", 0, "code", (int)e->code, "class", i->class, "msg", e->text,
+		"workaround", i->workaround);
+	struct buf line = { 0 };
+
+	json_write(o, &line);
+	fprintf(stderr, "%s\n", buf_cstr(&line));
+	buf_free(&line);
+	json_decref(o);
+}
+
+void ctl_complain(const struct err *e, bool json)
+{
+	const struct err_info *i = err_info(e->code);
+
+	if (json)
+		complain_json(e, i);
+	else
+		fprintf(stderr, "tidegate: error %u: %s; %s\n", e->code, e->text, i->workaround);
+}
+
+/* A password in a URL must not stay readable in ps: everything between "://user:" and the last '@' becomes stars. */
+static void hide_password(char *arg)
+{
+	char *scheme = strstr(arg, "://"), *colon, *at = scheme ? strrchr(scheme, '@') : NULL;
+
+	if (!at)
+		return;
+	colon = memchr(scheme + 3, ':', (size_t)(at - scheme - 3));
+	for (char *p = colon ? colon + 1 : at; p < at; p++)
+		*p = '*';
+}
+
+/* Works on copies of the arguments; the originals, which ps shows, lose their passwords. */
+static char **take_arguments(int argc, char **argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(char *));
+
+	for (int i = 0; copy && i < argc; i++) {
+		copy[i] = strdup(argv[i]);
+		hide_password(argv[i]);
+	}
+	return copy;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct err e = { 0 };
+	int code = EXIT_USAGE;
+
+	signal(SIGPIPE, SIG_IGN);
+	argv = take_arguments(argc, argv);
+	if (!argv || args_parse(argc, argv, &a, &e) < 0) {
+		ctl_complain(&e, false);
+		return EXIT_USAGE;
+	}
+	if (a.version) {
+		puts("tidegate " TIDEGATE_VERSION);
+		return EXIT_DONE;
+	}
+	if (a.help || !a.word) {
+		args_help(a.word);
+		return a.help ? EXIT_DONE : EXIT_USAGE;
+	}
+	err_set(&e, ERR_usage, "unknown command '%s'", a.word);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].word, a.word) == 0) {
+			err_clear(&e);
+			code = commands[i].fn(&a, &e);
+		}
+	if (e.code)
+		ctl_complain(&e, a.json != NULL);
+	if (code < 0)
+		code = e.code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
+	return code;
+}

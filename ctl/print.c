@@ -1,0 +1,95 @@
+/*
+ * Answers for people: a line a task, a source or a member. What has no table of its own is printed as its message or as JSON.
+ */
+#include "ctl/print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config/json.h"
+#include "ctl/progress.h"
+
+void print_json(const json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_INDENT(4) | JSON_PRESERVE_ORDER);
+
+	if (text)
+		puts(text);
+	free(text);
+}
+
+static void put_copy(const json_t *raw)
+{
+	const json_t *load = json_object_get(raw, "load");
+	char rows[24], bytes[24];
+
+	progress_count((double)json_num(load, "rows_done", 0), rows, sizeof(rows));
+	progress_bytes((double)json_num(load, "bytes_done", 0), bytes, sizeof(bytes));
+	printf("  %lld/%lld tables  %s rows  %s", (long long)json_num(load, "tables_done", 0),
+		(long long)json_num(load, "tables_total", 0), rows, bytes);
+}
+
+static void put_subtask(const char *source, const json_t *s)
+{
+	const json_t *raw = json_object_get(s, "tidegate"), *sync = json_object_get(raw, "sync"), *error;
+	const char *unit = json_text(s, "unit", "");
+
+	printf("%-20s %-20s %-9s %-5s", json_text(s, "name", ""), source, json_text(s, "stage", ""), unit);
+	if (strcmp(unit, "Sync") == 0)
+		printf("  %s:%lld  %lld rows  lag %.1f s", json_text(sync, "file", ""), (long long)json_num(sync, "offset", 0),
+			(long long)json_num(sync, "rows", 0), (double)json_num(sync, "lag_ms", 0) / 1000);
+	else
+		put_copy(raw);
+	putchar('\n');
+	error = json_object_get(raw, "error");
+	if (json_num(error, "code", 0))
+		printf("    error %lld: %s\n", (long long)json_num(error, "code", 0), json_text(error, "text", ""));
+}
+
+static void put_sources(const json_t *sources)
+{
+	const json_t *source, *subtask;
+	size_t i, k;
+
+	printf("%-20s %-20s %-9s %-5s\n", "TASK", "SOURCE", "STAGE", "UNIT");
+	json_array_foreach(sources, i, source)
+		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask)
+			put_subtask(json_text(json_object_get(source, "sourceStatus"), "source", ""), subtask);
+}
+
+static void put_tasks(const json_t *tasks)
+{
+	const json_t *task;
+	size_t i;
+
+	printf("%-24s %s\n", "TASK", "STATUS");
+	json_array_foreach(tasks, i, task)
+		printf("%-24s %s\n", json_text(task, "taskName", ""), json_text(task, "taskStatus", ""));
+}
+
+static void put_results(const json_t *sources)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(sources, i, s)
+		printf("%-20s %s %s\n", json_text(s, "source", ""), json_flag(s, "result", false) ? "ok" : "failed",
+			json_text(s, "msg", ""));
+}
+
+void print_answer(const char *word, const json_t *answer)
+{
+	const json_t *sources = json_object_get(answer, "sources"), *tasks = json_object_get(answer, "tasks");
+
+	if (strcmp(word, "query-status") == 0 && tasks)
+		put_tasks(tasks);
+	else if (strcmp(word, "query-status") == 0 && sources)
+		put_sources(sources);
+	else if (strcmp(word, "list-member") == 0)
+		print_json(answer);
+	else if (json_array_size(sources) > 0)
+		put_results(sources);
+	else
+		puts(*json_text(answer, "msg", "") ? json_text(answer, "msg", "") : "ok");
+}

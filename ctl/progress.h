@@ -1,0 +1,33 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a run shows while it goes on: one line, rewritten on a terminal, else printed every few seconds; or JSON lines. */
+struct progress {
+	bool json, terminal;
+	uint64_t last_ms;     /* of the last line printed */
+	uint64_t rate_ms;     /* of the sample behind the rates */
+	double rate_rows, rows_per_s;
+	char last_phase[16];
+	unsigned width; /* of the line on the terminal */
+};
+
+/* The numbers of one subtask, summed up from query-status. */
+struct progress_now {
+	const char *phase; /* "start", "dump", "load", "sync", "done" */
+	double tables_done, tables_total, rows_done, rows_estimated, bytes_done;
+	double transactions, changes, lag_ms;
+	const char *file;
+	double offset;
+	const char *note; /* a retried error, or "" */
+};
+
+void progress_init(struct progress *p, bool json);
+void progress_show(struct progress *p, const struct progress_now *n);
+/* Ends the rewritten line, so that other text can follow. */
+void progress_end(struct progress *p);
+/* "1.2M", "340 MB", "0:32" into out. */
+void progress_count(double v, char *out, size_t size);
+void progress_bytes(double v, char *out, size_t size);
+void progress_time(double seconds, char *out, size_t size);

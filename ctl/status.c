@@ -1,0 +1,154 @@
+/*
+ * Makes sense of query-status answers for `tidegate run`: sums of several sources, errors, and when --until synced is reached.
+ */
+#include "ctl/status.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/position.h"
+#include "common/config/json.h"
+
+static double num(const json_t *o, const char *key)
+{
+	return (double)json_num(o, key, 0);
+}
+
+static const json_t *raw(const json_t *subtask, const char *unit)
+{
+	return json_object_get(json_object_get(subtask, "tidegate"), unit);
+}
+
+static void read_error(const json_t *subtask, struct status_now *now)
+{
+	const json_t *error = json_object_get(json_object_get(subtask, "tidegate"), "error");
+
+	if (json_num(error, "code", 0) == 0 || now->paused)
+		return;
+	err_set(&now->error, (enum err_code)json_num(error, "code", 0), "%s", json_text(error, "text", ""));
+}
+
+static void add_copy(struct progress_now *s, const json_t *subtask)
+{
+	const json_t *dump = raw(subtask, "dump"), *load = raw(subtask, "load");
+	const json_t *plan = json_num(load, "tables_total", 0) > 0 ? load : dump;
+
+	s->tables_done += num(load, "tables_done");
+	s->tables_total += num(plan, "tables_total");
+	s->rows_done += num(load, "rows_done");
+	s->rows_estimated += num(plan, "rows_estimated");
+	s->bytes_done += num(load, "bytes_done");
+}
+
+static void add_sync(struct progress_now *s, const json_t *subtask)
+{
+	const json_t *sync = raw(subtask, "sync");
+
+	s->transactions += num(sync, "transactions");
+	s->changes += num(sync, "rows");
+	if (num(sync, "lag_ms") > s->lag_ms)
+		s->lag_ms = num(sync, "lag_ms");
+	if (!s->file[0]) {
+		s->file = json_text(sync, "file", "");
+		s->offset = num(sync, "offset");
+	}
+}
+
+static void read_subtask(const json_t *subtask, struct status_now *now, unsigned *copying)
+{
+	const char *unit = json_text(subtask, "unit", ""), *stage = json_text(subtask, "stage", "");
+
+	read_error(subtask, now);
+	add_copy(&now->show, subtask);
+	if (strcmp(stage, "Paused") == 0)
+		now->paused = true;
+	if (strcmp(stage, "Finished") != 0)
+		now->finished = false;
+	if (strcmp(unit, "Sync") == 0) {
+		add_sync(&now->show, subtask);
+	} else {
+		now->syncing = false;
+		++*copying;
+	}
+}
+
+void status_read(const json_t *answer, struct status_now *now)
+{
+	const json_t *sources = json_object_get(answer, "sources"), *source, *subtask;
+	unsigned copying = 0, count = 0;
+	size_t i, k;
+
+	*now = (struct status_now){ .finished = true, .syncing = true, .answer = answer,
+		.show = { .phase = "start", .file = "", .note = "" } };
+	json_array_foreach(sources, i, source)
+		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask) {
+			read_subtask(subtask, now, &copying);
+			count++;
+		}
+	if (count == 0)
+		now->finished = now->syncing = false;
+	else if (now->finished)
+		now->show.phase = "done";
+	else if (now->syncing)
+		now->show.phase = "sync";
+	else if (now->show.tables_total > 0)
+		now->show.phase = "load";
+	if (now->error.code && !now->paused)
+		now->show.note = now->error.text;
+}
+
+/* Is file:offset a at or behind b? By number, as both are of one upstream. */
+static bool at_least(const char *file_a, uint64_t a, const char *file_b, uint64_t b)
+{
+	char base[256];
+	uint64_t na, nb;
+
+	if (binlog_name_split(str_of(file_a), base, sizeof(base), &na, NULL) < 0 ||
+		binlog_name_split(str_of(file_b), base, sizeof(base), &nb, NULL) < 0)
+		return false;
+	return na != nb ? na > nb : a >= b;
+}
+
+/* Takes the upstream's end as soon as it was asked for after `asked_ms`; true once the sync is there. */
+static bool source_reached(const json_t *source, struct status_end *end, size_t i)
+{
+	const json_t *relay = json_object_get(json_object_get(source, "tidegate"), "relay");
+	const json_t *master = json_object_get(relay, "master");
+	const json_t *sync = raw(json_array_get(json_object_get(source, "subTaskStatus"), 0), "sync");
+
+	if (!end->known[i]) {
+		if ((uint64_t)json_num(master, "asked_ms", 0) < end->asked_ms || !*json_text(master, "file", ""))
+			return false;
+		end->known[i] = true;
+		strncpy(end->file[i], json_text(master, "file", ""), sizeof(end->file[i]) - 1);
+		end->offset[i] = (uint64_t)json_num(master, "offset", 0);
+	}
+	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i], end->offset[i]);
+}
+
+int status_reached(const struct status_now *now, struct status_end *end)
+{
+	const json_t *sources = json_object_get(now->answer, "sources"), *source;
+	bool all = true;
+	size_t i;
+
+	if (!now->syncing)
+		return 0;
+	if (end->asked_ms == 0)
+		end->asked_ms = clock_ms();
+	json_array_foreach(sources, i, source)
+		all &= i < 64 && source_reached(source, end, i);
+	return all;
+}
+
+bool status_agent_online(const json_t *list_member)
+{
+	const json_t *members = json_object_get(list_member, "members"), *m, *w;
+	size_t i, k;
+
+	json_array_foreach(members, i, m)
+		json_array_foreach(json_object_get(json_object_get(m, "worker"), "workers"), k, w)
+			if (strcmp(json_text(w, "stage", "offline"), "offline") != 0)
+				return true;
+	return false;
+}

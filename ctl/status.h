@@ -1,0 +1,29 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "ctl/progress.h"
+
+/* Reading query-status: what `run` must know of all subtasks of its task together. */
+struct status_now {
+	struct progress_now show;
+	bool paused, finished; /* any is paused by an error; all are finished */
+	struct err error;      /* of the first that is paused, or the last retried one */
+	bool syncing;          /* all are in Sync */
+	const json_t *answer;  /* borrowed: lives as long as the answer */
+};
+
+/* The upstreams' ends at the moment --until synced was asked, one a source. */
+struct status_end {
+	bool known[64];
+	uint64_t asked_ms; /* since when answers of the upstream count; 0: not yet asked */
+	char file[64][256];
+	uint64_t offset[64];
+};
+
+void status_read(const json_t *answer, struct status_now *now);
+/* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on the way. */
+int status_reached(const struct status_now *now, struct status_end *end);
+bool status_agent_online(const json_t *list_member);

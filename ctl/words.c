@@ -1,0 +1,140 @@
+/*
+ * The commands that ask a master and print its answer: dmctl's words. JSON in DM's shapes with --json or where the output is no terminal;
+ * a readable table else (print.c).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/config/endpoint.h"
+#include "common/config/json.h"
+#include "common/config/yaml.h"
+#include "ctl/ask.h"
+#include "ctl/job.h"
+#include "ctl/print.h"
+
+enum { ASK_MS = 30000 };
+
+static int send_word(const struct args *a, const char *word, json_t *words, struct err *e)
+{
+	char run[200];
+	struct ask *k = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
+	json_t *answer = k ? ask_command(k, word, words, ASK_MS, e) : NULL;
+	int code = answer ? EXIT_DONE : EXIT_FAILED;
+
+	json_decref(words);
+	if (answer && (a->json || !isatty(STDOUT_FILENO)))
+		print_json(answer);
+	else if (answer)
+		print_answer(word, answer);
+	json_decref(answer);
+	ask_close(&k);
+	return code;
+}
+
+static json_t *sources_of(const struct args *a)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < a->nsources; i++)
+		json_array_append_new(list, json_string(a->sources[i]));
+	return list;
+}
+
+static int wrong(struct err *e, const char *text)
+{
+	err_set(e, ERR_usage, "%s", text);
+	return EXIT_USAGE;
+}
+
+int cmd_query_status(const struct args *a, struct err *e)
+{
+	if (a->nrest > 1)
+		return wrong(e, "query-status takes one task at most");
+	return send_word(a, "query-status",
+		json_pack("{s:s, s:o}", "task", a->nrest ? a->rest[0] : "", "sources", sources_of(a)), e);
+}
+
+int cmd_list_member(const struct args *a, struct err *e)
+{
+	return send_word(a, "list-member", json_object(), e);
+}
+
+int cmd_task_word(const struct args *a, struct err *e)
+{
+	if (a->nrest != 1) {
+		err_set(e, ERR_usage, "%s wants the name of one task", a->word);
+		return EXIT_USAGE;
+	}
+	return send_word(a, a->word, json_pack("{s:s, s:o}", "task", a->rest[0], "sources", sources_of(a)), e);
+}
+
+/* The key of the state folder encrypts what the master may see only as cipher text. */
+static int encrypt_password(const struct args *a, json_t *endpoint, struct err *e)
+{
+	const char *plain = json_text(endpoint, "password", "");
+	struct buf text = { 0 };
+	struct secret_key key;
+	int r;
+
+	if (!*plain || secret_is_encrypted(plain))
+		return 0;
+	if (job_read_key(a, &key, e) < 0)
+		return -1;
+	r = secret_encrypt(&key, plain, &text, e);
+	json_wipe(endpoint, "password");
+	if (r == 0)
+		json_object_set_new(endpoint, "password", json_string(buf_cstr(&text)));
+	secret_key_wipe(&key);
+	buf_free(&text);
+	return r;
+}
+
+int cmd_start_task(const struct args *a, struct err *e)
+{
+	json_t *task;
+
+	if (a->nrest != 1)
+		return wrong(e, "start-task wants one task file");
+	task = config_load_task(a->rest[0], e);
+	if (!task || encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
+		json_decref(task);
+		return EXIT_FAILED;
+	}
+	return send_word(a, "start-task", json_pack("{s:o, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+}
+
+static int create_source(const struct args *a, const char *file, struct err *e)
+{
+	json_t *source = config_load_source(file, e);
+
+	if (!source || encrypt_password(a, json_object_get(source, "endpoint"), e) < 0) {
+		json_decref(source);
+		return EXIT_FAILED;
+	}
+	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", "create", "source", source), e);
+}
+
+/* A source's file, or its name. */
+static int stop_source(const struct args *a, const char *what, struct err *e)
+{
+	json_t *source = access(what, R_OK) == 0 ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
+
+	if (!source)
+		return EXIT_FAILED;
+	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", "stop", "source", source), e);
+}
+
+int cmd_operate_source(const struct args *a, struct err *e)
+{
+	const char *op = a->nrest ? a->rest[0] : "";
+	int code = EXIT_DONE;
+
+	if (strcmp(op, "show") == 0 && a->nrest == 1)
+		return send_word(a, "operate-source", json_pack("{s:s}", "op", "show"), e);
+	if ((strcmp(op, "create") != 0 && strcmp(op, "stop") != 0) || a->nrest < 2)
+		return wrong(e, "operate-source create file …, stop file|name …, or show");
+	for (int i = 1; i < a->nrest && code == EXIT_DONE; i++)
+		code = op[0] == 'c' ? create_source(a, a->rest[i], e) : stop_source(a, a->rest[i], e);
+	return code;
+}

@@ -1,0 +1,282 @@
+/*
+ * Scheduling for one host: sources to agents, slots and subs. Called by hello, tick and the commands. An
+ * epoch grows with each new owner, and a restarted agent is a new owner: that is what fences the old one's
+ * last bytes (T3).
+ */
+#include "master/bind.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+
+struct agent *bind_find(struct master *m, const char *name)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (strcmp(m->agents[i].name, name) == 0)
+			return &m->agents[i];
+	return NULL;
+}
+
+struct agent *bind_session(struct master *m, uint64_t session)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (session != 0 && m->agents[i].session == session)
+			return &m->agents[i];
+	return NULL;
+}
+
+bool bind_online(const struct master *m, const struct agent *a)
+{
+	return a && a->session != 0 && m->now_ms - a->seen_ms <= MASTER_LEASE_MS;
+}
+
+bool bind_any_online(const struct master *m)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (bind_online(m, &m->agents[i]))
+			return true;
+	return false;
+}
+
+uint64_t bind_first_epoch(const struct master *m)
+{
+	return m->wall_s;
+}
+
+static size_t count_bound(const struct master *m, const char *agent)
+{
+	const char *key;
+	json_t *s;
+	size_t n = 0;
+
+	model_foreach(&m->model, STORE_SOURCE, key, s)
+		n += strcmp(json_text(s, "agent", ""), agent) == 0;
+	return n;
+}
+
+static void set_owner(struct master *m, const char *source, const char *agent)
+{
+	json_t *doc = model_edit(&m->model, STORE_SOURCE, source);
+
+	json_object_set_new(doc, "agent", json_string(agent));
+	json_object_set_new(doc, "epoch", json_integer(json_num(doc, "epoch", 0) + 1));
+	model_set(&m->model, STORE_SOURCE, source, doc);
+}
+
+/* The living agent with the fewest sources that has room for one more. */
+static const struct agent *choose(struct master *m)
+{
+	const struct agent *best = NULL;
+	size_t fewest = SIZE_MAX;
+
+	for (unsigned i = 0; i < m->nagents; i++) {
+		const struct agent *a = &m->agents[i];
+		size_t n = count_bound(m, a->name);
+		int64_t room = json_num(model_get(&m->model, STORE_AGENT, a->name), "slots", 0);
+
+		if (!bind_online(m, a) || (int64_t)n >= room || n >= fewest)
+			continue;
+		best = a;
+		fewest = n;
+	}
+	return best;
+}
+
+bool bind_sources(struct master *m)
+{
+	const char *key;
+	json_t *s;
+	bool changed = false;
+	void *next;
+
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s) {
+		const char *owner = json_text(s, "agent", "");
+		const struct agent *a;
+
+		if (owner[0] && bind_online(m, bind_find(m, owner)))
+			continue;
+		a = choose(m);
+		if (!a || strcmp(a->name, owner) == 0)
+			continue;
+		log_info("source %s is agent %s's now%s%s", key, a->name,
+			owner[0] ? ", no longer that of " : "", owner);
+		set_owner(m, key, a->name);
+		changed = true;
+	}
+	return changed;
+}
+
+/* A host that changed its name leaves an agent behind that never comes back: its place can be taken. */
+static struct agent *drop_dead(struct master *m)
+{
+	for (unsigned i = 0; i < m->nagents; i++) {
+		struct agent *a = &m->agents[i];
+
+		if (bind_online(m, a) || a->poll || count_bound(m, a->name) > 0)
+			continue;
+		model_set(&m->model, STORE_AGENT, a->name, NULL);
+		json_decref(a->report);
+		return a;
+	}
+	return NULL;
+}
+
+static struct agent *add_agent(struct master *m, const char *name, struct err *e)
+{
+	struct agent *a = m->nagents < MASTER_AGENTS ? &m->agents[m->nagents++] : drop_dead(m);
+
+	if (!a) {
+		err_set(e, ERR_bad_stage, "there are %d agents already", MASTER_AGENTS);
+		return NULL;
+	}
+	*a = (struct agent){0};
+	snprintf(a->name, sizeof(a->name), "%s", name);
+	return a;
+}
+
+/* The process that registered last time, under the same supervisor: not started anew. */
+static bool same_process(const struct master *m, const struct hello *h)
+{
+	const json_t *was = model_get(&m->model, STORE_AGENT, h->name);
+
+	return m->origin[0] && h->pid > 0 && json_num(was, "pid", 0) == h->pid &&
+	       strcmp(json_text(was, "origin", ""), m->origin) == 0;
+}
+
+static void new_epochs(struct master *m, const char *agent)
+{
+	const char *key;
+	json_t *s;
+	void *next;
+
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s)
+		if (strcmp(json_text(s, "agent", ""), agent) == 0)
+			set_owner(m, key, agent);
+}
+
+struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
+{
+	struct agent *a = bind_find(m, h->name);
+	uint64_t session = m->model.revision + 1; /* of the commit to come: never given out before */
+	unsigned slots = h->slots > MASTER_SLOTS ? MASTER_SLOTS : h->slots;
+
+	if (!a)
+		a = add_agent(m, h->name, e);
+	if (!a)
+		return NULL;
+	if (!same_process(m, h)) {
+		new_epochs(m, h->name);
+		json_decref(a->report);
+		a->report = NULL;
+	}
+	model_set(&m->model, STORE_AGENT, h->name,
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", h->name, "version", h->version, "slots",
+			(json_int_t)slots, "session", (json_int_t)session, "pid", (json_int_t)h->pid,
+			"origin", m->origin));
+	a->session = session;
+	a->seen_ms = m->now_ms;
+	bind_sources(m);
+	return a;
+}
+
+/* Numbers that nothing in the model uses, but perhaps still somebody on the host. */
+static bool is_retired(const struct master *m, const char *source, unsigned number)
+{
+	for (size_t i = 0; i < m->nretired; i++) {
+		const struct retired *r = &m->retired[i];
+
+		if (source ? (r->task[0] && strcmp(r->source, source) == 0 && r->sub == number)
+			   : (!r->task[0] && r->slot == number))
+			return true;
+	}
+	return false;
+}
+
+unsigned bind_free_slot(const struct master *m)
+{
+	bool used[MASTER_SLOTS + 1] = {true};
+	const char *key;
+	json_t *s;
+
+	model_foreach(&m->model, STORE_SOURCE, key, s) {
+		int64_t slot = json_num(s, "slot", 0);
+
+		if (slot > 0 && slot <= MASTER_SLOTS)
+			used[slot] = true;
+	}
+	for (unsigned i = 1; i <= MASTER_SLOTS; i++)
+		if (!used[i] && !is_retired(m, NULL, i))
+			return i;
+	return 0;
+}
+
+unsigned bind_free_sub(const struct master *m, const char *source)
+{
+	bool used[MASTER_CHECK_SUB] = {true};
+	const char *key;
+	json_t *s;
+
+	model_foreach(&m->model, STORE_SUBTASK, key, s) {
+		int64_t sub = json_num(s, "sub", 0);
+
+		if (strcmp(json_text(s, "source", ""), source) == 0 && sub > 0 && sub < MASTER_CHECK_SUB)
+			used[sub] = true;
+	}
+	for (unsigned i = 1; i < MASTER_CHECK_SUB; i++)
+		if (!used[i] && !is_retired(m, source, i))
+			return i;
+	return 0;
+}
+
+void bind_retire(struct master *m, const char *source, const char *task)
+{
+	const json_t *s = model_get(&m->model, STORE_SOURCE, source);
+	const json_t *sub = task ? model_subtask(&m->model, task, source) : NULL;
+	struct retired r = {.revision = m->model.revision + 1};
+
+	/* Where nobody serves the source nobody holds anything of it; a flood of deletions may use numbers
+	 * again early. */
+	if (!json_text(s, "agent", "")[0] || m->nretired == MASTER_RETIRED)
+		return;
+	snprintf(r.source, sizeof(r.source), "%s", source);
+	snprintf(r.task, sizeof(r.task), "%s", task ? task : "");
+	snprintf(r.agent, sizeof(r.agent), "%s", json_text(s, "agent", ""));
+	r.slot = (uint32_t)json_num(s, "slot", 0);
+	r.sub = (uint32_t)json_num(sub, "sub", 0);
+	m->retired = xrealloc(m->retired, (m->nretired + 1) * sizeof(r));
+	m->retired[m->nretired++] = r;
+}
+
+static bool lists(const json_t *report, const struct retired *r)
+{
+	const json_t *source, *sub;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(report, "sources"), i, source) {
+		if (strcmp(json_text(source, "source", ""), r->source) != 0)
+			continue;
+		if (!r->task[0])
+			return true;
+		json_array_foreach(json_object_get(source, "subtasks"), k, sub)
+			if (strcmp(json_text(sub, "task", ""), r->task) == 0)
+				return true;
+	}
+	return false;
+}
+
+void bind_reap(struct master *m, const struct agent *a, uint64_t report_revision)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->nretired; i++) {
+		const struct retired *r = &m->retired[i];
+
+		if (strcmp(r->agent, a->name) != 0 || report_revision < r->revision || lists(a->report, r))
+			m->retired[kept++] = *r;
+	}
+	m->nretired = kept;
+}

@@ -1,0 +1,37 @@
+#pragma once
+#include <sys/types.h>
+
+#include "master/master.h"
+
+/* Which agent serves which source; which numbers sources and subtasks have. Changes go into the model's open
+ * change set. */
+
+struct agent *bind_find(struct master *m, const char *name);
+struct agent *bind_session(struct master *m, uint64_t session); /* NULL: not (any more) a valid one */
+bool bind_online(const struct master *m, const struct agent *a);
+bool bind_any_online(const struct master *m);
+/* Who says hello. pid: by the kernel, 0 for unknown. */
+struct hello {
+	const char *name, *version;
+	unsigned slots;
+	pid_t pid;
+};
+
+/*
+ * An agent registers: it gets a new session. Each source that it has gets a new epoch, unless it is the same
+ * process as before (the master was away, not the agent): then its units just go on (T31). NULL with e.
+ */
+struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e);
+/* Gives each source without a living agent to one that has room. True where anything was changed (not yet
+ * committed). */
+bool bind_sources(struct master *m);
+/* The smallest free number, 0 where there is none. */
+unsigned bind_free_slot(const struct master *m);
+unsigned bind_free_sub(const struct master *m, const char *source);
+/* An epoch that no earlier owner of this source can have had, also where a store was lost. */
+uint64_t bind_first_epoch(const struct master *m);
+/* The numbers of what is being deleted stay taken until the agent says that it is gone. task NULL: the
+ * source's slot. */
+void bind_retire(struct master *m, const char *source, const char *task);
+/* After a report: what it no longer lists is free again. */
+void bind_reap(struct master *m, const struct agent *a, uint64_t report_revision);

@@ -1,0 +1,85 @@
+/*
+ * Commands by table. Called by serve.c. A word without a row is refused; a handler's error becomes DM's
+ * {"result":false} with our code beside it.
+ */
+#include "master/command.h"
+
+#include <string.h>
+
+#include "common/config/json.h"
+#include "master/answer.h"
+#include "master/check.h"
+#include "master/report.h"
+
+static const struct {
+	const char *word;
+	int (*fn)(struct master *m, struct command_call *c, struct err *e);
+} commands[] = {
+	{"operate-source", command_operate_source},
+	{"start-task", command_start_task},
+	{"stop-task", command_stop_task},
+	{"pause-task", command_pause_task},
+	{"resume-task", command_resume_task},
+	{"query-status", command_query_status},
+	{"list-member", command_list_member},
+	{"check", command_check},
+};
+
+json_t *command_run(
+	struct master *m, const char *word, const json_t *args, struct link_req **req, bool *changed)
+{
+	struct command_call c = {.args = args, .answer = answer_ok(), .req = req};
+	uint64_t revision = m->model.revision;
+	struct err e = {0};
+	int r = 1;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r > 0; i++)
+		if (strcmp(commands[i].word, word) == 0)
+			r = commands[i].fn(m, &c, &e);
+	if (r > 0)
+		r = err_set(&e, ERR_usage, "the master does not know the command `%.60s`", word);
+	model_abort(&m->model); /* what a handler left uncommitted never was */
+	*changed = m->model.revision != revision;
+	if (r == 0 && !*req) {
+		json_decref(c.answer);
+		return NULL;
+	}
+	if (r < 0) {
+		json_decref(c.answer);
+		c.answer = answer_error(&e);
+	}
+	return c.answer;
+}
+
+bool command_wants(const json_t *args, const char *source)
+{
+	const json_t *list = json_object_get(args, "sources"), *name;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return true;
+	json_array_foreach(list, i, name)
+		if (json_is_string(name) && strcmp(json_string_value(name), source) == 0)
+			return true;
+	return false;
+}
+
+int command_check_task(struct master *m, const json_t *args, struct err *e)
+{
+	const char *task = json_text(args, "task", "");
+	const json_t *name;
+	size_t i;
+
+	if (!model_get(&m->model, STORE_TASK, task))
+		return err_set(e, ERR_task_unknown, "task `%.100s`", task);
+	json_array_foreach(json_object_get(args, "sources"), i, name)
+		if (!json_is_string(name) || !model_subtask(&m->model, task, json_string_value(name)))
+			return err_set(e, ERR_source_unknown, "`%.100s` is no source of task `%.64s`",
+				json_is_string(name) ? json_string_value(name) : "", task);
+	return 0;
+}
+
+int command_check(struct master *m, struct command_call *c, struct err *e)
+{
+	return check_start(m, c->args, c->req, e);
+}

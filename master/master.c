@@ -1,0 +1,49 @@
+/* The process's one struct: made out of the store, given back at the end. Called by main.c and the tests. */
+#include "master/master.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/config/json.h"
+#include "master/check.h"
+#include "master/command.h"
+
+/*
+ * Agents of an earlier run: each has one full lease to speak up again before it counts as lost, and its
+ * session goes on, so that a restart of the master disturbs nobody (T31).
+ */
+static void know_agents(struct master *m)
+{
+	const char *name;
+	json_t *doc;
+
+	model_foreach(&m->model, STORE_AGENT, name, doc) {
+		struct agent *a;
+
+		if (m->nagents == MASTER_AGENTS)
+			return;
+		a = &m->agents[m->nagents++];
+		snprintf(a->name, sizeof(a->name), "%s", name);
+		a->session = (uint64_t)json_num(doc, "session", 0);
+		a->seen_ms = m->now_ms;
+	}
+}
+
+int master_init(struct master *m, struct store *store, struct err *e)
+{
+	m->speeds = map_new();
+	if (model_open(&m->model, store, e) < 0)
+		return -1;
+	know_agents(m);
+	return 0;
+}
+
+void master_fini(struct master *m)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		json_decref(m->agents[i].report);
+	check_free_all(m);
+	free(m->retired);
+	map_free(&m->speeds, free);
+	model_close(&m->model);
+}

@@ -1,0 +1,64 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/map.h"
+#include "master/model.h"
+
+/* One struct holds the process; time and transport come in from outside, so that tests can play both. */
+enum {
+	MASTER_LEASE_MS = 10000, /* how long an agent may be silent before it counts as lost */
+	MASTER_AGENTS = 32,
+	MASTER_CHECKS = 32,
+	MASTER_CHECK_MS = 60000,
+	MASTER_CHECK_SUB = 900, /* first sub number of checks; subtasks have those below */
+	MASTER_CHECK_SUBS = 100,
+	MASTER_SLOTS = 999,
+	MASTER_RETIRED = 4096,
+};
+
+struct link_req;
+
+/* An agent as seen right now; what must last is in the model. */
+struct agent {
+	char name[MODEL_NAME + 1];
+	uint64_t session;
+	uint64_t seen_ms;
+	json_t *report; /* the last one, NULL before the first */
+	uint64_t report_ms;
+	/* a long poll that waits for a newer revision */
+	struct link_req *poll;
+	uint64_t poll_revision, poll_until_ms;
+};
+
+/* A slot or sub number that may still be in use by an agent that has not yet dropped it. */
+struct retired {
+	char source[MODEL_SOURCE + 1], task[MODEL_NAME + 1]; /* task "": the whole slot */
+	uint32_t slot, sub;
+	uint64_t revision; /* with this one the agent was told */
+	char agent[MODEL_NAME + 1];
+};
+
+struct check;
+
+struct master {
+	struct model model;
+	uint64_t now_ms; /* set at each entry */
+	uint64_t wall_s; /* seconds since 1970, likewise */
+	/* Names this run of the supervisor, also to a master that was started again below it; "": can't be
+	 * told. */
+	char origin[128];
+	struct agent agents[MASTER_AGENTS];
+	unsigned nagents;
+	struct check *checks[MASTER_CHECKS]; /* holes are NULL */
+	uint64_t last_check;
+	unsigned last_check_sub;
+	struct retired *retired;
+	size_t nretired;
+	struct map *speeds; /* "task/source" -> struct speed (speed.h) */
+};
+
+int master_init(struct master *m, struct store *store, struct err *e);
+void master_fini(struct master *m);

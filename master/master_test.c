@@ -1,0 +1,689 @@
+/*
+ * The master without its socket: commands in, answers out, a made-up agent that says hello and reports. The
+ * clock is a variable. Names of tests say what an operator relies on.
+ */
+#include "master/master.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka needs the ones above. */
+#include <cmocka.h>
+
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "common/proc/link.h"
+#include "master/bind.h"
+#include "master/check.h"
+#include "master/command.h"
+#include "master/orders.h"
+#include "master/report.h"
+
+#define EP(port) "{\"host\":\"h\",\"port\":" #port ",\"user\":\"u\",\"password\":\"tg1:AAAA\"}"
+#define TASK(mode, rest)                                                                                     \
+	"{\"task\":{\"name\":\"t\",\"mode\":\"" mode "\",\"sources\":[\"s1\"],\"downstream\":" EP(4000) rest \
+		"}}"
+
+enum { WALL = 1700000000 };
+
+static struct link_req *answered_req;
+static json_t *answered; /* by a check */
+
+static void keep_answer(struct link_req **req, json_t *answer)
+{
+	answered_req = *req;
+	*req = NULL;
+	json_decref(answered);
+	answered = answer;
+}
+
+static int begin(void **state)
+{
+	struct master *m = calloc(1, sizeof(*m));
+
+	m->now_ms = 1000000;
+	m->wall_s = WALL;
+	*state = m;
+	return master_init(m, NULL, NULL);
+}
+
+static int end(void **state)
+{
+	master_fini(*state);
+	free(*state);
+	json_decref(answered);
+	answered = NULL;
+	return 0;
+}
+
+static json_t *ask(struct master *m, const char *word, const char *args)
+{
+	json_t *o = json_loads(args, 0, NULL), *answer;
+	struct link_req r = {0}, *req = &r;
+	bool changed;
+
+	if (!o)
+		fail_msg("bad JSON: %s", args);
+	answer = command_run(m, word, o, &req, &changed);
+	json_decref(o);
+	assert_non_null(answer);
+	return answer;
+}
+
+static void ok(struct master *m, const char *word, const char *args)
+{
+	json_t *a = ask(m, word, args);
+
+	if (!json_flag(a, "result", false))
+		fail_msg("%s %s: %s", word, args, json_text(a, "msg", ""));
+	json_decref(a);
+}
+
+static void refused(struct master *m, const char *word, const char *args, enum err_code code)
+{
+	uint64_t revision = m->model.revision;
+	json_t *a = ask(m, word, args);
+
+	if (json_flag(a, "result", true) || json_num(a, "code", 0) != (int64_t)code)
+		fail_msg("%s %s: %lld %s", word, args, (long long)json_num(a, "code", 0),
+			json_text(a, "msg", ""));
+	assert_int_equal(m->model.revision, revision);
+	assert_true(json_text(a, "msg", "")[0]);
+	json_decref(a);
+}
+
+/* Does it, and looks for a text in the whole answer. */
+static void says(struct master *m, const char *word, const char *args, const char *text)
+{
+	json_t *a = ask(m, word, args);
+	struct buf b = {0};
+
+	json_write(a, &b);
+	if (!strstr(buf_cstr(&b), text))
+		fail_msg("%s %s:\n%s\nhas no\n%s", word, args, buf_cstr(&b), text);
+	buf_free(&b);
+	json_decref(a);
+}
+
+static void source(struct master *m, const char *id)
+{
+	char args[300];
+
+	snprintf(args, sizeof(args),
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"%s\",\"endpoint\":" EP(3306) "}}", id);
+	ok(m, "operate-source", args);
+}
+
+static struct agent *hello_of(struct master *m, const char *name, pid_t pid)
+{
+	struct err e = {0};
+	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", 999, pid}, &e);
+
+	assert_non_null(a);
+	assert_int_equal(model_commit(&m->model, &e), 0);
+	return a;
+}
+
+/* A new process each time. */
+static struct agent *hello(struct master *m, const char *name)
+{
+	static pid_t last = 1000;
+
+	return hello_of(m, name, ++last);
+}
+
+static void report(struct master *m, struct agent *a, const char *text)
+{
+	struct err e = {0};
+	json_t *o = json_loads(text, 0, NULL);
+
+	if (!o)
+		fail_msg("bad JSON: %s", text);
+	assert_int_equal(report_take(m, a, o, keep_answer, &e), 0);
+}
+
+/* The orders of an agent hold this text, or not. */
+static void orders_say(struct master *m, const char *agent, const char *text, bool wanted)
+{
+	json_t *o = orders_make(m, agent);
+	struct buf b = {0};
+
+	json_write(o, &b);
+	if ((strstr(buf_cstr(&b), text) != NULL) != wanted)
+		fail_msg("%s\n%s\n%s", buf_cstr(&b), wanted ? "has no" : "has", text);
+	buf_free(&b);
+	json_decref(o);
+}
+
+static int64_t epoch(struct master *m, const char *id)
+{
+	return json_num(model_get(&m->model, STORE_SOURCE, id), "epoch", -1);
+}
+
+static void test_create_source(void **state)
+{
+	struct master *m = *state;
+	uint64_t revision;
+
+	says(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"endpoint\":" EP(3306) "}}",
+		"no free worker");
+	revision = m->model.revision;
+	source(m, "s1"); /* the same again */
+	assert_int_equal(m->model.revision, revision);
+	refused(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"endpoint\":" EP(3307) "}}",
+		ERR_source_exists);
+	says(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"endpoint\":{\"host\":\"h\",\"port\":"
+		"3306,\"user\":"
+		"\"other\",\"password\":\"tg1:BBBB\"}}}",
+		"settings changed");
+	assert_int_equal(m->model.revision, revision + 1);
+	says(m, "operate-source", "{\"op\":\"show\"}", "\"password\":\"******\"");
+}
+
+static void test_bad_sources(void **state)
+{
+	struct master *m = *state;
+
+#define BAD(source, code) refused(m, "operate-source", "{\"op\":\"create\",\"source\":" source "}", code)
+	BAD("{}", ERR_config_bad);
+	BAD("null", ERR_config_bad);
+	BAD("{\"source-id\":\"a b\",\"endpoint\":" EP(1) "}", ERR_config_bad);
+	BAD("{\"source-id\":\"a/b\",\"endpoint\":" EP(1) "}", ERR_config_bad);
+	BAD("{\"source-id\":\"123456789012345678901234567890123\",\"endpoint\":" EP(1) "}", ERR_config_bad);
+	BAD("{\"source-id\":\"a\"}", ERR_config_bad);
+	BAD("{\"source-id\":\"a\",\"endpoint\":" EP(0) "}", ERR_config_bad);
+	BAD("{\"source-id\":\"a\",\"endpoint\":{\"host\":\"h\",\"user\":\"u\",\"password\":\"plain\"}}",
+		ERR_secret_bad);
+	refused(m, "operate-source", "{\"op\":\"drop\"}", ERR_usage);
+	refused(m, "operate-source", "{}", ERR_usage);
+	refused(m, "make-coffee", "{}", ERR_usage);
+	refused(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"nope\"}}",
+		ERR_source_unknown);
+}
+
+static void test_stop_source(void **state)
+{
+	struct master *m = *state;
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	refused(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}",
+		ERR_source_has_tasks);
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	ok(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}");
+	assert_int_equal(json_object_size(m->model.tables[STORE_SOURCE]), 0);
+}
+
+static void test_start_task(void **state)
+{
+	struct master *m = *state;
+	uint64_t revision;
+
+	refused(m, "start-task", TASK("all", ""), ERR_source_unknown);
+	source(m, "s1");
+	hello(m, "host-1");
+	ok(m, "start-task", TASK("all", ",\"dump\":{\"threads\":4}"));
+	orders_say(m, "host-1", "\"task\":\"t\",\"sub\":1,\"stage\":\"Running\"", true);
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":true", true);
+	orders_say(m, "other", "\"task\"", false);
+	revision = m->model.revision;
+	says(m, "start-task", TASK("all", ",\"dump\":{\"threads\":4}"), "already running");
+	assert_int_equal(m->model.revision, revision);
+	says(m, "start-task", TASK("all", ",\"dump\":{\"threads\":8}"), "settings changed");
+	orders_say(m, "host-1", "\"dump\":{\"threads\":8}", true);
+	refused(m, "start-task", TASK("all", ",\"rules\":{\"do_dbs\":[\"a\"]}"), ERR_task_exists);
+	refused(m, "start-task", TASK("all", ",\"meta_schema\":\"other\""), ERR_task_exists);
+	refused(m, "start-task", TASK("incremental", ",\"start\":{\"file\":\"b.000001\",\"offset\":4}"),
+		ERR_task_exists);
+	source(m, "s2");
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\",\"s2\"],\"downstream\":" EP(
+			4000) "}}",
+		ERR_task_exists);
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],\"downstream\":" EP(
+			4001) "}}",
+		ERR_task_exists);
+	refused(m, "start-task",
+		"{\"remove_meta\":true,\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],"
+		"\"downstream\":" EP(4000) "}}",
+		ERR_task_exists);
+}
+
+static void test_bad_tasks(void **state)
+{
+	struct master *m = *state;
+
+	source(m, "s1");
+	refused(m, "start-task", "{}", ERR_config_bad);
+	refused(m, "start-task", "{\"task\":[]}", ERR_config_bad);
+	refused(m, "start-task", TASK("dump", ""), ERR_config_unsupported);
+	refused(m, "start-task", TASK("incremental", ""), ERR_config_bad);
+	refused(m, "start-task", TASK("incremental", ",\"start\":{\"file\":\"x\"}"), ERR_config_bad);
+	refused(m, "start-task", TASK("all", ",\"meta_schema\":\"\""), ERR_config_bad);
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[],\"downstream\":" EP(4000) "}}",
+		ERR_config_bad);
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[1],\"downstream\":" EP(4000) "}}",
+		ERR_source_unknown);
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\",\"s1\"],\"downstream\":" EP(
+			4000) "}}",
+		ERR_config_bad);
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],\"downstream\":{\"host\":"
+		"\"h\",\"user\":\"u\","
+		"\"password\":\"x\"}}}",
+		ERR_secret_bad);
+	assert_int_equal(json_object_size(m->model.tables[STORE_TASK]), 0);
+	assert_int_equal(json_object_size(m->model.tables[STORE_SUBTASK]), 0);
+}
+
+/* Each source has what its own instance says. */
+static void test_instances(void **state)
+{
+	struct master *m = *state;
+
+	source(m, "s1");
+	source(m, "s2");
+	hello(m, "host-1");
+	ok(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\",\"s2\"],\"downstream\":" EP(
+			4000) ",\"load\":{\"threads\":1},\"instances\":{\"s2\":{\"load\":{\"threads\":2},"
+			      "\"rules\":{\"do_dbs\":[\"b\"]}}}}}");
+	assert_int_equal(
+		json_num(json_object_get(model_subtask(&m->model, "t", "s1"), "load"), "threads", 0), 1);
+	assert_int_equal(
+		json_num(json_object_get(model_subtask(&m->model, "t", "s2"), "load"), "threads", 0), 2);
+	orders_say(m, "host-1", "\"rules\":{\"do_dbs\":[\"b\"]}", true);
+	ok(m, "stop-task", "{\"task\":\"t\",\"sources\":[\"s1\"]}");
+	assert_int_equal(model_count(&m->model, "t", NULL), 1);
+	assert_non_null(model_get(&m->model, STORE_TASK, "t"));
+	refused(m, "stop-task", "{\"task\":\"t\",\"sources\":[\"s1\"]}", ERR_source_unknown);
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	assert_null(model_get(&m->model, STORE_TASK, "t"));
+	refused(m, "stop-task", "{\"task\":\"t\"}", ERR_task_unknown);
+}
+
+/* Names as patterns are matched with the server's case where the source says so. */
+static void test_case_of_source(void **state)
+{
+	struct master *m = *state;
+
+	ok(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"case_sensitive\":true,"
+		"\"endpoint\":" EP(3306) "}}");
+	hello(m, "host-1");
+	ok(m, "start-task", TASK("all", ",\"rules\":{\"case_sensitive\":false}"));
+	orders_say(m, "host-1", "\"rules\":{\"case_sensitive\":true}", true);
+}
+
+/* An owner's start is a new epoch; a master's is not. */
+static void test_epochs(void **state)
+{
+	struct master *m = *state;
+	struct agent *a;
+	uint64_t session;
+
+	source(m, "s1");
+	assert_int_equal(epoch(m, "s1"), WALL); /* above all of an earlier store that was lost */
+	a = hello(m, "host-1");
+	assert_int_equal(epoch(m, "s1"), WALL + 1);
+	session = a->session;
+	assert_ptr_equal(bind_session(m, session), a);
+	a = hello(m, "host-1");
+	assert_true(epoch(m, "s1") > WALL + 1);
+	assert_true(a->session > session);
+	assert_null(bind_session(m, session));
+	assert_null(bind_session(m, 0));
+	session = (uint64_t)epoch(m, "s1");
+	/* Silent, but nobody else there: it keeps its sources. */
+	m->now_ms += MASTER_LEASE_MS + 1;
+	assert_false(bind_online(m, a));
+	assert_false(bind_sources(m));
+	/* Somebody else: moved, once. */
+	hello(m, "host-2");
+	assert_int_equal(epoch(m, "s1"), session + 1);
+	orders_say(m, "host-2", "\"source\":\"s1\"", true);
+	orders_say(m, "host-1", "\"source\":\"s1\"", false);
+	hello(m, "host-1");
+	orders_say(m, "host-2", "\"source\":\"s1\"", true);
+}
+
+/* The same process says hello again after a restart of the master: its units go on, so nothing is fenced. */
+static void test_hello_again(void **state)
+{
+	struct master *m = *state;
+	int64_t was;
+
+	source(m, "s1");
+	hello_of(m, "host-1", 77);
+	was = epoch(m, "s1");
+	hello_of(m, "host-1", 77);
+	assert_int_equal(epoch(m, "s1"), was + 1); /* no origin: can't be told apart */
+	snprintf(m->origin, sizeof(m->origin), "boot 1 2");
+	hello_of(m, "host-1", 77);
+	assert_int_equal(epoch(m, "s1"), was + 2);
+	hello_of(m, "host-1", 77);
+	assert_int_equal(epoch(m, "s1"), was + 2);
+	hello_of(m, "host-1", 78);
+	assert_int_equal(epoch(m, "s1"), was + 3);
+	snprintf(m->origin, sizeof(m->origin), "boot 1 3");
+	hello_of(m, "host-1", 78);
+	assert_int_equal(epoch(m, "s1"), was + 4);
+}
+
+static void test_room(void **state)
+{
+	struct master *m = *state;
+	struct err e = {0};
+
+	source(m, "s1");
+	source(m, "s2");
+	assert_non_null(bind_hello(m, &(struct hello){"small", "v", 1, 7}, &e));
+	assert_int_equal(model_commit(&m->model, &e), 0);
+	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s1"), "agent", ""), "small");
+	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s2"), "agent", ""), "");
+}
+
+/* Hosts that change their names leave dead agents behind: the table does not fill up. */
+static void test_many_names(void **state)
+{
+	struct master *m = *state;
+	char name[20];
+
+	source(m, "s1");
+	for (int i = 0; i < 3 * MASTER_AGENTS; i++) {
+		snprintf(name, sizeof(name), "host-%d", i);
+		hello(m, name);
+		m->now_ms += MASTER_LEASE_MS + 1;
+	}
+	assert_true(json_object_size(m->model.tables[STORE_AGENT]) <= MASTER_AGENTS);
+	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s1"), "agent", ""), name);
+}
+
+/* A number is free again only when the agent no longer lists who had it. */
+static void test_numbers(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	ok(m, "start-task", TASK("all", ""));
+	orders_say(m, "host-1", "\"sub\":2", true);
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	report(m, a, "{\"revision\":1,\"sources\":[]}"); /* too old to tell */
+	assert_int_equal(bind_free_sub(m, "s1"), 3);
+	report(m, a, "{\"revision\":1000,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\"}]}]}");
+	assert_int_equal(bind_free_sub(m, "s1"), 3);
+	report(m, a, "{\"revision\":1000,\"sources\":[{\"source\":\"s1\",\"subtasks\":[]}]}");
+	assert_int_equal(bind_free_sub(m, "s1"), 1);
+	ok(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}");
+	assert_int_equal(bind_free_slot(m), 2);
+	report(m, a, "{\"revision\":1000,\"sources\":[]}");
+	assert_int_equal(bind_free_slot(m), 1);
+}
+
+static void test_pause_resume(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	uint64_t revision;
+
+	source(m, "s1");
+	refused(m, "pause-task", "{\"task\":\"t\"}", ERR_task_unknown);
+	ok(m, "start-task", TASK("all", ""));
+	refused(m, "pause-task", "{\"task\":\"t\",\"sources\":[\"s2\"]}", ERR_source_unknown);
+	says(m, "pause-task", "{\"task\":\"t\"}", "\"op\":\"Pause\"");
+	orders_say(m, "host-1", "\"stage\":\"Paused\"", true);
+	revision = m->model.revision;
+	says(m, "pause-task", "{\"task\":\"t\"}", "already paused");
+	assert_int_equal(m->model.revision, revision);
+	says(m, "query-status", "{\"task\":\"t\"}", "\"isCanceled\":true");
+	says(m, "resume-task", "{\"task\":\"t\"}", "\"op\":\"Resume\"");
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":1", true);
+	says(m, "resume-task", "{\"task\":\"t\"}", "already running");
+	report(m, a,
+		"{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":"
+		"\"Finished\"}]}]}");
+	refused(m, "pause-task", "{\"task\":\"t\"}", ERR_bad_stage);
+	refused(m, "resume-task", "{\"task\":\"t\"}", ERR_bad_stage);
+}
+
+#define PAUSED(rev)                                                                                      \
+	"{\"revision\":" rev ",\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":" \
+	"\"Paused\",\"unit\":\"Load\","                                                                  \
+	"\"error\":{\"code\":34019,\"text\":\"boom\"}}]}]}"
+
+/* A pause by error lasts, keeps its reason over restarts, and an old report can't undo a resume. */
+static void test_pause_by_error(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	report(m, a, PAUSED("3"));
+	orders_say(m, "host-1", "\"stage\":\"Paused\"", false); /* the report is older than the task */
+	report(m, a, PAUSED("100"));
+	orders_say(m, "host-1", "\"stage\":\"Paused\"", true);
+	says(m, "query-status", "{\"task\":\"t\"}", "\"ErrCode\":34019,\"ErrClass\":\"load-unit\"");
+	says(m, "query-status", "{}",
+		"Error - Some error occurred in subtask. Please run `query-status <task>`");
+	hello(m, "host-1"); /* no report yet, the reason is still known */
+	says(m, "query-status", "{\"task\":\"t\"}", "\"RawCause\":\"boom\"");
+	says(m, "start-task", TASK("all", ""), "paused: see resume-task");
+	ok(m, "resume-task", "{\"task\":\"t\"}");
+	report(m, a, PAUSED("4"));
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":1", true);
+	/* The agent paused it and the master has not heard: resume still reaches the agent. */
+	ok(m, "resume-task", "{\"task\":\"t\"}");
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":2", true);
+}
+
+#define COPIED                                                                                     \
+	"{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":" \
+	"\"Finished\",\"copied\":true,"                                                            \
+	"\"snapshot\":{\"file\":\"mysql-bin.000007\",\"offset\":5}}]}]}"
+
+static void test_copied(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	uint64_t revision;
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("full", ""));
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":false", true);
+	report(m, a, COPIED);
+	revision = m->model.revision;
+	report(m, a, COPIED);
+	assert_int_equal(m->model.revision, revision);
+	orders_say(m, "host-1", "\"copied\":true,\"snapshot\":{\"file\":\"mysql-bin.000007\",\"offset\":5}",
+		true);
+	/* Following it now, from where the copy was made. */
+	says(m, "start-task", TASK("all", ""), "settings changed");
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":true", true);
+	orders_say(m, "host-1", "\"copied\":true", true);
+	/* A report for a source that another agent has now is not believed. */
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	ok(m, "start-task", TASK("full", ""));
+	m->now_ms += MASTER_LEASE_MS + 1;
+	hello(m, "host-2");
+	report(m, a, COPIED);
+	orders_say(m, "host-2", "\"copied\":true", false);
+}
+
+static void test_remove_meta(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	ok(m, "start-task",
+		"{\"remove_meta\":true,\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],"
+		"\"downstream\":" EP(4000) "}}");
+	orders_say(m, "host-1", "\"remove_meta\":true", true);
+	report(m, a,
+		"{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"load\":{"
+		"\"phase\":\"schema\"}}]}]}");
+	orders_say(m, "host-1", "\"remove_meta\":true", true);
+	report(m, a,
+		"{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"load\":{"
+		"\"phase\":\"load\"}}]}]}");
+	orders_say(m, "host-1", "\"remove_meta\":false", true);
+}
+
+#define CHECK                                                               \
+	"{\"source\":\"new\",\"endpoint\":" EP(3306) ",\"downstream\":" EP( \
+		4000) ",\"mode\":\"all\",\"ignore\":[\"binlog_db\"]}"
+
+static void start_check(struct master *m, struct link_req *r)
+{
+	json_t *args = json_loads(CHECK, 0, NULL);
+	struct link_req *req = r;
+	bool changed;
+
+	assert_null(command_run(m, "check", args, &req, &changed));
+	assert_null(req);
+	assert_true(changed);
+	json_decref(args);
+}
+
+static void test_check(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0};
+	struct agent *a;
+	char text[500];
+
+	refused(m, "check", CHECK, ERR_source_unbound);
+	refused(m, "check", "{\"source\":\"x\"}", ERR_config_bad);
+	a = hello(m, "host-1");
+	start_check(m, &r);
+	orders_say(m, "host-1", "\"source\":\"new\",\"slot\":1,\"sub\":900", true);
+	report(m, a,
+		"{\"revision\":9,\"checks\":[{\"id\":12345,\"done\":true}]}"); /* of somebody before us */
+	assert_null(answered);
+	snprintf(text, sizeof(text),
+		"{\"revision\":9,\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"item\":\"binlog_"
+		"db\",\"state\":\"fail\"},"
+		"{\"item\":\"version\",\"state\":\"fail\"}],\"error\":{\"code\":0,\"text\":\"\"}}]}",
+		(unsigned long long)m->last_check);
+	report(m, a, text);
+	assert_ptr_equal(answered_req, &r);
+	assert_true(json_flag(answered, "result", false));
+	assert_string_equal(
+		json_text(json_array_get(json_object_get(answered, "findings"), 0), "state", ""), "warn");
+	assert_string_equal(
+		json_text(json_array_get(json_object_get(answered, "findings"), 1), "state", ""), "fail");
+	orders_say(m, "host-1", "\"checks\":[]", true);
+}
+
+static void test_check_ends(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0};
+	struct agent *a = hello(m, "host-1");
+	char text[300];
+
+	start_check(m, &r);
+	assert_false(check_expire(m, keep_answer));
+	m->now_ms += MASTER_CHECK_MS;
+	assert_true(check_expire(m, keep_answer));
+	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
+	m->now_ms += 1;
+	a->seen_ms = m->now_ms;
+	start_check(m, &r);
+	snprintf(text, sizeof(text),
+		"{\"checks\":[{\"id\":%llu,\"done\":true,\"error\":{\"code\":26002,\"text\":\"no way\"}}]}",
+		(unsigned long long)m->last_check);
+	report(m, a, text);
+	assert_int_equal(json_num(answered, "code", 0), ERR_check_connect);
+	assert_string_equal(json_text(answered, "msg", ""), "no way");
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		start_check(m, &r);
+	refused(m, "check", CHECK, ERR_bad_stage);
+}
+
+/* Whatever an agent reports, the master stays up. */
+static void test_hostile_reports(void **state)
+{
+	static const char *const reports[] = {"[]", "{}", "{\"sources\":1}", "{\"sources\":[1,null,[]]}",
+		"{\"sources\":[{\"source\":1}]}",
+		"{\"revision\":-1,\"sources\":[{\"source\":\"s1\",\"subtasks\":{}}]}",
+		"{\"revision\":99,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{},1,{\"task\":\"t\","
+		"\"stage\":1,\"copied\":true,"
+		"\"snapshot\":[],\"error\":\"x\",\"dump\":[],\"load\":1,\"sync\":null,\"unit\":\"Sync\"}],"
+		"\"relay\":[]}],\"checks\":{}}",
+		"{\"revision\":99,\"sources\":[{\"source\":\"s1\",\"relay\":{\"stage\":\"Running\","
+		"\"status\":{\"position\":\"x\","
+		"\"base\":7,\"master\":4}},\"subtasks\":[{\"task\":\"t\",\"unit\":\"Sync\",\"sync\":{"
+		"\"file\":\"x\",\"rows\":-5}}]}]}",
+		"{\"checks\":[{\"id\":\"x\",\"done\":1}]}"};
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+		report(m, a, reports[i]);
+		m->now_ms += 1500;
+		ok(m, "query-status", "{\"task\":\"t\"}");
+		ok(m, "query-status", "{}");
+		ok(m, "list-member", "{}");
+	}
+}
+
+static void test_list_member(void **state)
+{
+	struct master *m = *state;
+
+	hello(m, "host-1");
+	says(m, "list-member", "{}",
+		"\"name\":\"host-1\",\"addr\":\"ipc://master.sock\",\"stage\":\"free\",\"source\":\"\"");
+	source(m, "s1");
+	says(m, "list-member", "{}", "\"stage\":\"bound\",\"source\":\"s1\"");
+	m->now_ms += MASTER_LEASE_MS + 1;
+	says(m, "list-member", "{}", "\"stage\":\"offline\",\"source\":\"s1\"");
+	says(m, "list-member", "{}", "{\"leader\":{\"msg\":\"\",\"name\":\"master\"");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(test_create_source),
+		T(test_bad_sources),
+		T(test_stop_source),
+		T(test_start_task),
+		T(test_bad_tasks),
+		T(test_instances),
+		T(test_case_of_source),
+		T(test_epochs),
+		T(test_hello_again),
+		T(test_room),
+		T(test_many_names),
+		T(test_numbers),
+		T(test_pause_resume),
+		T(test_pause_by_error),
+		T(test_copied),
+		T(test_remove_meta),
+		T(test_check),
+		T(test_check_ends),
+		T(test_hostile_reports),
+		T(test_list_member),
+	};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,52 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "master/store.h"
+
+/*
+ * The master's state in memory, the store's image. Changed by whole documents inside a change set; a commit
+ * makes them durable first, and on failure takes all of them back. The documents ([]: not always there):
+ *
+ * - source, key id: id, slot, epoch, agent ("": none), endpoint, enable_relay, relay, [case_sensitive].
+ * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items.
+ * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last
+ *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
+ *   remove_meta, [error {code, text}: why it is Paused].
+ * - agent, key name: name, version, slots, session, pid and origin (they tell a new process from one that
+ *   only says hello again).
+ */
+struct model {
+	struct store *store; /* NULL: in memory only (tests) */
+	json_t *tables[STORE_TABLES];
+	uint64_t revision;
+	struct model_change *changes;
+	size_t nchanges;
+};
+
+int model_open(struct model *m, struct store *store, struct err *e);
+void model_close(struct model *m);
+
+/* Borrowed; NULL where absent. Never change a document in place. */
+const json_t *model_get(const struct model *m, enum store_table t, const char *key);
+/* A copy to change (new reference), NULL where absent. */
+json_t *model_edit(const struct model *m, enum store_table t, const char *key);
+/* doc is taken; NULL: the row goes. */
+void model_set(struct model *m, enum store_table t, const char *key, json_t *doc);
+/* Makes what was set durable and the revision one greater (also where nothing was set). -1: it is all as
+ * before. */
+int model_commit(struct model *m, struct err *e);
+void model_abort(struct model *m);
+
+/* "task/source", into out of MODEL_KEY bytes. */
+enum { MODEL_KEY = 128, MODEL_NAME = 64, MODEL_SOURCE = 32 };
+void model_subtask_key(const char *task, const char *source, char out[MODEL_KEY]);
+const json_t *model_subtask(const struct model *m, const char *task, const char *source);
+/* How many subtasks of that task, on that source; NULL: any. */
+size_t model_count(const struct model *m, const char *task, const char *source);
+
+/* Walks one table: for (const char *key; …). */
+#define model_foreach(m, table, key, doc) json_object_foreach((m)->tables[table], key, doc)

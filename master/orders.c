@@ -1,0 +1,84 @@
+/*
+ * What an agent is to do, out of the model: nothing here decides, it only words. Called for each agent_next
+ * that has something newer to hear.
+ */
+#include "master/orders.h"
+
+#include <string.h>
+
+#include "common/config/json.h"
+#include "master/check.h"
+
+static json_t *member(const json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+
+	return v ? json_incref(v) : json_object();
+}
+
+static bool follows(const struct master *m, const json_t *subtask)
+{
+	const json_t *task = model_get(&m->model, STORE_TASK, json_text(subtask, "task", ""));
+
+	return strcmp(json_text(task, "mode", ""), "full") != 0;
+}
+
+/* The source's own case rule is stronger than the task's, as in DM: the server's names are what they are. */
+static json_t *rules_of(const json_t *source, const json_t *subtask)
+{
+	json_t *rules = json_copy(json_object_get(subtask, "rules")),
+	       *own = json_object_get(source, "case_sensitive");
+
+	if (!rules)
+		rules = json_object();
+	if (json_is_boolean(own))
+		json_object_set(rules, "case_sensitive", own);
+	return rules;
+}
+
+static json_t *subtask_order(const struct master *m, const json_t *source, const json_t *s)
+{
+	const json_t *task = model_get(&m->model, STORE_TASK, json_text(s, "task", ""));
+
+	return json_pack("{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b}",
+		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
+		json_text(s, "stage", "Paused"), "resume", (json_int_t)json_num(s, "resume", 0), "mode",
+		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
+		json_text(task, "meta_schema", "dm_meta"), "rules", rules_of(source, s), "dump",
+		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
+		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
+		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false));
+}
+
+static json_t *source_order(const struct master *m, const json_t *source)
+{
+	bool wanted = json_flag(source, "enable_relay", false);
+	json_t *subtasks = json_array(), *s;
+	const char *key, *id = json_text(source, "id", "");
+
+	model_foreach(&m->model, STORE_SUBTASK, key, s) {
+		if (strcmp(json_text(s, "source", ""), id) != 0)
+			continue;
+		wanted |= follows(m, s);
+		json_array_append_new(subtasks, subtask_order(m, source, s));
+	}
+	return json_pack("{s:s, s:I, s:I, s:o, s:{s:b, s:o}, s:o}", "source", id, "slot",
+		(json_int_t)json_num(source, "slot", 0), "epoch", (json_int_t)json_num(source, "epoch", 0),
+		"endpoint", member(source, "endpoint"), "relay", "wanted", wanted, "options",
+		member(source, "relay"), "subtasks", subtasks);
+}
+
+json_t *orders_make(const struct master *m, const char *agent)
+{
+	json_t *sources = json_array(), *checks = json_array(), *s;
+	const char *key;
+
+	model_foreach(&m->model, STORE_SOURCE, key, s)
+		if (strcmp(json_text(s, "agent", ""), agent) == 0)
+			json_array_append_new(sources, source_order(m, s));
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && strcmp(m->checks[i]->agent, agent) == 0)
+			json_array_append(checks, m->checks[i]->order);
+	return json_pack("{s:I, s:o, s:o}", "revision", (json_int_t)m->model.revision, "sources", sources,
+		"checks", checks);
+}

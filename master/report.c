@@ -1,0 +1,131 @@
+/*
+ * Agents' reports. Kept in memory but for what must outlive a restart: that a copy is done and at which
+ * snapshot, that a subtask was paused by an error, that its old progress is removed. Called by serve.c.
+ */
+#include "master/report.h"
+
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "master/bind.h"
+#include "master/speed.h"
+
+const json_t *report_source(const struct master *m, const char *source)
+{
+	const char *owner = json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+	const json_t *s;
+	size_t i;
+
+	for (unsigned a = 0; a < m->nagents; a++) {
+		if (strcmp(m->agents[a].name, owner) != 0)
+			continue;
+		json_array_foreach(json_object_get(m->agents[a].report, "sources"), i, s)
+			if (strcmp(json_text(s, "source", ""), source) == 0)
+				return s;
+	}
+	return NULL;
+}
+
+const json_t *report_subtask(const struct master *m, const char *task, const char *source)
+{
+	const json_t *list = json_object_get(report_source(m, source), "subtasks"), *s;
+	size_t i;
+
+	json_array_foreach(list, i, s)
+		if (strcmp(json_text(s, "task", ""), task) == 0)
+			return s;
+	return NULL;
+}
+
+/* The old progress is gone, at the latest when new progress is made: a unit that starts again must not remove
+ * that. */
+static bool has_begun(const json_t *s)
+{
+	const char *load = json_text(json_object_get(s, "load"), "phase", "");
+
+	return json_flag(s, "meta_removed", false) || strcmp(load, "load") == 0 ||
+	       strcmp(load, "done") == 0 || json_text(json_object_get(s, "sync"), "phase", "")[0] != '\0';
+}
+
+static bool is_paused_by_error(const json_t *doc, const json_t *s, uint64_t revision)
+{
+	/* An older report may still tell of a pause that was ended since. */
+	return strcmp(json_text(s, "stage", ""), "Paused") == 0 &&
+	       strcmp(json_text(doc, "stage", ""), "Running") == 0 &&
+	       json_num(json_object_get(s, "error"), "code", 0) != 0 &&
+	       revision >= (uint64_t)json_num(doc, "since", 0);
+}
+
+static void take_pause(struct master *m, json_t *doc, const json_t *s)
+{
+	const json_t *error = json_object_get(s, "error");
+
+	log_warn("task %s on source %s is paused: %s code=%lld", json_text(doc, "task", ""),
+		json_text(doc, "source", ""), json_text(error, "text", ""),
+		(long long)json_num(error, "code", 0));
+	json_object_set_new(doc, "stage", json_string("Paused"));
+	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
+	json_object_set_new(doc, "error", json_deep_copy(error));
+}
+
+/* Into the change set what must last of one subtask. True where there is something. */
+static bool take_subtask(struct master *m, const char *source, const json_t *s, uint64_t revision)
+{
+	const char *task = json_text(s, "task", "");
+	const json_t *was = model_subtask(&m->model, task, source);
+	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
+	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused;
+	char key[MODEL_KEY];
+	json_t *doc;
+
+	paused = was && is_paused_by_error(was, s, revision);
+	if (!was || (!copied && !begun && !paused))
+		return false;
+	model_subtask_key(task, source, key);
+	doc = model_edit(&m->model, STORE_SUBTASK, key);
+	if (copied) {
+		json_object_set_new(doc, "copied", json_true());
+		if (json_is_object(json_object_get(s, "snapshot")))
+			json_object_set_new(doc, "snapshot", json_deep_copy(json_object_get(s, "snapshot")));
+	}
+	if (begun)
+		json_object_set_new(doc, "remove_meta", json_false());
+	if (paused)
+		take_pause(m, doc, s);
+	model_set(&m->model, STORE_SUBTASK, key, doc);
+	return true;
+}
+
+static bool take_source(struct master *m, const struct agent *a, const json_t *s, uint64_t revision)
+{
+	const char *name = json_text(s, "source", "");
+	const json_t *doc = model_get(&m->model, STORE_SOURCE, name), *sub;
+	bool any = false;
+	size_t i;
+
+	/* A source that went to another agent is no longer this one's to speak of. */
+	if (!doc || strcmp(json_text(doc, "agent", ""), a->name) != 0)
+		return false;
+	json_array_foreach(json_object_get(s, "subtasks"), i, sub) {
+		any |= take_subtask(m, name, sub, revision);
+		speed_take(m, json_text(sub, "task", ""), name, sub);
+	}
+	return any;
+}
+
+int report_take(struct master *m, struct agent *a, json_t *report, check_answer_fn *answer, struct err *e)
+{
+	uint64_t revision = (uint64_t)json_num(report, "revision", 0);
+	bool changed = check_report(m, report, answer);
+	const json_t *s;
+	size_t i;
+
+	json_decref(a->report);
+	a->report = report;
+	a->report_ms = m->now_ms;
+	json_array_foreach(json_object_get(report, "sources"), i, s)
+		changed |= take_source(m, a, s, revision);
+	bind_reap(m, a, revision);
+	return changed ? model_commit(&m->model, e) : 0;
+}

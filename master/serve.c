@@ -1,0 +1,291 @@
+/*
+ * The master's socket: agents' hello, next and report, and commands. Called by the loop through link.c. Time
+ * enters here and nowhere below. Answers that must wait (long polls, checks) are kept with their request.
+ */
+#include "master/serve.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "master/answer.h"
+#include "master/bind.h"
+#include "master/check.h"
+#include "master/command.h"
+#include "master/orders.h"
+#include "master/report.h"
+#include "master/valid.h"
+
+enum {
+	/* A poll is a sign of life too, so it may not be held for a whole lease. */
+	POLL_MAX_MS = MASTER_LEASE_MS / 3,
+	CONTEXTS = MASTER_AGENTS + MASTER_CHECKS + 8,
+	TEXT_MAX = MSG_MAX_SIZE - 4096,
+};
+
+static void set_clock(struct master *m)
+{
+	m->now_ms = clock_ms();
+	m->wall_s = clock_wall_us() / 1000000;
+}
+
+static void fail(struct link_req **req, enum err_code code, const char *text)
+{
+	struct err e;
+
+	err_set(&e, code, "%s", text);
+	link_fail(req, &e);
+}
+
+static void send_answer(struct link_req **req, json_t *answer)
+{
+	struct buf text = {0}, b = {0};
+
+	json_write(answer, &text);
+	json_decref(answer);
+	if (text.n > TEXT_MAX) {
+		fail(req, ERR_bad_stage,
+			"the answer is larger than a message: ask for one task or one source");
+	} else {
+		msg_put_answer(&b, (*req)->head.request, &(struct msg_answer){.json = buf_str(&text)});
+		link_reply(req, &b);
+	}
+	buf_free(&text);
+	buf_free(&b);
+}
+
+static void send_orders(struct link_req **req, uint64_t revision, struct str text)
+{
+	struct buf b = {0};
+
+	msg_put_agent_orders(
+		&b, (*req)->head.request, &(struct msg_agent_orders){.revision = revision, .orders = text});
+	link_reply(req, &b);
+	buf_free(&b);
+}
+
+/* Answers an agent's poll: with its whole wanted state, or that nothing is newer. */
+static void answer_poll(struct master *m, struct agent *a)
+{
+	struct buf text = {0};
+	json_t *orders;
+
+	if (m->model.revision <= a->poll_revision) {
+		send_orders(&a->poll, a->poll_revision, STR_LIT(""));
+		return;
+	}
+	orders = orders_make(m, a->name);
+	json_write(orders, &text);
+	json_decref(orders);
+	if (text.n > TEXT_MAX)
+		fail(&a->poll, ERR_internal, "the orders are larger than a message");
+	else
+		send_orders(&a->poll, m->model.revision, buf_str(&text));
+	if (text.p)
+		explicit_bzero(text.p, text.n);
+	buf_free(&text);
+}
+
+/* Wakes the polls for which there is something, or whose time is up. */
+static void answer_polls(struct master *m)
+{
+	for (unsigned i = 0; i < m->nagents; i++) {
+		struct agent *a = &m->agents[i];
+
+		if (a->poll && (m->model.revision > a->poll_revision || m->now_ms >= a->poll_until_ms))
+			answer_poll(m, a);
+	}
+}
+
+static void on_hello(struct serve *s, struct link_req *req)
+{
+	struct msg_agent_hello hello;
+	char name[MODEL_NAME + 2], version[64];
+	struct agent *a = NULL;
+	struct buf b = {0};
+	struct err e = {0};
+
+	if (msg_get_agent_hello(req->body, &hello, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(hello.name));
+	snprintf(version, sizeof(version), "%.*s", STR_ARG(hello.version));
+	if (valid_name(name, MODEL_NAME, "agent", &e) == 0)
+		a = bind_hello(s->m, &(struct hello){name, version, hello.slots, req->peer_pid}, &e);
+	if (!a || model_commit(&s->m->model, &e) < 0) {
+		if (a)
+			a->session = 0; /* it was never given out */
+		model_abort(&s->m->model);
+		log_err(&e);
+		link_fail(&req, &e);
+		return;
+	}
+	/* A poll of the session before is nobody's any more. */
+	if (a->poll)
+		fail(&a->poll, ERR_request_stale, "the agent has said hello again since");
+	log_info("agent %s is here, version %s", name, version);
+	msg_put_agent_welcome(&b, req->head.request,
+		&(struct msg_agent_welcome){.session = a->session, .lease_ms = MASTER_LEASE_MS});
+	link_reply(&req, &b);
+	buf_free(&b);
+}
+
+/* The agent of a session, seen just now; NULL: the request was refused. */
+static struct agent *known(struct serve *s, uint64_t session, struct link_req **req)
+{
+	struct agent *a = bind_session(s->m, session);
+
+	if (!a)
+		fail(req, ERR_request_stale, "the master does not know this session: say hello");
+	else
+		a->seen_ms = s->m->now_ms;
+	return a;
+}
+
+static void on_next(struct serve *s, struct link_req *req)
+{
+	struct msg_agent_next next;
+	struct err e = {0};
+	struct agent *a;
+
+	if (msg_get_agent_next(req->body, &next, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
+	a = known(s, next.session, &req);
+	if (!a)
+		return;
+	/* An agent asks one thing at a time: an older poll was given up by it. */
+	if (a->poll)
+		fail(&a->poll, ERR_request_stale, "asked again since");
+	a->poll = req;
+	a->poll_revision = next.revision;
+	a->poll_until_ms = s->m->now_ms + (next.wait_ms < POLL_MAX_MS ? next.wait_ms : POLL_MAX_MS);
+}
+
+static void on_report(struct serve *s, struct link_req *req)
+{
+	struct msg_agent_report report;
+	struct err e = {0};
+	struct agent *a;
+	struct buf b = {0};
+	json_t *o;
+
+	if (msg_get_agent_report(req->body, &report, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
+	a = known(s, report.session, &req);
+	if (!a)
+		return;
+	o = json_parse(report.report, "an agent's report", &e);
+	if (!o || report_take(s->m, a, o, send_answer, &e) < 0) {
+		log_err(&e);
+		link_fail(&req, &e);
+		return;
+	}
+	msg_put_ok(&b, req->head.request, &(struct msg_ok){0});
+	link_reply(&req, &b);
+	buf_free(&b);
+}
+
+static void on_command(struct serve *s, struct link_req *req)
+{
+	struct msg_command command;
+	char word[64];
+	struct err e = {0};
+	bool changed;
+	json_t *args, *answer;
+
+	if (msg_get_command(req->body, &command, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
+	snprintf(word, sizeof(word), "%.*s", STR_ARG(command.word));
+	args = json_parse(command.args, "a command's arguments", &e);
+	if (!args) {
+		send_answer(&req, answer_error(&e));
+		return;
+	}
+	answer = command_run(s->m, word, args, &req, &changed);
+	if (answer && !json_flag(answer, "result", true))
+		log_info("%s refused: %s", word, json_text(answer, "msg", ""));
+	else if (changed)
+		log_info("%s, revision %llu", word, (unsigned long long)s->m->model.revision);
+	if (answer)
+		send_answer(&req, answer);
+	json_decref(args);
+}
+
+/* Whoever may write the socket file and is ourselves, root, or the one that the run folder belongs to. */
+static bool may_speak(const struct serve *s, uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || uid == s->run_owner;
+}
+
+static void on_request(void *arg, struct link_req *req)
+{
+	struct serve *s = arg;
+
+	set_clock(s->m);
+	if (!may_speak(s, req->peer_uid)) {
+		log_warn("uid %u may not speak to the master", (unsigned)req->peer_uid);
+		fail(&req, ERR_request_stale, "this user may not speak to the master");
+		return;
+	}
+	switch (req->head.type) {
+	case MSG_agent_hello:
+		on_hello(s, req);
+		break;
+	case MSG_agent_next:
+		on_next(s, req);
+		break;
+	case MSG_agent_report:
+		on_report(s, req);
+		break;
+	case MSG_command:
+		on_command(s, req);
+		break;
+	default:
+		fail(&req, ERR_proto, "the master does not take this message");
+	}
+	answer_polls(s->m);
+}
+
+int serve_start(struct serve *s, struct daemon_env *env, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(env->run_fd, &st) < 0)
+		return err_sys(e, ERR_io, "the run folder");
+	s->run_owner = st.st_uid;
+	return link_listen(env->link, "master.sock", CONTEXTS, 0660, on_request, s, e);
+}
+
+int serve_tick(struct serve *s, struct err *e)
+{
+	struct master *m = s->m;
+	bool changed;
+
+	set_clock(m);
+	changed = check_expire(m, send_answer);
+	changed |= bind_sources(m);
+	if (changed && model_commit(&m->model, e) < 0)
+		return -1;
+	answer_polls(m);
+	return 0;
+}
+
+void serve_end(struct serve *s)
+{
+	for (unsigned i = 0; i < s->m->nagents; i++)
+		if (s->m->agents[i].poll)
+			fail(&s->m->agents[i].poll, ERR_link, "the master is leaving");
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (s->m->checks[i] && s->m->checks[i]->req)
+			fail(&s->m->checks[i]->req, ERR_link, "the master is leaving");
+}

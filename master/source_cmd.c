@@ -1,0 +1,141 @@
+/*
+ * operate-source create, stop, show. Called by the command table. A source is its server (host and port): the
+ * account, the password and options may change under the same name, the server may not, as positions are of
+ * one server only (T5).
+ */
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "master/answer.h"
+#include "master/bind.h"
+#include "master/command.h"
+#include "master/valid.h"
+
+static bool same_server(const json_t *a, const json_t *b)
+{
+	return strcmp(json_text(a, "host", ""), json_text(b, "host", "")) == 0 &&
+	       json_num(a, "port", 0) == json_num(b, "port", 0);
+}
+
+/* The settings that a file or the command line gives, onto a source that is new or has others. */
+static void put_settings(json_t *doc, const json_t *args)
+{
+	json_t *relay = json_object_get(args, "relay"), *own_case = json_object_get(args, "case_sensitive");
+
+	json_object_set_new(doc, "endpoint", json_deep_copy(json_object_get(args, "endpoint")));
+	json_object_set_new(doc, "enable_relay", json_boolean(json_flag(args, "enable_relay", false)));
+	json_object_set_new(doc, "relay", json_is_object(relay) ? json_deep_copy(relay) : json_object());
+	if (json_is_boolean(own_case))
+		json_object_set(doc, "case_sensitive", own_case);
+	else
+		json_object_del(doc, "case_sensitive");
+}
+
+static const char *worker_of(struct master *m, const char *source)
+{
+	return json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+}
+
+static int update(
+	struct master *m, const json_t *args, const json_t *was, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(args, "source-id", ""); /* was is gone after the commit */
+	json_t *doc;
+
+	if (!same_server(json_object_get(was, "endpoint"), json_object_get(args, "endpoint")))
+		return err_set(e, ERR_source_exists, "source `%s` is %s:%lld", id,
+			json_text(json_object_get(was, "endpoint"), "host", ""),
+			(long long)json_num(json_object_get(was, "endpoint"), "port", 0));
+	doc = json_deep_copy(was);
+	put_settings(doc, args);
+	if (json_equal(doc, was)) {
+		json_decref(doc);
+		answer_source(c->answer, id, worker_of(m, id), "already there");
+		return 0;
+	}
+	model_set(&m->model, STORE_SOURCE, id, doc);
+	if (model_commit(&m->model, e) < 0)
+		return -1;
+	answer_source(c->answer, id, worker_of(m, id), "already there, settings changed");
+	return 0;
+}
+
+static int create(struct master *m, const json_t *args, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(args, "source-id", "");
+	const json_t *was = model_get(&m->model, STORE_SOURCE, id);
+	unsigned slot;
+	json_t *doc;
+
+	if (valid_name(id, MODEL_SOURCE, "source", e) < 0 ||
+		valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0)
+		return -1;
+	if (was)
+		return update(m, args, was, c, e);
+	slot = bind_free_slot(m);
+	if (!slot)
+		return err_set(e, ERR_bad_stage, "there are %d sources already", MASTER_SLOTS);
+	doc = json_pack("{s:s, s:i, s:I, s:s}", "id", id, "slot", (int)slot, "epoch",
+		(json_int_t)bind_first_epoch(m), "agent", "");
+	put_settings(doc, args);
+	model_set(&m->model, STORE_SOURCE, id, doc);
+	bind_sources(m);
+	if (model_commit(&m->model, e) < 0)
+		return -1;
+	log_info("source %s made, slot %u", id, slot);
+	answer_source(c->answer, id, worker_of(m, id),
+		worker_of(m, id)[0] ? "" : "source is added but there is no free worker to bound");
+	return 0;
+}
+
+static int stop(struct master *m, const json_t *args, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(args, "source-id", "");
+	size_t tasks = model_count(&m->model, NULL, id);
+
+	if (!model_get(&m->model, STORE_SOURCE, id))
+		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+	if (tasks > 0)
+		return err_set(e, ERR_source_has_tasks, "source `%s` has %zu", id, tasks);
+	answer_source(c->answer, id, worker_of(m, id), "");
+	bind_retire(m, id, NULL);
+	model_set(&m->model, STORE_SOURCE, id, NULL);
+	return model_commit(&m->model, e);
+}
+
+static int show(struct master *m, struct command_call *c)
+{
+	const char *id;
+	json_t *doc;
+
+	json_object_set_new(c->answer, "sources", json_array());
+	model_foreach(&m->model, STORE_SOURCE, id, doc) {
+		const char *worker = json_text(doc, "agent", "");
+
+		answer_source(c->answer, id, worker,
+			worker[0] ? "" : "source is added but there is no free worker to bound");
+		json_object_set_new(json_array_get(json_object_get(c->answer, "sources"),
+					    json_array_size(json_object_get(c->answer, "sources")) - 1),
+			"tidegate",
+			json_pack("{s:o, s:I, s:I}", "endpoint",
+				answer_endpoint(json_object_get(doc, "endpoint")), "slot",
+				(json_int_t)json_num(doc, "slot", 0), "epoch",
+				(json_int_t)json_num(doc, "epoch", 0)));
+	}
+	return 0;
+}
+
+int command_operate_source(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *op = json_text(c->args, "op", "");
+	const json_t *source = json_object_get(c->args, "source");
+
+	if (strcmp(op, "create") == 0)
+		return create(m, source, c, e);
+	if (strcmp(op, "stop") == 0)
+		return stop(m, source, c, e);
+	if (strcmp(op, "show") == 0)
+		return show(m, c);
+	return err_set(e, ERR_usage, "operate-source can create, stop and show, not `%.40s`", op);
+}

@@ -1,0 +1,367 @@
+/*
+ * start-task, stop-task, pause-task, resume-task. Called by the command table. Each is all or nothing: one
+ * change set. Said twice they change nothing the second time (T39).
+ */
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "master/answer.h"
+#include "master/bind.h"
+#include "master/command.h"
+#include "master/report.h"
+#include "master/speed.h"
+#include "master/valid.h"
+
+static const char *const parts[] = {"rules", "dump", "load", "sync", "start"};
+enum { RULES, DUMP, LOAD, SYNC, START, NPARTS };
+
+static const char *worker_of(struct master *m, const char *source)
+{
+	return json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+}
+
+/* What the task wants of one source: its own entry, else what is written for all. Borrowed; NULL: nothing. */
+static const json_t *part(const json_t *task, const char *source, int which)
+{
+	const json_t *own =
+		json_object_get(json_object_get(json_object_get(task, "instances"), source), parts[which]);
+
+	return own ? own : json_object_get(task, parts[which]);
+}
+
+static json_t *copy_part(const json_t *task, const char *source, int which)
+{
+	const json_t *p = part(task, source, which);
+
+	return json_is_object(p) ? json_deep_copy(p) : json_object();
+}
+
+static bool is_incremental(const json_t *task)
+{
+	return strcmp(json_text(task, "mode", ""), "incremental") == 0;
+}
+
+static int validate_source(struct master *m, const json_t *task, const json_t *name, struct err *e)
+{
+	const char *source = json_is_string(name) ? json_string_value(name) : "";
+
+	if (!model_get(&m->model, STORE_SOURCE, source))
+		return err_set(e, ERR_source_unknown, "source `%.60s`", source);
+	if (valid_rules(part(task, source, RULES), json_text(task, "meta_schema", "dm_meta"), e) < 0 ||
+		(is_incremental(task) && valid_start(part(task, source, START), e) < 0))
+		return err_add(e, "source `%s`", source);
+	return 0;
+}
+
+static int validate(struct master *m, const json_t *task, struct err *e)
+{
+	const char *meta = json_text(task, "meta_schema", "dm_meta");
+	const json_t *sources = json_object_get(task, "sources"), *name;
+	size_t i;
+
+	if (valid_name(json_text(task, "name", ""), MODEL_NAME, "task", e) < 0 ||
+		valid_mode(json_text(task, "mode", ""), e) < 0 ||
+		valid_endpoint(json_object_get(task, "downstream"), "the downstream", e) < 0)
+		return -1;
+	if (strlen(meta) < 1 || strlen(meta) > 64)
+		return err_set(e, ERR_config_bad, "a meta-schema's name has 1 to 64 bytes");
+	if (json_array_size(sources) == 0)
+		return err_set(e, ERR_config_bad, "a task without sources");
+	json_array_foreach(sources, i, name)
+		if (validate_source(m, task, name, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* The documents of a task, out of start-task's arguments. */
+static json_t *task_doc(const json_t *task)
+{
+	json_t *ignore = json_object_get(task, "ignore_checking_items");
+
+	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", json_text(task, "name", ""), "mode",
+		json_text(task, "mode", ""), "meta_schema", json_text(task, "meta_schema", "dm_meta"),
+		"downstream", json_deep_copy(json_object_get(task, "downstream")), "ignore_checking_items",
+		json_is_array(ignore) ? json_deep_copy(ignore) : json_array());
+}
+
+static int create_subtask(
+	struct master *m, const json_t *task, const char *source, bool remove_meta, struct err *e)
+{
+	unsigned sub = bind_free_sub(m, source);
+	const char *name = json_text(task, "name", "");
+	char key[MODEL_KEY];
+
+	if (!sub)
+		return err_set(
+			e, ERR_bad_stage, "source `%s` has %d tasks already", source, MASTER_CHECK_SUB - 1);
+	model_subtask_key(name, source, key);
+	if (model_get(&m->model, STORE_SUBTASK, key))
+		return err_set(e, ERR_config_bad, "source `%s` is twice in the task", source);
+	model_set(&m->model, STORE_SUBTASK, key,
+		json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:{}, s:b}", "task",
+			name, "source", source, "sub", (int)sub, "stage", "Running", "since",
+			(json_int_t)m->model.revision + 1, "resume", 0, "rules",
+			copy_part(task, source, RULES), "dump", copy_part(task, source, DUMP), "load",
+			copy_part(task, source, LOAD), "sync", copy_part(task, source, SYNC), "start",
+			is_incremental(task) ? copy_part(task, source, START) : json_object(), "copied", 0,
+			"snapshot", "remove_meta", remove_meta));
+	return 0;
+}
+
+static int create(
+	struct master *m, const json_t *task, bool remove_meta, struct command_call *c, struct err *e)
+{
+	const json_t *name;
+	size_t i;
+
+	model_set(&m->model, STORE_TASK, json_text(task, "name", ""), task_doc(task));
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+
+		if (create_subtask(m, task, source, remove_meta, e) < 0)
+			return -1;
+		answer_source(c->answer, source, worker_of(m, source),
+			worker_of(m, source)[0] ? "" : "no agent serves this source yet");
+	}
+	log_info("task %s made, %zu sources", json_text(task, "name", ""),
+		json_array_size(json_object_get(task, "sources")));
+	return model_commit(&m->model, e);
+}
+
+static bool same_text(const json_t *a, const json_t *b, const char *key, const char *fallback)
+{
+	return strcmp(json_text(a, key, fallback), json_text(b, key, fallback)) == 0;
+}
+
+static bool same_part(const json_t *a, const json_t *b)
+{
+	json_t *empty = json_object();
+	bool same = json_equal(a ? a : empty, b ? b : empty) == 1;
+
+	json_decref(empty);
+	return same;
+}
+
+/* What of the task's data differs from the one that is there: NULL for nothing (settings of the work don't
+ * count). */
+static const char *difference(struct master *m, const json_t *was, const json_t *task)
+{
+	const json_t *a = json_object_get(was, "downstream"), *b = json_object_get(task, "downstream"), *name;
+	const char *id = json_text(was, "name", "");
+	size_t i;
+
+	if (!same_text(a, b, "host", "") || json_num(a, "port", 3306) != json_num(b, "port", 3306))
+		return "another downstream";
+	if (!same_text(was, task, "meta_schema", "dm_meta"))
+		return "another meta-schema";
+	if (is_incremental(was) != is_incremental(task))
+		return "another task-mode";
+	if (json_array_size(json_object_get(task, "sources")) != model_count(&m->model, id, NULL))
+		return "other sources";
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+		const json_t *s = model_subtask(&m->model, id, source);
+
+		if (!s)
+			return "other sources";
+		if (!same_part(json_object_get(s, "rules"), part(task, source, RULES)))
+			return "other rules";
+		if (is_incremental(was) && !same_part(json_object_get(s, "start"), part(task, source, START)))
+			return "another start position";
+	}
+	return NULL;
+}
+
+/* Settings that change how, not what: threads and sizes. */
+static bool update_subtask(struct master *m, const json_t *task, const char *source)
+{
+	const json_t *old = model_subtask(&m->model, json_text(task, "name", ""), source);
+	char key[MODEL_KEY];
+	json_t *doc = json_deep_copy(old);
+
+	json_object_set_new(doc, "dump", copy_part(task, source, DUMP));
+	json_object_set_new(doc, "load", copy_part(task, source, LOAD));
+	json_object_set_new(doc, "sync", copy_part(task, source, SYNC));
+	if (json_equal(doc, old)) {
+		json_decref(doc);
+		return false;
+	}
+	model_subtask_key(json_text(task, "name", ""), source, key);
+	model_set(&m->model, STORE_SUBTASK, key, doc);
+	return true;
+}
+
+static const char *already(const json_t *subtask, bool changed)
+{
+	if (strcmp(json_text(subtask, "stage", ""), "Running") != 0)
+		return changed ? "already there, settings changed; paused: see resume-task"
+			       : "already there, paused: see resume-task";
+	return changed ? "already running, settings changed" : "already running";
+}
+
+static int update(
+	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(was, "name", ""), *what = difference(m, was, task);
+	json_t *doc = task_doc(task);
+	bool any = !json_equal(doc, was);
+	const json_t *name;
+	size_t i;
+
+	if (what) {
+		json_decref(doc);
+		return err_set(e, ERR_task_exists, "task `%s`, with %s", id, what);
+	}
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+
+		any |= update_subtask(m, task, source);
+		answer_source(c->answer, source, worker_of(m, source),
+			already(model_subtask(&m->model, id, source), any));
+	}
+	json_object_set_new(
+		c->answer, "msg", json_string(any ? "already there, settings changed" : "already there"));
+	model_set(&m->model, STORE_TASK, id, doc);
+	if (any)
+		return model_commit(&m->model, e);
+	model_abort(&m->model);
+	return 0;
+}
+
+int command_start_task(struct master *m, struct command_call *c, struct err *e)
+{
+	const json_t *task = json_object_get(c->args, "task"), *was;
+	bool remove_meta = json_flag(c->args, "remove_meta", false);
+
+	if (validate(m, task, e) < 0)
+		return -1;
+	json_object_set_new(c->answer, "checkResult", json_string(""));
+	was = model_get(&m->model, STORE_TASK, json_text(task, "name", ""));
+	if (!was)
+		return create(m, task, remove_meta, c, e);
+	if (remove_meta)
+		return err_set(e, ERR_task_exists,
+			"task `%s`: its progress can be removed only after stop-task",
+			json_text(task, "name", ""));
+	return update(m, was, task, c, e);
+}
+
+/* Calls one() for each wanted subtask of the task; the first error ends it. */
+static int each_subtask(struct master *m, struct command_call *c,
+	int (*one)(struct master *m, const char *key, const json_t *s, struct command_call *c, struct err *e),
+	struct err *e)
+{
+	const char *task = json_text(c->args, "task", ""), *key;
+	json_t *s;
+	void *next;
+
+	json_object_foreach_safe(m->model.tables[STORE_SUBTASK], next, key, s) {
+		if (strcmp(json_text(s, "task", ""), task) != 0 ||
+			!command_wants(c->args, json_text(s, "source", "")))
+			continue;
+		if (one(m, key, s, c, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int stop_one(struct master *m, const char *key, const json_t *s, struct command_call *c, struct err *e)
+{
+	const char *task = json_text(s, "task", ""), *source = json_text(s, "source", "");
+
+	(void)e;
+	answer_source(c->answer, source, worker_of(m, source), "");
+	bind_retire(m, source, task);
+	speed_drop(m, task, source);
+	model_set(&m->model, STORE_SUBTASK, key, NULL);
+	return 0;
+}
+
+int command_stop_task(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *task = json_text(c->args, "task", "");
+
+	if (command_check_task(m, c->args, e) < 0)
+		return -1;
+	json_object_set_new(c->answer, "op", json_string("Stop"));
+	if (each_subtask(m, c, stop_one, e) < 0)
+		return -1;
+	if (model_count(&m->model, task, NULL) == 0)
+		model_set(&m->model, STORE_TASK, task, NULL);
+	return model_commit(&m->model, e);
+}
+
+static const char *reported_stage(struct master *m, const json_t *s)
+{
+	return json_text(
+		report_subtask(m, json_text(s, "task", ""), json_text(s, "source", "")), "stage", "");
+}
+
+static int refuse_finished(struct master *m, const json_t *s, const char *what, struct err *e)
+{
+	if (strcmp(reported_stage(m, s), "Finished") != 0)
+		return 0;
+	return err_set(e, ERR_bad_stage, "task `%s` on source `%s` is Finished and can't be %s",
+		json_text(s, "task", ""), json_text(s, "source", ""), what);
+}
+
+static json_t *set_stage(struct master *m, const json_t *s, const char *stage)
+{
+	json_t *doc = json_deep_copy(s);
+
+	json_object_set_new(doc, "stage", json_string(stage));
+	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
+	json_object_del(doc, "error");
+	return doc;
+}
+
+static int pause_one(
+	struct master *m, const char *key, const json_t *s, struct command_call *c, struct err *e)
+{
+	const char *source = json_text(s, "source", "");
+	bool running = strcmp(json_text(s, "stage", ""), "Running") == 0;
+
+	if (refuse_finished(m, s, "paused", e) < 0)
+		return -1;
+	answer_source(c->answer, source, worker_of(m, source), running ? "" : "already paused");
+	if (running)
+		model_set(&m->model, STORE_SUBTASK, key, set_stage(m, s, "Paused"));
+	return 0;
+}
+
+/* Also where it is wanted Running but its agent has paused it: the count tells the agent to try again. */
+static int resume_one(
+	struct master *m, const char *key, const json_t *s, struct command_call *c, struct err *e)
+{
+	const char *source = json_text(s, "source", "");
+	bool paused = strcmp(json_text(s, "stage", ""), "Paused") == 0 ||
+		      strcmp(reported_stage(m, s), "Paused") == 0;
+	json_t *doc;
+
+	if (refuse_finished(m, s, "resumed", e) < 0)
+		return -1;
+	answer_source(c->answer, source, worker_of(m, source), paused ? "" : "already running");
+	if (!paused)
+		return 0;
+	doc = set_stage(m, s, "Running");
+	json_object_set_new(doc, "resume", json_integer(json_num(s, "resume", 0) + 1));
+	model_set(&m->model, STORE_SUBTASK, key, doc);
+	return 0;
+}
+
+int command_pause_task(struct master *m, struct command_call *c, struct err *e)
+{
+	json_object_set_new(c->answer, "op", json_string("Pause"));
+	if (command_check_task(m, c->args, e) < 0 || each_subtask(m, c, pause_one, e) < 0)
+		return -1;
+	return m->model.nchanges ? model_commit(&m->model, e) : 0;
+}
+
+int command_resume_task(struct master *m, struct command_call *c, struct err *e)
+{
+	json_object_set_new(c->answer, "op", json_string("Resume"));
+	if (command_check_task(m, c->args, e) < 0 || each_subtask(m, c, resume_one, e) < 0)
+		return -1;
+	return m->model.nchanges ? model_commit(&m->model, e) : 0;
+}

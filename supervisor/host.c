@@ -1,0 +1,39 @@
+/*
+ * When agent and master are started again, and what they are told. Time comes in as an argument; starting
+ * itself is supervisor/start.c.
+ */
+#include "supervisor/host.h"
+
+#include "unit.h"
+
+void host_init(struct host *h, int kind)
+{
+	*h = (struct host){.kind = kind, .pause_ms = HOST_PAUSE_MIN_MS};
+}
+
+void host_started(struct host *h, uint64_t now)
+{
+	h->running = true;
+	h->started_ms = now;
+	h->leave_by = 0;
+}
+
+void host_died(struct host *h, uint64_t now)
+{
+	if (h->running && now - h->started_ms >= HOST_FORGIVEN_MS)
+		h->pause_ms = HOST_PAUSE_MIN_MS;
+	h->running = false;
+	h->restarts++;
+	h->start_at = now + h->pause_ms;
+	h->pause_ms = h->pause_ms * 2 > HOST_PAUSE_MAX_MS ? HOST_PAUSE_MAX_MS : h->pause_ms * 2;
+}
+
+/* The name was checked when the arguments were read: nothing in it needs escaping. */
+void host_slice(int kind, const struct super_args *a, unsigned slots, struct buf *out)
+{
+	if (kind == UNIT_agent)
+		buf_putf(out, "{\"unit\":\"agent\",\"name\":\"%s\",\"log_level\":\"%s\",\"slots\":%u}",
+			a->name, a->level_name, slots);
+	else
+		buf_putf(out, "{\"unit\":\"master\",\"log_level\":\"%s\"}", a->level_name);
+}

@@ -1,0 +1,156 @@
+"""Fixtures of the system tests: servers by name, a clean pair of them, jobs of `tidegate run`, the comparer."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import compare as comparer  # noqa: E402
+import servers as servers_module  # noqa: E402
+from tidegate import Job  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--preset", default="test", help="which build to test: build/PRESET (default: test)")
+    parser.addoption("--build", default=None, help="another build folder")
+    parser.addoption("--long", action="store_true", help="the long tests too, and the Maven servers")
+    parser.addoption("--without", action="append", default=[], metavar="SERVER", help="leave this server out knowingly")
+    parser.addoption("--pairs", default="my97>my97,my97>ma1011,ma1011>my97,ma1011>ma1011", help="source>target, with commas: what the full path tests run")
+
+
+def pytest_configure(config):
+    known = {"my97", "ma118", "ma105", "ma1011", "ma102", "ma114"}
+    for name in config.getoption("--without"):
+        if name not in known:
+            raise pytest.UsageError(f"--without {name}: there are {', '.join(sorted(known))}")
+
+
+def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda i: str(i.path.parent.name))
+    if not config.getoption("--long"):
+        left = [i for i in items if i.get_closest_marker("long")]
+        items[:] = [i for i in items if not i.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+    if os.geteuid() != 0:
+        for i in items:
+            if i.get_closest_marker("root"):
+                i.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def split_pairs(config):
+    without = set(config.getoption("--without"))
+    pairs = [tuple(p.split(">")) for p in config.getoption("--pairs").split(",")]
+    return [p for p in pairs if not without & set(p)]
+
+
+def pytest_generate_tests(metafunc):
+    if "pair_names" in metafunc.fixturenames:
+        pairs = split_pairs(metafunc.config)
+        metafunc.parametrize("pair_names", pairs, ids=[f"{a}-to-{b}" for a, b in pairs])
+
+
+@pytest.fixture(scope="session")
+def root_dir():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def build_dir(request):
+    b = Path(request.config.getoption("--build") or ROOT / "build" / request.config.getoption("--preset"))
+    if not (b / "bin").is_dir():
+        pytest.fail(f"{b}/bin is not there: build it first (cmake --preset …, cmake --build …)")
+    return b.resolve()
+
+
+@pytest.fixture(scope="session")
+def bin_dir(build_dir):
+    return build_dir / "bin"
+
+
+@pytest.fixture(scope="session")
+def sanitized(build_dir):
+    """A sanitizer's build: slower, with the box's one documented difference (T44)."""
+    return "TIDEGATE_SANITIZE:STRING=\n" not in (build_dir / "CMakeCache.txt").read_text()
+
+
+@pytest.fixture(scope="session")
+def pool(request):
+    p = servers_module.Pool(request.config.getoption("--without"))
+    yield p
+    p.close()
+
+
+@pytest.fixture
+def server(pool):
+    """server("ma1011") or server("ma1011", "down"): running, empty."""
+    def get(name, role="up", **kw):
+        if name in pool.without:
+            pytest.skip(f"--without {name}")
+        s = pool.get(name, role, **kw)
+        s.clean()
+        return s
+    return get
+
+
+class Pair:
+    """A source, a target, and how to compare them."""
+
+    def __init__(self, source, target):
+        self.source, self.target = source, target
+
+    @staticmethod
+    def where(s):
+        return dict(host="127.0.0.1", port=s.port, user=servers_module.USER, password=servers_module.PASSWORD)
+
+    def compare(self, schemas, **kw):
+        return comparer.compare(self.where(self.source), self.where(self.target), [schemas] if isinstance(schemas, str) else schemas, **kw)
+
+    def assert_equal(self, schemas, story=lambda: "", **kw):
+        result = self.compare(schemas, **kw)
+        assert result, f"{self.source} and {self.target}: {result}\n{story()}"
+        assert result.tables > 0, "nothing was compared"
+        return result
+
+
+@pytest.fixture
+def pair(server, pair_names):
+    """The parametrized source and target of the full path tests, empty."""
+    return Pair(server(pair_names[0], "up"), server(pair_names[1], "down"))
+
+
+@pytest.fixture
+def make_pair(server):
+    def make(source, target, **kw):
+        return Pair(server(source, "up", **kw), server(target, "down"))
+    return make
+
+
+@pytest.fixture
+def job(bin_dir, tmp_path, request):
+    """job(pair, tables="app.*"): a Job; whatever it leaves is ended, and counted as a failure of the test if anything is."""
+    made = []
+
+    def make(pair=None, tables=None, source_url=None, target_url=None, **kw):
+        j = Job(bin_dir, tmp_path / f"job{len(made)}", source_url or (pair and pair.source.url()), target_url or (pair and pair.target.url()),
+                tables, **kw)
+        made.append(j)
+        return j
+
+    yield make
+    for j in made:
+        j.close()
+
+
+@pytest.fixture
+def short_tmp():
+    """A folder with a short path, for sockets."""
+    import shutil
+    import tempfile
+
+    d = tempfile.mkdtemp(prefix="tg-")
+    yield Path(d)
+    shutil.rmtree(d, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""kill -9 at every named place of the copy and of the following (T45): the job goes on by itself, nothing lost, nothing doubled.
+A place that was never reached fails its test: such a kill would have shown nothing."""
+import pytest
+
+from failpoints import names
+from workload import Workload
+
+COPY = [n for n in names() if n.startswith(("dump_", "load_"))]
+FOLLOW = [n for n in names() if n.startswith(("relay_", "sync_"))]
+ANY = [n for n in names() if n.startswith(("agent_", "unit_"))]
+# places that want something special of the source
+DDL = [n for n in FOLLOW if n.startswith("sync_ddl")]
+
+
+def make_source(s):
+    Workload(s, "app", rows=300).make()
+    s.run("USE app", "CREATE TABLE app.wide_a (id int PRIMARY KEY, v varchar(200))", "CREATE TABLE app.wide_b (v varchar(200), n int)",
+          "INSERT INTO app.wide_a SELECT seq, REPEAT(CHAR(65 + seq % 26), 150) FROM seq_1_to_20000", "INSERT INTO app.wide_b SELECT 'same', seq % 3 FROM seq_1_to_9000")
+
+
+@pytest.mark.parametrize("at", [1, 3])
+@pytest.mark.parametrize("name", COPY + ANY)
+def test_kill_in_the_copy(name, at, make_pair, job):
+    if at == 3 and name in ("dump_locked", "dump_snapshot", "dump_all_done", "load_all_done", "load_plan_recorded", "agent_after_hello"):
+        pytest.skip("passed once in a run")
+    pair = make_pair("ma1011", "my97")
+    make_source(pair.source)
+    j = job(pair)
+    j.failpoints.arm(name, "kill", at=at)
+    j.run(until="full", timeout=150)
+    assert j.failpoints.fired(name) == 1, f"{name} was passed {j.failpoints.passes(name)} times and never fired\n{j.story()}"
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("name", ["dump_mid_chunk", "load_mid_chunk", "load_before_commit", "load_after_commit"])
+def test_made_up_error_in_the_copy(name, make_pair, job):
+    """An error instead of a death: tried again by itself, or told with exit 1 and gone on with by the same command."""
+    pair = make_pair("my97", "ma1011")
+    Workload(pair.source, "app", rows=300).make()
+    j = job(pair)
+    j.failpoints.arm(name, "error")
+    j.start(until="full")
+    code = j.wait(150)
+    assert j.failpoints.fired(name) == 1, j.story()
+    if code != 0:
+        assert code == 1 and "error" in j.stderr(), j.story()
+        j.run(until="full")
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("name", FOLLOW)
+def test_kill_in_the_following(name, make_pair, job):
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=2, rows=200, pause=0.005).make()
+    j = job(pair)
+    j.run()
+    j.failpoints.arm(name, "kill", at=2)
+    with work:
+        j.start()
+        for i in range(4):
+            work.wait(15)
+            if name in DDL:
+                pair.source.run(f"ALTER TABLE w_int ADD COLUMN k{i} int DEFAULT {i}", f"CREATE TABLE n{i} (id int PRIMARY KEY)", f"INSERT INTO n{i} VALUES ({i})", db="app")
+            if name == "relay_rotate":
+                pair.source.run("FLUSH BINARY LOGS")
+    assert j.wait(120) == 0, j.story()
+    j.run(timeout=120)
+    assert j.failpoints.fired(name) == 1, f"{name} was passed {j.failpoints.passes(name)} times and never fired\n{j.story()}"
+    pair.assert_equal("app", j.story)

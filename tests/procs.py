@@ -1,0 +1,117 @@
+"""Looks at processes through /proc, and ends those that a test started: always by pid, never by a pattern of names."""
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def read(pid, what):
+    try:
+        return Path(f"/proc/{pid}/{what}").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+class Proc:
+    def __init__(self, pid):
+        self.pid = pid
+        tail = read(pid, "stat").rpartition(")")[2].split()
+        self.ppid = int(tail[1]) if tail else 0
+        self.state = tail[0] if tail else ""
+        self.start = int(tail[19]) if tail else 0
+        self.comm = read(pid, "comm").strip()
+        self.title = read(pid, "cmdline").replace("\0", " ").strip()
+        try:
+            self.exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        except OSError:
+            self.exe = ""
+
+    def __repr__(self):
+        return f"{self.pid}[{self.title or self.comm}]"
+
+    @property
+    def key(self):
+        return self.pid, self.start
+
+    def status(self):
+        return dict(line.split(":\t", 1) for line in read(self.pid, "status").splitlines() if ":\t" in line)
+
+    def uids(self):
+        return [int(x) for x in self.status().get("Uid", "-1").split()]
+
+    def threads(self):
+        return int(self.status().get("Threads", "0"))
+
+    def alive(self):
+        return Proc(self.pid).start == self.start and Proc(self.pid).state not in ("", "Z", "X")
+
+    def kill(self, sig=signal.SIGKILL):
+        if self.alive():
+            os.kill(self.pid, sig)
+
+    @property
+    def unit(self):
+        """'sync' of 'tidegate-sync: orders@mysql-01'; 'tidegated' and 'tidegate' as they are."""
+        word = self.title.split(":")[0].split(" ")[0].rsplit("/", 1)[-1] or self.comm
+        return word.removeprefix("tidegate-")
+
+
+def all_procs():
+    return [Proc(int(p)) for p in os.listdir("/proc") if p.isdigit()]
+
+
+def tree(root):
+    """The living processes below pid root (without it)."""
+    children = {}
+    for p in all_procs():
+        if p.state not in ("", "Z", "X"):
+            children.setdefault(p.ppid, []).append(p)
+    found, todo = [], [root]
+    while todo:
+        for p in children.get(todo.pop(), []):
+            found.append(p)
+            todo.append(p.pid)
+    return found
+
+
+def of_build(bin_dir):
+    """Living processes whose executable is in this build's bin folder (any process name of ours where /proc hides exe)."""
+    found = []
+    for p in all_procs():
+        if p.state in ("", "Z", "X"):
+            continue
+        if p.exe.startswith(str(bin_dir) + "/") or (not p.exe and p.comm.startswith("tidegate")):
+            found.append(p)
+    return found
+
+
+def wait_for(what, timeout, message="it did not happen", pause=0.05):
+    """Calls what() until it is true; returns its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{message} within {timeout} s")
+        time.sleep(pause)
+
+
+def wait_gone(processes, timeout):
+    left = []
+
+    def gone():
+        left[:] = [p for p in processes if p.alive()]
+        return not left
+
+    try:
+        wait_for(gone, timeout)
+    except AssertionError:
+        raise AssertionError(f"still there after {timeout} s: {left}") from None
+
+
+def pss_kb(pid):
+    for line in read(pid, "smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0

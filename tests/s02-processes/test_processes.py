@@ -1,0 +1,198 @@
+"""The processes of a running job: named, boxed in, of their own uid, without secrets in sight; killed one by one they come back, and
+nothing is left behind."""
+import os
+import signal
+import time
+
+import pytest
+
+import procs
+from servers import PASSWORD
+from tidegate import INTERRUPTED
+from workload import Workload
+
+FOLLOWING = {"tidegated", "agent", "master", "relay", "sync"}
+
+
+@pytest.fixture
+def following(make_pair, job):
+    """A job in its sync phase, with a little traffic behind it."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=100, pause=0.01).make()
+    j = job(pair)
+    j.start(until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    j.pair, j.work = pair, work
+    j.wait_unit("sync")
+    return j
+
+
+def by_unit(j):
+    found = {}
+    for p in j.units():
+        found.setdefault(p.unit, []).append(p)
+    return found
+
+
+def settled(j, timeout=60):
+    """All of FOLLOWING there, one of each."""
+    return procs.wait_for(lambda: (u := by_unit(j)) and set(u) == FOLLOWING and all(len(v) == 1 for v in u.values()) and u, timeout,
+                          f"not one of each: {by_unit(j)}\n{j.log()[-3000:]}")
+
+
+def finish(j):
+    """Traffic after everything, then equal."""
+    with j.work:
+        j.work.wait(20)
+    if not j.ended():
+        assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run(timeout=90)
+    j.pair.assert_equal("app", j.story)
+
+
+def test_titles(following):
+    """ps shows each process by unit and source."""
+    units = settled(following)
+    for unit in ("relay", "sync"):
+        title = units[unit][0].title
+        assert title.startswith(f"tidegate-{unit}: ") and str(following.pair.source.port) in title, title
+    assert units["tidegated"][0].title.startswith("tidegated")
+    for unit, found in units.items():
+        assert found[0].comm.startswith("tidegate"), (unit, found[0].comm)
+
+
+def test_boxes(following, sanitized):
+    """NoNewPrivs 1, Seccomp 2, no capability, the source's uid when started as root."""
+    for unit, (p,) in settled(following).items():
+        status = p.status()
+        if unit == "tidegated":
+            continue
+        assert status["NoNewPrivs"] == "1", (unit, status["NoNewPrivs"])
+        assert status["Seccomp"] == "2", (unit, status["Seccomp"])
+        for capability in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert int(status[capability], 16) == 0, (unit, capability, status[capability])
+        if os.geteuid() == 0:
+            assert len(set(p.uids())) == 1 and p.uids()[0] != 0, (unit, p.uids())
+            if unit in ("relay", "sync"):
+                assert 59000 <= p.uids()[0] <= 59999, (unit, p.uids())
+            assert status["Groups"].split() in ([], [status["Gid"].split()[0]]) or unit in ("relay", "sync"), status["Groups"]
+
+
+def test_threads_are_few(following, sanitized):
+    """nng alone would start one set for each processor (T41)."""
+    for unit, (p,) in settled(following).items():
+        assert p.threads() <= (1 if unit == "tidegated" else 24), (unit, p.threads())
+
+
+def test_no_secret_in_sight(following):
+    """Neither arguments, nor environments, nor the log, nor the state folder show a password."""
+    from urllib.parse import quote
+
+    hidden = {PASSWORD, quote(PASSWORD, safe="")}
+    settled(following)
+    for p in following.alive():
+        shown = p.title + procs.read(p.pid, "environ")
+        assert not any(h in shown for h in hidden), (p, shown)
+    for folder, _, files in os.walk(following.state):
+        for name in files:
+            data = open(os.path.join(folder, name), "rb").read()
+            assert not any(h.encode() in data for h in hidden), os.path.join(folder, name)
+    assert os.stat(os.path.join(following.state, "key")).st_mode & 0o77 == 0
+
+
+@pytest.mark.parametrize("unit", ["relay", "sync", "agent", "master"])
+def test_killed_comes_back(unit, following):
+    before = settled(following)
+    with following.work:
+        following.work.wait(10)
+        before[unit][0].kill()
+        procs.wait_for(lambda: by_unit(following).get(unit, before[unit])[0].key != before[unit][0].key, 40, f"{unit} did not come back\n{following.story()}")
+        after = settled(following)
+        following.work.wait(10)
+    if unit == "agent":  # its units were ended and all started the normal way (T37)
+        assert after["sync"][0].key != before["sync"][0].key
+    if unit in ("relay", "sync"):
+        assert after["agent"][0].key == before["agent"][0].key
+        assert unit in following.log()
+    finish(following)
+
+
+def test_all_units_killed_at_once(following):
+    before = settled(following)
+    for unit in ("sync", "agent", "relay", "master"):
+        before[unit][0].kill()
+    procs.wait_for(lambda: not {p.key for ps in before.values() for p in ps if p.unit != "tidegated"} & {p.key for p in following.units()}, 20)
+    settled(following)
+    finish(following)
+
+
+def test_supervisor_killed(following):
+    """All leave within 12 s, and the same command brings everything back."""
+    before = settled(following)
+    before["tidegated"][0].kill()
+    procs.wait_gone([p for ps in before.values() for p in ps], 12)
+    assert following.wait(30) not in (0, INTERRUPTED)
+    assert following.stderr().strip(), "not a word about it"
+    finish(following)
+
+
+def test_ctl_killed(following):
+    """The terminal goes away: all leave."""
+    before = settled(following)
+    following.process.kill()
+    following.process.wait()
+    procs.wait_gone([p for ps in before.values() for p in ps], 45)
+    finish(following)
+
+
+def test_stopped_unit_does_not_hold_up_the_end(following):
+    """A unit that can't react (as in a long call) is ended hard, and no orphan stays."""
+    before = settled(following)
+    before["sync"][0].kill(signal.SIGSTOP)
+    t = time.monotonic()
+    assert following.interrupt(60) == INTERRUPTED, following.story()
+    assert time.monotonic() - t < 45
+    procs.wait_gone([p for ps in before.values() for p in ps], 5)
+    finish(following)
+
+
+def test_second_interrupt_aborts(following):
+    before = settled(following)
+    before["sync"][0].kill(signal.SIGSTOP)  # so that the first one takes long
+    following.process.send_signal(signal.SIGINT)
+    time.sleep(0.7)
+    following.process.send_signal(signal.SIGINT)
+    assert following.wait(10) == INTERRUPTED, following.story()
+    procs.wait_gone([p for ps in before.values() for p in ps], 12)
+    finish(following)
+
+
+def test_second_run_is_refused(following, job):
+    """The same state folder twice at once: the second one says so and harms nobody."""
+    settled(following)
+    other = job(following.pair, state=following.state, failpoints=False)
+    other.before |= {p.key for p in following.alive()}
+    other.start()
+    assert other.wait(40) == 1, other.story()
+    assert following.state in other.stderr(), other.stderr()
+    settled(following)
+    finish(following)
+
+
+def test_nothing_left_in_run_folders(following):
+    settled(following)
+    assert following.interrupt() == INTERRUPTED
+    following.assert_gone()
+    for base in ("/run", os.environ.get("XDG_RUNTIME_DIR", "/run"), "/tmp"):
+        sockets = [os.path.join(d, f) for d in os.listdir(base) if d.startswith("tidegate-") and os.path.isdir(os.path.join(base, d))
+                   for d, _, fs in os.walk(os.path.join(base, d)) for f in fs if f.endswith(".sock")]
+        for s in sockets:  # a stale file is no harm, a listener would be
+            import socket as so
+            with so.socket(so.AF_UNIX, so.SOCK_STREAM) as c:
+                try:
+                    c.connect(s)
+                    alive = True
+                except OSError:
+                    alive = False
+            assert not alive or following.before, s

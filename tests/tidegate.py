@@ -1,0 +1,128 @@
+"""Runs `tidegate run` for a test: start, wait, look at its processes, end what it left. One object a job; the same job can be
+started again and again with the same state folder."""
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import procs
+from failpoints import Failpoints
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Job:
+    def __init__(self, bin_dir, folder, source_url, target_url, tables=None, state=None, failpoints=True, env=None):
+        self.bin, self.folder = Path(bin_dir), Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.source_url, self.target_url, self.tables = source_url, target_url, tables
+        self.state = str(state or self.folder / "state")
+        self.failpoints = Failpoints(self.folder / "failpoints") if failpoints else None
+        self.env = env or {}
+        self.process, self.starts, self.seen = None, 0, {}
+        self.before = {p.key for p in procs.of_build(self.bin)}
+
+    def command(self, *more, until="synced"):
+        args = [str(self.bin / "tidegate"), "run"]
+        args += ["--from", self.source_url] if self.source_url else []
+        args += ["--to", self.target_url] if self.target_url else []
+        args += ["--tables", self.tables] if self.tables else []
+        args += ["--state", self.state, "--json"]
+        args += ["--until", until] if until else []
+        args += ["--failpoints", str(self.failpoints.path)] if self.failpoints else []
+        return args + os.environ.get("TIDEGATE_TEST_ARGS", "").split() + [str(m) for m in more]
+
+    def start(self, *more, until="synced"):
+        self.starts += 1
+        self.out = self.folder / f"out.{self.starts}"
+        self.err = self.folder / f"err.{self.starts}"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen(self.command(*more, until=until), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=dict(os.environ, **self.env), start_new_session=True)
+        return self
+
+    def wait(self, timeout=120):
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"tidegate run did not end within {timeout} s\n{self.story()}") from None
+
+    def run(self, *more, until="synced", timeout=120, expect=DONE):
+        """Starts, waits, checks the exit code; leaves nothing alive. Returns stderr."""
+        self.start(*more, until=until)
+        code = self.wait(timeout)
+        assert code == expect, f"exit code {code}, expected {expect}\n{self.story()}"
+        self.assert_gone()
+        return self.stderr()
+
+    def stderr(self):
+        return self.err.read_text(errors="replace") if self.starts else ""
+
+    def lines(self):
+        """What --json printed, line by line."""
+        found = []
+        for line in self.out.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                pass
+        return found
+
+    def log(self):
+        path = Path(self.state) / "log" / "tidegate.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def story(self):
+        """For a failure's message: what it said, the end of the log, who is alive."""
+        out = self.out.read_text(errors="replace")[-1500:] if self.starts else ""
+        return f"--- stdout\n{out}\n--- stderr\n{self.stderr()[-2500:]}\n--- log\n{self.log()[-6000:]}\n--- alive\n{self.alive()}"
+
+    # --- its processes
+
+    def alive(self):
+        return [p for p in procs.of_build(self.bin) if p.key not in self.before]
+
+    def units(self, unit=None):
+        """Living processes but ctl; those of one unit."""
+        found = [p for p in self.alive() if not self.process or p.pid != self.process.pid]
+        return [p for p in found if unit is None or p.unit == unit]
+
+    def wait_unit(self, unit, timeout=30, other_than=()):
+        skip = {p.key for p in other_than}
+        return procs.wait_for(lambda: [p for p in self.units(unit) if p.key not in skip], timeout, f"no {unit} process\n{self.story()}")[0]
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def assert_gone(self, timeout=12):
+        procs.wait_gone(self.units(), timeout)
+
+    def interrupt(self, timeout=40):
+        self.process.send_signal(signal.SIGINT)
+        return self.wait(timeout)
+
+    def wait_log(self, text, timeout=60):
+        procs.wait_for(lambda: text in self.log() or self.ended(), timeout, f"no {text!r} in the log\n{self.story()}")
+
+    def wait_status(self, check, timeout=60):
+        """Until a line of --json satisfies check."""
+        def look():
+            return any(check(x) for x in self.lines()) or self.ended()
+        procs.wait_for(look, timeout, f"the status did not come\n{self.story()}", 0.2)
+
+    def close(self):
+        """Whatever is left of it, by pid."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        end = time.monotonic() + 5
+        while self.alive() and time.monotonic() < end:
+            time.sleep(0.1)
+        for p in self.alive():
+            p.kill()

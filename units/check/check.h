@@ -1,0 +1,30 @@
+#pragma once
+#include <jansson.h>
+
+#include "common/base/err.h"
+#include "common/config/endpoint.h"
+#include "common/db/db.h"
+#include "common/sql/rules.h"
+
+/* What tidegate-check is asked, and what it finds (docs/protocol.md: check). */
+struct check {
+	struct endpoint upstream, downstream;
+	char mode[16], meta_schema[65];
+	struct rules *rules;
+	json_t *findings;
+	json_t *schemas; /* names of the wanted schemas, as seen upstream */
+};
+
+/* state: "success", "warn", "fail". mend may be "". */
+void check_found(struct check *c, const char *item, const char *state, uint32_t code, const char *where, const char *mend,
+	const char *what, ...) __attribute__((format(printf, 7, 8)));
+/* A statement that failed: missing privilege (1044, 1045, 1142, 1227 …) with its GRANT, else the error itself. */
+void check_denied(struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e);
+void check_passed(struct check *c, const char *item, const struct db *d);
+/* Opens, or finds why not. NULL then. */
+struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);
+/* The account as the server knows it: 'u'@'h', for GRANT texts. */
+void check_account(struct db *d, char *out, size_t size);
+
+void check_upstream(struct check *c);
+void check_downstream(struct check *c);

@@ -1,0 +1,108 @@
+/*
+ * tidegate-check: one shot. Asks both servers whether a task can work, in the same box and from the same host as the units that will do
+ * it, and leaves. It changes nothing but to make Tidegate's own tables in the meta schema.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/config/json.h"
+#include "common/proc/unit.h"
+#include "units/check/check.h"
+
+struct state {
+	struct check check;
+	struct unit_env *env;
+	pthread_t thread;
+	bool started;
+	_Atomic bool done;
+};
+
+static int check_open(void *self, struct unit_env *env, struct err *e)
+{
+	struct state *s = self;
+	struct check *c = &s->check;
+
+	s->env = env;
+	c->findings = json_array();
+	c->schemas = json_array();
+	snprintf(c->mode, sizeof(c->mode), "%s", json_text(env->config, "mode", "all"));
+	snprintf(c->meta_schema, sizeof(c->meta_schema), "%s", json_text(env->config, "meta_schema", "dm_meta"));
+	if (endpoint_from_json(json_object_get(env->config, "upstream"), &c->upstream, e) < 0 ||
+		endpoint_from_json(json_object_get(env->config, "downstream"), &c->downstream, e) < 0)
+		return -1;
+	c->rules = rules_new(json_object_get(env->config, "rules"), c->meta_schema, e);
+	return c->rules ? 0 : -1;
+}
+
+static void *check_main(void *arg)
+{
+	struct state *s = arg;
+
+	check_upstream(&s->check);
+	check_downstream(&s->check);
+	atomic_store(&s->done, true);
+	unit_wake(s->env);
+	return NULL;
+}
+
+static int check_ready(void *self, struct unit_env *env, struct err *e)
+{
+	struct state *s = self;
+
+	(void)env;
+	if (pthread_create(&s->thread, NULL, check_main, s) != 0)
+		return err_sys(e, ERR_internal, "starting a thread");
+	s->started = true;
+	return 0;
+}
+
+static int check_step(void *self, struct unit_env *env, struct err *e)
+{
+	struct state *s = self;
+
+	(void)env;
+	(void)e;
+	return atomic_load(&s->done) ? UNIT_FINISHED : UNIT_GO_ON;
+}
+
+/* The list belongs to the worker until it is done. */
+static void check_status(void *self, struct unit_env *env, json_t *out)
+{
+	struct state *s = self;
+
+	(void)env;
+	json_object_set_new(out, "phase", json_string(atomic_load(&s->done) ? "done" : "check"));
+	if (atomic_load(&s->done))
+		json_object_set(out, "findings", s->check.findings);
+}
+
+static void check_close(void *self, struct unit_env *env)
+{
+	struct state *s = self;
+
+	(void)env;
+	if (s->started)
+		pthread_join(s->thread, NULL);
+	rules_free(&s->check.rules);
+	json_decref(s->check.findings);
+	json_decref(s->check.schemas);
+	endpoint_wipe(&s->check.upstream);
+	endpoint_wipe(&s->check.downstream);
+}
+
+static const struct unit check_unit = {
+	.kind = UNIT_check,
+	.state = sizeof(struct state),
+	.open = check_open,
+	.ready = check_ready,
+	.step = check_step,
+	.status = check_status,
+	.close = check_close,
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(&check_unit, argc, argv);
+}

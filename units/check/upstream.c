@@ -1,0 +1,191 @@
+/*
+ * The upstream's half of the check: can each unit do what it must? By doing it where that changes nothing: reading a row, asking for the
+ * position, opening the binlog stream for a moment.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/db/binlog_stream.h"
+#include "common/sql/quote.h"
+#include "units/check/check.h"
+
+enum { TABLES_TRIED = 2000 };
+
+static bool has_copy(const struct check *c)
+{
+	return strcmp(c->mode, "incremental") != 0;
+}
+
+static bool has_sync(const struct check *c)
+{
+	return strcmp(c->mode, "full") != 0;
+}
+
+static bool is_maria105(struct db *d)
+{
+	const struct server *s = db_server(d);
+
+	return s->flavor == FLAVOR_MARIADB && s->version >= 100500;
+}
+
+/* A server variable; false where the server has none of this name. */
+static bool variable(struct db *d, const char *name, char *out, size_t size)
+{
+	char sql[120];
+	bool found = false;
+
+	snprintf(sql, sizeof(sql), "SELECT @@global.%s", name);
+	return db_value(d, sql, out, size, &found, NULL) == 0 && found;
+}
+
+static void check_format(struct check *c, struct db *d)
+{
+	char value[64];
+
+	if (!variable(d, "log_bin", value, sizeof(value)) || strcmp(value, "1") != 0) {
+		check_found(c, "binlog_enable", "fail", ERR_check_binlog_off, db_where(d), err_info(ERR_check_binlog_off)->workaround,
+			"log_bin is off");
+		return;
+	}
+	check_passed(c, "binlog_enable", d);
+	if (variable(d, "binlog_format", value, sizeof(value)) && strcasecmp(value, "ROW") != 0)
+		check_found(c, "binlog_format", "fail", ERR_check_binlog_format, db_where(d),
+			err_info(ERR_check_binlog_format)->workaround, "binlog_format is %s, not ROW", value);
+	else
+		check_passed(c, "binlog_format", d);
+	if (variable(d, "binlog_row_image", value, sizeof(value)) && strcasecmp(value, "FULL") != 0)
+		check_found(c, "binlog_row_image", "warn", 0, db_where(d), "SET GLOBAL binlog_row_image=FULL",
+			"binlog_row_image is %s: tables without a key can't be followed", value);
+	if (variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
+		check_found(c, "binlog_row_value_options", "fail", ERR_check_failed, db_where(d),
+			"SET GLOBAL binlog_row_value_options=''", "partial JSON updates are logged (%s), which is not supported yet", value);
+}
+
+/* Asked at the very end of the log, so that nothing is sent; a refusal comes at once. */
+static int try_stream(struct check *c, struct db *d, const struct db_master_status *at, struct err *e)
+{
+	struct db_options o = { .session = DB_BINLOG, .upstream = true, .read_timeout_s = 10 };
+	struct binlog_stream_options so = { .file = at->file, .offset = at->offset, .heartbeat_ms = 1000, .non_blocking = true };
+	struct db *stream_db = db_open(&c->upstream, &o, e);
+	struct binlog_stream *s;
+	struct str event;
+	int r;
+
+	if (!stream_db)
+		return -1;
+	if (binlog_pick_server_id(d, &so.server_id, e) < 0 || !(s = binlog_stream_open(&stream_db, &so, e))) {
+		db_close(&stream_db);
+		return -1;
+	}
+	r = binlog_stream_next(s, &event, e);
+	binlog_stream_close(&s);
+	return r < 0 ? -1 : 0;
+}
+
+static void check_replication(struct check *c, struct db *d)
+{
+	struct db_master_status at = { 0 };
+	struct err e = { 0 };
+
+	if (db_master_status(d, &at, &e) < 0) {
+		check_denied(c, "replication_privilege", d, is_maria105(d) ? "BINLOG MONITOR ON *.*" : "REPLICATION CLIENT ON *.*", &e);
+		free(at.gtid);
+		return;
+	}
+	if (has_sync(c)) {
+		if (try_stream(c, d, &at, &e) < 0)
+			check_denied(c, "replication_privilege", d, "REPLICATION SLAVE ON *.*", &e);
+		else
+			check_passed(c, "replication_privilege", d);
+	}
+	free(at.gtid);
+}
+
+/* FLUSH LOCAL STATUS wants RELOAD as the snapshot's lock does, and touches only this session's counters. */
+static void check_reload(struct check *c, struct db *d)
+{
+	struct err e = { 0 };
+
+	if (db_exec(d, STR_LIT("FLUSH NO_WRITE_TO_BINLOG STATUS"), &e) < 0)
+		check_denied(c, "dump_privilege", d, "RELOAD ON *.*", &e);
+	else
+		check_passed(c, "dump_privilege", d);
+}
+
+static void add_schema(struct check *c, const char *schema)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(c->schemas, i, s)
+		if (strcmp(json_string_value(s), schema) == 0)
+			return;
+	json_array_append_new(c->schemas, json_string(schema));
+}
+
+/* The wanted tables that the account can see, as statements that read nothing. */
+static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigned *n, struct err *e)
+{
+	struct db_rows *rows = db_query(d, STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+						   " WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"), e);
+	const struct str *v;
+	int r = rows ? 1 : -1;
+
+	while (r > 0 && (r = db_fetch(rows, &v, e)) > 0) {
+		char schema[257];
+
+		if (!rules_table(c->rules, v[0], v[1]))
+			continue;
+		snprintf(schema, sizeof(schema), "%.*s", STR_ARG(v[0]));
+		add_schema(c, schema);
+		if (++*n > TABLES_TRIED)
+			continue;
+		buf_puts(tries, "SELECT 1 FROM ");
+		sql_put_table(tries, v[0], v[1]);
+		buf_puts(tries, " LIMIT 0");
+		buf_putc(tries, '\0');
+	}
+	db_rows_close(&rows);
+	return r;
+}
+
+static void check_tables(struct check *c, struct db *d)
+{
+	struct buf tries = { 0 };
+	struct err e = { 0 };
+	unsigned n = 0;
+
+	if (list_tables(c, d, &tries, &n, &e) < 0) {
+		check_denied(c, "table_schema", d, "SELECT ON *.*", &e);
+	} else if (n == 0) {
+		check_found(c, "table_schema", "warn", 0, db_where(d), "check --tables, or grant SELECT on the tables that are wanted",
+			"no wanted table is visible to this account");
+	} else {
+		for (const char *sql = tries.p; sql < tries.p + tries.n; sql += strlen(sql) + 1)
+			if (db_exec(d, str_of(sql), &e) < 0) {
+				char privilege[600];
+
+				snprintf(privilege, sizeof(privilege), "SELECT ON %.*s", (int)(strlen(sql) - 22), sql + 14);
+				check_denied(c, "dump_privilege", d, privilege, &e);
+				break;
+			}
+	}
+	buf_free(&tries);
+}
+
+void check_upstream(struct check *c)
+{
+	struct db *d = check_connect(c, "upstream", &c->upstream, true);
+
+	if (!d)
+		return;
+	check_tables(c, d);
+	if (has_copy(c))
+		check_reload(c, d);
+	if (has_sync(c))
+		check_format(c, d);
+	check_replication(c, d);
+	db_close(&d);
+}

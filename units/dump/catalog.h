@@ -1,0 +1,39 @@
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/db/db.h"
+#include "common/sql/rules.h"
+#include "common/sql/structure.h"
+
+/* What is to be copied: schemas, tables, views, as the rules want them, with the upstream's own words for each. */
+struct item {
+	char *schema, *name; /* of a schema: name is NULL */
+	char *create;        /* SHOW CREATE … */
+	/* tables only */
+	struct structure *structure;
+	uint64_t rows, bytes; /* the server's estimates */
+	bool transactional;   /* its engine keeps a snapshot; else it stays locked until it is copied */
+	bool no_data;         /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
+};
+
+struct items {
+	struct item *p;
+	unsigned n;
+};
+
+struct catalog {
+	struct items schemas, tables, views;
+	uint64_t rows, bytes; /* sums of the estimates */
+};
+
+/* Fills c; what is left out (sequences) is logged. d is a DB_PLAIN connection. */
+int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
+/*
+ * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than AUTO_INCREMENT is
+ * ERR_dump_changed; the newer AUTO_INCREMENT is kept.
+ */
+int catalog_check(struct catalog *c, struct db *d, struct err *e);
+void catalog_fini(struct catalog *c);
+/* "CREATE TABLE …" without the table option AUTO_INCREMENT=n, for comparing. */
+void catalog_strip_auto_increment(struct buf *b, struct str create);

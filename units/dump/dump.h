@@ -1,0 +1,98 @@
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/config/endpoint.h"
+#include "common/db/db.h"
+#include "common/proc/unit.h"
+#include "units/dump/catalog.h"
+#include "units/dump/range.h"
+#include "units/dump/spool.h"
+
+/*
+ * The dump unit's one struct. The main thread (unit.h's callbacks) serves the load; a leader thread lists, locks, opens the snapshots
+ * and starts the workers, one connection each. What several threads touch is under `lock`, atomic, or in the spool.
+ */
+enum consistency { CONSISTENCY_FLUSH, CONSISTENCY_LOCK, CONSISTENCY_NONE };
+enum dump_phase { DUMP_LOCK, DUMP_SNAPSHOT, DUMP_DUMP, DUMP_SERVE, DUMP_DONE };
+
+struct dump_options {
+	unsigned threads;
+	enum consistency consistency;
+	size_t statement_size;
+	uint64_t chunk_bytes, spool_bytes;
+	bool follows; /* mode all: the position is used by a sync */
+};
+
+struct snapshot {
+	char file[256]; /* "": the upstream writes no binlog */
+	uint64_t offset;
+	char *gtid;
+};
+
+/* A stretch of a table, read by one SELECT. */
+struct job {
+	struct job *next;
+	unsigned table;
+	unsigned number; /* of the stretch, for the file names */
+	bool split;      /* may still be cut into ranges */
+	struct range range;
+};
+
+struct dump_table {
+	unsigned pending; /* stretches not ended; under ends */
+};
+
+struct dump {
+	struct unit_env *env;
+	struct dump_options o;
+	struct endpoint upstream;
+	struct rules *rules;
+	char *job_name; /* task, source, rules, …: a spool of another job is not served */
+	int dir;
+
+	struct catalog catalog;
+	struct snapshot snapshot;
+	struct server server;
+	char copy_id[40];
+	struct spool spool;
+	char started[24];
+
+	pthread_t leader;
+	bool has_leader;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_mutex_t ends;    /* held while a stretch ends: its table's last chunk must be the last one */
+	struct err fail;         /* the first error of any thread */
+	bool plan_ready;
+	struct buf plan;         /* the JSON that goes to the load; fixed once plan_ready */
+	struct job *jobs;        /* not begun */
+	unsigned splitting;      /* workers that may yet add jobs */
+	unsigned locked_pending; /* tables without a snapshot, not yet copied */
+	struct dump_table *tables;
+	struct db **conns; /* every open connection, to cut them off */
+	unsigned nconns;
+
+	atomic_bool stop;
+	atomic_bool disk_full;
+	_Atomic int phase; /* enum dump_phase */
+	_Atomic uint64_t tables_done, rows_done, bytes_done, lock_ms;
+	uint64_t told; /* progress already reported to the skeleton */
+	struct waiting *waiting; /* requests not yet answered; main thread only */
+};
+
+/* Keeps the first error, tells every thread to end; from any thread. */
+void dump_fail(struct dump *d, const struct err *e);
+void dump_stop(struct dump *d);
+static inline bool dump_stopping(struct dump *d)
+{
+	return atomic_load(&d->stop) || unit_leaving(d->env);
+}
+/* Sleeps, less if told to end. False: ending. */
+bool dump_pause(struct dump *d, unsigned ms);
+/* A connection that dump_stop can cut off. */
+struct db *dump_connect(struct dump *d, enum db_session session, struct err *e);
+void dump_disconnect(struct dump *d, struct db **c);
+/* What a failed statement means to a dump: structure changed, connection lost, or the server's refusal. */
+int dump_sql_error(struct err *e);

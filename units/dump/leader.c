@@ -1,0 +1,136 @@
+/*
+ * The course of a copy, in one thread beside the main one: list, lock, snapshot, look again, plan, workers, manifest. Started by main.c.
+ * Never answers messages; never retries: an error ends the unit and the copy starts anew.
+ */
+#include "units/dump/leader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "units/dump/file.h"
+#include "units/dump/lock.h"
+#include "units/dump/plan.h"
+#include "units/dump/worker.h"
+
+static void set_phase(struct dump *d, enum dump_phase p)
+{
+	atomic_store(&d->phase, (int)p);
+	unit_wake(d->env);
+}
+
+static int list(struct dump *d, struct err *e)
+{
+	struct db *c = dump_connect(d, DB_PLAIN, e);
+	int r;
+
+	if (!c)
+		return -1;
+	d->server = *db_server(c);
+	r = catalog_read(&d->catalog, c, d->rules, e);
+	dump_disconnect(d, &c);
+	if (r < 0)
+		dump_sql_error(e);
+	if (r == 0)
+		log_info("%u tables, %u views in %u schemas, about %" PRIu64 " rows", d->catalog.tables.n, d->catalog.views.n,
+			d->catalog.schemas.n, d->catalog.rows);
+	return r < 0 ? err_add(e, "listing the tables") : 0;
+}
+
+static int check(struct dump *d, struct err *e)
+{
+	struct db *c = dump_connect(d, DB_PLAIN, e);
+	int r = c ? catalog_check(&d->catalog, c, e) : -1;
+
+	if (r < 0)
+		dump_sql_error(e);
+	dump_disconnect(d, &c);
+	return r;
+}
+
+/* The connections are there before the lock, so that it is held for a few round trips only. */
+static int open_conns(struct dump *d, struct db **conns, struct err *e)
+{
+	for (unsigned i = 0; i < d->o.threads; i++) {
+		conns[i] = dump_connect(d, DB_DUMP, e);
+		if (!conns[i])
+			return -1;
+		/* A full spool may keep a result waiting for as long as the load is paused. */
+		if (db_exec(conns[i], STR_LIT("SET SESSION net_write_timeout=2592000, SESSION wait_timeout=2592000"), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void close_conns(struct dump *d, struct db **conns, struct db **keeper)
+{
+	for (unsigned i = 0; i < d->o.threads; i++)
+		dump_disconnect(d, &conns[i]);
+	dump_disconnect(d, keeper);
+	free(conns);
+}
+
+static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+{
+	if (file_clear(d->dir, e) < 0 || list(d, e) < 0 || open_conns(d, conns, e) < 0)
+		return -1;
+	if (lock_snapshot(d, conns, keeper, e) < 0)
+		return -1;
+	set_phase(d, DUMP_SNAPSHOT);
+	if (FAILPOINT_HIT(dump_snapshot))
+		return err_set(e, ERR_db_lost, "failpoint dump_snapshot");
+	return check(d, e) < 0 || plan_make(d, e) < 0 ? -1 : 0;
+}
+
+static void publish_plan(struct dump *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->plan_ready = true;
+	pthread_mutex_unlock(&d->lock);
+	set_phase(d, DUMP_DUMP);
+}
+
+static int finish(struct dump *d, struct err *e)
+{
+	if (FAILPOINT_HIT(dump_all_done))
+		return err_set(e, ERR_io, "failpoint dump_all_done");
+	/* The load may have the end at once; the manifest only serves a restart. */
+	spool_complete(&d->spool);
+	unit_wake(d->env);
+	if (plan_complete(d, e) < 0)
+		return -1;
+	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks", atomic_load(&d->rows_done),
+		atomic_load(&d->bytes_done), d->spool.n);
+	set_phase(d, DUMP_SERVE);
+	return 0;
+}
+
+static int copy(struct dump *d, struct err *e)
+{
+	struct db **conns = xcalloc(d->o.threads, sizeof(*conns)), *keeper = NULL;
+	int r;
+
+	clock_text(clock_wall_us(), d->started, sizeof(d->started));
+	d->started[19] = '\0';
+	r = prepare(d, conns, &keeper, e);
+	if (r == 0) {
+		worker_make_jobs(d);
+		publish_plan(d);
+		worker_run_all(d, conns, &keeper);
+	}
+	close_conns(d, conns, &keeper);
+	return r == 0 && !dump_stopping(d) ? finish(d, e) : r;
+}
+
+void *leader_main(void *arg)
+{
+	struct dump *d = arg;
+	struct err e = { 0 };
+
+	if (copy(d, &e) < 0)
+		dump_fail(d, &e);
+	return NULL;
+}

@@ -1,0 +1,307 @@
+/*
+ * The one moment that all snapshots share: lock, snapshots, position, unlock (docs/design/copy.md). Called once by the leader thread.
+ * Must never leave the upstream locked, nor let a waiting lock hold up everybody for long: each try is short.
+ */
+#include "units/dump/lock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+
+enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000 };
+enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401 };
+
+struct locking {
+	struct dump *d;
+	struct db *control; /* holds the lock */
+	struct db **conns;
+	struct db **keeper;
+	bool timed_out; /* the last try may be repeated */
+};
+
+static void put_lock_tables(struct buf *b, const struct catalog *c, bool all)
+{
+	const char *sep = "LOCK TABLES ";
+
+	for (unsigned i = 0; i < c->tables.n; i++) {
+		const struct item *t = &c->tables.p[i];
+
+		if (!all && (t->transactional || t->no_data))
+			continue;
+		buf_puts(b, sep);
+		sql_put_table(b, str_of(t->schema), str_of(t->name));
+		buf_puts(b, " READ");
+		sep = ",";
+	}
+}
+
+static int take_lock(struct locking *l, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r = 0;
+
+	if (l->d->o.consistency == CONSISTENCY_FLUSH)
+		buf_puts(&sql, "FLUSH TABLES WITH READ LOCK");
+	else if (l->d->o.consistency == CONSISTENCY_LOCK)
+		put_lock_tables(&sql, &l->d->catalog, true);
+	if (sql.n > 0)
+		r = db_exec(l->control, buf_str(&sql), e);
+	buf_free(&sql);
+	if (r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT)
+		l->timed_out = true;
+	else if (r < 0 && err_act(e->code) == ERR_ACT_PAUSE)
+		e->code = ERR_dump_lock;
+	return r;
+}
+
+/* MyISAM and the like know no snapshot: they stay locked, they alone, until they are copied. */
+static int keep_locked(struct locking *l, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r = 0;
+
+	put_lock_tables(&sql, &l->d->catalog, false);
+	if (sql.n > 0 && l->d->o.consistency != CONSISTENCY_NONE) {
+		*l->keeper = dump_connect(l->d, DB_PLAIN, e);
+		r = *l->keeper ? db_execf(*l->keeper, e, "SET SESSION lock_wait_timeout=%d", TRY_S) : -1;
+		if (r == 0)
+			r = db_exec(*l->keeper, buf_str(&sql), e);
+		if (r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT)
+			l->timed_out = true;
+		else if (r < 0 && err_act(e->code) == ERR_ACT_PAUSE)
+			e->code = ERR_dump_lock;
+	}
+	buf_free(&sql);
+	return r < 0 ? err_add(e, "locking the tables whose engine has no snapshot") : 0;
+}
+
+/* Whatever an application put into its xid, as one printable word. */
+static void put_printable(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n && i < 64; i++)
+		buf_putc(b, s.p[i] > ' ' && s.p[i] < 127 ? s.p[i] : '?');
+}
+
+/* The xids as text behind out; how many there are, or -1. */
+static int read_xa(struct db *c, struct buf *out, struct err *e)
+{
+	struct db_rows *r = db_query(c, STR_LIT("XA RECOVER"), e);
+	const struct str *v;
+	int got, n = 0;
+
+	if (!r)
+		return -1;
+	while ((got = db_fetch(r, &v, e)) > 0) {
+		if (++n > 3)
+			continue;
+		buf_puts(out, n > 1 ? ", " : "");
+		put_printable(out, v[3]);
+	}
+	db_rows_close(&r);
+	return got < 0 ? -1 : n;
+}
+
+/* MySQL 8 shows prepared transactions only with a privilege of its own: without it, none may ever have been prepared. */
+static int without_xa_privilege(struct locking *l, struct err *e)
+{
+	struct db_rows *r;
+	const struct str *v;
+	uint64_t n = 0;
+	int got;
+
+	err_clear(e);
+	r = db_query(l->control, STR_LIT("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"), e);
+	if (!r)
+		return -1;
+	if ((got = db_fetch(r, &v, e)) > 0 && v[1].p)
+		n = strtoull(v[1].p, NULL, 10);
+	db_rows_close(&r);
+	if (got < 0)
+		return -1;
+	if (n > 0)
+		return err_set(e, ERR_dump_failed,
+			"the upstream has seen XA PREPARE, and this user may not ask whether any are pending:"
+			" GRANT XA_RECOVER_ADMIN ON *.* to it");
+	return 0;
+}
+
+/* Rows prepared before the position are in neither the dump nor the binlog behind it (T12). */
+static int check_xa(struct locking *l, struct err *e)
+{
+	struct buf list = { 0 };
+	int n;
+
+	if (!l->d->o.follows)
+		return 0;
+	n = read_xa(l->control, &list, e);
+	if (n < 0 && (e->sql_errno == SQL_DENIED || e->sql_errno == SQL_XA_DENIED))
+		n = without_xa_privilege(l, e);
+	else if (n > 0) {
+		l->timed_out = true;
+		err_set(e, ERR_dump_failed, "prepared XA transactions are pending (%s): XA COMMIT or XA ROLLBACK them",
+			buf_cstr(&list));
+		n = -1;
+	}
+	buf_free(&list);
+	return n;
+}
+
+static int open_snapshots(struct locking *l, struct err *e)
+{
+	for (unsigned i = 0; i < l->d->o.threads; i++)
+		if (db_exec(l->conns[i], STR_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"), e) < 0)
+			return err_add(e, "opening a snapshot");
+	return 0;
+}
+
+/* MySQL breaks long sets into lines. */
+static char *one_line(const char *text)
+{
+	char *copy = xstrdup(text ? text : ""), *to = copy;
+
+	for (const char *p = copy; *p; p++)
+		if (*p != '\n' && *p != '\r' && *p != ' ')
+			*to++ = *p;
+	*to = '\0';
+	return copy;
+}
+
+static int read_position(struct locking *l, struct err *e)
+{
+	struct snapshot *s = &l->d->snapshot;
+	struct db_master_status m = { 0 };
+
+	if (db_master_status(l->control, &m, e) < 0) {
+		if (l->d->o.follows || err_act(e->code) == ERR_ACT_RETRY)
+			return err_add(e, "reading the binlog position");
+		log_warn("the copy has no binlog position: %s", e->text);
+		err_clear(e);
+	}
+	snprintf(s->file, sizeof(s->file), "%s", m.file);
+	s->offset = m.offset;
+	free(s->gtid);
+	s->gtid = one_line(m.gtid);
+	free(m.gtid);
+	if (!s->file[0] && l->d->o.follows)
+		return err_set(e, ERR_check_binlog_off, "%s", db_where(l->control));
+	return 0;
+}
+
+/* Everything that has to be of the same moment, under the lock. */
+static int under_lock(struct locking *l, struct err *e)
+{
+	bool none = l->d->o.consistency == CONSISTENCY_NONE;
+
+	if (FAILPOINT_HIT(dump_locked))
+		return err_set(e, ERR_db_lost, "failpoint dump_locked");
+	if (none && read_position(l, e) < 0)
+		return -1;
+	if (keep_locked(l, e) < 0 || check_xa(l, e) < 0 || open_snapshots(l, e) < 0)
+		return -1;
+	return none ? 0 : read_position(l, e);
+}
+
+static void roll_back(struct locking *l)
+{
+	struct err ignored;
+
+	for (unsigned i = 0; i < l->d->o.threads; i++)
+		db_exec(l->conns[i], STR_LIT("ROLLBACK"), &ignored);
+	if (*l->keeper)
+		dump_disconnect(l->d, l->keeper);
+}
+
+static int try_once(struct locking *l, struct err *e)
+{
+	uint64_t start;
+	struct err unlock = { 0 };
+	int r;
+
+	l->timed_out = false;
+	if (take_lock(l, e) < 0)
+		return -1;
+	start = clock_ms();
+	r = under_lock(l, e);
+	if (l->d->o.consistency != CONSISTENCY_NONE && db_exec(l->control, STR_LIT("UNLOCK TABLES"), &unlock) < 0 && r == 0) {
+		*e = unlock;
+		r = -1;
+	}
+	atomic_store(&l->d->lock_ms, clock_ms() - start);
+	if (r < 0)
+		roll_back(l);
+	return r;
+}
+
+/* Who is running for long: best effort, PROCESS shows others' statements. */
+static void put_blockers(struct db *c, struct buf *out)
+{
+	struct err ignored;
+	struct db_rows *r = db_query(c,
+		STR_LIT("SELECT ID,USER,TIME,LEFT(INFO,80) FROM information_schema.PROCESSLIST WHERE INFO IS NOT NULL"
+			" AND ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump','Binlog Dump GTID')"
+			" ORDER BY TIME DESC LIMIT 3"),
+		&ignored);
+	const struct str *v;
+
+	while (r && db_fetch(r, &v, &ignored) > 0)
+		buf_putf(out, "%sconnection %.*s of %.*s since %.*s s: %.*s", out->n ? "; " : "", STR_ARG(v[0]), STR_ARG(v[1]),
+			STR_ARG(v[2]), STR_ARG(v[3]));
+	db_rows_close(&r);
+}
+
+static int give_up(struct locking *l, struct err *e)
+{
+	struct buf who = { 0 };
+	struct err why = *e;
+
+	if (why.code == ERR_dump_failed) /* XA: it says all there is to say */
+		return -1;
+	put_blockers(l->control, &who);
+	err_set(e, ERR_dump_lock, "no lock within %d s; running for long: %s (%s)", LOCK_WAIT_MS / 1000,
+		who.n ? buf_cstr(&who) : "nobody that this user may see", why.text);
+	buf_free(&who);
+	return -1;
+}
+
+static int try_until(struct locking *l, struct err *e)
+{
+	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
+	int r;
+
+	while ((r = try_once(l, e)) < 0 && l->timed_out) {
+		if (clock_ms() >= deadline)
+			return give_up(l, e);
+		log_info("the lock is not to be had yet, trying again: %s", e->text);
+		/* Whoever queued behind our wait gets through now. */
+		if (!dump_pause(l->d, PAUSE_MS))
+			return -1;
+	}
+	return r;
+}
+
+int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+{
+	struct locking l = { .d = d, .conns = conns, .keeper = keeper };
+	int r;
+
+	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
+		d->o.consistency = CONSISTENCY_FLUSH;
+	l.control = dump_connect(d, DB_PLAIN, e);
+	if (!l.control)
+		return -1;
+	r = db_execf(l.control, e, "SET SESSION lock_wait_timeout=%d", TRY_S);
+	if (r == 0)
+		r = try_until(&l, e);
+	dump_disconnect(d, &l.control);
+	if (r == 0 && d->o.consistency != CONSISTENCY_NONE)
+		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms", d->snapshot.file,
+			d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
+	return r;
+}

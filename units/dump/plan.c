@@ -1,0 +1,324 @@
+/*
+ * Everything in the dump folder that is no row: plan, schema files, metadata, manifest. Called by the leader thread, and by the main
+ * thread at start. The manifest is the last thing written: a folder without it is an unfinished copy.
+ */
+#include "units/dump/plan.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "units/dump/file.h"
+#include "units/dump/name.h"
+
+enum { FORMAT = 1 };
+
+static const char plan_file[] = "plan.json", manifest_file[] = "manifest", metadata_file[] = "metadata";
+
+/* --- the plan --- */
+
+static int choose_copy_id(struct dump *d, struct err *e)
+{
+	unsigned char r[16];
+
+	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		return err_sys(e, ERR_internal, "getrandom");
+	for (size_t i = 0; i < sizeof(r); i++)
+		snprintf(d->copy_id + 2 * i, 3, "%02x", (unsigned)r[i]);
+	return 0;
+}
+
+static json_t *snapshot_json(const struct snapshot *s)
+{
+	return json_pack("{s:s, s:I, s:s}", "file", s->file, "offset", (json_int_t)s->offset, "gtid", s->gtid ? s->gtid : "");
+}
+
+static json_t *item_json(const struct item *i)
+{
+	json_t *o = json_pack("{s:s, s:s}", "schema", i->schema, "create", i->create);
+
+	if (o && i->structure) {
+		json_object_set_new(o, "table", json_string(i->name));
+		json_object_set_new(o, "rows", json_integer((json_int_t)i->rows));
+		json_object_set_new(o, "bytes", json_integer((json_int_t)i->bytes));
+		json_object_set_new(o, "structure", structure_to_json(i->structure));
+	} else if (o && i->name) {
+		json_object_set_new(o, "table", json_string(i->name));
+	} else if (o) {
+		json_object_set_new(o, "name", json_string(i->schema));
+	}
+	return o;
+}
+
+static int add_items(json_t *plan, const char *key, const struct items *l, struct err *e)
+{
+	json_t *list = json_array();
+
+	json_object_set_new(plan, key, list);
+	for (unsigned i = 0; i < l->n; i++) {
+		json_t *o = item_json(&l->p[i]);
+
+		/* Only text that is no UTF-8 is refused, and the server said it would send UTF-8. */
+		if (!o)
+			return err_set(e, ERR_dump_failed, "the definition of `%s`.`%s` is not UTF-8", l->p[i].schema,
+				l->p[i].name ? l->p[i].name : "");
+		json_array_append_new(list, o);
+	}
+	return 0;
+}
+
+static int make_text(struct dump *d, struct err *e)
+{
+	json_t *plan = json_object();
+	int r;
+
+	json_object_set_new(plan, "copy_id", json_string(d->copy_id));
+	json_object_set_new(plan, "snapshot", snapshot_json(&d->snapshot));
+	json_object_set_new(plan, "server",
+		json_pack("{s:s, s:I}", "flavor", flavor_name(d->server.flavor), "version", (json_int_t)d->server.version));
+	json_object_set_new(plan, "complete", json_true());
+	r = add_items(plan, "schemas", &d->catalog.schemas, e);
+	if (r == 0)
+		r = add_items(plan, "tables", &d->catalog.tables, e);
+	if (r == 0)
+		r = add_items(plan, "views", &d->catalog.views, e);
+	buf_clear(&d->plan);
+	if (r == 0)
+		json_write(plan, &d->plan);
+	json_decref(plan);
+	return r;
+}
+
+/* --- the schema files, for people and other tools --- */
+
+static int put_schema_file(struct dump *d, struct buf *name, const struct item *i, struct err *e)
+{
+	const char *file = buf_cstr(name);
+	struct buf text = { 0 };
+	int fd, r;
+
+	if (i->name)
+		buf_puts(&text, "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES utf8mb4*/;\n");
+	buf_puts(&text, i->create);
+	buf_puts(&text, ";\n");
+	fd = file_create(d, file, e);
+	r = fd < 0 ? -1 : file_write(d, fd, file, buf_str(&text), e);
+	io_close(&fd);
+	buf_free(&text);
+	buf_clear(name);
+	return r;
+}
+
+static int put_schema_files(struct dump *d, struct err *e)
+{
+	const struct catalog *c = &d->catalog;
+	struct buf name = { 0 };
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < c->schemas.n; i++) {
+		name_schema_create(&name, str_of(c->schemas.p[i].schema), i);
+		r = put_schema_file(d, &name, &c->schemas.p[i], e);
+	}
+	for (unsigned i = 0; r == 0 && i < c->tables.n; i++) {
+		name_table_schema(&name, str_of(c->tables.p[i].schema), str_of(c->tables.p[i].name), i);
+		r = put_schema_file(d, &name, &c->tables.p[i], e);
+	}
+	for (unsigned i = 0; r == 0 && i < c->views.n; i++) {
+		name_view_schema(&name, str_of(c->views.p[i].schema), str_of(c->views.p[i].name), i);
+		r = put_schema_file(d, &name, &c->views.p[i], e);
+	}
+	buf_free(&name);
+	return r;
+}
+
+int plan_make(struct dump *d, struct err *e)
+{
+	if (choose_copy_id(d, e) < 0 || make_text(d, e) < 0 || put_schema_files(d, e) < 0)
+		return -1;
+	return file_put(d, plan_file, buf_str(&d->plan), e);
+}
+
+/* --- the end --- */
+
+void plan_put_metadata(struct buf *b, const struct dump *d, const char *finished)
+{
+	bool new_words = d->server.flavor == FLAVOR_MYSQL && d->server.version >= 80400;
+
+	buf_putf(b, "Started dump at: %s\n", d->started);
+	if (d->snapshot.file[0])
+		buf_putf(b, "%s\n\tLog: %s\n\tPos: %" PRIu64 "\n\tGTID:%s\n\n",
+			new_words ? "SHOW BINARY LOG STATUS:" : "SHOW MASTER STATUS:", d->snapshot.file, d->snapshot.offset,
+			d->snapshot.gtid ? d->snapshot.gtid : "");
+	buf_putf(b, "Finished dump at: %s\n", finished);
+}
+
+static json_t *chunks_json(struct dump *d)
+{
+	json_t *list = json_array();
+	struct spool_chunk c;
+
+	for (size_t i = 0; spool_entry(&d->spool, i, &c); i++)
+		json_array_append_new(list, json_pack("[I, b, I, I, s]", (json_int_t)c.table, (int)c.last, (json_int_t)c.rows,
+						    (json_int_t)c.bytes, c.file));
+	return list;
+}
+
+static int put_manifest(struct dump *d, struct err *e)
+{
+	json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", FORMAT, "job", d->job_name, "copy_id", d->copy_id, "tables",
+		(json_int_t)d->catalog.tables.n, "chunks", chunks_json(d));
+	struct buf text = { 0 };
+	int r;
+
+	json_write(o, &text);
+	json_decref(o);
+	r = file_put(d, manifest_file, buf_str(&text), e);
+	buf_free(&text);
+	return r;
+}
+
+int plan_complete(struct dump *d, struct err *e)
+{
+	struct buf text = { 0 };
+	char now[24];
+	int r;
+
+	clock_text(clock_wall_us(), now, sizeof(now));
+	now[19] = '\0'; /* DM writes whole seconds */
+	plan_put_metadata(&text, d, now);
+	r = file_put(d, metadata_file, buf_str(&text), e);
+	buf_free(&text);
+	if (r == 0)
+		r = spool_sync(&d->spool, e);
+	return r < 0 ? -1 : put_manifest(d, e);
+}
+
+/* --- a spool from before --- */
+
+static bool exists(int dir, const char *name)
+{
+	return faccessat(dir, name, F_OK, 0) == 0;
+}
+
+/* A file that is there must be whole. One that is not there was removed because its rows are recorded downstream. */
+static bool file_is_whole(int dir, const struct spool_chunk *c)
+{
+	struct stat st;
+
+	return fstatat(dir, c->file, &st, AT_SYMLINK_NOFOLLOW) < 0 || (S_ISREG(st.st_mode) && (uint64_t)st.st_size == c->bytes);
+}
+
+static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
+{
+	json_int_t table, rows, bytes;
+	const char *file;
+	int last;
+	struct spool_chunk c;
+
+	if (json_unpack((json_t *)(uintptr_t)o, "[I, b, I, I, s]", &table, &last, &rows, &bytes, &file) < 0)
+		return false;
+	if (table < 0 || (uint64_t)table >= tables || rows < 0 || bytes < 0 || strchr(file, '/'))
+		return false;
+	c = (struct spool_chunk){ .table = (uint32_t)table, .last = last, .rows = (uint64_t)rows, .bytes = (uint64_t)bytes };
+	c.file = xstrdup(file);
+	if (!file_is_whole(d->dir, &c)) {
+		free(c.file);
+		return false;
+	}
+	c.done = !exists(d->dir, file);
+	if (!c.done)
+		spool_grow(&d->spool, c.bytes);
+	spool_add(&d->spool, c);
+	return true;
+}
+
+static bool restore_chunks(struct dump *d, const json_t *manifest)
+{
+	const json_t *list = json_object_get(manifest, "chunks");
+	uint64_t tables = (uint64_t)json_num(manifest, "tables", 0);
+
+	if (!json_is_array(list))
+		return false;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!restore_chunk(d, json_array_get(list, i), tables))
+			return false;
+	spool_complete(&d->spool);
+	atomic_store(&d->tables_done, tables);
+	atomic_store(&d->rows_done, d->spool.total_rows);
+	atomic_store(&d->bytes_done, d->spool.total_bytes);
+	return true;
+}
+
+static bool restore_plan(struct dump *d, struct err *e)
+{
+	json_t *plan = NULL;
+	const json_t *s;
+
+	if (io_read_file(d->dir, plan_file, (size_t)1 << 30, &d->plan, e) == 0)
+		plan = json_parse(buf_str(&d->plan), plan_file, e);
+	if (!plan || strcmp(json_text(plan, "copy_id", ""), d->copy_id) != 0) {
+		json_decref(plan);
+		return false;
+	}
+	s = json_object_get(plan, "snapshot");
+	snprintf(d->snapshot.file, sizeof(d->snapshot.file), "%s", json_text(s, "file", ""));
+	d->snapshot.offset = (uint64_t)json_num(s, "offset", 0);
+	d->snapshot.gtid = xstrdup(json_text(s, "gtid", ""));
+	json_decref(plan);
+	return true;
+}
+
+static bool restore(struct dump *d, const json_t *manifest, struct err *e)
+{
+	if (json_num(manifest, "format", 0) != FORMAT || strcmp(json_text(manifest, "job", ""), d->job_name) != 0)
+		return false;
+	snprintf(d->copy_id, sizeof(d->copy_id), "%s", json_text(manifest, "copy_id", ""));
+	return restore_plan(d, e) && restore_chunks(d, manifest);
+}
+
+static void forget(struct dump *d)
+{
+	uint64_t limit = d->spool.limit;
+
+	spool_fini(&d->spool);
+	spool_init(&d->spool, d->dir, limit);
+	buf_clear(&d->plan);
+	d->copy_id[0] = '\0';
+}
+
+void plan_spoil(struct dump *d)
+{
+	unlinkat(d->dir, manifest_file, 0);
+}
+
+int plan_restore(struct dump *d, struct err *e)
+{
+	struct buf text = { 0 };
+	json_t *manifest = NULL;
+	bool good = false;
+
+	if (!exists(d->dir, manifest_file))
+		return 0;
+	if (io_read_file(d->dir, manifest_file, (size_t)1 << 30, &text, e) == 0)
+		manifest = json_parse(buf_str(&text), manifest_file, e);
+	buf_free(&text);
+	if (manifest)
+		good = restore(d, manifest, e);
+	json_decref(manifest);
+	if (good)
+		return 1;
+	log_warn("the complete copy in the dump folder is of another job, or damaged: a new copy starts");
+	err_clear(e);
+	forget(d);
+	return 0;
+}

@@ -1,0 +1,295 @@
+/* Chunk files, the spool and its manifest, in a folder of their own: what a restart may serve and what it may not. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/io.h"
+#include "common/base/xalloc.h"
+#include "units/dump/file.h"
+#include "units/dump/plan.h"
+#include "units/dump/writer.h"
+
+struct bench {
+	struct dump d;
+	struct unit_env env;
+	char path[64];
+};
+
+static struct column columns[] = { { .name = "a;\nb", .type = "int(11)", .kind = COLUMN_INT, .charset = "", .collation = "" } };
+
+static void add_table(struct catalog *c)
+{
+	struct structure *s = xcalloc(1, sizeof(*s));
+
+	c->tables.p = xcalloc(1, sizeof(*c->tables.p));
+	c->tables.n = 1;
+	s->schema = xstrdup("app");
+	s->table = xstrdup("t");
+	s->columns = xmemdup(columns, sizeof(columns));
+	s->columns[0].name = xstrdup(columns[0].name);
+	s->columns[0].type = xstrdup(columns[0].type);
+	s->columns[0].charset = xstrdup("");
+	s->columns[0].collation = xstrdup("");
+	s->ncolumns = 1;
+	s->key = -1;
+	c->tables.p[0] = (struct item){ .schema = xstrdup("app"), .name = xstrdup("t"), .create = xstrdup("CREATE TABLE `t`"),
+		.structure = s, .transactional = true };
+}
+
+static int set_up(void **state)
+{
+	struct bench *b = xcalloc(1, sizeof(*b));
+
+	snprintf(b->path, sizeof(b->path), "/tmp/tgspoolXXXXXX");
+	assert_non_null(mkdtemp(b->path));
+	b->env.loop = loop_new();
+	b->d.env = &b->env;
+	b->d.dir = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->d.job_name = xstrdup("job");
+	b->d.o = (struct dump_options){ .threads = 1, .statement_size = 40, .chunk_bytes = 1024, .spool_bytes = 1 << 20 };
+	pthread_mutex_init(&b->d.lock, NULL);
+	pthread_cond_init(&b->d.changed, NULL);
+	spool_init(&b->d.spool, b->d.dir, b->d.o.spool_bytes);
+	add_table(&b->d.catalog);
+	*state = b;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *b = *state;
+	struct err e = { 0 };
+
+	assert_int_equal(file_clear(b->d.dir, &e), 0);
+	rmdir(b->path);
+	close(b->d.dir);
+	spool_fini(&b->d.spool);
+	catalog_fini(&b->d.catalog);
+	loop_free(&b->env.loop);
+	buf_free(&b->d.plan);
+	free(b->d.job_name);
+	free(b->d.snapshot.gtid);
+	free(b);
+	return 0;
+}
+
+static void write_rows(struct bench *b, unsigned n, unsigned odd)
+{
+	struct job j = { .number = 1 };
+	struct writer w;
+	struct err e = { 0 };
+	char row[32];
+
+	writer_init(&w, &b->d, &j);
+	for (unsigned i = 1; i <= n; i++) {
+		snprintf(row, sizeof(row), "(%u)", i);
+		assert_int_equal(writer_row(&w, str_of(row), i == odd, &e), 0);
+	}
+	assert_int_equal(writer_end(&w, true, &e), 0);
+	writer_fini(&w);
+}
+
+static void a_file_is_statements_of_rows(void **state)
+{
+	struct bench *b = *state;
+	struct buf text = { 0 };
+	struct err e = { 0 };
+
+	write_rows(b, 4, 3);
+	assert_int_equal(io_read_file(b->d.dir, "app.t.0000000010000.sql", 4096, &text, &e), 0);
+	assert_string_equal(buf_cstr(&text), "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
+					     "INSERT INTO `t` (`a;\nb`) VALUES\n(1),\n(2);\n"
+					     "INSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(3);\n"
+					     "INSERT INTO `t` (`a;\nb`) VALUES\n(4);\n");
+	assert_int_equal(b->d.spool.total_rows, 4);
+	assert_int_equal(b->d.spool.bytes, text.n);
+	buf_free(&text);
+}
+
+static void files_are_cut_and_the_last_is_told(void **state)
+{
+	struct bench *b = *state;
+	struct spool_chunk c;
+	uint64_t rows = 0, after = 0;
+	bool last = false;
+
+	write_rows(b, 1000, 0);
+	while (spool_next(&b->d.spool, after, &c) == SPOOL_CHUNK) {
+		assert_false(last);
+		assert_true(c.bytes >= 60 && c.bytes < 1024 + 100);
+		rows += c.rows;
+		after = c.number;
+		last = c.last;
+	}
+	assert_true(after > 5);
+	assert_true(last);
+	assert_int_equal(rows, 1000);
+	assert_int_equal(spool_next(&b->d.spool, after, &c), SPOOL_NOTHING);
+	spool_complete(&b->d.spool);
+	assert_int_equal(spool_next(&b->d.spool, after, &c), SPOOL_END);
+}
+
+static void a_chunk_is_done_once(void **state)
+{
+	struct bench *b = *state;
+	struct spool_chunk c;
+	struct err e = { 0 };
+	uint64_t before;
+
+	write_rows(b, 1000, 0);
+	before = b->d.spool.bytes;
+	assert_int_equal(spool_done(&b->d.spool, 2, &e), 0);
+	assert_int_equal(spool_done(&b->d.spool, 2, &e), 0);
+	assert_int_equal(b->d.spool.ndone, 1);
+	assert_true(b->d.spool.bytes < before);
+	assert_int_equal(spool_next(&b->d.spool, 1, &c), SPOOL_CHUNK);
+	assert_int_equal(c.number, 3);
+	assert_int_equal(spool_done(&b->d.spool, 0, &e), -1);
+	assert_int_equal(spool_done(&b->d.spool, 1000000, &e), -1);
+	assert_int_equal(e.code, ERR_proto);
+}
+
+/* As a restart sees it: the same folder, nothing in memory. */
+static int restart(struct bench *b)
+{
+	struct err e = { 0 };
+	uint64_t limit = b->d.spool.limit;
+
+	spool_fini(&b->d.spool);
+	spool_init(&b->d.spool, b->d.dir, limit);
+	buf_clear(&b->d.plan);
+	b->d.copy_id[0] = '\0';
+	free(b->d.snapshot.gtid);
+	b->d.snapshot = (struct snapshot){ 0 };
+	return plan_restore(&b->d, &e);
+}
+
+static void complete(struct bench *b)
+{
+	struct err e = { 0 };
+
+	snprintf(b->d.snapshot.file, sizeof(b->d.snapshot.file), "mysql-bin.000001");
+	b->d.snapshot.offset = UINT64_C(1) << 33;
+	b->d.snapshot.gtid = xstrdup("0-1-2");
+	assert_int_equal(plan_make(&b->d, &e), 0);
+	write_rows(b, 1000, 0);
+	spool_complete(&b->d.spool);
+	assert_int_equal(plan_complete(&b->d, &e), 0);
+}
+
+static void a_complete_spool_is_served_again(void **state)
+{
+	struct bench *b = *state;
+	struct spool_chunk c;
+	struct err e = { 0 };
+	char copy_id[40];
+	size_t n;
+
+	complete(b);
+	n = b->d.spool.n;
+	memcpy(copy_id, b->d.copy_id, sizeof(copy_id));
+	assert_int_equal(spool_done(&b->d.spool, 1, &e), 0);
+	assert_int_equal(restart(b), 1);
+	assert_string_equal(b->d.copy_id, copy_id);
+	assert_string_equal(b->d.snapshot.file, "mysql-bin.000001");
+	assert_true(b->d.snapshot.offset == UINT64_C(1) << 33);
+	assert_int_equal(b->d.spool.n, n);
+	assert_int_equal(b->d.spool.total_rows, 1000);
+	assert_true(spool_any_gone(&b->d.spool));
+	assert_int_equal(spool_next(&b->d.spool, 0, &c), SPOOL_CHUNK);
+	assert_int_equal(c.number, 2);
+	assert_int_equal(spool_next(&b->d.spool, n, &c), SPOOL_END);
+}
+
+static void a_spool_without_manifest_is_not(void **state)
+{
+	struct bench *b = *state;
+
+	complete(b);
+	plan_spoil(&b->d);
+	assert_int_equal(restart(b), 0);
+}
+
+static void a_spool_of_another_job_is_not(void **state)
+{
+	struct bench *b = *state;
+
+	complete(b);
+	free(b->d.job_name);
+	b->d.job_name = xstrdup("another");
+	assert_int_equal(restart(b), 0);
+	assert_int_equal(b->d.spool.n, 0);
+	assert_string_equal(b->d.copy_id, "");
+}
+
+static void a_torn_file_spoils_the_spool(void **state)
+{
+	struct bench *b = *state;
+	int fd;
+
+	complete(b);
+	fd = openat(b->d.dir, "app.t.0000000010003.sql", O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 100), 0);
+	close(fd);
+	assert_int_equal(restart(b), 0);
+	assert_int_equal(b->d.spool.n, 0);
+}
+
+/* The manifest's text with this list of chunks; restarts on it. */
+static int restart_on(struct bench *b, const char *copy_id, const char *tail)
+{
+	struct buf text = { 0 };
+	struct err e = { 0 };
+
+	buf_putf(&text, "{\"format\":1,\"job\":\"job\",\"copy_id\":\"%s\",\"tables\":1%s}", copy_id, tail);
+	assert_int_equal(io_replace_file(b->d.dir, "manifest", text.p, text.n, 0600, &e), 0);
+	buf_free(&text);
+	return restart(b);
+}
+
+static void a_hostile_manifest_is_not_followed(void **state)
+{
+	static const char *const bad[] = { "", ",\"chunks\":7", ",\"chunks\":[[5,true,1,1,\"x\"]]", ",\"chunks\":[[-1,true,1,1,\"x\"]]",
+		",\"chunks\":[[0,true,1,1,\"../../etc/passwd\"]]", ",\"chunks\":[[0,true,-1,1,\"x\"]]", ",\"chunks\":[[0,true,1,1]]",
+		",\"chunks\":[[0,true,1,1,\"plan.json\"]]", NULL };
+	struct bench *b = *state;
+	struct err e = { 0 };
+	char copy_id[40];
+
+	complete(b);
+	memcpy(copy_id, b->d.copy_id, sizeof(copy_id));
+	for (const char *const *m = bad; *m; m++) {
+		assert_int_equal(restart_on(b, copy_id, *m), 0);
+		assert_int_equal(b->d.spool.n, 0);
+	}
+	assert_int_equal(restart_on(b, "other", ",\"chunks\":[]"), 0);
+	assert_int_equal(restart_on(b, copy_id, ",\"chunks\":[]"), 1);
+	assert_int_equal(io_replace_file(b->d.dir, "manifest", "{", 1, 0600, &e), 0);
+	assert_int_equal(restart(b), 0);
+}
+
+int main(void)
+{
+#define WITH_BENCH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		WITH_BENCH(a_file_is_statements_of_rows),
+		WITH_BENCH(files_are_cut_and_the_last_is_told),
+		WITH_BENCH(a_chunk_is_done_once),
+		WITH_BENCH(a_complete_spool_is_served_again),
+		WITH_BENCH(a_spool_without_manifest_is_not),
+		WITH_BENCH(a_spool_of_another_job_is_not),
+		WITH_BENCH(a_torn_file_spoils_the_spool),
+		WITH_BENCH(a_hostile_manifest_is_not_followed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,169 @@
+/*
+ * Values between the upstream's SELECT and the chunk file's INSERT. Pure. Called for each value by the table reader; must never
+ * write a byte that could end a quoted value or a line.
+ */
+#include "units/dump/value.h"
+
+#include <string.h>
+
+#include "common/sql/quote.h"
+
+/* Hex doubles the size: above this the quoted form keeps a row below the downstream's max_allowed_packet. */
+enum { HEX_MAX = 64 * 1024 };
+
+/* Is '' one of the members in "enum('a','','it''s')"? Members are quoted, a quote inside is doubled. */
+static bool has_empty_member(const char *type)
+{
+	const char *p = strchr(type, '(');
+
+	while (p && (*p == '(' || *p == ',')) {
+		const char *start = ++p;
+
+		if (*start != '\'')
+			return false;
+		for (p = start + 1; *p; p++) {
+			if (p[0] == '\\' && p[1])
+				p++;
+			else if (p[0] == '\'' && p[1] == '\'')
+				p++;
+			else if (p[0] == '\'')
+				break;
+		}
+		if (*p && p == start + 1)
+			return true;
+		if (*p)
+			p++;
+	}
+	return false;
+}
+
+static enum value_format text_format(const struct column *c)
+{
+	/* MariaDB does not know it: its text goes by way of Unicode, which holds all of it. */
+	return c->charset && strcmp(c->charset, "gb18030") == 0 ? VALUE_UTF8MB4 : VALUE_STRING;
+}
+
+enum value_format value_format_of(const struct column *c)
+{
+	switch (c->kind) {
+	case COLUMN_INT:
+	case COLUMN_DECIMAL:
+		return VALUE_NUMBER;
+	case COLUMN_FLOAT:
+	case COLUMN_DOUBLE:
+		return VALUE_DOUBLE;
+	case COLUMN_BIT:
+	case COLUMN_BINARY:
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+		return VALUE_BYTES;
+	case COLUMN_JSON: /* neither is made from a binary string; the address types would take it for their raw bytes */
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return VALUE_UTF8MB4;
+	case COLUMN_ENUM:
+		return has_empty_member(c->type) ? VALUE_ENUM_NUMBER : VALUE_ENUM;
+	case COLUMN_TEXT:
+	case COLUMN_SET:
+		return text_format(c);
+	default:
+		return VALUE_STRING;
+	}
+}
+
+void value_put_select(struct buf *b, const struct column *c)
+{
+	enum value_format f = value_format_of(c);
+	bool convert = f == VALUE_UTF8MB4 && (c->kind == COLUMN_TEXT || c->kind == COLUMN_SET);
+
+	if (convert)
+		buf_puts(b, "CONVERT(");
+	sql_put_ident(b, str_of(c->name));
+	if (convert)
+		buf_puts(b, " USING utf8mb4)");
+	else if (f == VALUE_DOUBLE)
+		buf_puts(b, "*1e0");
+	else if (f == VALUE_ENUM_NUMBER)
+		buf_puts(b, "+0");
+}
+
+static bool digits(struct str v, size_t *at)
+{
+	size_t start = *at;
+
+	while (*at < v.n && v.p[*at] >= '0' && v.p[*at] <= '9')
+		++*at;
+	return *at > start;
+}
+
+/* [-+] digits [. digits] [e [-+] digits], nothing else: it goes into SQL unquoted. exponent: is there one? */
+static bool is_number(struct str v, bool *exponent)
+{
+	size_t at = 0;
+	bool any;
+
+	*exponent = false;
+	if (v.n > 0 && (v.p[0] == '-' || v.p[0] == '+'))
+		at++;
+	any = digits(v, &at);
+	if (at < v.n && v.p[at] == '.') {
+		at++;
+		any = digits(v, &at) || any;
+	}
+	if (any && at < v.n && (v.p[at] == 'e' || v.p[at] == 'E')) {
+		*exponent = true;
+		at++;
+		if (at < v.n && (v.p[at] == '-' || v.p[at] == '+'))
+			at++;
+		if (!digits(v, &at))
+			return false;
+	}
+	return any && at == v.n;
+}
+
+static enum value_put put_number(struct buf *b, enum value_format f, struct str v)
+{
+	bool exponent;
+
+	if (!is_number(v, &exponent))
+		return VALUE_MALFORMED;
+	buf_put(b, v.p, v.n);
+	/* Without an exponent "-0" would be the integer 0, and "0.1" a DECIMAL. */
+	if (f == VALUE_DOUBLE && !exponent)
+		buf_puts(b, "e0");
+	return f == VALUE_ENUM_NUMBER && v.n == 1 && v.p[0] == '0' ? VALUE_ENUM_ERROR : VALUE_OK;
+}
+
+enum value_put value_put(struct buf *b, enum value_format f, struct str v)
+{
+	if (!v.p) {
+		buf_puts(b, "NULL");
+		return VALUE_OK;
+	}
+	switch (f) {
+	case VALUE_NUMBER:
+	case VALUE_DOUBLE:
+	case VALUE_ENUM_NUMBER:
+		return put_number(b, f, v);
+	case VALUE_BYTES:
+		if (v.n <= HEX_MAX)
+			sql_put_hex(b, v);
+		else
+			sql_put_string(b, v);
+		return VALUE_OK;
+	case VALUE_UTF8MB4:
+		buf_puts(b, "_utf8mb4");
+		break;
+	case VALUE_ENUM:
+		if (v.n == 0) {
+			buf_putc(b, '0');
+			return VALUE_ENUM_ERROR;
+		}
+		break;
+	case VALUE_STRING:
+		break;
+	}
+	sql_put_string(b, v);
+	return VALUE_OK;
+}

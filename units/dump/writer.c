@@ -1,0 +1,148 @@
+/*
+ * Chunk files: DM's layout, one statement after the other, each ending in ";\n". A newline never stands inside a value, so the load
+ * can cut at ";\n" (docs/design/copy.md). A chunk is announced when its file is whole.
+ */
+#include "units/dump/writer.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/io.h"
+#include "common/sql/quote.h"
+#include "units/dump/file.h"
+#include "units/dump/name.h"
+
+enum { FLUSH_BYTES = 256 * 1024, KEEP_BYTES = 4 * 1024 * 1024 };
+
+static const char head[] = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n";
+
+void writer_init(struct writer *w, struct dump *d, const struct job *j)
+{
+	const struct item *t = &d->catalog.tables.p[j->table];
+	const char *sep = " (";
+
+	*w = (struct writer){ .d = d, .table = j->table, .stretch = j->number, .fd = -1 };
+	buf_puts(&w->columns, " INTO ");
+	sql_put_ident(&w->columns, str_of(t->name));
+	for (unsigned i = 0; i < t->structure->ncolumns; i++) {
+		if (t->structure->columns[i].generated)
+			continue;
+		buf_puts(&w->columns, sep);
+		sql_put_ident(&w->columns, str_of(t->structure->columns[i].name));
+		sep = ",";
+	}
+	buf_puts(&w->columns, ") VALUES\n");
+}
+
+void writer_fini(struct writer *w)
+{
+	io_close(&w->fd);
+	free(w->file);
+	buf_free(&w->columns);
+	buf_free(&w->out);
+}
+
+static int flush(struct writer *w, struct err *e)
+{
+	if (w->out.n == 0)
+		return 0;
+	if (file_write(w->d, w->fd, w->file, buf_str(&w->out), e) < 0)
+		return -1;
+	w->written += w->out.n;
+	spool_grow(&w->d->spool, w->out.n);
+	atomic_fetch_add(&w->d->bytes_done, w->out.n);
+	buf_clear(&w->out);
+	if (w->out.cap > KEEP_BYTES)
+		buf_free(&w->out);
+	if (FAILPOINT_HIT(dump_mid_chunk))
+		return err_set(e, ERR_io, "failpoint dump_mid_chunk");
+	return 0;
+}
+
+static int open_file(struct writer *w, struct err *e)
+{
+	const struct item *t = &w->d->catalog.tables.p[w->table];
+	struct buf name = { 0 };
+
+	if (!spool_wait_room(&w->d->spool))
+		return err_set(e, ERR_link, "asked to leave");
+	name_data(&name, str_of(t->schema), str_of(t->name), (struct name_part){ w->table, w->stretch, w->files });
+	buf_cstr(&name);
+	w->file = name.p;
+	w->files++;
+	w->fd = file_create(w->d, w->file, e);
+	if (w->fd < 0)
+		return -1;
+	w->written = w->rows = 0;
+	buf_puts(&w->out, head);
+	return 0;
+}
+
+static void end_statement(struct writer *w)
+{
+	if (w->statement > 0)
+		buf_puts(&w->out, ";\n");
+	w->statement = 0;
+}
+
+static int close_file(struct writer *w, bool last, struct err *e)
+{
+	struct spool_chunk c = { .table = w->table, .last = last, .rows = w->rows };
+
+	end_statement(w);
+	if (flush(w, e) < 0)
+		return -1;
+	io_close(&w->fd);
+	c.bytes = w->written;
+	c.file = w->file;
+	w->file = NULL;
+	if (FAILPOINT_HIT(dump_chunk_done)) {
+		free(c.file);
+		return err_set(e, ERR_io, "failpoint dump_chunk_done");
+	}
+	spool_add(&w->d->spool, c);
+	unit_wake(w->d->env);
+	return 0;
+}
+
+static void begin_statement(struct writer *w, const char *verb)
+{
+	size_t start = w->out.n;
+
+	buf_puts(&w->out, verb);
+	buf_put(&w->out, w->columns.p, w->columns.n);
+	w->statement = w->out.n - start;
+}
+
+static void put_row(struct writer *w, struct str row, bool odd)
+{
+	if (odd || w->statement >= w->d->o.statement_size)
+		end_statement(w);
+	if (w->statement == 0)
+		begin_statement(w, odd ? "INSERT IGNORE" : "INSERT");
+	else
+		buf_puts(&w->out, ",\n");
+	buf_put(&w->out, row.p, row.n);
+	w->statement += row.n + 2;
+	if (odd)
+		end_statement(w);
+}
+
+int writer_row(struct writer *w, struct str row, bool odd, struct err *e)
+{
+	/* Only when one more row is there: so the last file of a stretch is never an empty one. */
+	if (w->fd >= 0 && w->written + w->out.n >= w->d->o.chunk_bytes && close_file(w, false, e) < 0)
+		return -1;
+	if (w->fd < 0 && open_file(w, e) < 0)
+		return -1;
+	put_row(w, row, odd);
+	w->rows++;
+	atomic_fetch_add(&w->d->rows_done, 1);
+	return w->out.n >= FLUSH_BYTES ? flush(w, e) : 0;
+}
+
+int writer_end(struct writer *w, bool last, struct err *e)
+{
+	return w->fd >= 0 ? close_file(w, last, e) : 0;
+}

@@ -1,0 +1,22 @@
+#pragma once
+#include "units/dump/dump.h"
+
+/* Turns rows of one stretch of a table into chunk files of about chunk_bytes, statements of about statement_size. One thread. */
+struct writer {
+	struct dump *d;
+	unsigned table, stretch;
+	unsigned files; /* made so far */
+	struct buf columns; /* " INTO `t` (`a`,`b`) VALUES\n" */
+	int fd;
+	char *file;
+	struct buf out;         /* not yet written */
+	uint64_t written, rows; /* of this file */
+	size_t statement;       /* bytes of the open INSERT, 0: none open */
+};
+
+void writer_init(struct writer *w, struct dump *d, const struct job *j);
+/* row: "(1,'x')". odd: it holds an ENUM's error value, which only INSERT IGNORE stores. */
+int writer_row(struct writer *w, struct str row, bool odd, struct err *e);
+/* Ends the last file. Must be called by the one who holds the table's count of jobs: last says that no chunk comes after it. */
+int writer_end(struct writer *w, bool last, struct err *e);
+void writer_fini(struct writer *w);

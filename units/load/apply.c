@@ -1,0 +1,239 @@
+/*
+ * A chunk, exactly once: its rows and its record in one transaction; after a lost connection the old session is seen gone, and the record
+ * tells whether it got through (T1, T2). Called by the workers. Must never commit rows without their record.
+ */
+#include "units/load/apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+#include "units/load/record.h"
+#include "units/load/split.h"
+
+enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062, SQL_PACKET_TOO_BIG = 1153 };
+
+/* --- the connection --- */
+
+static bool is_lost(const struct err *e)
+{
+	return db_error_is_lost(e->sql_errno) || e->code == ERR_db_driver || e->code == ERR_db_bad_conn;
+}
+
+static void lose(struct applier *a)
+{
+	if (!a->c)
+		return;
+	a->old = db_connection_id(a->c);
+	load_disconnect(a->l, &a->c);
+	free(a->schema);
+	a->schema = NULL;
+}
+
+static int ask_limits(struct applier *a, struct err *e)
+{
+	char text[24];
+	bool found;
+
+	if (db_value(a->c, "SELECT @@max_allowed_packet", text, sizeof(text), &found, e) < 0)
+		return -1;
+	a->max_packet = found ? strtoull(text, NULL, 10) : 0;
+	return 0;
+}
+
+static int see_old_gone(struct applier *a, struct err *e)
+{
+	if (a->old && load_end_old(a->l, a->c, a->old, e) < 0)
+		return -1;
+	a->old = 0;
+	return 0;
+}
+
+static int connect_now(struct applier *a, struct err *e)
+{
+	if (a->c)
+		return 0;
+	a->c = load_connect(a->l, DB_APPLY, true, e);
+	if (!a->c)
+		return -1;
+	if (ask_limits(a, e) == 0 && see_old_gone(a, e) == 0)
+		return 0;
+	/* No row went over this one: the one to be seen gone is still the old one. */
+	load_disconnect(a->l, &a->c);
+	return -1;
+}
+
+/* --- the transaction --- */
+
+static int use(struct applier *a, const char *schema, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r;
+
+	if (a->schema && strcmp(a->schema, schema) == 0)
+		return 0;
+	buf_puts(&sql, "USE ");
+	sql_put_ident(&sql, str_of(schema));
+	r = db_exec(a->c, buf_str(&sql), e);
+	buf_free(&sql);
+	if (r < 0)
+		return -1;
+	free(a->schema);
+	a->schema = xstrdup(schema);
+	return 0;
+}
+
+static int read_file(struct applier *a, const struct chunk *k, struct err *e)
+{
+	buf_clear(&a->text);
+	if (io_read_file(a->l->env->state_fd, k->file, (size_t)k->bytes, &a->text, e) < 0)
+		return err_add(e, "chunk %" PRIu64, k->number);
+	/* A dump that starts anew empties its folder, and uses the names again. */
+	if (a->text.n != k->bytes)
+		return err_set(e, ERR_dump_changed, "%s has %zu bytes, announced were %" PRIu64, k->file, a->text.n, k->bytes);
+	return 0;
+}
+
+static int check_size(const struct applier *a, struct str statement, struct err *e)
+{
+	if (a->max_packet == 0 || statement.n + 2 < a->max_packet)
+		return 0;
+	return err_set(e, ERR_load_failed,
+		"a statement of %zu bytes is more than the downstream's max_allowed_packet of %" PRIu64
+		": SET GLOBAL max_allowed_packet to more, then resume-task",
+		statement.n, a->max_packet);
+}
+
+static int put_rows(struct applier *a, const struct chunk *k, struct err *e)
+{
+	struct split s = { .text = buf_str(&a->text) };
+	struct str statement;
+	uint64_t rows = 0;
+	int r;
+
+	while ((r = split_next(&s, &statement, e)) > 0) {
+		if (check_size(a, statement, e) < 0 || db_exec(a->c, statement, e) < 0)
+			return -1;
+		if (!split_is_insert(statement))
+			continue;
+		rows += db_affected(a->c);
+		if (FAILPOINT_HIT(load_mid_chunk))
+			return err_set(e, ERR_db_lost, "failpoint load_mid_chunk");
+	}
+	if (r < 0)
+		return -1;
+	if (rows != k->rows)
+		return err_set(e, ERR_load_failed, "%s has %" PRIu64 " rows, the downstream took %" PRIu64, k->file, k->rows, rows);
+	return 0;
+}
+
+static int put_record(struct applier *a, const struct chunk *k, struct err *e)
+{
+	struct record_chunk c = { k->number, k->rows, k->bytes, &a->l->plan.tables.p[k->table] };
+	struct buf sql = { 0 };
+	int r;
+
+	record_put_chunk(a->l, &sql, &c);
+	r = db_exec(a->c, buf_str(&sql), e);
+	buf_free(&sql);
+	if (r == 0 && db_affected(a->c) != 1)
+		return err_set(e, ERR_sync_fenced, "%s: the chunk's record was refused", db_where(a->c));
+	return r;
+}
+
+static int transaction(struct applier *a, const struct chunk *k, struct err *e)
+{
+	if (use(a, a->l->plan.tables.p[k->table].schema, e) < 0 || db_exec(a->c, STR_LIT("BEGIN"), e) < 0)
+		return -1;
+	if (put_rows(a, k, e) < 0 || put_record(a, k, e) < 0)
+		return -1;
+	if (FAILPOINT_HIT(load_before_commit))
+		return err_set(e, ERR_db_lost, "failpoint load_before_commit");
+	if (db_exec(a->c, STR_LIT("COMMIT"), e) < 0)
+		return -1;
+	if (FAILPOINT_HIT(load_after_commit)) {
+		/* As if the reply had been lost: the record decides. */
+		lose(a);
+		return err_set(e, ERR_db_lost, "failpoint load_after_commit");
+	}
+	return 0;
+}
+
+/* --- trying again --- */
+
+/* After a failure: 1: the chunk is recorded all the same; 0: try it again; -1: e stands. */
+static int look_again(struct applier *a, const struct chunk *k, const struct err *why, struct err *e)
+{
+	struct err rollback = { 0 };
+	int r = 0;
+
+	if (is_lost(why))
+		lose(a);
+	else if (a->c && db_exec(a->c, STR_LIT("ROLLBACK"), &rollback) < 0)
+		lose(a);
+	if (why->sql_errno != SQL_DUPLICATE && err_act(why->code) != ERR_ACT_RETRY)
+		return -1;
+	if (connect_now(a, e) == 0)
+		r = record_has_chunk(a->l, a->c, k->number, e);
+	else
+		r = -1;
+	if (r >= 0)
+		return r == 0 && why->sql_errno == SQL_DUPLICATE ? -1 : r;
+	if (is_lost(e))
+		lose(a);
+	return err_act(e->code) == ERR_ACT_RETRY ? 0 : -1;
+}
+
+static int refused(struct err *e, const struct chunk *k, const struct plan_item *t)
+{
+	if (err_act(e->code) == ERR_ACT_PAUSE)
+		e->code = ERR_load_failed;
+	return err_add(e, "table `%s`.`%s`, chunk %s", t->schema, t->name, k->file);
+}
+
+int apply_chunk(struct applier *a, const struct chunk *k, struct err *e)
+{
+	const struct plan_item *t = &a->l->plan.tables.p[k->table];
+	struct err why;
+	int r;
+
+	if (read_file(a, k, e) < 0)
+		return refused(e, k, t);
+	for (unsigned n = 1;; n++) {
+		err_clear(e);
+		if (connect_now(a, e) == 0 && transaction(a, k, e) == 0)
+			break;
+		if (load_stopping(a->l))
+			return -1;
+		why = *e;
+		r = look_again(a, k, &why, e);
+		if (r == 1)
+			break;
+		if (r < 0 || n == TRIES) {
+			*e = r < 0 && err_act(why.code) == ERR_ACT_RETRY ? *e : why;
+			return refused(e, k, t);
+		}
+		log_info("chunk %" PRIu64 " is tried again: %s", k->number, why.text);
+		if (!load_pause(a->l, n < 10 ? n * PAUSE_MS : 10 * PAUSE_MS))
+			return -1;
+	}
+	if (a->text.cap > KEEP_BYTES)
+		buf_free(&a->text);
+	return 0;
+}
+
+void apply_fini(struct applier *a)
+{
+	struct err ignored;
+
+	if (a->c && !load_stopping(a->l))
+		meta_forget_connection(a->c, &a->l->id, db_connection_id(a->c), &ignored);
+	load_disconnect(a->l, &a->c);
+	buf_free(&a->text);
+	free(a->schema);
+}

@@ -1,0 +1,109 @@
+/*
+ * The load's DDL statements, and questions about what is there. Called by target.c. Decides nothing.
+ */
+#include "units/load/ddl.h"
+
+#include "common/base/log.h"
+#include "common/sql/dialect.h"
+#include "common/sql/quote.h"
+
+void ddl_put_text(struct buf *sql, const char *text)
+{
+	sql_put_string(sql, str_of(text));
+}
+
+/* A refusal of the downstream is a matter for a person; lost connections stay what they are. */
+static int failed(struct err *e)
+{
+	if (err_act(e->code) == ERR_ACT_PAUSE)
+		e->code = ERR_load_failed;
+	return -1;
+}
+
+int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl_object *what, struct err *e)
+{
+	struct buf sql = { 0 };
+	char type[64];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	ddl_put_text(&sql, schema);
+	buf_puts(&sql, " AND TABLE_NAME=");
+	ddl_put_text(&sql, name);
+	r = db_value(c, buf_cstr(&sql), type, sizeof(type), &found, e);
+	buf_free(&sql);
+	if (r < 0)
+		return failed(e);
+	*what = !found ? DDL_OBJECT_NONE : str_is(str_of(type), "VIEW") ? DDL_OBJECT_VIEW : DDL_OBJECT_TABLE;
+	return 0;
+}
+
+int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err *e)
+{
+	struct buf sql = { 0 };
+	char text[8];
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=");
+	ddl_put_text(&sql, schema);
+	r = db_value(c, buf_cstr(&sql), text, sizeof(text), there, e);
+	buf_free(&sql);
+	return r < 0 ? failed(e) : 0;
+}
+
+int ddl_about(struct db *c, const char *words, const char *schema, const char *name, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r;
+
+	buf_puts(&sql, words);
+	sql_put_table(&sql, str_of(schema), str_of(name));
+	r = db_exec(c, buf_str(&sql), e);
+	buf_free(&sql);
+	if (r < 0 && e->sql_errno == DDL_SCHEMA_UNKNOWN) {
+		err_clear(e);
+		return 0;
+	}
+	return r < 0 ? failed(e) : 0;
+}
+
+int ddl_use(struct db *c, const char *schema, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r;
+
+	buf_puts(&sql, "USE ");
+	sql_put_ident(&sql, str_of(schema));
+	r = db_exec(c, buf_str(&sql), e);
+	buf_free(&sql);
+	return r < 0 ? failed(e) : 0;
+}
+
+static void log_notes(const struct buf *notes)
+{
+	const char *line = notes->p, *end = notes->p + notes->n;
+
+	while (line < end) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line));
+
+		stop = stop ? stop : end;
+		if (stop > line)
+			log_info("%.*s", (int)(stop - line), line);
+		line = stop + 1;
+	}
+}
+
+int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e)
+{
+	struct buf sql = { 0 }, notes = { 0 };
+	int r = sql_translate(str_of(i->create), &l->plan.from, &l->to, 0, &sql, &notes, e);
+
+	if (r == 0)
+		r = db_exec(c, buf_str(&sql), e);
+	if (r == 0)
+		log_notes(&notes);
+	buf_free(&sql);
+	buf_free(&notes);
+	return r < 0 ? failed(e) : 0;
+}

@@ -1,0 +1,206 @@
+/*
+ * The course of a load, in one thread beside the main one: take over, look at the record, ask for the plan, make the tables, run the
+ * workers, make the views, record the end. Every step may be the one after a crash: the record says which.
+ */
+#include "units/load/leader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "units/load/dumplink.h"
+#include "units/load/own.h"
+#include "units/load/record.h"
+#include "units/load/target.h"
+#include "units/load/worker.h"
+
+static void set_phase(struct load *l, enum load_phase p)
+{
+	atomic_store(&l->phase, (int)p);
+	unit_wake(l->env);
+}
+
+static void publish_snapshot(struct load *l, const struct plan_snapshot *s)
+{
+	pthread_mutex_lock(&l->lock);
+	plan_snapshot_fini(&l->snapshot);
+	l->snapshot.file = xstrdup(s->file);
+	l->snapshot.gtid = xstrdup(s->gtid);
+	l->snapshot.offset = s->offset;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static struct db *take_over(struct load *l, struct err *e)
+{
+	struct db *c = load_connect(l, DB_DDL, false, e);
+
+	if (!c)
+		return NULL;
+	l->to = *db_server(c);
+	if (meta_setup(c, l->meta_schema, e) < 0 || meta_take_over(c, &l->id, e) < 0 ||
+		meta_note_connection(c, &l->id, db_connection_id(c), e) < 0)
+		load_disconnect(l, &c);
+	return c;
+}
+
+/* The record as it stands, after what the order wants forgotten is forgotten: once for each epoch. */
+static int read_record(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	if (record_read(l, c, r, e) < 0)
+		return -1;
+	if (!l->remove_meta || r->epoch >= l->id.epoch)
+		return 0;
+	log_info("forgetting what is recorded of an earlier run of this task (remove-meta)");
+	record_fini(r);
+	return record_remove(l, c, e) < 0 ? -1 : record_read(l, c, r, e);
+}
+
+static int begin_copy(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	json_t *own = json_object();
+	int rc;
+
+	if (r->stage == RECORD_LOAD)
+		log_warn("the copy starts anew from another snapshot: what was loaded is dropped");
+	rc = target_claim(l, c, r->own, own, e);
+	if (rc == 0)
+		rc = record_begin(l, c, own, e);
+	json_decref(r->own);
+	r->own = own;
+	return rc;
+}
+
+static int make_schema(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	json_t *own;
+	int rc;
+
+	set_phase(l, LOAD_SCHEMA);
+	if (target_make(l, c, r->own, e) < 0)
+		return -1;
+	own = target_prune(l, r->own);
+	rc = record_loading(l, c, own, e);
+	json_decref(r->own);
+	r->own = own;
+	if (rc == 0 && FAILPOINT_HIT(load_plan_recorded))
+		return err_set(e, ERR_db_lost, "failpoint load_plan_recorded");
+	return rc;
+}
+
+/* Brings the downstream to where chunks can be loaded: at once where an earlier process of this copy did it. */
+static int prepare(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	bool same = r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
+
+	if (!same && begin_copy(l, c, r, e) < 0)
+		return -1;
+	if (same && r->stage == RECORD_LOAD) {
+		if (record_chunks(l, c, &l->recorded, e) < 0)
+			return -1;
+		log_info("%" PRIu64 " chunks, %" PRIu64 " rows of this copy are loaded already", l->recorded.chunks,
+			l->recorded.rows);
+		return 0;
+	}
+	return make_schema(l, c, r, e);
+}
+
+static int check_sums(struct load *l, struct db *c, struct err *e)
+{
+	struct recorded all = { 0 };
+	int r = record_chunks(l, c, &all, e);
+
+	if (r == 0 && (all.rows != l->end_rows || all.bytes != l->end_bytes))
+		r = err_set(e, ERR_load_failed,
+			"%" PRIu64 " rows in %" PRIu64 " bytes are recorded as loaded, the dump gave out %" PRIu64 " rows in %" PRIu64
+			" bytes: stop the task, remove the dump folder, start it again with remove-meta",
+			all.rows, all.bytes, l->end_rows, l->end_bytes);
+	recorded_fini(&all);
+	return r;
+}
+
+static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	if (check_sums(l, c, e) < 0)
+		return -1;
+	if (l->plan.views.n > 0 && (target_claim_views(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
+					   target_make_views(l, c, r->own, e) < 0))
+		return -1;
+	if (FAILPOINT_HIT(load_all_done))
+		return err_set(e, ERR_db_lost, "failpoint load_all_done");
+	return record_finish(l, c, e);
+}
+
+static void count_start(struct load *l)
+{
+	atomic_store(&l->tables_total, l->plan.tables.n);
+	atomic_store(&l->rows_estimated, l->plan.rows);
+	atomic_store(&l->rows_done, l->recorded.rows);
+	atomic_store(&l->bytes_done, l->recorded.bytes);
+	atomic_store(&l->chunks_done, l->recorded.chunks);
+	set_phase(l, LOAD_LOAD);
+}
+
+static int load_copy(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	if (dumplink_plan(l, r->copy_id ? r->copy_id : "", e) < 0)
+		return -1;
+	publish_snapshot(l, &l->plan.snapshot);
+	if (prepare(l, c, r, e) < 0)
+		return -1;
+	count_start(l);
+	worker_run_all(l);
+	if (load_stopping(l))
+		return err_set(e, ERR_link, "asked to leave");
+	if (finish(l, c, r, e) < 0)
+		return -1;
+	atomic_store(&l->tables_done, l->plan.tables.n);
+	log_info("the copy is loaded: %" PRIu64 " rows in %" PRIu64 " chunks", atomic_load(&l->rows_done),
+		atomic_load(&l->chunks_done));
+	return 0;
+}
+
+static int run(struct load *l, struct db *c, struct err *e)
+{
+	struct record r = { 0 };
+	int rc = read_record(l, c, &r, e);
+
+	if (rc == 0 && r.stage == RECORD_FINISHED) {
+		log_info("the copy is loaded already");
+		publish_snapshot(l, &r.snapshot);
+	} else if (rc == 0) {
+		rc = load_copy(l, c, &r, e);
+	}
+	record_fini(&r);
+	return rc;
+}
+
+static void leave(struct load *l, struct db **c)
+{
+	struct err ignored;
+
+	if (*c && !load_stopping(l))
+		meta_forget_connection(*c, &l->id, db_connection_id(*c), &ignored);
+	load_disconnect(l, c);
+}
+
+void *leader_main(void *arg)
+{
+	struct load *l = arg;
+	struct err e = { 0 };
+	struct db *c = take_over(l, &e);
+	int r = c ? run(l, c, &e) : -1;
+
+	leave(l, &c);
+	if (r < 0) {
+		load_fail(l, &e);
+		return NULL;
+	}
+	pthread_mutex_lock(&l->lock);
+	l->finished = true;
+	pthread_mutex_unlock(&l->lock);
+	set_phase(l, LOAD_DONE);
+	return NULL;
+}

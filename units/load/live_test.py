@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""Dump and load alone, between two running servers, without supervisor, agent and master (drive.c stands in for them):
+    live_test.py BUILD UPSTREAM_PORT DOWNSTREAM_PORT [NAME ...]
+Both servers: root without password on 127.0.0.1. Every schema of the test is dropped on both. Needs PyMySQL. Each test ends with a
+complete comparison (tests/compare.py) and a look at the exactly-once records.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tests"))
+
+import pymysql  # noqa: E402
+import compare  # noqa: E402
+import failpoints  # noqa: E402
+import zoo  # noqa: E402
+
+UID = 59900  # the units refuse to run as root
+
+
+class Server:
+    def __init__(self, port):
+        self.port = port
+        self.where = dict(host="127.0.0.1", port=port, user="root", password="")
+        row = self.query("SELECT VERSION()")[0][0]
+        self.flavor = "mariadb" if "MariaDB" in row else "mysql"
+        a, b, c = row.split("-")[0].split(".")
+        self.version = int(a) * 10000 + int(b) * 100 + int(c)
+
+    def connect(self, **kw):
+        kw.setdefault("charset", "utf8mb4")
+        kw.setdefault("autocommit", True)
+        return pymysql.connect(**self.where, **kw)
+
+    def query(self, sql, *params):
+        with self.connect() as c, c.cursor() as cur:
+            cur.execute(sql, params or None)
+            return cur.fetchall()
+
+    def run(self, *statements):
+        with self.connect() as c, c.cursor() as cur:
+            for s in statements:
+                cur.execute(s)
+
+
+class Pair:
+    def __init__(self, source, target):
+        self.source, self.target = source, target
+
+
+class Copy:
+    """One task: its folders, slices and failpoints."""
+
+    def __init__(self, build, up, down, schemas, dump=None, load=None, mode="all", epoch=1, remove_meta=False):
+        self.build, self.up, self.down, self.schemas = Path(build), up, down, schemas
+        self.dir = Path(tempfile.mkdtemp(prefix="tgcopy-"))
+        self.failpoints = failpoints.Failpoints(self.dir / "failpoints")
+        common = {"source": "src", "task": "tk", "slot": 1, "sub": 1, "epoch": epoch, "agent": "h", "log_level": "info", "mode": mode,
+                  "meta_schema": "dm_meta", "rules": {"do_dbs": schemas}}
+        end = {"host": "127.0.0.1", "user": "root", "password": "", "tls": "disabled"}
+        self.slices = {
+            "dump": dict(common, unit="dump", upstream=dict(end, port=up.port), options=dump or {}),
+            "load": dict(common, unit="load", downstream=dict(end, port=down.port), options=load or {}, remove_meta=remove_meta),
+        }
+        for d in ("state", "run"):
+            (self.dir / d).mkdir()
+
+    def command(self, seconds):
+        for name, s in self.slices.items():
+            (self.dir / f"{name}.json").write_text(json.dumps(s))
+        if os.getuid() == 0:
+            for d in [self.dir, *self.dir.iterdir(), *(self.dir / "state").iterdir()]:
+                os.chown(d, UID, UID)
+        c = [str(self.build / "test" / "copy_drive"), str(self.build / "bin"), *(str(self.dir / f) for f in ("state", "run", "dump.json", "load.json",
+             "failpoints")), str(seconds)]
+        return ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *c] if os.getuid() == 0 else c
+
+    def run(self, seconds=120, good=True):
+        done = subprocess.run(self.command(seconds), capture_output=True, text=True, errors="replace")
+        self.out = done.stdout + done.stderr
+        if good and done.returncode != 0:
+            raise AssertionError(self.out[-6000:])
+        return done.returncode == 0
+
+    def start(self, seconds=120):
+        self.log = open(self.dir / "out", "w+")
+        self.process = subprocess.Popen(self.command(seconds), stdout=self.log, stderr=subprocess.STDOUT)
+
+    def wait(self):
+        code = self.process.wait()
+        self.out = (self.dir / "out").read_text(errors="replace")
+        if code != 0:
+            raise AssertionError(self.out[-6000:])
+
+    def check(self, but=()):
+        r = compare.compare(self.up.where, self.down.where, self.schemas, but=but)
+        assert r, str(r)
+        stage, = self.down.query("SELECT stage FROM dm_meta.tidegate_plan WHERE task='tk' AND source='src'")
+        assert stage == ("done",), stage
+        left = self.down.query("SELECT COUNT(*) FROM dm_meta.tidegate_connection WHERE task='tk'")[0][0]
+        assert left == 0, f"{left} connections are still noted"
+        return r
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def clean(server):
+    for (d,) in server.query("SHOW DATABASES"):
+        if d.lower() not in ("mysql", "sys", "information_schema", "performance_schema"):
+            server.run("SET foreign_key_checks=0", f"DROP DATABASE {zoo.quote(d)}")
+
+
+def make_big(server, rows=60000):
+    """Several tables with several chunks each: keyed by integers (also negative and skewed), by text, without a key, and MyISAM."""
+    server.run("CREATE DATABASE big", "CREATE TABLE big.seq (n int PRIMARY KEY)")
+    use = "USE big"
+    values = ",".join(f"({i})" for i in range(1000))
+    server.run(f"INSERT INTO big.seq VALUES {values}")
+    pad = "RPAD(HEX(n),150,CHAR(32+n%90))"
+    number = "(a.n*1000+b.n)"
+    pick = f"FROM big.seq a, big.seq b WHERE {number} < {rows}"
+    server.run(
+        use,
+        "CREATE TABLE big.ints (id bigint PRIMARY KEY, v varchar(200))",
+        f"INSERT INTO big.ints SELECT {number}*3-50000, {pad.replace('n', 'b.n')} {pick}",
+        "CREATE TABLE big.skew (id bigint unsigned PRIMARY KEY, v varchar(200))",
+        f"INSERT INTO big.skew SELECT {number}, {pad.replace('n', 'b.n')} {pick}",
+        "INSERT INTO big.skew VALUES (18446744073709551615, 'far')",
+        "CREATE TABLE big.texts (k varchar(40) PRIMARY KEY, v varchar(200))",
+        f"INSERT INTO big.texts SELECT CONCAT(REVERSE(LPAD({number},8,'0')),'-key'), {pad.replace('n', 'b.n')} {pick} AND a.n < 20",
+        "CREATE TABLE big.nokey (a int, v varchar(200))",
+        f"INSERT INTO big.nokey SELECT b.n % 10, 'same' {pick} AND a.n < 20",
+        "CREATE TABLE big.myisam (a int PRIMARY KEY, v varchar(200)) ENGINE=MyISAM",
+        f"INSERT INTO big.myisam SELECT {number}, 'x' {pick} AND a.n < 20",
+        "ANALYZE TABLE big.ints, big.skew, big.texts, big.nokey",
+    )
+
+
+SMALL = {"chunk_bytes": 65536, "statement_size": 8192, "threads": 4}
+
+
+def test_zoo(build, up, down):
+    animals = [a for a in zoo.zoo(up) if not os.environ.get("SKIP") or a.name not in os.environ["SKIP"].split(",")]
+    zoo.make(up, animals)
+    c = Copy(build, up, down, zoo.schemas())
+    c.run()
+    print(c.check(but=zoo.cannot_be(Pair(up, down))))
+    c.close()
+
+
+def test_big(build, up, down):
+    make_big(up)
+    c = Copy(build, up, down, ["big"], dump=SMALL)
+    c.run()
+    assert "is read in" in c.out, "no table was cut into stretches"
+    print(c.check())
+    # again: at once, without asking the dump, also after the dump folder is gone
+    shutil.rmtree(c.dir / "state")
+    (c.dir / "state").mkdir()
+    c.run()
+    assert "loaded already" in c.out
+    c.check()
+    c.close()
+
+
+def test_bounded_spool(build, up, down):
+    make_big(up, 30000)
+    c = Copy(build, up, down, ["big"], dump=dict(SMALL, spool_bytes=262144), load={"threads": 1})
+    c.start()
+    most = 0
+    while c.process.poll() is None:
+        most = max(most, sum(f.stat().st_size for f in (c.dir / "state").glob("big.*.sql") if f.exists()))
+        time.sleep(0.01)
+    c.wait()
+    c.check()
+    print(f"most bytes in the spool: {most}")
+    assert most < 262144 + 5 * (65536 + 16384), most
+    c.close()
+
+
+def kill_at(build, up, down, name, act, at):
+    """One failpoint, fired in a copy of its own: everything is there, once."""
+    c = Copy(build, up, down, ["big"], dump=SMALL)
+    c.failpoints.arm(name, act, at)
+    c.run()
+    assert c.failpoints.fired(name) == 1, f"{name} was never reached"
+    c.check()
+    rows = down.query("SELECT COALESCE(SUM(row_count),0) FROM dm_meta.tidegate_chunk")[0][0]
+    there = sum(down.query(f"SELECT COUNT(*) FROM big.{t}")[0][0] for t in ("seq", "ints", "skew", "texts", "nokey", "myisam"))
+    assert rows == there, (rows, there)
+    c.close()
+    clean(down)
+
+
+def test_failpoints(build, up, down):
+    make_big(up, 20000)
+    for name, at in (("dump_locked", 1), ("dump_snapshot", 1), ("dump_mid_chunk", 7), ("dump_chunk_done", 9), ("dump_all_done", 1), ("load_schema", 2),
+                     ("load_plan_recorded", 1), ("load_mid_chunk", 11), ("load_before_commit", 5), ("load_after_commit", 6), ("load_all_done", 1),
+                     ("unit_before_hello", 2), ("unit_step", 30)):
+        for act in ("kill", "error"):
+            kill_at(build, up, down, name, act, at)
+            print("ok", name, act)
+
+
+def test_killed_connections(build, up, down):
+    """Every downstream connection of the load is killed again and again (T2)."""
+    make_big(up, 40000)
+    c = Copy(build, up, down, ["big"], dump=SMALL, load={"threads": 4})
+    c.start(180)
+    killed = 0
+    while c.process.poll() is None:
+        time.sleep(0.3)
+        for (n,) in down.query("SELECT ID FROM information_schema.PROCESSLIST WHERE ID<>CONNECTION_ID() AND USER='root'"):
+            try:
+                down.run(f"KILL {n}")
+                killed += 1
+            except pymysql.MySQLError:
+                pass
+        if killed > 60:
+            break
+    c.wait()
+    c.check()
+    print(f"{killed} connections killed, {c.out.count('start tidegate-load')} starts of the load")
+    c.close()
+
+
+def test_changes_while_dumping(build, up, down):
+    """A writer keeps the sum of two tables the same: the copy is of one moment, and of the moment that the position names."""
+    up.run("CREATE DATABASE big", "CREATE TABLE big.a (id int PRIMARY KEY, v bigint) ENGINE=InnoDB",
+           "CREATE TABLE big.b (id int PRIMARY KEY, v bigint) ENGINE=InnoDB", "CREATE TABLE big.m (id int PRIMARY KEY, v bigint) ENGINE=MyISAM")
+    for t in "ab":
+        up.run(f"INSERT INTO big.{t} VALUES " + ",".join(f"({i},100)" for i in range(500)))
+    stop = threading.Event()
+
+    def write():
+        with up.connect(autocommit=False) as c, c.cursor() as cur:
+            i = 0
+            while not stop.is_set():
+                i += 1
+                cur.execute("UPDATE big.a SET v=v-1 WHERE id=%s", (i % 500,))
+                cur.execute("UPDATE big.b SET v=v+1 WHERE id=%s", (i % 500,))
+                c.commit()
+
+    t = threading.Thread(target=write)
+    t.start()
+    try:
+        for _ in range(3):
+            time.sleep(0.2)
+            c = Copy(build, up, down, ["big"])
+            c.run()
+            total = down.query("SELECT (SELECT SUM(v) FROM big.a)+(SELECT SUM(v) FROM big.b)")[0][0]
+            assert total == 100000, total
+            c.close()
+            clean(down)
+    finally:
+        stop.set()
+        t.join()
+
+
+def test_targets(build, up, down):
+    """A table that is there: with rows, refused; empty, used; other columns, refused; a trigger, refused; after a new snapshot, emptied."""
+    up.run("CREATE DATABASE big", "CREATE TABLE big.t (id int PRIMARY KEY, v int)", "INSERT INTO big.t VALUES (1,1),(2,2)")
+    down.run("CREATE DATABASE big", "CREATE TABLE big.t (id int PRIMARY KEY, v int)", "INSERT INTO big.t VALUES (9,9)")
+    c = Copy(build, up, down, ["big"])
+    assert not c.run(good=False)
+    assert "60401" in c.out and down.query("SELECT * FROM big.t") == ((9, 9),), c.out
+    down.run("DELETE FROM big.t", "ALTER TABLE big.t ADD COLUMN w int")
+    assert not c.run(good=False) and "`w`" in c.out, c.out
+    down.run("ALTER TABLE big.t DROP COLUMN w", "CREATE TRIGGER big.tr BEFORE INSERT ON big.t FOR EACH ROW SET NEW.v=0")
+    assert not c.run(good=False) and "trigger" in c.out, c.out
+    down.run("DROP TRIGGER big.tr")
+    # the first snapshot's rows go when the dump starts anew
+    c.failpoints.arm("load_all_done", "sleep", 1, 100000)
+    c.run(seconds=4, good=False)
+    assert down.query("SELECT COUNT(*) FROM big.t")[0][0] == 2
+    up.run("INSERT INTO big.t VALUES (3,3)")
+    shutil.rmtree(c.dir / "state")
+    (c.dir / "state").mkdir()
+    c.run()
+    c.check()
+    # remove_meta with a newer epoch: nothing is known of the table any more, so its rows protect it
+    c.slices["load"].update(remove_meta=True, epoch=2)
+    c.slices["dump"].update(epoch=2)
+    assert not c.run(good=False) and "60401" in c.out, c.out
+    down.run("DROP DATABASE big")
+    c.run()
+    c.check()
+    # an owner of an older epoch
+    c.slices["load"].update(remove_meta=False, epoch=1)
+    assert not c.run(good=False) and "60501" in c.out, c.out
+    c.close()
+
+
+def test_modes(build, up, down):
+    make_big(up, 5000)
+    for dump, mode in (({"consistency": "lock"}, "all"), ({"consistency": "none"}, "full"), ({"consistency": "flush", "threads": 1}, "all")):
+        c = Copy(build, up, down, ["big"], dump=dump, mode=mode)
+        c.run()
+        c.check()
+        c.close()
+        clean(down)
+    c = Copy(build, up, down, ["big"], dump={"consistency": "none"})
+    c.run(seconds=3, good=False)
+    assert "20003" in c.out, c.out
+    c.close()
+
+
+def test_long_query(build, up, down):
+    """A lock that is not to be had must not hold up the server, and is told."""
+    up.run("CREATE DATABASE big", "CREATE TABLE big.t (id int PRIMARY KEY)", "INSERT INTO big.t VALUES (1)")
+    other = up.connect(autocommit=False)
+    with other.cursor() as cur:
+        cur.execute("UPDATE big.t SET id=2")
+    c = Copy(build, up, down, ["big"], dump={"consistency": "lock"})
+    c.start()
+    begin, slowest = time.time(), 0
+    while c.process.poll() is None and time.time() - begin < 50:
+        t = time.time()
+        up.query("SELECT COUNT(*) FROM big.t")
+        slowest = max(slowest, time.time() - t)
+        time.sleep(0.1)
+    other.close()
+    assert c.process.wait() != 0
+    out = (c.dir / "out").read_text()
+    assert "32004" in out and "no lock within" in out, out
+    print(f"given up after {time.time() - begin:.0f} s, the slowest other query took {slowest:.1f} s")
+    c.close()
+
+
+def test_xa(build, up, down):
+    up.run("CREATE DATABASE big", "CREATE TABLE big.t (id int PRIMARY KEY)")
+    x = up.connect()
+    with x.cursor() as cur:
+        for s in ("XA START 'one'", "INSERT INTO big.t VALUES (1)", "XA END 'one'", "XA PREPARE 'one'"):
+            cur.execute(s)
+    c = Copy(build, up, down, ["big"])
+    c.start()
+    time.sleep(4)
+    with x.cursor() as cur:
+        cur.execute("XA COMMIT 'one'")
+    c.wait()
+    assert "prepared XA" in c.out and "one" in c.out, c.out
+    c.check()
+    x.close()
+    c.close()
+
+
+def test_full_disk(build, up, down):
+    """As root only: a folder of 1 MiB fills up, the dump waits, room comes back."""
+    if os.getuid() != 0:
+        return print("left out: it needs root, for a small file system")
+    make_big(up, 20000)
+    c = Copy(build, up, down, ["big"], dump=SMALL)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(c.dir / "state")], check=True)
+    try:
+        ballast = c.dir / "state" / ".." / "ballast"
+        down.run("SET GLOBAL read_only=0")
+        c.slices["load"]["options"] = {"threads": 1}
+        c.start()
+        c.wait()
+        full = "60004" in c.out
+        c.check()
+        print("the disk was full" if full else "the disk was never full: " + str(ballast))
+        assert full
+    finally:
+        subprocess.run(["umount", str(c.dir / "state")], check=True)
+    c.close()
+
+
+def main():
+    build, up, down = sys.argv[1], Server(int(sys.argv[2])), Server(int(sys.argv[3]))
+    tests = {n[5:]: f for n, f in globals().items() if n.startswith("test_")}
+    failed = []
+    for name in sys.argv[4:] or tests:
+        clean(up)
+        clean(down)
+        begin = time.time()
+        print(f"== {name}")
+        try:
+            tests[name](build, up, down)
+        except AssertionError as e:
+            failed.append(name)
+            print(f"FAILED {name}: {e}")
+        print(f"   {time.time() - begin:.1f} s")
+    print(f"{len(sys.argv[4:] or tests) - len(failed)} passed, {len(failed)} failed: {' '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

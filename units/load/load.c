@@ -1,0 +1,130 @@
+/*
+ * What all threads of the load share: the first error, the end, pauses, connections. Called from everywhere in this folder; must never
+ * call upwards, nor wait for a thread.
+ */
+#include "units/load/load.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/xalloc.h"
+#include "units/load/record.h"
+
+enum { NO_SUCH_THREAD = 1094, GONE_WAIT_MS = 120000 };
+
+void load_stop(struct load *l)
+{
+	atomic_store(&l->stop, true);
+	pthread_mutex_lock(&l->lock);
+	pthread_cond_broadcast(&l->changed);
+	for (unsigned i = 0; i < l->nconns; i++)
+		db_interrupt(l->conns[i]);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void load_fail(struct load *l, const struct err *e)
+{
+	pthread_mutex_lock(&l->lock);
+	/* What breaks while everybody leaves is no cause. */
+	if (l->fail.code == 0 && !atomic_load(&l->stop))
+		l->fail = *e;
+	pthread_mutex_unlock(&l->lock);
+	load_stop(l);
+	unit_wake(l->env);
+}
+
+bool load_pause(struct load *l, unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&l->lock);
+	while (!load_stopping(l) && pthread_cond_timedwait(&l->changed, &l->lock, &until) == 0)
+		continue;
+	pthread_mutex_unlock(&l->lock);
+	return !load_stopping(l);
+}
+
+static void keep(struct load *l, struct db *c)
+{
+	pthread_mutex_lock(&l->lock);
+	l->conns = xrealloc(l->conns, (l->nconns + 1) * sizeof(*l->conns));
+	l->conns[l->nconns++] = c;
+	if (atomic_load(&l->stop))
+		db_interrupt(c);
+	pthread_mutex_unlock(&l->lock);
+}
+
+struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e)
+{
+	struct db_options o = { .session = session };
+	struct db *c = db_open(&l->downstream, &o, e);
+
+	if (!c) {
+		/* A server that is starting, or a network that is down, comes back: it is tried again. */
+		if (e->code == ERR_check_connect)
+			e->code = ERR_db_driver;
+		return NULL;
+	}
+	keep(l, c);
+	if (noted && meta_note_connection(c, &l->id, db_connection_id(c), e) < 0)
+		load_disconnect(l, &c);
+	return c;
+}
+
+void load_disconnect(struct load *l, struct db **c)
+{
+	if (!*c)
+		return;
+	pthread_mutex_lock(&l->lock);
+	for (unsigned i = 0; i < l->nconns; i++)
+		if (l->conns[i] == *c)
+			l->conns[i--] = l->conns[--l->nconns];
+	pthread_mutex_unlock(&l->lock);
+	db_close(c);
+}
+
+static int is_there(struct load *l, struct db *c, uint64_t old, bool *there, struct err *e)
+{
+	struct buf sql = { 0 };
+	char text[8];
+	int r;
+
+	buf_putf(&sql, "SELECT 1 FROM information_schema.%s WHERE ID=%" PRIu64 " AND USER=",
+		db_server(c)->flavor == FLAVOR_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST", old);
+	record_put_text(&sql, l->downstream.user);
+	r = db_value(c, buf_cstr(&sql), text, sizeof(text), there, e);
+	buf_free(&sql);
+	return r;
+}
+
+int load_end_old(struct load *l, struct db *c, uint64_t old, struct err *e)
+{
+	uint64_t deadline = clock_ms() + GONE_WAIT_MS;
+	struct err kill;
+	bool there = true;
+
+	while (!load_stopping(l)) {
+		if (is_there(l, c, old, &there, e) < 0)
+			return -1;
+		if (!there)
+			return meta_forget_connection(c, &l->id, old, e);
+		if (clock_ms() >= deadline)
+			return err_set(e, ERR_db_lost, "%s: the lost connection %" PRIu64 " does not end", db_where(c), old);
+		if (db_execf(c, &kill, "KILL %s%" PRIu64, db_server(c)->flavor == FLAVOR_TIDB ? "TIDB " : "", old) < 0 &&
+			kill.sql_errno != NO_SUCH_THREAD) {
+			*e = kill;
+			return -1;
+		}
+		load_pause(l, 20);
+	}
+	return err_set(e, ERR_link, "asked to leave");
+}

@@ -1,0 +1,75 @@
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/config/endpoint.h"
+#include "common/db/db.h"
+#include "common/db/meta.h"
+#include "common/proc/unit.h"
+#include "units/load/plan.h"
+
+/*
+ * The load unit's one struct. The main thread (unit.h's callbacks) only tells the status; a leader thread owns the course of the copy
+ * and the meta tables; workers apply chunks, one connection each.
+ */
+enum load_phase { LOAD_WAIT, LOAD_SCHEMA, LOAD_LOAD, LOAD_DONE };
+
+/* Which chunks of this copy are recorded downstream. */
+struct recorded {
+	uint64_t *bits;
+	uint64_t n; /* numbers below this have a bit */
+	uint64_t chunks, rows, bytes;
+};
+
+struct load {
+	struct unit_env *env;
+	unsigned threads;
+	struct endpoint downstream;
+	struct meta_id id;
+	char *meta_schema, *task, *source;
+	bool remove_meta;
+	struct server to;
+	struct link_peer *dump;
+
+	struct plan plan;
+	struct recorded recorded; /* as read at start; fixed while workers run */
+
+	pthread_t leader;
+	bool has_leader;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct err fail; /* the first error of any thread */
+	bool finished;
+	struct plan_snapshot snapshot; /* of the copy that is being loaded, or is done */
+	struct db **conns;             /* every open connection, to cut them off */
+	unsigned nconns;
+
+	pthread_mutex_t claim_lock; /* one worker at a time asks the dump */
+	uint64_t claimed;           /* the last number handed out */
+	bool end_seen;
+	uint64_t end_rows, end_bytes; /* the dump's sums */
+
+	atomic_bool stop;
+	_Atomic int phase; /* enum load_phase */
+	_Atomic uint64_t tables_total, tables_done, rows_done, bytes_done, chunks_done, rows_estimated;
+	uint64_t told; /* progress already reported to the skeleton */
+};
+
+/* Keeps the first error, tells every thread to end; from any thread. */
+void load_fail(struct load *l, const struct err *e);
+void load_stop(struct load *l);
+static inline bool load_stopping(struct load *l)
+{
+	return atomic_load(&l->stop) || unit_leaving(l->env);
+}
+/* Sleeps, less if told to end. False: ending. */
+bool load_pause(struct load *l, unsigned ms);
+/*
+ * A connection that load_stop can cut off; noted: recorded in tidegate_connection before anything else is done with it (T3), which
+ * the first one, before the take-over, can't be.
+ */
+struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e);
+void load_disconnect(struct load *l, struct db **c);
+/* After a lost connection: ends it for certain, and forgets it (T2). c is the new one. */
+int load_end_old(struct load *l, struct db *c, uint64_t old, struct err *e);

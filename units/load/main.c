@@ -1,0 +1,151 @@
+/*
+ * tidegate-load: takes the dump's chunk files and brings them into the downstream, each exactly once (tidegate-load(8),
+ * docs/design/copy.md). This file is the unit's form; the work is in leader.c and worker.c. Reads the dump folder, writes no file.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "units/load/leader.h"
+#include "units/load/load.h"
+#include "units/load/record.h"
+
+enum { THREADS_MAX = 64 };
+
+static int read_options(struct load *l, const json_t *config, struct err *e)
+{
+	int64_t threads = json_num(json_object_get(config, "options"), "threads", 4);
+
+	if (threads < 1 || threads > THREADS_MAX)
+		return err_set(e, ERR_config_bad, "load: threads is %" PRId64 ", it must be 1 to %d", threads, THREADS_MAX);
+	l->threads = (unsigned)threads;
+	l->remove_meta = json_flag(config, "remove_meta", false);
+	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
+	l->task = xstrdup(json_text(config, "task", ""));
+	l->source = xstrdup(json_text(config, "source", ""));
+	l->id = (struct meta_id){ l->meta_schema, l->task, l->source, (uint64_t)json_num(config, "epoch", 0) };
+	if (endpoint_from_json(json_object_get(config, "downstream"), &l->downstream, e) < 0)
+		return err_add(e, "downstream");
+	return 0;
+}
+
+static int load_open(void *self, struct unit_env *env, struct err *e)
+{
+	struct load *l = self;
+	pthread_condattr_t a;
+
+	l->env = env;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->claim_lock, NULL);
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->changed, &a);
+	pthread_condattr_destroy(&a);
+	if (env->state_fd < 0)
+		return err_set(e, ERR_io, "no dump folder was given");
+	return read_options(l, env->config, e);
+}
+
+static int load_ready(void *self, struct unit_env *env, struct err *e)
+{
+	struct load *l = self;
+	char *path = xasprintf("dump-%u.sock", env->sub);
+
+	l->dump = link_dial(env->link, path);
+	free(path);
+	if (pthread_create(&l->leader, NULL, leader_main, l) != 0)
+		return err_set(e, ERR_internal, "a thread can't be started");
+	l->has_leader = true;
+	return 0;
+}
+
+static int load_step(void *self, struct unit_env *env, struct err *e)
+{
+	struct load *l = self;
+	uint64_t now = atomic_load(&l->chunks_done);
+	bool finished;
+
+	if (now > l->told)
+		env->progress += now - l->told;
+	l->told = now;
+	pthread_mutex_lock(&l->lock);
+	finished = l->finished;
+	*e = l->fail;
+	pthread_mutex_unlock(&l->lock);
+	if (e->code)
+		return -1;
+	return finished ? UNIT_FINISHED : UNIT_GO_ON;
+}
+
+static void put_number(json_t *out, const char *key, uint64_t v)
+{
+	json_object_set_new(out, key, json_integer((json_int_t)v));
+}
+
+static void load_status(void *self, struct unit_env *env, json_t *out)
+{
+	static const char *const phases[] = { "wait", "schema", "load", "done" };
+	struct load *l = self;
+
+	(void)env;
+	json_object_set_new(out, "phase", json_string(phases[atomic_load(&l->phase)]));
+	put_number(out, "tables_total", atomic_load(&l->tables_total));
+	put_number(out, "tables_done", atomic_load(&l->tables_done));
+	put_number(out, "rows_done", atomic_load(&l->rows_done));
+	put_number(out, "rows_estimated", atomic_load(&l->rows_estimated));
+	put_number(out, "bytes_done", atomic_load(&l->bytes_done));
+	put_number(out, "chunks_done", atomic_load(&l->chunks_done));
+	pthread_mutex_lock(&l->lock);
+	if (l->snapshot.file)
+		json_object_set_new(out, "snapshot",
+			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset", (json_int_t)l->snapshot.offset, "gtid",
+				l->snapshot.gtid));
+	pthread_mutex_unlock(&l->lock);
+}
+
+static int load_save(void *self, struct unit_env *env, struct err *e)
+{
+	(void)env;
+	(void)e;
+	load_stop(self);
+	return 0;
+}
+
+static void load_close(void *self, struct unit_env *env)
+{
+	struct load *l = self;
+
+	(void)env;
+	if (!l->env)
+		return;
+	load_stop(l);
+	if (l->has_leader)
+		pthread_join(l->leader, NULL);
+	link_peer_free(&l->dump);
+	plan_fini(&l->plan);
+	plan_snapshot_fini(&l->snapshot);
+	recorded_fini(&l->recorded);
+	free(l->conns);
+	free(l->meta_schema);
+	free(l->task);
+	free(l->source);
+	endpoint_wipe(&l->downstream);
+}
+
+static const struct unit load = {
+	.kind = UNIT_load,
+	.state = sizeof(struct load),
+	.open = load_open,
+	.ready = load_ready,
+	.step = load_step,
+	.status = load_status,
+	.save = load_save,
+	.close = load_close,
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(&load, argc, argv);
+}

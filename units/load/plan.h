@@ -1,0 +1,38 @@
+#pragma once
+#include <stdint.h>
+
+#include "common/base/position.h"
+#include "common/sql/structure.h"
+#include "server.h"
+
+/* What the dump says is to be loaded (docs/protocol.md, "The plan"). */
+struct plan_item {
+	char *schema, *name, *create; /* of a schema: name is NULL */
+	struct structure *structure;  /* of a table: as it is upstream */
+	uint64_t rows;                /* estimated */
+};
+
+struct plan_items {
+	struct plan_item *p;
+	unsigned n;
+};
+
+struct plan_snapshot {
+	char *file, *gtid; /* "": the upstream writes no binlog */
+	uint64_t offset;
+};
+
+struct plan {
+	char *copy_id;
+	struct plan_snapshot snapshot;
+	struct server from;
+	struct plan_items schemas, tables, views;
+	uint64_t rows;
+};
+
+/* text: planned.plan, or the file that it names, read from dir. */
+int plan_read(struct plan *p, struct str copy_id, struct str text, int dir, struct err *e);
+void plan_fini(struct plan *p);
+void plan_snapshot_fini(struct plan_snapshot *s);
+/* The snapshot as tidegate_structure holds it: of the first relay generation; {0,0,0} without a binlog. */
+int plan_position(const struct plan_snapshot *s, struct position *out, struct err *e);

@@ -1,0 +1,345 @@
+/*
+ * SQL on the meta tables, as the load needs it. The leader thread calls most of it, on a connection of its own; workers the chunk's
+ * part, on theirs. Must never write outside of a transaction that holds the owner's row.
+ */
+#include "units/load/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "common/sql/quote.h"
+
+enum { STRUCTURES_BYTES = 1 << 20 };
+
+static const char *const stages[] = { "", "schema", "load", "done" };
+
+void record_put_text(struct buf *sql, const char *text)
+{
+	buf_puts(sql, "_utf8mb4");
+	sql_put_string(sql, str_of(text));
+}
+
+static void put_table(struct load *l, struct buf *sql, const char *table)
+{
+	sql_put_table(sql, str_of(l->meta_schema), str_of(table));
+}
+
+static void put_where(struct load *l, struct buf *sql)
+{
+	buf_puts(sql, " WHERE `task`=");
+	record_put_text(sql, l->task);
+	buf_puts(sql, " AND `source`=");
+	record_put_text(sql, l->source);
+}
+
+static void put_owner(struct load *l, struct buf *sql)
+{
+	record_put_text(sql, l->task);
+	buf_putc(sql, ',');
+	record_put_text(sql, l->source);
+	buf_putc(sql, ',');
+}
+
+/* Executes and empties sql. */
+static int run(struct db *c, struct buf *sql, struct err *e)
+{
+	int r = db_exec(c, buf_str(sql), e);
+
+	buf_clear(sql);
+	return r;
+}
+
+static uint64_t number(struct str s)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%.*s", s.p ? (int)s.n : 0, s.p ? s.p : "");
+	return strtoull(text, NULL, 10);
+}
+
+static char *copy(struct str s)
+{
+	return xstrndup(s.p ? s.p : "", s.n);
+}
+
+/* --- a transaction of the owner --- */
+
+static int lock_owner(struct load *l, struct db *c, struct err *e)
+{
+	struct buf sql = { 0 };
+	char epoch[24];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT `epoch` FROM ");
+	put_table(l, &sql, "tidegate_slot");
+	put_where(l, &sql);
+	buf_puts(&sql, " AND `slot`=0 FOR UPDATE");
+	r = db_value(c, buf_cstr(&sql), epoch, sizeof(epoch), &found, e);
+	buf_free(&sql);
+	if (r < 0)
+		return -1;
+	if (!found || strtoull(epoch, NULL, 10) != l->id.epoch)
+		return err_set(e, ERR_sync_fenced, "%s: task %s, source %s has another owner now", db_where(c), l->task, l->source);
+	return 0;
+}
+
+typedef int (*work)(struct load *l, struct db *c, const void *arg, struct err *e);
+
+static int as_owner(struct load *l, struct db *c, work fn, const void *arg, struct err *e)
+{
+	int r = db_exec(c, STR_LIT("BEGIN"), e);
+
+	if (r == 0)
+		r = lock_owner(l, c, e);
+	if (r == 0)
+		r = fn(l, c, arg, e);
+	if (r < 0) {
+		db_exec(c, STR_LIT("ROLLBACK"), NULL);
+		return err_add(e, "recording the copy in %s", l->meta_schema);
+	}
+	return db_exec(c, STR_LIT("COMMIT"), e);
+}
+
+/* --- tidegate_plan --- */
+
+static void take_row(struct record *r, const struct str *v)
+{
+	struct err ignored;
+
+	r->epoch = number(v[0]);
+	r->copy_id = copy(v[1]);
+	for (int i = RECORD_SCHEMA; i <= RECORD_FINISHED; i++)
+		if (str_is(v[2], stages[i]))
+			r->stage = (enum record_stage)i;
+	r->snapshot.file = copy(v[3]);
+	r->snapshot.offset = number(v[4]);
+	r->snapshot.gtid = copy(v[5]);
+	r->own = json_parse(v[6], "tidegate_plan.plan", &ignored);
+}
+
+int record_read(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	struct buf sql = { 0 };
+	struct db_rows *rows;
+	const struct str *v;
+	int got;
+
+	buf_puts(&sql, "SELECT `epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan` FROM ");
+	put_table(l, &sql, "tidegate_plan");
+	put_where(l, &sql);
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!rows)
+		return -1;
+	got = db_fetch(rows, &v, e);
+	if (got > 0)
+		take_row(r, v);
+	db_rows_close(&rows);
+	if (got > 0 && (!r->own || r->stage == RECORD_NONE))
+		return err_set(e, ERR_load_failed, "the record of task %s, source %s in %s.tidegate_plan can't be read", l->task,
+			l->source, l->meta_schema);
+	return got < 0 ? -1 : 0;
+}
+
+void record_fini(struct record *r)
+{
+	plan_snapshot_fini(&r->snapshot);
+	free(r->copy_id);
+	json_decref(r->own);
+	*r = (struct record){ 0 };
+}
+
+struct row {
+	enum record_stage stage;
+	const json_t *own;
+	const char *copy_id;
+	struct plan_snapshot snapshot;
+};
+
+static int put_plan(struct load *l, struct db *c, const struct row *w, struct err *e)
+{
+	struct buf sql = { 0 }, own = { 0 };
+	int r;
+
+	json_write(w->own, &own);
+	buf_puts(&sql, "REPLACE INTO ");
+	put_table(l, &sql, "tidegate_plan");
+	buf_puts(&sql, " (`task`,`source`,`epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan`)"
+		       " VALUES (");
+	put_owner(l, &sql);
+	buf_putf(&sql, "%" PRIu64 ",", l->id.epoch);
+	record_put_text(&sql, w->copy_id);
+	buf_putf(&sql, ",'%s',", stages[w->stage]);
+	record_put_text(&sql, w->snapshot.file);
+	buf_putf(&sql, ",%" PRIu64 ",", w->snapshot.offset);
+	record_put_text(&sql, w->snapshot.gtid);
+	buf_putc(&sql, ',');
+	record_put_text(&sql, buf_cstr(&own));
+	buf_putc(&sql, ')');
+	r = run(c, &sql, e);
+	buf_free(&sql);
+	buf_free(&own);
+	return r;
+}
+
+static int forget(struct load *l, struct db *c, const char *table, const char *tail, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r;
+
+	buf_puts(&sql, "DELETE FROM ");
+	put_table(l, &sql, table);
+	put_where(l, &sql);
+	buf_puts(&sql, tail);
+	r = run(c, &sql, e);
+	buf_free(&sql);
+	return r;
+}
+
+/* What an earlier copy, or an earlier following, has left: all of it belongs to another snapshot. */
+static int forget_all(struct load *l, struct db *c, struct err *e)
+{
+	static const char *const tables[] = { "tidegate_chunk", "tidegate_structure", "tidegate_ddl", "tidegate_xa" };
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+		if (forget(l, c, tables[i], "", e) < 0)
+			return -1;
+	return forget(l, c, "tidegate_slot", " AND `slot`>0", e);
+}
+
+static int do_remove(struct load *l, struct db *c, const void *arg, struct err *e)
+{
+	struct row w = { .stage = RECORD_SCHEMA, .own = arg, .copy_id = "", .snapshot = { .file = "", .gtid = "" } };
+	struct buf sql = { 0 };
+	int r;
+
+	buf_puts(&sql, "UPDATE ");
+	put_table(l, &sql, "tidegate_slot");
+	buf_puts(&sql, " SET `position`='0:0:0', `base`='', `gtid`=''");
+	put_where(l, &sql);
+	r = run(c, &sql, e);
+	buf_free(&sql);
+	if (r < 0 || forget_all(l, c, e) < 0)
+		return -1;
+	/* The row says that this order's removal is done: a restart under the same epoch does not repeat it. */
+	return put_plan(l, c, &w, e);
+}
+
+int record_remove(struct load *l, struct db *c, struct err *e)
+{
+	json_t *nothing = json_object();
+	int r = as_owner(l, c, do_remove, nothing, e);
+
+	json_decref(nothing);
+	return r;
+}
+
+static struct row row_of(const struct load *l, enum record_stage stage, const json_t *own)
+{
+	return (struct row){ stage, own, l->plan.copy_id, l->plan.snapshot };
+}
+
+static int do_begin(struct load *l, struct db *c, const void *own, struct err *e)
+{
+	struct row w = row_of(l, RECORD_SCHEMA, own);
+
+	return forget_all(l, c, e) < 0 ? -1 : put_plan(l, c, &w, e);
+}
+
+int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	return as_owner(l, c, do_begin, own, e);
+}
+
+static int do_own(struct load *l, struct db *c, const void *own, struct err *e)
+{
+	struct row w = row_of(l, RECORD_LOAD, own);
+
+	return put_plan(l, c, &w, e);
+}
+
+int record_own(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	return as_owner(l, c, do_own, own, e);
+}
+
+static int do_finish(struct load *l, struct db *c, const void *arg, struct err *e)
+{
+	struct buf sql = { 0 };
+	int r;
+
+	(void)arg;
+	buf_puts(&sql, "UPDATE ");
+	put_table(l, &sql, "tidegate_plan");
+	buf_puts(&sql, " SET `stage`='done'");
+	put_where(l, &sql);
+	r = run(c, &sql, e);
+	buf_free(&sql);
+	if (r == 0 && db_affected(c) != 1)
+		return err_set(e, ERR_load_failed, "the plan's record is gone");
+	return r;
+}
+
+int record_finish(struct load *l, struct db *c, struct err *e)
+{
+	return as_owner(l, c, do_finish, NULL, e);
+}
+
+/* --- tidegate_structure --- */
+
+static void put_structure(struct load *l, struct buf *sql, const struct plan_item *t, const char *position)
+{
+	json_t *o = structure_to_json(t->structure);
+	struct buf text = { 0 };
+
+	json_write(o, &text);
+	json_decref(o);
+	buf_putc(sql, '(');
+	put_owner(l, sql);
+	record_put_text(sql, t->schema);
+	buf_putc(sql, ',');
+	record_put_text(sql, t->name);
+	buf_putf(sql, ",'%s',", position);
+	record_put_text(sql, buf_cstr(&text));
+	buf_putc(sql, ')');
+	buf_free(&text);
+}
+
+static int put_structures(struct load *l, struct db *c, struct err *e)
+{
+	struct buf sql = { 0 };
+	struct position at;
+	char position[64];
+	int r = plan_position(&l->plan.snapshot, &at, e);
+
+	position_store(at, position, sizeof(position));
+	for (unsigned i = 0; r == 0 && i < l->plan.tables.n; i++) {
+		if (sql.n == 0) {
+			buf_puts(&sql, "REPLACE INTO ");
+			put_table(l, &sql, "tidegate_structure");
+			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`) VALUES ");
+		} else {
+			buf_putc(&sql, ',');
+		}
+		put_structure(l, &sql, &l->plan.tables.p[i], position);
+		if (sql.n >= STRUCTURES_BYTES || i + 1 == l->plan.tables.n)
+			r = run(c, &sql, e);
+	}
+	buf_free(&sql);
+	return r;
+}
+
+static int do_loading(struct load *l, struct db *c, const void *own, struct err *e)
+{
+	return put_structures(l, c, e) < 0 ? -1 : do_own(l, c, own, e);
+}
+
+int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	return as_owner(l, c, do_loading, own, e);
+}

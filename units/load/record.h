@@ -1,0 +1,47 @@
+#pragma once
+#include <jansson.h>
+
+#include "units/load/load.h"
+
+/*
+ * The load's rows in the meta schema: tidegate_plan, _chunk, _structure (docs/design/meta.md). Each function that writes is one
+ * transaction under the lock of the owner's row: a fenced owner writes nothing (T1).
+ */
+enum record_stage { RECORD_NONE, RECORD_SCHEMA, RECORD_LOAD, RECORD_FINISHED };
+
+struct record {
+	enum record_stage stage; /* RECORD_NONE: there is no row */
+	uint64_t epoch;
+	char *copy_id;
+	struct plan_snapshot snapshot;
+	json_t *own; /* {"made":[["db","t"],…],"taken":[…],"views":[…]}: which objects are this task's */
+};
+
+void record_put_text(struct buf *sql, const char *text); /* a literal that says its charset, whatever the session's is */
+
+int record_read(struct load *l, struct db *c, struct record *r, struct err *e);
+void record_fini(struct record *r);
+/* Once for an order with remove_meta: everything that the task knows downstream is forgotten, and that it is. */
+int record_remove(struct load *l, struct db *c, struct err *e);
+/* A copy begins: stage "schema"; what is recorded of others goes. */
+int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* Schema done: structures recorded, stage "load". */
+int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e);
+int record_own(struct load *l, struct db *c, const json_t *own, struct err *e);
+int record_finish(struct load *l, struct db *c, struct err *e);
+/* The chunks that are in the downstream. */
+int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e);
+bool recorded_has(const struct recorded *r, uint64_t number);
+void recorded_fini(struct recorded *r);
+/* 1: this chunk's record is there; 0: it is not. */
+int record_has_chunk(struct load *l, struct db *c, uint64_t number, struct err *e);
+
+struct record_chunk {
+	uint64_t number, rows, bytes;
+	const struct plan_item *table;
+};
+/*
+ * The statement that records a chunk within its transaction: it must change exactly one row, else the owner is fenced (T1). The owner's row
+ * stays locked, shared, until the end.
+ */
+void record_put_chunk(struct load *l, struct buf *sql, const struct record_chunk *k);

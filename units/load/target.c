@@ -1,0 +1,314 @@
+/*
+ * Makes the tables that the chunks go into. Called by the leader thread before the first chunk. Must never drop or empty a table that is
+ * not recorded as this task's own.
+ */
+#include "units/load/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/db/structure.h"
+#include "common/sql/quote.h"
+#include "units/load/ddl.h"
+#include "units/load/own.h"
+
+/* --- which tables may be used --- */
+
+static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct err *e)
+{
+	struct buf sql = { 0 };
+	char text[8];
+	bool found = false;
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM ");
+	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
+	buf_puts(&sql, " LIMIT 1");
+	r = db_value(c, buf_cstr(&sql), text, sizeof(text), &found, e);
+	buf_free(&sql);
+	*empty = !found;
+	return r;
+}
+
+static int column_ci(const struct structure *s, const char *name)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (strcasecmp(s->columns[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
+{
+	bool found;
+	struct structure *there = db_structure(c, t->schema, t->name, &found, e);
+	int r = there ? 0 : -1;
+
+	for (unsigned i = 0; r == 0 && i < t->structure->ncolumns; i++)
+		if (column_ci(there, t->structure->columns[i].name) < 0)
+			r = err_set(e, ERR_load_failed, "the table is there already, without column `%s`",
+				t->structure->columns[i].name);
+	for (unsigned i = 0; r == 0 && i < there->ncolumns; i++)
+		if (column_ci(t->structure, there->columns[i].name) < 0)
+			r = err_set(e, ERR_load_failed, "the table is there already, with a column `%s` that the upstream has not",
+				there->columns[i].name);
+	structure_free(&there);
+	return r;
+}
+
+/* A trigger would run for every row that we write, and nothing a client can set keeps it from that (T15). */
+static int check_triggers(struct db *c, const struct plan_item *t, struct err *e)
+{
+	struct buf sql = { 0 };
+	char name[260];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA=");
+	ddl_put_text(&sql, t->schema);
+	buf_puts(&sql, " AND EVENT_OBJECT_TABLE=");
+	ddl_put_text(&sql, t->name);
+	buf_puts(&sql, " LIMIT 1");
+	r = db_value(c, buf_cstr(&sql), name, sizeof(name), &found, e);
+	buf_free(&sql);
+	if (r == 0 && found)
+		return err_set(e, ERR_load_failed, "the table has a trigger (%s), which would run for each copied row: drop it", name);
+	return r;
+}
+
+/* TiDB keeps text of these only; elsewhere the bytes of any charset go over as they are. */
+static int check_charsets(const struct load *l, const struct plan_item *t, struct err *e)
+{
+	static const char *const good[] = { "", "utf8", "utf8mb3", "utf8mb4", "ascii", "binary" };
+
+	for (unsigned i = 0; l->to.flavor == FLAVOR_TIDB && i < t->structure->ncolumns; i++) {
+		const struct column *c = &t->structure->columns[i];
+		bool ok = !c->charset;
+
+		for (size_t k = 0; !ok && k < sizeof(good) / sizeof(*good); k++)
+			ok = strcmp(c->charset, good[k]) == 0;
+		if (!ok)
+			return err_set(e, ERR_load_failed,
+				"column `%s` has charset %s, whose bytes TiDB would not keep: CONVERT the table TO CHARACTER SET utf8mb4"
+				" upstream",
+				c->name, c->charset);
+	}
+	return 0;
+}
+
+/* A table that is there, and not ours by record, or ours to empty. */
+static int check_existing(struct db *c, const struct plan_item *t, bool taken_before, struct err *e)
+{
+	bool empty = true;
+
+	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0)
+		return -1;
+	if (!taken_before && is_empty(c, t, &empty, e) < 0)
+		return -1;
+	return empty ? 0 : err_set(e, ERR_load_target_not_empty, "it has rows");
+}
+
+struct claiming {
+	struct load *l;
+	struct db *c;
+	const json_t *old;
+	json_t *own;
+};
+
+static int claim_table(struct claiming *m, const struct plan_item *t, struct err *e)
+{
+	bool taken = own_has(m->old, "taken", t->schema, t->name);
+	enum ddl_object what;
+
+	if (check_charsets(m->l, t, e) < 0)
+		return -1;
+	if (own_has(m->old, "made", t->schema, t->name))
+		return 0;
+	if (ddl_object_type(m->c, t->schema, t->name, &what, e) < 0)
+		return -1;
+	if (what == DDL_OBJECT_VIEW)
+		return err_set(e, ERR_load_failed, "it is a view downstream");
+	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
+		return -1;
+	own_add(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->schema, t->name);
+	return 0;
+}
+
+int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e)
+{
+	struct claiming m = { l, c, old, own };
+	/* What an earlier copy made stays ours until it is dropped, also where this plan has it no more. */
+	json_t *before = json_deep_copy(old);
+
+	json_object_update(own, before);
+	json_decref(before);
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		if (claim_table(&m, t, e) < 0)
+			return err_add(e, "downstream table `%s`.`%s`", t->schema, t->name);
+	}
+	return 0;
+}
+
+/* --- making them --- */
+
+struct making {
+	struct load *l;
+	struct db *c;
+	struct err *e;
+};
+
+static int drop_one(void *arg, const char *schema, const char *name)
+{
+	struct making *m = arg;
+
+	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
+}
+
+static int empty_one(void *arg, const char *schema, const char *name)
+{
+	struct making *m = arg;
+	struct plan_item t = { .schema = (char *)(uintptr_t)schema, .name = (char *)(uintptr_t)name };
+	enum ddl_object what;
+	bool empty;
+
+	if (ddl_object_type(m->c, schema, name, &what, m->e) < 0)
+		return -1;
+	if (what != DDL_OBJECT_TABLE)
+		return 0;
+	if (is_empty(m->c, &t, &empty, m->e) < 0)
+		return -1;
+	return empty ? 0 : ddl_about(m->c, "TRUNCATE TABLE ", schema, name, m->e);
+}
+
+static int make_schema(struct load *l, struct db *c, const struct plan_item *s, struct err *e)
+{
+	bool there;
+
+	if (ddl_schema_exists(c, s->schema, &there, e) < 0)
+		return -1;
+	if (there || ddl_translated(l, c, s, e) == 0)
+		return 0;
+	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->schema);
+}
+
+static int make_table(struct load *l, struct db *c, const struct plan_item *t, const json_t *own, struct err *e)
+{
+	enum ddl_object what;
+
+	if (!own_has(own, "made", t->schema, t->name)) {
+		/* Taken as it was; somebody may have dropped it since. */
+		if (ddl_object_type(c, t->schema, t->name, &what, e) < 0)
+			return -1;
+		if (what == DDL_OBJECT_TABLE)
+			return 0;
+	}
+	return ddl_use(c, t->schema, e) < 0 || ddl_translated(l, c, t, e) < 0 ? -1 : 0;
+}
+
+int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	struct making m = { l, c, e };
+
+	for (unsigned i = 0; i < l->plan.schemas.n; i++)
+		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
+			return -1;
+	if (own_each(own, "made", drop_one, &m) < 0 || own_each(own, "taken", empty_one, &m) < 0)
+		return -1;
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		if (load_stopping(l))
+			return err_set(e, ERR_link, "asked to leave");
+		if (make_table(l, c, t, own, e) < 0)
+			return err_add(e, "making table `%s`.`%s`", t->schema, t->name);
+		if (FAILPOINT_HIT(load_schema))
+			return err_set(e, ERR_db_lost, "failpoint load_schema");
+	}
+	return 0;
+}
+
+json_t *target_prune(const struct load *l, const json_t *own)
+{
+	static const char *const kinds[] = { "made", "taken" };
+	json_t *out = json_object();
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		for (size_t k = 0; k < 2; k++)
+			if (own_has(own, kinds[k], t->schema, t->name))
+				own_add(out, kinds[k], t->schema, t->name);
+	}
+	if (json_object_get(own, "views"))
+		json_object_set(out, "views", json_object_get(own, "views"));
+	return out;
+}
+
+/* --- views --- */
+
+int target_claim_views(struct load *l, struct db *c, json_t *own, struct err *e)
+{
+	for (unsigned i = 0; i < l->plan.views.n; i++) {
+		const struct plan_item *v = &l->plan.views.p[i];
+		enum ddl_object what;
+
+		if (own_has(own, "views", v->schema, v->name))
+			continue;
+		if (ddl_object_type(c, v->schema, v->name, &what, e) < 0)
+			return -1;
+		if (what == DDL_OBJECT_NONE)
+			own_add(own, "views", v->schema, v->name);
+		else
+			log_warn("view `%s`.`%s` is not made: there is something of this name downstream", v->schema, v->name);
+	}
+	return 0;
+}
+
+static int make_view(struct load *l, struct db *c, const struct plan_item *v, struct err *e)
+{
+	if (ddl_about(c, "DROP VIEW IF EXISTS ", v->schema, v->name, e) < 0 || ddl_use(c, v->schema, e) < 0)
+		return -1;
+	return ddl_translated(l, c, v, e);
+}
+
+/* One round over those that are not made yet. Returns how many were made; -1: the connection is gone. */
+static int views_round(struct load *l, struct db *c, const json_t *own, bool *made, bool warn)
+{
+	int count = 0;
+
+	for (unsigned i = 0; i < l->plan.views.n; i++) {
+		const struct plan_item *v = &l->plan.views.p[i];
+		struct err e = { 0 };
+
+		if (made[i] || !own_has(own, "views", v->schema, v->name))
+			continue;
+		made[i] = make_view(l, c, v, &e) == 0;
+		count += made[i];
+		if (!made[i] && db_error_is_lost(e.sql_errno))
+			return -1;
+		if (!made[i] && warn)
+			log_warn("view `%s`.`%s` can't be made: %s", v->schema, v->name, e.text);
+	}
+	return count;
+}
+
+int target_make_views(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	bool *made = xcalloc((size_t)l->plan.views.n + 1, sizeof(*made));
+	int n;
+
+	/* A view may stand on another: as long as a round makes one, the next may make more. */
+	do
+		n = views_round(l, c, own, made, false);
+	while (n > 0);
+	if (n == 0)
+		n = views_round(l, c, own, made, true);
+	free(made);
+	return n < 0 ? err_set(e, ERR_db_lost, "%s: the connection was lost while making views", db_where(c)) : 0;
+}

@@ -1,0 +1,107 @@
+/*
+ * Reading the head of a binlog file, ours or the upstream's, to know it again and to know its GTID set. Called by the puller
+ * between streams.
+ */
+#include "units/relay/head.h"
+
+#include <string.h>
+
+#include "units/relay/evfile.h"
+#include "units/relay/relay.h"
+
+enum { HEAD_EVENTS = 16 };
+
+/* 1: the head is complete; 0: more. */
+static int take(struct head *h, struct binlog_format *f, struct str event, struct err *e)
+{
+	struct binlog_header header;
+
+	if (binlog_read_header(event, &header, e) < 0)
+		return -1;
+	switch (header.type) {
+	case BINLOG_FORMAT:
+		buf_clear(&h->format);
+		buf_put(&h->format, event.p, event.n);
+		return binlog_read_format(event, f, e);
+	case BINLOG_PREVIOUS_GTIDS:
+	case BINLOG_MARIA_GTID_LIST:
+		h->set = f->valid ? gtid_set_read_event(event, f, e) : NULL;
+		return h->set ? 1 : f->valid ? -1 : err_set(e, ERR_relay_parse, "events before FORMAT_DESCRIPTION");
+	case BINLOG_ROTATE:
+	case BINLOG_MARIA_START_ENCRYPTION:
+	case BINLOG_HEARTBEAT:
+	case BINLOG_HEARTBEAT_V2:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static int finish(struct head *h, const struct binlog_format *f, const char *name, struct err *e)
+{
+	if (!f->valid)
+		return err_set(e, ERR_relay_parse, "%s begins without a FORMAT_DESCRIPTION event", name);
+	if (!h->set)
+		h->set = gtid_set_new(f->server.flavor);
+	return 0;
+}
+
+int head_of_file(int dir, const char *path, struct head *h, struct err *e)
+{
+	struct binlog_format f = {0};
+	struct evfile file;
+	struct str event;
+	unsigned i;
+	int r;
+
+	if (evfile_open(&file, dir, path, 0, e) < 0)
+		return -1;
+	for (i = 0; i < HEAD_EVENTS && (r = evfile_next(&file, &event, e)) > 0; i++)
+		if ((r = take(h, &f, event, e)) != 0)
+			break;
+	evfile_close(&file);
+	return r < 0 ? err_add(e, "%s", path) : finish(h, &f, path, e);
+}
+
+static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_format *f, struct err *e)
+{
+	struct str event;
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < HEAD_EVENTS && (r = binlog_stream_next(s, &event, e)) > 0; i++)
+		if ((r = take(h, f, event, e)) != 0)
+			break;
+	return r < 0 ? -1 : 0;
+}
+
+int head_of_upstream(struct relay *r, const char *file, struct head *h, struct err *e)
+{
+	struct binlog_stream_options o = {r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
+	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
+	struct binlog_stream *s = d ? binlog_stream_open(&d, &o, e) : NULL;
+	struct binlog_format f = {0};
+	int rc = s ? read_stream(s, h, &f, e) : -1;
+
+	relay_release(r, &r->shared.head_db);
+	binlog_stream_close(&s);
+	db_close(&d);
+	return rc < 0 ? err_add(e, "reading the head of %s", file) : finish(h, &f, file, e);
+}
+
+bool head_same(const struct head *a, const struct head *b)
+{
+	enum { FLAGS_AT = 17, BODY_AT = 19 };
+	size_t n = a->format.n;
+
+	if (n != b->format.n || n < BODY_AT + BINLOG_CHECKSUM_SIZE)
+		return false;
+	return memcmp(a->format.p, b->format.p, FLAGS_AT) == 0 &&
+	       memcmp(a->format.p + BODY_AT, b->format.p + BODY_AT, n - BODY_AT - BINLOG_CHECKSUM_SIZE) == 0;
+}
+
+void head_fini(struct head *h)
+{
+	buf_free(&h->format);
+	gtid_set_free(&h->set);
+}

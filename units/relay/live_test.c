@@ -1,0 +1,629 @@
+/*
+ * tidegate-relay against real servers: TIDEGATE_TEST_MYSQL and TIDEGATE_TEST_MARIADB hold URLs of accounts with all rights. While a
+ * load runs, the relay is killed and started again, at failpoints and anywhere; a reader fetches all the while. In the end the
+ * relay's files and what the reader got are the upstream's, byte for byte. Without either URL: skipped (77).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "common/db/binlog_stream.h"
+#include "units/relay/live_host.h"
+
+#define DATA "tidegate_live_relay"
+#define OPTIONS "{\"heartbeat_ms\":500,\"fsync\":\"file\"}"
+
+static struct db *connect_to(const struct endpoint *ep, enum db_session session)
+{
+	struct db_options o = {.session = session, .upstream = true};
+	struct err e = {0};
+	struct db *d = db_open(ep, &o, &e);
+
+	if (!d)
+		fail_msg("%s", e.text);
+	return d;
+}
+
+static void exec(struct db *d, const char *sql)
+{
+	struct err e = {0};
+
+	if (db_exec(d, str_of(sql), &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void one_value(struct db *d, const char *sql, char *out, size_t size)
+{
+	struct err e = {0};
+	bool found;
+
+	if (db_value(d, sql, out, size, &found, &e) < 0 || !found)
+		fail_msg("%s: %s", sql, e.text);
+}
+
+/* --- the load --- */
+
+struct load {
+	const struct endpoint *ep;
+	volatile bool stop;
+	pthread_t thread;
+	char base[256];
+	unsigned rounds;
+};
+
+/* Small rows, rows of up to 3 MB, DDL, rotations. */
+static void *run_load(void *arg)
+{
+	struct load *l = arg;
+	struct db *d = connect_to(l->ep, DB_DDL);
+	struct err e = {0};
+	unsigned i;
+
+	for (i = 1; !l->stop; i++) {
+		db_execf(d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('x', %u)), ('a'), ('b')", i % 3000);
+		if (i % 40 == 0)
+			db_execf(d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('y', %u))", 1000000 + i % 7 * 300000);
+		if (i % 60 == 0)
+			db_execf(d, &e, "CREATE TABLE " DATA ".n%u (a INT PRIMARY KEY)", i);
+		if (i % 150 == 0)
+			db_execf(d, &e, "FLUSH BINARY LOGS");
+		if (e.code)
+			fail_msg("%s", e.text);
+		clock_sleep_ms(1);
+	}
+	l->rounds = i;
+	db_close(&d);
+	return NULL;
+}
+
+static void start_load(struct load *l, const struct endpoint *ep, struct position *first)
+{
+	struct db *d = connect_to(ep, DB_DDL);
+	struct db_master_status s;
+	struct err e = {0};
+
+	exec(d, "DROP DATABASE IF EXISTS " DATA);
+	exec(d, "CREATE DATABASE " DATA);
+	exec(d, "CREATE TABLE " DATA ".t (id INT AUTO_INCREMENT PRIMARY KEY, v LONGTEXT)");
+	exec(d, "FLUSH BINARY LOGS");
+	*l = (struct load){.ep = ep};
+	assert_int_equal(db_master_status(d, &s, &e), 0);
+	assert_int_equal(binlog_name_split(str_of(s.file), l->base, sizeof(l->base), &first->file, &e), 0);
+	free(s.gtid);
+	db_close(&d);
+	assert_int_equal(pthread_create(&l->thread, NULL, run_load, l), 0);
+}
+
+static void end_load(struct load *l)
+{
+	struct db *d;
+
+	if (!l->ep)
+		return;
+	l->stop = true;
+	pthread_join(l->thread, NULL);
+	d = connect_to(l->ep, DB_DDL);
+	exec(d, "DROP DATABASE " DATA);
+	exec(d, "FLUSH BINARY LOGS");
+	db_close(&d);
+	l->ep = NULL;
+}
+
+/* --- the reader --- */
+
+struct reader {
+	struct position at;
+	int dir;
+	uint64_t bytes, pieces, empty;
+	char base[256];
+};
+
+static int file_of(struct reader *r, struct position p)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "%u-%llu", p.generation, (unsigned long long)p.file);
+	fd = openat(r->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	if (p.offset == 4)
+		assert_int_equal(pwrite(fd, "\xfe"
+					    "bin",
+					 4, 0),
+			4);
+	return fd;
+}
+
+static void take(struct reader *r, const struct msg_events *m)
+{
+	bool next_file = position_cmp(m->at, r->at) != 0;
+	int fd;
+
+	if (next_file)
+		assert_true(m->at.offset == 4 && position_cmp(m->at, r->at) > 0);
+	snprintf(r->base, sizeof(r->base), "%.*s", STR_ARG(m->base));
+	if (m->data.n) {
+		fd = file_of(r, m->at);
+		assert_int_equal(pwrite(fd, m->data.p, m->data.n, (off_t)m->at.offset), m->data.n);
+		close(fd);
+		assert_true(m->data.n <= 3 << 20);
+	} else
+		r->empty++;
+	r->pieces += m->piece != 0;
+	r->bytes += m->data.n;
+	r->at = m->next;
+}
+
+/* One fetch; false where the relay did not answer. */
+static bool fetch(struct host *h, struct reader *r, struct err *e)
+{
+	struct msg_fetch f = {.at = r->at, .max_bytes = 512 * 1024, .wait_ms = 200, .reader = STR_LIT("task"), .durable = r->at};
+	struct buf b = {0}, reply = {0};
+	struct msg_events m;
+	struct str body;
+	int rc;
+
+	msg_put_fetch(&b, link_request_id(), &f);
+	rc = host_ask(h, &b, MSG_events, &reply, &body, e);
+	if (rc == 0) {
+		assert_int_equal(msg_get_events(body, &m, e), 0);
+		take(r, &m);
+	}
+	buf_free(&b);
+	buf_free(&reply);
+	return rc == 0;
+}
+
+static int resolve(struct host *h, const char *file, uint64_t offset, struct position *at, char *gtid, size_t size, struct err *e)
+{
+	struct msg_resolve q = {.file = str_of(file), .offset = offset};
+	struct buf b = {0}, reply = {0};
+	struct msg_located m;
+	struct str body;
+	int rc;
+
+	msg_put_resolve(&b, link_request_id(), &q);
+	rc = host_ask(h, &b, MSG_located, &reply, &body, e);
+	if (rc == 0) {
+		assert_int_equal(msg_get_located(body, &m, e), 0);
+		*at = m.at;
+		snprintf(gtid, size, "%.*s", STR_ARG(m.gtid));
+	}
+	buf_free(&b);
+	buf_free(&reply);
+	return rc;
+}
+
+static int locate(struct host *h, const char *gtid, struct position *at, struct err *e)
+{
+	struct msg_locate q = {.gtid = str_of(gtid)};
+	struct buf b = {0}, reply = {0};
+	struct msg_located m;
+	struct str body;
+	int rc;
+
+	msg_put_locate(&b, link_request_id(), &q);
+	rc = host_ask(h, &b, MSG_located, &reply, &body, e);
+	if (rc == 0) {
+		assert_int_equal(msg_get_located(body, &m, e), 0);
+		*at = m.at;
+	}
+	buf_free(&b);
+	buf_free(&reply);
+	return rc;
+}
+
+static const char *log_text(struct host *h)
+{
+	static char text[16384];
+	struct buf b = {0};
+	struct err e;
+
+	io_read_file(h->fds[FD_RUN], "log", 16 << 20, &b, &e);
+	snprintf(text, sizeof(text), "%s", b.n > sizeof(text) ? b.p + b.n - sizeof(text) + 1 : buf_cstr(&b));
+	buf_free(&b);
+	return text;
+}
+
+static void wait_hello(struct host *h)
+{
+	unsigned was = h->hellos;
+	uint64_t end = clock_ms() + 10000;
+
+	while (h->hellos == was && clock_ms() < end)
+		host_turn(h, 20);
+	if (h->hellos == was)
+		fail_msg("no hello; its log: %s", log_text(h));
+}
+
+static void wait_status(struct host *h, const char *key, const char *want)
+{
+	uint64_t end = clock_ms() + 20000;
+
+	while (strcmp(json_text(h->status, key, ""), want) != 0) {
+		host_turn(h, 20);
+		if (clock_ms() > end || host_poll(h) >= 0)
+			fail_msg("%s is %s, not %s; its log: %s", key, json_text(h->status, key, ""), want, log_text(h));
+	}
+}
+
+/* --- comparing --- */
+
+/* The upstream's file by a stream of our own, as a whole. */
+static void read_upstream(const struct endpoint *ep, const char *file, struct buf *out)
+{
+	struct binlog_stream_options o = {4100000000u, file, 4, 1000, false, true};
+	struct db *d = connect_to(ep, DB_BINLOG);
+	struct err e = {0};
+	struct binlog_stream *s = binlog_stream_open(&d, &o, &e);
+	struct str ev;
+	int n;
+
+	assert_non_null(s);
+	buf_clear(out);
+	buf_put(out, "\xfe"
+		     "bin",
+		4);
+	while ((n = binlog_stream_next(s, &ev, &e)) > 0) {
+		bool artificial = ((uint8_t)ev.p[17] & 0x20) != 0;
+
+		if (artificial && ev.p[4] == 4 && !memmem(ev.p, ev.n, file, strlen(file)))
+			break;
+		if (!artificial && ev.p[4] != 27 && ev.p[4] != 41)
+			buf_put(out, ev.p, ev.n);
+	}
+	if (n < 0)
+		fail_msg("%s", e.text);
+	binlog_stream_close(&s);
+}
+
+/* The server's own file, where this machine has it: but for the flag "in use" of the one that is written. */
+static void compare_datadir(const char *datadir, const char *file, const struct buf *ours)
+{
+	struct buf b = {0};
+	struct err e;
+	int dir;
+
+	host_as_nobody(false);
+	dir = open(datadir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0)
+		assert_int_equal(io_read_file(dir, file, 1 << 30, &b, &e), 0);
+	host_as_nobody(true);
+	if (dir < 0)
+		return;
+	assert_true(b.n > 24);
+	b.p[4 + 17] &= ~1;
+	assert_int_equal(b.n, ours->n);
+	assert_memory_equal(b.p, ours->p, b.n);
+	buf_free(&b);
+	close(dir);
+}
+
+static unsigned compare(struct host *h, struct reader *r, const struct endpoint *ep, uint64_t first, uint64_t last)
+{
+	const char *sub = json_text(h->status, "sub_dir", "");
+	struct buf theirs = {0}, ours = {0}, read = {0};
+	struct db *d = connect_to(ep, DB_PLAIN);
+	char datadir[512], file[300], path[700], mine[64];
+	uint64_t n;
+	struct err e = {0};
+
+	one_value(d, "SELECT @@datadir", datadir, sizeof(datadir));
+	for (n = first; n <= last; n++) {
+		binlog_name_make(file, sizeof(file), r->base, n);
+		snprintf(path, sizeof(path), "%s/%s", sub, file);
+		snprintf(mine, sizeof(mine), "1-%llu", (unsigned long long)n);
+		read_upstream(ep, file, &theirs);
+		buf_clear(&ours);
+		if (io_read_file(h->fds[FD_STATE], path, 1 << 30, &ours, &e) < 0)
+			fail_msg("%s", e.text);
+		buf_clear(&read);
+		assert_int_equal(io_read_file(r->dir, mine, 1 << 30, &read, &e), 0);
+		assert_int_equal(ours.n, theirs.n);
+		assert_memory_equal(ours.p, theirs.p, ours.n);
+		assert_int_equal(read.n, theirs.n);
+		assert_memory_equal(read.p, theirs.p, read.n);
+		compare_datadir(datadir, file, &ours);
+	}
+	db_close(&d);
+	buf_free(&ours);
+	buf_free(&theirs);
+	buf_free(&read);
+	return (unsigned)(last - first + 1);
+}
+
+/* --- tests --- */
+
+struct fixture {
+	struct host h;
+	struct load l;
+	struct reader r;
+	char options[300];
+};
+
+static const struct endpoint *ep_now;
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char path[100];
+
+	host_init(&f->h);
+	snprintf(path, sizeof(path), "%s/out", f->h.folder);
+	mkdir(path, 0700);
+	f->r.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	end_load(&f->l);
+	host_end(&f->h, SIGKILL);
+	close(f->r.dir);
+	host_fini(&f->h);
+	free(f);
+	return 0;
+}
+
+/* Reads until nothing is left. */
+static void read_all(struct fixture *f, const struct position *end)
+{
+	uint64_t deadline = clock_ms() + 60000;
+	struct err e = {0};
+
+	while (position_cmp(f->r.at, *end) < 0) {
+		if (!fetch(&f->h, &f->r, &e) && e.code != ERR_link && e.code != ERR_relay_not_there)
+			fail_msg("%u %s; its log: %s", e.code, e.text, log_text(&f->h));
+		if (clock_ms() > deadline)
+			fail_msg("at %llu:%llu; its log: %s", (unsigned long long)f->r.at.file,
+				(unsigned long long)f->r.at.offset, log_text(&f->h));
+	}
+}
+
+static struct position upstream_end(const struct endpoint *ep, uint32_t generation)
+{
+	struct position p = {.generation = generation};
+	struct db *d = connect_to(ep, DB_PLAIN);
+	struct db_master_status s;
+	struct err e = {0};
+	char base[256];
+
+	/* MariaDB writes a checkpoint event into a new file some time later. */
+	clock_sleep_ms(700);
+	assert_int_equal(db_master_status(d, &s, &e), 0);
+	assert_int_equal(binlog_name_split(str_of(s.file), base, sizeof(base), &p.file, &e), 0);
+	p.offset = s.offset;
+	free(s.gtid);
+	db_close(&d);
+	return p;
+}
+
+/* The relay begins with the file where the load began; the load may have gone on to another one. */
+static struct position begin_load(struct fixture *f, unsigned quota)
+{
+	struct position first;
+
+	start_load(&f->l, ep_now, &first);
+	snprintf(f->options, sizeof(f->options), "{\"heartbeat_ms\":500,\"quota_bytes\":%u,\"start_file\":\"%s.%06llu\"}", quota,
+		f->l.base, (unsigned long long)first.file);
+	f->r.at = (struct position){1, first.file, 4};
+	return first;
+}
+
+static void run_and_kill(struct fixture *f, unsigned round)
+{
+	static const enum failpoint points[] = {FP_relay_mid_event, FP_relay_after_write, FP_relay_rotate};
+	uint64_t end = clock_ms() + 400 + round * 131 % 500;
+	enum failpoint fp = points[round % 3];
+	struct err e = {0};
+	int status = -1;
+
+	host_start(&f->h, ep_now, f->options);
+	wait_hello(&f->h);
+	if (round % 4 != 3)
+		host_arm(&f->h, fp, FP_ACT_KILL, fp == FP_relay_rotate ? 1 : 20 + round * 17);
+	else
+		host_arm(&f->h, fp, FP_ACT_NONE, 0);
+	while (status < 0 && (round % 4 != 3 || clock_ms() < end)) {
+		fetch(&f->h, &f->r, &e);
+		status = host_poll(&f->h);
+		if (clock_ms() > end + 30000)
+			fail_msg("the failpoint was not passed; its log: %s", log_text(&f->h));
+	}
+	if (status < 0)
+		status = host_end(&f->h, SIGKILL);
+	if (status != 1000 + SIGKILL)
+		fail_msg("it ended with %d; its log: %s", status, log_text(&f->h));
+}
+
+static void test_kill(void **state)
+{
+	struct fixture *f = *state;
+	struct position first, end;
+	unsigned round;
+
+	first = begin_load(f, 2000000000);
+	for (round = 0; round < 12; round++)
+		run_and_kill(f, round);
+	assert_true(host_fired(&f->h, FP_relay_mid_event) >= 2);
+	assert_true(host_fired(&f->h, FP_relay_after_write) >= 2);
+	assert_true(host_fired(&f->h, FP_relay_rotate) >= 2);
+	host_start(&f->h, ep_now, f->options);
+	wait_hello(&f->h);
+	end_load(&f->l);
+	end = upstream_end(ep_now, 1);
+	read_all(f, &end);
+	wait_status(&f->h, "phase", "pull");
+	/* Asked to leave, it does so at once, with everything on disk. */
+	host_turn(&f->h, 300);
+	print_message("%u files, %llu bytes read, %llu pieces\n", compare(&f->h, &f->r, ep_now, first.file, end.file),
+		(unsigned long long)f->r.bytes, (unsigned long long)f->r.pieces);
+	assert_true(f->r.pieces > 0);
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+}
+
+static void test_where(void **state)
+{
+	struct fixture *f = *state;
+	struct position first, end, at;
+	char file[300], gtid[1000], now[4000];
+	struct err e = {0};
+	struct db *d;
+
+	first = begin_load(f, 2000000000);
+	host_start(&f->h, ep_now, f->options);
+	wait_hello(&f->h);
+	wait_status(&f->h, "phase", "pull");
+	host_turn(&f->h, 1500);
+	end_load(&f->l);
+	end = upstream_end(ep_now, 1);
+	read_all(f, &end);
+	assert_true(end.file > first.file);
+	binlog_name_make(file, sizeof(file), f->r.base, first.file);
+	if (resolve(&f->h, file, 4, &at, gtid, sizeof(gtid), &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(at.file, first.file);
+	assert_int_equal(at.offset, 4);
+	assert_true(*gtid);
+	/* The set at that file's head leads back to it. */
+	if (locate(&f->h, gtid, &at, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(at.file, first.file);
+	d = connect_to(ep_now, DB_PLAIN);
+	one_value(d, db_server(d)->flavor == FLAVOR_MARIADB ? "SELECT @@gtid_binlog_pos" : "SELECT @@gtid_executed", now,
+		sizeof(now));
+	db_close(&d);
+	if (locate(&f->h, now, &at, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(at.file, end.file);
+	assert_int_equal(locate(&f->h, "not a set", &at, &e), -1);
+	binlog_name_make(file, sizeof(file), f->r.base, first.file - 1);
+	assert_int_equal(resolve(&f->h, file, 4, &at, gtid, sizeof(gtid), &e), -1);
+	assert_int_equal(e.code, ERR_relay_gone);
+	binlog_name_make(file, sizeof(file), f->r.base, end.file);
+	assert_int_equal(resolve(&f->h, file, end.offset + 100, &at, gtid, sizeof(gtid), &e), -1);
+	assert_int_equal(e.code, ERR_relay_not_there);
+	/* The live end: a long poll that comes back empty, and one that data ends at once. */
+	f->r.empty = 0;
+	assert_true(fetch(&f->h, &f->r, &e));
+	assert_int_equal(f->r.empty, 1);
+	host_turn(&f->h, 1200);
+	assert_int_equal(json_num(json_object_get(f->h.status, "master"), "offset", 0), end.offset);
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+	assert_int_equal(f->h.bye_stage, 4);
+}
+
+static void refused(struct fixture *f, const struct endpoint *ep, const char *options, enum err_code code)
+{
+	int status = -1;
+	uint64_t end = clock_ms() + 15000;
+
+	host_start(&f->h, ep, options);
+	while ((status = host_poll(&f->h)) < 0 && clock_ms() < end)
+		host_turn(&f->h, 20);
+	if (status != 1 || f->h.bye_error.code != code)
+		fail_msg("ended with %d, %u %s; its log: %s", status, f->h.bye_error.code, f->h.bye_error.text, log_text(&f->h));
+}
+
+static void test_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoint ep = *ep_now;
+
+	snprintf(ep.password, sizeof(ep.password), "wrong");
+	refused(f, &ep, OPTIONS, ERR_check_login);
+	refused(f, ep_now, "{\"start_file\":\"no-such-bin.000007\"}", ERR_relay_gone);
+	/* Nobody there: it tries on, and says so. */
+	ep = *ep_now;
+	ep.port = 1;
+	host_start(&f->h, &ep, OPTIONS);
+	wait_hello(&f->h);
+	host_turn(&f->h, 1500);
+	assert_int_equal(host_poll(&f->h), -1);
+	assert_string_equal(json_text(f->h.status, "phase", ""), "connect");
+	assert_non_null(strstr(json_text(f->h.status, "last_error", ""), "nothing answers"));
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+}
+
+/* Over the quota the slow reader's files stay and pulling stops; when the reader has moved on, they go and it goes on. */
+static void test_quota(void **state)
+{
+	struct fixture *f = *state;
+	struct position first, end;
+	uint64_t deadline = clock_ms() + 30000;
+	struct err e = {0};
+
+	first = begin_load(f, 3000000);
+	host_start(&f->h, ep_now, f->options);
+	wait_hello(&f->h);
+	assert_true(fetch(&f->h, &f->r, &e));
+	while (!strstr(json_text(f->h.status, "last_error", ""), "quota") && clock_ms() < deadline)
+		host_turn(&f->h, 50);
+	if (clock_ms() >= deadline)
+		fail_msg("it was never full: %s", log_text(&f->h));
+	end_load(&f->l);
+	end = upstream_end(ep_now, 1);
+	read_all(f, &end);
+	assert_true(fetch(&f->h, &f->r, &e)); /* tells where it is */
+	host_turn(&f->h, 1500);
+	assert_string_equal(json_text(f->h.status, "last_error", ""), "");
+	f->r.at = (struct position){1, first.file, 4};
+	assert_false(fetch(&f->h, &f->r, &e));
+	assert_int_equal(e.code, ERR_relay_gone);
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+}
+
+static int run(const char *variable)
+{
+	const char *url = getenv(variable);
+	static struct endpoint ep;
+	struct err e = {0};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_where, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
+	};
+
+	if (!url || !*url)
+		return -1;
+	if (endpoint_parse_url(url, &ep, &e) < 0) {
+		printf("%s: %s\n", variable, e.text);
+		return 1;
+	}
+	ep_now = &ep;
+	return cmocka_run_group_tests_name(variable, tests, NULL, NULL);
+}
+
+int main(void)
+{
+	int mysql, mariadb;
+
+	log_set_level(LOG_WARN_);
+	host_as_nobody(true);
+	mysql = run("TIDEGATE_TEST_MYSQL");
+	mariadb = run("TIDEGATE_TEST_MARIADB");
+	if (mysql < 0 && mariadb < 0) {
+		printf("not run: neither TIDEGATE_TEST_MYSQL nor TIDEGATE_TEST_MARIADB is set\n");
+		return 77;
+	}
+	return mysql > 0 || mariadb > 0 ? 1 : 0;
+}

@@ -1,0 +1,155 @@
+/*
+ * Answering "where?": locate turns a GTID set into the file to begin with, resolve an upstream's file and offset. Both name a
+ * file's head, where its format is; the reader steps over what it has. The main thread's.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "units/relay/head.h"
+#include "units/relay/relay.h"
+
+static void reply_located(struct link_req **req, struct position at, const struct gtid_set *set)
+{
+	struct msg_located m = {.at = at};
+	struct buf text = {0}, b = {0};
+
+	gtid_set_text(set, &text);
+	m.gtid = buf_str(&text);
+	msg_put_located(&b, (*req)->head.request, &m);
+	link_reply(req, &b);
+	buf_free(&text);
+	buf_free(&b);
+}
+
+static bool ready(struct relay *r)
+{
+	bool recovered;
+
+	pthread_mutex_lock(&r->shared.lock);
+	recovered = r->shared.recovered;
+	pthread_mutex_unlock(&r->shared.lock);
+	return recovered;
+}
+
+static size_t count(struct relay *r)
+{
+	struct store_span span;
+	size_t n = 0;
+
+	while (store_walk(&r->store, n, &span))
+		n++;
+	return n;
+}
+
+/*
+ * May a reader that has `wanted` begin with a file whose head is `head`? An empty set says nothing about files without GTIDs:
+ * it wants the oldest, and only where nothing came before that.
+ */
+static bool fits(const struct gtid_set *wanted, const struct gtid_set *head)
+{
+	return gtid_set_flavor(wanted) == gtid_set_flavor(head) && gtid_set_contains(wanted, head);
+}
+
+/* The newest file that fits. 1 found, 0 not, -1 with e. */
+static int search(struct relay *r, struct str text, struct position *at, struct gtid_set **set, struct err *e)
+{
+	struct gtid_set *wanted = NULL;
+	struct store_span span;
+	size_t i, n = count(r);
+	int found = 0;
+
+	for (i = n; i > 0 && found == 0; i--) {
+		struct head h = {0};
+
+		if (!store_walk(&r->store, i - 1, &span) || span.size == 0)
+			continue;
+		found = head_of_file(r->store.dir, span.path, &h, e);
+		gtid_set_free(&wanted);
+		if (found == 0 && !(wanted = gtid_set_parse(gtid_set_flavor(h.set), text, e)))
+			found = -1;
+		if (found == 0 && fits(wanted, h.set) && (!gtid_set_empty(wanted) || i == 1)) {
+			*at = span.at;
+			*set = h.set;
+			h.set = NULL;
+			found = 1;
+		}
+		head_fini(&h);
+	}
+	gtid_set_free(&wanted);
+	return found;
+}
+
+void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct gtid_set *set = NULL;
+	struct position at;
+	struct msg_locate m;
+	struct err e = {0};
+	int found;
+
+	(void)env;
+	if (msg_get_locate((*req)->body, &m, &e) < 0)
+		found = -1;
+	else if (!ready(r) || store_bytes(&r->store) == 0)
+		found = err_set(&e, ERR_relay_not_there, "the relay log is still empty");
+	else
+		found = search(r, m.gtid, &at, &set, &e);
+	if (found == 0)
+		err_set(&e, ERR_relay_gone, "no file of the relay log begins within the GTID set '%.*s'", STR_ARG(m.gtid));
+	if (found > 0)
+		reply_located(req, at, set);
+	else
+		link_fail(req, &e);
+	gtid_set_free(&set);
+}
+
+/* The file of the newest generation, if the relay has it up to the offset. */
+static int resolve(struct relay *r, const struct msg_resolve *m, struct store_span *span, struct err *e)
+{
+	char base[256], own[256];
+	struct position end, at;
+	uint64_t number;
+
+	if (binlog_name_split(m->file, base, sizeof(base), &number, e) < 0)
+		return -1;
+	end = store_end(&r->store, own, sizeof(own));
+	if (!ready(r) || position_is_zero(end))
+		return err_set(e, ERR_relay_not_there, "the relay log is still empty");
+	if (strcmp(base, own) != 0)
+		return err_set(e, ERR_relay_gone, "the upstream's files are named %s, not %s", own, base);
+	at = (struct position){end.generation, number, m->offset};
+	switch (store_find(&r->store, at, span)) {
+	case STORE_DATA:
+	case STORE_LIVE:
+		break;
+	case STORE_BEYOND:
+		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
+	case STORE_GONE:
+		return err_set(e, ERR_relay_gone, "%.*s is not in the relay log", STR_ARG(m->file));
+	case STORE_WRONG:
+		return err_set(e, ERR_relay_ahead, "%.*s has no offset %" PRIu64, STR_ARG(m->file), m->offset);
+	}
+	/* The end of a closed file was moved to the next one's head: the place asked for is meant. */
+	at.offset = BINLOG_MAGIC_SIZE;
+	return store_find(&r->store, at, span) == STORE_DATA
+		       ? 0
+		       : err_set(e, ERR_relay_not_there, "%.*s has no whole event yet", STR_ARG(m->file));
+}
+
+void serve_on_resolve(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct store_span span;
+	struct msg_resolve m;
+	struct head h = {0};
+	struct err e = {0};
+
+	(void)env;
+	if (msg_get_resolve((*req)->body, &m, &e) < 0 || resolve(r, &m, &span, &e) < 0 ||
+		head_of_file(r->store.dir, span.path, &h, &e) < 0)
+		link_fail(req, &e);
+	else
+		reply_located(req, span.at, h.set);
+	head_fini(&h);
+}

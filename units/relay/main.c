@@ -1,0 +1,236 @@
+/*
+ * tidegate-relay: the only binlog client of a source. Pulls the upstream's binlog into the relay folder and serves it to the
+ * sync units, by position. This file fills in the unit's form: the work is in pull.c (threads), serve.c and locate.c (main
+ * thread), store.c (disk). One per source; touches its own part of the state folder and the upstream, nothing else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/config/json.h"
+#include "units/relay/relay.h"
+
+enum { HEARTBEAT_MIN_MS = 100, HEARTBEAT_MAX_MS = 600 * 1000 };
+
+static int read_options(struct relay *r, const json_t *o, struct err *e)
+{
+	const char *fsync_at = json_text(o, "fsync", "file");
+	int64_t heartbeat = json_num(o, "heartbeat_ms", 5000), quota = json_num(o, "quota_bytes", 4294967296);
+	int64_t id = json_num(o, "server_id", 0), start = json_num(o, "start_offset", 0);
+
+	if (strcmp(fsync_at, "file") != 0 && strcmp(fsync_at, "batch") != 0)
+		return err_set(e, ERR_config_bad, "relay: fsync is \"file\" or \"batch\", not \"%s\"", fsync_at);
+	if (heartbeat < HEARTBEAT_MIN_MS || heartbeat > HEARTBEAT_MAX_MS)
+		return err_set(e, ERR_config_bad, "relay: heartbeat_ms is %d to %d", HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
+	if (quota <= 0 || id < 0 || id > UINT32_MAX || start < 0)
+		return err_set(e, ERR_config_bad, "relay: quota_bytes, server_id or start_offset is out of range");
+	r->o.sync_batches = strcmp(fsync_at, "batch") == 0;
+	r->o.heartbeat_ms = (unsigned)heartbeat;
+	r->o.quota = (uint64_t)quota;
+	r->o.server_id = (uint32_t)id;
+	r->o.start_offset = (uint64_t)start;
+	snprintf(r->o.start_file, sizeof(r->o.start_file), "%s", json_text(o, "start_file", ""));
+	return 0;
+}
+
+static int relay_open(void *self, struct unit_env *env, struct err *e)
+{
+	struct relay *r = self;
+
+	r->env = env;
+	relay_shared_init(r);
+	r->opened = true;
+	if (endpoint_from_json(json_object_get(env->config, "upstream"), &r->ep, e) < 0)
+		return err_add(e, "the slice's upstream");
+	return read_options(r, json_object_get(env->config, "options"), e);
+}
+
+static int relay_ready(void *self, struct unit_env *env, struct err *e)
+{
+	struct relay *r = self;
+
+	if (store_open(&r->store, env->state_fd, e) < 0 || pins_load(&r->pins, env->state_fd, e) < 0)
+		return -1;
+	writer_init(&r->writer, &r->store, r->o.sync_batches, &r->shared.lock);
+	if (pthread_create(&r->puller, NULL, relay_pull, r) != 0)
+		return err_set(e, ERR_internal, "no thread for the puller");
+	if (pthread_create(&r->asker, NULL, relay_ask, r) != 0) {
+		relay_leave(r);
+		pthread_join(r->puller, NULL);
+		return err_set(e, ERR_internal, "no thread for the asker");
+	}
+	r->threads = true;
+	return 0;
+}
+
+/* Before the first reader has come nothing is given up: a copy may be under way whose end it begins with. */
+static int purge(struct relay *r, struct err *e)
+{
+	struct position keep = pins_slowest(&r->pins);
+	bool full;
+
+	if (position_is_zero(keep))
+		keep.offset = 1;
+	if (store_purge(&r->store, keep, r->o.quota, &full, e) < 0)
+		return -1;
+	pthread_mutex_lock(&r->shared.lock);
+	r->shared.full = full;
+	pthread_cond_broadcast(&r->shared.changed);
+	pthread_mutex_unlock(&r->shared.lock);
+	return 0;
+}
+
+/* On a full disk the old file stands: it only keeps more. Tried again each second, said once. */
+static void save_pins(struct relay *r)
+{
+	struct err e = {0};
+	bool failed = pins_save(&r->pins, false, &e) < 0;
+
+	if (failed && !r->pins_failed)
+		log_warn("the readers' pins can't be saved: %s", e.text);
+	r->pins_failed = failed || (r->pins_failed && r->pins.changed);
+}
+
+static int relay_step(void *self, struct unit_env *env, struct err *e)
+{
+	struct relay *r = self;
+	bool recovered, fatal;
+
+	pthread_mutex_lock(&r->shared.lock);
+	fatal = r->shared.fatal.code != 0;
+	if (fatal)
+		*e = r->shared.fatal;
+	env->progress = r->shared.bytes;
+	recovered = r->shared.recovered;
+	pthread_mutex_unlock(&r->shared.lock);
+	if (fatal)
+		return -1;
+	serve_waiting(r);
+	if (recovered && purge(r, e) < 0)
+		return -1;
+	save_pins(r);
+	return UNIT_GO_ON;
+}
+
+/* {"readers": ["task", …]}: the tasks that there are; pins of others go. */
+static int relay_order(void *self, struct unit_env *env, json_t *args, struct err *e)
+{
+	const json_t *readers = json_object_get(args, "readers");
+	struct relay *r = self;
+	const char *key;
+	json_t *v;
+
+	(void)env;
+	json_object_foreach(args, key, v) if (strcmp(key, "readers") != 0)
+		return err_set(e, ERR_proto, "the agent's order: \"%s\" is not known", key);
+	if (!readers)
+		return 0;
+	if (!json_is_array(readers))
+		return err_set(e, ERR_proto, "the agent's order: \"readers\" is no list");
+	pins_keep(&r->pins, readers);
+	return pins_save(&r->pins, true, e);
+}
+
+static json_t *master_status(const struct relay_shared *s)
+{
+	return json_pack("{s:s, s:I, s:s, s:I}", "file", s->master.file, "offset", (json_int_t)s->master.offset, "gtid",
+		s->master.gtid ? s->master.gtid : "", "asked_ms", (json_int_t)s->master_asked_ms);
+}
+
+static void relay_status(void *self, struct unit_env *env, json_t *out)
+{
+	char base[256], position[64], server[STORE_NAME];
+	struct store_generation g = {0};
+	struct buf gtid = {0};
+	struct relay *r = self;
+	struct relay_shared *s = &r->shared;
+	struct store_file f;
+
+	(void)env;
+	position_store(store_end(&r->store, base, sizeof(base)), position, sizeof(position));
+	store_last(&r->store, &g, &f, server, sizeof(server));
+	pthread_mutex_lock(&s->lock);
+	track_text(&r->writer.track, &gtid);
+	json_object_set_new(out, "phase", json_string(s->connected ? "pull" : "connect"));
+	json_object_set_new(out, "position", json_string(position));
+	json_object_set_new(out, "base", json_string(base));
+	json_object_set_new(out, "gtid", json_string(buf_cstr(&gtid)));
+	json_object_set_new(out, "sub_dir", json_string(g.name));
+	json_object_set_new(out, "master", master_status(s));
+	json_object_set_new(out, "connected", json_boolean(s->connected));
+	json_object_set_new(out, "events", json_integer((json_int_t)s->events));
+	json_object_set_new(out, "bytes", json_integer((json_int_t)s->bytes));
+	json_object_set_new(out, "last_error", json_string(s->last.code ? s->last.text : ""));
+	pthread_mutex_unlock(&s->lock);
+	buf_free(&gtid);
+}
+
+static void end_threads(struct relay *r)
+{
+	if (!r->threads)
+		return;
+	relay_leave(r);
+	pthread_join(r->puller, NULL);
+	pthread_join(r->asker, NULL);
+	r->threads = false;
+}
+
+/* The puller flushes and syncs on its way out. */
+static int relay_save(void *self, struct unit_env *env, struct err *e)
+{
+	struct relay *r = self;
+
+	(void)env;
+	serve_dismiss(r);
+	end_threads(r);
+	if (r->shared.fatal.code) {
+		*e = r->shared.fatal;
+		return -1;
+	}
+	return pins_save(&r->pins, true, e);
+}
+
+static void relay_close(void *self, struct unit_env *env)
+{
+	struct relay *r = self;
+
+	(void)env;
+	if (!r->opened)
+		return;
+	end_threads(r);
+	serve_dismiss(r);
+	if (r->writer.store)
+		writer_fini(&r->writer);
+	pins_fini(&r->pins);
+	store_close(&r->store);
+	relay_shared_fini(r);
+	endpoint_wipe(&r->ep);
+}
+
+static const struct unit_on relay_on[] = {
+	{MSG_fetch, 1u << STAGE_Running, serve_on_fetch},
+	{MSG_locate, 1u << STAGE_Running, serve_on_locate},
+	{MSG_resolve, 1u << STAGE_Running, serve_on_resolve},
+	{MSG_pin, 1u << STAGE_Running, serve_on_pin},
+	{0},
+};
+
+static const struct unit relay = {
+	.kind = UNIT_relay,
+	.state = sizeof(struct relay),
+	.listen = "relay.sock",
+	.contexts = SERVE_CONTEXTS,
+	.on = relay_on,
+	.open = relay_open,
+	.ready = relay_ready,
+	.step = relay_step,
+	.order = relay_order,
+	.status = relay_status,
+	.save = relay_save,
+	.close = relay_close,
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(&relay, argc, argv);
+}

@@ -1,0 +1,75 @@
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/config/endpoint.h"
+#include "common/db/binlog_stream.h"
+#include "common/db/db.h"
+#include "common/proc/unit.h"
+#include "units/relay/pins.h"
+#include "units/relay/serve.h"
+#include "units/relay/store.h"
+#include "units/relay/writer.h"
+
+/*
+ * The relay's state. Three threads: main (serves, purges, reports), puller (reads the upstream, writes the log), asker (asks the
+ * upstream how far it is). What two of them touch is in `shared`, under its lock; the store has its own.
+ */
+struct relay_options {
+	uint32_t server_id; /* 0: to be picked */
+	bool sync_batches;
+	uint64_t quota;
+	char start_file[256];
+	uint64_t start_offset;
+	unsigned heartbeat_ms;
+};
+
+struct relay_shared {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* leaving, or no longer full */
+	bool leaving;
+	bool recovered; /* the log's end is known: it may be served */
+	bool connected, pulling;
+	bool full;      /* over the quota, and only the pins keep the files */
+	bool waiting;   /* a reader waits for data */
+	struct err last;  /* the puller's trouble, code 0: none */
+	struct err fatal; /* a person must look, or the process must begin anew */
+	struct db *puller_db, *head_db, *asker_db; /* to be cut off on leaving */
+	struct binlog_stream *stream;
+	uint64_t events, bytes;
+	struct db_master_status master; /* the asker's last answer */
+	uint64_t master_asked_ms;
+};
+
+struct relay {
+	struct unit_env *env;
+	struct endpoint ep;
+	struct relay_options o;
+	struct store store;
+	struct pins pins;
+	struct serve serve;
+	struct writer writer; /* the puller's; its GTID set under shared.lock */
+	struct relay_shared shared;
+	pthread_t puller, asker;
+	bool opened, threads, pins_failed;
+};
+
+/* shared.c */
+void relay_shared_init(struct relay *r);
+void relay_shared_fini(struct relay *r);
+bool relay_leaving(struct relay *r);
+void relay_leave(struct relay *r); /* tells both threads, and cuts their connections */
+/* Waits; true when asked to leave meanwhile. */
+bool relay_pause(struct relay *r, uint64_t ms);
+void relay_trouble(struct relay *r, const struct err *e); /* NULL: over; logged where it is new */
+void relay_fatal(struct relay *r, const struct err *e);
+/* A connection that may be cut off while it is used; NULL with e. slot: one of shared's. */
+struct db *relay_connect(struct relay *r, enum db_session session, struct db **slot, struct err *e);
+void relay_disconnect(struct relay *r, struct db **slot); /* closes it */
+void relay_release(struct relay *r, struct db **slot);    /* only takes it out of the slot */
+
+/* pull.c, ask.c: the threads' bodies */
+void *relay_pull(void *relay);
+void *relay_ask(void *relay);

@@ -1,0 +1,366 @@
+/*
+ * Answering readers from disk: fetch with its long poll, pin. The main thread's. Keeps no state of a reader but the requests
+ * that wait; hands out whole events only, or pieces of one that is too large for a message, and never bytes behind the last
+ * event that is whole on disk.
+ */
+#include "units/relay/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/xalloc.h"
+#include "units/relay/evfile.h"
+#include "units/relay/relay.h"
+
+enum {
+	PIECE = 1 << 20, /* a larger event comes in pieces of this size */
+	FETCH_MIN = 64 * 1024,
+	FETCH_MAX = 3 << 20,
+	WAIT_MAX_MS = 30000,
+};
+
+struct serve_fetch {
+	struct link_req *req;
+	struct msg_fetch m; /* strings are borrowed from req */
+	uint64_t deadline;
+	struct serve_fetch *next;
+};
+
+/* --- where events begin --- */
+
+static bool same_file(struct position a, struct position b)
+{
+	return a.generation == b.generation && a.file == b.file;
+}
+
+static void remember(struct serve *s, struct position at, uint64_t begin, uint32_t size)
+{
+	s->edges[s->next_edge++ % SERVE_EDGES] = (struct serve_edge){at, begin, size};
+}
+
+/* The edge at this place; known, or found by stepping through the file from the nearest known one before it. */
+static int edge_of(struct relay *r, const struct store_span *span, struct serve_edge *out, struct err *e)
+{
+	uint64_t from = 0;
+	unsigned i;
+
+	for (i = 0; i < SERVE_EDGES; i++) {
+		const struct serve_edge *k = &r->serve.edges[i];
+
+		if (!same_file(k->at, span->at) || k->begin > span->at.offset)
+			continue;
+		if (k->at.offset == span->at.offset) {
+			*out = *k;
+			return 0;
+		}
+		from = k->begin > from ? k->begin : from;
+	}
+	out->at = span->at;
+	if (evfile_boundary(r->store.dir, span->path, span->size, from, span->at.offset, &out->begin, &out->size, e) < 0)
+		return -1;
+	if (out->begin == span->at.offset)
+		out->size = 0;
+	return 0;
+}
+
+/* --- data --- */
+
+static int read_at(struct relay *r, const struct store_span *span, size_t n, struct buf *out, struct err *e)
+{
+	int fd = openat(r->store.dir, span->path, O_RDONLY | O_CLOEXEC);
+	off_t at = (off_t)span->at.offset;
+	int rc = 0;
+
+	if (fd < 0)
+		return err_sys(e, ERR_io, "opening %s", span->path);
+	buf_clear(out);
+	while (rc == 0 && out->n < n) {
+		ssize_t got = pread(fd, buf_room(out, n - out->n), n - out->n, at + (off_t)out->n);
+
+		if (got > 0)
+			out->n += (size_t)got;
+		else if (got == 0)
+			rc = err_set(e, ERR_relay_parse, "%s is shorter than it was", span->path);
+		else if (errno != EINTR)
+			rc = err_sys(e, ERR_io, "reading %s", span->path);
+	}
+	io_close(&fd);
+	return rc;
+}
+
+static int bad_event(const struct store_span *span, uint64_t at, struct err *e)
+{
+	return err_set(e, ERR_relay_parse, "%s: no event at %" PRIu64, span->path, at);
+}
+
+/* Of the bytes from an event's beginning on: how many are whole events. 0: not even the first is; *size is its size. */
+static int whole(const struct store_span *span, struct str b, size_t *n, uint32_t *size, struct err *e)
+{
+	struct binlog_header h;
+
+	*n = 0;
+	*size = 0;
+	while (b.n - *n >= BINLOG_HEADER_SIZE) {
+		uint64_t at = span->at.offset + *n;
+
+		if (binlog_read_header((struct str){b.p + *n, b.n - *n}, &h, NULL) < 0 || h.size > span->size - at)
+			return bad_event(span, at, e);
+		if (*n == 0)
+			*size = h.size;
+		if (h.size > b.n - *n)
+			break;
+		*n += h.size;
+	}
+	return 0;
+}
+
+static size_t at_most(uint64_t left, size_t n)
+{
+	return left < n ? (size_t)left : n;
+}
+
+/* A piece of the event that is too large. */
+static int load_piece(struct relay *r, const struct store_span *span, const struct serve_edge *edge, struct buf *b,
+	struct err *e)
+{
+	uint64_t left = edge->begin + edge->size - span->at.offset;
+
+	if (edge->size > span->size - edge->begin || edge->size <= PIECE)
+		return bad_event(span, span->at.offset, e);
+	return read_at(r, span, at_most(left, PIECE), b, e);
+}
+
+/* The bytes to answer with; *piece as in the message. */
+static int load(struct relay *r, const struct store_span *span, uint32_t max, struct buf *b, struct serve_edge *edge,
+	struct err *e)
+{
+	uint64_t left = span->size - span->at.offset;
+	uint32_t size;
+	size_t n;
+
+	if (edge_of(r, span, edge, e) < 0)
+		return -1;
+	if (edge->size)
+		return load_piece(r, span, edge, b, e);
+	max = max < FETCH_MIN ? FETCH_MIN : max > FETCH_MAX ? FETCH_MAX : max;
+	if (read_at(r, span, at_most(left, max), b, e) < 0 || whole(span, buf_str(b), &n, &size, e) < 0)
+		return -1;
+	if (n == 0 && size > PIECE) {
+		edge->begin = span->at.offset;
+		edge->size = size;
+		return load_piece(r, span, edge, b, e);
+	}
+	if (n == 0) {
+		if (size == 0)
+			return bad_event(span, span->at.offset, e);
+		n = size;
+		return read_at(r, span, n, b, e);
+	}
+	b->n = n;
+	return 0;
+}
+
+static struct position behind(struct relay *r, const struct store_span *span, const struct serve_edge *edge, size_t n)
+{
+	struct position next = span->at;
+
+	next.offset += n;
+	if (edge->size && next.offset < edge->begin + edge->size)
+		remember(&r->serve, next, edge->begin, edge->size);
+	else if (next.offset == span->size && span->closed)
+		next = span->next;
+	else
+		remember(&r->serve, next, next.offset, 0);
+	return next;
+}
+
+static void reply_events(struct relay *r, struct link_req **req, struct msg_events *m)
+{
+	struct buf out = {0};
+	char base[256];
+
+	m->end = store_end(&r->store, base, sizeof(base));
+	msg_put_events(&out, (*req)->head.request, m);
+	link_reply(req, &out);
+	buf_free(&out);
+}
+
+static void reply_data(struct relay *r, struct serve_fetch *f, const struct store_span *span)
+{
+	struct msg_events m = {.at = span->at, .base = str_of(span->base)};
+	struct serve_edge edge = {0};
+	struct buf b = {0};
+	struct err e = {0};
+
+	if (load(r, span, f->m.max_bytes, &b, &edge, &e) < 0)
+		link_fail(&f->req, &e);
+	else {
+		m.data = buf_str(&b);
+		m.piece = edge.size;
+		m.next = behind(r, span, &edge, b.n);
+		reply_events(r, &f->req, &m);
+	}
+	buf_free(&b);
+}
+
+static void reply_nothing(struct relay *r, struct serve_fetch *f, struct position at)
+{
+	struct msg_events m = {.at = at, .next = at};
+	char base[256];
+
+	store_end(&r->store, base, sizeof(base));
+	m.base = str_of(base);
+	reply_events(r, &f->req, &m);
+}
+
+static void reply_error(struct serve_fetch *f, enum err_code code, const char *why)
+{
+	char text[300];
+	struct err e = {0};
+
+	position_text(f->m.at, "", text, sizeof(text));
+	err_set(&e, code, "%s: %s", text, why);
+	link_fail(&f->req, &e);
+}
+
+static bool recovered(struct relay *r)
+{
+	bool yes;
+
+	pthread_mutex_lock(&r->shared.lock);
+	yes = r->shared.recovered;
+	pthread_mutex_unlock(&r->shared.lock);
+	return yes;
+}
+
+/* Answers if it can; late: it must. */
+static void try(struct relay *r, struct serve_fetch *f, bool late)
+{
+	struct store_span span;
+
+	if (!recovered(r)) {
+		if (late)
+			reply_nothing(r, f, f->m.at);
+		return;
+	}
+	switch (store_find(&r->store, f->m.at, &span)) {
+	case STORE_DATA:
+		reply_data(r, f, &span);
+		break;
+	case STORE_LIVE:
+		if (late)
+			reply_nothing(r, f, span.at);
+		break;
+	case STORE_BEYOND:
+		if (late)
+			reply_error(f, ERR_relay_not_there, "behind the end of the relay log");
+		break;
+	case STORE_GONE:
+		reply_error(f, ERR_relay_gone, "not in the relay log any more");
+		break;
+	case STORE_WRONG:
+		reply_error(f, ERR_relay_parse, "no such position in the relay log");
+		break;
+	}
+}
+
+/* --- waiting --- */
+
+static void set_waiting(struct relay *r, bool waiting)
+{
+	pthread_mutex_lock(&r->shared.lock);
+	r->shared.waiting = waiting;
+	pthread_mutex_unlock(&r->shared.lock);
+}
+
+static void answer(struct relay *r, uint64_t now)
+{
+	struct serve_fetch **at = &r->serve.waiting, *f;
+
+	while ((f = *at)) {
+		try(r, f, now >= f->deadline);
+		if (f->req) {
+			at = &f->next;
+			continue;
+		}
+		*at = f->next;
+		free(f);
+	}
+}
+
+void serve_waiting(struct relay *r)
+{
+	if (!r->serve.waiting)
+		return;
+	answer(r, clock_ms());
+	set_waiting(r, r->serve.waiting != NULL);
+}
+
+void serve_dismiss(struct relay *r)
+{
+	answer(r, UINT64_MAX);
+	set_waiting(r, false);
+}
+
+/* A timer only wakes the loop: step() looks at all deadlines. */
+static void wake(void *env)
+{
+	unit_wake(env);
+}
+
+static int take_pins(struct relay *r, const struct msg_fetch *m, struct err *e)
+{
+	if (!position_is_zero(m->durable))
+		return pins_set(&r->pins, m->reader, m->durable, e);
+	return pins_has(&r->pins, m->reader) ? 0 : pins_set(&r->pins, m->reader, m->at, e);
+}
+
+void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct serve_fetch *f = xcalloc(1, sizeof(*f));
+	struct err e = {0};
+
+	if (msg_get_fetch((*req)->body, &f->m, &e) < 0 || take_pins(r, &f->m, &e) < 0) {
+		link_fail(req, &e);
+		free(f);
+		return;
+	}
+	if (f->m.wait_ms > WAIT_MAX_MS)
+		f->m.wait_ms = WAIT_MAX_MS;
+	f->req = *req;
+	*req = NULL;
+	f->deadline = clock_ms() + f->m.wait_ms;
+	/* First said, then looked: data that comes in between wakes us. */
+	set_waiting(r, true);
+	f->next = r->serve.waiting;
+	r->serve.waiting = f;
+	serve_waiting(r);
+	if (r->serve.waiting == f && f->m.wait_ms)
+		loop_timer(env->loop, f->m.wait_ms, wake, env);
+}
+
+void serve_on_pin(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct msg_ok ok = {0};
+	struct msg_pin m;
+	struct buf b = {0};
+	struct err e = {0};
+
+	(void)env;
+	if (msg_get_pin((*req)->body, &m, &e) < 0 || pins_set(&r->pins, m.reader, m.at, &e) < 0 ||
+		pins_save(&r->pins, true, &e) < 0) {
+		link_fail(req, &e);
+		return;
+	}
+	msg_put_ok(&b, (*req)->head.request, &ok);
+	link_reply(req, &b);
+	buf_free(&b);
+}

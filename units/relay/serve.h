@@ -1,0 +1,33 @@
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/proc/unit.h"
+
+struct relay;
+
+enum { SERVE_CONTEXTS = 64, SERVE_EDGES = 32 };
+
+/* A place where an event begins, or a place inside a large one: known, so that it need not be looked for. */
+struct serve_edge {
+	struct position at;
+	uint64_t begin; /* of the event; at.offset itself where it begins there */
+	uint32_t size;  /* of the event that at is inside of; 0: it begins there */
+};
+
+/* The main thread's: readers that wait, and the places that they will ask for next. */
+struct serve {
+	struct serve_fetch *waiting;
+	struct serve_edge edges[SERVE_EDGES];
+	unsigned next_edge;
+};
+
+/* The handlers of the relay's socket (unit_on). */
+void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req);
+void serve_on_locate(void *self, struct unit_env *env, struct link_req **req);
+void serve_on_resolve(void *self, struct unit_env *env, struct link_req **req);
+void serve_on_pin(void *self, struct unit_env *env, struct link_req **req);
+/* New data, or time has passed: answers those who wait and can be answered. */
+void serve_waiting(struct relay *r);
+/* Everybody gets an empty answer: the relay leaves. */
+void serve_dismiss(struct relay *r);

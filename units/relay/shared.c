@@ -1,0 +1,142 @@
+/*
+ * What the relay's threads tell each other: leaving, trouble, connections to cut. Small functions under one lock, which is
+ * never held over a call that may wait.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "units/relay/relay.h"
+
+enum { CONNECT_S = 5, HEARTBEATS_PER_TIMEOUT = 3, ANSWER_S = 30 };
+
+void relay_shared_init(struct relay *r)
+{
+	pthread_condattr_t a;
+
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_mutex_init(&r->shared.lock, NULL);
+	pthread_cond_init(&r->shared.changed, &a);
+	pthread_condattr_destroy(&a);
+}
+
+void relay_shared_fini(struct relay *r)
+{
+	free(r->shared.master.gtid);
+	r->shared.master.gtid = NULL;
+}
+
+bool relay_leaving(struct relay *r)
+{
+	bool leaving;
+
+	pthread_mutex_lock(&r->shared.lock);
+	leaving = r->shared.leaving;
+	pthread_mutex_unlock(&r->shared.lock);
+	return leaving;
+}
+
+void relay_leave(struct relay *r)
+{
+	struct relay_shared *s = &r->shared;
+
+	pthread_mutex_lock(&s->lock);
+	s->leaving = true;
+	if (s->puller_db)
+		db_interrupt(s->puller_db);
+	if (s->head_db)
+		db_interrupt(s->head_db);
+	if (s->asker_db)
+		db_interrupt(s->asker_db);
+	if (s->stream)
+		binlog_stream_interrupt(s->stream);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool relay_pause(struct relay *r, uint64_t ms)
+{
+	struct relay_shared *s = &r->shared;
+	struct timespec until;
+	bool leaving;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&s->lock);
+	while (!s->leaving && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+		;
+	leaving = s->leaving;
+	pthread_mutex_unlock(&s->lock);
+	return leaving;
+}
+
+void relay_trouble(struct relay *r, const struct err *e)
+{
+	struct relay_shared *s = &r->shared;
+	bool new;
+
+	pthread_mutex_lock(&s->lock);
+	new = e ? s->last.code != e->code || strcmp(s->last.text, e->text) != 0 : s->last.code != 0;
+	if (e)
+		s->last = *e;
+	else
+		err_clear(&s->last);
+	pthread_mutex_unlock(&s->lock);
+	if (new && e)
+		log_err(e);
+	else if (new)
+		log_info("the trouble is over");
+}
+
+void relay_fatal(struct relay *r, const struct err *e)
+{
+	pthread_mutex_lock(&r->shared.lock);
+	if (!r->shared.fatal.code)
+		r->shared.fatal = *e;
+	pthread_mutex_unlock(&r->shared.lock);
+	unit_wake(r->env);
+}
+
+struct db *relay_connect(struct relay *r, enum db_session session, struct db **slot, struct err *e)
+{
+	unsigned stream_s = r->o.heartbeat_ms * HEARTBEATS_PER_TIMEOUT / 1000 + 1;
+	struct db_options o = {
+		.session = session,
+		.connect_timeout_s = CONNECT_S,
+		.read_timeout_s = session == DB_BINLOG ? stream_s : ANSWER_S,
+		.upstream = true,
+	};
+	struct db *d = db_open(&r->ep, &o, e);
+
+	if (!d)
+		return NULL;
+	pthread_mutex_lock(&r->shared.lock);
+	*slot = d;
+	if (r->shared.leaving)
+		db_interrupt(d);
+	pthread_mutex_unlock(&r->shared.lock);
+	return d;
+}
+
+void relay_release(struct relay *r, struct db **slot)
+{
+	pthread_mutex_lock(&r->shared.lock);
+	*slot = NULL;
+	pthread_mutex_unlock(&r->shared.lock);
+}
+
+void relay_disconnect(struct relay *r, struct db **slot)
+{
+	struct db *d = *slot; /* this thread alone writes its slot */
+
+	relay_release(r, slot);
+	db_close(&d);
+}

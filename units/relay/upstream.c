@@ -1,0 +1,267 @@
+/*
+ * Before each stream: is this the server that we read from, and does it still have what we have (T20)? Another server, or other
+ * names: a new sub-directory, that begins with the newest file whose head lies within our GTID set. Called by the puller.
+ * Anything that does not fit is an error that a person must see: what the upstream lost, can't be mended here.
+ */
+#include "units/relay/upstream.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "units/relay/evfile.h"
+#include "units/relay/head.h"
+
+struct log {
+	char base[256];
+	uint64_t number, size;
+};
+
+struct logs {
+	struct log *list;
+	size_t n;
+};
+
+static int explain(struct db *d, struct err *e)
+{
+	struct err was = *e;
+
+	if (was.sql_errno != 1227)
+		return -1;
+	err_set(e, ERR_check_privilege, "%s: GRANT REPLICATION CLIENT ON *.* is missing: %s", db_where(d), was.text);
+	e->sql_errno = was.sql_errno;
+	return -1;
+}
+
+static int read_logs(struct db *d, struct logs *logs, struct err *e)
+{
+	struct db_rows *rows = db_query(d, STR_LIT("SHOW BINARY LOGS"), e);
+	const struct str *v;
+	char size[24];
+	int n;
+
+	if (!rows)
+		return explain(d, e);
+	while ((n = db_fetch(rows, &v, e)) > 0) {
+		struct log *l;
+
+		logs->list = xrealloc(logs->list, (logs->n + 1) * sizeof(*logs->list));
+		l = &logs->list[logs->n++];
+		snprintf(size, sizeof(size), "%.*s", STR_ARG(v[1]));
+		l->size = strtoull(size, NULL, 10);
+		if (binlog_name_split(v[0], l->base, sizeof(l->base), &l->number, e) < 0) {
+			n = -1;
+			break;
+		}
+	}
+	db_rows_close(&rows);
+	if (n == 0 && logs->n == 0)
+		return err_set(e, ERR_check_binlog_off, "%s: the server has no binlog", db_where(d));
+	return n;
+}
+
+/* MariaDB has no uuid: DM's words for it. */
+static int read_server(struct db *d, char *out, size_t size, struct err *e)
+{
+	bool mariadb = db_server(d)->flavor == FLAVOR_MARIADB, found;
+
+	if (db_value(d,
+		    mariadb ? "SELECT CONCAT(@@global.gtid_domain_id,'-',@@global.server_id)"
+			    : "SELECT @@global.server_uuid",
+		    out, size, &found, e) < 0)
+		return -1;
+	if (!found || !*out || strchr(out, '/') || strchr(out, '\n'))
+		return err_set(e, ERR_relay_stream, "%s: the server does not say who it is", db_where(d));
+	return 0;
+}
+
+static const struct log *find_log(const struct logs *logs, const char *base, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < logs->n; i++)
+		if (logs->list[i].number == number && strcmp(logs->list[i].base, base) == 0)
+			return &logs->list[i];
+	return NULL;
+}
+
+static void set_writer(struct relay *r, uint64_t number)
+{
+	struct writer *w = &r->writer;
+
+	io_close(&w->fd);
+	buf_clear(&w->buf);
+	w->number = number;
+	w->written = 0;
+}
+
+static int begin_generation(struct relay *r, const char *server, const struct log *l, struct err *e)
+{
+	/* What the old upstream sent last is complete on disk before the new one begins. */
+	if (writer_save(&r->writer, e) < 0 || store_add_generation(&r->store, server, l->base, l->number, e) < 0)
+		return -1;
+	set_writer(r, l->number);
+	log_info("pulling from %s, beginning with %s.%06" PRIu64, server, l->base, l->number);
+	return 0;
+}
+
+/* The very first start: the file that is wanted, or the upstream's present one, from its head. */
+static int place_first(struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+{
+	const struct log *l = &logs->list[logs->n - 1];
+	char base[256];
+	uint64_t number;
+
+	if (*r->o.start_file) {
+		if (binlog_name_split(str_of(r->o.start_file), base, sizeof(base), &number, e) < 0)
+			return -1;
+		l = find_log(logs, base, number);
+		if (!l)
+			return err_set(e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d), r->o.start_file);
+		if (r->o.start_offset > l->size)
+			return err_set(e, ERR_relay_ahead, "%s: %s has %" PRIu64 " bytes, the start is at %" PRIu64,
+				db_where(d), r->o.start_file, l->size, r->o.start_offset);
+	}
+	return begin_generation(r, server, l, e);
+}
+
+/* T20: what we have, the upstream must have executed. */
+static int check_gtids(struct relay *r, struct db *d, struct err *e)
+{
+	const struct gtid_set *ours = r->writer.track.set; /* only this thread changes it */
+	struct db_master_status m;
+	struct gtid_set *theirs;
+	struct buf lost = {0};
+	int rc = 0;
+
+	if (!ours || gtid_set_empty(ours))
+		return 0;
+	if (db_master_status(d, &m, e) < 0)
+		return explain(d, e);
+	theirs = gtid_set_parse(gtid_set_flavor(ours), str_of(m.gtid), e);
+	free(m.gtid);
+	if (!theirs)
+		return -1;
+	if (!gtid_set_contains(theirs, ours)) {
+		gtid_set_subtract_text(ours, theirs, &lost);
+		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s", db_where(d),
+			buf_cstr(&lost));
+	}
+	buf_free(&lost);
+	gtid_set_free(&theirs);
+	return rc;
+}
+
+/* A RESET MASTER gives old names to new files: the heads tell. */
+static int check_head(struct relay *r, const struct store_generation *g, struct err *e)
+{
+	struct head ours = {0}, theirs = {0};
+	char path[STORE_PATH], name[300];
+	int rc;
+
+	store_path(&r->store, g->number, r->writer.number, path, sizeof(path));
+	binlog_name_make(name, sizeof(name), g->base, r->writer.number);
+	rc = head_of_file(r->store.dir, path, &ours, e);
+	if (rc == 0)
+		rc = head_of_upstream(r, name, &theirs, e);
+	if (rc == 0 && !head_same(&ours, &theirs))
+		rc = err_set(e, ERR_relay_ahead,
+			"%s of the upstream is not the one that was read before: its binlog was reset", name);
+	head_fini(&ours);
+	head_fini(&theirs);
+	return rc;
+}
+
+static int place_same(struct relay *r, struct db *d, const struct store_generation *g, const struct logs *logs,
+	struct err *e)
+{
+	const struct log *l = find_log(logs, g->base, r->writer.number);
+	const struct log *first = &logs->list[0];
+	char name[300];
+
+	binlog_name_make(name, sizeof(name), g->base, r->writer.number);
+	if (!l && r->writer.number < first->number)
+		return err_set(e, ERR_relay_gone, "%s: %s is wanted next, its oldest file is %s.%06" PRIu64, db_where(d), name,
+			first->base, first->number);
+	if (!l && r->writer.written == 0 && find_log(logs, g->base, r->writer.number - 1))
+		return 0; /* the file before has ended, this one does not begin before somebody writes */
+	if (!l)
+		return err_set(e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
+	if (r->writer.written > l->size)
+		return err_set(e, ERR_relay_ahead, "%s: %s has %" PRIu64 " bytes, %" PRIu64 " were read before", db_where(d),
+			name, l->size, r->writer.written);
+	if (r->writer.written > 0 && check_head(r, g, e) < 0)
+		return -1;
+	return check_gtids(r, d, e);
+}
+
+/* The newest file of the new upstream whose head lies within what we have. */
+static int choose(struct relay *r, const struct logs *logs, const struct log **out, struct err *e)
+{
+	const struct gtid_set *ours = r->writer.track.set;
+	char name[300];
+	size_t i;
+
+	*out = NULL;
+	for (i = logs->n; i > 0 && !*out; i--) {
+		struct head h = {0};
+
+		binlog_name_make(name, sizeof(name), logs->list[i - 1].base, logs->list[i - 1].number);
+		if (head_of_upstream(r, name, &h, e) < 0)
+			return -1;
+		if (gtid_set_flavor(h.set) == gtid_set_flavor(ours) && gtid_set_contains(ours, h.set))
+			*out = &logs->list[i - 1];
+		head_fini(&h);
+	}
+	return 0;
+}
+
+static int place_switched(struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+{
+	const struct log *l;
+
+	if (!r->writer.track.set || gtid_set_empty(r->writer.track.set))
+		return err_set(e, ERR_relay_gone,
+			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody can tell where to go "
+			"on", db_where(d), server);
+	if (check_gtids(r, d, e) < 0 || choose(r, logs, &l, e) < 0)
+		return -1;
+	if (!l)
+		return err_set(e, ERR_relay_gone, "%s: this is another server (%s), and it has purged what comes next",
+			db_where(d), server);
+	return begin_generation(r, server, l, e);
+}
+
+static int place(struct relay *r, struct db *d, const struct logs *logs, struct err *e)
+{
+	char server[STORE_NAME], known[STORE_NAME];
+	struct store_generation g;
+	struct store_file f;
+	bool nothing;
+
+	if (read_server(d, server, sizeof(server), e) < 0)
+		return -1;
+	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
+		return place_first(r, d, server, logs, e);
+	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0;
+	if (strcmp(server, known) == 0 && (nothing || strcmp(g.base, logs->list[0].base) == 0))
+		return place_same(r, d, &g, logs, e);
+	if (nothing)
+		return place_first(r, d, server, logs, e);
+	return place_switched(r, d, server, logs, e);
+}
+
+int upstream_place(struct relay *r, struct db *d, struct err *e)
+{
+	struct logs logs = {0};
+	int rc = read_logs(d, &logs, e);
+
+	if (rc == 0)
+		rc = place(r, d, &logs, e);
+	free(logs.list);
+	return rc;
+}

@@ -1,0 +1,427 @@
+/* Writing the relay log: byte for byte, nothing damaged, nothing missing, nothing doubled; and what a crash leaves behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "units/relay/evfile.h"
+#include "units/relay/synthetic.h"
+#include "units/relay/writer.h"
+
+#define PATH "uuid-a.000001/mysql-bin.000003"
+#define NEXT "uuid-a.000001/mysql-bin.000004"
+
+enum { EVENTS = 12 };
+
+struct fixture {
+	char path[64];
+	int dir;
+	struct store s;
+	struct writer w;
+	pthread_mutex_t lock;
+	struct err e;
+	/* A file of the upstream: its bytes, and where each event begins. */
+	struct buf file;
+	size_t at[EVENTS + 1];
+};
+
+static void add(struct fixture *f, unsigned i, uint8_t type, struct buf *body)
+{
+	f->at[i] = f->file.n;
+	synthetic_event(&f->file, type, buf_str(body), f->file.n + synthetic_size(body->n), 0);
+	f->at[i + 1] = f->file.n;
+	buf_clear(body);
+}
+
+/* FORMAT, PREVIOUS_GTIDS (1-4), then GTID, QUERY, XID three times, and a ROTATE. */
+static void make_upstream(struct fixture *f)
+{
+	struct buf b = {0};
+	unsigned i = 0, t;
+
+	buf_put(&f->file, BINLOG_MAGIC, BINLOG_MAGIC_SIZE);
+	synthetic_format(&b, 7);
+	add(f, i++, BINLOG_FORMAT, &b);
+	synthetic_previous(&b, 4);
+	add(f, i++, BINLOG_PREVIOUS_GTIDS, &b);
+	for (t = 0; t < 3; t++) {
+		synthetic_gtid(&b, 5 + t);
+		add(f, i++, BINLOG_GTID, &b);
+		buf_putf(&b, "whatever a query event holds, %u", t);
+		add(f, i++, BINLOG_QUERY, &b);
+		buf_put_u64(&b, t);
+		add(f, i++, BINLOG_XID, &b);
+	}
+	buf_put_u64(&b, 4);
+	buf_puts(&b, "mysql-bin.000004");
+	add(f, i++, BINLOG_ROTATE, &b);
+	assert_int_equal(i, EVENTS);
+	buf_free(&b);
+}
+
+static void begin(struct fixture *f)
+{
+	assert_int_equal(store_open(&f->s, f->dir, &f->e), 0);
+	if (store_empty(&f->s))
+		assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, &f->e), 0);
+	writer_init(&f->w, &f->s, false, &f->lock);
+	if (writer_recover(&f->w, &f->e) < 0)
+		fail_msg("%s", f->e.text);
+}
+
+static void end(struct fixture *f)
+{
+	writer_fini(&f->w);
+	store_close(&f->s);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->dir = synthetic_folder(f->path, sizeof(f->path));
+	pthread_mutex_init(&f->lock, NULL);
+	make_upstream(f);
+	begin(f);
+	*state = f;
+	return writer_resume(&f->w, 4, &f->e);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	end(f);
+	buf_free(&f->file);
+	synthetic_remove(f->path, f->dir);
+	free(f);
+	return 0;
+}
+
+static int give(struct fixture *f, struct str event)
+{
+	struct binlog_header h;
+
+	assert_int_equal(binlog_read_header(event, &h, &f->e), 0);
+	return writer_event(&f->w, event, &h, &f->e);
+}
+
+static struct str event_of(const struct fixture *f, unsigned i)
+{
+	return (struct str){f->file.p + f->at[i], f->at[i + 1] - f->at[i]};
+}
+
+static void give_all(struct fixture *f, unsigned from, unsigned to)
+{
+	unsigned i;
+
+	for (i = from; i < to; i++)
+		if (give(f, event_of(f, i)) < 0)
+			fail_msg("event %u: %s", i, f->e.text);
+}
+
+static void flush(struct fixture *f)
+{
+	if (writer_flush(&f->w, &f->e) < 0)
+		fail_msg("%s", f->e.text);
+}
+
+/* The file holds the upstream's first n bytes, no more and no less. */
+static void disk_is(struct fixture *f, size_t n)
+{
+	struct buf b = {0};
+
+	assert_int_equal(io_read_file(f->dir, PATH, 1 << 20, &b, &f->e), 0);
+	assert_int_equal(b.n, n);
+	assert_memory_equal(b.p, f->file.p, n);
+	buf_free(&b);
+}
+
+static void gtid_is(struct fixture *f, uint64_t last)
+{
+	struct buf b = {0}, want = {0};
+
+	track_text(&f->w.track, &b);
+	buf_putf(&want, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-%llu", (unsigned long long)last);
+	assert_string_equal(buf_cstr(&b), buf_cstr(&want));
+	buf_free(&b);
+	buf_free(&want);
+}
+
+static void test_bytes(void **state)
+{
+	struct fixture *f = *state;
+	char base[256];
+
+	give_all(f, 0, 4);
+	/* Readers see whole batches, and only what is on disk. */
+	assert_int_equal(store_end(&f->s, base, sizeof(base)).offset, 4);
+	flush(f);
+	assert_int_equal(store_end(&f->s, base, sizeof(base)).offset, f->at[4]);
+	disk_is(f, f->at[4]);
+	gtid_is(f, 4); /* its XID has not come */
+	give_all(f, 4, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
+	gtid_is(f, 7);
+}
+
+static void test_rotate(void **state)
+{
+	struct fixture *f = *state;
+	struct store_span span;
+	char base[256];
+
+	give_all(f, 0, EVENTS);
+	assert_int_equal(writer_rotate(&f->w, 5, &f->e), -1);
+	assert_int_equal(f->e.code, ERR_relay_hole);
+	assert_int_equal(writer_rotate(&f->w, 4, &f->e), 0);
+	disk_is(f, f->file.n);
+	assert_int_equal(store_end(&f->s, base, sizeof(base)).file, 3);
+	give_all(f, 0, 3);
+	flush(f);
+	assert_int_equal(store_end(&f->s, base, sizeof(base)).file, 4);
+	assert_int_equal(store_find(&f->s, (struct position){1, 3, f->file.n}, &span), STORE_DATA);
+	assert_string_equal(span.path, NEXT);
+}
+
+static void refused(struct fixture *f, struct str event, enum err_code code)
+{
+	uint64_t at = f->w.at;
+
+	assert_int_equal(give(f, event), -1);
+	if (f->e.code != code)
+		fail_msg("%u: %s", f->e.code, f->e.text);
+	assert_int_equal(f->w.at, at);
+	flush(f);
+	disk_is(f, at);
+}
+
+static void test_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+
+	give_all(f, 0, 3);
+	flush(f);
+	/* One bit of the body; then the event as it should be. */
+	f->file.p[f->at[3] + 30] ^= 4;
+	assert_int_equal(give(f, event_of(f, 3)), -1);
+	assert_int_equal(f->e.code, ERR_relay_checksum);
+	f->file.p[f->at[3] + 30] ^= 4;
+	disk_is(f, f->at[3]);
+	refused(f, event_of(f, 4), ERR_relay_hole);
+	refused(f, event_of(f, 2), ERR_relay_hole); /* once more */
+	buf_puts(&body, "no position: MariaDB 11.4 inside a transaction");
+	refused(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), f->w.at + 5, 0), ERR_relay_hole);
+	buf_clear(&b);
+	assert_int_equal(give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), 0, 0)), 0);
+	assert_int_equal(f->w.at, f->at[3] + b.n);
+	buf_free(&body);
+	buf_free(&b);
+}
+
+static void test_head_missing(void **state)
+{
+	struct fixture *f = *state;
+	char base[256];
+
+	assert_int_equal(give(f, event_of(f, 1)), -1);
+	assert_int_equal(f->e.code, ERR_relay_stream);
+	assert_int_equal(store_end(&f->s, base, sizeof(base)).offset, 4);
+}
+
+/* A stream that starts before our end (behind 4 GiB it must): what we have is stepped over, to the byte. */
+static void test_catch_up(void **state)
+{
+	struct fixture *f = *state;
+
+	give_all(f, 0, 6);
+	flush(f);
+	assert_int_equal(writer_resume(&f->w, f->at[2], &f->e), 0);
+	give_all(f, 0, 1); /* sent ahead, not of the file there */
+	give_all(f, 2, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
+	gtid_is(f, 7);
+}
+
+static void test_overlap(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+
+	give_all(f, 0, 6);
+	flush(f);
+	assert_int_equal(writer_resume(&f->w, f->at[5], &f->e), 0);
+	give_all(f, 0, 1);
+	buf_puts(&body, "longer than the event that we have at this place, so it reaches behind our end");
+	assert_int_equal(
+		give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), f->at[5] + synthetic_size(body.n), 0)), -1);
+	assert_int_equal(f->e.code, ERR_relay_hole);
+	disk_is(f, f->at[6]);
+	buf_free(&body);
+	buf_free(&b);
+}
+
+/* A broken stream: what was in memory only is forgotten, and comes again. */
+static void test_broken_stream(void **state)
+{
+	struct fixture *f = *state;
+
+	give_all(f, 0, 2);
+	assert_int_equal(writer_resume(&f->w, 4, &f->e), 0); /* not even the head was written */
+	give_all(f, 0, 4);
+	flush(f);
+	give_all(f, 4, 6); /* an XID and the next GTID */
+	assert_int_equal(writer_resume(&f->w, f->w.written, &f->e), 0);
+	give_all(f, 0, 1);
+	give_all(f, 4, 6);
+	flush(f);
+	gtid_is(f, 5);
+	give_all(f, 6, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
+	gtid_is(f, 7);
+}
+
+static void test_beyond_4g(void **state)
+{
+	const uint64_t near = 4294967290u;
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+	struct stat st;
+
+	give_all(f, 0, 3);
+	flush(f);
+	assert_int_equal(ftruncate(f->w.fd, (off_t)near), 0);
+	assert_true(lseek(f->w.fd, (off_t)near, SEEK_SET) > 0);
+	f->w.written = f->w.at = near;
+	buf_puts(&body, "ends behind 4 GiB");
+	assert_int_equal(give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), near + synthetic_size(body.n), 0)), 0);
+	flush(f);
+	assert_int_equal(writer_check_end(&f->w, (uint32_t)f->w.at, &f->e), 0);
+	assert_int_equal(writer_check_end(&f->w, (uint32_t)f->w.at + 1, &f->e), -1);
+	assert_int_equal(writer_check_end(&f->w, 0, &f->e), 0);
+	assert_int_equal(fstatat(f->dir, PATH, &st, 0), 0);
+	assert_true((uint64_t)st.st_size == near + b.n);
+	buf_free(&body);
+	buf_free(&b);
+}
+
+/* --- after a crash --- */
+
+static void crash_with(struct fixture *f, size_t bytes, const char *tail, size_t n)
+{
+	int fd;
+
+	end(f);
+	fd = openat(f->dir, PATH, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_int_equal(write(fd, f->file.p, bytes), bytes);
+	assert_int_equal(write(fd, tail, n), n);
+	close(fd);
+	begin(f);
+}
+
+static void test_torn_tail(void **state)
+{
+	struct fixture *f = *state;
+	size_t n, whole;
+	unsigned i;
+
+	for (n = f->at[2]; n <= f->file.n; n++) {
+		for (i = 0; i < EVENTS && f->at[i + 1] <= n; i++)
+			;
+		whole = f->at[i];
+		crash_with(f, n, "", 0);
+		assert_int_equal(f->w.written, whole);
+		disk_is(f, whole);
+	}
+	/* And on it goes. */
+	crash_with(f, f->at[7] + 3, "", 0);
+	gtid_is(f, 5);
+	assert_int_equal(writer_resume(&f->w, f->w.written, &f->e), 0);
+	give_all(f, 0, 1);
+	give_all(f, 7, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
+	gtid_is(f, 7);
+}
+
+static void test_garbage_tail(void **state)
+{
+	struct fixture *f = *state;
+	char zeros[100] = {0}, ones[100];
+
+	memset(ones, 0xff, sizeof(ones));
+	crash_with(f, f->at[5], zeros, sizeof(zeros));
+	disk_is(f, f->at[5]);
+	crash_with(f, f->at[5], ones, sizeof(ones));
+	disk_is(f, f->at[5]);
+	/* An event whose end was never written by the disk: its size is right, its bytes are not. */
+	crash_with(f, f->at[5] + 25, zeros, f->at[6] - f->at[5] - 25);
+	disk_is(f, f->at[5]);
+}
+
+static void test_no_head(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	size_t n;
+
+	for (n = 0; n < f->at[1]; n += 3) {
+		crash_with(f, n, "", 0);
+		assert_int_equal(f->w.written, 0);
+		assert_int_equal(f->w.number, 3);
+		assert_true(fstatat(f->dir, PATH, &st, 0) < 0);
+	}
+	assert_int_equal(writer_resume(&f->w, 4, &f->e), 0);
+	give_all(f, 0, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
+}
+
+static void test_boundary(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t begins;
+	uint32_t size;
+	size_t n;
+	unsigned i;
+
+	give_all(f, 0, EVENTS);
+	flush(f);
+	for (n = 4; n < f->file.n; n++) {
+		for (i = 0; f->at[i + 1] <= n; i++)
+			;
+		assert_int_equal(evfile_boundary(f->dir, PATH, f->file.n, i > 2 ? f->at[2] : 0, n, &begins, &size, &f->e), 0);
+		assert_int_equal(begins, f->at[i]);
+		assert_int_equal(size, f->at[i + 1] - f->at[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rotate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_head_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_catch_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overlap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_beyond_4g, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_garbage_tail, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_head, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_boundary, setup, teardown),
+	};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

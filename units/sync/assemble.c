@@ -1,0 +1,443 @@
+/*
+ * Transactions out of the event stream of both families: what begins one, what ends one, what is nothing, and what must stop the
+ * job (T16-T18). Fed by fetch.c in the main thread; asks nobody anything, so it can be tested with bytes alone.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/arena.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/binlog/payload.h"
+#include "common/binlog/row.h"
+#include "units/sync/trx.h"
+
+enum { MARKS_MAX = 256, MARIA_STANDALONE = 1, MARIA_PREPARED_XA = 64, MARIA_COMPLETED_XA = 128 };
+enum { ALTER_START = 2, ALTER_COMMIT = 4, ALTER_ROLLBACK = 8 };
+
+/* A savepoint: how much of the transaction stood there. */
+struct mark {
+	char name[65];
+	size_t bytes, events;
+};
+
+struct assemble {
+	struct binlog_format format;
+	struct arena *scratch; /* of one event */
+	struct trx *open;      /* begun, not ended */
+	bool announced;        /* a GTID event came, its transaction has not begun */
+	struct binlog_gtid_event gtid;
+	struct position begin; /* of the announcing event */
+	struct position at, end; /* of the event in hand */
+	struct position safe;
+	struct mark marks[MARKS_MAX];
+	unsigned nmarks;
+};
+
+void trx_free(struct trx **t)
+{
+	if (!*t)
+		return;
+	buf_free(&(*t)->raw);
+	free(*t);
+	*t = NULL;
+}
+
+struct assemble *assemble_new(void)
+{
+	struct assemble *a = xcalloc(1, sizeof(*a));
+
+	a->scratch = arena_new(0);
+	return a;
+}
+
+void assemble_free(struct assemble **a)
+{
+	if (!*a)
+		return;
+	trx_free(&(*a)->open);
+	arena_free(&(*a)->scratch);
+	free(*a);
+	*a = NULL;
+}
+
+struct position assemble_safe(const struct assemble *a)
+{
+	return a->safe;
+}
+
+bool assemble_ready(const struct assemble *a)
+{
+	return a->format.valid;
+}
+
+static struct trx *begin(struct assemble *a, enum trx_kind kind)
+{
+	struct trx *t = xcalloc(1, sizeof(*t));
+
+	t->kind = kind;
+	t->start = a->announced ? a->begin : a->at;
+	t->has_gtid = a->announced && !a->gtid.anonymous;
+	t->gtid = a->gtid;
+	t->format = a->format;
+	a->announced = false;
+	a->nmarks = 0;
+	return t;
+}
+
+/* The transaction in hand is whole: out with it. */
+static void end(struct assemble *a, struct trx **out)
+{
+	*out = a->open ? a->open : begin(a, TRX_ROWS);
+	(*out)->end = a->end;
+	a->open = NULL;
+	a->announced = false;
+	a->safe = a->end;
+}
+
+static void keep(struct trx *t, struct str event)
+{
+	buf_put(&t->raw, event.p, event.n);
+}
+
+static int stop_at(const struct assemble *a, struct err *e)
+{
+	char text[300];
+
+	position_text(a->at, "", text, sizeof(text));
+	return err_add(e, "at %s", text);
+}
+
+static int unknown(const struct assemble *a, const struct binlog_header *h, const char *why, struct err *e)
+{
+	err_set(e, ERR_sync_event_unknown, "%s (type %u)%s%s", binlog_type_name(h->type), h->type, *why ? ": " : "", why);
+	return stop_at(a, e);
+}
+
+static int on_gtid(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	(void)out;
+	if (a->open) {
+		err_set(e, ERR_sync_binlog, "a transaction begins inside another one");
+		return stop_at(a, e);
+	}
+	if (binlog_read_gtid(event, &a->format, &a->gtid, e) < 0)
+		return stop_at(a, e);
+	if (a->gtid.mariadb && (a->gtid.flags2 & (MARIA_PREPARED_XA | MARIA_COMPLETED_XA))) {
+		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet");
+		return stop_at(a, e);
+	}
+	a->announced = true;
+	a->begin = a->at;
+	if (a->gtid.mariadb && !(a->gtid.flags2 & MARIA_STANDALONE))
+		a->open = begin(a, TRX_ROWS);
+	return 0;
+}
+
+/* SAVEPOINT a: the words behind the verb, as they stand. Only equality counts. */
+static void name_of(struct str sql, char *out, size_t size)
+{
+	size_t n = sql.n, start;
+
+	while (n > 0 && strchr(" \t\r\n;", sql.p[n - 1]))
+		n--;
+	for (start = n; start > 0 && !strchr(" \t\r\n", sql.p[start - 1]); start--)
+		if (sql.p[start - 1] == '`' && start < n) {
+			start--;
+			break;
+		}
+	/* `a b`: a quoted name may hold blanks; its opening quote was found above. */
+	n -= start;
+	if (n >= size)
+		n = size - 1;
+	memcpy(out, sql.p + start, n);
+	out[n] = '\0';
+}
+
+static int set_mark(struct assemble *a, struct str sql, struct err *e)
+{
+	char name[65];
+	unsigned i;
+
+	if (!a->open)
+		return 0;
+	name_of(sql, name, sizeof(name));
+	for (i = 0; i < a->nmarks && strcmp(a->marks[i].name, name) != 0; i++)
+		;
+	if (i < a->nmarks) { /* the same name again moves it to the end */
+		memmove(&a->marks[i], &a->marks[i + 1], (a->nmarks - i - 1) * sizeof(struct mark));
+		a->nmarks--;
+	}
+	if (a->nmarks == MARKS_MAX) {
+		err_set(e, ERR_sync_event_unknown, "more than %d savepoints in one transaction", MARKS_MAX);
+		return stop_at(a, e);
+	}
+	strcpy(a->marks[a->nmarks].name, name);
+	a->marks[a->nmarks].bytes = a->open->raw.n;
+	a->marks[a->nmarks++].events = a->open->events;
+	return 0;
+}
+
+static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
+{
+	char name[65];
+
+	name_of(sql, name, sizeof(name));
+	for (unsigned i = 0; a->open && i < a->nmarks; i++)
+		if (strcmp(a->marks[i].name, name) == 0) {
+			a->open->raw.n = a->marks[i].bytes;
+			a->open->events = a->marks[i].events;
+			a->nmarks = i + 1;
+			return 0;
+		}
+	err_set(e, ERR_sync_event_unknown, "ROLLBACK TO %s: no such savepoint was seen", name);
+	return stop_at(a, e);
+}
+
+/* Rows that stay although the transaction is rolled back are of engines without transactions: that can't be repeated here. */
+static int on_rollback(struct assemble *a, struct trx **out, struct err *e)
+{
+	if (a->open && a->open->events > 0) {
+		err_set(e, ERR_sync_event_unknown,
+			"a rolled back transaction with rows of a table whose engine has no transactions");
+		return stop_at(a, e);
+	}
+	end(a, out);
+	return 0;
+}
+
+static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *ddl, struct trx **out)
+{
+	struct trx *t;
+
+	/* MariaDB's two-phase ALTER: executed once, on COMMIT (T18). */
+	if (a->announced && a->gtid.mariadb && (a->gtid.flags_extra & (ALTER_START | ALTER_ROLLBACK)) &&
+		!(a->gtid.flags_extra & ALTER_COMMIT)) {
+		end(a, out);
+		return 0;
+	}
+	(void)ddl;
+	if (!a->open) {
+		t = begin(a, TRX_DDL);
+		t->end = a->end;
+		a->safe = a->end;
+	} else {
+		/* CREATE TABLE … SELECT (T17): structure now, rows with the transaction; the watermark stays before both. */
+		t = xcalloc(1, sizeof(*t));
+		t->kind = TRX_DDL;
+		t->format = a->open->format;
+		t->start = t->end = a->open->start;
+		t->inside = true;
+	}
+	t->event = a->at;
+	keep(t, event);
+	*out = t;
+	return 0;
+}
+
+/* The head of a statement, for messages. */
+static int dml(const struct assemble *a, const struct binlog_query *q, struct err *e)
+{
+	err_set(e, ERR_sync_statement_dml, "default database `%.*s`: %.*s%s", STR_ARG(q->schema), q->sql.n > 200 ? 200 : (int)q->sql.n,
+		q->sql.p, q->sql.n > 200 ? "..." : "");
+	return stop_at(a, e);
+}
+
+static int unknown_verb(const struct assemble *a, const struct binlog_query *q, struct err *e)
+{
+	err_set(e, ERR_sync_ddl_parse, "%.*s", q->sql.n > 300 ? 300 : (int)q->sql.n, q->sql.p);
+	return stop_at(a, e);
+}
+
+/* Recognised, and not ours by rule: said once in the log, the position moves. */
+static int passed_by(struct assemble *a, const struct sql_ddl *ddl, const struct binlog_query *q, struct trx **out)
+{
+	if (ddl->verb != SQL_VERB_MAINTENANCE)
+		log_info("left out (%s): %.*s", sql_verb_name(ddl->verb), q->sql.n > 120 ? 120 : (int)q->sql.n, q->sql.p);
+	if (!a->open)
+		end(a, out);
+	return 0;
+}
+
+static int on_query(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	struct sql_ddl *ddl = arena_alloc(a->scratch, sizeof(*ddl));
+	struct binlog_query q;
+
+	if (binlog_read_query(event, &a->format, a->scratch, &q, e) < 0 ||
+		sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0)
+		return stop_at(a, e);
+	switch (ddl->verb) {
+	case SQL_VERB_BEGIN:
+		if (!a->open)
+			a->open = begin(a, TRX_ROWS);
+		return 0;
+	case SQL_VERB_COMMIT:
+		end(a, out);
+		return 0;
+	case SQL_VERB_ROLLBACK:
+		return on_rollback(a, out, e);
+	case SQL_VERB_SAVEPOINT:
+		return set_mark(a, q.sql, e);
+	case SQL_VERB_ROLLBACK_TO:
+		return back_to_mark(a, q.sql, e);
+	case SQL_VERB_XA:
+		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet: %.*s", STR_ARG(q.sql));
+		return stop_at(a, e);
+	case SQL_VERB_DML:
+		return dml(a, &q, e);
+	case SQL_VERB_TEMPORARY:
+	case SQL_VERB_OBJECT:
+	case SQL_VERB_ACCOUNT:
+	case SQL_VERB_MAINTENANCE:
+		return passed_by(a, ddl, &q, out);
+	case SQL_VERB_UNKNOWN:
+	case SQL_VERB_END:
+		return unknown_verb(a, &q, e);
+	default:
+		return on_ddl(a, event, ddl, out);
+	}
+}
+
+static int on_rows(struct assemble *a, struct str event, bool rows, struct err *e)
+{
+	if (!a->open) {
+		err_set(e, ERR_sync_binlog, "rows outside a transaction");
+		return stop_at(a, e);
+	}
+	keep(a->open, event);
+	a->open->events += rows;
+	return 0;
+}
+
+static int dispatch(struct assemble *a, struct str event, struct trx **out, struct err *e);
+
+/* MySQL's compressed transaction: its events, one after the other, as if they stood in the file (without checksums). */
+static int on_payload(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	struct binlog_format outer = a->format;
+	struct binlog_payload *p = binlog_payload_open(event, &a->format, e);
+	struct str inner;
+	int r;
+
+	if (!p)
+		return stop_at(a, e);
+	a->format.checksum = false;
+	while ((r = binlog_payload_next(p, &inner, e)) > 0) {
+		struct trx *t = NULL;
+
+		r = dispatch(a, inner, &t, e);
+		if (r < 0)
+			break;
+		if (t && *out) {
+			/* A DDL inside and then the end: the queue takes them in this order. */
+			(*out)->next = t;
+		} else if (t) {
+			*out = t;
+		}
+	}
+	binlog_payload_close(&p);
+	a->format = outer;
+	return r;
+}
+
+static int on_format(struct assemble *a, struct str event, struct err *e)
+{
+	if (binlog_read_format(event, &a->format, e) < 0)
+		return stop_at(a, e);
+	/* A file that begins inside a transaction: the server ended in a crash, what was not finished never happened. */
+	trx_free(&a->open);
+	a->announced = false;
+	return 0;
+}
+
+/* Events that say nothing to an applier. */
+static bool is_nothing(uint8_t type)
+{
+	switch (type) {
+	case BINLOG_STOP:
+	case BINLOG_ROTATE:
+	case BINLOG_INTVAR:
+	case BINLOG_RAND:
+	case BINLOG_USER_VAR:
+	case BINLOG_HEARTBEAT:
+	case BINLOG_HEARTBEAT_V2:
+	case BINLOG_IGNORABLE:
+	case BINLOG_ROWS_QUERY:
+	case BINLOG_PREVIOUS_GTIDS:
+	case BINLOG_TRANSACTION_CONTEXT:
+	case BINLOG_VIEW_CHANGE:
+	case BINLOG_MARIA_ANNOTATE:
+	case BINLOG_MARIA_CHECKPOINT:
+	case BINLOG_MARIA_GTID_LIST:
+	case BINLOG_MARIA_START_ENCRYPTION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int dispatch(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	struct binlog_header h;
+
+	if (binlog_read_header(event, &h, e) < 0)
+		return stop_at(a, e);
+	if (h.type == BINLOG_FORMAT)
+		return on_format(a, event, e);
+	if (!a->format.valid) {
+		err_set(e, ERR_sync_binlog, "%s before a FORMAT_DESCRIPTION event", binlog_type_name(h.type));
+		return stop_at(a, e);
+	}
+	if (a->open && h.timestamp)
+		a->open->timestamp = h.timestamp;
+	if (h.type == BINLOG_TABLE_MAP || binlog_is_rows(h.type))
+		return on_rows(a, event, h.type != BINLOG_TABLE_MAP, e);
+	switch (h.type) {
+	case BINLOG_GTID:
+	case BINLOG_ANONYMOUS_GTID:
+	case BINLOG_GTID_TAGGED:
+	case BINLOG_MARIA_GTID:
+		return on_gtid(a, event, out, e);
+	case BINLOG_QUERY:
+	case BINLOG_MARIA_QUERY_COMPRESSED:
+		return on_query(a, event, out, e);
+	case BINLOG_XID:
+		end(a, out);
+		return 0;
+	case BINLOG_TRANSACTION_PAYLOAD:
+		return on_payload(a, event, out, e);
+	case BINLOG_INCIDENT:
+		err_set(e, ERR_sync_binlog_incident, "the upstream wrote an incident event");
+		return stop_at(a, e);
+	case BINLOG_XA_PREPARE:
+		return unknown(a, &h, "XA transactions are not supported yet", e);
+	default:
+		if (is_nothing(h.type) || (h.flags & BINLOG_FLAG_IGNORABLE))
+			return 0;
+		return unknown(a, &h, "", e);
+	}
+}
+
+int assemble_event(struct assemble *a, struct str event, struct position at, struct trx **out, struct err *e)
+{
+	struct binlog_header h;
+	int r;
+
+	*out = NULL;
+	a->at = at;
+	a->end = at;
+	a->end.offset += event.n;
+	arena_clear(a->scratch);
+	r = dispatch(a, event, out, e);
+	if (r < 0) {
+		trx_free(out);
+		return -1;
+	}
+	if (*out && binlog_read_header(event, &h, e) == 0 && h.timestamp && !(*out)->timestamp)
+		(*out)->timestamp = h.timestamp;
+	if (!a->open && !a->announced)
+		a->safe = a->end;
+	return 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * The frame of every downstream transaction of an applier: guard first, COMMIT last, and only after the guard's count is known (T1, T2). A
+ * connection that breaks in here ends the unit: at its next start the take-over ends the old session before progress is read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/xalloc.h"
+#include "units/sync/apply.h"
+
+int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
+{
+	uint64_t affected[2], matched[2];
+	struct db_multi m = { .affected = affected, .matched = matched, .count = 2 };
+	struct buf sql = { 0 };
+	int r;
+
+	buf_puts(&sql, "BEGIN;");
+	meta_slot_guard(&sql, &a->id, &a->slot, watermark, a->base, gtid ? gtid : "");
+	r = db_exec_multi(d, buf_str(&sql), &m, e);
+	buf_free(&sql);
+	if (r < 0)
+		return err_add(e, "the guard of slot %u", a->slot.slot);
+	if (m.done != 2 || affected[1] != 1) {
+		apply_rollback(d);
+		return err_set(e, ERR_sync_fenced, "slot %u of task %s is not at epoch %llu, version %llu any more", a->slot.slot, a->id.task,
+			(unsigned long long)a->id.epoch, (unsigned long long)a->slot.version);
+	}
+	return FAILPOINT_HIT(sync_after_guard) ? err_set(e, ERR_db_lost, "failpoint") : 0;
+}
+
+int apply_commit(struct apply *a, struct db *d, struct position watermark, struct err *e)
+{
+	if (FAILPOINT_HIT(sync_before_commit))
+		return err_set(e, ERR_db_lost, "failpoint");
+	if (db_exec(d, STR_LIT("COMMIT"), e) < 0)
+		return err_add(e, "COMMIT");
+	if (FAILPOINT_HIT(sync_after_commit))
+		return err_set(e, ERR_db_lost, "failpoint");
+	a->slot.version++;
+	a->slot.watermark = watermark;
+	pthread_mutex_lock(&a->lock);
+	a->watermark = watermark;
+	free(a->watermark_gtid);
+	a->watermark_gtid = a->gtid_text ? xstrdup(a->gtid_text) : NULL;
+	pthread_mutex_unlock(&a->lock);
+	return 0;
+}
+
+void apply_rollback(struct db *d)
+{
+	struct err ignored;
+
+	db_exec(d, STR_LIT("ROLLBACK"), &ignored);
+}
+
+int apply_add_gtid(struct apply *a, const struct trx *t, struct err *e)
+{
+	struct buf text = { 0 };
+
+	if (!t->has_gtid || !a->gtid)
+		return 0;
+	if (gtid_set_add(a->gtid, &t->gtid, e) < 0)
+		return -1;
+	gtid_set_text(a->gtid, &text);
+	free(a->gtid_text);
+	a->gtid_text = xstrdup(buf_cstr(&text));
+	buf_free(&text);
+	return 0;
+}

@@ -1,0 +1,272 @@
+/*
+ * tidegate-sync: follows the relay's binlog into the downstream, exactly once. The main thread reads and assembles (fetch.c, assemble.c), one
+ * applier thread writes (apply.c). It touches no file; the upstream is asked only for table structures.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/config/endpoint.h"
+#include "common/config/json.h"
+#include "common/proc/unit.h"
+#include "units/sync/fetch.h"
+
+enum { RESOLVE_MS = 10000, BUSY_SLEEP_MS = 1000 };
+
+struct sync {
+	struct endpoint upstream, downstream;
+	char task[256], source[64], meta_schema[65];
+	char start_file[256], *start_gtid;
+	uint64_t start_offset;
+	struct rules *rules;
+	struct queue queue;
+	struct apply apply;
+	struct fetch fetch;
+	struct link_peer *relay;
+	bool opened, running;   /* running: the first position is known, reader and applier are at work */
+	bool resolving;
+	struct position resolved;
+	struct err resolve_error;
+	char resolved_base[256];
+};
+
+static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
+{
+	const json_t *options = json_object_get(env->config, "options"), *start = json_object_get(options, "start");
+
+	if (endpoint_from_json(json_object_get(env->config, "upstream"), &s->upstream, e) < 0 ||
+		endpoint_from_json(json_object_get(env->config, "downstream"), &s->downstream, e) < 0)
+		return -1;
+	snprintf(s->task, sizeof(s->task), "%s", json_text(env->config, "task", ""));
+	snprintf(s->source, sizeof(s->source), "%s", json_text(env->config, "source", ""));
+	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s", json_text(env->config, "meta_schema", "dm_meta"));
+	snprintf(s->start_file, sizeof(s->start_file), "%s", json_text(start, "file", ""));
+	s->start_offset = (uint64_t)json_num(start, "offset", 0);
+	s->start_gtid = xstrdup(json_text(start, "gtid", ""));
+	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
+	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
+	s->rules = rules_new(json_object_get(env->config, "rules"), s->meta_schema, e);
+	return s->rules ? 0 : -1;
+}
+
+static void wake(void *arg)
+{
+	unit_wake(arg);
+}
+
+static int sync_open(void *self, struct unit_env *env, struct err *e)
+{
+	struct sync *s = self;
+
+	queue_init(&s->queue);
+	s->opened = true;
+	if (read_slice(s, env, e) < 0)
+		return -1;
+	s->apply.id = (struct meta_id){ s->meta_schema, s->task, s->source, (uint64_t)json_num(env->config, "epoch", 0) };
+	s->apply.upstream = &s->upstream;
+	s->apply.downstream = &s->downstream;
+	s->apply.rules = s->rules;
+	s->apply.queue = &s->queue;
+	s->apply.wake = wake;
+	s->apply.wake_arg = env;
+	return 0;
+}
+
+static void start_work(struct sync *s)
+{
+	char at[300];
+
+	position_text(s->apply.slot.watermark, s->apply.base, at, sizeof(at));
+	log_info("following from %s", at);
+	apply_start(&s->apply);
+	s->running = true;
+}
+
+static int sync_ready(void *self, struct unit_env *env, struct err *e)
+{
+	struct sync *s = self;
+
+	if (apply_open(&s->apply, e) < 0)
+		return -1;
+	s->relay = link_dial(env->link, "relay.sock");
+	s->fetch.env = env;
+	s->fetch.relay = s->relay;
+	s->fetch.queue = &s->queue;
+	s->fetch.apply = &s->apply;
+	s->fetch.reader = s->task;
+	if (position_is_zero(s->apply.slot.watermark))
+		return 0; /* the first start: step() asks the relay where the copy's position is */
+	if (apply_begin_at(&s->apply, s->apply.slot.watermark, s->apply.slot.base, s->apply.slot.gtid, e) < 0)
+		return -1;
+	fetch_resume(&s->fetch, s->apply.slot.watermark);
+	start_work(s);
+	return 0;
+}
+
+static void on_resolved(void *arg, const struct err *e, struct str reply)
+{
+	struct sync *s = arg;
+	struct msg_located m;
+	struct str body;
+
+	s->resolving = false;
+	if (e)
+		s->resolve_error = *e;
+	else if (msg_expect(reply, MSG_located, &body, &s->resolve_error) == 0 &&
+		 msg_get_located(body, &m, &s->resolve_error) == 0)
+		s->resolved = m.at;
+}
+
+/* Where the copy's file and offset are in the relay log. */
+static void resolve(struct sync *s)
+{
+	struct buf out = { 0 };
+
+	s->resolving = true;
+	err_clear(&s->resolve_error);
+	msg_put_resolve(&out, link_request_id(), &(struct msg_resolve){ .file = str_of(s->start_file), .offset = s->start_offset });
+	link_call(s->relay, &out, RESOLVE_MS, on_resolved, s);
+	buf_free(&out);
+}
+
+static int begin(struct sync *s, struct err *e)
+{
+	struct position at = s->resolved;
+	char base[256];
+	uint64_t number;
+
+	if (binlog_name_split(str_of(s->start_file), base, sizeof(base), &number, e) < 0)
+		return -1;
+	at.file = number;
+	at.offset = s->start_offset;
+	if (apply_begin_at(&s->apply, at, base, s->start_gtid, e) < 0)
+		return -1;
+	fetch_begin(&s->fetch, s->resolved, at);
+	start_work(s);
+	return 0;
+}
+
+static int first_start(struct sync *s, struct err *e)
+{
+	if (!s->start_file[0])
+		return err_set(e, ERR_relay_gone, "task %s has no progress in the downstream and no position to start from", s->task);
+	if (!position_is_zero(s->resolved))
+		return begin(s, e);
+	if (s->resolve_error.code && s->resolve_error.code != ERR_link && s->resolve_error.code != ERR_relay_not_there) {
+		*e = s->resolve_error;
+		return -1;
+	}
+	if (!s->resolving)
+		resolve(s);
+	return 0;
+}
+
+static int sync_step(void *self, struct unit_env *env, struct err *e)
+{
+	struct sync *s = self;
+
+	if (!s->running && first_start(s, e) < 0)
+		return -1;
+	if (!s->running)
+		return UNIT_GO_ON;
+	if (apply_failed(&s->apply, e))
+		return -1;
+	env->progress = atomic_load(&s->apply.counts.transactions) + atomic_load(&s->apply.counts.ddls);
+	if (fetch_step(&s->fetch, e) < 0)
+		return -1;
+	if (s->fetch.base[0] && !s->apply.base[0])
+		log_debug("base name %s", s->fetch.base);
+	return UNIT_GO_ON;
+}
+
+/* 0 when everything that the relay has is applied; else the age of what was applied last. */
+static uint64_t lag_ms(struct sync *s, struct position at)
+{
+	uint64_t then = (uint64_t)atomic_load(&s->apply.counts.last_timestamp) * 1000, now = clock_wall_us() / 1000;
+
+	if (position_cmp(at, s->fetch.end) >= 0 || then == 0 || then > now)
+		return 0;
+	return now - then;
+}
+
+static void sync_status(void *self, struct unit_env *env, json_t *out)
+{
+	struct sync *s = self;
+	struct apply_counts *c = &s->apply.counts;
+	char *gtid, position[64], fetched[64], file[300] = "";
+	struct position at;
+
+	(void)env;
+	if (!s->running) {
+		json_object_set_new(out, "phase", json_string("start"));
+		return;
+	}
+	at = apply_watermark(&s->apply, &gtid);
+	position_store(at, position, sizeof(position));
+	position_store(s->fetch.end, fetched, sizeof(fetched));
+	binlog_name_make(file, sizeof(file), s->apply.base, at.file);
+	json_object_set_new(out, "phase", json_string(position_cmp(at, s->fetch.end) >= 0 ? "live" : "catch-up"));
+	json_object_set_new(out, "position", json_string(position));
+	json_object_set_new(out, "base", json_string(s->apply.base));
+	json_object_set_new(out, "file", json_string(file));
+	json_object_set_new(out, "offset", json_integer((json_int_t)at.offset));
+	json_object_set_new(out, "gtid", json_string(gtid));
+	json_object_set_new(out, "fetched", json_string(fetched));
+	json_object_set_new(out, "transactions", json_integer((json_int_t)atomic_load(&c->transactions)));
+	json_object_set_new(out, "inserts", json_integer((json_int_t)atomic_load(&c->inserts)));
+	json_object_set_new(out, "updates", json_integer((json_int_t)atomic_load(&c->updates)));
+	json_object_set_new(out, "deletes", json_integer((json_int_t)atomic_load(&c->deletes)));
+	json_object_set_new(out, "rows",
+		json_integer((json_int_t)(atomic_load(&c->inserts) + atomic_load(&c->updates) + atomic_load(&c->deletes))));
+	json_object_set_new(out, "ddls", json_integer((json_int_t)atomic_load(&c->ddls)));
+	json_object_set_new(out, "bytes", json_integer((json_int_t)atomic_load(&c->bytes)));
+	json_object_set_new(out, "lag_ms", json_integer((json_int_t)lag_ms(s, at)));
+	free(gtid);
+}
+
+/* Asked to leave: the batch in hand is committed, its progress with it. */
+static int sync_save(void *self, struct unit_env *env, struct err *e)
+{
+	struct sync *s = self;
+
+	(void)env;
+	(void)e;
+	apply_stop(&s->apply);
+	return 0;
+}
+
+static void sync_close(void *self, struct unit_env *env)
+{
+	struct sync *s = self;
+
+	(void)env;
+	if (!s->opened)
+		return;
+	apply_stop(&s->apply);
+	apply_close(&s->apply);
+	fetch_fini(&s->fetch);
+	queue_fini(&s->queue);
+	rules_free(&s->rules);
+	free(s->start_gtid);
+	endpoint_wipe(&s->upstream);
+	endpoint_wipe(&s->downstream);
+}
+
+static const struct unit sync_unit = {
+	.kind = UNIT_sync,
+	.state = sizeof(struct sync),
+	.open = sync_open,
+	.ready = sync_ready,
+	.step = sync_step,
+	.status = sync_status,
+	.save = sync_save,
+	.close = sync_close,
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(&sync_unit, argc, argv);
+}

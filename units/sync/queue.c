@@ -1,0 +1,125 @@
+/*
+ * The queue of whole transactions between the main thread and the applier. Here the scheduler comes, with several appliers.
+ */
+#include "units/sync/queue.h"
+
+#include <errno.h>
+#include <time.h>
+
+void queue_init(struct queue *q)
+{
+	pthread_condattr_t attr;
+
+	*q = (struct queue){ 0 };
+	q->tail = &q->head;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&q->more, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void queue_fini(struct queue *q)
+{
+	while (q->head) {
+		struct trx *t = q->head;
+
+		q->head = t->next;
+		trx_free(&t);
+	}
+	pthread_cond_destroy(&q->more);
+	pthread_mutex_destroy(&q->lock);
+}
+
+void queue_put(struct queue *q, struct trx *t)
+{
+	pthread_mutex_lock(&q->lock);
+	*q->tail = t;
+	for (; t; t = t->next) {
+		q->bytes += t->raw.n;
+		q->count++;
+		q->tail = &t->next;
+	}
+	pthread_cond_signal(&q->more);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_set_safe(struct queue *q, struct position safe)
+{
+	pthread_mutex_lock(&q->lock);
+	q->safe = safe;
+	pthread_mutex_unlock(&q->lock);
+}
+
+size_t queue_bytes(struct queue *q)
+{
+	size_t n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->bytes;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+static void deadline_in(unsigned ms, struct timespec *t)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += ms / 1000;
+	t->tv_nsec += (long)(ms % 1000) * 1000000L;
+	if (t->tv_nsec >= 1000000000L) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000L;
+	}
+}
+
+struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
+{
+	struct timespec until;
+	struct trx *t;
+	int r = 0;
+
+	deadline_in(ms, &until);
+	pthread_mutex_lock(&q->lock);
+	while (!q->head && !q->leaving && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&q->more, &q->lock, &until);
+	t = q->head;
+	if (t) {
+		q->head = t->next;
+		if (!q->head)
+			q->tail = &q->head;
+		q->bytes -= t->raw.n;
+		q->count--;
+		t->next = NULL;
+	}
+	*safe = q->safe;
+	pthread_mutex_unlock(&q->lock);
+	return t;
+}
+
+const struct trx *queue_peek(struct queue *q)
+{
+	const struct trx *t;
+
+	pthread_mutex_lock(&q->lock);
+	t = q->head;
+	pthread_mutex_unlock(&q->lock);
+	return t;
+}
+
+void queue_leave(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->leaving = true;
+	pthread_cond_broadcast(&q->more);
+	pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_leaving(struct queue *q)
+{
+	bool leaving;
+
+	pthread_mutex_lock(&q->lock);
+	leaving = q->leaving;
+	pthread_mutex_unlock(&q->lock);
+	return leaving;
+}

@@ -1,0 +1,306 @@
+/*
+ * The row-writer: INSERT, UPDATE and DELETE text from binlog rows, with the counts they must have. No upserts: they hide missing rows
+ * (T7). Rows without a key are found by all their columns, compared as bytes (T11).
+ */
+#include "units/sync/statement.h"
+
+#include <string.h>
+
+#include "common/sql/quote.h"
+
+enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200 };
+
+void packet_init(struct packet *p, size_t max_bytes)
+{
+	*p = (struct packet){ .max_bytes = max_bytes, .arena = arena_new(0) };
+}
+
+void packet_fini(struct packet *p)
+{
+	buf_free(&p->sql);
+	arena_free(&p->arena);
+}
+
+void packet_clear(struct packet *p)
+{
+	buf_clear(&p->sql);
+	arena_clear(p->arena);
+	p->n = 0;
+	p->open = false;
+}
+
+bool packet_full(const struct packet *p)
+{
+	return p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
+}
+
+void packet_end(struct packet *p)
+{
+	if (p->open && p->open_change == BINLOG_DELETE && p->open_table->key)
+		buf_putc(&p->sql, ')');
+	p->open = false;
+}
+
+static struct statement *begin(struct packet *p, const struct table *t, enum binlog_change change)
+{
+	struct statement *s;
+
+	packet_end(p);
+	if (p->n > 0)
+		buf_putc(&p->sql, ';');
+	s = &p->list[p->n++];
+	*s = (struct statement){ .table = t, .change = change };
+	return s;
+}
+
+/* Which columns of an image are written: a byte each. Rows that write the same ones can share a statement. */
+static struct str bits_of(struct packet *p, const struct table *t, const struct binlog_value *row)
+{
+	char *bits = arena_alloc(p->arena, t->up->ncolumns);
+
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		bits[i] = row[i].present && t->target[i] >= 0;
+	return (struct str){ bits, t->up->ncolumns };
+}
+
+static int put_value(struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+{
+	if (v->null) {
+		buf_puts(&p->sql, "NULL");
+		return 0;
+	}
+	if (binlog_put_literal(&p->sql, v, &t->up->columns[i], e) < 0)
+		return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
+	return 0;
+}
+
+static void put_name(struct packet *p, const struct table *t, unsigned i)
+{
+	sql_put_ident(&p->sql, str_of(t->up->columns[i].name));
+}
+
+/* `key` = value, or the tuple's parts joined by AND. */
+static int put_key(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	for (unsigned k = 0; k < t->key->ncolumns; k++) {
+		unsigned i = t->key->columns[k];
+
+		if (!row[i].present)
+			return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`", t->head, t->up->columns[i].name);
+		if (k > 0)
+			buf_puts(&p->sql, " AND ");
+		put_name(p, t, i);
+		buf_putc(&p->sql, '=');
+		if (put_value(p, t, i, &row[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* How a column and a value are compared as bytes, not as a collation sees them: what goes round each (T11). */
+struct wrap {
+	const char *open, *close, *value_open, *value_close;
+};
+
+static struct wrap wrap_of(const struct table *t, unsigned i)
+{
+	bool json_there = t->down->columns[t->target[i]].kind == COLUMN_JSON;
+
+	switch (t->up->columns[i].kind) {
+	case COLUMN_TEXT:
+	case COLUMN_BINARY:
+		return (struct wrap){ "CAST(", " AS BINARY)", "CAST(", " AS BINARY)" };
+	case COLUMN_JSON:
+		/* MariaDB keeps JSON as text: the same value may be spaced otherwise. */
+		if (json_there)
+			return (struct wrap){ "", "", "CAST(", " AS JSON)" };
+		return (struct wrap){ "JSON_COMPACT(", ")", "JSON_COMPACT(", ")" };
+	case COLUMN_BIT:
+		/* A hex literal is a number in MySQL and a string in MariaDB. */
+		return (struct wrap){ "", "+0", "CAST(CONV(HEX(", "),16,10) AS UNSIGNED)" };
+	default:
+		return (struct wrap){ "", "", "", "" };
+	}
+}
+
+static int put_same(struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+{
+	struct wrap w = wrap_of(t, i);
+
+	if (v->null) {
+		put_name(p, t, i);
+		buf_puts(&p->sql, " IS NULL");
+		return 0;
+	}
+	buf_puts(&p->sql, w.open);
+	put_name(p, t, i);
+	buf_puts(&p->sql, w.close);
+	buf_puts(&p->sql, "<=>");
+	buf_puts(&p->sql, w.value_open);
+	if (put_value(p, t, i, v, e) < 0)
+		return -1;
+	buf_puts(&p->sql, w.value_close);
+	return 0;
+}
+
+static int put_all(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0)
+			continue;
+		if (!row[i].present)
+			return err_set(e, ERR_sync_columns,
+				"%s has no key, and the binlog's row lacks column `%s`: set binlog_row_image=FULL in the upstream", t->head,
+				t->up->columns[i].name);
+		buf_puts(&p->sql, any ? " AND " : "");
+		if (put_same(p, t, i, &row[i], e) < 0)
+			return -1;
+		any = true;
+	}
+	return 0;
+}
+
+static int put_where(struct packet *p, const struct table *t, const struct binlog_value *row, struct statement *s, struct err *e)
+{
+	int r;
+
+	buf_puts(&p->sql, " WHERE ");
+	s->where = p->sql.n;
+	r = t->key ? put_key(p, t, row, e) : put_all(p, t, row, e);
+	s->end = p->sql.n;
+	/* A table without a key may hold the row twice: one of them is meant, whichever. */
+	if (!t->key)
+		buf_puts(&p->sql, " LIMIT 1");
+	return r;
+}
+
+static void put_columns(struct packet *p, const struct table *t, struct str bits)
+{
+	const char *comma = "";
+
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (!bits.p[i])
+			continue;
+		buf_puts(&p->sql, comma);
+		put_name(p, t, i);
+		comma = ",";
+	}
+}
+
+static int put_tuple(struct packet *p, const struct table *t, struct str bits, const struct binlog_value *row, struct err *e)
+{
+	const char *comma = "";
+
+	buf_putc(&p->sql, '(');
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (!bits.p[i])
+			continue;
+		buf_puts(&p->sql, comma);
+		if (put_value(p, t, i, &row[i], e) < 0)
+			return -1;
+		comma = ",";
+	}
+	buf_putc(&p->sql, ')');
+	return 0;
+}
+
+static bool joins(const struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
+{
+	return p->open && !p->single && p->open_table == t && p->open_change == change &&
+		p->sql.n - p->open_from < INSERT_BYTES && (change != BINLOG_INSERT || str_eq(p->open_bits, bits));
+}
+
+static void keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
+{
+	p->open = true;
+	p->open_from = p->sql.n;
+	p->open_table = t;
+	p->open_change = change;
+	p->open_bits = bits;
+}
+
+static int add_insert(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	struct str bits = bits_of(p, t, row);
+	struct statement *s;
+
+	if (joins(p, t, BINLOG_INSERT, bits)) {
+		buf_putc(&p->sql, ',');
+		s = &p->list[p->n - 1];
+	} else {
+		s = begin(p, t, BINLOG_INSERT);
+		buf_puts(&p->sql, "INSERT INTO ");
+		buf_puts(&p->sql, t->head);
+		buf_puts(&p->sql, " (");
+		put_columns(p, t, bits);
+		buf_puts(&p->sql, ") VALUES ");
+		keep_open(p, t, BINLOG_INSERT, bits);
+		s->where = p->sql.n;
+	}
+	if (put_tuple(p, t, bits, row, e) < 0)
+		return -1;
+	if (s->rows++ == 0)
+		s->end = p->sql.n;
+	return 0;
+}
+
+static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before, const struct binlog_value *after,
+	struct err *e)
+{
+	struct statement *s = begin(p, t, BINLOG_UPDATE);
+	const char *comma = " SET ";
+
+	buf_puts(&p->sql, "UPDATE ");
+	buf_puts(&p->sql, t->head);
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (!after[i].present || t->target[i] < 0)
+			continue;
+		buf_puts(&p->sql, comma);
+		put_name(p, t, i);
+		buf_putc(&p->sql, '=');
+		if (put_value(p, t, i, &after[i], e) < 0)
+			return -1;
+		comma = ",";
+	}
+	s->rows = 1;
+	return put_where(p, t, before, s, e);
+}
+
+static int add_delete(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	struct statement *s;
+
+	if (t->key && joins(p, t, BINLOG_DELETE, (struct str){ 0 }) && p->list[p->n - 1].rows < DELETE_ROWS) {
+		buf_puts(&p->sql, ") OR (");
+		p->list[p->n - 1].rows++;
+		return put_key(p, t, row, e);
+	}
+	s = begin(p, t, BINLOG_DELETE);
+	s->rows = 1;
+	buf_puts(&p->sql, "DELETE FROM ");
+	buf_puts(&p->sql, t->head);
+	if (!t->key)
+		return put_where(p, t, row, s, e);
+	buf_puts(&p->sql, " WHERE (");
+	s->where = p->sql.n;
+	keep_open(p, t, BINLOG_DELETE, (struct str){ 0 });
+	if (put_key(p, t, row, e) < 0)
+		return -1;
+	s->end = p->sql.n;
+	return 0;
+}
+
+int packet_add(struct packet *p, const struct table *t, enum binlog_change change, const struct binlog_value *before,
+	const struct binlog_value *after, struct err *e)
+{
+	switch (change) {
+	case BINLOG_INSERT:
+		return add_insert(p, t, after, e);
+	case BINLOG_UPDATE:
+		return add_update(p, t, before, after, e);
+	default:
+		return add_delete(p, t, before, e);
+	}
+}

@@ -1,0 +1,44 @@
+#pragma once
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/binlog/row.h"
+#include "units/sync/table.h"
+
+/*
+ * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share a packet. Each statement's
+ * count is foretold; whoever sends the packet compares (T7). Pure: no network.
+ */
+enum { PACKET_STATEMENTS = 512 };
+
+struct statement {
+	const struct table *table;
+	enum binlog_change change;
+	uint64_t rows;      /* that it must insert, match or delete */
+	size_t where, end;  /* for messages: the part of the packet that names the (first) row */
+};
+
+struct packet {
+	struct buf sql;
+	struct statement list[PACKET_STATEMENTS];
+	unsigned n;
+	bool single;     /* one row a statement: to find the one that is missing */
+	size_t max_bytes;
+	/* the statement that can still take rows */
+	bool open;
+	size_t open_from;
+	const struct table *open_table;
+	enum binlog_change open_change;
+	struct str open_bits; /* which columns it writes */
+	struct arena *arena;
+};
+
+void packet_init(struct packet *p, size_t max_bytes);
+void packet_fini(struct packet *p);
+void packet_clear(struct packet *p);
+/* True: no further row before it is sent. */
+bool packet_full(const struct packet *p);
+/* before: UPDATE, DELETE; after: INSERT, UPDATE. ERR_sync_columns where the image lacks what is needed. */
+int packet_add(struct packet *p, const struct table *t, enum binlog_change change, const struct binlog_value *before,
+	const struct binlog_value *after, struct err *e);
+/* Ends the open statement; the text is ready to be sent. */
+void packet_end(struct packet *p);

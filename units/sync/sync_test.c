@@ -1,0 +1,365 @@
+/* Transactions out of events, and statements out of rows; on events that real servers wrote (common/binlog/samples_test.h). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "common/base/xalloc.h"
+#include "common/binlog/sample_decode.h"
+#include "common/binlog/samples_test.h"
+#include "units/sync/statement.h"
+#include "units/sync/trx.h"
+
+struct stream {
+	struct assemble *a;
+	struct position at;
+	struct err e;
+};
+
+static int setup(void **state)
+{
+	struct stream *s = xcalloc(1, sizeof(*s));
+
+	s->a = assemble_new();
+	s->at = (struct position){ 1, 7, 4 };
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct stream *s = *state;
+
+	assemble_free(&s->a);
+	free(s);
+	return 0;
+}
+
+static int feed(struct stream *s, struct str event, struct trx **out)
+{
+	int r = assemble_event(s->a, event, s->at, out, &s->e);
+
+	s->at.offset += event.n;
+	return r;
+}
+
+/* Feeds a sample that ends nothing. */
+static void feed_hex(struct stream *s, const char *hex)
+{
+	struct trx *t;
+	size_t n;
+	char *p = sample_bytes(hex, &n);
+
+	assert_int_equal(feed(s, (struct str){ p, n }, &t), 0);
+	assert_null(t);
+	free(p);
+}
+
+static struct trx *feed_end(struct stream *s, const char *hex)
+{
+	struct trx *t;
+	size_t n;
+	char *p = sample_bytes(hex, &n);
+
+	assert_int_equal(feed(s, (struct str){ p, n }, &t), 0);
+	free(p);
+	assert_non_null(t);
+	return t;
+}
+
+/* A QUERY event in the default database "d"; its checksum is not looked at here. */
+static struct buf query(const char *sql)
+{
+	struct buf b = { 0 };
+
+	buf_put_u32(&b, 1700000000);
+	buf_put_u8(&b, BINLOG_QUERY);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, (uint32_t)(19 + 13 + 2 + strlen(sql) + 4));
+	buf_put_u32(&b, 0);
+	buf_put_u16(&b, 0);
+	buf_put_u32(&b, 5); /* thread */
+	buf_put_u32(&b, 0); /* time */
+	buf_put_u8(&b, 1);  /* length of the schema */
+	buf_put_u16(&b, 0); /* error */
+	buf_put_u16(&b, 0); /* status variables */
+	buf_puts(&b, "d");
+	buf_putc(&b, '\0');
+	buf_puts(&b, sql);
+	buf_put_u32(&b, 0);
+	return b;
+}
+
+static int feed_query(struct stream *s, const char *sql, struct trx **t)
+{
+	struct buf b = query(sql);
+	int r = feed(s, buf_str(&b), t);
+
+	buf_free(&b);
+	return r;
+}
+
+static void nothing(struct stream *s, const char *sql)
+{
+	struct trx *t;
+
+	if (feed_query(s, sql, &t) < 0)
+		fail_msg("%s: %s", sql, s->e.text);
+	assert_null(t);
+}
+
+static void begin(struct stream *s)
+{
+	feed_hex(s, mysql_format);
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	feed_hex(s, mysql_table_map);
+	feed_hex(s, mysql_insert);
+}
+
+static void a_transaction_is_whole(void **state)
+{
+	struct stream *s = *state;
+	struct position before;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	before = s->at;
+	assert_int_equal(position_cmp(assemble_safe(s->a), before), 0);
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	feed_hex(s, mysql_table_map);
+	feed_hex(s, mysql_insert);
+	/* No watermark may stand inside it. */
+	assert_int_equal(position_cmp(assemble_safe(s->a), before), 0);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->kind, TRX_ROWS);
+	assert_int_equal(t->events, 1);
+	assert_int_equal(position_cmp(t->start, before), 0);
+	assert_int_equal(position_cmp(t->end, s->at), 0);
+	assert_int_equal(position_cmp(assemble_safe(s->a), s->at), 0);
+	assert_true(t->has_gtid);
+	trx_free(&t);
+}
+
+static void rollback_to_a_savepoint_takes_rows_back(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+	size_t bytes;
+
+	begin(s);
+	nothing(s, "SAVEPOINT `a`");
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT b");
+	feed_hex(s, mysql_update);
+	nothing(s, "ROLLBACK TO `a`");
+	assert_int_equal(feed_query(s, "ROLLBACK TO b", &t), -1);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->events, 1);
+	bytes = t->raw.n;
+	assert_int_equal(bytes, (strlen(mysql_table_map) + strlen(mysql_insert)) / 2);
+	trx_free(&t);
+}
+
+static void what_can_not_be_skipped_stops(void **state)
+{
+	static const char *const bad[] = { "XA START 'x'", "INSERT INTO t VALUES (1)", "FROBNICATE t", "LOAD DATA INFILE 'x' INTO TABLE t" };
+	static const uint32_t codes[] = { ERR_sync_event_unknown, ERR_sync_statement_dml, ERR_sync_ddl_parse, ERR_sync_statement_dml };
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(feed_query(s, bad[i], &t), -1);
+		assert_int_equal(s->e.code, codes[i]);
+		assert_non_null(strstr(s->e.text, "at 1:.000007:"));
+	}
+}
+
+static void a_rollback_with_rows_stops(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	begin(s);
+	assert_int_equal(feed_query(s, "ROLLBACK", &t), -1);
+	assert_int_equal(s->e.code, ERR_sync_event_unknown);
+}
+
+static void ddl_is_alone(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	feed_hex(s, mysql_gtid);
+	assert_int_equal(feed_query(s, "ALTER TABLE t ADD c INT", &t), 0);
+	assert_non_null(t);
+	assert_int_equal(t->kind, TRX_DDL);
+	assert_false(t->inside);
+	assert_true(position_cmp(t->start, t->event) < 0);
+	assert_int_equal(position_cmp(t->end, s->at), 0);
+	trx_free(&t);
+}
+
+static void ddl_inside_keeps_the_watermark(void **state)
+{
+	struct stream *s = *state;
+	struct position start;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	start = s->at;
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	assert_int_equal(feed_query(s, "CREATE TABLE t (a INT) START TRANSACTION", &t), 0);
+	assert_non_null(t);
+	assert_true(t->inside);
+	assert_int_equal(position_cmp(t->end, start), 0);
+	assert_int_equal(position_cmp(assemble_safe(s->a), start), 0);
+	trx_free(&t);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->kind, TRX_ROWS);
+	assert_true(t->has_gtid);
+	trx_free(&t);
+}
+
+static void left_out_statements_move_the_position(void **state)
+{
+	static const char *const sql[] = { "CREATE USER u", "CREATE VIEW v AS SELECT 1", "ANALYZE TABLE t",
+		"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS t", "FLUSH TABLES" };
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		feed_hex(s, mysql_gtid);
+		assert_int_equal(feed_query(s, sql[i], &t), 0);
+		assert_non_null(t);
+		assert_int_equal(t->events, 0);
+		assert_int_equal(position_cmp(t->end, s->at), 0);
+		trx_free(&t);
+	}
+}
+
+static void truncated_events_are_errors(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+	size_t n;
+	char *p = sample_bytes(mysql_gtid, &n);
+
+	feed_hex(s, mysql_format);
+	for (size_t k = 0; k < n; k++) {
+		char *copy = xmemdup(p, k);
+
+		assert_int_equal(assemble_event(s->a, (struct str){ copy, k }, s->at, &t, &s->e), -1);
+		free(copy);
+	}
+	free(p);
+}
+
+/* A table (id int primary key, v varchar(10), n int) with rows made by hand. */
+struct fixture {
+	struct table t;
+	struct key key;
+	struct column columns[3];
+	struct structure s;
+	int target[3];
+	unsigned key_columns[1];
+};
+
+static void make(struct fixture *f, bool keyed)
+{
+	static const char *const names[] = { "id", "v", "n" };
+
+	memset(f, 0, sizeof(*f));
+	for (int i = 0; i < 3; i++) {
+		f->columns[i] = (struct column){ .name = (char *)names[i], .type = (char *)(i == 1 ? "varchar(10)" : "int"),
+			.kind = i == 1 ? COLUMN_BINARY : COLUMN_INT, .charset = (char *)"", .collation = (char *)"" };
+		f->target[i] = i;
+	}
+	f->key = (struct key){ .columns = f->key_columns, .ncolumns = 1, .primary = true };
+	f->s = (struct structure){ .columns = f->columns, .ncolumns = 3 };
+	f->t = (struct table){ .head = (char *)"`d`.`t`", .up = &f->s, .down = &f->s, .target = f->target,
+		.key = keyed ? &f->key : NULL, .wanted = true };
+}
+
+static void row(struct binlog_value v[3], const char *id)
+{
+	v[0] = (struct binlog_value){ .present = true, .type = WIRE_LONG, .raw = { id, 4 } };
+	v[1] = (struct binlog_value){ .present = true, .null = true, .type = WIRE_VARCHAR, .meta = 10 };
+	v[2] = (struct binlog_value){ .present = true, .type = WIRE_LONG, .raw = { id, 4 } };
+}
+
+static void neighbours_share_a_statement(void **state)
+{
+	struct binlog_value a[3], b[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	row(a, "\1\0\0\0");
+	row(b, "\2\0\0\0");
+	packet_init(&p, 1 << 20);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, b, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, b, NULL, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,1),(2,NULL,2);"
+		"DELETE FROM `d`.`t` WHERE (`id`=1) OR (`id`=2);"
+		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
+	assert_int_equal(p.n, 3);
+	assert_int_equal(p.list[0].rows, 2);
+	assert_int_equal(p.list[1].rows, 2);
+	assert_int_equal(p.list[2].rows, 1);
+	packet_fini(&p);
+}
+
+static void rows_without_a_key_are_found_by_all_columns(void **state)
+{
+	struct binlog_value a[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, false);
+	row(a, "\1\0\0\0");
+	packet_init(&p, 1 << 20);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql), "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1;"
+					      "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1");
+	a[2].present = false;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), -1);
+	assert_int_equal(e.code, ERR_sync_columns);
+	packet_fini(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_transaction_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(rollback_to_a_savepoint_takes_rows_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_can_not_be_skipped_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(ddl_is_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(ddl_inside_keeps_the_watermark, setup, teardown),
+		cmocka_unit_test_setup_teardown(left_out_statements_move_the_position, setup, teardown),
+		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
+		cmocka_unit_test(neighbours_share_a_statement), cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,315 @@
+/*
+ * What sync knows of tables: the tracked structure from dm_meta, else the upstream's own, always checked against the TABLE_MAP; and the
+ * downstream's, by column names. A mismatch is an error, never a guess.
+ */
+#include "units/sync/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "common/db/structure.h"
+#include "common/sql/quote.h"
+
+static void table_free(void *p)
+{
+	struct table *t = p;
+
+	structure_free(&t->up);
+	structure_free(&t->down);
+	free(t->target);
+	free(t->schema);
+	free(t->name);
+	free(t->head);
+	free(t);
+}
+
+void tables_init(struct tables *t)
+{
+	t->map = map_new();
+}
+
+void tables_fini(struct tables *t)
+{
+	map_free(&t->map, table_free);
+	db_close(&t->ask_up);
+}
+
+static struct buf map_key(struct str schema, struct str name)
+{
+	struct buf b = { 0 };
+
+	buf_put(&b, schema.p, schema.n);
+	buf_putc(&b, '\0');
+	buf_put(&b, name.p, name.n);
+	return b;
+}
+
+void tables_forget(struct tables *t, const char *schema, const char *name)
+{
+	struct buf key = map_key(str_of(schema), str_of(name));
+	void *old = map_del(t->map, buf_str(&key));
+
+	if (old)
+		table_free(old);
+	buf_free(&key);
+}
+
+void tables_forget_schema(struct tables *t, const char *schema)
+{
+	bool again = true;
+
+	/* The map must not change under a walk: one at a time. */
+	while (again) {
+		size_t at = 0;
+		void *value;
+
+		again = false;
+		while (!again && map_next(t->map, &at, NULL, &value)) {
+			struct table *x = value;
+
+			if (strcmp(x->schema, schema) != 0)
+				continue;
+			tables_forget(t, x->schema, x->name);
+			again = true;
+		}
+	}
+}
+
+static struct db *ask_up(struct tables *t, struct err *e)
+{
+	struct db_options o = { .session = DB_PLAIN, .upstream = true };
+
+	if (!t->ask_up)
+		t->ask_up = db_open(t->upstream, &o, e);
+	return t->ask_up;
+}
+
+/* The upstream's structure of this moment; a connection that broke meanwhile is made again once. */
+static struct structure *upstream_now(struct tables *t, const char *schema, const char *name, bool *found, struct err *e)
+{
+	struct structure *s = NULL;
+
+	*found = false;
+	for (int i = 0; i < 2 && !s; i++) {
+		if (!ask_up(t, e))
+			return NULL;
+		err_clear(e);
+		s = db_structure(t->ask_up, schema, name, found, e);
+		if (s || e->code == 0)
+			break;
+		db_close(&t->ask_up);
+	}
+	return s;
+}
+
+/* MariaDB's sequences log rows too (T18); they are no tables here. */
+static bool is_sequence(struct tables *t, const char *schema, const char *name)
+{
+	struct buf sql = { 0 };
+	char type[64] = "";
+	bool found;
+
+	if (!ask_up(t, NULL))
+		return false;
+	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	sql_put_string(&sql, str_of(schema));
+	buf_puts(&sql, " AND TABLE_NAME=");
+	sql_put_string(&sql, str_of(name));
+	if (db_value(t->ask_up, buf_cstr(&sql), type, sizeof(type), &found, NULL) < 0)
+		type[0] = '\0';
+	buf_free(&sql);
+	return strcmp(type, "SEQUENCE") == 0;
+}
+
+/* From tidegate_structure; NULL without an error: none is recorded. */
+static struct structure *tracked(struct tables *t, const char *schema, const char *name, struct err *e)
+{
+	struct buf sql = { 0 };
+	struct structure *s = NULL;
+	const struct str *v;
+	struct db_rows *rows;
+
+	buf_puts(&sql, "SELECT structure FROM ");
+	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
+	buf_puts(&sql, " WHERE task=");
+	sql_put_string(&sql, str_of(t->id->task));
+	buf_puts(&sql, " AND source=");
+	sql_put_string(&sql, str_of(t->id->source));
+	buf_puts(&sql, " AND table_schema=");
+	sql_put_string(&sql, str_of(schema));
+	buf_puts(&sql, " AND table_name=");
+	sql_put_string(&sql, str_of(name));
+	rows = db_query(t->ask_down, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!rows)
+		return NULL;
+	if (db_fetch(rows, &v, e) > 0) {
+		json_t *o = json_parse(v[0], "a tracked structure", e);
+
+		s = o ? structure_from_json(o, e) : NULL;
+		json_decref(o);
+	}
+	db_rows_close(&rows);
+	return s;
+}
+
+/* How each upstream column is written downstream, by name. */
+static int fit_columns(struct table *t, struct err *e)
+{
+	t->target = xcalloc(t->up->ncolumns, sizeof(int));
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		int at = structure_column(t->down, t->up->columns[i].name);
+
+		if (at < 0 && !t->up->columns[i].generated)
+			return err_set(e, ERR_sync_columns, "%s has no column `%s` in the downstream", t->head, t->up->columns[i].name);
+		t->target[i] = at >= 0 && t->down->columns[at].generated ? -1 : at;
+	}
+	t->key = t->up->key >= 0 ? &t->up->keys[t->up->key] : NULL;
+	for (unsigned i = 0; t->key && i < t->key->ncolumns; i++)
+		if (structure_column(t->down, t->up->columns[t->key->columns[i]].name) < 0)
+			t->key = NULL;
+	return 0;
+}
+
+/* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else the downstream's. */
+static int find_up(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
+{
+	struct structure *s = tracked(ts, t->schema, t->name, e);
+	struct err first = { 0 }, later;
+	bool found;
+
+	if (e->code)
+		return -1;
+	if (s && binlog_table_check(map, s, &first) == 0) {
+		t->up = s;
+		return 0;
+	}
+	structure_free(&s);
+	err_clear(&later);
+	s = upstream_now(ts, t->schema, t->name, &found, &later);
+	if (s && binlog_table_check(map, s, first.code ? &later : &first) == 0) {
+		log_info("structure of %s taken from the upstream", t->head);
+		t->up = s;
+		return 0;
+	}
+	structure_free(&s);
+	if (later.code && !first.code)
+		first = later;
+	if (!first.code)
+		err_set(&first, ERR_sync_columns, "the structure of %s is not known: neither recorded nor in the upstream now", t->head);
+	*e = first;
+	return -1;
+}
+
+static struct table *table_new(struct tables *ts, const struct binlog_table *map)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+	struct buf head = { 0 };
+
+	t->schema = xstrndup(map->schema.p, map->schema.n);
+	t->name = xstrndup(map->table.p, map->table.n);
+	sql_put_table(&head, map->schema, map->table);
+	t->head = xstrdup(buf_cstr(&head));
+	buf_free(&head);
+	t->wanted = rules_table(ts->rules, map->schema, map->table);
+	return t;
+}
+
+static int learn(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
+{
+	bool found;
+
+	err_clear(e);
+	t->down = db_structure(ts->ask_down, t->schema, t->name, &found, e);
+	if (!t->down && e->code)
+		return -1;
+	if (!t->down && is_sequence(ts, t->schema, t->name)) {
+		log_info("left out: %s is a sequence; its value is set at cutover", t->head);
+		t->wanted = false;
+		return 0;
+	}
+	if (!t->down)
+		return err_set(e, ERR_sync_no_table, "%s", t->head);
+	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0)
+		return -1;
+	return 0;
+}
+
+struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err *e)
+{
+	struct buf key = map_key(map->schema, map->table);
+	struct table *t = map_get(ts->map, buf_str(&key));
+
+	if (t && t->wanted && binlog_table_check(map, t->up, NULL) < 0) {
+		/* Changed without a DDL that was seen (say, one that was passed by): look again. */
+		tables_forget(ts, t->schema, t->name);
+		t = NULL;
+	}
+	if (!t) {
+		t = table_new(ts, map);
+		if (t->wanted && learn(ts, t, map, e) < 0) {
+			table_free(t);
+			t = NULL;
+		} else {
+			map_put(ts->map, buf_str(&key), t);
+		}
+	}
+	if (t && t->wanted)
+		binlog_table_adopt(map, t->up);
+	buf_free(&key);
+	return t;
+}
+
+/* Kinds for which the other family may have only a substitute. */
+static bool has_substitutes(enum column_kind k)
+{
+	return k == COLUMN_UUID || k == COLUMN_INET4 || k == COLUMN_INET6 || k == COLUMN_VECTOR || k == COLUMN_JSON;
+}
+
+static void take_column(struct column *to, const struct column *from)
+{
+	free(to->type);
+	free(to->charset);
+	free(to->collation);
+	to->type = xstrdup(from->type);
+	to->charset = xstrdup(from->charset ? from->charset : "");
+	to->collation = xstrdup(from->collation ? from->collation : "");
+	to->kind = from->kind;
+	to->length = from->length;
+	to->is_unsigned = from->is_unsigned;
+}
+
+static const struct column *named(const struct structure *s, const char *name)
+{
+	int at = s ? structure_column(s, name) : -1;
+
+	return at < 0 ? NULL : &s->columns[at];
+}
+
+struct structure *tables_after_ddl(struct tables *ts, const char *schema, const char *name, bool *found, struct err *e)
+{
+	struct structure *s, *was, *now;
+	struct err ignored = { 0 };
+	bool there;
+
+	err_clear(e);
+	s = db_structure(ts->ask_down, schema, name, found, e);
+	if (!s)
+		return NULL;
+	was = tracked(ts, schema, name, &ignored);
+	now = upstream_now(ts, schema, name, &there, &ignored);
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		const struct column *c = named(now, s->columns[i].name);
+
+		if (!c)
+			c = named(was, s->columns[i].name);
+		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
+			take_column(&s->columns[i], c);
+	}
+	structure_free(&was);
+	structure_free(&now);
+	return s;
+}

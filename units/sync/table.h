@@ -1,0 +1,41 @@
+#pragma once
+#include "common/base/map.h"
+#include "common/binlog/row.h"
+#include "common/db/db.h"
+#include "common/db/meta.h"
+#include "common/sql/rules.h"
+#include "common/sql/structure.h"
+
+/* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit. */
+struct table {
+	char *schema, *name;
+	bool wanted;
+	struct structure *up, *down; /* NULL where not wanted */
+	int *target;                 /* of each upstream column: its place in down, -1: not written (generated there) */
+	const struct key *key;       /* of up: names a row; NULL: none */
+	char *head;                  /* `schema`.`table`, quoted */
+	bool fits;                   /* checked against a TABLE_MAP since it was read */
+};
+
+/* All tables met so far, and whom to ask about new ones. Applier thread only. */
+struct tables {
+	struct map *map; /* "schema\0table" -> struct table */
+	const struct rules *rules;
+	const struct endpoint *upstream;
+	struct db *ask_up;     /* opened when first needed */
+	struct db *ask_down;   /* borrowed */
+	const struct meta_id *id;
+};
+
+void tables_init(struct tables *t);
+void tables_fini(struct tables *t);
+/* The table of a TABLE_MAP, its structure found and checked (ERR_sync_columns, ERR_sync_no_table). Not wanted: wanted is false. NULL with e. */
+struct table *tables_get(struct tables *t, struct binlog_table *map, struct err *e);
+/* After a DDL: what is known of it is old. */
+void tables_forget(struct tables *t, const char *schema, const char *name);
+void tables_forget_schema(struct tables *t, const char *schema);
+/*
+ * The structure that a table has upstream once a DDL has been executed downstream: the downstream's columns in their order, with the upstream's
+ * kinds where the downstream has a substitute (UUID as CHAR(36)). NULL and found false: there is no such table now.
+ */
+struct structure *tables_after_ddl(struct tables *t, const char *schema, const char *name, bool *found, struct err *e);
