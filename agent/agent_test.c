@@ -7,11 +7,16 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/backoff.h"
 #include "agent/logs.h"
+#include "agent/orders.h"
+#include "agent/report.h"
+#include "agent/source.h"
 #include "agent/stage.h"
 
 /* --- stages --- */
@@ -237,6 +242,39 @@ static void a_line_without_end_is_cut(void **state)
 	assert_true(count(out, '\n') < 20);
 }
 
+/* --- reports --- */
+
+static void errors_in_any_charset_are_reported(void **state)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	struct buf b = {0};
+	json_error_t bad;
+	json_t *o, *s;
+
+	(void)state;
+	a->slots = 9;
+	orders_set(a, json_pack("{s:i,s:[{s:s,s:i,s:[{s:s,s:i,s:s}]}]}", "revision", 3, "sources", "source",
+			      "s", "slot", 1, "subtasks", "task", "t", "sub", 1, "stage", "Paused"));
+	assert_non_null(a->sources);
+	err_set(&a->sources->subtasks->error, ERR_db_execute, "Duplicate entry 'M\xfcller' for key");
+	report_write(a, &b);
+	o = json_loadb(b.p, b.n, 0, &bad);
+	assert_non_null(o);
+	assert_int_equal(json_integer_value(json_object_get(o, "revision")), 3);
+	s = json_array_get(json_object_get(json_array_get(json_object_get(o, "sources"), 0), "subtasks"), 0);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(s, "error"), "text")),
+		"Duplicate entry 'M?ller' for key");
+	assert_string_equal(json_string_value(json_object_get(s, "stage")), "Paused");
+	json_decref(o);
+	buf_free(&b);
+	while (a->sources) {
+		struct source *gone = a->sources;
+		source_free(&gone);
+	}
+	json_decref(a->orders);
+	free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +287,7 @@ int main(void)
 		cmocka_unit_test(lines_are_stamped),
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),
+		cmocka_unit_test(errors_in_any_charset_are_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,8 +138,12 @@ static void on_reported(void *arg, const struct err *failed, struct str reply)
 		e = *failed;
 	else
 		msg_expect(reply, MSG_ok, &body, &e);
-	if (e.code)
+	if (e.code == ERR_link || e.code == ERR_request_stale)
 		lost(a, &e);
+	else if (e.code &&
+		 !a->master.told_refused) /* its disk is full, say: the next report comes in a second */
+		log_warn("the master refused a report: %s", e.text);
+	a->master.told_refused = e.code != 0;
 }
 
 void master_report(struct agent *a, uint64_t now)

@@ -12,7 +12,8 @@ struct master {
 	uint64_t revision; /* of the orders we hold from this session */
 	uint64_t hello_at; /* when to say hello (again) */
 	bool helloing, asking, reporting;
-	bool told_lost; /* its silence was logged */
+	bool told_lost;    /* its silence was logged */
+	bool told_refused; /* its refusal of a report was logged */
 	uint64_t reported_ms;
 };
 

@@ -52,8 +52,7 @@ static void apply_sources(struct agent *a, int64_t revision)
 
 	for (struct source *s = a->sources; s; s = s->next)
 		s->gone = true;
-	json_array_foreach(json_object_get(a->orders, "sources"), i, spec)
-	{
+	json_array_foreach(json_object_get(a->orders, "sources"), i, spec) {
 		struct source *s = get_source(a, spec);
 
 		if (s)
@@ -79,8 +78,7 @@ static void apply_checks(struct agent *a)
 
 	for (struct check *c = a->checks; c; c = c->next)
 		c->gone = true;
-	json_array_foreach(json_object_get(a->orders, "checks"), i, spec)
-	{
+	json_array_foreach(json_object_get(a->orders, "checks"), i, spec) {
 		struct err e = {0};
 		struct check *c = find_check(a, json_num(spec, "id", 0));
 

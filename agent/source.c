@@ -167,8 +167,7 @@ static void apply_subtasks(struct source *s, int64_t revision, bool changed)
 
 	for (struct subtask *t = s->subtasks; t; t = t->next)
 		t->gone = true;
-	json_array_foreach(list, i, spec)
-	{
+	json_array_foreach(list, i, spec) {
 		struct subtask *t = get_subtask(s, spec);
 
 		if (t)

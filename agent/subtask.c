@@ -65,7 +65,9 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 	struct subtask *t = owner;
 
 	if (how == PROC_FAILED) {
-		t->error = p->error;
+		/* The first one is the cause, what follows from it would only hide it. */
+		if (t->error.code == 0)
+			t->error = p->error;
 		subtask_event(t, EVENT_ERROR);
 	} else if (how == PROC_FINISHED && p == t->load) {
 		on_copied(t);

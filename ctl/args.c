@@ -1,6 +1,6 @@
 /*
- * Command line: options and commands from their tables (include/option.def, include/ctl.def), and the help made of them. Reads
- * nothing but argv.
+ * Command line: options and commands from their tables (include/option.def, include/ctl.def), and the help
+ * made of them. Reads nothing but argv.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static const struct row {
 	const char *name, *who, *help;
 	int letter, value;
 } rows[] = {
-#define OPTION(name, letter, value, who, help) { #name, who, help, letter, value },
+#define OPTION(name, letter, value, who, help) {#name, who, help, letter, value},
 #include "option.def"
 #undef OPTION
 };
@@ -28,7 +28,7 @@ static const struct row {
 static const struct word {
 	const char *word, *usage, *help;
 } words[] = {
-#define CTL(word, fn, usage, help) { word, usage, help },
+#define CTL(word, fn, usage, help) {word, usage, help},
 #include "ctl.def"
 #undef CTL
 };
@@ -53,8 +53,8 @@ static void keep(struct args *a, int opt, const char *value)
 	value = value ? value : "1";
 	switch (opt) {
 #define OPTION(name, letter, takes, who, help) \
-	case OPT_##name: \
-		a->name = value; \
+	case OPT_##name:                       \
+		a->name = value;               \
 		break;
 #include "option.def"
 #undef OPTION
@@ -83,12 +83,13 @@ int args_parse(int argc, char **argv, struct args *a, struct err *e)
 	int c;
 
 	memset(longs, 0, sizeof(longs));
-	*a = (struct args){ 0 };
+	*a = (struct args){0};
 	for (int i = 0; i < ROWS; i++) {
 		dashed(rows[i].name, names[i]);
-		longs[i] = (struct option){ names[i], rows[i].value, NULL, OPT_FIRST + 1 + i };
+		longs[i] = (struct option){names[i], rows[i].value, NULL, OPT_FIRST + 1 + i};
 		if (rows[i].letter)
-			snprintf(letters + strlen(letters), 3, "%c%s", rows[i].letter, rows[i].value ? ":" : "");
+			snprintf(letters + strlen(letters), 3, "%c%s", rows[i].letter,
+				rows[i].value ? ":" : "");
 	}
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -111,7 +112,8 @@ static void help_words(void)
 	puts("  tidegate COMMAND [options]        tidegate COMMAND --help\n");
 	for (int i = 0; i < WORDS; i++)
 		printf("  %-16s %s\n", words[i].word, words[i].help);
-	puts("\nExample: tidegate run --from mysql://me@10.0.0.1:3306 --to mysql://root@10.0.0.2:4000 --tables 'app.*'");
+	puts("\nExample: tidegate run --from mysql://me@10.0.0.1:3306 --to mysql://root@10.0.0.2:4000 "
+	     "--tables 'app.*'");
 	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
 }
 
@@ -141,7 +143,7 @@ void args_help(const char *word)
 		if (!for_word(rows[i].who, w->word))
 			continue;
 		dashed(rows[i].name, name);
-		printf("  --%s%s%-*s %s\n", name, rows[i].value ? " …" : "", (int)(22 - strlen(name) - (rows[i].value ? 2 : 0)), "",
-			rows[i].help);
+		printf("  --%s%s%-*s %s\n", name, rows[i].value ? " …" : "",
+			(int)(22 - strlen(name) - (rows[i].value ? 2 : 0)), "", rows[i].help);
 	}
 }

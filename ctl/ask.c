@@ -52,24 +52,27 @@ static json_t *check_result(json_t *answer, struct err *e)
 {
 	if (!answer || json_flag(answer, "result", true))
 		return answer;
-	err_set(e, (enum err_code)json_num(answer, "code", ERR_bad_stage), "%s", json_text(answer, "msg", "refused"));
+	err_set(e, (enum err_code)json_num(answer, "code", ERR_bad_stage), "%s",
+		json_text(answer, "msg", "refused"));
 	json_decref(answer);
 	return NULL;
 }
 
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
 {
-	struct buf text = { 0 }, out = { 0 }, in = { 0 };
+	struct buf text = {0}, out = {0}, in = {0};
 	struct msg_answer answer;
 	struct str body;
 	json_t *o = NULL;
 
 	json_write(args, &text);
-	msg_put_command(&out, link_request_id(), &(struct msg_command){ .word = str_of(word), .args = buf_str(&text) });
+	msg_put_command(
+		&out, link_request_id(), &(struct msg_command){.word = str_of(word), .args = buf_str(&text)});
 	if (link_call_wait(k->master, &out, timeout_ms, &in, e) < 0) {
 		e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);
-	} else if (msg_expect(buf_str(&in), MSG_answer, &body, e) == 0 && msg_get_answer(body, &answer, e) == 0) {
+	} else if (msg_expect(buf_str(&in), MSG_answer, &body, e) == 0 &&
+		   msg_get_answer(body, &answer, e) == 0) {
 		o = check_result(json_parse(answer.json, "the master's answer", e), e);
 	}
 	buf_free(&text);
@@ -128,7 +131,10 @@ int ask_find(const struct args *a, char *run, size_t size, struct err *e)
 	}
 	if (geteuid() != 0 && !(runtime && runtime[0] == '/'))
 		snprintf(prefix, sizeof(prefix), "tidegate-%u-", (unsigned)geteuid());
-	found = find_only_run(geteuid() == 0 ? "/run" : runtime && runtime[0] == '/' ? runtime : "/tmp", prefix, run, size);
+	found = find_only_run(geteuid() == 0                 ? "/run"
+			      : runtime && runtime[0] == '/' ? runtime
+							     : "/tmp",
+		prefix, run, size);
 	if (found == 1)
 		return 0;
 	return err_set(e, ERR_ctl_connect, "%s: give --state DIR of a run, or --master DIR",

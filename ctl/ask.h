@@ -11,9 +11,10 @@ struct ask;
 struct ask *ask_open(const char *run, struct err *e);
 void ask_close(struct ask **k);
 /*
- * Sends a command word; the answer's JSON (new reference), or NULL with e: no answer within timeout_ms (ERR_ctl_connect), or
- * the master's own refusal (code and text of its answer with "result": false).
+ * Sends a command word; the answer's JSON (new reference), or NULL with e: no answer within timeout_ms
+ * (ERR_ctl_connect), or the master's own refusal (code and text of its answer with "result": false).
  */
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e);
-/* The run folder of --master, --state, or the one job that runs, for commands typed beside a `run` or on a host. */
+/* The run folder of --master, --state, or the one job that runs, for commands typed beside a `run` or on a
+ * host. */
 int ask_find(const struct args *a, char *run, size_t size, struct err *e);

@@ -22,7 +22,8 @@ enum ctl_exit { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED
 int args_parse(int argc, char **argv, struct args *a, struct err *e);
 void args_help(const char *word);
 
-/* Every command: 0 or another enum ctl_exit; an error is filled for the edge (main) to print where it is not EXIT_DONE. */
+/* Every command: 0 or another enum ctl_exit; an error is filled for the edge (main) to print where it is not
+ * EXIT_DONE. */
 #define CTL(word, fn, usage, help) int fn(const struct args *a, struct err *e);
 int cmd_run(const struct args *a, struct err *e);
 int cmd_query_status(const struct args *a, struct err *e);

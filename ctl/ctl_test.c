@@ -24,8 +24,9 @@ static int parse(struct args *a, struct err *e, char **argv)
 
 static void options_are_found_by_name(void **state)
 {
-	char *argv[] = { (char *)"tidegate", (char *)"run", (char *)"--from", (char *)"mysql://a", (char *)"--from-password-file=x",
-		(char *)"-s", (char *)"one", (char *)"-s", (char *)"two", (char *)"--for", (char *)"all", (char *)"t.yaml", NULL };
+	char *argv[] = {(char *)"tidegate", (char *)"run", (char *)"--from", (char *)"mysql://a",
+		(char *)"--from-password-file=x", (char *)"-s", (char *)"one", (char *)"-s", (char *)"two",
+		(char *)"--for", (char *)"all", (char *)"t.yaml", NULL};
 	struct args a;
 	struct err e;
 
@@ -43,8 +44,8 @@ static void options_are_found_by_name(void **state)
 
 static void wrong_options_are_named(void **state)
 {
-	char *unknown[] = { (char *)"tidegate", (char *)"run", (char *)"--form", (char *)"x", NULL };
-	char *bare[] = { (char *)"tidegate", (char *)"run", (char *)"--from", NULL };
+	char *unknown[] = {(char *)"tidegate", (char *)"run", (char *)"--form", (char *)"x", NULL};
+	char *bare[] = {(char *)"tidegate", (char *)"run", (char *)"--from", NULL};
 	struct args a;
 	struct err e;
 
@@ -76,10 +77,11 @@ static void numbers_read_well(void **state)
 /* A query-status answer of one source in Sync at file:offset whose upstream is at master. */
 static json_t *answer(const char *file, int offset, const char *master, int master_offset, uint64_t asked)
 {
-	return json_pack("{s:b, s:[{s:{s:s}, s:[{s:s, s:s, s:{s:{s:s, s:i, s:i}}}], s:{s:{s:{s:s, s:i, s:I}}}}]}", "result", 1,
-		"sources", "sourceStatus", "source", "s1", "subTaskStatus", "stage", "Running", "unit", "Sync", "tidegate", "sync",
-		"file", file, "offset", offset, "rows", 5, "tidegate", "relay", "master", "file", master, "offset", master_offset,
-		"asked_ms", (json_int_t)asked);
+	return json_pack(
+		"{s:b, s:[{s:{s:s}, s:[{s:s, s:s, s:{s:{s:s, s:i, s:i}}}], s:{s:{s:{s:s, s:i, s:I}}}}]}",
+		"result", 1, "sources", "sourceStatus", "source", "s1", "subTaskStatus", "stage", "Running",
+		"unit", "Sync", "tidegate", "sync", "file", file, "offset", offset, "rows", 5, "tidegate",
+		"relay", "master", "file", master, "offset", master_offset, "asked_ms", (json_int_t)asked);
 }
 
 static int reached(struct status_end *end, json_t *o)
@@ -95,7 +97,7 @@ static int reached(struct status_end *end, json_t *o)
 
 static void synced_counts_only_what_was_asked_since(void **state)
 {
-	struct status_end end = { 0 };
+	struct status_end end = {0};
 	uint64_t before = clock_ms() - 5000, after = clock_ms() + 5000;
 
 	(void)state;
@@ -109,8 +111,8 @@ static void synced_counts_only_what_was_asked_since(void **state)
 
 static void a_paused_subtask_is_an_error(void **state)
 {
-	json_t *o = json_pack("{s:[{s:[{s:s, s:s, s:{s:{s:i, s:s}}}]}]}", "sources", "subTaskStatus", "stage", "Paused", "unit", "Load",
-		"tidegate", "error", "code", 60401, "text", "table `a`.`b`");
+	json_t *o = json_pack("{s:[{s:[{s:s, s:s, s:{s:{s:i, s:s}}}]}]}", "sources", "subTaskStatus", "stage",
+		"Paused", "unit", "Load", "tidegate", "error", "code", 60401, "text", "table `a`.`b`");
 	struct status_now now;
 
 	(void)state;
@@ -136,9 +138,12 @@ static void nothing_yet_is_not_finished(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(options_are_found_by_name), cmocka_unit_test(wrong_options_are_named),
-		cmocka_unit_test(numbers_read_well), cmocka_unit_test(synced_counts_only_what_was_asked_since),
-		cmocka_unit_test(a_paused_subtask_is_an_error), cmocka_unit_test(nothing_yet_is_not_finished),
+		cmocka_unit_test(options_are_found_by_name),
+		cmocka_unit_test(wrong_options_are_named),
+		cmocka_unit_test(numbers_read_well),
+		cmocka_unit_test(synced_counts_only_what_was_asked_since),
+		cmocka_unit_test(a_paused_subtask_is_an_error),
+		cmocka_unit_test(nothing_yet_is_not_finished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * The folders of a `tidegate run`: where its state is, that it is this job's and nobody else's, its key, its run folder. Called
- * by run.c before anything is started.
+ * The folders of a `tidegate run`: where its state is, that it is this job's and nobody else's, its key, its
+ * run folder. Called by run.c before anything is started.
  */
 #include "ctl/job.h"
 
@@ -55,7 +55,7 @@ static int make_dirs(char *path, mode_t mode, struct err *e)
 static int choose_state(const struct args *a, struct job *j, struct err *e)
 {
 	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	struct buf text = { 0 };
+	struct buf text = {0};
 	char hash[17];
 	int n;
 
@@ -64,7 +64,8 @@ static int choose_state(const struct args *a, struct job *j, struct err *e)
 	} else if (a->state) {
 		char cwd[2048];
 
-		n = snprintf(j->state, sizeof(j->state), "%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", a->state);
+		n = snprintf(
+			j->state, sizeof(j->state), "%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", a->state);
 	} else {
 		json_write(j->identity, &text);
 		hash_hex(buf_str(&text), hash);
@@ -72,7 +73,8 @@ static int choose_state(const struct args *a, struct job *j, struct err *e)
 		if (base && base[0] == '/')
 			n = snprintf(j->state, sizeof(j->state), "%s/tidegate/%s", base, hash);
 		else
-			n = snprintf(j->state, sizeof(j->state), "%s/.local/state/tidegate/%s", home ? home : "/root", hash);
+			n = snprintf(j->state, sizeof(j->state), "%s/.local/state/tidegate/%s",
+				home ? home : "/root", hash);
 	}
 	if (n >= (int)sizeof(j->state))
 		return err_set(e, ERR_usage, "the state folder's path is too long");
@@ -91,7 +93,8 @@ static int open_state(struct job *j, struct err *e)
 	if (j->state_fd < 0)
 		return err_sys(e, ERR_usage, "opening the state folder %s", j->state);
 	if (fstat(j->state_fd, &st) < 0 || (st.st_mode & 022))
-		return err_set(e, ERR_usage, "the state folder %s can be written by others: chmod 700 it", j->state);
+		return err_set(
+			e, ERR_usage, "the state folder %s can be written by others: chmod 700 it", j->state);
 	if (faccessat(j->state_fd, ".", W_OK, 0) < 0)
 		return err_sys(e, ERR_usage, "the state folder %s", j->state);
 	return 0;
@@ -100,7 +103,7 @@ static int open_state(struct job *j, struct err *e)
 /* The state folder remembers what it was made for; another job in it would mix two copies. */
 static int check_identity(struct job *j, struct err *e)
 {
-	struct buf was = { 0 }, is = { 0 };
+	struct buf was = {0}, is = {0};
 	int r = 0;
 
 	json_write(j->identity, &is);
@@ -111,7 +114,8 @@ static int check_identity(struct job *j, struct err *e)
 	} else if (io_read_file(j->state_fd, "job.json", 1 << 20, &was, e) < 0) {
 		r = err_add(e, "state folder %s", j->state);
 	} else if (!str_eq(buf_str(&was), buf_str(&is))) {
-		r = err_set(e, ERR_state_other_job, "%s was made for %s, not for %s", j->state, buf_cstr(&was), buf_cstr(&is));
+		r = err_set(e, ERR_state_other_job, "%s was made for %s, not for %s", j->state,
+			buf_cstr(&was), buf_cstr(&is));
 	}
 	buf_free(&was);
 	buf_free(&is);
@@ -143,7 +147,8 @@ static int open_run(struct job *j, struct err *e)
 		return -1;
 	if (mkdir(j->run, 0711) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_usage, "making the run folder %s", j->run);
-	/* Below /tmp somebody else could have made it first. As root the supervisor gives it to the agent's user. */
+	/* Below /tmp somebody else could have made it first. As root the supervisor gives it to the agent's
+	 * user. */
 	if (lstat(j->run, &st) < 0 || !S_ISDIR(st.st_mode) || (geteuid() != 0 && st.st_uid != geteuid()))
 		return err_set(e, ERR_usage, "the run folder %s belongs to somebody else", j->run);
 	return 0;
@@ -164,7 +169,7 @@ int job_find_run(const char *state, char *out, size_t size, struct err *e)
 static int encrypt_in(json_t *endpoint, const struct secret_key *key, struct err *e)
 {
 	const char *plain = json_text(endpoint, "password", "");
-	struct buf text = { 0 };
+	struct buf text = {0};
 	int r = 0;
 
 	if (*plain && !secret_is_encrypted(plain)) {
@@ -218,13 +223,14 @@ int job_open(const struct args *a, struct job *j, struct err *e)
 
 	if (choose_state(a, j, e) < 0 || open_state(j, e) < 0)
 		return -1;
-	/* The run folder's name is made from the real path, so that --state through a symlink finds it too. */
+	/* The run folder's name is made from the real path, so that --state through a symlink finds it too.
+	 */
 	real = realpath(j->state, NULL);
 	if (real && strlen(real) < sizeof(j->state))
 		strcpy(j->state, real);
 	free(real);
-	if (check_identity(j, e) < 0 || lock_state(j, e) < 0 || secret_key_make(j->state_fd, "key", &j->key, e) < 0 ||
-		encrypt_passwords(j, e) < 0)
+	if (check_identity(j, e) < 0 || lock_state(j, e) < 0 ||
+		secret_key_make(j->state_fd, "key", &j->key, e) < 0 || encrypt_passwords(j, e) < 0)
 		return -1;
 	if (mkdirat(j->state_fd, "log", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_usage, "making %s/log", j->state);

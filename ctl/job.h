@@ -24,8 +24,8 @@ struct job {
 /* From --from/--to or YAML files; passwords still in plain. ERR_usage, ERR_config_…. */
 int job_parse(const struct args *a, struct job *j, struct err *e);
 /*
- * Opens (or makes) the state folder, checks that it is this job's (ERR_state_other_job), makes the key, encrypts the passwords,
- * makes the run folder for the sockets.
+ * Opens (or makes) the state folder, checks that it is this job's (ERR_state_other_job), makes the key,
+ * encrypts the passwords, makes the run folder for the sockets.
  */
 int job_open(const struct args *a, struct job *j, struct err *e);
 void job_close(struct job *j);

@@ -1,6 +1,7 @@
 /*
- * What `tidegate run` is asked to do: two URLs, or DM's YAML files, become the master's words (operate-source, start-task). Passwords are
- * collected here and stay in plain only until job_open encrypts them.
+ * What `tidegate run` is asked to do: two URLs, or DM's YAML files, become the master's words
+ * (operate-source, start-task). Passwords are collected here and stay in plain only until job_open encrypts
+ * them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,14 +102,16 @@ static int parse_threads(const struct args *a, long *threads, struct err *e)
 	return 0;
 }
 
-static json_t *make_task(const struct args *a, const struct job *j, const struct endpoint *to, json_t *rules, long threads)
+static json_t *make_task(
+	const struct args *a, const struct job *j, const struct endpoint *to, json_t *rules, long threads)
 {
 	const char *mode;
 
 	parse_until(a, &mode, NULL);
-	return json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i}, s:{}}", "name", "run", "mode", mode, "sources",
-		j->sources[0].id, "downstream", endpoint_to_json(to), "meta_schema", "dm_meta", "rules", rules, "dump", "threads",
-		(int)threads, "consistency", a->consistency ? a->consistency : "auto", "load", "threads", (int)threads, "sync");
+	return json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i}, s:{}}", "name", "run",
+		"mode", mode, "sources", j->sources[0].id, "downstream", endpoint_to_json(to), "meta_schema",
+		"dm_meta", "rules", rules, "dump", "threads", (int)threads, "consistency",
+		a->consistency ? a->consistency : "auto", "load", "threads", (int)threads, "sync");
 }
 
 /* Servers by host and port, not by user: a changed password or account is the same job. */
@@ -132,8 +135,10 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 		return err_add(e, "--from");
 	if (endpoint_parse_url(a->to, &to, e) < 0)
 		return err_add(e, "--to");
-	if (find_password(&from, a->from_password_file, "TIDEGATE_FROM_PASSWORD", a->ask_password != NULL, e) < 0 ||
-		find_password(&to, a->to_password_file, "TIDEGATE_TO_PASSWORD", a->ask_password != NULL, e) < 0)
+	if (find_password(
+		    &from, a->from_password_file, "TIDEGATE_FROM_PASSWORD", a->ask_password != NULL, e) < 0 ||
+		find_password(&to, a->to_password_file, "TIDEGATE_TO_PASSWORD", a->ask_password != NULL, e) <
+			0)
 		goto out;
 	if (strcasecmp(from.host, to.host) == 0 && from.port == to.port) {
 		err_set(e, ERR_usage, "--from and --to are the same server, %s:%u", from.host, from.port);
@@ -146,7 +151,8 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 	}
 	j->nsources = 1;
 	source_name(&from, j->sources[0].id, sizeof(j->sources[0].id));
-	j->sources[0].source = json_pack("{s:s, s:o}", "source-id", j->sources[0].id, "endpoint", endpoint_to_json(&from));
+	j->sources[0].source =
+		json_pack("{s:s, s:o}", "source-id", j->sources[0].id, "endpoint", endpoint_to_json(&from));
 	j->identity = make_identity(&from, &to, rules);
 	j->task = make_task(a, j, &to, rules, threads);
 	r = 0;
@@ -203,7 +209,8 @@ static int load_file(struct job *j, const char *file, struct err *e)
 	return 0;
 }
 
-/* A mistake seen early is a mistake with a name: each source of the task must have its file, and the other way round. */
+/* A mistake seen early is a mistake with a name: each source of the task must have its file, and the other
+ * way round. */
 static int match_sources(const struct job *j, struct err *e)
 {
 	const json_t *wanted = json_object_get(j->task, "sources");
@@ -216,11 +223,13 @@ static int match_sources(const struct job *j, struct err *e)
 		for (unsigned k = 0; k < j->nsources; k++)
 			found |= strcmp(j->sources[k].id, json_string_value(id)) == 0;
 		if (!found)
-			return err_set(e, ERR_source_unknown, "the task names source '%s', but no source file given has that source-id",
+			return err_set(e, ERR_source_unknown,
+				"the task names source '%s', but no source file given has that source-id",
 				json_string_value(id));
 	}
 	if (json_array_size(wanted) != j->nsources)
-		return err_set(e, ERR_usage, "%u source files for %zu sources in the task", j->nsources, json_array_size(wanted));
+		return err_set(e, ERR_usage, "%u source files for %zu sources in the task", j->nsources,
+			json_array_size(wanted));
 	return 0;
 }
 
@@ -241,11 +250,12 @@ static int parse_files(const struct args *a, struct job *j, struct err *e)
 	for (unsigned i = 0; i < j->nsources; i++) {
 		const json_t *ep = json_object_get(j->sources[i].source, "endpoint");
 
-		json_array_append_new(from, json_sprintf("%s=%s:%d", j->sources[i].id, json_text(ep, "host", ""),
-			(int)json_num(ep, "port", 0)));
+		json_array_append_new(from, json_sprintf("%s=%s:%d", j->sources[i].id,
+						    json_text(ep, "host", ""), (int)json_num(ep, "port", 0)));
 	}
 	j->identity = json_pack("{s:o, s:s, s:s}", "from", from, "to",
-		json_text(json_object_get(j->task, "downstream"), "host", ""), "task", json_text(j->task, "name", ""));
+		json_text(json_object_get(j->task, "downstream"), "host", ""), "task",
+		json_text(j->task, "name", ""));
 	return 0;
 }
 
@@ -253,14 +263,16 @@ int job_parse(const struct args *a, struct job *j, struct err *e)
 {
 	const char *mode;
 
-	*j = (struct job){ .state_fd = -1, .lock_fd = -1 };
+	*j = (struct job){.state_fd = -1, .lock_fd = -1};
 	if (a->nrest > 0 && (a->from || a->to || a->tables))
-		return err_set(e, ERR_usage, "either --from and --to, or YAML files ('%s'), not both", a->rest[0]);
+		return err_set(
+			e, ERR_usage, "either --from and --to, or YAML files ('%s'), not both", a->rest[0]);
 	if (parse_until(a, &mode, e) < 0)
 		return -1;
 	if (a->nrest > 0)
 		return parse_files(a, j, e);
 	if (!a->from || !a->to)
-		return err_set(e, ERR_usage, "run wants --from URL and --to URL, or a task file and its source files");
+		return err_set(e, ERR_usage,
+			"run wants --from URL and --to URL, or a task file and its source files");
 	return parse_urls(a, j, e);
 }

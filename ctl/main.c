@@ -1,10 +1,10 @@
 /*
- * tidegate: what an operator types. Finds the command in its table, prints its error, gives its exit code. It touches no database
- * and no data: it asks the master, and `run` starts the supervisor.
+ * tidegate: what an operator types. Finds the command in its table, prints its error, gives its exit code. It
+ * touches no database and no data: it asks the master, and `run` starts the supervisor.
  */
 #include <signal.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/config/json.h"
@@ -14,16 +14,16 @@ static const struct {
 	const char *word;
 	int (*fn)(const struct args *a, struct err *e);
 } commands[] = {
-#define CTL(word, fn, usage, help) { word, fn },
+#define CTL(word, fn, usage, help) {word, fn},
 #include "ctl.def"
 #undef CTL
 };
 
 static void complain_json(const struct err *e, const struct err_info *i)
 {
-	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s}", "result", 0, "code", (int)e->code, "class", i->class, "msg", e->text,
-		"workaround", i->workaround);
-	struct buf line = { 0 };
+	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s}", "result", 0, "code", (int)e->code, "class",
+		i->class, "msg", e->text, "workaround", i->workaround);
+	struct buf line = {0};
 
 	json_write(o, &line);
 	fprintf(stderr, "%s\n", buf_cstr(&line));
@@ -41,7 +41,8 @@ void ctl_complain(const struct err *e, bool json)
 		fprintf(stderr, "tidegate: error %u: %s; %s\n", e->code, e->text, i->workaround);
 }
 
-/* A password in a URL must not stay readable in ps: everything between "://user:" and the last '@' becomes stars. */
+/* A password in a URL must not stay readable in ps: everything between "://user:" and the last '@' becomes
+ * stars. */
 static void hide_password(char *arg)
 {
 	char *scheme = strstr(arg, "://"), *colon, *at = scheme ? strrchr(scheme, '@') : NULL;
@@ -68,7 +69,7 @@ static char **take_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct args a;
-	struct err e = { 0 };
+	struct err e = {0};
 	int code = EXIT_USAGE;
 
 	signal(SIGPIPE, SIG_IGN);

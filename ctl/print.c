@@ -1,5 +1,6 @@
 /*
- * Answers for people: a line a task, a source or a member. What has no table of its own is printed as its message or as JSON.
+ * Answers for people: a line a task, a source or a member. What has no table of its own is printed as its
+ * message or as JSON.
  */
 #include "ctl/print.h"
 
@@ -37,14 +38,16 @@ static void put_subtask(const char *source, const json_t *s)
 
 	printf("%-20s %-20s %-9s %-5s", json_text(s, "name", ""), source, json_text(s, "stage", ""), unit);
 	if (strcmp(unit, "Sync") == 0)
-		printf("  %s:%lld  %lld rows  lag %.1f s", json_text(sync, "file", ""), (long long)json_num(sync, "offset", 0),
-			(long long)json_num(sync, "rows", 0), (double)json_num(sync, "lag_ms", 0) / 1000);
+		printf("  %s:%lld  %lld rows  lag %.1f s", json_text(sync, "file", ""),
+			(long long)json_num(sync, "offset", 0), (long long)json_num(sync, "rows", 0),
+			(double)json_num(sync, "lag_ms", 0) / 1000);
 	else
 		put_copy(raw);
 	putchar('\n');
 	error = json_object_get(raw, "error");
 	if (json_num(error, "code", 0))
-		printf("    error %lld: %s\n", (long long)json_num(error, "code", 0), json_text(error, "text", ""));
+		printf("    error %lld: %s\n", (long long)json_num(error, "code", 0),
+			json_text(error, "text", ""));
 }
 
 static void put_sources(const json_t *sources)
@@ -55,7 +58,8 @@ static void put_sources(const json_t *sources)
 	printf("%-20s %-20s %-9s %-5s\n", "TASK", "SOURCE", "STAGE", "UNIT");
 	json_array_foreach(sources, i, source)
 		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask)
-			put_subtask(json_text(json_object_get(source, "sourceStatus"), "source", ""), subtask);
+			put_subtask(
+				json_text(json_object_get(source, "sourceStatus"), "source", ""), subtask);
 }
 
 static void put_tasks(const json_t *tasks)
@@ -74,8 +78,8 @@ static void put_results(const json_t *sources)
 	size_t i;
 
 	json_array_foreach(sources, i, s)
-		printf("%-20s %s %s\n", json_text(s, "source", ""), json_flag(s, "result", false) ? "ok" : "failed",
-			json_text(s, "msg", ""));
+		printf("%-20s %s %s\n", json_text(s, "source", ""),
+			json_flag(s, "result", false) ? "ok" : "failed", json_text(s, "msg", ""));
 }
 
 void print_answer(const char *word, const json_t *answer)

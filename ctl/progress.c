@@ -1,6 +1,6 @@
 /*
- * Live progress of `tidegate run`: tables, rows, MB, rows/s, time left, a bar; then the position and the lag. Pure text: it gets
- * numbers and writes to stdout.
+ * Live progress of `tidegate run`: tables, rows, MB, rows/s, time left, a bar; then the position and the lag.
+ * Pure text: it gets numbers and writes to stdout.
  */
 #include "ctl/progress.h"
 
@@ -15,7 +15,7 @@ enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, BAR =
 
 void progress_init(struct progress *p, bool json)
 {
-	*p = (struct progress){ .json = json, .terminal = !json && isatty(STDOUT_FILENO) };
+	*p = (struct progress){.json = json, .terminal = !json && isatty(STDOUT_FILENO)};
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
@@ -68,7 +68,8 @@ static void update_rate(struct progress *p, double rows)
 	p->rate_rows = rows;
 }
 
-/* How much of the copy is done, 0 to 1. Rows are the server's estimate, so never quite 1 before the end is known. */
+/* How much of the copy is done, 0 to 1. Rows are the server's estimate, so never quite 1 before the end is
+ * known. */
 static double part_done(const struct progress_now *n)
 {
 	double part = n->rows_estimated > 0 ? n->rows_done / n->rows_estimated : 0;
@@ -100,8 +101,8 @@ static int copy_line(const struct progress *p, const struct progress_now *n, cha
 	progress_count(p->rows_per_s, speed, sizeof(speed));
 	if (p->rows_per_s > 1 && n->rows_estimated > n->rows_done)
 		progress_time((n->rows_estimated - n->rows_done) / p->rows_per_s, left, sizeof(left));
-	return snprintf(out, size, "copy  %s %3.0f %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  ETA %s", bar, 100 * part,
-		n->tables_done, n->tables_total, rows, bytes, speed, left);
+	return snprintf(out, size, "copy  %s %3.0f %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  ETA %s", bar,
+		100 * part, n->tables_done, n->tables_total, rows, bytes, speed, left);
 }
 
 static int follow_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
@@ -112,17 +113,18 @@ static int follow_line(const struct progress *p, const struct progress_now *n, c
 		return snprintf(out, size, "follow  waiting for the relay log");
 	progress_count(n->changes, changes, sizeof(changes));
 	progress_count(p->rows_per_s, speed, sizeof(speed));
-	return snprintf(out, size, "follow  %s:%.0f  %.0f transactions  %s rows  %s rows/s  lag %.1f s", n->file, n->offset,
-		n->transactions, changes, speed, n->lag_ms / 1000);
+	return snprintf(out, size, "follow  %s:%.0f  %.0f transactions  %s rows  %s rows/s  lag %.1f s",
+		n->file, n->offset, n->transactions, changes, speed, n->lag_ms / 1000);
 }
 
 static void show_json(const struct progress *p, const struct progress_now *n)
 {
-	json_t *o = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:s}", "phase", n->phase, "tables_done",
-		n->tables_done, "tables_total", n->tables_total, "rows_done", n->rows_done, "rows_estimated", n->rows_estimated,
-		"bytes_done", n->bytes_done, "rows_per_s", p->rows_per_s, "transactions", n->transactions, "changes", n->changes, "file",
-		n->file, "offset", n->offset, "lag_ms", n->lag_ms, "note", n->note);
-	struct buf line = { 0 };
+	json_t *o = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:s}", "phase",
+		n->phase, "tables_done", n->tables_done, "tables_total", n->tables_total, "rows_done",
+		n->rows_done, "rows_estimated", n->rows_estimated, "bytes_done", n->bytes_done, "rows_per_s",
+		p->rows_per_s, "transactions", n->transactions, "changes", n->changes, "file", n->file,
+		"offset", n->offset, "lag_ms", n->lag_ms, "note", n->note);
+	struct buf line = {0};
 
 	json_write(o, &line);
 	puts(buf_cstr(&line));

@@ -3,11 +3,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a run shows while it goes on: one line, rewritten on a terminal, else printed every few seconds; or JSON lines. */
+/* What a run shows while it goes on: one line, rewritten on a terminal, else printed every few seconds; or
+ * JSON lines. */
 struct progress {
 	bool json, terminal;
-	uint64_t last_ms;     /* of the last line printed */
-	uint64_t rate_ms;     /* of the sample behind the rates */
+	uint64_t last_ms; /* of the last line printed */
+	uint64_t rate_ms; /* of the sample behind the rates */
 	double rate_rows, rows_per_s;
 	char last_phase[16];
 	unsigned width; /* of the line on the terminal */

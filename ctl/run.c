@@ -1,7 +1,7 @@
 /*
- * `tidegate run`: the whole system in the foreground. Starts the supervisor (which starts master and agent), gives the master the
- * sources and the task, shows progress, ends when --until is reached, on an error that a person must mend, or on Ctrl-C. The
- * same words to the same master as in a cluster.
+ * `tidegate run`: the whole system in the foreground. Starts the supervisor (which starts master and agent),
+ * gives the master the sources and the task, shows progress, ends when --until is reached, on an error that a
+ * person must mend, or on Ctrl-C. The same words to the same master as in a cluster.
  */
 #include <errno.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ static void on_interrupt(int signo)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_interrupt };
+	struct sigaction sa = {.sa_handler = on_interrupt};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -53,8 +53,8 @@ static int supervisor_died(struct run *r, struct err *e)
 	char words[900];
 
 	start_last_words(&r->job, words, sizeof(words));
-	return err_set(e, ERR_spawn, "the supervisor ended; the last error in %s/log/tidegate.log: %s", r->job.state,
-		words[0] ? words : "none");
+	return err_set(e, ERR_spawn, "the supervisor ended; the last error in %s/log/tidegate.log: %s",
+		r->job.state, words[0] ? words : "none");
 }
 
 /* The master answers within seconds, or something is wrong that the log knows. */
@@ -77,7 +77,8 @@ static int wait_for_master(struct run *r, struct err *e)
 	}
 	json_decref(empty);
 	if (!answer && !interrupts)
-		return err_set(e, ERR_ctl_connect, "master and agent did not come up within %d s; see %s/log/tidegate.log",
+		return err_set(e, ERR_ctl_connect,
+			"master and agent did not come up within %d s; see %s/log/tidegate.log",
 			MASTER_UP_MS / 1000, r->job.state);
 	json_decref(answer);
 	err_clear(e);
@@ -99,7 +100,8 @@ static int judge_findings(const json_t *answer, struct err *e)
 	size_t i;
 
 	json_array_foreach(findings, i, f) {
-		const char *state = json_text(f, "state", ""), *what = json_text(f, "what", ""), *mend = json_text(f, "mend", "");
+		const char *state = json_text(f, "state", ""), *what = json_text(f, "what", ""),
+			   *mend = json_text(f, "mend", "");
 		const char *where = json_text(f, "where", "");
 		enum err_code code = (enum err_code)json_num(f, "code", ERR_check_failed);
 
@@ -109,20 +111,42 @@ static int judge_findings(const json_t *answer, struct err *e)
 		if (strcmp(mend, err_info(code)->workaround) == 0)
 			mend = "";
 		if (strcmp(state, "warn") == 0)
-			fprintf(stderr, "tidegate: warning: %s%s%s; %s\n", where, *where ? ": " : "", what, mend);
+			fprintf(stderr, "tidegate: warning: %s%s%s; %s\n", where, *where ? ": " : "", what,
+				mend);
 		if (strcmp(state, "fail") == 0)
-			return err_set(e, code, "%s%s%s%s%s", where, *where ? ": " : "", what, *mend ? "; " : "", mend);
+			return err_set(e, code, "%s%s%s%s%s", where, *where ? ": " : "", what,
+				*mend ? "; " : "", mend);
 	}
 	return 0;
+}
+
+/* What this source has otherwise than the task; both by DM's files. */
+static json_t *part_of(const struct run *r, const char *source, const char *key)
+{
+	json_t *instance = json_object_get(json_object_get(r->job.task, "instances"), source);
+	json_t *own = json_object_get(instance, key);
+
+	return own ? own : json_object_get(r->job.task, key);
+}
+
+static json_t *check_args(const struct run *r, const struct job_source *s)
+{
+	json_t *args = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O}", "source", s->id, "endpoint",
+		json_object_get(s->source, "endpoint"), "downstream",
+		json_object_get(r->job.task, "downstream"), "mode", json_object_get(r->job.task, "mode"),
+		"rules", part_of(r, s->id, "rules"), "meta_schema",
+		json_object_get(r->job.task, "meta_schema"));
+	json_t *ignore = json_object_get(r->job.task, "ignore_checking_items");
+
+	if (args && ignore)
+		json_object_set(args, "ignore", ignore);
+	return args;
 }
 
 static int check(struct run *r, struct err *e)
 {
 	for (unsigned i = 0; i < r->job.nsources; i++) {
-		json_t *args = json_pack("{s:s, s:O, s:O, s:O, s:O}", "source", r->job.sources[i].id, "endpoint",
-			json_object_get(r->job.sources[i].source, "endpoint"), "downstream", json_object_get(r->job.task, "downstream"),
-			"mode", json_object_get(r->job.task, "mode"), "rules", json_object_get(r->job.task, "rules"));
-		json_t *answer = tell(r, "check", args, CHECK_MS, e);
+		json_t *answer = tell(r, "check", check_args(r, &r->job.sources[i]), CHECK_MS, e);
 		int bad = !answer || judge_findings(answer, e) < 0;
 
 		json_decref(answer);
@@ -132,16 +156,19 @@ static int check(struct run *r, struct err *e)
 	return 0;
 }
 
-/* Another set-up of the same task (say --until full before, and now on): the old one goes, its progress downstream stays. */
+/* Another set-up of the same task (say --until full before, and now on): the old one goes, its progress
+ * downstream stays. */
 static int start_task(struct run *r, struct err *e)
 {
 	const char *name = json_text(r->job.task, "name", "");
-	json_t *answer = tell(r, "start-task", json_pack("{s:O, s:b}", "task", r->job.task, "remove_meta", 0), ASK_MS, e);
+	json_t *answer = tell(
+		r, "start-task", json_pack("{s:O, s:b}", "task", r->job.task, "remove_meta", 0), ASK_MS, e);
 
 	if (!answer && e->code == ERR_task_exists) {
 		json_decref(tell(r, "stop-task", json_pack("{s:s}", "task", name), ASK_MS, e));
 		err_clear(e);
-		answer = tell(r, "start-task", json_pack("{s:O, s:b}", "task", r->job.task, "remove_meta", 0), ASK_MS, e);
+		answer = tell(r, "start-task", json_pack("{s:O, s:b}", "task", r->job.task, "remove_meta", 0),
+			ASK_MS, e);
 	}
 	if (!answer)
 		return -1;
@@ -158,8 +185,9 @@ static int set_up(struct run *r, struct err *e)
 	if (!r->args->no_check && check(r, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < r->job.nsources; i++) {
-		json_t *answer = tell(r, "operate-source", json_pack("{s:s, s:O}", "op", "create", "source", r->job.sources[i].source),
-			ASK_MS, e);
+		json_t *answer = tell(r, "operate-source",
+			json_pack("{s:s, s:O}", "op", "create", "source", r->job.sources[i].source), ASK_MS,
+			e);
 
 		if (!answer)
 			return -1;
@@ -172,7 +200,8 @@ static int set_up(struct run *r, struct err *e)
 static int look(struct run *r, struct err *e)
 {
 	struct status_now now;
-	json_t *answer = tell(r, "query-status", json_pack("{s:s}", "task", json_text(r->job.task, "name", "")), ASK_MS, e);
+	json_t *answer = tell(
+		r, "query-status", json_pack("{s:s}", "task", json_text(r->job.task, "name", "")), ASK_MS, e);
 	int done = 0;
 
 	if (!answer) {
@@ -247,13 +276,14 @@ static void say_end(const struct run *r)
 	if (r->interrupted)
 		fprintf(stderr, "tidegate: interrupted; everything is saved, the same command goes on\n");
 	else if (!r->args->json)
-		printf("done: %s\n", r->args->until && strcmp(r->args->until, "synced") == 0 ?
-			"the upstream's position of this moment is applied" : "the full copy is complete");
+		printf("done: %s\n", r->args->until && strcmp(r->args->until, "synced") == 0
+					     ? "the upstream's position of this moment is applied"
+					     : "the full copy is complete");
 }
 
 int cmd_run(const struct args *a, struct err *e)
 {
-	struct run r = { .args = a, .supervisor = { .alive_fd = -1 } };
+	struct run r = {.args = a, .supervisor = {.alive_fd = -1}};
 	bool started;
 	int result;
 

@@ -1,5 +1,6 @@
 /*
- * Starts and ends the supervisor of a `tidegate run`. The fork happens before this program's first nng call; exec follows at once.
+ * Starts and ends the supervisor of a `tidegate run`. The fork happens before this program's first nng call;
+ * exec follows at once.
  */
 #include "ctl/start.h"
 
@@ -83,7 +84,7 @@ int start_supervisor(const struct args *a, const struct job *j, struct started *
 	int log_fd, null_fd, alive[2];
 	char dir[4096];
 
-	*s = (struct started){ .alive_fd = -1 };
+	*s = (struct started){.alive_fd = -1};
 	if (find_programs(a, dir, sizeof(dir), e) < 0)
 		return -1;
 	log_fd = openat(j->state_fd, "log/tidegate.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -4,10 +4,12 @@
 
 #include "ctl/job.h"
 
-/* The supervisor of a `tidegate run`: started in a session of its own, so that Ctrl-C reaches only this program (T47). */
+/* The supervisor of a `tidegate run`: started in a session of its own, so that Ctrl-C reaches only this
+ * program (T47). */
 struct started {
 	pid_t pid;    /* 0: not running */
-	int alive_fd; /* held open for the run's life: when this program dies, the supervisor sees it and leaves */
+	int alive_fd; /* held open for the run's life: when this program dies, the supervisor sees it and
+			 leaves */
 	int status;   /* of waitpid, once gone */
 };
 

@@ -1,5 +1,6 @@
 /*
- * Makes sense of query-status answers for `tidegate run`: sums of several sources, errors, and when --until synced is reached.
+ * Makes sense of query-status answers for `tidegate run`: sums of several sources, errors, and when --until
+ * synced is reached.
  */
 #include "ctl/status.h"
 
@@ -78,8 +79,10 @@ void status_read(const json_t *answer, struct status_now *now)
 	unsigned copying = 0, count = 0;
 	size_t i, k;
 
-	*now = (struct status_now){ .finished = true, .syncing = true, .answer = answer,
-		.show = { .phase = "start", .file = "", .note = "" } };
+	*now = (struct status_now){.finished = true,
+		.syncing = true,
+		.answer = answer,
+		.show = {.phase = "start", .file = "", .note = ""}};
 	json_array_foreach(sources, i, source)
 		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask) {
 			read_subtask(subtask, now, &copying);
@@ -117,13 +120,15 @@ static bool source_reached(const json_t *source, struct status_end *end, size_t 
 	const json_t *sync = raw(json_array_get(json_object_get(source, "subTaskStatus"), 0), "sync");
 
 	if (!end->known[i]) {
-		if ((uint64_t)json_num(master, "asked_ms", 0) < end->asked_ms || !*json_text(master, "file", ""))
+		if ((uint64_t)json_num(master, "asked_ms", 0) < end->asked_ms ||
+			!*json_text(master, "file", ""))
 			return false;
 		end->known[i] = true;
 		strncpy(end->file[i], json_text(master, "file", ""), sizeof(end->file[i]) - 1);
 		end->offset[i] = (uint64_t)json_num(master, "offset", 0);
 	}
-	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i], end->offset[i]);
+	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i],
+		end->offset[i]);
 }
 
 int status_reached(const struct status_now *now, struct status_end *end)

@@ -24,6 +24,7 @@ struct status_end {
 };
 
 void status_read(const json_t *answer, struct status_now *now);
-/* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on the way. */
+/* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on
+ * the way. */
 int status_reached(const struct status_now *now, struct status_end *end);
 bool status_agent_online(const json_t *list_member);

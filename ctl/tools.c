@@ -66,14 +66,15 @@ int cmd_logs(const struct args *a, struct err *e)
 
 int cmd_grants(const struct args *a, struct err *e)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 	int r;
 
 	if (!a->server) {
 		err_set(e, ERR_usage, "grants wants --server, say --server mariadb:11.4");
 		return EXIT_USAGE;
 	}
-	r = grants_put(&out, a->for_ ? a->for_ : "all", a->server, a->user ? a->user : "'tidegate'@'%'", a->tables, e);
+	r = grants_put(&out, a->for_ ? a->for_ : "all", a->server, a->user ? a->user : "'tidegate'@'%'",
+		a->tables, e);
 	if (r == 0)
 		fputs(buf_cstr(&out), stdout);
 	buf_free(&out);
@@ -98,12 +99,13 @@ int job_read_key(const struct args *a, struct secret_key *key, struct err *e)
 int cmd_encrypt(const struct args *a, struct err *e)
 {
 	struct secret_key key;
-	struct buf out = { 0 };
+	struct buf out = {0};
 	char plain[512];
 	int r;
 
 	if (a->nrest > 0) {
-		err_set(e, ERR_usage, "encrypt reads the password on standard input, never from the command line");
+		err_set(e, ERR_usage,
+			"encrypt reads the password on standard input, never from the command line");
 		return EXIT_USAGE;
 	}
 	if (job_read_key(a, &key, e) < 0)

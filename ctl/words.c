@@ -1,6 +1,6 @@
 /*
- * The commands that ask a master and print its answer: dmctl's words. JSON in DM's shapes with --json or where the output is no terminal;
- * a readable table else (print.c).
+ * The commands that ask a master and print its answer: dmctl's words. JSON in DM's shapes with --json or
+ * where the output is no terminal; a readable table else (print.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -66,14 +66,15 @@ int cmd_task_word(const struct args *a, struct err *e)
 		err_set(e, ERR_usage, "%s wants the name of one task", a->word);
 		return EXIT_USAGE;
 	}
-	return send_word(a, a->word, json_pack("{s:s, s:o}", "task", a->rest[0], "sources", sources_of(a)), e);
+	return send_word(
+		a, a->word, json_pack("{s:s, s:o}", "task", a->rest[0], "sources", sources_of(a)), e);
 }
 
 /* The key of the state folder encrypts what the master may see only as cipher text. */
 static int encrypt_password(const struct args *a, json_t *endpoint, struct err *e)
 {
 	const char *plain = json_text(endpoint, "password", "");
-	struct buf text = { 0 };
+	struct buf text = {0};
 	struct secret_key key;
 	int r;
 
@@ -101,7 +102,8 @@ int cmd_start_task(const struct args *a, struct err *e)
 		json_decref(task);
 		return EXIT_FAILED;
 	}
-	return send_word(a, "start-task", json_pack("{s:o, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+	return send_word(a, "start-task",
+		json_pack("{s:o, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
 }
 
 static int create_source(const struct args *a, const char *file, struct err *e)
@@ -118,7 +120,8 @@ static int create_source(const struct args *a, const char *file, struct err *e)
 /* A source's file, or its name. */
 static int stop_source(const struct args *a, const char *what, struct err *e)
 {
-	json_t *source = access(what, R_OK) == 0 ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
+	json_t *source =
+		access(what, R_OK) == 0 ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
 
 	if (!source)
 		return EXIT_FAILED;

@@ -77,6 +77,7 @@ class Server:
 
     def _make_user(self):
         with pymysql.connect(unix_socket=self.socket, user="root") as c, c.cursor() as cur:
+            cur.execute("SET sql_log_bin=0")  # MariaDB logs the statement with its password
             cur.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (USER, PASSWORD))
             cur.execute("GRANT ALL ON *.* TO %s@'%%' WITH GRANT OPTION", (USER,))
 

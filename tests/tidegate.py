@@ -1,7 +1,9 @@
 """Runs `tidegate run` for a test: start, wait, look at its processes, end what it left. One object a job; the same job can be
 started again and again with the same state folder."""
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -79,6 +81,13 @@ class Job:
         out = self.out.read_text(errors="replace")[-1500:] if self.starts else ""
         return f"--- stdout\n{out}\n--- stderr\n{self.stderr()[-2500:]}\n--- log\n{self.log()[-6000:]}\n--- alive\n{self.alive()}"
 
+    @property
+    def run_dir(self):
+        """Where its sockets and locks are: named after the state folder, somewhere with a short path."""
+        name = hashlib.sha256(os.path.realpath(self.state).encode()).hexdigest()[:16]
+        uid, runtime = os.geteuid(), os.environ.get("XDG_RUNTIME_DIR")
+        return Path(f"/run/tidegate-{name}" if uid == 0 else f"{runtime}/tidegate-{name}" if runtime else f"/tmp/tidegate-{uid}-{name}")
+
     # --- its processes
 
     def alive(self):
@@ -126,3 +135,4 @@ class Job:
             time.sleep(0.1)
         for p in self.alive():
             p.kill()
+        shutil.rmtree(self.run_dir, ignore_errors=True)  # what a killed supervisor could not remove

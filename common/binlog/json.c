@@ -10,32 +10,9 @@
 #include <stdlib.h>
 
 #include "common/binlog/decimal.h"
+#include "common/binlog/json_walk.h"
 #include "common/binlog/row.h"
 #include "common/binlog/wire.h"
-
-enum { MAX_DEPTH = 100 };
-
-enum json_type {
-	BJ_SMALL_OBJECT = 0,
-	BJ_LARGE_OBJECT = 1,
-	BJ_SMALL_ARRAY = 2,
-	BJ_LARGE_ARRAY = 3,
-	BJ_LITERAL = 4,
-	BJ_INT16 = 5,
-	BJ_UINT16 = 6,
-	BJ_INT32 = 7,
-	BJ_UINT32 = 8,
-	BJ_INT64 = 9,
-	BJ_UINT64 = 10,
-	BJ_DOUBLE = 11,
-	BJ_STRING = 12,
-	BJ_OPAQUE = 15,
-};
-
-static int damaged(struct err *e)
-{
-	return err_set(e, ERR_sync_binlog, "a JSON value in the binlog is damaged");
-}
 
 /* The digits of the shortest text that reads back as d (positive), and where their point is. */
 static int shortest(double d, char digits[32], int *point)
@@ -113,30 +90,6 @@ static void put_string(struct buf *out, struct str s)
 	buf_putc(out, '"');
 }
 
-/* Seven bits a byte, least significant first. */
-static size_t take_length(struct cur *c)
-{
-	uint64_t n = 0;
-
-	for (unsigned shift = 0; shift < 35; shift += 7) {
-		uint8_t b = cur_u8(c);
-
-		n |= (uint64_t)(b & 0x7f) << shift;
-		if (!(b & 0x80))
-			return n;
-	}
-	c->bad = true;
-	return 0;
-}
-
-static struct str take_string(struct cur *c)
-{
-	size_t n = take_length(c);
-	const uint8_t *p = cur_bytes(c, n);
-
-	return p ? (struct str){(const char *)p, n} : (struct str){0};
-}
-
 static void put_base64(struct buf *out, struct str s)
 {
 	static const char table[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -184,11 +137,11 @@ static int put_decimal(struct buf *out, struct str s, struct err *e)
 	unsigned precision, scale;
 
 	if (s.n < 2)
-		return damaged(e);
+		return bj_damaged(e);
 	precision = (unsigned char)s.p[0];
 	scale = (unsigned char)s.p[1];
 	if (precision > 65 || scale > 38 || scale > precision || s.n - 2 < decimal_size(precision, scale))
-		return damaged(e);
+		return bj_damaged(e);
 	decimal_put(out, (const uint8_t *)s.p + 2, precision, scale);
 	return 0;
 }
@@ -196,11 +149,11 @@ static int put_decimal(struct buf *out, struct str s, struct err *e)
 static int put_opaque(struct buf *out, struct cur c, struct err *e)
 {
 	uint8_t type = cur_u8(&c);
-	struct str s = take_string(&c);
+	struct str s = bj_string(&c);
 	struct cur packed = wire_cur(s);
 
 	if (c.bad)
-		return damaged(e);
+		return bj_damaged(e);
 	switch (type) {
 	case WIRE_NEWDECIMAL:
 		return put_decimal(out, s, e);
@@ -209,7 +162,7 @@ static int put_opaque(struct buf *out, struct cur c, struct err *e)
 	case WIRE_DATETIME:
 	case WIRE_TIMESTAMP:
 		if (s.n != 8)
-			return damaged(e);
+			return bj_damaged(e);
 		put_moment(out, type, (int64_t)cur_u64(&packed));
 		return 0;
 	default:
@@ -225,7 +178,7 @@ static int put_literal(struct buf *out, uint8_t v, struct err *e)
 	static const char *const words[] = {"null", "true", "false"};
 
 	if (v >= 3)
-		return damaged(e);
+		return bj_damaged(e);
 	buf_puts(out, words[v]);
 	return 0;
 }
@@ -259,122 +212,78 @@ static int put_scalar(struct buf *out, uint8_t type, struct cur c, struct err *e
 		bits = cur_u64(&c);
 		memcpy(&d, &bits, sizeof(d));
 		if (!isfinite(d))
-			return damaged(e);
+			return bj_damaged(e);
 		put_double(out, d);
 		break;
 	case BJ_STRING:
-		s = take_string(&c);
+		s = bj_string(&c);
 		put_string(out, s);
 		break;
 	case BJ_LITERAL:
 		bits = cur_u8(&c);
-		return c.bad ? damaged(e) : put_literal(out, (uint8_t)bits, e);
+		return c.bad ? bj_damaged(e) : put_literal(out, (uint8_t)bits, e);
 	case BJ_OPAQUE:
 		return put_opaque(out, c, e);
 	default:
-		return damaged(e);
+		return bj_damaged(e);
 	}
-	return c.bad ? damaged(e) : 0;
+	return c.bad ? bj_damaged(e) : 0;
 }
 
-/* An object or array: its bytes begin with count and size, entries point into it. */
-struct container {
-	const uint8_t *p;
-	size_t n;
-	unsigned wide; /* bytes of offsets and sizes: 2 or 4 */
-	bool object;
-	uint32_t count;
-};
+static int put_value(struct buf *out, const struct bj_node *v, unsigned depth, struct err *e);
 
-static int put_value(struct buf *out, uint8_t type, struct cur c, unsigned depth, struct err *e);
-
-static bool is_inline(uint8_t type, unsigned wide)
+static int put_member(
+	struct buf *out, const struct bj_container *k, uint32_t i, unsigned depth, struct err *e)
 {
-	return type == BJ_LITERAL || type == BJ_INT16 || type == BJ_UINT16 ||
-	       (wide == 4 && (type == BJ_INT32 || type == BJ_UINT32));
-}
+	struct bj_node v;
+	struct str key;
 
-static int put_key(struct buf *out, const struct container *k, uint32_t i, struct err *e)
-{
-	struct cur entry = cur_of(k->p, k->n), key = cur_of(k->p, k->n);
-	uint64_t offset, length;
-	const uint8_t *p;
-
-	cur_skip(&entry, 2 * k->wide + (size_t)i * (k->wide + 2));
-	offset = cur_uint(&entry, k->wide);
-	length = cur_u16(&entry);
-	cur_skip(&key, offset);
-	p = cur_bytes(&key, length);
-	if (entry.bad || key.bad)
-		return damaged(e);
-	put_string(out, (struct str){(const char *)p, length});
-	buf_puts(out, ": ");
-	return 0;
-}
-
-static int put_member(struct buf *out, const struct container *k, uint32_t i, unsigned depth, struct err *e)
-{
-	size_t keys = k->object ? (size_t)k->count * (k->wide + 2) : 0;
-	struct cur entry = cur_of(k->p, k->n), value = cur_of(k->p, k->n);
-	uint8_t type;
-
-	cur_skip(&entry, 2 * k->wide + keys + (size_t)i * (1 + k->wide));
-	type = cur_u8(&entry);
-	if (is_inline(type, k->wide)) {
-		const uint8_t *p = cur_bytes(&entry, k->wide);
-
-		return p ? put_scalar(out, type, cur_of(p, k->wide), e) : damaged(e);
+	if (k->object) {
+		if (bj_key(k, i, &key, e) < 0)
+			return -1;
+		put_string(out, key);
+		buf_puts(out, ": ");
 	}
-	cur_skip(&value, cur_uint(&entry, k->wide));
-	if (entry.bad || value.bad)
-		return damaged(e);
-	return put_value(out, type, value, depth + 1, e);
+	return bj_member(k, i, &v, e) < 0 ? -1 : put_value(out, &v, depth + 1, e);
 }
 
-static int put_container(struct buf *out, uint8_t type, struct cur c, unsigned depth, struct err *e)
+static int put_container(struct buf *out, const struct bj_node *v, unsigned depth, struct err *e)
 {
-	struct container k = {.p = c.p, .wide = type == BJ_LARGE_OBJECT || type == BJ_LARGE_ARRAY ? 4 : 2};
-	size_t whole = cur_left(&c), start = out->n;
+	size_t start = out->n;
+	struct bj_container k;
 
-	k.object = type == BJ_SMALL_OBJECT || type == BJ_LARGE_OBJECT;
-	k.count = (uint32_t)cur_uint(&c, k.wide);
-	k.n = cur_uint(&c, k.wide);
-	if (c.bad || k.n > whole || depth > MAX_DEPTH)
-		return damaged(e);
+	if (bj_open(v, depth, &k, e) < 0)
+		return -1;
 	buf_putc(out, k.object ? '{' : '[');
 	for (uint32_t i = 0; i < k.count; i++) {
 		if (i > 0)
 			buf_puts(out, ", ");
-		if (k.object && put_key(out, &k, i, e) < 0)
-			return -1;
 		if (put_member(out, &k, i, depth, e) < 0)
 			return -1;
 		/* Members of a made-up value may point at the same bytes again and again: the text must stay
 		 * bounded. */
 		if (out->n - start > 16 * k.n + 1024)
-			return damaged(e);
+			return bj_damaged(e);
 	}
 	buf_putc(out, k.object ? '}' : ']');
 	return 0;
 }
 
-static int put_value(struct buf *out, uint8_t type, struct cur c, unsigned depth, struct err *e)
+static int put_value(struct buf *out, const struct bj_node *v, unsigned depth, struct err *e)
 {
-	if (type <= BJ_LARGE_ARRAY)
-		return put_container(out, type, c, depth, e);
-	return put_scalar(out, type, c, e);
+	return bj_is_container(v->type) ? put_container(out, v, depth, e)
+					  : put_scalar(out, v->type, v->at, e);
+}
+
+int bj_put_node(struct buf *out, const struct bj_node *v, struct err *e)
+{
+	return put_value(out, v, 1, e);
 }
 
 int binlog_json_text(struct str bytes, struct buf *out, struct err *e)
 {
-	struct cur c = wire_cur(bytes);
-	uint8_t type;
+	struct bj_node v;
 
-	/* The server writes no bytes at all for the value that INSERT IGNORE makes of NULL. */
-	if (bytes.n == 0) {
-		buf_puts(out, "null");
-		return 0;
-	}
-	type = cur_u8(&c);
-	return put_value(out, type, c, 1, e);
+	bj_root(bytes, &v);
+	return put_value(out, &v, 1, e);
 }

@@ -34,10 +34,8 @@ enum status_var {
 
 /* Bytes of those that we have no use for; 0: not of fixed size or not known. */
 static const uint8_t fixed_size[256] = {
-	[VAR_FLAGS2] = 4,
 	[VAR_AUTO_INCREMENT] = 4,
 	[VAR_MASTER_DATA_WRITTEN] = 4,
-	[VAR_EXPLICIT_DEFAULTS] = 1,
 	[VAR_UTF8MB4_COLLATION] = 2,
 	[VAR_REQUIRE_PRIMARY_KEY] = 1,
 	[VAR_TABLE_ENCRYPTION] = 1,
@@ -85,6 +83,18 @@ static void read_sizes(struct cur *c, uint8_t var)
 	}
 }
 
+/* MariaDB has explicit_defaults_for_timestamp among its flags, MySQL as a variable, with some statements only. */
+static void read_flags(struct cur *c, const struct binlog_format *f, struct binlog_query *q)
+{
+	const uint32_t explicit_defaults = 1u << 24;
+	uint32_t flags = cur_u32(c);
+
+	if (f->server.flavor != FLAVOR_MARIADB)
+		return;
+	q->has_explicit_defaults = true;
+	q->explicit_defaults = flags & explicit_defaults;
+}
+
 static void read_charset(struct cur *c, struct binlog_query *q)
 {
 	q->has_charset = true;
@@ -94,9 +104,16 @@ static void read_charset(struct cur *c, struct binlog_query *q)
 }
 
 /* False: a variable that nobody has described; what follows it can't be read. */
-static bool read_var(struct cur *c, uint8_t var, struct binlog_query *q)
+static bool read_var(struct cur *c, uint8_t var, const struct binlog_format *f, struct binlog_query *q)
 {
 	switch (var) {
+	case VAR_FLAGS2:
+		read_flags(c, f, q);
+		return true;
+	case VAR_EXPLICIT_DEFAULTS:
+		q->has_explicit_defaults = true;
+		q->explicit_defaults = cur_u8(c);
+		return true;
 	case VAR_SQL_MODE:
 		q->has_sql_mode = true;
 		q->sql_mode = cur_u64(c);
@@ -143,10 +160,10 @@ static bool read_var(struct cur *c, uint8_t var, struct binlog_query *q)
 	}
 }
 
-static void read_vars(struct cur vars, struct cur *body, struct binlog_query *q)
+static void read_vars(struct cur vars, struct cur *body, const struct binlog_format *f, struct binlog_query *q)
 {
 	while (cur_left(&vars) > 0 && !vars.bad) {
-		if (!read_var(&vars, cur_u8(&vars), q)) {
+		if (!read_var(&vars, cur_u8(&vars), f, q)) {
 			q->unknown_vars = true;
 			return;
 		}
@@ -172,7 +189,7 @@ int binlog_read_query(struct str event, const struct binlog_format *f, struct ar
 	nvars = cur_u16(&c);
 	vars = cur_of(c.p, cur_left(&c) < nvars ? 0 : nvars);
 	cur_skip(&c, nvars);
-	read_vars(vars, &c, q);
+	read_vars(vars, &c, f, q);
 	q->schema = wire_text(&c, schema);
 	if (cur_u8(&c) != 0)
 		c.bad = true;

@@ -249,7 +249,7 @@ static int finish_tls(struct endpoint *ep, struct err *e)
 static int parse(const char *url, struct endpoint *ep, struct err *e)
 {
 	bool has_query, has_path, has_user;
-	struct str rest, login, authority, path;
+	struct str rest = {0}, login, authority, path;
 
 	if (parse_scheme(url, &rest, e) < 0)
 		return -1;

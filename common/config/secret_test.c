@@ -135,7 +135,7 @@ static void test_key_file(void **state)
 	assert_int_equal(fchmodat(fd, "key", 0644, 0), 0);
 	assert_int_equal(secret_key_make(fd, "key", &b, &e), -1);
 	assert_non_null(strstr(e.text, "chmod 600"));
-	fchmodat(fd, "key", 0600, 0);
+	assert_int_equal(fchmodat(fd, "key", 0600, 0), 0);
 	int k = openat(fd, "key", O_WRONLY | O_APPEND);
 	assert_int_equal(write(k, "x", 1), 1);
 	close(k);

@@ -1,6 +1,7 @@
 /*
- * The skeleton of agent and master: unit.c without orders and heartbeats. They run in the same box, by rows of the same table,
- * with the same watcher; only the supervisor stands above them, so they stamp their own log lines.
+ * The skeleton of agent and master: unit.c without orders and heartbeats. They run in the same box, by rows
+ * of the same table, with the same watcher; only the supervisor stands above them, so they stamp their own
+ * log lines.
  */
 #include "common/proc/daemon.h"
 
@@ -45,8 +46,11 @@ bool daemon_leaving(const struct daemon_env *env)
 
 static void daemon_env_fill(struct daemon_run *r)
 {
-	r->env = (struct daemon_env){ .kind = r->in.kind, .config = r->in.config, .state_fd = r->in.state_fd,
-		.run_fd = FD_RUN, .supervisor_fd = FD_SUPERVISOR };
+	r->env = (struct daemon_env){.kind = r->in.kind,
+		.config = r->in.config,
+		.state_fd = r->in.state_fd,
+		.run_fd = FD_RUN,
+		.supervisor_fd = FD_SUPERVISOR};
 	r->self = xcalloc(1, r->d->state ? r->d->state : 1);
 }
 
@@ -121,8 +125,8 @@ static void daemon_free(struct daemon_run *r, bool opened)
 
 int daemon_run(const struct daemon *d, int argc, char **argv)
 {
-	struct daemon_run r = { .d = d };
-	struct err e = { 0 };
+	struct daemon_run r = {.d = d};
+	struct err e = {0};
 	const struct unit_info *info = unit_info((int)d->kind);
 	bool opened = false;
 

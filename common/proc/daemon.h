@@ -9,19 +9,22 @@
 #include "include/unit.h"
 
 /*
- * The skeleton of the two processes of a host that are no units: agent and master. The same order as unit.h, without orders
- * and heartbeats: read the slice from FD_CONFIG, title, lock (FD_LOCK), current directory = FD_RUN, open(), box (the
- * sandbox row of the kind), only then nng and threads: ready(), then the loop with tick(); asked to leave (SIGTERM, SIGINT,
- * EOF of FD_SUPERVISOR, daemon_leave): leave(), close(), exit 0. Stuck for 10 s after that: a hard exit (T36).
- * FD_KEY is closed unread: neither of them may hold a password (T32).
+ * The skeleton of the two processes of a host that are no units: agent and master. The same order as unit.h,
+ * without orders and heartbeats: read the slice from FD_CONFIG, title, lock (FD_LOCK), current directory =
+ * FD_RUN, open(), box (the sandbox row of the kind), only then nng and threads: ready(), then the loop with
+ * tick(); asked to leave (SIGTERM, SIGINT, EOF of FD_SUPERVISOR, daemon_leave): leave(), close(), exit 0.
+ * Stuck for 10 s after that: a hard exit (T36). FD_KEY is closed unread: neither of them may hold a password
+ * (T32).
  */
 struct daemon_env {
 	enum unit_kind kind;
-	json_t *config;    /* the slice, borrowed */
-	int state_fd;      /* FD_STATE */
-	int run_fd;        /* FD_RUN; also the current directory, so "master.sock" or "3/agent.sock" are link paths */
-	int supervisor_fd; /* FD_SUPERVISOR. The agent's is the socketpair of include/spawn.h: it may loop_add it in ready()
-	                      and read and write packets (non-blocking); the skeleton only watches it for EOF, without reading */
+	json_t *config; /* the slice, borrowed */
+	int state_fd;   /* FD_STATE */
+	int run_fd; /* FD_RUN; also the current directory, so "master.sock" or "3/agent.sock" are link paths
+		     */
+	int supervisor_fd; /* FD_SUPERVISOR. The agent's is the socketpair of include/spawn.h: it may loop_add
+			      it in ready() and read and write packets (non-blocking); the skeleton only
+			      watches it for EOF, without reading */
 	struct loop *loop;
 	struct link *link; /* NULL in open() */
 };
@@ -33,11 +36,14 @@ struct daemon {
 	int (*open)(void *self, struct daemon_env *env, struct err *e);
 	/* Boxed in: open the store, link_listen, link_dial, loop_add, loop_timer. May be NULL. */
 	int (*ready)(void *self, struct daemon_env *env, struct err *e);
-	/* After each wake-up of the loop and at least each second. An error ends the process with exit 1. May be NULL. */
+	/* After each wake-up of the loop and at least each second. An error ends the process with exit 1. May
+	 * be NULL. */
 	int (*tick)(void *self, struct daemon_env *env, struct err *e);
-	/* Asked to leave; called after each wake-up (at least each 100 ms) until it returns true. NULL: leave at once. */
+	/* Asked to leave; called after each wake-up (at least each 100 ms) until it returns true. NULL: leave
+	 * at once. */
 	bool (*leave)(void *self, struct daemon_env *env);
-	/* Always called once after open(), also after an error: must cope with a half-made state. The link is still there. May be NULL. */
+	/* Always called once after open(), also after an error: must cope with a half-made state. The link is
+	 * still there. May be NULL. */
 	void (*close)(void *self, struct daemon_env *env);
 };
 

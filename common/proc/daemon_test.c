@@ -1,6 +1,7 @@
 /*
- * The skeleton of agent and master from outside: this program again, by exec, as a small master that echoes; the test plays the
- * supervisor. What is proved: it comes up in its box, serves, and leaves by every way there is.
+ * The skeleton of agent and master from outside: this program again, by exec, as a small master that echoes;
+ * the test plays the supervisor. What is proved: it comes up in its box, serves, and leaves by every way
+ * there is.
  */
 #include "common/proc/daemon.h"
 
@@ -42,8 +43,8 @@ static int echo_open(void *self, struct daemon_env *env, struct err *e)
 
 static void echo_on(void *arg, struct link_req *req)
 {
-	struct msg_ok ok = { 0 };
-	struct buf b = { 0 };
+	struct msg_ok ok = {0};
+	struct buf b = {0};
 
 	(void)arg;
 	msg_put_ok(&b, req->head.request, &ok);
@@ -113,7 +114,7 @@ static const struct daemon echo = {
 
 static char folder[] = "/tmp/tidegate-daemon-XXXXXX";
 static int run_fd, state_fd;
-static const char *const arguments[] = { "tidegate-master", "--title=host", NULL };
+static const char *const arguments[] = {"tidegate-master", "--title=host", NULL};
 
 static struct fake_proc start(const char *options)
 {
@@ -131,8 +132,8 @@ static void greet(void)
 	struct loop *l = loop_new();
 	struct link *k = link_new(l);
 	struct link_peer *peer = link_dial(k, "master.sock");
-	struct msg_command m = { .word = STR_LIT("list-member") };
-	struct buf b = { 0 }, reply = { 0 };
+	struct msg_command m = {.word = STR_LIT("list-member")};
+	struct buf b = {0}, reply = {0};
 	struct str body;
 	struct err e;
 
@@ -150,7 +151,8 @@ static void ends(struct fake_proc *p, int wanted, const char *log, uint64_t ms)
 	int status = fake_proc_wait(p, NULL, ms);
 
 	if (status != wanted || !strstr(buf_cstr(&p->lines), log))
-		fail_msg("ended with %d, wanted %d and \"%s\":\n%s", status, wanted, log, buf_cstr(&p->lines));
+		fail_msg(
+			"ended with %d, wanted %d and \"%s\":\n%s", status, wanted, log, buf_cstr(&p->lines));
 	buf_free(&p->lines);
 }
 

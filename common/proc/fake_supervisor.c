@@ -1,6 +1,6 @@
 /*
- * For tests only: the supervisor's part, as far as a process under test can see it. Used by daemon_test and probe_test. It may run
- * beside nng's threads, so between fork and exec there are nothing but system calls.
+ * For tests only: the supervisor's part, as far as a process under test can see it. Used by daemon_test and
+ * probe_test. It may run beside nng's threads, so between fork and exec there are nothing but system calls.
  */
 #include "common/proc/fake_supervisor.h"
 
@@ -49,7 +49,7 @@ static int fake_slice(const char *slice, bool sealed)
 
 struct fake_proc fake_proc_make(int run_fd, int state_fd, const char *slice, bool sealed)
 {
-	struct fake_proc p = { .pid = -1 };
+	struct fake_proc p = {.pid = -1};
 
 	for (int i = 0; i <= FD_LAST; i++)
 		p.fds[i] = -1;
@@ -76,13 +76,14 @@ static void fake_child_fds(const struct fake_proc *p)
 
 static void fake_child(const struct fake_proc *p, int exe, char **argv)
 {
-	char *env[] = { NULL };
+	char *env[] = {NULL};
 
 	fake_child_fds(p);
 	close_range(FD_LAST + 1, (unsigned)exe - 1, 0);
 	close_range((unsigned)exe + 1, ~0u, 0);
-	if (getuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(FAKE_NOBODY, FAKE_NOBODY, FAKE_NOBODY) < 0 ||
-				     setresuid(FAKE_NOBODY, FAKE_NOBODY, FAKE_NOBODY) < 0))
+	if (getuid() == 0 &&
+		(setgroups(0, NULL) < 0 || setresgid(FAKE_NOBODY, FAKE_NOBODY, FAKE_NOBODY) < 0 ||
+			setresuid(FAKE_NOBODY, FAKE_NOBODY, FAKE_NOBODY) < 0))
 		_exit(123);
 	fexecve(exe, argv, env);
 	_exit(124);

@@ -8,8 +8,8 @@
 #include "fds.h"
 
 /*
- * For tests only: starts a process as the supervisor would, with the descriptors of include/fds.h and as another user than
- * root. Linked into nothing that is installed.
+ * For tests only: starts a process as the supervisor would, with the descriptors of include/fds.h and as
+ * another user than root. Linked into nothing that is installed.
  */
 struct fake_proc {
 	pid_t pid;
@@ -24,5 +24,6 @@ uid_t fake_uid(void);
 /* All descriptors but FD_KEY and FD_FAILPOINTS; the lock is "proc.lock" in the run folder. */
 struct fake_proc fake_proc_make(int run_fd, int state_fd, const char *slice, bool sealed);
 void fake_proc_start(struct fake_proc *p, const char *program, const char *const *argv);
-/* Runs l (or sleeps, where NULL) until it ends: its exit status, 1000 + signal, or -1 when it had to be killed after ms. */
+/* Runs l (or sleeps, where NULL) until it ends: its exit status, 1000 + signal, or -1 when it had to be
+ * killed after ms. */
 int fake_proc_wait(struct fake_proc *p, struct loop *l, uint64_t ms);

@@ -1,7 +1,7 @@
 /*
- * The first steps of every process that the supervisor starts: arguments, descriptors, slice, title, lock, secrets. Used by
- * unit.c and daemon.c, single-threaded, before the box. What is missing or odd here is an error: a process that was not started
- * rightly must not go on.
+ * The first steps of every process that the supervisor starts: arguments, descriptors, slice, title, lock,
+ * secrets. Used by unit.c and daemon.c, single-threaded, before the box. What is missing or odd here is an
+ * error: a process that was not started rightly must not go on.
  */
 #include "common/proc/inherit.h"
 
@@ -88,12 +88,13 @@ static bool fd_there(int fd)
 
 static int inherit_fds(struct inherited *h, struct err *e)
 {
-	static const int must[] = { FD_LOG, FD_CONFIG, FD_SUPERVISOR, FD_RUN, FD_LOCK };
+	static const int must[] = {FD_LOG, FD_CONFIG, FD_SUPERVISOR, FD_RUN, FD_LOCK};
 
 	for (size_t i = 0; i < sizeof must / sizeof *must; i++)
 		if (!fd_there(must[i]))
-			return err_set(e, ERR_usage, "descriptor %d is not open: %s is started by tidegated, not by hand",
-				must[i], h->info->executable);
+			return err_set(e, ERR_usage,
+				"descriptor %d is not open: %s is started by tidegated, not by hand", must[i],
+				h->info->executable);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		return err_sys(e, ERR_io, "opening /dev/null");
@@ -113,7 +114,7 @@ static int inherit_fds(struct inherited *h, struct err *e)
 
 static int slice_level(const char *name)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
+	static const char *const names[] = {"debug", "info", "warn", "error"};
 
 	for (int i = 0; i < 4; i++)
 		if (strcmp(name, names[i]) == 0)
@@ -126,9 +127,11 @@ static int slice_check(const struct inherited *h, struct err *e)
 	const char *unit = json_text(h->config, "unit", "");
 
 	if (strcmp(unit, h->info->name) != 0)
-		return err_set(e, ERR_config_bad, "the configuration slice is for \"%s\", this is %s", unit, h->info->name);
+		return err_set(e, ERR_config_bad, "the configuration slice is for \"%s\", this is %s", unit,
+			h->info->name);
 	if (json_num(h->config, "slot", h->slot) != h->slot || json_num(h->config, "sub", h->sub) != h->sub)
-		return err_set(e, ERR_config_bad, "the configuration slice is for another slot than %u/%u", h->slot, h->sub);
+		return err_set(e, ERR_config_bad, "the configuration slice is for another slot than %u/%u",
+			h->slot, h->sub);
 	const char *level = json_text(h->config, "log_level", "info");
 	if (slice_level(level) < 0)
 		return err_set(e, ERR_config_bad, "log_level \"%s\": debug, info, warn or error", level);
@@ -138,7 +141,7 @@ static int slice_check(const struct inherited *h, struct err *e)
 
 static int inherit_slice(struct inherited *h, struct err *e)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	int rc = io_read_memfd(FD_CONFIG, INHERIT_MAX_SLICE, &b, e);
 
 	close(FD_CONFIG);
@@ -176,7 +179,7 @@ static void inherit_habits(void)
 
 int inherit(struct inherited *h, enum unit_kind kind, int argc, char **argv, struct err *e)
 {
-	*h = (struct inherited){ .kind = kind, .info = unit_info((int)kind), .state_fd = -1 };
+	*h = (struct inherited){.kind = kind, .info = unit_info((int)kind), .state_fd = -1};
 	if (inherit_args(h, argc, argv, e) < 0)
 		return -1;
 	setproctitle_init(argc, argv, environ);
@@ -191,7 +194,7 @@ int inherit(struct inherited *h, enum unit_kind kind, int argc, char **argv, str
 
 static bool supervisor_gone(int wait_ms)
 {
-	struct pollfd p = { .fd = FD_SUPERVISOR, .events = POLLRDHUP };
+	struct pollfd p = {.fd = FD_SUPERVISOR, .events = POLLRDHUP};
 
 	return poll(&p, 1, wait_ms) > 0 && p.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL);
 }
@@ -207,7 +210,8 @@ int inherit_lock(struct err *e)
 			return err_set(e, ERR_locked, "a predecessor has not left the slot within %d s",
 				INHERIT_LOCK_MS / 1000);
 		if (supervisor_gone(50))
-			return err_set(e, ERR_spawn, "the supervisor went away while a predecessor was leaving");
+			return err_set(
+				e, ERR_spawn, "the supervisor went away while a predecessor was leaving");
 	}
 	return 0;
 }
@@ -261,9 +265,9 @@ void inherit_wipe_secrets(struct inherited *h)
 
 struct sandbox_needs inherit_needs(const struct inherited *h)
 {
-	static const char *const sides[] = { "upstream", "downstream" };
-	static const char *const names[] = { "ssl_ca", "ssl_cert", "ssl_key" };
-	struct sandbox_needs n = { 0 };
+	static const char *const sides[] = {"upstream", "downstream"};
+	static const char *const names[] = {"ssl_ca", "ssl_cert", "ssl_key"};
+	struct sandbox_needs n = {0};
 	size_t at = 0;
 
 	for (size_t i = 0; i < 2; i++)

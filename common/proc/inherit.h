@@ -4,10 +4,11 @@
 
 #include "common/base/err.h"
 #include "common/proc/sandbox.h"
-#include "spawn.h"
 #include "include/unit.h"
+#include "spawn.h"
 
-/* What a process finds when the supervisor has started it (include/fds.h): the first steps of unit_run and daemon_run. */
+/* What a process finds when the supervisor has started it (include/fds.h): the first steps of unit_run and
+ * daemon_run. */
 struct inherited {
 	enum unit_kind kind;
 	const struct unit_info *info;
@@ -18,13 +19,16 @@ struct inherited {
 };
 
 /*
- * Reads the arguments (--slot, --sub, --title), checks the descriptors and closes all others, reads the slice, sets the title
- * and the log level, moves into the run folder. An error: the process was not started by the supervisor, or not rightly.
+ * Reads the arguments (--slot, --sub, --title), checks the descriptors and closes all others, reads the
+ * slice, sets the title and the log level, moves into the run folder. An error: the process was not started
+ * by the supervisor, or not rightly.
  */
 int inherit(struct inherited *h, enum unit_kind kind, int argc, char **argv, struct err *e);
-/* Waits until a predecessor has left the slot (FD_LOCK, T36), at most 15 s; an error too if the supervisor goes meanwhile. */
+/* Waits until a predecessor has left the slot (FD_LOCK, T36), at most 15 s; an error too if the supervisor
+ * goes meanwhile. */
 int inherit_lock(struct err *e);
-/* Decrypts upstream.password and downstream.password of the slice with the key of FD_KEY; wipes and closes the key. */
+/* Decrypts upstream.password and downstream.password of the slice with the key of FD_KEY; wipes and closes
+ * the key. */
 int inherit_secrets(struct inherited *h, struct err *e);
 void inherit_wipe_secrets(struct inherited *h);
 /* Ports and certificate files that the slice names. */

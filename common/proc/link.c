@@ -1,8 +1,9 @@
 /*
- * Request and reply over nng, ipc:// only. The one file that includes <nng/…>. nng runs its callbacks in threads of its own:
- * they only put a finished piece into a locked queue and write to an eventfd; everything the caller sees happens in the main
- * thread, from the loop. A request is never sent twice: resending is off, so the loss of the connection ends a call with an
- * error and the asker decides (T39). Must never be used before the box is closed (T41, docs/design/processes.md).
+ * Request and reply over nng, ipc:// only. The one file that includes <nng/…>. nng runs its callbacks in
+ * threads of its own: they only put a finished piece into a locked queue and write to an eventfd; everything
+ * the caller sees happens in the main thread, from the loop. A request is never sent twice: resending is off,
+ * so the loss of the connection ends a call with an error and the asker decides (T39). Must never be used
+ * before the box is closed (T41, docs/design/processes.md).
  */
 #include "common/proc/link.h"
 
@@ -220,7 +221,7 @@ static nng_msg *link_msg(struct str bytes)
 
 static struct str link_bytes(nng_msg *m)
 {
-	return (struct str){ nng_msg_body(m), nng_msg_len(m) };
+	return (struct str){nng_msg_body(m), nng_msg_len(m)};
 }
 
 /* ---- listening ---- */
@@ -231,7 +232,7 @@ static void answerer_run(struct task *t)
 	struct link_req *req = &a->req;
 	struct err e;
 
-	req->head = (struct msg_head){ 0 };
+	req->head = (struct msg_head){0};
 	if (msg_open(req->bytes, &req->head, &req->body, &e) == 0) {
 		a->server->on(a->server->arg, req);
 		return;
@@ -310,7 +311,7 @@ int link_listen(struct link *k, const char *path, unsigned contexts, mode_t mode
 	struct server *s = xcalloc(1, sizeof *s);
 
 	assert(contexts > 0);
-	*s = (struct server){ .link = k, .on = on, .arg = arg };
+	*s = (struct server){.link = k, .on = on, .arg = arg};
 	s->answerers = xcalloc(contexts, sizeof *s->answerers);
 	int rv = nng_rep0_open(&s->sock);
 	if (rv != 0) {
@@ -339,7 +340,7 @@ static void link_answer(struct link_req *req, struct str bytes)
 	assert(a->msg);
 	nng_msg_free(a->msg);
 	a->msg = NULL;
-	req->bytes = req->body = (struct str){ NULL, 0 };
+	req->bytes = req->body = (struct str){NULL, 0};
 	nng_aio_set_msg(a->aio, link_msg(bytes));
 	a->sending = true;
 	nng_ctx_send(a->ctx, a->aio);
@@ -350,7 +351,8 @@ void link_reply(struct link_req **req, struct buf *b)
 	struct err e;
 
 	if (b->n > MSG_MAX_SIZE) {
-		err_set(&e, ERR_proto, "the reply to %s is too long: %zu bytes", msg_name((*req)->head.type), b->n);
+		err_set(&e, ERR_proto, "the reply to %s is too long: %zu bytes", msg_name((*req)->head.type),
+			b->n);
 		log_err(&e);
 		link_fail(req, &e);
 		return;
@@ -361,8 +363,8 @@ void link_reply(struct link_req **req, struct buf *b)
 
 void link_fail(struct link_req **req, const struct err *e)
 {
-	struct buf b = { 0 };
-	struct msg_failed m = { .error = *e };
+	struct buf b = {0};
+	struct msg_failed m = {.error = *e};
 
 	msg_put_failed(&b, (*req)->head.request, &m);
 	link_answer(*req, buf_str(&b));
@@ -458,8 +460,8 @@ static int call_check(const struct link_peer *p, uint64_t request, struct str by
 	if (msg_open(bytes, &h, &body, e) < 0)
 		return err_add(e, "a reply of %s", p->path);
 	if (h.request != request)
-		return err_set(e, ERR_proto, "%s: a reply to request %" PRIu64 " came for %" PRIu64, p->path, h.request,
-			request);
+		return err_set(e, ERR_proto, "%s: a reply to request %" PRIu64 " came for %" PRIu64, p->path,
+			h.request, request);
 	return 0;
 }
 
@@ -510,7 +512,7 @@ static void call_run(struct task *t)
 	nng_msg *reply = c->reply;
 	c->reply = NULL;
 	call_free(c);
-	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){ NULL, 0 } : link_bytes(reply));
+	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){NULL, 0} : link_bytes(reply));
 	if (reply)
 		nng_msg_free(reply);
 }
@@ -545,8 +547,14 @@ void link_call(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms,
 {
 	struct call *c = xcalloc(1, sizeof *c);
 
-	*c = (struct call){ .task.run = call_run, .next = p->calls, .peer = p, .request = call_request(msg),
-		.timeout_ms = timeout_ms, .deadline = clock_ms() + timeout_ms, .done = done, .arg = arg };
+	*c = (struct call){.task.run = call_run,
+		.next = p->calls,
+		.peer = p,
+		.request = call_request(msg),
+		.timeout_ms = timeout_ms,
+		.deadline = clock_ms() + timeout_ms,
+		.done = done,
+		.arg = arg};
 	p->calls = c;
 	int rv = call_start(c, msg);
 	if (rv == 0)
@@ -572,7 +580,8 @@ static int call_half(nng_ctx ctx, nng_aio *aio, nng_msg *msg, uint64_t deadline)
 	return rv;
 }
 
-int link_call_wait(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms, struct buf *reply, struct err *e)
+int link_call_wait(
+	struct link_peer *p, const struct buf *msg, uint64_t timeout_ms, struct buf *reply, struct err *e)
 {
 	uint64_t deadline = clock_ms() + timeout_ms;
 	nng_aio *aio = NULL;

@@ -8,9 +8,9 @@
 #include "common/proc/msg.h"
 
 /*
- * The transport: request and reply over nng, ipc:// only (paths relative to the current directory, which is the run
- * folder: sun_path holds 108 bytes). link.c is the only file that includes <nng/…>. Nothing is ever sent again by itself (T39).
- * Callbacks come in the main thread, from the loop.
+ * The transport: request and reply over nng, ipc:// only (paths relative to the current directory, which is
+ * the run folder: sun_path holds 108 bytes). link.c is the only file that includes <nng/…>. Nothing is ever
+ * sent again by itself (T39). Callbacks come in the main thread, from the loop.
  */
 struct link;      /* all sockets of a process */
 struct link_peer; /* somebody that we ask */
@@ -18,20 +18,21 @@ struct link_peer; /* somebody that we ask */
 /* A request that came in; to be answered exactly once with link_reply or link_fail, now or later. */
 struct link_req {
 	struct msg_head head;
-	struct str body;     /* borrowed from the request, until it is answered */
-	pid_t peer_pid;      /* of the process at the other end, by the kernel; 0 where it is gone already */
-	uid_t peer_uid;      /* (uid_t)-1 where it is gone already */
-	struct str bytes;    /* header and body */
+	struct str body;  /* borrowed from the request, until it is answered */
+	pid_t peer_pid;   /* of the process at the other end, by the kernel; 0 where it is gone already */
+	uid_t peer_uid;   /* (uid_t)-1 where it is gone already */
+	struct str bytes; /* header and body */
 };
 
-/* First nng call of the process: only after the box is closed. l may be NULL where only link_call_wait is used (ctl). */
+/* First nng call of the process: only after the box is closed. l may be NULL where only link_call_wait is
+ * used (ctl). */
 struct link *link_new(struct loop *l);
 /* Ends everything: unanswered requests are forgotten, done is not called any more for calls under way. */
 void link_free(struct link **k);
 
 /*
- * Listens at path. contexts: how many requests may be unanswered at once (readers that poll + spare). mode: of the socket
- * file. Malformed messages are answered with `failed` and logged; on gets the others.
+ * Listens at path. contexts: how many requests may be unanswered at once (readers that poll + spare). mode:
+ * of the socket file. Malformed messages are answered with `failed` and logged; on gets the others.
  */
 int link_listen(struct link *k, const char *path, unsigned contexts, mode_t mode,
 	void (*on)(void *arg, struct link_req *req), void *arg, struct err *e);
@@ -41,17 +42,19 @@ void link_fail(struct link_req **req, const struct err *e);
 
 /* Prepares to ask whoever listens at path; connects in the background, again and again. */
 struct link_peer *link_dial(struct link *k, const char *path);
-/* done is not called any more for calls under way. Threads inside link_call_wait must be gone: link_peer_cut, then join. */
+/* done is not called any more for calls under way. Threads inside link_call_wait must be gone: link_peer_cut,
+ * then join. */
 void link_peer_free(struct link_peer **p);
 /* From any thread: ends all calls under way, and all later ones, with ERR_link. */
 void link_peer_cut(struct link_peer *p);
 /*
- * Asks; done is called once in the main thread: with e NULL and the reply's bytes, or with an error (ERR_link after
- * timeout_ms, or when the peer went away). Several calls may be under way.
+ * Asks; done is called once in the main thread: with e NULL and the reply's bytes, or with an error (ERR_link
+ * after timeout_ms, or when the peer went away). Several calls may be under way.
  */
 void link_call(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms,
 	void (*done)(void *arg, const struct err *e, struct str reply), void *arg);
 /* The same, blocking, from any thread (ctl, worker threads): the reply's bytes into reply (cleared first). */
-int link_call_wait(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms, struct buf *reply, struct err *e);
+int link_call_wait(
+	struct link_peer *p, const struct buf *msg, uint64_t timeout_ms, struct buf *reply, struct err *e);
 /* A number for msg_put_…: unique in this process. */
 uint64_t link_request_id(void);

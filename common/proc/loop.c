@@ -1,7 +1,8 @@
 /*
- * The main thread's event loop: one epoll set that holds the caller's descriptors, an eventfd for wake-ups and a signalfd.
- * Timers are a short unsorted list (a process has a handful). Everything but loop_wake belongs to the thread that made
- * the loop. Watches and timers may be removed from inside any callback: the dead ones are freed after the round.
+ * The main thread's event loop: one epoll set that holds the caller's descriptors, an eventfd for wake-ups
+ * and a signalfd. Timers are a short unsorted list (a process has a handful). Everything but loop_wake
+ * belongs to the thread that made the loop. Watches and timers may be removed from inside any callback: the
+ * dead ones are freed after the round.
  */
 #include "common/proc/loop.h"
 
@@ -113,9 +114,9 @@ void loop_add(struct loop *l, int fd, void (*on)(void *arg, uint32_t events), vo
 {
 	struct watch *w = xcalloc(1, sizeof *w);
 
-	*w = (struct watch){ l->watches, fd, false, on, arg };
+	*w = (struct watch){l->watches, fd, false, on, arg};
 	l->watches = w;
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = w };
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = w};
 	int rc = epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
 	assert(rc == 0); /* a closed descriptor or one that is watched already: our mistake */
 }
@@ -126,7 +127,8 @@ void loop_del(struct loop *l, int fd)
 		if (w->fd != fd || w->dead)
 			continue;
 		w->dead = true;
-		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* fails where fd is closed already: gone is gone */
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd,
+			NULL); /* fails where fd is closed already: gone is gone */
 		return;
 	}
 }
@@ -149,7 +151,7 @@ uint64_t loop_timer(struct loop *l, uint64_t ms, void (*on)(void *arg), void *ar
 {
 	struct timer *t = xcalloc(1, sizeof *t);
 
-	*t = (struct timer){ l->timers, ++l->last_timer, clock_ms() + ms, on, arg };
+	*t = (struct timer){l->timers, ++l->last_timer, clock_ms() + ms, on, arg};
 	l->timers = t;
 	return t->id;
 }
@@ -202,7 +204,7 @@ static void loop_fire(struct loop *l)
 void loop_signal(struct loop *l, int signo, void (*on)(void *arg, int signo), void *arg)
 {
 	assert(signo > 0 && signo < NSIG);
-	l->on_signal[signo] = (struct signal_on){ on, arg };
+	l->on_signal[signo] = (struct signal_on){on, arg};
 	sigaddset(&l->signals, signo);
 	pthread_sigmask(SIG_BLOCK, &l->signals, NULL);
 	int fd = signalfd(l->signal_fd, &l->signals, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -5,8 +5,8 @@
 #include "common/base/err.h"
 
 /*
- * The main thread's event loop: epoll over descriptors, timers, signals, and a wake-up from other threads. Everything
- * registered is called in the main thread only.
+ * The main thread's event loop: epoll over descriptors, timers, signals, and a wake-up from other threads.
+ * Everything registered is called in the main thread only.
  */
 struct loop;
 
@@ -18,7 +18,8 @@ void loop_del(struct loop *l, int fd);
 /* Calls on once, ms from now; returns an id for loop_timer_stop (harmless when it has fired). */
 uint64_t loop_timer(struct loop *l, uint64_t ms, void (*on)(void *arg), void *arg);
 void loop_timer_stop(struct loop *l, uint64_t id);
-/* SIGTERM, SIGINT, …: blocked for all threads started later, delivered here. Call before any thread starts. */
+/* SIGTERM, SIGINT, …: blocked for all threads started later, delivered here. Call before any thread starts.
+ */
 void loop_signal(struct loop *l, int signo, void (*on)(void *arg, int signo), void *arg);
 /* From any thread: the next loop_once returns at once. */
 void loop_wake(struct loop *l);

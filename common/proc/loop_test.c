@@ -1,4 +1,5 @@
-/* The loop: descriptors, timers in order, wake-ups from another thread, signals, and removal from inside callbacks. */
+/* The loop: descriptors, timers in order, wake-ups from another thread, signals, and removal from inside
+ * callbacks. */
 #include "common/proc/loop.h"
 
 #include <pthread.h>
@@ -37,7 +38,7 @@ static void on_byte(void *arg, uint32_t events)
 
 static void descriptors(void **state)
 {
-	struct seen s = { .l = loop_new() };
+	struct seen s = {.l = loop_new()};
 
 	(void)state;
 	assert_int_equal(pipe(s.fd), 0);
@@ -71,7 +72,7 @@ static void on_either(void *arg, uint32_t events)
 /* Two are ready in the same round; whoever comes first takes both out: the other must not be called. */
 static void removed_in_the_same_round(void **state)
 {
-	struct seen s = { .l = loop_new() };
+	struct seen s = {.l = loop_new()};
 
 	(void)state;
 	assert_int_equal(pipe(s.fd) | pipe(s.other), 0);
@@ -114,7 +115,7 @@ static void on_c(void *arg)
 
 static void timers(void **state)
 {
-	struct seen s = { .l = loop_new() };
+	struct seen s = {.l = loop_new()};
 
 	(void)state;
 	loop_timer(s.l, 20, on_b, &s);
@@ -169,7 +170,7 @@ static void on_signal(void *arg, int signo)
 
 static void signals(void **state)
 {
-	struct seen s = { .l = loop_new() };
+	struct seen s = {.l = loop_new()};
 
 	(void)state;
 	loop_signal(s.l, SIGUSR1, on_signal, &s);

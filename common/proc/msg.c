@@ -1,7 +1,7 @@
 /*
- * Encoders and decoders of every message, unfolded from include/msg.def. Decoding is strict: what is short, too long or left
- * over is refused, and nothing is copied: strings point into the message's bytes. Called by whoever asks or answers over
- * common/proc/link.h; knows nothing of transports.
+ * Encoders and decoders of every message, unfolded from include/msg.def. Decoding is strict: what is short,
+ * too long or left over is refused, and nothing is copied: strings point into the message's bytes. Called by
+ * whoever asks or answers over common/proc/link.h; knows nothing of transports.
  */
 #include "common/proc/msg.h"
 
@@ -26,7 +26,7 @@ static void msg_put_err(struct buf *b, const struct err *e)
 {
 	buf_put_u32(b, e->code);
 	buf_put_u32(b, e->sql_errno);
-	buf_put_str(b, (struct str){ e->text, strnlen(e->text, sizeof e->text - 1) });
+	buf_put_str(b, (struct str){e->text, strnlen(e->text, sizeof e->text - 1)});
 }
 
 static struct position msg_get_pos(struct cur *c)
@@ -42,7 +42,7 @@ static struct position msg_get_pos(struct cur *c)
 /* The text ends up in logs and on terminals: bytes below blank become blanks, a NUL is refused. */
 static struct err msg_get_err(struct cur *c)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	e.code = cur_u32(c);
 	e.sql_errno = cur_u32(c);
@@ -58,10 +58,10 @@ static struct err msg_get_err(struct cur *c)
 	return e;
 }
 
-#define MSG_BEGIN(id, name)                                                                        \
-	void msg_put_##name(struct buf *b, uint64_t request, const struct msg_##name *m)           \
-	{                                                                                          \
-		(void)m;                                                                           \
+#define MSG_BEGIN(id, name)                                                              \
+	void msg_put_##name(struct buf *b, uint64_t request, const struct msg_##name *m) \
+	{                                                                                \
+		(void)m;                                                                 \
 		msg_put_head(b, MSG_##name, request);
 #define FIELD_U32(msg, f) buf_put_u32(b, m->f);
 #define FIELD_U64(msg, f) buf_put_u64(b, m->f);
@@ -89,10 +89,10 @@ static int msg_end(const struct cur *c, const char *name, struct err *e)
 	return 0;
 }
 
-#define MSG_BEGIN(id, name)                                                                        \
-	int msg_get_##name(struct str body, struct msg_##name *m, struct err *e)                   \
-	{                                                                                          \
-		struct cur c = cur_of(body.p, body.n);                                             \
+#define MSG_BEGIN(id, name)                                                      \
+	int msg_get_##name(struct str body, struct msg_##name *m, struct err *e) \
+	{                                                                        \
+		struct cur c = cur_of(body.p, body.n);                           \
 		memset(m, 0, sizeof *m);
 #define FIELD_U32(msg, f) m->f = cur_u32(&c);
 #define FIELD_U64(msg, f) m->f = cur_u64(&c);
@@ -100,8 +100,8 @@ static int msg_end(const struct cur *c, const char *name, struct err *e)
 #define FIELD_BYTES(msg, f) m->f = cur_str(&c);
 #define FIELD_POS(msg, f) m->f = msg_get_pos(&c);
 #define FIELD_ERROR(msg, f) m->f = msg_get_err(&c);
-#define MSG_END(name)                                                                              \
-	return msg_end(&c, #name, e);                                                              \
+#define MSG_END(name)                 \
+	return msg_end(&c, #name, e); \
 	}
 #include "msg.def"
 #undef MSG_BEGIN
@@ -124,17 +124,18 @@ int msg_open(struct str bytes, struct msg_head *h, struct str *body, struct err 
 	h->type = cur_u16(&c);
 	h->request = cur_u64(&c);
 	if (h->proto != MSG_PROTO)
-		return err_set(e, ERR_proto, "protocol version %u, this is %d: both sides must be of one release",
-			h->proto, MSG_PROTO);
-	*body = (struct str){ bytes.p + MSG_HEAD_SIZE, bytes.n - MSG_HEAD_SIZE };
+		return err_set(e, ERR_proto,
+			"protocol version %u, this is %d: both sides must be of one release", h->proto,
+			MSG_PROTO);
+	*body = (struct str){bytes.p + MSG_HEAD_SIZE, bytes.n - MSG_HEAD_SIZE};
 	return 0;
 }
 
 const char *msg_name(uint16_t type)
 {
 	switch (type) {
-#define MSG_BEGIN(id, name)                                                                        \
-	case id:                                                                                   \
+#define MSG_BEGIN(id, name) \
+	case id:            \
 		return #name;
 #define FIELD_U32(msg, f)
 #define FIELD_U64(msg, f)

@@ -30,14 +30,18 @@ enum msg_type {
 };
 
 /* One struct a message. Strings are borrowed: on decoding from the message's bytes. */
-#define MSG_BEGIN(id, name) struct msg_##name { char nothing_;
+#define MSG_BEGIN(id, name) \
+	struct msg_##name { \
+		char nothing_;
 #define FIELD_U32(msg, f) uint32_t f;
 #define FIELD_U64(msg, f) uint64_t f;
 #define FIELD_STR(msg, f) struct str f;
 #define FIELD_BYTES(msg, f) struct str f;
 #define FIELD_POS(msg, f) struct position f;
 #define FIELD_ERROR(msg, f) struct err f;
-#define MSG_END(name) };
+#define MSG_END(name) \
+	}             \
+	;
 #include "msg.def"
 #undef MSG_BEGIN
 #undef FIELD_U32
@@ -64,7 +68,8 @@ struct msg_head {
 #define MSG_END(name)
 #include "msg.def"
 #undef MSG_BEGIN
-/* Decodes a body (what is behind the header); every length checked, nothing may be left over. 0, or -1 with ERR_proto. */
+/* Decodes a body (what is behind the header); every length checked, nothing may be left over. 0, or -1 with
+ * ERR_proto. */
 #define MSG_BEGIN(id, name) int msg_get_##name(struct str body, struct msg_##name *m, struct err *e);
 #include "msg.def"
 #undef MSG_BEGIN
@@ -80,5 +85,6 @@ struct msg_head {
 int msg_open(struct str bytes, struct msg_head *h, struct str *body, struct err *e);
 /* "fetch"; "?" for an unknown type. */
 const char *msg_name(uint16_t type);
-/* A reply that must be of this type: 0 and its body, or -1 with the error that a `failed` carries, or ERR_proto. */
+/* A reply that must be of this type: 0 and its body, or -1 with the error that a `failed` carries, or
+ * ERR_proto. */
 int msg_expect(struct str bytes, uint16_t type, struct str *body, struct err *e);

@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes as a message. What decodes must encode to the same bytes again: nothing is read past, nothing is lost. */
+/* libFuzzer: any bytes as a message. What decodes must encode to the same bytes again: nothing is read past,
+ * nothing is lost. */
 #include <assert.h>
 #include <string.h>
 
@@ -6,7 +7,8 @@
 
 static bool has_error(uint16_t type)
 {
-	return type == MSG_failed || type == MSG_unit_next || type == MSG_unit_bye; /* error texts are cleaned */
+	return type == MSG_failed || type == MSG_unit_next ||
+	       type == MSG_unit_bye; /* error texts are cleaned */
 }
 
 #define FIELD_U32(msg, f)
@@ -22,13 +24,13 @@ static int again(const struct msg_head *h, struct str body, struct buf *out)
 	struct err e;
 
 	switch (h->type) {
-#define MSG_BEGIN(id, name)                                                                        \
-	case id: {                                                                                 \
-		struct msg_##name m;                                                               \
-		if (msg_get_##name(body, &m, &e) < 0)                                              \
-			return -1;                                                                 \
-		msg_put_##name(out, h->request, &m);                                               \
-		return 0;                                                                          \
+#define MSG_BEGIN(id, name)                           \
+	case id: {                                    \
+		struct msg_##name m;                  \
+		if (msg_get_##name(body, &m, &e) < 0) \
+			return -1;                    \
+		msg_put_##name(out, h->request, &m);  \
+		return 0;                             \
 	}
 #include "msg.def"
 	default:
@@ -41,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct msg_head h;
-	struct buf out = { 0 };
-	struct str body, bytes = { (const char *)data, size };
+	struct buf out = {0};
+	struct str body, bytes = {(const char *)data, size};
 	struct err e;
 
 	msg_expect(bytes, MSG_ok, &body, &e);

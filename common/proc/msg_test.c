@@ -1,6 +1,6 @@
 /*
- * Every message: there and back again, each truncation, one byte too many, hostile lengths. Unfolded from msg.def like the
- * code itself, so a new message is tested by being written down.
+ * Every message: there and back again, each truncation, one byte too many, hostile lengths. Unfolded from
+ * msg.def like the code itself, so a new message is tested by being written down.
  */
 #include "common/proc/msg.h"
 
@@ -23,27 +23,28 @@ static struct str fill_str(void)
 
 static struct position fill_pos(void)
 {
-	return (struct position){ 7, UINT64_C(1) << 40, (UINT64_C(1) << 33) + 5 };
+	return (struct position){7, UINT64_C(1) << 40, (UINT64_C(1) << 33) + 5};
 }
 
 static struct err fill_err(void)
 {
-	return (struct err){ .code = ERR_sync_row_missing, .sql_errno = 1213, .text = "a row that is not there" };
+	return (struct err){
+		.code = ERR_sync_row_missing, .sql_errno = 1213, .text = "a row that is not there"};
 }
 
 /* fill_NAME: every field set; again_NAME: what was decoded, encoded again. */
-#define MSG_BEGIN(id, name)                                                                        \
-	static void fill_##name(struct buf *b)                                                     \
-	{                                                                                          \
-		struct msg_##name m = { 0 };
+#define MSG_BEGIN(id, name)                    \
+	static void fill_##name(struct buf *b) \
+	{                                      \
+		struct msg_##name m = {0};
 #define FIELD_U32(msg, f) m.f = 0x80000001u;
 #define FIELD_U64(msg, f) m.f = UINT64_C(0x8000000000000001);
 #define FIELD_STR(msg, f) m.f = fill_str();
 #define FIELD_BYTES(msg, f) m.f = fill_str();
 #define FIELD_POS(msg, f) m.f = fill_pos();
 #define FIELD_ERROR(msg, f) m.f = fill_err();
-#define MSG_END(name)                                                                              \
-	msg_put_##name(b, 42, &m);                                                                 \
+#define MSG_END(name)              \
+	msg_put_##name(b, 42, &m); \
 	}
 #include "msg.def"
 #undef MSG_BEGIN
@@ -62,14 +63,14 @@ static struct err fill_err(void)
 #define FIELD_POS(msg, f)
 #define FIELD_ERROR(msg, f)
 #define MSG_END(name)
-#define MSG_BEGIN(id, name)                                                                        \
-	static int again_##name(struct str body, struct buf *b, struct err *e)                     \
-	{                                                                                          \
-		struct msg_##name m;                                                               \
-		if (msg_get_##name(body, &m, e) < 0)                                               \
-			return -1;                                                                 \
-		msg_put_##name(b, 42, &m);                                                         \
-		return 0;                                                                          \
+#define MSG_BEGIN(id, name)                                                    \
+	static int again_##name(struct str body, struct buf *b, struct err *e) \
+	{                                                                      \
+		struct msg_##name m;                                           \
+		if (msg_get_##name(body, &m, e) < 0)                           \
+			return -1;                                             \
+		msg_put_##name(b, 42, &m);                                     \
+		return 0;                                                      \
 	}
 #include "msg.def"
 #undef MSG_BEGIN
@@ -80,7 +81,7 @@ static const struct {
 	void (*fill)(struct buf *b);
 	int (*again)(struct str body, struct buf *b, struct err *e);
 } all[] = {
-#define MSG_BEGIN(id, name) { id, #name, fill_##name, again_##name },
+#define MSG_BEGIN(id, name) {id, #name, fill_##name, again_##name},
 #include "msg.def"
 #undef MSG_BEGIN
 };
@@ -91,7 +92,7 @@ static void there_and_back(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ALL; i++) {
-		struct buf b = { 0 }, b2 = { 0 };
+		struct buf b = {0}, b2 = {0};
 		struct msg_head h;
 		struct str body;
 		struct err e;
@@ -112,9 +113,9 @@ static void there_and_back(void **state)
 /* In a block of its exact size, so that a sanitizer sees the first byte read too far. */
 static int get_exact(size_t i, const char *p, size_t n, struct err *e)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 	char *copy = n ? xmemdup(p, n) : xmalloc(1);
-	int rc = all[i].again((struct str){ copy, n }, &out, e);
+	int rc = all[i].again((struct str){copy, n}, &out, e);
 
 	free(copy);
 	buf_free(&out);
@@ -125,7 +126,7 @@ static void every_truncation_is_refused(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ALL; i++) {
-		struct buf b = { 0 };
+		struct buf b = {0};
 		struct err e;
 		all[i].fill(&b);
 		for (size_t n = 0; n < b.n - MSG_HEAD_SIZE; n++) {
@@ -143,11 +144,11 @@ static void every_truncation_is_refused(void **state)
 /* Each 4 bytes of each message in turn become a huge length, or a length that just leaves the message. */
 static void hostile_lengths(void **state)
 {
-	static const uint32_t lengths[] = { UINT32_MAX, INT32_MAX, 0x80000000u, 4096, 1 };
+	static const uint32_t lengths[] = {UINT32_MAX, INT32_MAX, 0x80000000u, 4096, 1};
 
 	(void)state;
 	for (size_t i = 0; i < ALL; i++) {
-		struct buf b = { 0 };
+		struct buf b = {0};
 		all[i].fill(&b);
 		for (size_t at = MSG_HEAD_SIZE; at + 4 <= b.n; at++) {
 			for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
@@ -155,7 +156,8 @@ static void hostile_lengths(void **state)
 				memcpy(was, b.p + at, 4);
 				memcpy(b.p + at, &lengths[k], 4);
 				struct err e;
-				get_exact(i, b.p + MSG_HEAD_SIZE, b.n - MSG_HEAD_SIZE, &e); /* must not crash */
+				get_exact(
+					i, b.p + MSG_HEAD_SIZE, b.n - MSG_HEAD_SIZE, &e); /* must not crash */
 				memcpy(b.p + at, was, 4);
 			}
 		}
@@ -165,35 +167,35 @@ static void hostile_lengths(void **state)
 
 static void bad_headers(void **state)
 {
-	static const char bytes[] = { 1, 0, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const char bytes[] = {1, 0, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8};
 	struct msg_head h;
 	struct str body;
 	struct err e;
 
 	(void)state;
 	for (size_t n = 0; n < sizeof bytes; n++)
-		assert_int_equal(msg_open((struct str){ bytes, n }, &h, &body, &e), -1);
-	assert_int_equal(msg_open((struct str){ bytes, sizeof bytes }, &h, &body, &e), 0);
+		assert_int_equal(msg_open((struct str){bytes, n}, &h, &body, &e), -1);
+	assert_int_equal(msg_open((struct str){bytes, sizeof bytes}, &h, &body, &e), 0);
 	assert_int_equal(body.n, 0);
 	assert_int_equal(h.request, UINT64_C(0x0807060504030201));
 	char other[sizeof bytes];
 	memcpy(other, bytes, sizeof bytes);
 	other[0] = 2;
-	assert_int_equal(msg_open((struct str){ other, sizeof other }, &h, &body, &e), -1);
+	assert_int_equal(msg_open((struct str){other, sizeof other}, &h, &body, &e), -1);
 	assert_non_null(strstr(e.text, "protocol version 2"));
 	char *large = xcalloc(1, MSG_MAX_SIZE + 1);
 	memcpy(large, bytes, sizeof bytes);
-	assert_int_equal(msg_open((struct str){ large, MSG_MAX_SIZE + 1 }, &h, &body, &e), -1);
-	assert_int_equal(msg_open((struct str){ large, MSG_MAX_SIZE }, &h, &body, &e), 0);
+	assert_int_equal(msg_open((struct str){large, MSG_MAX_SIZE + 1}, &h, &body, &e), -1);
+	assert_int_equal(msg_open((struct str){large, MSG_MAX_SIZE}, &h, &body, &e), 0);
 	free(large);
 	assert_string_equal(msg_name(9999), "?");
 }
 
 static void expected_replies(void **state)
 {
-	struct msg_failed f = { .error = fill_err() };
-	struct msg_ok ok = { 0 };
-	struct buf b = { 0 };
+	struct msg_failed f = {.error = fill_err()};
+	struct msg_ok ok = {0};
+	struct buf b = {0};
 	struct str body;
 	struct err e;
 
@@ -218,18 +220,19 @@ static void expected_replies(void **state)
 
 static int get_error_text(const char *text, size_t n, struct msg_failed *f)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	struct err e;
 
 	buf_put_u32(&b, ERR_io);
 	buf_put_u32(&b, 0);
-	buf_put_str(&b, (struct str){ text, n });
+	buf_put_str(&b, (struct str){text, n});
 	int rc = msg_get_failed(buf_str(&b), f, &e);
 	buf_free(&b);
 	return rc;
 }
 
-/* What another process calls an error ends up in logs: no line breaks, no NUL, not longer than the place for it. */
+/* What another process calls an error ends up in logs: no line breaks, no NUL, not longer than the place for
+ * it. */
 static void error_texts(void **state)
 {
 	struct msg_failed f;

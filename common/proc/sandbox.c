@@ -1,8 +1,9 @@
 /*
- * The one box: unfolds include/sandbox.def into Landlock rules, a seccomp filter and limits. Called once by each skeleton
- * (unit.c, daemon.c), single-threaded, before nng and before any thread. The only file that knows the kernel's words for it;
- * Landlock's newer ones are spelled out here because Debian 12's headers are older than its users' kernels. Every return
- * code is checked: half a box is none. Why each call is in the lists: docs/design/processes.md.
+ * The one box: unfolds include/sandbox.def into Landlock rules, a seccomp filter and limits. Called once by
+ * each skeleton (unit.c, daemon.c), single-threaded, before nng and before any thread. The only file that
+ * knows the kernel's words for it; Landlock's newer ones are spelled out here because Debian 12's headers are
+ * older than its users' kernels. Every return code is checked: half a box is none. Why each call is in the
+ * lists: docs/design/processes.md.
  */
 #include "common/proc/sandbox.h"
 
@@ -38,8 +39,8 @@ struct row {
 };
 
 static const struct row rows[SANDBOX_ROWS] = {
-#define SANDBOX(process, reads, writes, dials, listens, syscalls, memory)                          \
-	[SANDBOX_##process] = { #process, reads, writes, dials, listens, syscalls, memory },
+#define SANDBOX(process, reads, writes, dials, listens, syscalls, memory) \
+	[SANDBOX_##process] = {#process, reads, writes, dials, listens, syscalls, memory},
 #include "sandbox.def"
 #undef SANDBOX
 };
@@ -68,8 +69,8 @@ enum {
 	LL_FS_ABI1 = (1 << 13) - 1,
 	LL_READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
 	LL_WRITE = LL_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LL_FS_REFER |
-		LL_FS_TRUNCATE,
+		   LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
+		   LANDLOCK_ACCESS_FS_MAKE_REG | LL_FS_REFER | LL_FS_TRUNCATE,
 	LL_OF_FILES = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LL_FS_TRUNCATE,
 	DNS_PORT = 53,
 };
@@ -83,16 +84,16 @@ struct ll_port_attr {
 };
 
 struct ll {
-	int fd;
+	int fd, run_fd, state_fd;
 	struct ll_ruleset_attr handled;
 };
 
 /*
- * BASE of the table. Folders, because files in them are replaced by rename (T43). /run/…: where a local resolver keeps what
- * /etc/resolv.conf links to.
+ * BASE of the table. Folders, because files in them are replaced by rename (T43). /run/…: where a local
+ * resolver keeps what /etc/resolv.conf links to.
  */
-static const char *const base_folders[] = { "/etc", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64",
-	"/proc/self", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", NULL };
+static const char *const base_folders[] = {"/etc", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64",
+	"/proc/self", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", NULL};
 
 int sandbox_landlock_abi(void)
 {
@@ -110,7 +111,7 @@ int sandbox_landlock_abi(void)
 
 static struct ll_ruleset_attr ll_handled(int abi)
 {
-	struct ll_ruleset_attr a = { .fs = LL_FS_ABI1 };
+	struct ll_ruleset_attr a = {.fs = LL_FS_ABI1};
 
 	if (abi >= 2)
 		a.fs |= LL_FS_REFER;
@@ -136,7 +137,7 @@ static void ll_tell(int abi)
 
 static int ll_allow_fd(const struct ll *l, int fd, uint64_t access, const char *name, struct err *e)
 {
-	struct landlock_path_beneath_attr a = { .allowed_access = access & l->handled.fs, .parent_fd = fd };
+	struct landlock_path_beneath_attr a = {.allowed_access = access & l->handled.fs, .parent_fd = fd};
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -176,8 +177,9 @@ static int ll_allow_base(const struct ll *l, struct err *e)
 	return ll_allow_path(l, "/dev/urandom", LL_READ, e);
 }
 
-static int ll_allow_folder(const struct ll *l, const struct row *r, unsigned which, int fd, struct err *e)
+static int ll_allow_folder(const struct ll *l, const struct row *r, unsigned which, struct err *e)
 {
+	int fd = which == RUN ? l->run_fd : l->state_fd;
 	const char *name = which == RUN ? "the run folder" : "the state folder";
 	uint64_t access = 0;
 
@@ -188,7 +190,8 @@ static int ll_allow_folder(const struct ll *l, const struct row *r, unsigned whi
 	if (!access)
 		return 0;
 	if (fd < 0)
-		return err_set(e, ERR_sandbox, "%s works with %s, which was not handed over", r->process, name);
+		return err_set(
+			e, ERR_sandbox, "%s works with %s, which was not handed over", r->process, name);
 	return ll_allow_fd(l, fd, access, name, e);
 }
 
@@ -199,7 +202,8 @@ static int ll_allow_files(const struct ll *l, const struct sandbox_needs *needs,
 		if (!name || !*name)
 			continue;
 		if (name[0] != '/')
-			return err_set(e, ERR_config_bad, "%s: certificates and keys are named by absolute paths", name);
+			return err_set(e, ERR_config_bad,
+				"%s: certificates and keys are named by absolute paths", name);
 		struct stat st;
 		if (stat(name, &st) == 0 && !S_ISREG(st.st_mode))
 			return err_set(e, ERR_config_bad, "%s is not a file", name);
@@ -211,7 +215,7 @@ static int ll_allow_files(const struct ll *l, const struct sandbox_needs *needs,
 
 static int ll_allow_port(const struct ll *l, uint16_t port, struct err *e)
 {
-	struct ll_port_attr a = { .access = LL_PORT_CONNECT, .port = port };
+	struct ll_port_attr a = {.access = LL_PORT_CONNECT, .port = port};
 
 	if (!port || !l->handled.net)
 		return 0;
@@ -220,7 +224,8 @@ static int ll_allow_port(const struct ll *l, uint16_t port, struct err *e)
 	return 0;
 }
 
-static int ll_allow_ports(const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
+static int ll_allow_ports(
+	const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
 {
 	if (r->dials & UPSTREAM && ll_allow_port(l, needs->upstream, e) < 0)
 		return -1;
@@ -229,12 +234,12 @@ static int ll_allow_ports(const struct ll *l, const struct row *r, const struct 
 	return r->dials ? ll_allow_port(l, DNS_PORT, e) : 0;
 }
 
-static int ll_rules(
-	const struct ll *l, const struct row *r, int run_fd, int state_fd, const struct sandbox_needs *needs, struct err *e)
+static int ll_rules(const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
 {
-	if (ll_allow_base(l, e) < 0 || ll_allow_folder(l, r, RUN, run_fd, e) < 0)
+	if (ll_allow_base(l, e) < 0 || ll_allow_folder(l, r, RUN, e) < 0 ||
+		ll_allow_folder(l, r, STATE, e) < 0)
 		return -1;
-	if (ll_allow_folder(l, r, STATE, state_fd, e) < 0 || ll_allow_files(l, needs, e) < 0)
+	if (ll_allow_files(l, needs, e) < 0)
 		return -1;
 	return ll_allow_ports(l, r, needs, e);
 }
@@ -247,11 +252,11 @@ static int box_landlock(
 	if (abi == 0)
 		return err_set(e, ERR_sandbox, "this kernel has no Landlock");
 	ll_tell(abi);
-	struct ll l = { .handled = ll_handled(abi) };
+	struct ll l = {.run_fd = run_fd, .state_fd = state_fd, .handled = ll_handled(abi)};
 	l.fd = (int)syscall(SYS_landlock_create_ruleset, &l.handled, sizeof l.handled, 0);
 	if (l.fd < 0)
 		return err_sys(e, ERR_sandbox, "making a Landlock rule set");
-	int rc = ll_rules(&l, r, run_fd, state_fd, needs, e);
+	int rc = ll_rules(&l, r, needs, e);
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, l.fd, 0) < 0)
 		rc = err_sys(e, ERR_sandbox, "entering Landlock");
 	close(l.fd);
@@ -263,19 +268,21 @@ static int box_landlock(
 /* READER: network, memory, threads, reading files. -1 ends a list. */
 static const int calls_reader[] = {
 	/* descriptors and files */
-	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write), SCMP_SYS(writev),
-	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(dup2),
-	SCMP_SYS(dup3), SCMP_SYS(pipe2), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fstat), SCMP_SYS(stat),
-	SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(access),
-	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
-	SCMP_SYS(getcwd), SCMP_SYS(fadvise64), SCMP_SYS(readahead),
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write),
+	SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(lseek), SCMP_SYS(fcntl),
+	SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe2), SCMP_SYS(open), SCMP_SYS(openat),
+	SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+	SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getcwd), SCMP_SYS(fadvise64),
+	SCMP_SYS(readahead),
 	/* waiting */
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
-	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2),
-	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime), SCMP_SYS(signalfd4),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime),
+	SCMP_SYS(signalfd4),
 	/* memory (mmap and mprotect: by argument) */
-	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(msync), SCMP_SYS(mincore),
-	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
+	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(msync),
+	SCMP_SYS(mincore), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
 	/* threads and signals (clone, kill, tgkill: by argument) */
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list), SCMP_SYS(rseq),
 	SCMP_SYS(set_tid_address), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(exit),
@@ -287,20 +294,21 @@ static const int calls_reader[] = {
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
 	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(times), SCMP_SYS(getrusage), SCMP_SYS(uname),
 	SCMP_SYS(sysinfo), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
-	SCMP_SYS(getgroups), SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(getrandom), SCMP_SYS(getrlimit),
-	/* network (socket, ioctl: by argument); bind: of getaddrinfo's netlink socket, ports are Landlock's */
+	SCMP_SYS(getgroups), SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(getrandom),
+	SCMP_SYS(getrlimit),
+	/* network (socket, ioctl: by argument); bind: of getaddrinfo's netlink socket, ports are Landlock's
+	 */
 	SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
 	SCMP_SYS(setsockopt), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown), -1
-};
+	SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown), -1};
 
 /* WRITER: also making, renaming, syncing, cutting files, and listening: a socket file is made too. */
-static const int calls_writer[] = { SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(rename), SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir),
-	SCMP_SYS(truncate), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-	SCMP_SYS(sync_file_range), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(utimensat),
-	SCMP_SYS(umask), SCMP_SYS(flock), SCMP_SYS(memfd_create), SCMP_SYS(listen), SCMP_SYS(accept),
-	SCMP_SYS(accept4), -1 };
+static const int calls_writer[] = {SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(rename),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(mkdir),
+	SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(truncate), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(chmod), SCMP_SYS(fchmod),
+	SCMP_SYS(fchmodat), SCMP_SYS(utimensat), SCMP_SYS(umask), SCMP_SYS(flock), SCMP_SYS(memfd_create),
+	SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), -1};
 
 static int sc_list(scmp_filter_ctx f, const int *calls)
 {
@@ -310,6 +318,16 @@ static int sc_list(scmp_filter_ctx f, const int *calls)
 			return rc;
 	}
 	return 0;
+}
+
+static struct scmp_arg_cmp arg_is(unsigned arg, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp arg_masked(unsigned arg, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
 }
 
 /* Adds a rule on one argument, keeping the first error. */
@@ -323,14 +341,14 @@ static void sc_arg(int *rc, scmp_filter_ctx f, uint32_t action, int call, struct
 static int sc_memory(scmp_filter_ctx f)
 {
 	const scmp_datum_t wx = PROT_WRITE | PROT_EXEC;
-	static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
+	static const int calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
 	int rc = 0;
 
 	for (int i = 0; i < 2; i++) {
-		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, wx, 0));
-		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, wx, PROT_WRITE));
-		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, wx, PROT_EXEC));
-		sc_arg(&rc, f, SCMP_ACT_ERRNO(EPERM), calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, wx, wx));
+		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], arg_masked(2, wx, 0));
+		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], arg_masked(2, wx, PROT_WRITE));
+		sc_arg(&rc, f, SCMP_ACT_ALLOW, calls[i], arg_masked(2, wx, PROT_EXEC));
+		sc_arg(&rc, f, SCMP_ACT_ERRNO(EPERM), calls[i], arg_masked(2, wx, wx));
 	}
 	return rc;
 }
@@ -341,10 +359,11 @@ static int sc_threads(scmp_filter_ctx f)
 	const scmp_datum_t self = (scmp_datum_t)getpid();
 	int rc = 0;
 
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, self));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, self));
-	if (rc == 0) /* its flags lie behind a pointer, unseen by a filter: the C library falls back to clone */
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(clone), arg_masked(0, CLONE_THREAD, CLONE_THREAD));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(kill), arg_is(0, self));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), arg_is(0, self));
+	if (rc ==
+		0) /* its flags lie behind a pointer, unseen by a filter: the C library falls back to clone */
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return rc;
 }
@@ -352,18 +371,18 @@ static int sc_threads(scmp_filter_ctx f)
 /* Stream and datagram sockets; netlink as getaddrinfo uses it. Nothing raw, no packet sockets. */
 static int sc_sockets(scmp_filter_ctx f)
 {
-	static const int families[] = { AF_UNIX, AF_INET, AF_INET6 }, types[] = { SOCK_STREAM, SOCK_DGRAM };
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
 	const scmp_datum_t type_mask = 0xf; /* above it: SOCK_CLOEXEC, SOCK_NONBLOCK */
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < 3; i++)
 		for (int k = 0; rc == 0 && k < 2; k++)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]),
-				SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, (scmp_datum_t)types[k]));
+				arg_is(0, (scmp_datum_t)families[i]),
+				arg_masked(1, type_mask, (scmp_datum_t)types[k]));
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-			SCMP_A2(SCMP_CMP_EQ, 0)); /* NETLINK_ROUTE */
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, arg_is(0, AF_NETLINK),
+			arg_is(2, 0)); /* NETLINK_ROUTE */
 	return rc;
 }
 
@@ -372,33 +391,33 @@ static int sc_small(scmp_filter_ctx f)
 	int rc = 0;
 
 	/* isatty by stdio, what nng and the resolver ask, an IPv6 zone's name */
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), arg_is(1, TCGETS));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), arg_is(1, FIONREAD));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), arg_is(1, FIONBIO));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), arg_is(1, SIOCGIFINDEX));
 	/* asking for limits, not setting them */
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), arg_is(2, 0));
 #ifndef TIDEGATE_SANITIZED
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), arg_is(0, PR_SET_NAME));
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), arg_is(0, PR_GET_NAME));
 #endif
 	return rc;
 }
 
 #ifdef TIDEGATE_SANITIZED
 /*
- * Test builds with a sanitizer (T44): LeakSanitizer stops its own process by ptrace from a helper that shares its memory, all of them
- * ask more of the kernel. Still an allow-list: no exec, no plain fork, no mount.
+ * Test builds with a sanitizer (T44): LeakSanitizer stops its own process by ptrace from a helper that shares
+ * its memory, all of them ask more of the kernel. Still an allow-list: no exec, no plain fork, no mount.
  */
-static const int calls_sanitizer[] = { SCMP_SYS(ptrace), SCMP_SYS(wait4), SCMP_SYS(process_vm_readv), SCMP_SYS(prctl),
-	SCMP_SYS(personality), SCMP_SYS(getdents), -1 };
+static const int calls_sanitizer[] = {SCMP_SYS(ptrace), SCMP_SYS(wait4), SCMP_SYS(process_vm_readv),
+	SCMP_SYS(prctl), SCMP_SYS(personality), SCMP_SYS(getdents), -1};
 
 static int sc_sanitizer(scmp_filter_ctx f)
 {
 	int rc = sc_list(f, calls_sanitizer);
 
 	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(clone),
-		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_VM | CLONE_THREAD | CLONE_VFORK, CLONE_VM));
+		arg_masked(0, CLONE_VM | CLONE_THREAD | CLONE_VFORK, CLONE_VM));
 	return rc;
 }
 #else
@@ -416,7 +435,8 @@ static int sc_attributes(scmp_filter_ctx f)
 	if (rc == 0)
 		rc = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
-		rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: each call costs about ten steps */
+		rc = seccomp_attr_set(
+			f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: each call costs about ten steps */
 	return rc;
 }
 
@@ -476,14 +496,15 @@ static int box_single(struct err *e)
 
 static int box_privileges(struct err *e)
 {
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
 	uid_t r, eff, s;
 
 	if (getresuid(&r, &eff, &s) < 0)
 		return err_sys(e, ERR_sandbox, "asking for the user id");
 	if (r == 0 || eff == 0 || s == 0)
-		return err_set(e, ERR_sandbox, "this process must not run as root: the supervisor gives it a user of its own");
+		return err_set(e, ERR_sandbox,
+			"this process must not run as root: the supervisor gives it a user of its own");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, ERR_sandbox, "PR_SET_NO_NEW_PRIVS");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -497,12 +518,12 @@ static int box_privileges(struct err *e)
 
 static int box_limits(const struct row *r, struct err *e)
 {
-	const struct rlimit no_core = { 0, 0 };
+	const struct rlimit no_core = {0, 0};
 
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_sys(e, ERR_sandbox, "RLIMIT_CORE");
 #ifndef TIDEGATE_SANITIZED
-	const struct rlimit data = { (rlim_t)r->memory_mb << 20, (rlim_t)r->memory_mb << 20 };
+	const struct rlimit data = {(rlim_t)r->memory_mb << 20, (rlim_t)r->memory_mb << 20};
 	struct rlimit now;
 	if (getrlimit(RLIMIT_DATA, &now) < 0)
 		return err_sys(e, ERR_sandbox, "RLIMIT_DATA");
@@ -514,7 +535,8 @@ static int box_limits(const struct row *r, struct err *e)
 	return 0;
 }
 
-int sandbox_enter(enum sandbox_row row, int run_fd, int state_fd, const struct sandbox_needs *needs, struct err *e)
+int sandbox_enter(
+	enum sandbox_row row, int run_fd, int state_fd, const struct sandbox_needs *needs, struct err *e)
 {
 	static const struct sandbox_needs nothing;
 	const struct row *r = &rows[row];

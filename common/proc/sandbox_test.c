@@ -1,6 +1,7 @@
 /*
- * The box, row by row: a child enters it and tries one thing; the table says whether it may. So this test fails when a rule is
- * missing as well as when one is too much. The parent stays outside, single-threaded, without nng.
+ * The box, row by row: a child enters it and tries one thing; the table says whether it may. So this test
+ * fails when a rule is missing as well as when one is too much. The parent stays outside, single-threaded,
+ * without nng.
  */
 #include "common/proc/sandbox.h"
 
@@ -33,8 +34,8 @@ static const struct {
 	const char *process;
 	unsigned reads, writes, dials, calls, memory_mb;
 } rows[] = {
-#define SANDBOX(process, reads, writes, dials, listens, syscalls, memory)                          \
-	{ #process, reads, writes, dials, syscalls, memory },
+#define SANDBOX(process, reads, writes, dials, listens, syscalls, memory) \
+	{#process, reads, writes, dials, syscalls, memory},
 #include "sandbox.def"
 #undef SANDBOX
 };
@@ -56,16 +57,18 @@ static void become_nobody(void)
 {
 	if (getuid() != 0)
 		return;
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		_exit(99);
 }
 
 /* In the child: what happened goes to the parent by fd. */
 static void child(int row, const char *word, int fd)
 {
-	struct sandbox_needs needs = { .upstream = UP_PORT, .downstream = DOWN_PORT, .files = { certificate, "", NULL } };
+	struct sandbox_needs needs = {
+		.upstream = UP_PORT, .downstream = DOWN_PORT, .files = {certificate, "", NULL}};
 	char out[256];
-	struct err e = { 0 };
+	struct err e = {0};
 
 	signal(SIGABRT, SIG_DFL);
 	signal(SIGSYS, SIG_DFL);
@@ -193,12 +196,12 @@ static void network(void **state)
 
 static void calls(void **state)
 {
-	static const char *const never[] = { "fork", "exec", "mount", "socket-raw", "socket-packet", "setuid", "bpf",
-		"io-uring", "unshare", "kill:1", "limit",
+	static const char *const never[] = {"fork", "exec", "mount", "socket-raw", "socket-packet", "setuid",
+		"bpf", "io-uring", "unshare", "kill:1", "limit",
 #ifndef TIDEGATE_SANITIZED
 		"ptrace", "dumpable",
 #endif
-		NULL };
+		NULL};
 
 	(void)state;
 	for (size_t r = 0; r < SANDBOX_ROWS; r++) {
@@ -220,7 +223,7 @@ static void calls(void **state)
 static void abstract_sockets(void **state)
 {
 	static const char name[] = "tidegate-box-test";
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;
@@ -244,7 +247,7 @@ static void older_kernels(void **state)
 	want(SANDBOX_sync, "thread", "no box: this kernel has no Landlock");
 	snprintf(word, sizeof word, "connect:%d", OTHER_PORT);
 	for (const char *abi = "1234567"; *abi; abi++) {
-		char one[2] = { *abi, 0 };
+		char one[2] = {*abi, 0};
 		setenv("TIDEGATE_LANDLOCK_ABI", one, 1);
 		if (sandbox_landlock_abi() < atoi(one))
 			break;
@@ -297,7 +300,9 @@ static void status_in_the_box(void **state)
 	status_line(text, "CapPrm:\t", "0000000000000000");
 	status_line(text, "CapEff:\t", "0000000000000000");
 	status_line(text, "CapAmb:\t", "0000000000000000");
+#ifndef __SANITIZE_THREAD__ /* which has a thread of its own */
 	status_line(text, "Threads:\t", "1");
+#endif
 }
 
 /* ---- what is refused before the box closes ---- */
@@ -315,8 +320,8 @@ static int refused(bool as_root, bool with_thread, int folder_fd, const char *fi
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct sandbox_needs needs = { .files = { file } };
-		struct err e = { 0 };
+		struct sandbox_needs needs = {.files = {file}};
+		struct err e = {0};
 		pthread_t t;
 		if (!as_root)
 			become_nobody();
@@ -367,7 +372,8 @@ static int make_folders(void **state)
 	for (int i = 0; i < 2; i++) {
 		int dir = i ? state_fd : run_fd;
 		int fd = openat(dir, "there", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-		if (fd < 0 || (getuid() == 0 && (fchown(fd, NOBODY, NOBODY) < 0 || fchown(dir, NOBODY, NOBODY) < 0)))
+		if (fd < 0 || (getuid() == 0 &&
+				      (fchown(fd, NOBODY, NOBODY) < 0 || fchown(dir, NOBODY, NOBODY) < 0)))
 			return -1;
 		close(fd);
 	}
@@ -376,7 +382,7 @@ static int make_folders(void **state)
 
 static int remove_folders(void **state)
 {
-	static const char *const names[] = { "there", "new", "x.sock", "a", "a.new" };
+	static const char *const names[] = {"there", "new", "x.sock", "a", "a.new"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -1,6 +1,6 @@
 /*
- * For tests only: the things that a box may forbid, one function each. Called by sandbox_test and by the probe unit, inside the
- * box. Each does the plain system call and nothing to hide its outcome.
+ * For tests only: the things that a box may forbid, one function each. Called by sandbox_test and by the
+ * probe unit, inside the box. Each does the plain system call and nothing to hide its outcome.
  */
 #include "common/proc/try.h"
 
@@ -34,8 +34,8 @@ struct place {
 static struct place place_of(const char *arg, int state_fd)
 {
 	if (strncmp(arg, "state/", 6) == 0)
-		return (struct place){ state_fd, arg + 6 };
-	return (struct place){ AT_FDCWD, arg };
+		return (struct place){state_fd, arg + 6};
+	return (struct place){AT_FDCWD, arg};
 }
 
 /* 0, or -1 with errno, as all of them. */
@@ -111,7 +111,7 @@ static int try_symlink(const char *arg, int state_fd)
 
 static struct sockaddr_in loopback(const char *port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct sockaddr_in a = {.sin_family = AF_INET};
 
 	a.sin_port = htons((uint16_t)atoi(port));
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -149,7 +149,7 @@ static int try_bind(const char *arg, int state_fd)
 
 static int try_listen_unix(const char *arg, int state_fd)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state_fd;
@@ -178,7 +178,7 @@ static int try_resolve(const char *arg, int state_fd)
 
 static int try_exec(const char *arg, int state_fd)
 {
-	char *argv[] = { (char *)(uintptr_t) "true", NULL };
+	char *argv[] = {(char *)(uintptr_t) "true", NULL};
 
 	(void)arg, (void)state_fd;
 	return execv("/bin/true", argv);
@@ -264,7 +264,7 @@ static int try_bpf(const char *arg, int state_fd)
 
 static int try_io_uring(const char *arg, int state_fd)
 {
-	char params[256] = { 0 };
+	char params[256] = {0};
 
 	(void)arg, (void)state_fd;
 	return closed((int)syscall(SYS_io_uring_setup, 1, params));
@@ -303,7 +303,7 @@ static int try_memory(const char *arg, int state_fd)
 
 static int try_limit(const char *arg, int state_fd)
 {
-	struct rlimit r = { 1 << 20, 1 << 20 };
+	struct rlimit r = {1 << 20, 1 << 20};
 
 	(void)arg, (void)state_fd;
 	return setrlimit(RLIMIT_CORE, &r);
@@ -318,7 +318,7 @@ static int try_dumpable(const char *arg, int state_fd)
 /* A connection to an abstract socket, which has no file and so no file mode. */
 static int try_abstract(const char *arg, int state_fd)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	size_t n = strlen(arg);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -326,7 +326,8 @@ static int try_abstract(const char *arg, int state_fd)
 	if (fd < 0 || n + 1 > sizeof a.sun_path)
 		return -1;
 	memcpy(a.sun_path + 1, arg, n);
-	int rc = connect(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n));
+	int rc = connect(
+		fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n));
 	close(fd);
 	return rc;
 }
@@ -335,35 +336,35 @@ static const struct {
 	const char *verb;
 	int (*fn)(const char *arg, int state_fd);
 } verbs[] = {
-	{ "read", try_read },
-	{ "write", try_write },
-	{ "cut", try_cut },
-	{ "unlink", try_unlink },
-	{ "rename", try_rename },
-	{ "mkdir", try_mkdir },
-	{ "symlink", try_symlink },
-	{ "connect", try_connect },
-	{ "bind", try_bind },
-	{ "listen-unix", try_listen_unix },
-	{ "resolve", try_resolve },
-	{ "exec", try_exec },
-	{ "fork", try_fork },
-	{ "thread", try_thread },
-	{ "ptrace", try_ptrace },
-	{ "kill", try_kill },
-	{ "abort", try_abort },
-	{ "mount", try_mount },
-	{ "socket-raw", try_socket_raw },
-	{ "socket-packet", try_socket_packet },
-	{ "setuid", try_setuid },
-	{ "bpf", try_bpf },
-	{ "io-uring", try_io_uring },
-	{ "unshare", try_unshare },
-	{ "code", try_code },
-	{ "memory", try_memory },
-	{ "limit", try_limit },
-	{ "dumpable", try_dumpable },
-	{ "abstract", try_abstract },
+	{"read", try_read},
+	{"write", try_write},
+	{"cut", try_cut},
+	{"unlink", try_unlink},
+	{"rename", try_rename},
+	{"mkdir", try_mkdir},
+	{"symlink", try_symlink},
+	{"connect", try_connect},
+	{"bind", try_bind},
+	{"listen-unix", try_listen_unix},
+	{"resolve", try_resolve},
+	{"exec", try_exec},
+	{"fork", try_fork},
+	{"thread", try_thread},
+	{"ptrace", try_ptrace},
+	{"kill", try_kill},
+	{"abort", try_abort},
+	{"mount", try_mount},
+	{"socket-raw", try_socket_raw},
+	{"socket-packet", try_socket_packet},
+	{"setuid", try_setuid},
+	{"bpf", try_bpf},
+	{"io-uring", try_io_uring},
+	{"unshare", try_unshare},
+	{"code", try_code},
+	{"memory", try_memory},
+	{"limit", try_limit},
+	{"dumpable", try_dumpable},
+	{"abstract", try_abstract},
 };
 
 void try_word(const char *word, int state_fd, char *out, size_t size)

@@ -1,7 +1,8 @@
 /*
- * The skeleton of every unit: owns main, and the one order in which a unit comes up and leaves (docs/design/processes.md). A
- * unit is the form of unit.h and nothing else; what it may do is its row of include/sandbox.def. Errors end here: they
- * are logged once, told to the agent, and end the process, whose restart is the normal start.
+ * The skeleton of every unit: owns main, and the one order in which a unit comes up and leaves
+ * (docs/design/processes.md). A unit is the form of unit.h and nothing else; what it may do is its row of
+ * include/sandbox.def. Errors end here: they are logged once, told to the agent, and end the process, whose
+ * restart is the normal start.
  */
 #include "common/proc/unit.h"
 
@@ -35,8 +36,12 @@ bool unit_leaving(const struct unit_env *env)
 
 static void unit_env_fill(struct unit_run *r)
 {
-	r->env = (struct unit_env){ .kind = r->in.kind, .slot = r->in.slot, .sub = r->in.sub, .config = r->in.config,
-		.state_fd = r->in.state_fd, .title = r->in.title };
+	r->env = (struct unit_env){.kind = r->in.kind,
+		.slot = r->in.slot,
+		.sub = r->in.sub,
+		.config = r->in.config,
+		.state_fd = r->in.state_fd,
+		.title = r->in.title};
 	r->env.scratch = arena_new(0);
 	r->stage = STAGE_New;
 }
@@ -214,13 +219,15 @@ static void unit_free(struct unit_run *r)
 	free(r->self);
 }
 
-/* rc: what unit_live came back with. bye comes before close(), which may have to wait for threads in long calls. */
+/* rc: what unit_live came back with. bye comes before close(), which may have to wait for threads in long
+ * calls. */
 static int unit_leave(struct unit_run *r, int rc, struct err *e)
 {
 	bool asked = rc == UNIT_GO_ON, worked = r->stage == STAGE_Running;
 	const char *reason = watch_reason(r->watch);
 
-	watch_leave(r->watch, WATCH_LEAVE_MS); /* from here on there is a deadline, and threads see unit_leaving() */
+	watch_leave(r->watch,
+		WATCH_LEAVE_MS); /* from here on there is a deadline, and threads see unit_leaving() */
 	if (rc >= 0 && worked && r->u->save && r->u->save(r->self, &r->env, e) < 0)
 		rc = -1;
 	if (rc < 0) {
@@ -234,7 +241,8 @@ static int unit_leave(struct unit_run *r, int rc, struct err *e)
 	return rc < 0 ? UNIT_EXIT_ERROR : UNIT_EXIT_DONE;
 }
 
-/* open() has failed, by a wrong password or a missing file: the agent must hear it, or it would start us for ever. */
+/* open() has failed, by a wrong password or a missing file: the agent must hear it, or it would start us for
+ * ever. */
 static int unit_leave_unopened(struct unit_run *r, struct err *e)
 {
 	struct err hello;
@@ -246,7 +254,7 @@ static int unit_leave_unopened(struct unit_run *r, struct err *e)
 
 static int unit_boxed(struct unit_run *r)
 {
-	struct err e = { 0 }, box;
+	struct err e = {0}, box;
 	int opened = unit_open(r, &e);
 
 	if (unit_box(r, &box) < 0) {
@@ -259,8 +267,8 @@ static int unit_boxed(struct unit_run *r)
 
 int unit_run(const struct unit *u, int argc, char **argv)
 {
-	struct unit_run r = { .u = u };
-	struct err e = { 0 };
+	struct unit_run r = {.u = u};
+	struct err e = {0};
 
 	if (inherit(&r.in, u->kind, argc, argv, &e) < 0) {
 		log_err(&e);

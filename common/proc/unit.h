@@ -6,26 +6,27 @@
 #include "common/base/err.h"
 #include "common/proc/link.h"
 #include "common/proc/loop.h"
+#include "include/unit.h"
 #include "order.h"
 #include "stage.h"
-#include "include/unit.h"
 
 /*
- * A unit is a filled-in form; unit_run owns main. Its order, written once in unit.c: read the slice from FD_CONFIG, title, lock,
- * secrets, open(), box (sandbox.h), only then nng and threads; hello to the agent; ready(); its own socket; loop {step(), wait,
- * dispatch}; save(); bye; close(). After an error no save(): the restart is as after a crash. The uid is already the source's:
- * the supervisor's child drops before exec (docs/design/processes.md). An error of open() is told to the agent too, from inside the box.
+ * A unit is a filled-in form; unit_run owns main. Its order, written once in unit.c: read the slice from
+ * FD_CONFIG, title, lock, secrets, open(), box (sandbox.h), only then nng and threads; hello to the agent;
+ * ready(); its own socket; loop {step(), wait, dispatch}; save(); bye; close(). After an error no save(): the
+ * restart is as after a crash. The uid is already the source's: the supervisor's child drops before exec
+ * (docs/design/processes.md). An error of open() is told to the agent too, from inside the box.
  */
 struct unit_env {
 	enum unit_kind kind;
 	unsigned slot, sub;
-	json_t *config;    /* the slice; passwords already in plain, wiped by the skeleton after open() (T32) */
-	int state_fd;      /* FD_STATE, -1 where the kind has none */
+	json_t *config; /* the slice; passwords already in plain, wiped by the skeleton after open() (T32) */
+	int state_fd;   /* FD_STATE, -1 where the kind has none */
 	struct loop *loop;
-	struct link *link; /* NULL in open() */
+	struct link *link;     /* NULL in open() */
 	struct arena *scratch; /* emptied after each step */
-	const char *title; /* "orders@mysql-01" */
-	uint64_t progress; /* the unit adds to it with each durable bit of work */
+	const char *title;     /* "orders@mysql-01" */
+	uint64_t progress;     /* the unit adds to it with each durable bit of work */
 };
 
 /* A message that the unit answers on its own listening socket, and in which stages (bits 1u << STAGE_…). */
@@ -37,20 +38,24 @@ struct unit_on {
 
 struct unit {
 	enum unit_kind kind;
-	size_t state;           /* bytes of the unit's own struct, zeroed before open() */
-	const char *listen;     /* "relay.sock", "dump-%u.sock" (%u: sub), or NULL */
-	unsigned contexts;      /* of that socket */
+	size_t state;             /* bytes of the unit's own struct, zeroed before open() */
+	const char *listen;       /* "relay.sock", "dump-%u.sock" (%u: sub), or NULL */
+	unsigned contexts;        /* of that socket */
 	const struct unit_on *on; /* ends with type 0 */
-	/* Sees its own slice, may open files; no thread, no network yet. Copies what it needs out of config, passwords too. */
+	/* Sees its own slice, may open files; no thread, no network yet. Copies what it needs out of config,
+	 * passwords too. */
 	int (*open)(void *self, struct unit_env *env, struct err *e);
-	/* Boxed in: connect, load the saved position, start threads. Orders are known (ORDER_RUN has come). */
+	/* Boxed in: connect, load the saved position, start threads. Orders are known (ORDER_RUN has come).
+	 */
 	int (*ready)(void *self, struct unit_env *env, struct err *e);
 	/*
-	 * One bounded piece of work in the main thread; called after each wake-up (messages, unit_wake) and at least each
-	 * second. UNIT_GO_ON, UNIT_FINISHED, or -1 with e: act RETRY or PAUSE, both end the process (the agent decides).
+	 * One bounded piece of work in the main thread; called after each wake-up (messages, unit_wake) and
+	 * at least each second. UNIT_GO_ON, UNIT_FINISHED, or -1 with e: act RETRY or PAUSE, both end the
+	 * process (the agent decides).
 	 */
 	int (*step)(void *self, struct unit_env *env, struct err *e);
-	/* The args of ORDER_RUN (after ready()) and ORDER_ARGS, where there are any. NULL: args other than {} are an error. */
+	/* The args of ORDER_RUN (after ready()) and ORDER_ARGS, where there are any. NULL: args other than {}
+	 * are an error. */
 	int (*order)(void *self, struct unit_env *env, json_t *args, struct err *e);
 	/* Fills the status object that goes to the agent with each heartbeat, from open() on; may be NULL. */
 	void (*status)(void *self, struct unit_env *env, json_t *out);

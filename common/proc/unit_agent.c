@@ -1,7 +1,7 @@
 /*
- * A unit's conversation with its agent: hello, then one long poll after the other that carries status and progress out and
- * orders in, and bye. Called by unit.c; runs in the main thread, from the loop. It decides nothing but what an order
- * says: the agent alone knows what comes next.
+ * A unit's conversation with its agent: hello, then one long poll after the other that carries status and
+ * progress out and orders in, and bye. Called by unit.c; runs in the main thread, from the loop. It decides
+ * nothing but what an order says: the agent alone knows what comes next.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -69,8 +69,11 @@ static int order_take(struct unit_run *r, uint64_t revision, uint32_t order, str
 
 static void hello_put(const struct unit_run *r, struct buf *b)
 {
-	struct msg_unit_hello m = { .kind = (uint32_t)r->in.kind, .slot = r->in.slot, .sub = r->in.sub,
-		.pid = (uint32_t)getpid(), .version = STR_LIT(TIDEGATE_VERSION) };
+	struct msg_unit_hello m = {.kind = (uint32_t)r->in.kind,
+		.slot = r->in.slot,
+		.sub = r->in.sub,
+		.pid = (uint32_t)getpid(),
+		.version = STR_LIT(TIDEGATE_VERSION)};
 
 	buf_clear(b);
 	msg_put_unit_hello(b, link_request_id(), &m);
@@ -112,7 +115,7 @@ static void hello_done(void *arg, const struct err *e, struct str reply)
 static void hello_once(struct hello *h, uint64_t deadline)
 {
 	struct unit_run *r = h->r;
-	struct buf b = { 0 };
+	struct buf b = {0};
 	uint64_t now = clock_ms();
 
 	h->answered = false;
@@ -130,7 +133,7 @@ static void hello_once(struct hello *h, uint64_t deadline)
 int unit_agent_hello(struct unit_run *r, struct err *e)
 {
 	uint64_t deadline = clock_ms() + AGENT_HELLO_MS;
-	struct hello h = { .r = r };
+	struct hello h = {.r = r};
 
 	r->agent = link_dial(r->env.link, AGENT_SOCKET);
 	for (;;) {
@@ -159,12 +162,18 @@ static void status_put(struct unit_run *r, struct buf *b)
 
 static void next_put(struct unit_run *r, struct buf *b)
 {
-	struct buf status = { 0 };
+	struct buf status = {0};
 
 	status_put(r, &status);
-	struct msg_unit_next m = { .kind = (uint32_t)r->in.kind, .slot = r->in.slot, .sub = r->in.sub,
-		.revision = r->revision, .wait_ms = AGENT_WAIT_MS, .stage = (uint32_t)r->stage,
-		.progress = r->env.progress, .status = buf_str(&status), .error = r->error };
+	struct msg_unit_next m = {.kind = (uint32_t)r->in.kind,
+		.slot = r->in.slot,
+		.sub = r->in.sub,
+		.revision = r->revision,
+		.wait_ms = AGENT_WAIT_MS,
+		.stage = (uint32_t)r->stage,
+		.progress = r->env.progress,
+		.status = buf_str(&status),
+		.error = r->error};
 	msg_put_unit_next(b, link_request_id(), &m);
 	buf_free(&status);
 }
@@ -179,7 +188,8 @@ static int next_order(struct unit_run *r, struct str reply, bool *newer)
 	struct msg_unit_order m;
 	struct str body;
 
-	if (msg_expect(reply, MSG_unit_order, &body, &r->error) < 0 || msg_get_unit_order(body, &m, &r->error) < 0)
+	if (msg_expect(reply, MSG_unit_order, &body, &r->error) < 0 ||
+		msg_get_unit_order(body, &m, &r->error) < 0)
 		return err_add(&r->error, "the agent's answer to next");
 	*newer = m.revision > r->revision;
 	return *newer ? order_take(r, m.revision, m.order, m.args) : 0;
@@ -220,7 +230,7 @@ static void next_done(void *arg, const struct err *e, struct str reply)
 
 void unit_agent_ask(struct unit_run *r)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	next_put(r, &b);
 	r->asked_ms = clock_ms();
@@ -232,15 +242,18 @@ void unit_agent_ask(struct unit_run *r)
 
 void unit_agent_bye(struct unit_run *r, enum stage stage, const struct err *error)
 {
-	struct buf status = { 0 }, b = { 0 }, reply = { 0 };
+	struct buf status = {0}, b = {0}, reply = {0};
 	struct str body;
 	struct err e;
 
 	if (!r->heard_ms)
 		return; /* never welcomed: nobody knows us */
 	status_put(r, &status);
-	struct msg_unit_bye m = { .kind = (uint32_t)r->in.kind, .slot = r->in.slot, .sub = r->in.sub,
-		.stage = (uint32_t)stage, .status = buf_str(&status) };
+	struct msg_unit_bye m = {.kind = (uint32_t)r->in.kind,
+		.slot = r->in.slot,
+		.sub = r->in.sub,
+		.stage = (uint32_t)stage,
+		.status = buf_str(&status)};
 	if (error)
 		m.error = *error;
 	msg_put_unit_bye(&b, link_request_id(), &m);

@@ -3,7 +3,8 @@
 #include "common/proc/unit.h"
 #include "common/proc/watch.h"
 
-/* A unit while it runs: shared by unit.c (the order of things) and unit_agent.c (the conversation with the agent). */
+/* A unit while it runs: shared by unit.c (the order of things) and unit_agent.c (the conversation with the
+ * agent). */
 struct unit_run {
 	struct unit_env env; /* what the unit sees; unit_wake and unit_leaving find the rest from it */
 	const struct unit *u;
@@ -12,12 +13,12 @@ struct unit_run {
 	struct watch *watch;
 	struct link_peer *agent;
 	enum stage stage;
-	bool opened;       /* open() went well: status() may be asked */
-	uint64_t revision; /* of the last order */
-	bool run;          /* ORDER_RUN has come */
-	json_t *args;      /* of an order, not yet given to order(); owned */
+	bool opened;                 /* open() went well: status() may be asked */
+	uint64_t revision;           /* of the last order */
+	bool run;                    /* ORDER_RUN has come */
+	json_t *args;                /* of an order, not yet given to order(); owned */
 	uint64_t asked_ms, heard_ms; /* the last unit_next, the last answer */
-	struct err error;  /* what ends this process; code 0: nothing does */
+	struct err error;            /* what ends this process; code 0: nothing does */
 };
 
 static inline struct unit_run *unit_run_of(const struct unit_env *env)

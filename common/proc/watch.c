@@ -1,7 +1,8 @@
 /*
- * The watcher thread of every sandboxed process. It polls three descriptors: the supervisor's (for its end only, it never
- * reads), a signalfd for SIGTERM and SIGINT, an eventfd of its own. Started by unit.c and daemon.c; it touches nothing of the
- * unit but the leaving flag, so that it works whatever the main thread is stuck in.
+ * The watcher thread of every sandboxed process. It polls three descriptors: the supervisor's (for its end
+ * only, it never reads), a signalfd for SIGTERM and SIGINT, an eventfd of its own. Started by unit.c and
+ * daemon.c; it touches nothing of the unit but the leaving flag, so that it works whatever the main thread is
+ * stuck in.
  */
 #include "common/proc/watch.h"
 
@@ -49,7 +50,8 @@ static void watch_check_deadline(const struct watch *w)
 
 	if (!deadline || clock_ms() < deadline)
 		return;
-	log_error("still busy at the deadline after being asked to leave (%s): leaving hard", watch_reason(w));
+	log_error(
+		"still busy at the deadline after being asked to leave (%s): leaving hard", watch_reason(w));
 	_exit(WATCH_HARD_EXIT);
 }
 
@@ -77,8 +79,8 @@ static void *watch_thread(void *arg)
 	uint64_t n;
 
 	while (!atomic_load(&w->end)) {
-		struct pollfd p[] = { { .fd = w->supervisor_fd, .events = POLLRDHUP },
-			{ .fd = w->signal_fd, .events = POLLIN }, { .fd = w->event_fd, .events = POLLIN } };
+		struct pollfd p[] = {{.fd = w->supervisor_fd, .events = POLLRDHUP},
+			{.fd = w->signal_fd, .events = POLLIN}, {.fd = w->event_fd, .events = POLLIN}};
 		poll(p, 3, watch_patience(w));
 		if (p[0].revents) {
 			w->supervisor_fd = -1; /* poll passes over it */
@@ -136,7 +138,7 @@ bool watch_leaving(const struct watch *w)
 
 const char *watch_reason(const struct watch *w)
 {
-	static const char *const words[] = { "asked to", "SIGTERM", "the supervisor is gone" };
+	static const char *const words[] = {"asked to", "SIGTERM", "the supervisor is gone"};
 
 	return words[atomic_load(&w->reason)];
 }

@@ -5,14 +5,15 @@
 #include "common/proc/loop.h"
 
 /*
- * The watcher thread (T36): sees the supervisor go and SIGTERM come also while the main thread sits in a long call, and ends
- * the process hard when that has not left by its deadline.
+ * The watcher thread (T36): sees the supervisor go and SIGTERM come also while the main thread sits in a long
+ * call, and ends the process hard when that has not left by its deadline.
  */
 struct watch;
 
 enum { WATCH_LEAVE_MS = 10000, WATCH_HARD_EXIT = 75 };
 
-/* Blocks SIGTERM and SIGINT for all threads: the box must be closed and nng not yet started. Only looks at supervisor_fd. */
+/* Blocks SIGTERM and SIGINT for all threads: the box must be closed and nng not yet started. Only looks at
+ * supervisor_fd. */
 struct watch *watch_start(int supervisor_fd, struct loop *l);
 /* Asks to leave within ms; the earliest deadline counts. From any thread. */
 void watch_leave(struct watch *w, uint64_t ms);

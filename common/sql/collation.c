@@ -1,7 +1,7 @@
 /*
- * Charsets and collations: who knows which, what a charset alone means, what is nearest. Called by dialect.c's parts. The rule for
- * "nearest": values that differ must go on to differ, because a unique key that takes two of them for equal stops the
- * copy; values that were equal may come to differ.
+ * Charsets and collations: who knows which, what a charset alone means, what is nearest. Called by
+ * dialect.c's parts. The rule for "nearest": values that differ must go on to differ, because a unique key
+ * that takes two of them for equal stops the copy; values that were equal may come to differ.
  */
 #include "common/sql/collation.h"
 
@@ -11,20 +11,20 @@
 #include "common/sql/dialect.h"
 
 /* clang-format off */
-#define U3(rest, my, ma, ti) { "utf8mb3_" rest, "utf8_" rest, my, ma, ti },
-#define ONE(cs, rest, my, ma, ti) { cs "_" rest, NULL, my, ma, ti },
-#define UCA(rest) ONE("ucs2", rest, 0, 101001, 0) ONE("utf16", rest, 0, 101001, 0) ONE("utf32", rest, 0, 101001, 0) \
-	U3(rest, 0, 101001, 0) ONE("utf8mb4", rest, 0, 101001, 0)
+#define U3(rest, my, ma, ti) {"utf8mb3_" rest, "utf8_" rest, my, ma, ti},
+#define ONE(cs, rest, my, ma, ti) {cs "_" rest, NULL, my, ma, ti},
+#define FIVE(rest, my, ma, ti) \
+	ONE("ucs2", rest, my, ma, ti) ONE("utf16", rest, my, ma, ti) ONE("utf32", rest, my, ma, ti) \
+	U3(rest, my, ma, ti) ONE("utf8mb4", rest, my, ma, ti)
+#define UCA(rest) FIVE("uca1400_" rest, 0, 101001, 0)
 static const struct collation collations[] = {
-	{ "binary", NULL, 1, 1, 1 },
+	{"binary", NULL, 1, 1, 1},
 #define COLLATION(cs, rest, my, ma, ti) ONE(cs, rest, my, ma, ti)
 #define UTF8MB3(rest, my, ma, ti) U3(rest, my, ma, ti)
-#define UNICODE(rest, my, ma, ti) ONE("ucs2", rest, my, ma, ti) ONE("utf16", rest, my, ma, ti) ONE("utf32", rest, my, ma, ti) \
-	U3(rest, my, ma, ti) ONE("utf8mb4", rest, my, ma, ti)
+#define UNICODE(rest, my, ma, ti) FIVE(rest, my, ma, ti)
 #define UCA1400(lang) \
-	UCA("uca1400_" lang "ai_ci") UCA("uca1400_" lang "ai_cs") UCA("uca1400_" lang "as_ci") UCA("uca1400_" lang "as_cs") \
-	UCA("uca1400_" lang "nopad_ai_ci") UCA("uca1400_" lang "nopad_ai_cs") UCA("uca1400_" lang "nopad_as_ci") \
-	UCA("uca1400_" lang "nopad_as_cs")
+	UCA(lang "ai_ci") UCA(lang "ai_cs") UCA(lang "as_ci") UCA(lang "as_cs") \
+	UCA(lang "nopad_ai_ci") UCA(lang "nopad_ai_cs") UCA(lang "nopad_as_ci") UCA(lang "nopad_as_cs")
 #include "common/sql/collation.def"
 #undef COLLATION
 #undef UTF8MB3
@@ -33,57 +33,58 @@ static const struct collation collations[] = {
 };
 /* clang-format on */
 
-/* The languages' names in MySQL's 0900 collations and in all others. "": MariaDB has no such order of its own. */
+/* The languages' names in MySQL's 0900 collations and in all others. "": MariaDB has no such order of its
+ * own. */
 static const struct language {
 	const char *mysql, *name;
 } languages[] = {
-	{ "cs", "czech" },
-	{ "da", "danish" },
-	{ "de_pb", "german2" },
-	{ "eo", "esperanto" },
-	{ "es", "spanish" },
-	{ "es_trad", "spanish2" },
-	{ "et", "estonian" },
-	{ "hr", "croatian" },
-	{ "hu", "hungarian" },
-	{ "is", "icelandic" },
-	{ "la", "roman" },
-	{ "lt", "lithuanian" },
-	{ "lv", "latvian" },
-	{ "pl", "polish" },
-	{ "ro", "romanian" },
-	{ "sk", "slovak" },
-	{ "sl", "slovenian" },
-	{ "sv", "swedish" },
-	{ "tr", "turkish" },
-	{ "vi", "vietnamese" },
+	{"cs", "czech"},
+	{"da", "danish"},
+	{"de_pb", "german2"},
+	{"eo", "esperanto"},
+	{"es", "spanish"},
+	{"es_trad", "spanish2"},
+	{"et", "estonian"},
+	{"hr", "croatian"},
+	{"hu", "hungarian"},
+	{"is", "icelandic"},
+	{"la", "roman"},
+	{"lt", "lithuanian"},
+	{"lv", "latvian"},
+	{"pl", "polish"},
+	{"ro", "romanian"},
+	{"sk", "slovak"},
+	{"sl", "slovenian"},
+	{"sv", "swedish"},
+	{"tr", "turkish"},
+	{"vi", "vietnamese"},
 	/* only from MySQL: the nearest relative */
-	{ "nb", "danish" },
-	{ "nn", "danish" },
-	{ "bs", "croatian" },
-	{ "sr_latn", "croatian" },
-	{ "gl", "spanish" },
+	{"nb", "danish"},
+	{"nn", "danish"},
+	{"bs", "croatian"},
+	{"sr_latn", "croatian"},
+	{"gl", "spanish"},
 };
 
 /* Defaults that are not CHARSET_general_ci. */
 static const struct {
 	const char *charset, *rest;
 } defaults[] = {
-	{ "big5", "chinese_ci" },
-	{ "cp932", "japanese_ci" },
-	{ "dec8", "swedish_ci" },
-	{ "eucjpms", "japanese_ci" },
-	{ "euckr", "korean_ci" },
-	{ "gb18030", "chinese_ci" },
-	{ "gb2312", "chinese_ci" },
-	{ "gbk", "chinese_ci" },
-	{ "hp8", "english_ci" },
-	{ "latin1", "swedish_ci" },
-	{ "latin5", "turkish_ci" },
-	{ "sjis", "japanese_ci" },
-	{ "swe7", "swedish_ci" },
-	{ "tis620", "thai_ci" },
-	{ "ujis", "japanese_ci" },
+	{"big5", "chinese_ci"},
+	{"cp932", "japanese_ci"},
+	{"dec8", "swedish_ci"},
+	{"eucjpms", "japanese_ci"},
+	{"euckr", "korean_ci"},
+	{"gb18030", "chinese_ci"},
+	{"gb2312", "chinese_ci"},
+	{"gbk", "chinese_ci"},
+	{"hp8", "english_ci"},
+	{"latin1", "swedish_ci"},
+	{"latin5", "turkish_ci"},
+	{"sjis", "japanese_ci"},
+	{"swe7", "swedish_ci"},
+	{"tis620", "thai_ci"},
+	{"ujis", "japanese_ci"},
 };
 
 const struct collation *collation_find(struct str name)
@@ -99,14 +100,17 @@ const struct collation *collation_find(struct str name)
 
 bool collation_known(const struct collation *c, const struct server *s)
 {
-	uint32_t since = s->flavor == FLAVOR_MARIADB ? c->mariadb : s->flavor == FLAVOR_TIDB ? c->tidb : c->mysql;
+	uint32_t since = s->flavor == FLAVOR_MARIADB ? c->mariadb
+			 : s->flavor == FLAVOR_TIDB  ? c->tidb
+						     : c->mysql;
 
 	return since && since <= s->version;
 }
 
 static bool writes_utf8mb3(const struct server *s)
 {
-	return s->flavor == FLAVOR_MARIADB ? s->version >= 100600 : s->flavor == FLAVOR_MYSQL && s->version >= 80030;
+	return s->flavor == FLAVOR_MARIADB ? s->version >= 100600
+					   : s->flavor == FLAVOR_MYSQL && s->version >= 80030;
 }
 
 const char *collation_name(const struct collation *c, const struct server *s)
@@ -117,11 +121,12 @@ const char *collation_name(const struct collation *c, const struct server *s)
 const char *collation_charset(const struct collation *c, const struct server *s)
 {
 	/* Names without end, so that what is returned needs no memory of its own. */
-	static const char *const names[] = { "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257",
-		"cp850", "cp852", "cp866", "cp932", "dec8", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek",
-		"hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce", "macroman", "sjis",
-		"swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8mb4" };
-	struct str charset = { c->name, strcspn(c->name, "_") };
+	static const char *const names[] = {"armscii8", "ascii", "big5", "binary", "cp1250", "cp1251",
+		"cp1256", "cp1257", "cp850", "cp852", "cp866", "cp932", "dec8", "eucjpms", "euckr", "gb18030",
+		"gb2312", "gbk", "geostd8", "greek", "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1",
+		"latin2", "latin5", "latin7", "macce", "macroman", "sjis", "swe7", "tis620", "ucs2", "ujis",
+		"utf16", "utf16le", "utf32", "utf8mb4"};
+	struct str charset = {c->name, strcspn(c->name, "_")};
 
 	if (c->old_name)
 		return writes_utf8mb3(s) ? "utf8mb3" : "utf8";
@@ -170,10 +175,10 @@ struct traits {
 	struct str charset;
 	const char *rest;
 	bool bin, nopad, accents, cases;
-	bool tailored;          /* by a language … */
-	const char *lang;       /* … that MariaDB names so; NULL: it has none */
-	char mysql[16];         /* … that MySQL 8 names so; "" unknown */
-	bool general, uca;      /* one of the general_ci family; of the unicode families */
+	bool tailored;     /* by a language … */
+	const char *lang;  /* … that MariaDB names so; NULL: it has none */
+	char mysql[16];    /* … that MySQL 8 names so; "" unknown */
+	bool general, uca; /* one of the general_ci family; of the unicode families */
 };
 
 static void lang_from_mysql(struct traits *t, struct str short_name)
@@ -206,10 +211,11 @@ static void lang_from_name(struct traits *t, struct str name)
 static struct traits traits_of(const struct collation *c)
 {
 	size_t n = strcspn(c->name, "_");
-	struct traits t = { .charset = { c->name, n }, .rest = c->name[n] ? c->name + n + 1 : "" };
+	struct traits t = {.charset = {c->name, n}, .rest = c->name[n] ? c->name + n + 1 : ""};
 	const char *uca900 = strstr(t.rest, "0900_"), *first = t.rest;
 
-	t.bin = strcmp(t.rest, "bin") == 0 || strcmp(t.rest, "nopad_bin") == 0 || strcmp(t.rest, "0900_bin") == 0;
+	t.bin = strcmp(t.rest, "bin") == 0 || strcmp(t.rest, "nopad_bin") == 0 ||
+		strcmp(t.rest, "0900_bin") == 0;
 	t.nopad = strstr(t.rest, "nopad") || uca900;
 	t.accents = strstr(t.rest, "_as_") || strstr(t.rest, "as_c") == t.rest;
 	t.cases = strstr(t.rest, "_cs") != NULL;
@@ -217,12 +223,12 @@ static struct traits traits_of(const struct collation *c)
 	t.uca = !t.general && is_unicode(t.charset);
 	if (uca900) {
 		if (uca900 > t.rest)
-			lang_from_mysql(&t, (struct str){ t.rest, (size_t)(uca900 - t.rest - 1) });
+			lang_from_mysql(&t, (struct str){t.rest, (size_t)(uca900 - t.rest - 1)});
 		return t;
 	}
 	if (strncmp(first, "uca1400_", 8) == 0)
 		first += 8;
-	lang_from_name(&t, (struct str){ first, strcspn(first, "_") });
+	lang_from_name(&t, (struct str){first, strcspn(first, "_")});
 	/* Orders that only MariaDB has; they look at accents. */
 	if (strstr(t.rest, "thai_520") || strstr(t.rest, "myanmar"))
 		t.accents = true;
@@ -237,7 +243,8 @@ static const struct collation *try(const struct traits *t, const struct server *
 }
 
 /* The first of these that the server knows; the list ends with NULL. "" is skipped. */
-static const struct collation *first_of(const struct traits *t, const struct server *to, const char *const *rest)
+static const struct collation *first_of(
+	const struct traits *t, const struct server *to, const char *const *rest)
 {
 	const struct collation *c = NULL;
 
@@ -250,7 +257,7 @@ static const struct collation *first_of(const struct traits *t, const struct ser
 
 static const struct collation *nearest_bin(const struct traits *t, const struct server *to)
 {
-	const char *const nopad[] = { "nopad_bin", "0900_bin", "bin", NULL };
+	const char *const nopad[] = {"nopad_bin", "0900_bin", "bin", NULL};
 
 	return first_of(t, to, t->nopad ? nopad : nopad + 2);
 }
@@ -258,9 +265,12 @@ static const struct collation *nearest_bin(const struct traits *t, const struct 
 /* A tailoring that the target lacks may keep letters apart by accents: so must its stand-in. */
 static const struct collation *nearest_tailored(const struct traits *t, const struct server *to)
 {
-	const char *a = t->accents ? "as" : "ai", *c = t->cases ? "cs" : "ci", *pad = t->nopad ? "nopad_" : "";
-	char uca1400[64] = "", uca900[64] = "", uca900_fine[64] = "", old[64] = "", plain1400[64], plain900[64];
-	const char *const list[] = { uca1400, uca900, uca900_fine, old, plain900, "0900_as_cs", plain1400, NULL };
+	const char *a = t->accents ? "as" : "ai", *c = t->cases ? "cs" : "ci",
+		   *pad = t->nopad ? "nopad_" : "";
+	char uca1400[64] = "", uca900[64] = "", uca900_fine[64] = "", old[64] = "", plain1400[64],
+	     plain900[64];
+	const char *const list[] = {
+		uca1400, uca900, uca900_fine, old, plain900, "0900_as_cs", plain1400, NULL};
 
 	if (t->lang)
 		snprintf(uca1400, sizeof(uca1400), "uca1400_%s_%s%s_%s", t->lang, pad, a, c);
@@ -277,10 +287,12 @@ static const struct collation *nearest_tailored(const struct traits *t, const st
 
 static const struct collation *nearest_uca(const struct traits *t, const struct server *to)
 {
-	const char *a = t->accents ? "as" : "ai", *c = t->cases ? "cs" : "ci", *pad = t->nopad ? "nopad_" : "";
+	const char *a = t->accents ? "as" : "ai", *c = t->cases ? "cs" : "ci",
+		   *pad = t->nopad ? "nopad_" : "";
 	char uca1400[64], uca900[64];
-	const char *const list[] = { uca1400, uca900, "0900_as_cs", NULL };
-	const char *const coarse[] = { t->nopad ? "unicode_520_nopad_ci" : "", "unicode_520_ci", "unicode_ci", NULL };
+	const char *const list[] = {uca1400, uca900, "0900_as_cs", NULL};
+	const char *const coarse[] = {
+		t->nopad ? "unicode_520_nopad_ci" : "", "unicode_520_ci", "unicode_ci", NULL};
 	const struct collation *found;
 
 	snprintf(uca1400, sizeof(uca1400), "uca1400_%s%s_%s", pad, a, c);

@@ -4,9 +4,10 @@
 #include "common/base/str.h"
 #include "server.h"
 
-/* Charsets and collations of all servers, and which is nearest to which (docs/design/dialects.md). Within common/sql. */
+/* Charsets and collations of all servers, and which is nearest to which (docs/design/dialects.md). Within
+ * common/sql. */
 struct collation {
-	const char *name, *old_name; /* old_name: "utf8_…" of "utf8mb3_…", else NULL */
+	const char *name, *old_name;   /* old_name: "utf8_…" of "utf8mb3_…", else NULL */
 	uint32_t mysql, mariadb, tidb; /* first version that has it; 0: none */
 };
 
@@ -15,7 +16,8 @@ const struct collation *collation_find(struct str name);
 bool collation_known(const struct collation *c, const struct server *s);
 /* The name as this server writes it. */
 const char *collation_name(const struct collation *c, const struct server *s);
-/* The same collation where `to` knows it, else the nearest that keeps apart whatever this one keeps apart (as far as there is one). */
+/* The same collation where `to` knows it, else the nearest that keeps apart whatever this one keeps apart (as
+ * far as there is one). */
 const struct collation *collation_nearest(const struct collation *c, const struct server *to);
 /* What a charset alone means; NULL for a charset that is not in the table. */
 const struct collation *collation_default(struct str charset, const struct server *s);

@@ -4,115 +4,116 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "common/sql/collation.h"
 #include "common/sql/dialect.h"
 
-static const struct server my97 = { FLAVOR_MYSQL, 90700 }, my80 = { FLAVOR_MYSQL, 80020 }, my57 = { FLAVOR_MYSQL, 50744 },
-			   ma118 = { FLAVOR_MARIADB, 110809 }, ma1011 = { FLAVOR_MARIADB, 101105 },
-			   ma105 = { FLAVOR_MARIADB, 100523 }, ti85 = { FLAVOR_TIDB, 80500 }, ti65 = { FLAVOR_TIDB, 60500 };
+static const struct server my97 = {FLAVOR_MYSQL, 90700}, my80 = {FLAVOR_MYSQL, 80020},
+			   my57 = {FLAVOR_MYSQL, 50744}, ma118 = {FLAVOR_MARIADB, 110809},
+			   ma1011 = {FLAVOR_MARIADB, 101105}, ma105 = {FLAVOR_MARIADB, 100523},
+			   ti85 = {FLAVOR_TIDB, 80500}, ti65 = {FLAVOR_TIDB, 60500};
 
 static const struct {
 	const struct server *from, *to;
 	const char *name, *want; /* want NULL: as it is */
 } rows[] = {
 	/* what both have */
-	{ &my97, &ma118, "utf8mb4_general_ci", NULL },
-	{ &my97, &ma118, "latin1_swedish_ci", NULL },
-	{ &my97, &ma105, "binary", NULL },
-	{ &ma105, &my97, "utf8mb4_bin", NULL },
-	{ &ma118, &ti85, "utf8mb4_unicode_ci", NULL },
-	{ &my97, &my97, "utf8mb4_0900_ai_ci", NULL },
-	{ &my97, &ma118, "utf8mb4_0900_ai_ci", NULL },
-	{ &ma105, &my97, "no_such_collation", NULL },
-	{ &ma105, &my97, "", NULL },
+	{&my97, &ma118, "utf8mb4_general_ci", NULL},
+	{&my97, &ma118, "latin1_swedish_ci", NULL},
+	{&my97, &ma105, "binary", NULL},
+	{&ma105, &my97, "utf8mb4_bin", NULL},
+	{&ma118, &ti85, "utf8mb4_unicode_ci", NULL},
+	{&my97, &my97, "utf8mb4_0900_ai_ci", NULL},
+	{&my97, &ma118, "utf8mb4_0900_ai_ci", NULL},
+	{&ma105, &my97, "no_such_collation", NULL},
+	{&ma105, &my97, "", NULL},
 	/* MySQL's 0900 */
-	{ &my97, &ma1011, "utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci" },
-	{ &my97, &ma1011, "UTF8MB4_0900_AI_CI", "utf8mb4_uca1400_nopad_ai_ci" },
-	{ &my97, &ma1011, "utf8mb4_0900_as_ci", "utf8mb4_uca1400_nopad_as_ci" },
-	{ &my97, &ma1011, "utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs" },
-	{ &my97, &ma1011, "utf8mb4_0900_bin", "utf8mb4_nopad_bin" },
-	{ &my97, &ma1011, "utf8mb4_pl_0900_ai_ci", "utf8mb4_uca1400_polish_nopad_ai_ci" },
-	{ &my97, &ma1011, "utf8mb4_es_trad_0900_as_cs", "utf8mb4_uca1400_spanish2_nopad_as_cs" },
-	{ &my97, &ma1011, "utf8mb4_nb_0900_ai_ci", "utf8mb4_uca1400_danish_nopad_ai_ci" },
-	{ &my97, &ma118, "utf8mb4_ru_0900_ai_ci", "utf8mb4_0900_as_ci" },
-	{ &my97, &ma1011, "utf8mb4_ru_0900_ai_ci", "utf8mb4_uca1400_nopad_as_ci" },
-	{ &my97, &ma1011, "utf8mb4_zh_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs" },
-	{ &my97, &ma118, "utf8mb4_ja_0900_as_cs_ks", "utf8mb4_0900_as_cs" },
-	{ &my97, &ma105, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_nopad_ci" },
-	{ &my97, &ma105, "utf8mb4_0900_as_ci", "utf8mb4_nopad_bin" },
-	{ &my97, &ma105, "utf8mb4_0900_as_cs", "utf8mb4_nopad_bin" },
-	{ &my97, &ma105, "utf8mb4_pl_0900_ai_ci", "utf8mb4_polish_ci" },
-	{ &my97, &ma105, "utf8mb4_ru_0900_ai_ci", "utf8mb4_nopad_bin" },
-	{ &my97, &my57, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci" },
-	{ &my97, &my57, "utf8mb4_0900_as_cs", "utf8mb4_bin" },
-	{ &my97, &my80, "utf8mb4_nb_0900_ai_ci", "utf8mb4_danish_ci" },
-	{ &my97, &ti85, "utf8mb4_0900_ai_ci", NULL },
-	{ &my97, &ti65, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_ci" },
-	{ &my97, &ti85, "utf8mb4_0900_as_cs", "utf8mb4_0900_bin" },
-	{ &my97, &ti65, "utf8mb4_0900_as_cs", "utf8mb4_bin" },
+	{&my97, &ma1011, "utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci"},
+	{&my97, &ma1011, "UTF8MB4_0900_AI_CI", "utf8mb4_uca1400_nopad_ai_ci"},
+	{&my97, &ma1011, "utf8mb4_0900_as_ci", "utf8mb4_uca1400_nopad_as_ci"},
+	{&my97, &ma1011, "utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs"},
+	{&my97, &ma1011, "utf8mb4_0900_bin", "utf8mb4_nopad_bin"},
+	{&my97, &ma1011, "utf8mb4_pl_0900_ai_ci", "utf8mb4_uca1400_polish_nopad_ai_ci"},
+	{&my97, &ma1011, "utf8mb4_es_trad_0900_as_cs", "utf8mb4_uca1400_spanish2_nopad_as_cs"},
+	{&my97, &ma1011, "utf8mb4_nb_0900_ai_ci", "utf8mb4_uca1400_danish_nopad_ai_ci"},
+	{&my97, &ma118, "utf8mb4_ru_0900_ai_ci", "utf8mb4_0900_as_ci"},
+	{&my97, &ma1011, "utf8mb4_ru_0900_ai_ci", "utf8mb4_uca1400_nopad_as_ci"},
+	{&my97, &ma1011, "utf8mb4_zh_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs"},
+	{&my97, &ma118, "utf8mb4_ja_0900_as_cs_ks", "utf8mb4_0900_as_cs"},
+	{&my97, &ma105, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_nopad_ci"},
+	{&my97, &ma105, "utf8mb4_0900_as_ci", "utf8mb4_nopad_bin"},
+	{&my97, &ma105, "utf8mb4_0900_as_cs", "utf8mb4_nopad_bin"},
+	{&my97, &ma105, "utf8mb4_pl_0900_ai_ci", "utf8mb4_polish_ci"},
+	{&my97, &ma105, "utf8mb4_ru_0900_ai_ci", "utf8mb4_nopad_bin"},
+	{&my97, &my57, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci"},
+	{&my97, &my57, "utf8mb4_0900_as_cs", "utf8mb4_bin"},
+	{&my97, &my80, "utf8mb4_nb_0900_ai_ci", "utf8mb4_danish_ci"},
+	{&my97, &ti85, "utf8mb4_0900_ai_ci", NULL},
+	{&my97, &ti65, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_ci"},
+	{&my97, &ti85, "utf8mb4_0900_as_cs", "utf8mb4_0900_bin"},
+	{&my97, &ti65, "utf8mb4_0900_as_cs", "utf8mb4_bin"},
 	/* MariaDB's uca1400 */
-	{ &ma118, &my97, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &my97, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &my97, "utf8mb4_uca1400_as_ci", "utf8mb4_0900_as_ci" },
-	{ &ma118, &my97, "utf8mb4_uca1400_ai_cs", "utf8mb4_0900_as_cs" },
-	{ &ma118, &my97, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_pl_0900_ai_ci" },
-	{ &ma118, &my97, "utf8mb4_uca1400_polish_as_ci", "utf8mb4_pl_0900_as_cs" },
-	{ &ma118, &my97, "utf8mb4_uca1400_persian_ai_ci", "utf8mb4_persian_ci" },
-	{ &ma118, &my97, "utf8mb4_uca1400_persian_as_ci", "utf8mb4_0900_as_ci" },
-	{ &ma118, &my97, "utf8mb3_uca1400_ai_ci", "utf8mb3_unicode_520_ci" },
-	{ &ma118, &my97, "utf8mb3_uca1400_as_cs", "utf8mb3_bin" },
-	{ &ma118, &my80, "utf8mb3_uca1400_ai_ci", "utf8_unicode_520_ci" },
-	{ &ma118, &my97, "ucs2_uca1400_swedish_ai_ci", "ucs2_swedish_ci" },
-	{ &ma118, &ma105, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci" },
-	{ &ma118, &ma105, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_unicode_520_nopad_ci" },
-	{ &ma118, &ma105, "utf8mb4_uca1400_swedish_ai_ci", "utf8mb4_swedish_ci" },
-	{ &ma118, &ma105, "utf8mb4_uca1400_as_cs", "utf8mb4_bin" },
-	{ &ma118, &ti85, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &ti65, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_ci" },
-	{ &ma118, &ti85, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_bin" },
-	{ &ma118, &ti85, "utf8mb3_uca1400_ai_ci", "utf8_unicode_ci" },
+	{&ma118, &my97, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &my97, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &my97, "utf8mb4_uca1400_as_ci", "utf8mb4_0900_as_ci"},
+	{&ma118, &my97, "utf8mb4_uca1400_ai_cs", "utf8mb4_0900_as_cs"},
+	{&ma118, &my97, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_pl_0900_ai_ci"},
+	{&ma118, &my97, "utf8mb4_uca1400_polish_as_ci", "utf8mb4_pl_0900_as_cs"},
+	{&ma118, &my97, "utf8mb4_uca1400_persian_ai_ci", "utf8mb4_persian_ci"},
+	{&ma118, &my97, "utf8mb4_uca1400_persian_as_ci", "utf8mb4_0900_as_ci"},
+	{&ma118, &my97, "utf8mb3_uca1400_ai_ci", "utf8mb3_unicode_520_ci"},
+	{&ma118, &my97, "utf8mb3_uca1400_as_cs", "utf8mb3_bin"},
+	{&ma118, &my80, "utf8mb3_uca1400_ai_ci", "utf8_unicode_520_ci"},
+	{&ma118, &my97, "ucs2_uca1400_swedish_ai_ci", "ucs2_swedish_ci"},
+	{&ma118, &ma105, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_520_ci"},
+	{&ma118, &ma105, "utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_unicode_520_nopad_ci"},
+	{&ma118, &ma105, "utf8mb4_uca1400_swedish_ai_ci", "utf8mb4_swedish_ci"},
+	{&ma118, &ma105, "utf8mb4_uca1400_as_cs", "utf8mb4_bin"},
+	{&ma118, &ti85, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &ti65, "utf8mb4_uca1400_ai_ci", "utf8mb4_unicode_ci"},
+	{&ma118, &ti85, "utf8mb4_uca1400_polish_ai_ci", "utf8mb4_bin"},
+	{&ma118, &ti85, "utf8mb3_uca1400_ai_ci", "utf8_unicode_ci"},
 	/* the other ones of MariaDB alone */
-	{ &ma118, &my97, "utf8mb4_nopad_bin", "utf8mb4_0900_bin" },
-	{ &ma118, &my57, "utf8mb4_nopad_bin", "utf8mb4_bin" },
-	{ &ma118, &my97, "utf8mb4_unicode_520_nopad_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &my97, "utf8mb4_unicode_nopad_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &my97, "utf8mb4_general_nopad_ci", "utf8mb4_general_ci" },
-	{ &ma118, &my97, "utf8mb4_general1400_as_ci", "utf8mb4_0900_as_ci" },
-	{ &ma118, &ma105, "utf8mb4_general1400_as_ci", "utf8mb4_bin" },
-	{ &ma118, &my97, "utf8mb4_croatian_mysql561_ci", "utf8mb4_hr_0900_ai_ci" },
-	{ &ma118, &my57, "utf8mb4_croatian_mysql561_ci", "utf8mb4_croatian_ci" },
-	{ &ma118, &my97, "utf8mb4_thai_520_w2", "utf8mb4_0900_as_ci" },
-	{ &ma118, &my97, "utf8mb3_myanmar_ci", "utf8mb3_bin" },
-	{ &ma118, &my97, "latin1_swedish_nopad_ci", "latin1_swedish_ci" },
-	{ &ma118, &my97, "latin1_nopad_bin", "latin1_bin" },
-	{ &ma118, &my97, "ascii_general_nopad_ci", "ascii_general_ci" },
+	{&ma118, &my97, "utf8mb4_nopad_bin", "utf8mb4_0900_bin"},
+	{&ma118, &my57, "utf8mb4_nopad_bin", "utf8mb4_bin"},
+	{&ma118, &my97, "utf8mb4_unicode_520_nopad_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &my97, "utf8mb4_unicode_nopad_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &my97, "utf8mb4_general_nopad_ci", "utf8mb4_general_ci"},
+	{&ma118, &my97, "utf8mb4_general1400_as_ci", "utf8mb4_0900_as_ci"},
+	{&ma118, &ma105, "utf8mb4_general1400_as_ci", "utf8mb4_bin"},
+	{&ma118, &my97, "utf8mb4_croatian_mysql561_ci", "utf8mb4_hr_0900_ai_ci"},
+	{&ma118, &my57, "utf8mb4_croatian_mysql561_ci", "utf8mb4_croatian_ci"},
+	{&ma118, &my97, "utf8mb4_thai_520_w2", "utf8mb4_0900_as_ci"},
+	{&ma118, &my97, "utf8mb3_myanmar_ci", "utf8mb3_bin"},
+	{&ma118, &my97, "latin1_swedish_nopad_ci", "latin1_swedish_ci"},
+	{&ma118, &my97, "latin1_nopad_bin", "latin1_bin"},
+	{&ma118, &my97, "ascii_general_nopad_ci", "ascii_general_ci"},
 	/* utf8 and utf8mb3 */
-	{ &ma105, &my97, "utf8_general_ci", "utf8mb3_general_ci" },
-	{ &my97, &ma105, "utf8mb3_general_ci", "utf8_general_ci" },
-	{ &my97, &ma118, "utf8mb3_general_ci", NULL },
-	{ &my97, &my80, "utf8mb3_general_ci", "utf8_general_ci" },
-	{ &ma118, &ti85, "utf8mb3_general_ci", "utf8_general_ci" },
-	{ &ma118, &ti85, "utf8mb3_unicode_520_ci", "utf8_unicode_ci" },
-	{ &ma105, &my97, "utf8", "utf8mb3" },
-	{ &my97, &ma105, "utf8mb3", "utf8" },
-	{ &my97, &ma118, "utf8mb4", NULL },
+	{&ma105, &my97, "utf8_general_ci", "utf8mb3_general_ci"},
+	{&my97, &ma105, "utf8mb3_general_ci", "utf8_general_ci"},
+	{&my97, &ma118, "utf8mb3_general_ci", NULL},
+	{&my97, &my80, "utf8mb3_general_ci", "utf8_general_ci"},
+	{&ma118, &ti85, "utf8mb3_general_ci", "utf8_general_ci"},
+	{&ma118, &ti85, "utf8mb3_unicode_520_ci", "utf8_unicode_ci"},
+	{&ma105, &my97, "utf8", "utf8mb3"},
+	{&my97, &ma105, "utf8mb3", "utf8"},
+	{&my97, &ma118, "utf8mb4", NULL},
 	/* charsets that the target lacks */
-	{ &my97, &ma118, "gb18030", "utf8mb4" },
-	{ &my97, &ma118, "gb18030_bin", "utf8mb4_bin" },
-	{ &my97, &ma118, "gb18030_chinese_ci", "utf8mb4_bin" },
-	{ &my97, &ma118, "gb18030_unicode_520_ci", "utf8mb4_unicode_520_ci" },
-	{ &ma118, &ti85, "latin1", "utf8mb4" },
-	{ &ma118, &ti85, "latin1_swedish_ci", "utf8mb4_bin" },
-	{ &ma118, &ti85, "ascii_general_ci", "ascii_bin" },
-	{ &ma118, &ti85, "gbk_chinese_ci", NULL },
-	{ &ma118, &ti85, "utf16_general_ci", "utf8mb4_general_ci" },
-	{ &ma118, &ti85, "utf8mb4_polish_ci", "utf8mb4_bin" },
-	{ &ma118, &ti85, "utf8mb4_unicode_520_ci", "utf8mb4_0900_ai_ci" },
-	{ &ma118, &ti65, "utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci" },
-	{ &ma118, &ti85, "binary", NULL },
+	{&my97, &ma118, "gb18030", "utf8mb4"},
+	{&my97, &ma118, "gb18030_bin", "utf8mb4_bin"},
+	{&my97, &ma118, "gb18030_chinese_ci", "utf8mb4_bin"},
+	{&my97, &ma118, "gb18030_unicode_520_ci", "utf8mb4_unicode_520_ci"},
+	{&ma118, &ti85, "latin1", "utf8mb4"},
+	{&ma118, &ti85, "latin1_swedish_ci", "utf8mb4_bin"},
+	{&ma118, &ti85, "ascii_general_ci", "ascii_bin"},
+	{&ma118, &ti85, "gbk_chinese_ci", NULL},
+	{&ma118, &ti85, "utf16_general_ci", "utf8mb4_general_ci"},
+	{&ma118, &ti85, "utf8mb4_polish_ci", "utf8mb4_bin"},
+	{&ma118, &ti85, "utf8mb4_unicode_520_ci", "utf8mb4_0900_ai_ci"},
+	{&ma118, &ti65, "utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci"},
+	{&ma118, &ti85, "binary", NULL},
 };
 
 static void nearest(void **state)
@@ -122,8 +123,9 @@ static void nearest(void **state)
 		const char *got = sql_map_collation(str_of(rows[i].name), rows[i].from, rows[i].to);
 
 		if ((!got) != (!rows[i].want) || (got && strcmp(got, rows[i].want) != 0))
-			fail_msg("%s, %s %u to %s %u: %s, wanted %s", rows[i].name, flavor_name(rows[i].from->flavor),
-				rows[i].from->version, flavor_name(rows[i].to->flavor), rows[i].to->version, got ? got : "as it is",
+			fail_msg("%s, %s %u to %s %u: %s, wanted %s", rows[i].name,
+				flavor_name(rows[i].from->flavor), rows[i].from->version,
+				flavor_name(rows[i].to->flavor), rows[i].to->version, got ? got : "as it is",
 				rows[i].want ? rows[i].want : "as it is");
 	}
 }
@@ -134,11 +136,13 @@ static void always_known(void **state)
 	static const char *const names[] = {
 #define COLLATION(cs, rest, my, ma, ti) cs "_" rest,
 #define UTF8MB3(rest, my, ma, ti) "utf8mb3_" rest,
-#define UNICODE(rest, my, ma, ti) "ucs2_" rest, "utf16_" rest, "utf32_" rest, "utf8mb3_" rest, "utf8mb4_" rest,
-#define UCA1400(lang) "utf8mb4_uca1400_" lang "ai_ci", "utf8mb3_uca1400_" lang "nopad_as_ci", "utf32_uca1400_" lang "ai_cs",
+#define UNICODE(rest, my, ma, ti) \
+	"ucs2_" rest, "utf16_" rest, "utf32_" rest, "utf8mb3_" rest, "utf8mb4_" rest,
+#define UCA1400(lang) \
+	"utf8mb4_uca1400_" lang "ai_ci", "utf8mb3_uca1400_" lang "nopad_as_ci", "utf32_uca1400_" lang "ai_cs",
 #include "common/sql/collation.def"
 	};
-	const struct server *all[] = { &my97, &my80, &my57, &ma118, &ma1011, &ma105, &ti85, &ti65 };
+	const struct server *all[] = {&my97, &my80, &my57, &ma118, &ma1011, &ma105, &ti85, &ti65};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -149,7 +153,8 @@ static void always_known(void **state)
 			const struct collation *n = collation_nearest(c, all[s]);
 
 			if (!collation_known(n, all[s]))
-				fail_msg("%s for %s %u: %s", names[i], flavor_name(all[s]->flavor), all[s]->version, n->name);
+				fail_msg("%s for %s %u: %s", names[i], flavor_name(all[s]->flavor),
+					all[s]->version, n->name);
 			if (collation_known(c, all[s]))
 				assert_ptr_equal(n, c);
 		}
@@ -162,12 +167,20 @@ static void what_a_charset_means(void **state)
 		const struct server *s;
 		const char *charset, *want;
 	} means[] = {
-		{ &my97, "utf8mb4", "utf8mb4_0900_ai_ci" }, { &my57, "utf8mb4", "utf8mb4_general_ci" },
-		{ &ma118, "utf8mb4", "utf8mb4_uca1400_ai_ci" }, { &ma1011, "utf8mb4", "utf8mb4_general_ci" },
-		{ &ti85, "utf8mb4", "utf8mb4_bin" }, { &ma118, "utf8", "utf8mb3_uca1400_ai_ci" },
-		{ &my97, "utf8", "utf8mb3_general_ci" }, { &my57, "utf8", "utf8_general_ci" }, { &my97, "latin1", "latin1_swedish_ci" },
-		{ &my97, "LATIN1", "latin1_swedish_ci" }, { &ma118, "binary", "binary" }, { &my97, "gb18030", "gb18030_chinese_ci" },
-		{ &my97, "cp1251", "cp1251_general_ci" }, { &my97, "tis620", "tis620_thai_ci" },
+		{&my97, "utf8mb4", "utf8mb4_0900_ai_ci"},
+		{&my57, "utf8mb4", "utf8mb4_general_ci"},
+		{&ma118, "utf8mb4", "utf8mb4_uca1400_ai_ci"},
+		{&ma1011, "utf8mb4", "utf8mb4_general_ci"},
+		{&ti85, "utf8mb4", "utf8mb4_bin"},
+		{&ma118, "utf8", "utf8mb3_uca1400_ai_ci"},
+		{&my97, "utf8", "utf8mb3_general_ci"},
+		{&my57, "utf8", "utf8_general_ci"},
+		{&my97, "latin1", "latin1_swedish_ci"},
+		{&my97, "LATIN1", "latin1_swedish_ci"},
+		{&ma118, "binary", "binary"},
+		{&my97, "gb18030", "gb18030_chinese_ci"},
+		{&my97, "cp1251", "cp1251_general_ci"},
+		{&my97, "tis620", "tis620_thai_ci"},
 	};
 
 	(void)state;
@@ -181,12 +194,56 @@ static void what_a_charset_means(void **state)
 	assert_null(collation_default(STR_LIT("utf8mb4_bin"), &my97));
 }
 
+static void by_number(void **state)
+{
+	static const struct {
+		unsigned id;
+		const struct server *s;
+		const char *want;
+	} numbers[] = {
+		{33, &my97, "utf8mb3_general_ci"},
+		{33, &ma105, "utf8_general_ci"},
+		{45, &ma118, "utf8mb4_general_ci"},
+		{8, &my97, "latin1_swedish_ci"},
+		{63, &my57, "binary"},
+		{255, &my97, "utf8mb4_0900_ai_ci"},
+		{323, &my97, "utf8mb4_mn_cyrl_0900_as_cs"},
+		{323, &ma118, NULL},
+		{245, &my97, "utf8mb4_croatian_ci"},
+		{245, &ma118, "utf8mb4_croatian_mysql561_ci"},
+		{1069, &ma105, "utf8mb4_general_nopad_ci"},
+		{1069, &my97, NULL},
+		{2048, &ma118, "utf8mb3_uca1400_ai_ci"},
+		{2304, &ma118, "utf8mb4_uca1400_ai_ci"},
+		{2311, &ma118, "utf8mb4_uca1400_nopad_as_cs"},
+		{2370, &ma118, "utf8mb4_uca1400_swedish_as_ci"},
+		{2304, &my97, NULL},
+		{2232, &ma118, "utf8mb3_uca1400_vietnamese_ai_ci"},
+		{2240, &ma118, "utf8mb3_uca1400_croatian_ai_ci"},
+		{2216, &ma118, NULL},
+		{0, &my97, NULL},
+		{4096, &ma118, NULL},
+		{UINT32_MAX, &ma118, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		const char *got = sql_collation_of_id(numbers[i].id, numbers[i].s);
+
+		if (numbers[i].want)
+			assert_string_equal(got, numbers[i].want);
+		else
+			assert_null(got);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nearest),
 		cmocka_unit_test(always_known),
 		cmocka_unit_test(what_a_charset_means),
+		cmocka_unit_test(by_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * What a statement of the binlog is and which tables it names. Called by sync for each QUERY event and by dialect.c. A verb that is not in
- * the tables here is UNKNOWN, and the caller stops (T16): this file must never guess, and never take for harmless what it has
- * not read to its end.
+ * What a statement of the binlog is and which tables it names. Called by sync for each QUERY event and by
+ * dialect.c. A verb that is not in the tables here is UNKNOWN, and the caller stops (T16): this file must
+ * never guess, and never take for harmless what it has not read to its end.
  */
 #include "common/sql/ddl.h"
 
@@ -77,8 +77,8 @@ static int not_read(struct reader *r, const char *wanted)
 	if (r->lx.type == SQL_END)
 		return err_set(r->e, ERR_sql_parse, "%s: %s is missing at the statement's end",
 			sql_verb_name(r->d->verb), wanted);
-	return err_set(r->e, ERR_sql_parse, "%s: %s expected at byte %zu, not \"%.*s\"", sql_verb_name(r->d->verb), wanted,
-		r->lx.token_at, (int)(t.n < 40 ? t.n : 40), t.p);
+	return err_set(r->e, ERR_sql_parse, "%s: %s expected at byte %zu, not \"%.*s\"",
+		sql_verb_name(r->d->verb), wanted, r->lx.token_at, (int)(t.n < 40 ? t.n : 40), t.p);
 }
 
 static int expect(struct reader *r, const char *word)
@@ -99,7 +99,7 @@ static int read_name(struct reader *r, struct sql_name *n)
 {
 	bool dot;
 
-	*n = (struct sql_name){ .at = r->lx.token_at };
+	*n = (struct sql_name){.at = r->lx.token_at};
 	dot = accept_char(r, '.');
 	n->end = r->lx.token_at + r->lx.token.n;
 	if (name_part(r, n->table, "a table's name") < 0)
@@ -141,7 +141,8 @@ static void lock_wait(struct reader *r)
 		sql_lex_next(&r->lx);
 }
 
-/* The rest of a statement that we only pass on: it must end where the text ends, as the server logs one statement an event. */
+/* The rest of a statement that we only pass on: it must end where the text ends, as the server logs one
+ * statement an event. */
 static int read_end(struct reader *r)
 {
 	while (r->lx.type != SQL_END) {
@@ -234,12 +235,14 @@ static int create_table(struct reader *r)
 static int second_table(struct reader *r, bool *which)
 {
 	if (r->d->ntables > 1)
-		return err_set(r->e, ERR_sql_parse, "ALTER TABLE: more than one RENAME or EXCHANGE in one statement");
+		return err_set(r->e, ERR_sql_parse,
+			"ALTER TABLE: more than one RENAME or EXCHANGE in one statement");
 	*which = true;
 	return add_table(r);
 }
 
-/* RENAME [TO | AS | =] name, at the start of a specification; RENAME COLUMN and RENAME INDEX are not for us. */
+/* RENAME [TO | AS | =] name, at the start of a specification; RENAME COLUMN and RENAME INDEX are not for us.
+ */
 static int alter_rename(struct reader *r)
 {
 	sql_lex_next(&r->lx);
@@ -255,18 +258,20 @@ static int alter_exchange(struct reader *r)
 	char name[257];
 
 	sql_lex_next(&r->lx);
-	if (expect(r, "PARTITION") < 0 || name_part(r, name, "a partition's name") < 0 || expect(r, "WITH") < 0 ||
-		expect(r, "TABLE") < 0)
+	if (expect(r, "PARTITION") < 0 || name_part(r, name, "a partition's name") < 0 ||
+		expect(r, "WITH") < 0 || expect(r, "TABLE") < 0)
 		return -1;
 	return second_table(r, &r->d->exchange);
 }
 
-/* CONVERT PARTITION p TO TABLE t and CONVERT TABLE t TO PARTITION p (MariaDB) make and take away tables: a person must look. */
+/* CONVERT PARTITION p TO TABLE t and CONVERT TABLE t TO PARTITION p (MariaDB) make and take away tables: a
+ * person must look. */
 static int alter_convert(struct reader *r)
 {
 	sql_lex_next(&r->lx);
 	if (is(r, "PARTITION") || is(r, "TABLE"))
-		return err_set(r->e, ERR_sql_parse, "ALTER TABLE: CONVERT PARTITION and CONVERT TABLE are not supported");
+		return err_set(r->e, ERR_sql_parse,
+			"ALTER TABLE: CONVERT PARTITION and CONVERT TABLE are not supported");
 	return 0;
 }
 
@@ -379,7 +384,8 @@ static int drop_index(struct reader *r)
 
 static bool is_database_option(const struct reader *r)
 {
-	static const char *const words[] = { "DEFAULT", "CHARACTER", "CHAR", "CHARSET", "COLLATE", "ENCRYPTION", "READ", "COMMENT" };
+	static const char *const words[] = {
+		"DEFAULT", "CHARACTER", "CHAR", "CHARSET", "COLLATE", "ENCRYPTION", "READ", "COMMENT"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (is(r, words[i]))
@@ -396,7 +402,8 @@ static int database(struct reader *r, enum sql_verb verb)
 	if (verb == SQL_VERB_ALTER_DATABASE && is_database_option(r)) {
 		struct reader ahead = *r;
 
-		/* The default database, unless an option follows: then the word is its name (only DEFAULT and CHARACTER are reserved). */
+		/* The default database, unless an option follows: then the word is its name (only DEFAULT and
+		 * CHARACTER are reserved). */
 		sql_lex_next(&ahead.lx);
 		if (is(r, "DEFAULT") || is(r, "CHARACTER") || !is_database_option(&ahead))
 			return read_end(r);
@@ -427,35 +434,35 @@ enum { C = 1, A = 2, D = 4, R = 8 };
 static const struct noun {
 	const char *word;
 	unsigned verbs;
-	enum sql_verb verb;                /* where there is no reader */
+	enum sql_verb verb; /* where there is no reader */
 	int (*create)(struct reader *r);
 	int (*alter)(struct reader *r);
 	int (*drop)(struct reader *r);
 } nouns[] = {
-	{ "TABLE", C | A | D | R, SQL_VERB_UNKNOWN, create_table, alter_table, drop_table },
-	{ "TABLES", D | R, SQL_VERB_UNKNOWN, NULL, NULL, drop_table },
-	{ "DATABASE", C | A | D, SQL_VERB_UNKNOWN, create_database, alter_database, drop_database },
-	{ "SCHEMA", C | A | D, SQL_VERB_UNKNOWN, create_database, alter_database, drop_database },
-	{ "INDEX", C | D, SQL_VERB_UNKNOWN, create_index, NULL, drop_index },
-	{ "VIEW", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "TRIGGER", C | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "PROCEDURE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "FUNCTION", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "PACKAGE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "LIBRARY", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "EVENT", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "SEQUENCE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "SERVER", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "TABLESPACE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "UNDO", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "LOGFILE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "RESOURCE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },
-	{ "REFERENCE", C | D, SQL_VERB_OBJECT, NULL, NULL, NULL }, /* SPATIAL REFERENCE SYSTEM */
-	{ "JSON", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL },  /* JSON DUALITY VIEW */
-	{ "USER", C | A | D | R, SQL_VERB_ACCOUNT, NULL, NULL, NULL },
-	{ "ROLE", C | D, SQL_VERB_ACCOUNT, NULL, NULL, NULL },
-	{ "INSTANCE", A, SQL_VERB_MAINTENANCE, NULL, NULL, NULL },
-	{ "PREPARE", D, SQL_VERB_MAINTENANCE, NULL, NULL, NULL },
+	{"TABLE", C | A | D | R, SQL_VERB_UNKNOWN, create_table, alter_table, drop_table},
+	{"TABLES", D | R, SQL_VERB_UNKNOWN, NULL, NULL, drop_table},
+	{"DATABASE", C | A | D, SQL_VERB_UNKNOWN, create_database, alter_database, drop_database},
+	{"SCHEMA", C | A | D, SQL_VERB_UNKNOWN, create_database, alter_database, drop_database},
+	{"INDEX", C | D, SQL_VERB_UNKNOWN, create_index, NULL, drop_index},
+	{"VIEW", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"TRIGGER", C | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"PROCEDURE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"FUNCTION", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"PACKAGE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"LIBRARY", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"EVENT", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"SEQUENCE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"SERVER", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"TABLESPACE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"UNDO", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"LOGFILE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"RESOURCE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"REFERENCE", C | D, SQL_VERB_OBJECT, NULL, NULL, NULL}, /* SPATIAL REFERENCE SYSTEM */
+	{"JSON", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},  /* JSON DUALITY VIEW */
+	{"USER", C | A | D | R, SQL_VERB_ACCOUNT, NULL, NULL, NULL},
+	{"ROLE", C | D, SQL_VERB_ACCOUNT, NULL, NULL, NULL},
+	{"INSTANCE", A, SQL_VERB_MAINTENANCE, NULL, NULL, NULL},
+	{"PREPARE", D, SQL_VERB_MAINTENANCE, NULL, NULL, NULL},
 };
 
 static const struct noun *noun_of(const struct reader *r, unsigned verb)
@@ -480,8 +487,8 @@ static void skip_definer(struct reader *r)
 
 static bool skip_modifier(struct reader *r)
 {
-	static const char *const plain[] = { "ONLINE", "OFFLINE", "IGNORE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR",
-		"AGGREGATE" };
+	static const char *const plain[] = {
+		"ONLINE", "OFFLINE", "IGNORE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "AGGREGATE"};
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		if (accept(r, plain[i]))
@@ -508,7 +515,8 @@ static bool skip_modifier(struct reader *r)
 	return false;
 }
 
-/* CREATE, ALTER, DROP: modifiers, a noun, the noun's reader. A noun that is not in the table leaves UNKNOWN. */
+/* CREATE, ALTER, DROP: modifiers, a noun, the noun's reader. A noun that is not in the table leaves UNKNOWN.
+ */
 static int verb_noun(struct reader *r, unsigned verb)
 {
 	const struct noun *n;
@@ -640,45 +648,46 @@ static const struct {
 	int (*read)(struct reader *r);
 	enum sql_verb verb; /* where there is no reader */
 } verbs[] = {
-	{ "BEGIN", read_begin, SQL_VERB_UNKNOWN },
-	{ "START", read_start, SQL_VERB_UNKNOWN },
-	{ "COMMIT", NULL, SQL_VERB_COMMIT },
-	{ "ROLLBACK", read_rollback, SQL_VERB_UNKNOWN },
-	{ "SAVEPOINT", NULL, SQL_VERB_SAVEPOINT },
-	{ "RELEASE", NULL, SQL_VERB_MAINTENANCE },
-	{ "XA", NULL, SQL_VERB_XA },
-	{ "CREATE", read_create, SQL_VERB_UNKNOWN },
-	{ "ALTER", read_alter, SQL_VERB_UNKNOWN },
-	{ "DROP", read_drop, SQL_VERB_UNKNOWN },
-	{ "RENAME", read_rename, SQL_VERB_UNKNOWN },
-	{ "TRUNCATE", truncate_table, SQL_VERB_UNKNOWN },
-	{ "INSERT", NULL, SQL_VERB_DML },
-	{ "UPDATE", NULL, SQL_VERB_DML },
-	{ "DELETE", NULL, SQL_VERB_DML },
-	{ "REPLACE", NULL, SQL_VERB_DML },
-	{ "WITH", NULL, SQL_VERB_DML },
-	{ "CALL", NULL, SQL_VERB_DML },
-	{ "DO", NULL, SQL_VERB_DML },
-	{ "SELECT", NULL, SQL_VERB_DML }, /* of a function that writes */
-	{ "LOAD", read_load, SQL_VERB_UNKNOWN },
-	{ "GRANT", NULL, SQL_VERB_ACCOUNT },
-	{ "REVOKE", NULL, SQL_VERB_ACCOUNT },
-	{ "SET", read_set, SQL_VERB_UNKNOWN },
-	{ "ANALYZE", read_maintain_table, SQL_VERB_UNKNOWN },
-	{ "OPTIMIZE", NULL, SQL_VERB_MAINTENANCE },
-	{ "REPAIR", NULL, SQL_VERB_MAINTENANCE },
-	{ "CHECK", NULL, SQL_VERB_MAINTENANCE },
-	{ "FLUSH", NULL, SQL_VERB_MAINTENANCE },
-	{ "RESET", NULL, SQL_VERB_MAINTENANCE },
-	{ "CACHE", NULL, SQL_VERB_MAINTENANCE },
-	{ "INSTALL", NULL, SQL_VERB_OBJECT },
-	{ "UNINSTALL", NULL, SQL_VERB_OBJECT },
+	{"BEGIN", read_begin, SQL_VERB_UNKNOWN},
+	{"START", read_start, SQL_VERB_UNKNOWN},
+	{"COMMIT", NULL, SQL_VERB_COMMIT},
+	{"ROLLBACK", read_rollback, SQL_VERB_UNKNOWN},
+	{"SAVEPOINT", NULL, SQL_VERB_SAVEPOINT},
+	{"RELEASE", NULL, SQL_VERB_MAINTENANCE},
+	{"XA", NULL, SQL_VERB_XA},
+	{"CREATE", read_create, SQL_VERB_UNKNOWN},
+	{"ALTER", read_alter, SQL_VERB_UNKNOWN},
+	{"DROP", read_drop, SQL_VERB_UNKNOWN},
+	{"RENAME", read_rename, SQL_VERB_UNKNOWN},
+	{"TRUNCATE", truncate_table, SQL_VERB_UNKNOWN},
+	{"INSERT", NULL, SQL_VERB_DML},
+	{"UPDATE", NULL, SQL_VERB_DML},
+	{"DELETE", NULL, SQL_VERB_DML},
+	{"REPLACE", NULL, SQL_VERB_DML},
+	{"WITH", NULL, SQL_VERB_DML},
+	{"CALL", NULL, SQL_VERB_DML},
+	{"DO", NULL, SQL_VERB_DML},
+	{"SELECT", NULL, SQL_VERB_DML}, /* of a function that writes */
+	{"LOAD", read_load, SQL_VERB_UNKNOWN},
+	{"GRANT", NULL, SQL_VERB_ACCOUNT},
+	{"REVOKE", NULL, SQL_VERB_ACCOUNT},
+	{"SET", read_set, SQL_VERB_UNKNOWN},
+	{"ANALYZE", read_maintain_table, SQL_VERB_UNKNOWN},
+	{"OPTIMIZE", NULL, SQL_VERB_MAINTENANCE},
+	{"REPAIR", NULL, SQL_VERB_MAINTENANCE},
+	{"CHECK", NULL, SQL_VERB_MAINTENANCE},
+	{"FLUSH", NULL, SQL_VERB_MAINTENANCE},
+	{"RESET", NULL, SQL_VERB_MAINTENANCE},
+	{"CACHE", NULL, SQL_VERB_MAINTENANCE},
+	{"INSTALL", NULL, SQL_VERB_OBJECT},
+	{"UNINSTALL", NULL, SQL_VERB_OBJECT},
 };
 
 static int read_statement(struct reader *r)
 {
 	r->d->statement_at = r->lx.token_at;
-	if (r->lx.type == SQL_END) { /* a server puts "# Dummy event …" in the place of what it must not send */
+	if (r->lx.type ==
+		SQL_END) { /* a server puts "# Dummy event …" in the place of what it must not send */
 		r->d->verb = SQL_VERB_MAINTENANCE;
 		return 0;
 	}
@@ -691,9 +700,10 @@ static int read_statement(struct reader *r)
 	return 0;
 }
 
-int sql_ddl_read(struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e)
+int sql_ddl_read(
+	struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e)
 {
-	struct reader r = { .d = out, .e = e };
+	struct reader r = {.d = out, .e = e};
 
 	out->verb = SQL_VERB_UNKNOWN;
 	out->schema[0] = 0;
@@ -701,7 +711,8 @@ int sql_ddl_read(struct str text, const struct server *from, uint64_t sql_mode, 
 	out->if_exists = out->if_not_exists = out->or_replace = out->like = out->as_select = false;
 	out->rename = out->exchange = out->more = out->start_transaction = false;
 	out->start_transaction_at = out->start_transaction_end = out->statement_at = 0;
-	sql_lex_init(&r.lx, text, from->flavor == FLAVOR_MARIADB, from->flavor == FLAVOR_TIDB ? 0 : from->version);
+	sql_lex_init(
+		&r.lx, text, from->flavor == FLAVOR_MARIADB, from->flavor == FLAVOR_TIDB ? 0 : from->version);
 	r.lx.ansi_quotes = sql_mode & SQL_MODE_ANSI_QUOTES;
 	r.lx.no_backslash_escapes = sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES;
 	sql_lex_next(&r.lx);

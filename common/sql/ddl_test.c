@@ -1,17 +1,17 @@
 /*
- * The DDL reader, row by row: what a statement is, which tables it names, in which bytes. Verbs, names and flags as text:
- * "CREATE TABLE: a.t b" with flags behind '|': e IF EXISTS, n IF NOT EXISTS, r OR REPLACE, l LIKE, s SELECT, R rename, X exchange,
- * T START TRANSACTION, m more. "!" stands for an error.
+ * The DDL reader, row by row: what a statement is, which tables it names, in which bytes. Verbs, names and
+ * flags as text: "CREATE TABLE: a.t b" with flags behind '|': e IF EXISTS, n IF NOT EXISTS, r OR REPLACE, l
+ * LIKE, s SELECT, R rename, X exchange, T START TRANSACTION, m more. "!" stands for an error.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "common/base/buf.h"
 #include "common/sql/ddl.h"
@@ -30,8 +30,9 @@ static void flags(const struct sql_ddl *d, struct buf *b)
 	const struct {
 		bool on;
 		char c;
-	} f[] = { { d->if_exists, 'e' }, { d->if_not_exists, 'n' }, { d->or_replace, 'r' }, { d->like, 'l' }, { d->as_select, 's' },
-		{ d->rename, 'R' }, { d->exchange, 'X' }, { d->start_transaction, 'T' }, { d->more, 'm' } };
+	} f[] = {{d->if_exists, 'e'}, {d->if_not_exists, 'n'}, {d->or_replace, 'r'}, {d->like, 'l'},
+		{d->as_select, 's'}, {d->rename, 'R'}, {d->exchange, 'X'}, {d->start_transaction, 'T'},
+		{d->more, 'm'}};
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
@@ -59,16 +60,18 @@ static void describe(const struct sql_ddl *d, struct buf *b)
 	flags(d, b);
 }
 
-/* The bytes at..end of each table are the reference and nothing else: read again as one, they give the same name. */
+/* The bytes at..end of each table are the reference and nothing else: read again as one, they give the same
+ * name. */
 static void spans(const char *text, const struct sql_ddl *d, const struct server *s, uint64_t mode)
 {
 	static struct sql_ddl again;
 
 	for (unsigned i = 0; i < d->ntables; i++) {
-		struct buf b = { 0 };
-		struct err e = { 0 };
+		struct buf b = {0};
+		struct err e = {0};
 
-		buf_putf(&b, "TRUNCATE %.*s", (int)(d->tables[i].end - d->tables[i].at), text + d->tables[i].at);
+		buf_putf(&b, "TRUNCATE %.*s", (int)(d->tables[i].end - d->tables[i].at),
+			text + d->tables[i].at);
 		if (sql_ddl_read(buf_str(&b), s, mode, &again, &e) < 0)
 			fail_msg("[%s] table %u: [%s]: %s", text, i, buf_cstr(&b), e.text);
 		assert_int_equal(again.ntables, 1);
@@ -83,15 +86,15 @@ static void spans(const char *text, const struct sql_ddl *d, const struct server
 static void one(const struct row *row, bool maria)
 {
 	static struct sql_ddl d;
-	struct server s = { maria ? FLAVOR_MARIADB : FLAVOR_MYSQL, maria ? 101105 : 90700 };
+	struct server s = {maria ? FLAVOR_MARIADB : FLAVOR_MYSQL, maria ? 101105 : 90700};
 	uint64_t mode = row->mode & ANSI ? SQL_MODE_ANSI_QUOTES : 0;
-	struct err e = { 0 };
-	struct buf b = { 0 };
+	struct err e = {0};
+	struct buf b = {0};
 	size_t n = strlen(row->text);
 	char *copy = malloc(n ? n : 1);
 
 	memcpy(copy, row->text, n);
-	if (sql_ddl_read((struct str){ copy, n }, &s, mode, &d, &e) < 0) {
+	if (sql_ddl_read((struct str){copy, n}, &s, mode, &d, &e) < 0) {
 		assert_int_equal(e.code, ERR_sql_parse);
 		assert_int_not_equal(strlen(e.text), 0);
 		buf_putc(&b, '!');
@@ -100,7 +103,8 @@ static void one(const struct row *row, bool maria)
 		spans(row->text, &d, &s, mode);
 	}
 	if (strcmp(buf_cstr(&b), row->want) != 0)
-		fail_msg("[%s] (%s)\n got: %s (%s)\nwant: %s", row->text, flavor_name(s.flavor), buf_cstr(&b), e.text, row->want);
+		fail_msg("[%s] (%s)\n got: %s (%s)\nwant: %s", row->text, flavor_name(s.flavor), buf_cstr(&b),
+			e.text, row->want);
 	buf_free(&b);
 	free(copy);
 }
@@ -116,20 +120,21 @@ static void table(void **state)
 	}
 }
 
-/* Each row cut short at every byte: an answer or an error, never a crash; a table's name never comes from beyond the cut. */
+/* Each row cut short at every byte: an answer or an error, never a crash; a table's name never comes from
+ * beyond the cut. */
 static void cut_short(void **state)
 {
 	static struct sql_ddl d;
-	struct server s = { FLAVOR_MYSQL, 90700 };
+	struct server s = {FLAVOR_MYSQL, 90700};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		for (size_t n = 0; n < strlen(rows[i].text); n++) {
 			char *copy = malloc(n ? n : 1);
-			struct err e = { 0 };
+			struct err e = {0};
 
 			memcpy(copy, rows[i].text, n);
-			if (sql_ddl_read((struct str){ copy, n }, &s, 0, &d, &e) == 0 && d.ntables)
+			if (sql_ddl_read((struct str){copy, n}, &s, 0, &d, &e) == 0 && d.ntables)
 				assert_true(d.tables[d.ntables - 1].end <= n);
 			free(copy);
 		}
@@ -139,9 +144,9 @@ static void cut_short(void **state)
 static void many_tables(void **state)
 {
 	static struct sql_ddl d;
-	struct server s = { FLAVOR_MARIADB, 101105 };
-	struct err e = { 0 };
-	struct buf b = { 0 };
+	struct server s = {FLAVOR_MARIADB, 101105};
+	struct err e = {0};
+	struct buf b = {0};
 
 	(void)state;
 	buf_puts(&b, "DROP TABLE t0");
@@ -162,9 +167,9 @@ static void many_tables(void **state)
 static void deep_parentheses(void **state)
 {
 	static struct sql_ddl d;
-	struct server s = { FLAVOR_MYSQL, 90700 };
-	struct err e = { 0 };
-	struct buf b = { 0 };
+	struct server s = {FLAVOR_MYSQL, 90700};
+	struct err e = {0};
+	struct buf b = {0};
 
 	(void)state;
 	buf_puts(&b, "CREATE TABLE t (a int CHECK ");

@@ -1,7 +1,8 @@
 /*
- * sql_translate: DDL of one server family said in another's words (docs/design/dialects.md). Called by load for the dump's schema files and by sync
- * for DDL of the binlog. Tokens that no rule knows pass byte for byte; what can't be said is an error that names it. It must never
- * ask a server, and never guess what the statement meant.
+ * sql_translate: DDL of one server family said in another's words (docs/design/dialects.md). Called by load
+ * for the dump's schema files and by sync for DDL of the binlog. Tokens that no rule knows pass byte for
+ * byte; what can't be said is an error that names it. It must never ask a server, and never guess what the
+ * statement meant.
  */
 #include "common/sql/dialect.h"
 
@@ -23,7 +24,8 @@ static void head(struct tr *t, size_t name)
 {
 	for (size_t i = tr_find(t, t->ddl->statement_at); i < name; i++) {
 		if (tr_is(t, i, "OR") && tr_is(t, i + 1, "REPLACE") && !knows(t->to, FEATURE_or_replace)) {
-			tr_note(t, "OR REPLACE is not known to the target and was dropped: what is there must be dropped first");
+			tr_note(t, "OR REPLACE is not known to the target and was dropped: what is there "
+				   "must be dropped first");
 			tr_drop(t, i, i + 2);
 		}
 		if ((tr_is(t, i, "ONLINE") || tr_is(t, i, "OFFLINE")) && t->to->flavor != FLAVOR_MARIADB)
@@ -147,9 +149,10 @@ static void expressions(struct tr *t)
 			tr_charset(t, SIZE_MAX, i + 1, " ");
 		if (t->t[i].type != SQL_WORD || word.p[0] != '_' || t->t[i + 1].type != SQL_STRING)
 			continue;
-		mapped = sql_map_collation((struct str){ word.p + 1, word.n - 1 }, t->from, t->to);
+		mapped = sql_map_collation((struct str){word.p + 1, word.n - 1}, t->from, t->to);
 		/* utf8 and utf8mb3 are one charset; any other change would change the string's bytes. */
-		if (mapped && (str_is_ci(word, "_utf8") || str_is_ci(word, "_utf8mb3")) && strncmp(mapped, "utf8", 4) == 0 && !t->t[i].text)
+		if (mapped && (str_is_ci(word, "_utf8") || str_is_ci(word, "_utf8mb3")) &&
+			strncmp(mapped, "utf8", 4) == 0 && !t->t[i].text)
 			tr_replace(t, i, "_%s", mapped);
 	}
 }
@@ -187,11 +190,17 @@ static int rules(struct tr *t)
 	}
 }
 
-int sql_translate(struct str text, const struct server *from, const struct server *to, uint64_t sql_mode, struct buf *out,
-	struct buf *notes, struct err *e)
+int sql_translate(struct str text, const struct server *from, const struct server *to, uint64_t sql_mode,
+	struct buf *out, struct buf *notes, struct err *e)
 {
 	struct sql_ddl *ddl = xcalloc(1, sizeof(*ddl));
-	struct tr t = { .from = from, .to = to, .source = text, .notes = notes, .e = e, .ddl = ddl, .mem = arena_new(4096) };
+	struct tr t = {.from = from,
+		.to = to,
+		.source = text,
+		.notes = notes,
+		.e = e,
+		.ddl = ddl,
+		.mem = arena_new(4096)};
 	int rc = sql_ddl_read(text, from, sql_mode, ddl, e);
 
 	if (rc == 0)

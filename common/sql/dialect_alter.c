@@ -1,12 +1,14 @@
 /*
- * The specifications of ALTER TABLE. Rules of sql_translate. What only one family can say is dropped where it changes nothing that is copied, and is
- * an error else; a statement that would touch files of the server (tablespaces) is always an error.
+ * The specifications of ALTER TABLE. Rules of sql_translate. What only one family can say is dropped where it
+ * changes nothing that is copied, and is an error else; a statement that would touch files of the server
+ * (tablespaces) is always an error.
  */
 #include <string.h>
 
 #include "common/sql/translate.h"
 
-/* IF EXISTS, IF NOT EXISTS at i, for targets that don't know it there: the statement then fails instead of passing over. */
+/* IF EXISTS, IF NOT EXISTS at i, for targets that don't know it there: the statement then fails instead of
+ * passing over. */
 static size_t if_clause(struct tr *t, size_t i, enum feature f)
 {
 	size_t end;
@@ -15,7 +17,8 @@ static size_t if_clause(struct tr *t, size_t i, enum feature f)
 		return i;
 	end = i + 2 + tr_is(t, i + 1, "NOT");
 	if (!knows(t->to, f)) {
-		tr_note(t, "IF %sEXISTS is not known to the target here and was dropped", tr_is(t, i + 1, "NOT") ? "NOT " : "");
+		tr_note(t, "IF %sEXISTS is not known to the target here and was dropped",
+			tr_is(t, i + 1, "NOT") ? "NOT " : "");
 		tr_drop(t, i, end);
 	}
 	return end;
@@ -36,7 +39,8 @@ static bool is_versioning(const struct tr *t, size_t i)
 
 static int drop_spec(struct tr *t, size_t a, size_t b)
 {
-	tr_note(t, "not executed: %.*s", (int)(t->t[b - 1].at + t->t[b - 1].len - t->t[a].at), t->source.p + t->t[a].at);
+	tr_note(t, "not executed: %.*s", (int)(t->t[b - 1].at + t->t[b - 1].len - t->t[a].at),
+		t->source.p + t->t[a].at);
 	tr_drop(t, a, b);
 	return 0;
 }
@@ -50,7 +54,8 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 	if (tr_is(t, i, "PERIOD") && tr_is(t, i + 1, "FOR")) {
 		bool system = tr_is(t, i + 2, "SYSTEM_TIME");
 
-		return knows(t->to, system ? FEATURE_system_versioning : FEATURE_period) ? 0 : drop_spec(t, a, b);
+		return knows(t->to, system ? FEATURE_system_versioning : FEATURE_period) ? 0
+											 : drop_spec(t, a, b);
 	}
 	if (tr_is(t, i, "PARTITION"))
 		return tr_options(t, i, b);
@@ -102,7 +107,8 @@ static int spec_drop(struct tr *t, size_t a, size_t b)
 	return 0;
 }
 
-/* ALTER [COLUMN] c SET DEFAULT x | SET INVISIBLE | DROP DEFAULT, ALTER INDEX i …, ALTER CHECK c [NOT] ENFORCED */
+/* ALTER [COLUMN] c SET DEFAULT x | SET INVISIBLE | DROP DEFAULT, ALTER INDEX i …, ALTER CHECK c [NOT]
+ * ENFORCED */
 static int spec_alter(struct tr *t, size_t a, size_t b)
 {
 	size_t i = a + 1, end;
@@ -117,7 +123,8 @@ static int spec_alter(struct tr *t, size_t a, size_t b)
 		return 0;
 	}
 	if (tr_is(t, b - 1, "ENFORCED") && !knows(t->to, FEATURE_check_enforced))
-		return tr_fail(t, "switching a CHECK on and off is not known to the target; drop or add it there by hand");
+		return tr_fail(t, "switching a CHECK on and off is not known to the target; drop or add it "
+				  "there by hand");
 	i += tr_is(t, i, "COLUMN");
 	i = if_clause(t, i, FEATURE_alter_if_exists);
 	if (tr_is(t, i + 1, "SET") && (tr_is(t, i + 2, "INVISIBLE") || tr_is(t, i + 2, "VISIBLE")) &&
@@ -140,7 +147,9 @@ static void free_choice(struct tr *t, size_t a)
 static int spec_other(struct tr *t, size_t a, size_t b)
 {
 	if ((tr_is(t, a, "DISCARD") || tr_is(t, a, "IMPORT")) && tr_is(t, b - 1, "TABLESPACE"))
-		return tr_fail(t, "%.*s TABLESPACE moves files of the source's server and can't be repeated at the target",
+		return tr_fail(t,
+			"%.*s TABLESPACE moves files of the source's server and can't be repeated at the "
+			"target",
 			STR_ARG(tr_text(t, a)));
 	if (tr_is(t, a, "SECONDARY_LOAD") || tr_is(t, a, "SECONDARY_UNLOAD"))
 		return drop_spec(t, a, b);

@@ -1,6 +1,6 @@
 /*
- * Column definitions: types and attributes. Rules of sql_translate. A type that the target lacks becomes the nearest that holds every value; the
- * note says so. It must never narrow a type.
+ * Column definitions: types and attributes. Rules of sql_translate. A type that the target lacks becomes the
+ * nearest that holds every value; the note says so. It must never narrow a type.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 struct column_reader {
 	struct tr *t;
 	size_t type, b;
-	const char *word;   /* the type's first word, as the target will see it */
+	const char *word; /* the type's first word, as the target will see it */
 	size_t charset, collate;
 	size_t not_null, null, invisible; /* SIZE_MAX: not there */
 	bool has_default, generated, auto_increment, on_update;
@@ -24,19 +24,19 @@ static const struct {
 	enum feature known;
 	const char *instead;
 } types[] = {
-	{ "uuid", FEATURE_type_uuid, "char(36) CHARACTER SET ascii" },
-	{ "inet4", FEATURE_type_inet4, "varchar(15)" },
-	{ "inet6", FEATURE_type_inet6, "varchar(39)" },
-	{ "xmltype", FEATURE_type_xml, "longtext" },
-	{ "geometry", FEATURE_type_geometry, "longblob" },
-	{ "point", FEATURE_type_geometry, "longblob" },
-	{ "linestring", FEATURE_type_geometry, "longblob" },
-	{ "polygon", FEATURE_type_geometry, "longblob" },
-	{ "multipoint", FEATURE_type_geometry, "longblob" },
-	{ "multilinestring", FEATURE_type_geometry, "longblob" },
-	{ "multipolygon", FEATURE_type_geometry, "longblob" },
-	{ "geometrycollection", FEATURE_type_geometry, "longblob" },
-	{ "geomcollection", FEATURE_type_geometry, "longblob" },
+	{"uuid", FEATURE_type_uuid, "char(36) CHARACTER SET ascii"},
+	{"inet4", FEATURE_type_inet4, "varchar(15)"},
+	{"inet6", FEATURE_type_inet6, "varchar(39)"},
+	{"xmltype", FEATURE_type_xml, "longtext"},
+	{"geometry", FEATURE_type_geometry, "longblob"},
+	{"point", FEATURE_type_geometry, "longblob"},
+	{"linestring", FEATURE_type_geometry, "longblob"},
+	{"polygon", FEATURE_type_geometry, "longblob"},
+	{"multipoint", FEATURE_type_geometry, "longblob"},
+	{"multilinestring", FEATURE_type_geometry, "longblob"},
+	{"multipolygon", FEATURE_type_geometry, "longblob"},
+	{"geometrycollection", FEATURE_type_geometry, "longblob"},
+	{"geomcollection", FEATURE_type_geometry, "longblob"},
 };
 
 /* Four bytes a dimension. Beyond a quarter of the row-size limit a BLOB, which does not count there. */
@@ -117,7 +117,8 @@ static size_t drop_said(struct column_reader *c, size_t i, size_t end, enum feat
 
 	if (knows(t->to, f))
 		return end;
-	tr_note(t, "dropped %.*s", (int)(t->t[last].at + t->t[last].len - t->t[i].at), t->source.p + t->t[i].at);
+	tr_note(t, "dropped %.*s", (int)(t->t[last].at + t->t[last].len - t->t[i].at),
+		t->source.p + t->t[i].at);
 	tr_drop(t, i, end);
 	return end;
 }
@@ -168,7 +169,8 @@ static size_t foreign_attribute(struct column_reader *c, size_t i)
 	if (tr_is(t, i, "SRID"))
 		return drop_said(c, i, i + 2, FEATURE_column_srid);
 	if (tr_is(t, i, "REF_SYSTEM_ID")) /* MariaDB itself only notes it */
-		return drop_said(c, i, value_behind(t, i), t->from->flavor == t->to->flavor ? FEATURE_type_geometry : FEATURE_type_xml);
+		return drop_said(c, i, value_behind(t, i),
+			t->from->flavor == t->to->flavor ? FEATURE_type_geometry : FEATURE_type_xml);
 	if (tr_is(t, i, "COLUMN_FORMAT") || tr_is(t, i, "STORAGE"))
 		return drop_said(c, i, i + 2, FEATURE_column_format);
 	if (tr_is(t, i, "ENGINE_ATTRIBUTE") || tr_is(t, i, "SECONDARY_ENGINE_ATTRIBUTE"))
@@ -225,7 +227,8 @@ static int attribute(struct column_reader *c, size_t *i)
 		next = generated(c, *i);
 	else if (tr_is(t, *i, "CHECK") || tr_is(t, *i, "CONSTRAINT"))
 		next = column_check(c, *i);
-	else if (tr_is(t, *i, "CHARSET") || ((tr_is(t, *i, "CHARACTER") || tr_is(t, *i, "CHAR")) && tr_is(t, *i + 1, "SET")))
+	else if (tr_is(t, *i, "CHARSET") ||
+		 ((tr_is(t, *i, "CHARACTER") || tr_is(t, *i, "CHAR")) && tr_is(t, *i + 1, "SET")))
 		next = charset(c, *i);
 	else
 		next = foreign_attribute(c, *i);
@@ -239,8 +242,8 @@ static void settle_invisible(struct column_reader *c)
 {
 	struct tr *t = c->t;
 	/* MariaDB wants a value for a column that an INSERT can't see. */
-	bool valueless = t->to->flavor == FLAVOR_MARIADB && c->not_null != SIZE_MAX && !c->has_default && !c->auto_increment &&
-			 !c->generated;
+	bool valueless = t->to->flavor == FLAVOR_MARIADB && c->not_null != SIZE_MAX && !c->has_default &&
+			 !c->auto_increment && !c->generated;
 
 	if (c->invisible == SIZE_MAX)
 		return;
@@ -281,12 +284,14 @@ static int settle_timestamp(struct column_reader *c)
 	if (from || !to || c->not_null != SIZE_MAX || c->null != SIZE_MAX || c->has_default || c->on_update)
 		return 0;
 	if (t->ddl->verb != SQL_VERB_CREATE_TABLE)
-		return tr_fail(t, "whether this TIMESTAMP has a default depends on the whole table; add it at the target by "
+		return tr_fail(t, "whether this TIMESTAMP has a default depends on the whole table; add it "
+				  "at the target by "
 				  "hand, with NULL or DEFAULT");
 	if (first)
 		tr_append(t, sized ? c->type + 3 : c->type,
-			" NOT NULL DEFAULT CURRENT_TIMESTAMP%s%.*s%s ON UPDATE CURRENT_TIMESTAMP%s%.*s%s", sized ? "(" : "",
-			STR_ARG(fraction), sized ? ")" : "", sized ? "(" : "", STR_ARG(fraction), sized ? ")" : "");
+			" NOT NULL DEFAULT CURRENT_TIMESTAMP%s%.*s%s ON UPDATE CURRENT_TIMESTAMP%s%.*s%s",
+			sized ? "(" : "", STR_ARG(fraction), sized ? ")" : "", sized ? "(" : "",
+			STR_ARG(fraction), sized ? ")" : "");
 	else
 		tr_append(t, sized ? c->type + 3 : c->type, " NOT NULL DEFAULT '0000-00-00 00:00:00'");
 	return 0;
@@ -294,8 +299,14 @@ static int settle_timestamp(struct column_reader *c)
 
 int tr_column(struct tr *t, size_t a, size_t b)
 {
-	struct column_reader c = { .t = t, .type = a + 1, .b = b, .charset = SIZE_MAX, .collate = SIZE_MAX, .not_null = SIZE_MAX,
-		.null = SIZE_MAX, .invisible = SIZE_MAX };
+	struct column_reader c = {.t = t,
+		.type = a + 1,
+		.b = b,
+		.charset = SIZE_MAX,
+		.collate = SIZE_MAX,
+		.not_null = SIZE_MAX,
+		.null = SIZE_MAX,
+		.invisible = SIZE_MAX};
 	size_t i = a + 2;
 
 	if (!tr_is_name(t, a) || a + 1 >= b)

@@ -1,6 +1,7 @@
 /*
- * DEFAULT clauses. Rules of sql_translate: MariaDB writes expressions bare, MySQL wants parentheses; what a type may have as a default
- * differs. A default that the target can't have is dropped and said where rows never need it (they come with all columns).
+ * DEFAULT clauses. Rules of sql_translate: MariaDB writes expressions bare, MySQL wants parentheses; what a
+ * type may have as a default differs. A default that the target can't have is dropped and said where rows
+ * never need it (they come with all columns).
  */
 #include <string.h>
 
@@ -8,9 +9,9 @@
 
 static bool is_text_type(const char *type)
 {
-	static const char *const types[] = { "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob",
-		"longblob", "json", "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
-		"multipolygon", "geometrycollection", "geomcollection" };
+	static const char *const types[] = {"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob",
+		"mediumblob", "longblob", "json", "geometry", "point", "linestring", "polygon", "multipoint",
+		"multilinestring", "multipolygon", "geometrycollection", "geomcollection"};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (str_is_ci(str_of(type), types[i]))
@@ -21,7 +22,8 @@ static bool is_text_type(const char *type)
 
 static bool is_now(const struct tr *t, size_t i)
 {
-	return tr_is(t, i, "CURRENT_TIMESTAMP") || tr_is(t, i, "NOW") || tr_is(t, i, "LOCALTIME") || tr_is(t, i, "LOCALTIMESTAMP");
+	return tr_is(t, i, "CURRENT_TIMESTAMP") || tr_is(t, i, "NOW") || tr_is(t, i, "LOCALTIME") ||
+	       tr_is(t, i, "LOCALTIMESTAMP");
 }
 
 static bool is_null(const struct tr *t, size_t i)
@@ -40,7 +42,8 @@ static size_t value_end(const struct tr *t, size_t i)
 		return i + 4;
 	if (t->t[i].type != SQL_WORD && t->t[i].type != SQL_IDENT)
 		return i + 1;
-	if (i + 1 < t->n && t->t[i + 1].type == SQL_STRING && !tr_is(t, i, "NULL")) /* b'…', x'…', _utf8mb4'…', DATE'…' */
+	if (i + 1 < t->n && t->t[i + 1].type == SQL_STRING &&
+		!tr_is(t, i, "NULL")) /* b'…', x'…', _utf8mb4'…', DATE'…' */
 		return i + 2;
 	while (tr_is_char(t, i + 1, '.') && tr_is_name(t, i + 2))
 		i += 2;
@@ -62,7 +65,8 @@ static int no_sequences(struct tr *t, size_t i, size_t end)
 		bool next = tr_is(t, i, "NEXT") && tr_is(t, i + 1, "VALUE");
 
 		if (next || ((tr_is(t, i, "nextval") || tr_is(t, i, "lastval")) && tr_is_char(t, i + 1, '(')))
-			return tr_fail(t, "the default is a sequence, which the target does not know; make the table by hand, with "
+			return tr_fail(t, "the default is a sequence, which the target does not know; make "
+					  "the table by hand, with "
 					  "AUTO_INCREMENT or without the default");
 	}
 	return 0;
@@ -74,8 +78,8 @@ static int without_uuid_to_bin(struct tr *t, size_t i, size_t end)
 	for (; i < end; i++) {
 		if (!tr_is(t, i, "uuid_to_bin"))
 			continue;
-		if (!(tr_is_char(t, i + 1, '(') && tr_is(t, i + 2, "uuid") && tr_is_char(t, i + 3, '(') && tr_is_char(t, i + 4, ')') &&
-			    tr_is_char(t, i + 5, ')')))
+		if (!(tr_is_char(t, i + 1, '(') && tr_is(t, i + 2, "uuid") && tr_is_char(t, i + 3, '(') &&
+			    tr_is_char(t, i + 4, ')') && tr_is_char(t, i + 5, ')')))
 			return tr_fail(t, "the target has no function uuid_to_bin; make the table by hand");
 		tr_replace(t, i, "unhex(replace(uuid(),'-',''))");
 		tr_drop(t, i + 1, i + 6);
@@ -93,7 +97,7 @@ static void wrap(struct tr *t, size_t i, size_t end)
 
 static void drop_default(struct tr *t, size_t at, size_t end)
 {
-	struct str text = { t->source.p + t->t[at].at, t->t[end - 1].at + t->t[end - 1].len - t->t[at].at };
+	struct str text = {t->source.p + t->t[at].at, t->t[end - 1].at + t->t[end - 1].len - t->t[at].at};
 
 	tr_note(t, "dropped %.*s", (int)(text.n < 120 ? text.n : 120), text.p);
 	tr_drop(t, at, end);

@@ -1,12 +1,13 @@
 /*
- * Which server understands what, unfolded from feature.def. Called by the rules of sql_translate; it must hold no rule itself.
+ * Which server understands what, unfolded from feature.def. Called by the rules of sql_translate; it must
+ * hold no rule itself.
  */
 #include "common/sql/translate.h"
 
 static const struct {
 	uint32_t mysql, mariadb, tidb;
 } features[FEATURE_COUNT] = {
-#define FEATURE(name, my, ma, ti) [FEATURE_##name] = { my, ma, ti },
+#define FEATURE(name, my, ma, ti) [FEATURE_##name] = {my, ma, ti},
 #include "common/sql/feature.def"
 #undef FEATURE
 };

@@ -1,6 +1,7 @@
 /*
- * Keys, constraints and periods inside a table. Rules of sql_translate. A key that the target can't have is dropped and said where it only makes
- * reading faster; where it guards the rows, or can't be said, it is an error.
+ * Keys, constraints and periods inside a table. Rules of sql_translate. A key that the target can't have is
+ * dropped and said where it only makes reading faster; where it guards the rows, or can't be said, it is an
+ * error.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 
 bool tr_is_key(const struct tr *t, size_t a)
 {
-	static const char *const words[] = { "PRIMARY", "KEY", "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK",
-		"CONSTRAINT" };
+	static const char *const words[] = {
+		"PRIMARY", "KEY", "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK", "CONSTRAINT"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (tr_is(t, a, words[i]))
@@ -25,15 +26,17 @@ bool tr_is_key(const struct tr *t, size_t a)
 /* CONSTRAINT_1, CONSTRAINT_2 …: what MariaDB calls checks without a name. */
 static bool is_automatic(const char *name)
 {
-	return strncmp(name, "CONSTRAINT_", 11) == 0 && name[11] && strspn(name + 11, "0123456789") == strlen(name + 11);
+	return strncmp(name, "CONSTRAINT_", 11) == 0 && name[11] &&
+	       strspn(name + 11, "0123456789") == strlen(name + 11);
 }
 
 void tr_check_name(struct tr *t, size_t name)
 {
 	const char *old = tr_name(t, name), *table = t->ddl->tables[0].table;
-	struct buf b = { 0 }, quoted = { 0 };
+	struct buf b = {0}, quoted = {0};
 
-	if (knows(t->to, FEATURE_check_name_per_table) || !knows(t->from, FEATURE_check_name_per_table) || !is_automatic(old))
+	if (knows(t->to, FEATURE_check_name_per_table) || !knows(t->from, FEATURE_check_name_per_table) ||
+		!is_automatic(old))
 		return;
 	if (strlen(table) + strlen(old) + 1 <= 64) {
 		buf_putf(&b, "%s_%s", table, old);
@@ -46,7 +49,8 @@ void tr_check_name(struct tr *t, size_t name)
 	}
 	sql_put_ident(&quoted, buf_str(&b));
 	tr_replace(t, name, "%s", buf_cstr(&quoted));
-	tr_note(t, "check %s is %s at the target, where a schema's checks have names of their own", old, buf_cstr(&b));
+	tr_note(t, "check %s is %s at the target, where a schema's checks have names of their own", old,
+		buf_cstr(&b));
 	buf_free(&b);
 	buf_free(&quoted);
 }
@@ -62,7 +66,8 @@ static int check(struct tr *t, size_t a, size_t at, size_t name, size_t b)
 	if (knows(t->to, FEATURE_check_enforced))
 		return 0;
 	if (not_enforced) {
-		tr_note(t, "dropped a CHECK that is NOT ENFORCED%s%s", name < b ? ": " : "", name < b ? tr_name(t, name) : "");
+		tr_note(t, "dropped a CHECK that is NOT ENFORCED%s%s", name < b ? ": " : "",
+			name < b ? tr_name(t, name) : "");
 		tr_drop(t, a, b);
 	} else if (tr_is(t, close + 1, "ENFORCED")) {
 		tr_drop(t, close + 1, close + 2);
@@ -74,10 +79,12 @@ static int key_part(struct tr *t, size_t a, size_t b)
 {
 	for (size_t i = a; i + 1 < b; i++) {
 		if (tr_is(t, i, "WITHOUT") && tr_is(t, i + 1, "OVERLAPS") && !knows(t->to, FEATURE_period))
-			return tr_fail(t, "a key WITHOUT OVERLAPS is not known to the target; make the table by hand");
+			return tr_fail(t,
+				"a key WITHOUT OVERLAPS is not known to the target; make the table by hand");
 	}
 	if (tr_is_char(t, a, '(') && !knows(t->to, FEATURE_key_functional))
-		return tr_fail(t, "a key over an expression is not known to the target; make the table by hand, with a generated "
+		return tr_fail(t, "a key over an expression is not known to the target; make the table by "
+				  "hand, with a generated "
 				  "column in its place");
 	return 0;
 }
@@ -94,9 +101,9 @@ static size_t visibility(struct tr *t, size_t i)
 {
 	bool not = tr_is(t, i, "NOT") && tr_is(t, i + 1, "IGNORED");
 	bool hidden = tr_is(t, i, "INVISIBLE") || tr_is(t, i, "IGNORED");
-	size_t end = i + 1 + not;
+	size_t end = i + 1 + not ;
 
-	if (!not && !hidden && !tr_is(t, i, "VISIBLE"))
+	if (!not &&!hidden && !tr_is(t, i, "VISIBLE"))
 		return 0;
 	if (knows(t->to, FEATURE_key_ignored)) {
 		if (tr_is(t, i, "NOT") || tr_is(t, i, "IGNORED"))
@@ -111,7 +118,7 @@ static size_t visibility(struct tr *t, size_t i)
 			tr_note(t, "a key that is not used at the source can be used at the target");
 		tr_drop(t, i, end);
 	}
-	if (not)
+	if (not )
 		tr_drop(t, i + 1, end);
 	return end;
 }

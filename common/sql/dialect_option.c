@@ -1,6 +1,6 @@
 /*
- * Options of tables and databases, charsets and collations, engines, partitions. Rules of sql_translate. An option that only the source's family
- * knows is dropped and said; the rest is left alone.
+ * Options of tables and databases, charsets and collations, engines, partitions. Rules of sql_translate. An
+ * option that only the source's family knows is dropped and said; the rest is left alone.
  */
 #include <string.h>
 
@@ -13,28 +13,28 @@ static const struct {
 	const char *name;
 	unsigned where;
 } options[] = {
-	{ "PAGE_CHECKSUM", MARIADB | NOT_INNODB },
-	{ "TRANSACTIONAL", MARIADB | NOT_INNODB },
-	{ "TABLE_CHECKSUM", MARIADB },
-	{ "PAGE_COMPRESSED", MARIADB },
-	{ "PAGE_COMPRESSION_LEVEL", MARIADB },
-	{ "ENCRYPTED", MARIADB },
-	{ "ENCRYPTION_KEY_ID", MARIADB },
-	{ "IETF_QUOTES", MARIADB | NOT_INNODB },
-	{ "COMPRESSION", MYSQL | TIDB },
-	{ "ENCRYPTION", MYSQL | TIDB },
-	{ "SECONDARY_ENGINE", MYSQL },
-	{ "SECONDARY_ENGINE_ATTRIBUTE", MYSQL },
-	{ "ENGINE_ATTRIBUTE", MYSQL },
-	{ "AUTOEXTEND_SIZE", MYSQL },
+	{"PAGE_CHECKSUM", MARIADB | NOT_INNODB},
+	{"TRANSACTIONAL", MARIADB | NOT_INNODB},
+	{"TABLE_CHECKSUM", MARIADB},
+	{"PAGE_COMPRESSED", MARIADB},
+	{"PAGE_COMPRESSION_LEVEL", MARIADB},
+	{"ENCRYPTED", MARIADB},
+	{"ENCRYPTION_KEY_ID", MARIADB},
+	{"IETF_QUOTES", MARIADB | NOT_INNODB},
+	{"COMPRESSION", MYSQL | TIDB},
+	{"ENCRYPTION", MYSQL | TIDB},
+	{"SECONDARY_ENGINE", MYSQL},
+	{"SECONDARY_ENGINE_ATTRIBUTE", MYSQL},
+	{"ENGINE_ATTRIBUTE", MYSQL},
+	{"AUTOEXTEND_SIZE", MYSQL},
 	/* Places of the source's host. */
-	{ "TABLESPACE", NOWHERE },
+	{"TABLESPACE", NOWHERE},
 	/* Of engines that are not kept. */
-	{ "UNION", MYSQL | MARIADB | TIDB | NOT_INNODB },
-	{ "INSERT_METHOD", MYSQL | MARIADB | TIDB | NOT_INNODB },
-	{ "CONNECTION", MYSQL | MARIADB | TIDB | NOT_INNODB },
-	{ "ROW_FORMAT", MYSQL | MARIADB | TIDB | NOT_INNODB },
-	{ "KEY_BLOCK_SIZE", MYSQL | MARIADB | TIDB | NOT_INNODB },
+	{"UNION", MYSQL | MARIADB | TIDB | NOT_INNODB},
+	{"INSERT_METHOD", MYSQL | MARIADB | TIDB | NOT_INNODB},
+	{"CONNECTION", MYSQL | MARIADB | TIDB | NOT_INNODB},
+	{"ROW_FORMAT", MYSQL | MARIADB | TIDB | NOT_INNODB},
+	{"KEY_BLOCK_SIZE", MYSQL | MARIADB | TIDB | NOT_INNODB},
 };
 
 static unsigned family(const struct server *s)
@@ -53,9 +53,10 @@ static const struct collation *collation_of(struct tr *t, size_t charset, size_t
 		return collation_default(str_of(tr_name(t, charset)), t->from);
 	name = str_of(t->t[collate].type == SQL_STRING ? "" : tr_name(t, collate));
 	if (t->t[collate].type == SQL_STRING)
-		name = (struct str){ t->source.p + t->t[collate].at + 1, t->t[collate].len - 2 };
+		name = (struct str){t->source.p + t->t[collate].at + 1, t->t[collate].len - 2};
 	if (str_starts(name, "uca1400_"))
-		name = str_of(arena_printf(t->mem, "%s_%.*s", charset == SIZE_MAX ? "utf8mb4" : tr_name(t, charset), STR_ARG(name)));
+		name = str_of(arena_printf(t->mem, "%s_%.*s",
+			charset == SIZE_MAX ? "utf8mb4" : tr_name(t, charset), STR_ARG(name)));
 	return collation_find(name);
 }
 
@@ -86,7 +87,8 @@ void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals
 
 /* --- engines --- */
 
-/* A downstream table must be transactional, or its rows and the progress could part in a crash; BLACKHOLE holds none. */
+/* A downstream table must be transactional, or its rows and the progress could part in a crash; BLACKHOLE
+ * holds none. */
 static bool engine_kept(const struct tr *t, struct str name)
 {
 	if (str_is_ci(name, "RocksDB") || str_is_ci(name, "TokuDB"))
@@ -94,7 +96,8 @@ static bool engine_kept(const struct tr *t, struct str name)
 	return str_is_ci(name, "InnoDB") || str_is_ci(name, "BLACKHOLE");
 }
 
-/* The engine's name behind ENGINE [=] at i; false: there is none, or the target (TiDB has one engine) takes every name. */
+/* The engine's name behind ENGINE [=] at i; false: there is none, or the target (TiDB has one engine) takes
+ * every name. */
 static bool engine_name(const struct tr *t, size_t i, size_t *value, struct str *name)
 {
 	*value = i + 1 + tr_is_char(t, i + 1, '=');
@@ -102,7 +105,7 @@ static bool engine_name(const struct tr *t, size_t i, size_t *value, struct str 
 		return false;
 	*name = str_of(tr_name(t, *value));
 	if (t->t[*value].type == SQL_STRING)
-		*name = (struct str){ t->source.p + t->t[*value].at + 1, t->t[*value].len - 2 };
+		*name = (struct str){t->source.p + t->t[*value].at + 1, t->t[*value].len - 2};
 	return name->n > 0;
 }
 
@@ -114,7 +117,8 @@ static size_t engine(struct tr *t, size_t i, bool quiet)
 	if (!engine_name(t, i, &value, &name) || engine_kept(t, name))
 		return value + 1;
 	if (!quiet)
-		tr_note(t, "engine %.*s became InnoDB: the target's tables must be transactional", STR_ARG(name));
+		tr_note(t, "engine %.*s became InnoDB: the target's tables must be transactional",
+			STR_ARG(name));
 	tr_replace(t, value, "InnoDB");
 	return value + 1;
 }
@@ -146,7 +150,7 @@ static size_t option_end(const struct tr *t, size_t i)
 static size_t drop_option(struct tr *t, size_t i, size_t end)
 {
 	size_t last = end > i ? end - 1 : i;
-	struct str text = { t->source.p + t->t[i].at, t->t[last].at + t->t[last].len - t->t[i].at };
+	struct str text = {t->source.p + t->t[i].at, t->t[last].at + t->t[last].len - t->t[i].at};
 
 	if (tr_is(t, i, "CONNECTION")) /* may hold a password */
 		tr_note(t, "dropped CONNECTION");
@@ -154,7 +158,8 @@ static size_t drop_option(struct tr *t, size_t i, size_t end)
 		tr_note(t, "dropped %.*s", (int)(text.n < 120 ? text.n : 120), text.p);
 	tr_drop(t, i, end);
 	/* Options may be separated by commas: one of them goes with it. */
-	if (tr_is_char(t, end, ',') && t->t[end].depth == t->t[i].depth && t->ddl->verb == SQL_VERB_CREATE_TABLE)
+	if (tr_is_char(t, end, ',') && t->t[end].depth == t->t[i].depth &&
+		t->ddl->verb == SQL_VERB_CREATE_TABLE)
 		t->t[end++].drop = true;
 	return end;
 }
@@ -166,7 +171,8 @@ static size_t known_option(struct tr *t, size_t i)
 
 		if (!tr_is(t, i, options[k].name))
 			continue;
-		gone = !(options[k].where & family(t->to)) || ((options[k].where & NOT_INNODB) && t->engine_changed);
+		gone = !(options[k].where & family(t->to)) ||
+		       ((options[k].where & NOT_INNODB) && t->engine_changed);
 		return gone ? drop_option(t, i, option_end(t, i)) : option_end(t, i);
 	}
 	return 0;
@@ -227,7 +233,8 @@ static size_t database_option(struct tr *t, size_t i)
 /* Partitions by time of change need the history, which is not copied. i is at PARTITION. */
 static int partition(struct tr *t, size_t i, size_t b)
 {
-	if (tr_is(t, i + 1, "BY") && tr_is(t, i + 2, "SYSTEM_TIME") && !knows(t->to, FEATURE_system_versioning)) {
+	if (tr_is(t, i + 1, "BY") && tr_is(t, i + 2, "SYSTEM_TIME") &&
+		!knows(t->to, FEATURE_system_versioning)) {
 		tr_note(t, "dropped PARTITION BY SYSTEM_TIME");
 		tr_drop(t, i, b);
 		return 0;
@@ -235,7 +242,8 @@ static int partition(struct tr *t, size_t i, size_t b)
 	while (i < b) {
 		size_t next = 0;
 
-		if (t->t[i].depth > 0 && (is_directory(t, i) || tr_is(t, i, "ENGINE") || tr_is(t, i, "TABLESPACE")))
+		if (t->t[i].depth > 0 &&
+			(is_directory(t, i) || tr_is(t, i, "ENGINE") || tr_is(t, i, "TABLESPACE")))
 			next = tr_is(t, i, "TABLESPACE") ? known_option(t, i) : special_option(t, i);
 		i = next ? next : i + 1;
 	}

@@ -1,19 +1,21 @@
-/* sql_translate, statement by statement: what each server's DDL becomes for the others, with the notes; and what must stay as it is. */
+/* sql_translate, statement by statement: what each server's DDL becomes for the others, with the notes; and
+ * what must stay as it is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 
-static const struct server my97 = { FLAVOR_MYSQL, 90704 }, my57 = { FLAVOR_MYSQL, 50744 },
-			   ma118 = { FLAVOR_MARIADB, 110809 }, ma1011 = { FLAVOR_MARIADB, 101105 },
-			   ma105 = { FLAVOR_MARIADB, 100523 }, ti85 = { FLAVOR_TIDB, 80500 }, ti65 = { FLAVOR_TIDB, 60500 };
+static const struct server my97 = {FLAVOR_MYSQL, 90704}, my57 = {FLAVOR_MYSQL, 50744},
+			   ma118 = {FLAVOR_MARIADB, 110809}, ma1011 = {FLAVOR_MARIADB, 101105},
+			   ma105 = {FLAVOR_MARIADB, 100523}, ti85 = {FLAVOR_TIDB, 80500},
+			   ti65 = {FLAVOR_TIDB, 60500};
 
 #define MY97 &my97
 #define MY57 &my57
@@ -38,14 +40,14 @@ static const struct {
 };
 
 /* From a copy of the exact size, so that a sanitizer sees a byte too far. */
-static int translate(const char *text, size_t n, const struct server *from, const struct server *to, struct buf *out, struct buf *notes,
-	struct err *e)
+static int translate(const char *text, size_t n, const struct server *from, const struct server *to,
+	struct buf *out, struct buf *notes, struct err *e)
 {
 	char *copy = malloc(n ? n : 1);
 	int rc;
 
 	memcpy(copy, text, n);
-	rc = sql_translate((struct str){ copy, n }, from, to, 0, out, notes, e);
+	rc = sql_translate((struct str){copy, n}, from, to, 0, out, notes, e);
 	free(copy);
 	return rc;
 }
@@ -54,9 +56,10 @@ static void table(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct buf out = { 0 }, notes = { 0 };
-		struct err e = { 0 };
-		int rc = translate(rows[i].text, strlen(rows[i].text), rows[i].from, rows[i].to, &out, &notes, &e);
+		struct buf out = {0}, notes = {0};
+		struct err e = {0};
+		int rc = translate(
+			rows[i].text, strlen(rows[i].text), rows[i].from, rows[i].to, &out, &notes, &e);
 
 		if (rc < 0 && rows[i].want)
 			fail_msg("[%s]: %s", rows[i].text, e.text);
@@ -65,7 +68,8 @@ static void table(void **state)
 		if (rc == 0 && strcmp(buf_cstr(&out), rows[i].want) != 0)
 			fail_msg("[%s]\n got: %s\nwant: %s", rows[i].text, buf_cstr(&out), rows[i].want);
 		if (strcmp(rc < 0 ? e.text : buf_cstr(&notes), rows[i].notes) != 0)
-			fail_msg("[%s]\n got: %s\nwant: %s", rows[i].text, rc < 0 ? e.text : buf_cstr(&notes), rows[i].notes);
+			fail_msg("[%s]\n got: %s\nwant: %s", rows[i].text, rc < 0 ? e.text : buf_cstr(&notes),
+				rows[i].notes);
 		buf_free(&out);
 		buf_free(&notes);
 	}
@@ -75,10 +79,11 @@ static void byte_for_byte(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
-		struct buf out = { 0 }, notes = { 0 };
-		struct err e = { 0 };
+		struct buf out = {0}, notes = {0};
+		struct err e = {0};
 
-		if (translate(same[i].text, strlen(same[i].text), same[i].server, same[i].server, &out, &notes, &e) < 0)
+		if (translate(same[i].text, strlen(same[i].text), same[i].server, same[i].server, &out,
+			    &notes, &e) < 0)
 			fail_msg("[%s]: %s", same[i].text, e.text);
 		assert_string_equal(buf_cstr(&out), same[i].text);
 		assert_int_equal(notes.n, 0);
@@ -95,8 +100,8 @@ static void cut_short(void **state)
 		size_t whole = strlen(rows[i].text);
 
 		for (size_t n = 0; n < whole; n += 1 + whole / 60) {
-			struct buf out = { 0 }, notes = { 0 };
-			struct err e = { 0 };
+			struct buf out = {0}, notes = {0};
+			struct err e = {0};
 
 			if (translate(rows[i].text, n, rows[i].from, rows[i].to, &out, &notes, &e) < 0)
 				assert_int_not_equal(e.code, 0);
@@ -109,14 +114,15 @@ static void cut_short(void **state)
 /* Under ANSI_QUOTES a double-quoted name is a name, in what comes out too. */
 static void ansi_quotes(void **state)
 {
-	struct buf out = { 0 }, notes = { 0 };
-	struct err e = { 0 };
+	struct buf out = {0}, notes = {0};
+	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(sql_translate(STR_LIT("create table \"t\" (\"a\" uuid, \"b,c\" int)"), &ma118, &my97, SQL_MODE_ANSI_QUOTES, &out,
-				 &notes, &e),
+	assert_int_equal(sql_translate(STR_LIT("create table \"t\" (\"a\" uuid, \"b,c\" int)"), &ma118, &my97,
+				 SQL_MODE_ANSI_QUOTES, &out, &notes, &e),
 		0);
-	assert_string_equal(buf_cstr(&out), "create table \"t\" (\"a\" char(36) CHARACTER SET ascii, \"b,c\" int)");
+	assert_string_equal(
+		buf_cstr(&out), "create table \"t\" (\"a\" char(36) CHARACTER SET ascii, \"b,c\" int)");
 	assert_string_equal(buf_cstr(&notes), "`t`.`a`: uuid became char(36) CHARACTER SET ascii\n");
 	buf_free(&out);
 	buf_free(&notes);

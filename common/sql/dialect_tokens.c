@@ -1,6 +1,7 @@
 /*
- * A statement as tokens that can be dropped, replaced and added to, and its way back to text. Used by the rules of sql_translate. What no rule
- * touches must come out byte for byte; what the source's server skipped as a comment must never be executed by the target.
+ * A statement as tokens that can be dropped, replaced and added to, and its way back to text. Used by the
+ * rules of sql_translate. What no rule touches must come out byte for byte; what the source's server skipped
+ * as a comment must never be executed by the target.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ static unsigned open_comment(struct tr *t, size_t at, size_t len, unsigned paren
 		t->vccap = t->vccap ? t->vccap * 2 : 16;
 		t->vc = xrealloc(t->vc, t->vccap * sizeof(*t->vc));
 	}
-	t->vc[++t->nvc] = (struct version_comment){ .open_at = at, .open_len = len, .parent = parent };
+	t->vc[++t->nvc] = (struct version_comment){.open_at = at, .open_len = len, .parent = parent};
 	return t->nvc;
 }
 
@@ -61,7 +62,8 @@ int tr_read(struct tr *t, uint64_t sql_mode)
 	size_t end = 0;
 	int depth = 0;
 
-	sql_lex_init(&t->lx, t->source, t->from->flavor == FLAVOR_MARIADB, t->from->flavor == FLAVOR_TIDB ? 0 : t->from->version);
+	sql_lex_init(&t->lx, t->source, t->from->flavor == FLAVOR_MARIADB,
+		t->from->flavor == FLAVOR_TIDB ? 0 : t->from->version);
 	t->lx.ansi_quotes = sql_mode & SQL_MODE_ANSI_QUOTES;
 	t->lx.no_backslash_escapes = sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES;
 	for (;;) {
@@ -69,10 +71,15 @@ int tr_read(struct tr *t, uint64_t sql_mode)
 		bool closes = sql_lex_is_char(&t->lx, ')');
 
 		if (type == SQL_BAD)
-			return err_set(t->e, ERR_sql_parse, "an unclosed string, name or comment at byte %zu", t->lx.token_at);
+			return err_set(t->e, ERR_sql_parse, "an unclosed string, name or comment at byte %zu",
+				t->lx.token_at);
 		inside = read_gap(t, end, t->lx.token_at, inside);
 		depth -= closes;
-		push(t, (struct tok){ .type = type, .at = t->lx.token_at, .len = t->lx.token.n, .depth = depth, .vc = inside });
+		push(t, (struct tok){.type = type,
+				.at = t->lx.token_at,
+				.len = t->lx.token.n,
+				.depth = depth,
+				.vc = inside});
 		depth += sql_lex_is_char(&t->lx, '(');
 		end = t->lx.token_at + t->lx.token.n;
 		if (type == SQL_END)
@@ -88,7 +95,7 @@ int tr_read(struct tr *t, uint64_t sql_mode)
 
 struct str tr_text(const struct tr *t, size_t i)
 {
-	return (struct str){ t->source.p + t->t[i].at, t->t[i].len };
+	return (struct str){t->source.p + t->t[i].at, t->t[i].len};
 }
 
 bool tr_is(const struct tr *t, size_t i, const char *word)
@@ -108,7 +115,7 @@ bool tr_is_name(const struct tr *t, size_t i)
 
 const char *tr_name(const struct tr *t, size_t i)
 {
-	struct sql_lexer lx = { .type = i < t->n ? t->t[i].type : SQL_END };
+	struct sql_lexer lx = {.type = i < t->n ? t->t[i].type : SQL_END};
 	char out[257];
 
 	if (i < t->n)
@@ -174,7 +181,8 @@ static struct sql_lexer target_lexer(const struct tr *t)
 {
 	struct sql_lexer lx;
 
-	sql_lex_init(&lx, t->source, t->to->flavor == FLAVOR_MARIADB, t->to->flavor == FLAVOR_TIDB ? 0 : t->to->version);
+	sql_lex_init(&lx, t->source, t->to->flavor == FLAVOR_MARIADB,
+		t->to->flavor == FLAVOR_TIDB ? 0 : t->to->version);
 	return lx;
 }
 
@@ -211,7 +219,7 @@ void tr_note(struct tr *t, const char *fmt, ...)
 
 int tr_fail(struct tr *t, const char *fmt, ...)
 {
-	struct buf where = { 0 };
+	struct buf where = {0};
 	va_list ap;
 	char *text;
 
@@ -266,7 +274,7 @@ struct writer {
 	struct tr *t;
 	struct buf *out;
 	struct sql_lexer target; /* as the target reads the text */
-	bool swallow; /* blanks: one has been written for a mark */
+	bool swallow;            /* blanks: one has been written for a mark */
 };
 
 static bool comment_empty(const struct tr *t, unsigned vc)
@@ -287,13 +295,15 @@ static bool comment_empty(const struct tr *t, unsigned vc)
 	return any;
 }
 
-/* What the source executed is no comment: where the target would skip it, the marks go. So they do where nothing is left inside. */
+/* What the source executed is no comment: where the target would skip it, the marks go. So they do where
+ * nothing is left inside. */
 static void settle_comments(struct writer *w)
 {
 	struct tr *t = w->t;
 
 	for (unsigned vc = 1; vc <= t->nvc; vc++)
-		t->vc[vc].unwrap = comment_empty(t, vc) || sql_lex_version_comment(&w->target, t->vc[vc].open_at) == 0;
+		t->vc[vc].unwrap =
+			comment_empty(t, vc) || sql_lex_version_comment(&w->target, t->vc[vc].open_at) == 0;
 }
 
 static void put_space(struct writer *w, size_t at, size_t end, bool keep)
@@ -304,11 +314,13 @@ static void put_space(struct writer *w, size_t at, size_t end, bool keep)
 
 static void trim(struct buf *out)
 {
-	while (out->n && (out->p[out->n - 1] == ' ' || out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\t'))
+	while (out->n &&
+		(out->p[out->n - 1] == ' ' || out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\t'))
 		out->n--;
 }
 
-/* In the place of a mark: one blank before the inside, and behind it only where two words would become one. */
+/* In the place of a mark: one blank before the inside, and behind it only where two words would become one.
+ */
 static void put_unwrapped(struct writer *w, bool opens, size_t next)
 {
 	char c = next < w->t->source.n ? w->t->source.p[next] : ' ';
@@ -334,7 +346,8 @@ static size_t put_mark(struct writer *w, size_t at)
 			put_unwrapped(w, at == c->open_at, at + len);
 			return len;
 		}
-		if (at == c->close_at && t->source.p[at - 1] == ' ' && w->out->n && w->out->p[w->out->n - 1] != ' ')
+		if (at == c->close_at && t->source.p[at - 1] == ' ' && w->out->n &&
+			w->out->p[w->out->n - 1] != ' ')
 			buf_putc(w->out, ' ');
 		buf_put(w->out, t->source.p + at, len);
 		return len;
@@ -356,7 +369,8 @@ static void put_gap(struct writer *w, size_t at, size_t end, bool keep)
 		}
 		comment = sql_lex_comment_end(&t->lx, at);
 		if (comment > at) {
-			/* The source's server skipped it: the target must do so too. TiDB's own marks are meant for it. */
+			/* The source's server skipped it: the target must do so too. TiDB's own marks are
+			 * meant for it. */
 			bool runs = sql_lex_version_comment(&w->target, at) != 0;
 
 			if (runs)
@@ -372,7 +386,7 @@ static void put_gap(struct writer *w, size_t at, size_t end, bool keep)
 
 void tr_write(struct tr *t, struct buf *out)
 {
-	struct writer w = { .t = t, .out = out, .target = target_lexer(t) };
+	struct writer w = {.t = t, .out = out, .target = target_lexer(t)};
 	size_t end = 0;
 
 	settle_comments(&w);

@@ -1,6 +1,6 @@
 /*
- * `tidegate grants`: least privileges as statements that can be pasted into a client. The table is include/grant.def; tidegate-check reads
- * the same one.
+ * `tidegate grants`: least privileges as statements that can be pasted into a client. The table is
+ * include/grant.def; tidegate-check reads the same one.
  */
 #include "common/sql/grants.h"
 
@@ -20,7 +20,7 @@ static const struct grant {
 	enum scope scope;
 	const char *privilege, *why;
 } table[] = {
-#define GRANT(unit, servers, scope, privilege, why) { #unit, servers, scope, privilege, why },
+#define GRANT(unit, servers, scope, privilege, why) {#unit, servers, scope, privilege, why},
 #include "grant.def"
 #undef GRANT
 };
@@ -30,21 +30,24 @@ static int parse_server(const char *server, enum servers *words, bool *tidb, str
 {
 	const char *colon = strchr(server, ':');
 	size_t n = colon ? (size_t)(colon - server) : strlen(server);
-	struct str name = { server, n };
+	struct str name = {server, n};
 	char *end = NULL;
-	unsigned long major = colon ? strtoul(colon + 1, &end, 10) : 0, minor = end && *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	unsigned long major = colon ? strtoul(colon + 1, &end, 10) : 0,
+		      minor = end && *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
 
 	*tidb = str_is_ci(name, "tidb");
 	if (!*tidb && !str_is_ci(name, "mysql") && !str_is_ci(name, "mariadb"))
-		return err_set(e, ERR_usage, "--server '%s': mysql:VERSION, mariadb:VERSION or tidb:VERSION", server);
+		return err_set(e, ERR_usage, "--server '%s': mysql:VERSION, mariadb:VERSION or tidb:VERSION",
+			server);
 	if (major == 0)
-		return err_set(e, ERR_usage, "--server '%s' wants a version, say %.*s:%s", server, (int)n, server,
-			str_is_ci(name, "mariadb") ? "11.4" : "9.7");
+		return err_set(e, ERR_usage, "--server '%s' wants a version, say %.*s:%s", server, (int)n,
+			server, str_is_ci(name, "mariadb") ? "11.4" : "9.7");
 	*words = str_is_ci(name, "mariadb") && (major > 10 || (major == 10 && minor >= 5)) ? MARIA : MYSQL;
 	return 0;
 }
 
-/* Of the upstream's rows (down false) or the downstream's: is this one asked for? apply is the sync's downstream part. */
+/* Of the upstream's rows (down false) or the downstream's: is this one asked for? apply is the sync's
+ * downstream part. */
 static bool wants(const struct grant *g, const char *unit, enum servers words, bool down)
 {
 	if ((g->servers == DOWN) != down || (!down && g->servers != words))
@@ -80,8 +83,10 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 	json_array_foreach(list, i, t) {
 		const char *db = json_string_value(json_object_get(t, "db-name"));
 		const char *name = json_string_value(json_object_get(t, "tbl-name"));
-		bool all = strpbrk(db, "*?[~") != NULL, any = strpbrk(name, "*?[~") != NULL;
-		struct buf on = { 0 };
+		/* Downstream the schema itself may have to be made. */
+		bool all = strpbrk(db, "*?[~") != NULL,
+		     any = g->servers == DOWN || strpbrk(name, "*?[~") != NULL;
+		struct buf on = {0};
 
 		if (all) {
 			buf_puts(&on, "*.*");
@@ -100,7 +105,7 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 
 static bool known_unit(const char *unit)
 {
-	static const char *const units[] = { "relay", "dump", "sync", "load", "all" };
+	static const char *const units[] = {"relay", "dump", "sync", "load", "all"};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(unit, units[i]) == 0)
@@ -108,7 +113,8 @@ static bool known_unit(const char *unit)
 	return false;
 }
 
-static void put_side(struct buf *out, const char *unit, enum servers words, bool down, const char *user, const json_t *rules)
+static void put_side(struct buf *out, const char *unit, enum servers words, bool down, const char *user,
+	const json_t *rules)
 {
 	bool first = true;
 
@@ -127,11 +133,12 @@ static void put_side(struct buf *out, const char *unit, enum servers words, bool
 	}
 }
 
-int grants_put(struct buf *out, const char *for_unit, const char *server, const char *user, const char *tables, struct err *e)
+int grants_put(struct buf *out, const char *for_unit, const char *server, const char *user,
+	const char *tables, struct err *e)
 {
 	json_t *rules = tables ? rules_parse_list(tables, e) : json_object();
-	enum servers words;
-	bool tidb;
+	enum servers words = MYSQL;
+	bool tidb = false;
 	int r = -1;
 
 	if (!rules)

@@ -1,6 +1,7 @@
 /*
- * The one lexer of SQL text: QUERY events, SHOW CREATE output, statements of a user. Called by ddl.c and dialect.c. It knows tokens, not
- * grammar, allocates nothing, and must never read beyond the text: what it is given may come from a hostile server.
+ * The one lexer of SQL text: QUERY events, SHOW CREATE output, statements of a user. Called by ddl.c and
+ * dialect.c. It knows tokens, not grammar, allocates nothing, and must never read beyond the text: what it is
+ * given may come from a hostile server.
  */
 #include "common/sql/lexer.h"
 
@@ -9,7 +10,7 @@
 
 void sql_lex_init(struct sql_lexer *lx, struct str text, bool mariadb, uint32_t version)
 {
-	*lx = (struct sql_lexer){ .text = text, .mariadb = mariadb, .version = version ? version : UINT32_MAX };
+	*lx = (struct sql_lexer){.text = text, .mariadb = mariadb, .version = version ? version : UINT32_MAX};
 }
 
 static unsigned char byte_at(const struct sql_lexer *lx, size_t at)
@@ -29,7 +30,8 @@ static bool is_hex(unsigned char c)
 
 static bool is_ident(unsigned char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c >= 0x80;
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+	       c >= 0x80;
 }
 
 static bool is_space(unsigned char c)
@@ -65,7 +67,8 @@ size_t sql_lex_version_comment(const struct sql_lexer *lx, size_t at)
 	return bang + 1 + digits - at;
 }
 
-/* Behind the next star-slash; inside a version comment that is skipped, one level of plain comments may be nested. */
+/* Behind the next star-slash; inside a version comment that is skipped, one level of plain comments may be
+ * nested. */
 static size_t block_end(const struct sql_lexer *lx, size_t at, bool nested)
 {
 	while (at + 1 < lx->text.n) {
@@ -98,11 +101,13 @@ size_t sql_lex_comment_end(const struct sql_lexer *lx, size_t at)
 	if (c == '-' && d == '-' && (at + 2 >= lx->text.n || is_space(f) || f < ' '))
 		return line_end(lx, at);
 	if (c == '/' && d == '*')
-		return block_end(lx, at + 2, f == '!' || (lx->mariadb && f == 'M' && byte_at(lx, at + 3) == '!'));
+		return block_end(
+			lx, at + 2, f == '!' || (lx->mariadb && f == 'M' && byte_at(lx, at + 3) == '!'));
 	return at;
 }
 
-/* Skips white space, comments, and the marks of version comments that are executed. False: a comment is not closed. */
+/* Skips white space, comments, and the marks of version comments that are executed. False: a comment is not
+ * closed. */
 static bool skip_gap(struct sql_lexer *lx)
 {
 	for (;;) {
@@ -138,7 +143,7 @@ static bool skip_gap(struct sql_lexer *lx)
 static enum sql_token token(struct sql_lexer *lx, enum sql_token type, size_t end)
 {
 	lx->type = type;
-	lx->token = (struct str){ lx->text.p + lx->token_at, end - lx->token_at };
+	lx->token = (struct str){lx->text.p + lx->token_at, end - lx->token_at};
 	lx->at = end;
 	return type;
 }
@@ -293,7 +298,7 @@ bool sql_lex_ident(const struct sql_lexer *lx, char *out, size_t size)
 		return false;
 	if (lx->type == SQL_IDENT) {
 		quote = raw.p[0];
-		raw = (struct str){ raw.p + 1, raw.n - 2 };
+		raw = (struct str){raw.p + 1, raw.n - 2};
 	}
 	for (size_t i = 0; i < raw.n; i++) {
 		if (n + 1 >= size || raw.p[i] == 0)

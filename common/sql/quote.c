@@ -1,7 +1,8 @@
 /*
- * Quoting of identifiers and values for statements that Tidegate itself writes. Called by whoever builds SQL: dump, load, sync, meta.
- * It must never depend on a connection: the escapes here are right only under SET NAMES binary (or utf8mb4) and a sql_mode
- * without ANSI_QUOTES and NO_BACKSLASH_ESCAPES, which common/db sets on every connection.
+ * Quoting of identifiers and values for statements that Tidegate itself writes. Called by whoever builds SQL:
+ * dump, load, sync, meta. It must never depend on a connection: the escapes here are right only under SET
+ * NAMES binary (or utf8mb4) and a sql_mode without ANSI_QUOTES and NO_BACKSLASH_ESCAPES, which common/db sets
+ * on every connection.
  */
 #include "common/sql/quote.h"
 

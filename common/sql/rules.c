@@ -1,8 +1,8 @@
 /*
- * DM's block-allow-list: which schemas and tables a task wants. Called by dump and sync for each table once (they keep the answer), by agent
- * and master to check a task file. Patterns are made regular expressions of PCRE2 and matched by its DFA matcher, whose time
- * grows with the name's length and not with the pattern's tricks; limits guard the rest. It must never log and never drop a table
- * because of a matcher's failure.
+ * DM's block-allow-list: which schemas and tables a task wants. Called by dump and sync for each table once
+ * (they keep the answer), by agent and master to check a task file. Patterns are made regular expressions of
+ * PCRE2 and matched by its DFA matcher, whose time grows with the name's length and not with the pattern's
+ * tricks; limits guard the rest. It must never log and never drop a table because of a matcher's failure.
  */
 #include "common/sql/rules.h"
 
@@ -31,8 +31,8 @@ struct rules {
 	pcre2_match_context *limits;
 };
 
-static const char *const system_schemas[] = { "mysql", "sys", "information_schema", "performance_schema",
-	"metrics_schema", "inspection_schema" };
+static const char *const system_schemas[] = {
+	"mysql", "sys", "information_schema", "performance_schema", "metrics_schema", "inspection_schema"};
 
 /* --- patterns --- */
 
@@ -51,7 +51,7 @@ static void put_class(struct buf *b, const char *text, size_t *at)
 	const char *inside = text + *at + 1, *end;
 	bool not = *inside == '!';
 
-	inside += not;
+	inside += not ;
 	end = *inside ? strchr(inside + 1, ']') : NULL;
 	if (!end) {
 		put_literal(b, text + *at, 1);
@@ -82,7 +82,9 @@ static int wildcard_regex(const char *text, struct buf *b, struct err *e)
 		}
 		if (text[i] == '*' && i + 1 != n)
 			return err_set(e, ERR_config_bad,
-				"table rule \"%s\": '*' may only be the last character; write a regular expression behind '~'", text);
+				"table rule \"%s\": '*' may only be the last character; write a regular "
+				"expression behind '~'",
+				text);
 		if (text[i] == '*')
 			buf_puts(b, "(?s:.*)");
 		else if (text[i] == '?')
@@ -109,12 +111,14 @@ static pcre2_code *compile_regex(const char *shown, struct str regex, bool case_
 	re = pcre2_compile((PCRE2_SPTR)regex.p, regex.n, options, &code, &at, NULL);
 	if (!re) {
 		pcre2_get_error_message(code, why, sizeof(why));
-		err_set(e, ERR_config_bad, "table rule \"%s\": %s at character %zu", shown, (char *)why, (size_t)at);
+		err_set(e, ERR_config_bad, "table rule \"%s\": %s at character %zu", shown, (char *)why,
+			(size_t)at);
 		return NULL;
 	}
 	pcre2_pattern_info(re, PCRE2_INFO_BACKREFMAX, &backrefs);
 	if (backrefs) {
-		err_set(e, ERR_config_bad, "table rule \"%s\": references back to a group are not supported", shown);
+		err_set(e, ERR_config_bad, "table rule \"%s\": references back to a group are not supported",
+			shown);
 		pcre2_code_free(re);
 		return NULL;
 	}
@@ -123,7 +127,7 @@ static pcre2_code *compile_regex(const char *shown, struct str regex, bool case_
 
 static pcre2_code *compile(const char *text, bool case_sensitive, struct err *e)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	pcre2_code *re = NULL;
 
 	if (text[0] == '~')
@@ -136,13 +140,14 @@ static pcre2_code *compile(const char *text, bool case_sensitive, struct err *e)
 
 /* --- matching --- */
 
-/* A matcher that gives up (limits, a name that is no UTF-8) counts as a match in lists that want, as none in lists that ignore: keep the table. */
+/* A matcher that gives up (limits, a name that is no UTF-8) counts as a match in lists that want, as none in
+ * lists that ignore: keep the table. */
 static bool matches(const struct rules *r, const pcre2_code *re, struct str name, bool when_unsure)
 {
 	pcre2_match_data *md = pcre2_match_data_create(1, NULL);
 	int workspace[WORKSPACE];
-	int rc = pcre2_dfa_match(re, (PCRE2_SPTR)(name.p ? name.p : ""), name.n, 0, PCRE2_DFA_SHORTEST, md, r->limits,
-		workspace, WORKSPACE);
+	int rc = pcre2_dfa_match(re, (PCRE2_SPTR)(name.p ? name.p : ""), name.n, 0, PCRE2_DFA_SHORTEST, md,
+		r->limits, workspace, WORKSPACE);
 
 	pcre2_match_data_free(md);
 	if (rc >= 0)
@@ -150,7 +155,8 @@ static bool matches(const struct rules *r, const pcre2_code *re, struct str name
 	return rc != PCRE2_ERROR_NOMATCH && when_unsure;
 }
 
-static bool any_schema(const struct rules *r, const struct patterns *list, struct str schema, bool when_unsure)
+static bool any_schema(
+	const struct rules *r, const struct patterns *list, struct str schema, bool when_unsure)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		if (matches(r, list->p[i].schema, schema, when_unsure))
@@ -159,7 +165,8 @@ static bool any_schema(const struct rules *r, const struct patterns *list, struc
 	return false;
 }
 
-static bool any_table(const struct rules *r, const struct patterns *list, struct str schema, struct str table, bool when_unsure)
+static bool any_table(const struct rules *r, const struct patterns *list, struct str schema, struct str table,
+	bool when_unsure)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		if (!matches(r, list->p[i].schema, schema, when_unsure))
@@ -196,7 +203,8 @@ bool rules_table(const struct rules *r, struct str schema, struct str table)
 
 /* --- reading --- */
 
-static int list_of(const json_t *o, const char *key, struct patterns *list, const json_t **array, struct err *e)
+static int list_of(
+	const json_t *o, const char *key, struct patterns *list, const json_t **array, struct err *e)
 {
 	*array = json_object_get(o, key);
 	if (!*array || json_is_null(*array)) {
@@ -209,7 +217,8 @@ static int list_of(const json_t *o, const char *key, struct patterns *list, cons
 	return 0;
 }
 
-static int read_dbs(const json_t *o, const char *key, bool case_sensitive, struct patterns *list, struct err *e)
+static int read_dbs(
+	const json_t *o, const char *key, bool case_sensitive, struct patterns *list, struct err *e)
 {
 	const json_t *array;
 
@@ -219,7 +228,8 @@ static int read_dbs(const json_t *o, const char *key, bool case_sensitive, struc
 		const char *name = json_string_value(json_array_get(array, i));
 
 		if (!name || !*name)
-			return err_set(e, ERR_config_bad, "table rules: entry %zu of %s is no name", i + 1, key);
+			return err_set(
+				e, ERR_config_bad, "table rules: entry %zu of %s is no name", i + 1, key);
 		list->p[list->n].schema = compile(name, case_sensitive, e);
 		if (!list->p[list->n].schema)
 			return err_add(e, "%s", key);
@@ -228,7 +238,8 @@ static int read_dbs(const json_t *o, const char *key, bool case_sensitive, struc
 	return 0;
 }
 
-static int read_tables(const json_t *o, const char *key, bool case_sensitive, struct patterns *list, struct err *e)
+static int read_tables(
+	const json_t *o, const char *key, bool case_sensitive, struct patterns *list, struct err *e)
 {
 	const json_t *array;
 
@@ -241,7 +252,8 @@ static int read_tables(const json_t *o, const char *key, bool case_sensitive, st
 		struct pattern *p = &list->p[list->n++];
 
 		if (!schema || !*schema)
-			return err_set(e, ERR_config_bad, "table rules: entry %zu of %s has no db-name", i + 1, key);
+			return err_set(
+				e, ERR_config_bad, "table rules: entry %zu of %s has no db-name", i + 1, key);
 		p->schema = compile(schema, case_sensitive, e);
 		if (!p->schema)
 			return err_add(e, "%s", key);
@@ -260,7 +272,8 @@ static int read_all(struct rules *r, const json_t *o, struct err *e)
 
 	if (o && !json_is_null(o) && !json_is_object(o))
 		return err_set(e, ERR_config_bad, "table rules: an object is wanted");
-	if (read_dbs(o, "do_dbs", cs, &r->do_dbs, e) < 0 || read_dbs(o, "ignore_dbs", cs, &r->ignore_dbs, e) < 0)
+	if (read_dbs(o, "do_dbs", cs, &r->do_dbs, e) < 0 ||
+		read_dbs(o, "ignore_dbs", cs, &r->ignore_dbs, e) < 0)
 		return -1;
 	if (read_tables(o, "do_tables", cs, &r->do_tables, e) < 0)
 		return -1;
@@ -335,7 +348,8 @@ static int plain_part(const char **at, struct buf *b, const char *list, struct e
 	while (b->n && b->p[b->n - 1] == ' ')
 		b->n--;
 	if (b->n && b->p[0] == '~')
-		return err_set(e, ERR_config_bad, "--tables '%s': regular expressions belong into a task file's block-allow-list",
+		return err_set(e, ERR_config_bad,
+			"--tables '%s': regular expressions belong into a task file's block-allow-list",
 			list);
 	return 0;
 }
@@ -351,7 +365,8 @@ static int part(const char **at, struct buf *b, const char *list, const char *wh
 		return -1;
 	*at += strspn(*at, " ");
 	if (b->n == 0)
-		return err_set(e, ERR_config_bad, "--tables '%s': a %s is missing; write schema.table,schema.*", list, what);
+		return err_set(e, ERR_config_bad,
+			"--tables '%s': a %s is missing; write schema.table,schema.*", list, what);
 	return 0;
 }
 
@@ -367,7 +382,7 @@ static int append_new_name(json_t *array, const char *name)
 
 static int one_entry(const char **at, json_t *dbs, json_t *tables, const char *list, struct err *e)
 {
-	struct buf schema = { 0 }, table = { 0 };
+	struct buf schema = {0}, table = {0};
 	int rc = part(at, &schema, list, "schema", e);
 
 	if (rc == 0 && **at == '.') {
@@ -378,9 +393,10 @@ static int one_entry(const char **at, json_t *dbs, json_t *tables, const char *l
 	}
 	if (rc == 0 && **at && **at != ',')
 		rc = err_set(e, ERR_config_bad, "--tables '%s': ',' expected before '%s'", list, *at);
-	if (rc == 0 && (append_new_name(dbs, buf_cstr(&schema)) < 0 ||
-			       json_array_append_new(tables, json_pack("{s:s,s:s}", "db-name", buf_cstr(&schema), "tbl-name",
-								     buf_cstr(&table))) < 0))
+	if (rc == 0 &&
+		(append_new_name(dbs, buf_cstr(&schema)) < 0 ||
+			json_array_append_new(tables, json_pack("{s:s,s:s}", "db-name", buf_cstr(&schema),
+							      "tbl-name", buf_cstr(&table))) < 0))
 		rc = err_set(e, ERR_config_bad, "--tables: a name is not UTF-8");
 	buf_free(&schema);
 	buf_free(&table);

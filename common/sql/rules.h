@@ -6,17 +6,21 @@
 #include "common/base/str.h"
 
 /*
- * Which tables are wanted: DM's block-allow-list (docs/design/rules-of-tables.md). Patterns: '*' (last character only), '?', '[a-z]',
- * '[!a]', or after '~' a regular expression that may match anywhere in the name. System schemas (mysql, sys, information_schema,
- * performance_schema, metrics_schema, inspection_schema) and the meta schema are never wanted.
+ * Which tables are wanted: DM's block-allow-list (docs/design/rules-of-tables.md). Patterns: '*' (last
+ * character only), '?', '[a-z]',
+ * '[!a]', or after '~' a regular expression that may match anywhere in the name. System schemas (mysql, sys,
+ * information_schema, performance_schema, metrics_schema, inspection_schema) and the meta schema are never
+ * wanted.
  */
 struct rules;
 
-/* {"case_sensitive":bool,"do_dbs":[…],"ignore_dbs":[…],"do_tables":[{"db-name","tbl-name"}],"ignore_tables":[…]}; NULL or {}: everything. */
+/* {"case_sensitive":bool,"do_dbs":[…],"ignore_dbs":[…],"do_tables":[{"db-name","tbl-name"}],
+ * "ignore_tables":[…]}; NULL or {}: everything. */
 struct rules *rules_new(const json_t *o, const char *meta_schema, struct err *e);
 void rules_free(struct rules **r);
 /* Whether statements on the schema itself are wanted. True says nothing yet of any table in it. */
 bool rules_schema(const struct rules *r, struct str schema);
 bool rules_table(const struct rules *r, struct str schema, struct str table);
-/* --tables 'app.*,shop.orders' -> the JSON above (new reference); NULL with e. A part in `backquotes` is a name, not a pattern. */
+/* --tables 'app.*,shop.orders' -> the JSON above (new reference); NULL with e. A part in `backquotes` is a
+ * name, not a pattern. */
 json_t *rules_parse_list(const char *list, struct err *e);

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "common/base/clock.h"
 #include "common/sql/rules.h"
@@ -20,90 +20,90 @@ static const struct {
 	const char *rules, *schema, *table;
 	bool wanted;
 } rows[] = {
-	{ ALL, "app", NULL, true },
-	{ ALL, "app", "t", true },
-	{ ALL, "mysql", NULL, false },
-	{ ALL, "mysql", "user", false },
-	{ ALL, "sys", "t", false },
-	{ ALL, "INFORMATION_SCHEMA", "t", false },
-	{ ALL, "Performance_Schema", "t", false },
-	{ ALL, "metrics_schema", "t", false },
-	{ ALL, "inspection_schema", "t", false },
-	{ ALL, "dm_meta", "t", false },
-	{ ALL, "DM_META", NULL, false },
-	{ ALL, "mysql2", "t", true },
-	{ ALL, "", "t", true },
-	{ DO_DBS("\"mysql\""), "mysql", "user", false },
+	{ALL, "app", NULL, true},
+	{ALL, "app", "t", true},
+	{ALL, "mysql", NULL, false},
+	{ALL, "mysql", "user", false},
+	{ALL, "sys", "t", false},
+	{ALL, "INFORMATION_SCHEMA", "t", false},
+	{ALL, "Performance_Schema", "t", false},
+	{ALL, "metrics_schema", "t", false},
+	{ALL, "inspection_schema", "t", false},
+	{ALL, "dm_meta", "t", false},
+	{ALL, "DM_META", NULL, false},
+	{ALL, "mysql2", "t", true},
+	{ALL, "", "t", true},
+	{DO_DBS("\"mysql\""), "mysql", "user", false},
 	/* 1: do-dbs; ignore-dbs only without do-dbs */
-	{ DO_DBS("\"app\""), "app", "t", true },
-	{ DO_DBS("\"app\""), "app", NULL, true },
-	{ DO_DBS("\"app\""), "APP", "t", true },
-	{ DO_DBS("\"app\""), "shop", "t", false },
-	{ DO_DBS("\"app\""), "shop", NULL, false },
-	{ DO_DBS("\"app\""), "app2", "t", false },
-	{ DO_DBS("\"app\""), "xapp", "t", false },
-	{ DO_DBS("\"app*\""), "app2", "t", true },
-	{ DO_DBS("\"app*\""), "app", "t", true },
-	{ DO_DBS("\"a?p\""), "aXp", "t", true },
-	{ DO_DBS("\"a?p\""), "ap", "t", false },
-	{ DO_DBS("\"a?p\""), "a\xc3\xa4p", "t", true },
-	{ DO_DBS("\"db[0-3]\""), "db2", "t", true },
-	{ DO_DBS("\"db[0-3]\""), "db4", "t", false },
-	{ DO_DBS("\"db[!0-3]\""), "db4", "t", true },
-	{ DO_DBS("\"db[!0-3]\""), "db0", "t", false },
-	{ DO_DBS("\"db[\""), "db[", "t", true },
-	{ DO_DBS("\"db[\""), "db", "t", false },
-	{ DO_DBS("\"a.b\""), "a.b", "t", true },
-	{ DO_DBS("\"a.b\""), "axb", "t", false },
-	{ DO_DBS("\"a(b|c)+$\""), "a(b|c)+$", "t", true },
-	{ DO_DBS("\"a(b|c)+$\""), "ab", "t", false },
-	{ DO_DBS("\"a\\\\b\""), "a\\b", "t", true },
-	{ DO_DBS("\"[a\\\\-c]x\""), "\\x", "t", true },
-	{ DO_DBS("\"\xc3\x84pfel\""), "\xc3\xa4PFEL", "t", true },
-	{ "{\"case_sensitive\":true,\"do_dbs\":[\"App\"]}", "app", "t", false },
-	{ "{\"case_sensitive\":true,\"do_dbs\":[\"App\"]}", "App", "t", true },
-	{ "{\"do_dbs\":[\"app\"],\"ignore_dbs\":[\"app\"]}", "app", "t", true },
-	{ "{\"ignore_dbs\":[\"app\"]}", "app", "t", false },
-	{ "{\"ignore_dbs\":[\"app\"]}", "app", NULL, false },
-	{ "{\"ignore_dbs\":[\"app\"]}", "shop", "t", true },
-	{ "{\"ignore_dbs\":[\"~^t\"]}", "test", "t", false },
-	{ "{\"ignore_dbs\":[\"~^t\"]}", "attest", "t", true },
+	{DO_DBS("\"app\""), "app", "t", true},
+	{DO_DBS("\"app\""), "app", NULL, true},
+	{DO_DBS("\"app\""), "APP", "t", true},
+	{DO_DBS("\"app\""), "shop", "t", false},
+	{DO_DBS("\"app\""), "shop", NULL, false},
+	{DO_DBS("\"app\""), "app2", "t", false},
+	{DO_DBS("\"app\""), "xapp", "t", false},
+	{DO_DBS("\"app*\""), "app2", "t", true},
+	{DO_DBS("\"app*\""), "app", "t", true},
+	{DO_DBS("\"a?p\""), "aXp", "t", true},
+	{DO_DBS("\"a?p\""), "ap", "t", false},
+	{DO_DBS("\"a?p\""), "a\xc3\xa4p", "t", true},
+	{DO_DBS("\"db[0-3]\""), "db2", "t", true},
+	{DO_DBS("\"db[0-3]\""), "db4", "t", false},
+	{DO_DBS("\"db[!0-3]\""), "db4", "t", true},
+	{DO_DBS("\"db[!0-3]\""), "db0", "t", false},
+	{DO_DBS("\"db[\""), "db[", "t", true},
+	{DO_DBS("\"db[\""), "db", "t", false},
+	{DO_DBS("\"a.b\""), "a.b", "t", true},
+	{DO_DBS("\"a.b\""), "axb", "t", false},
+	{DO_DBS("\"a(b|c)+$\""), "a(b|c)+$", "t", true},
+	{DO_DBS("\"a(b|c)+$\""), "ab", "t", false},
+	{DO_DBS("\"a\\\\b\""), "a\\b", "t", true},
+	{DO_DBS("\"[a\\\\-c]x\""), "\\x", "t", true},
+	{DO_DBS("\"\xc3\x84pfel\""), "\xc3\xa4PFEL", "t", true},
+	{"{\"case_sensitive\":true,\"do_dbs\":[\"App\"]}", "app", "t", false},
+	{"{\"case_sensitive\":true,\"do_dbs\":[\"App\"]}", "App", "t", true},
+	{"{\"do_dbs\":[\"app\"],\"ignore_dbs\":[\"app\"]}", "app", "t", true},
+	{"{\"ignore_dbs\":[\"app\"]}", "app", "t", false},
+	{"{\"ignore_dbs\":[\"app\"]}", "app", NULL, false},
+	{"{\"ignore_dbs\":[\"app\"]}", "shop", "t", true},
+	{"{\"ignore_dbs\":[\"~^t\"]}", "test", "t", false},
+	{"{\"ignore_dbs\":[\"~^t\"]}", "attest", "t", true},
 	/* regular expressions: anywhere in the name, RE2's meaning of $ */
-	{ DO_DBS("\"~p\""), "app", "t", true },
-	{ DO_DBS("\"~^app$\""), "app", "t", true },
-	{ DO_DBS("\"~^app$\""), "app\n", "t", false },
-	{ DO_DBS("\"~^APP$\""), "app", "t", true },
-	{ DO_DBS("\"~^\\\\D+$\""), "abc", "t", true },
-	{ DO_DBS("\"~^\\\\D+$\""), "123", "t", false },
-	{ DO_DBS("\"~^(?i:x)y|z$\""), "XY", "t", true },
-	{ DO_DBS("\"~\""), "anything", "t", true },
-	{ "{\"case_sensitive\":true,\"do_dbs\":[\"~^App$\"]}", "app", "t", false },
+	{DO_DBS("\"~p\""), "app", "t", true},
+	{DO_DBS("\"~^app$\""), "app", "t", true},
+	{DO_DBS("\"~^app$\""), "app\n", "t", false},
+	{DO_DBS("\"~^APP$\""), "app", "t", true},
+	{DO_DBS("\"~^\\\\D+$\""), "abc", "t", true},
+	{DO_DBS("\"~^\\\\D+$\""), "123", "t", false},
+	{DO_DBS("\"~^(?i:x)y|z$\""), "XY", "t", true},
+	{DO_DBS("\"~\""), "anything", "t", true},
+	{"{\"case_sensitive\":true,\"do_dbs\":[\"~^App$\"]}", "app", "t", false},
 	/* 2 to 5: tables */
-	{ DO_TABLES(T("app", "t1")), "app", NULL, true },
-	{ DO_TABLES(T("app", "t1")), "shop", NULL, true },
-	{ DO_TABLES(T("app", "t1")), "app", "t1", true },
-	{ DO_TABLES(T("app", "t1")), "app", "T1", true },
-	{ DO_TABLES(T("app", "t1")), "app", "t2", false },
-	{ DO_TABLES(T("app", "t1")), "shop", "t1", false },
-	{ DO_TABLES(T("app", "*")), "app", "x", true },
-	{ DO_TABLES(T("app", "")), "app", "x", true },
-	{ DO_TABLES("{\"db-name\":\"app\"}"), "app", "x", true },
-	{ DO_TABLES(T("~^a", "~_log$")), "app", "x_log", true },
-	{ DO_TABLES(T("~^a", "~_log$")), "app", "x_log2", false },
-	{ DO_TABLES(T("mysql", "*")), "mysql", "user", false },
-	{ "{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", "tmp1", false },
-	{ "{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", "t", true },
-	{ "{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", NULL, true },
-	{ "{\"do_tables\":[" T("a", "t") "],\"ignore_tables\":[" T("a", "t") "]}", "a", "t", true },
-	{ "{\"do_tables\":[" T("a", "t") "],\"ignore_tables\":[" T("a", "u") "]}", "a", "v", false },
-	{ "{\"do_dbs\":[\"a\"],\"do_tables\":[" T("b", "t") "]}", "b", "t", false },
-	{ "{\"do_dbs\":[\"a\"],\"do_tables\":[" T("b", "t") "]}", "a", "t", false },
-	{ "{\"do_dbs\":[\"a\"],\"ignore_tables\":[" T("a", "t") "]}", "a", "u", true },
-	{ "{\"ignore_dbs\":[\"a\"],\"do_tables\":[" T("a", "t") "]}", "a", "t", false },
+	{DO_TABLES(T("app", "t1")), "app", NULL, true},
+	{DO_TABLES(T("app", "t1")), "shop", NULL, true},
+	{DO_TABLES(T("app", "t1")), "app", "t1", true},
+	{DO_TABLES(T("app", "t1")), "app", "T1", true},
+	{DO_TABLES(T("app", "t1")), "app", "t2", false},
+	{DO_TABLES(T("app", "t1")), "shop", "t1", false},
+	{DO_TABLES(T("app", "*")), "app", "x", true},
+	{DO_TABLES(T("app", "")), "app", "x", true},
+	{DO_TABLES("{\"db-name\":\"app\"}"), "app", "x", true},
+	{DO_TABLES(T("~^a", "~_log$")), "app", "x_log", true},
+	{DO_TABLES(T("~^a", "~_log$")), "app", "x_log2", false},
+	{DO_TABLES(T("mysql", "*")), "mysql", "user", false},
+	{"{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", "tmp1", false},
+	{"{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", "t", true},
+	{"{\"ignore_tables\":[" T("app", "tmp*") "]}", "app", NULL, true},
+	{"{\"do_tables\":[" T("a", "t") "],\"ignore_tables\":[" T("a", "t") "]}", "a", "t", true},
+	{"{\"do_tables\":[" T("a", "t") "],\"ignore_tables\":[" T("a", "u") "]}", "a", "v", false},
+	{"{\"do_dbs\":[\"a\"],\"do_tables\":[" T("b", "t") "]}", "b", "t", false},
+	{"{\"do_dbs\":[\"a\"],\"do_tables\":[" T("b", "t") "]}", "a", "t", false},
+	{"{\"do_dbs\":[\"a\"],\"ignore_tables\":[" T("a", "t") "]}", "a", "u", true},
+	{"{\"ignore_dbs\":[\"a\"],\"do_tables\":[" T("a", "t") "]}", "a", "t", false},
 	/* a name that is no UTF-8 can't be matched: kept */
-	{ DO_DBS("\"b*\""), "a\xff\xfe", "t", true },
-	{ "{\"ignore_dbs\":[\"a*\"]}", "a\xff\xfe", "t", true },
-	{ "{\"do_dbs\":null,\"ignore_dbs\":null,\"do_tables\":null,\"ignore_tables\":null}", "a", "t", true },
+	{DO_DBS("\"b*\""), "a\xff\xfe", "t", true},
+	{"{\"ignore_dbs\":[\"a*\"]}", "a\xff\xfe", "t", true},
+	{"{\"do_dbs\":null,\"ignore_dbs\":null,\"do_tables\":null,\"ignore_tables\":null}", "a", "t", true},
 };
 
 static struct rules *rules_of(const char *text, struct err *e)
@@ -123,7 +123,7 @@ static void decisions(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct err e = { 0 };
+		struct err e = {0};
 		struct rules *r = rules_of(rows[i].rules, &e);
 		bool wanted;
 
@@ -132,7 +132,8 @@ static void decisions(void **state)
 		wanted = rows[i].table ? rules_table(r, str_of(rows[i].schema), str_of(rows[i].table))
 				       : rules_schema(r, str_of(rows[i].schema));
 		if (wanted != rows[i].wanted)
-			fail_msg("%s: %s.%s: %d", rows[i].rules, rows[i].schema, rows[i].table ? rows[i].table : "-", wanted);
+			fail_msg("%s: %s.%s: %d", rows[i].rules, rows[i].schema,
+				rows[i].table ? rows[i].table : "-", wanted);
 		rules_free(&r);
 		assert_null(r);
 	}
@@ -140,13 +141,13 @@ static void decisions(void **state)
 
 static void refused(void **state)
 {
-	static const char *const bad[] = { DO_DBS("\"a*b\""), DO_DBS("\"~(\""), DO_DBS("\"\""), DO_DBS("1"), DO_DBS("\"[z-a]\""),
-		DO_DBS("\"~(a)\\\\1\""), "{\"do_dbs\":\"a\"}", "{\"do_tables\":[\"a.b\"]}", DO_TABLES(T("", "x")),
-		DO_TABLES(T("a", "*x")), "[]" };
+	static const char *const bad[] = {DO_DBS("\"a*b\""), DO_DBS("\"~(\""), DO_DBS("\"\""), DO_DBS("1"),
+		DO_DBS("\"[z-a]\""), DO_DBS("\"~(a)\\\\1\""), "{\"do_dbs\":\"a\"}",
+		"{\"do_tables\":[\"a.b\"]}", DO_TABLES(T("", "x")), DO_TABLES(T("a", "*x")), "[]"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct err e = { 0 };
+		struct err e = {0};
 		struct rules *r = rules_of(bad[i], &e);
 
 		if (r)
@@ -159,7 +160,8 @@ static void refused(void **state)
 /* Patterns that take a backtracking matcher for ever: an answer within a second, and never a silent drop. */
 static void catastrophic(void **state)
 {
-	static const char *const patterns[] = { "~^(a+)+$", "~^(a|aa)+$", "~^(a*)*b$", "~(x+x+)+y", "~^(([a-z])+.)+[A-Z]([a-z])+$" };
+	static const char *const patterns[] = {
+		"~^(a+)+$", "~^(a|aa)+$", "~^(a*)*b$", "~(x+x+)+y", "~^(([a-z])+.)+[A-Z]([a-z])+$"};
 	char name[257];
 	uint64_t start = clock_ms();
 
@@ -168,7 +170,7 @@ static void catastrophic(void **state)
 	name[255] = '!';
 	name[256] = 0;
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-		struct err e = { 0 };
+		struct err e = {0};
 		json_t *o = json_pack("{s:[s]}", "do_dbs", patterns[i]);
 		struct rules *r = rules_new(o, NULL, &e);
 
@@ -183,32 +185,34 @@ static void catastrophic(void **state)
 static const struct {
 	const char *list, *json; /* NULL: refused */
 } lists[] = {
-	{ "app.*", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T("app", "*") "]}" },
-	{ "app.*,shop.orders", "{\"case_sensitive\":false,\"do_dbs\":[\"app\",\"shop\"],\"do_tables\":[" T("app", "*") "," T(
-				       "shop", "orders") "]}" },
-	{ " app . t1 , app.t2 ", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T("app", "t1") "," T("app", "t2") "]}" },
-	{ "app", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T("app", "*") "]}" },
-	{ "`a.b`.`c,d`", "{\"case_sensitive\":false,\"do_dbs\":[\"a.b\"],\"do_tables\":[" T("a.b", "c,d") "]}" },
-	{ "`a``b`.`*`", "{\"case_sensitive\":false,\"do_dbs\":[\"a`b\"],\"do_tables\":[" T("a`b", "[*]") "]}" },
-	{ "`~a`.t", "{\"case_sensitive\":false,\"do_dbs\":[\"[~]a\"],\"do_tables\":[" T("[~]a", "t") "]}" },
-	{ "", NULL },
-	{ ",", NULL },
-	{ "app.", NULL },
-	{ ".t", NULL },
-	{ "app.t,", NULL },
-	{ "app.t.u", NULL },
-	{ "app.a*b", NULL },
-	{ "`app.t", NULL },
-	{ "`app`x.t", NULL },
-	{ "~a.b", NULL },
-	{ "a.\xff", NULL },
+	{"app.*", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T("app", "*") "]}"},
+	{"app.*,shop.orders", "{\"case_sensitive\":false,\"do_dbs\":[\"app\",\"shop\"],\"do_tables\":[" T(
+				      "app", "*") "," T("shop", "orders") "]}"},
+	{" app . t1 , app.t2 ", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T(
+					"app", "t1") "," T("app", "t2") "]}"},
+	{"app", "{\"case_sensitive\":false,\"do_dbs\":[\"app\"],\"do_tables\":[" T("app", "*") "]}"},
+	{"`a.b`.`c,d`",
+		"{\"case_sensitive\":false,\"do_dbs\":[\"a.b\"],\"do_tables\":[" T("a.b", "c,d") "]}"},
+	{"`a``b`.`*`", "{\"case_sensitive\":false,\"do_dbs\":[\"a`b\"],\"do_tables\":[" T("a`b", "[*]") "]}"},
+	{"`~a`.t", "{\"case_sensitive\":false,\"do_dbs\":[\"[~]a\"],\"do_tables\":[" T("[~]a", "t") "]}"},
+	{"", NULL},
+	{",", NULL},
+	{"app.", NULL},
+	{".t", NULL},
+	{"app.t,", NULL},
+	{"app.t.u", NULL},
+	{"app.a*b", NULL},
+	{"`app.t", NULL},
+	{"`app`x.t", NULL},
+	{"~a.b", NULL},
+	{"a.\xff", NULL},
 };
 
 static void parse_lists(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		struct err e = { 0 };
+		struct err e = {0};
 		json_t *got = rules_parse_list(lists[i].list, &e), *want;
 
 		if (!lists[i].json) {
@@ -230,7 +234,7 @@ static void parse_lists(void **state)
 
 static void no_rules(void **state)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	struct rules *r = rules_new(NULL, NULL, &e);
 
 	(void)state;

@@ -1,6 +1,7 @@
 /*
- * libFuzzer: the lexer, the DDL reader and the translation on any bytes. The first byte chooses servers and sql_mode. Beside crashes it looks for
- * broken promises: tokens that overlap, names beyond the text, a translation that the target reads as another statement.
+ * libFuzzer: the lexer, the DDL reader and the translation on any bytes. The first byte chooses servers and
+ * sql_mode. Beside crashes it looks for broken promises: tokens that overlap, names beyond the text, a
+ * translation that the target reads as another statement.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -12,8 +13,8 @@
 #include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
 
-static const struct server servers[] = { { FLAVOR_MYSQL, 90704 }, { FLAVOR_MARIADB, 110809 }, { FLAVOR_MARIADB, 100523 },
-	{ FLAVOR_TIDB, 80500 } };
+static const struct server servers[] = {
+	{FLAVOR_MYSQL, 90704}, {FLAVOR_MARIADB, 110809}, {FLAVOR_MARIADB, 100523}, {FLAVOR_TIDB, 80500}};
 
 static void lex(struct str text, const struct server *s, uint64_t mode)
 {
@@ -47,14 +48,14 @@ static void check_names(const struct sql_ddl *d, size_t n)
 static void translate(struct str text, const struct server *from, const struct server *to, uint64_t mode)
 {
 	static struct sql_ddl before, after;
-	struct buf out = { 0 }, notes = { 0 };
-	struct err e = { 0 };
+	struct buf out = {0}, notes = {0};
+	struct err e = {0};
 
 	if (sql_translate(text, from, to, mode, &out, &notes, &e) == 0) {
 		assert(sql_ddl_read(text, from, mode, &before, &e) == 0);
 		/* The same verb on the same tables, to the eyes of the target. */
-		if (before.ntables && before.verb != SQL_VERB_TEMPORARY && sql_ddl_read(buf_str(&out), to, mode, &after, &e) == 0 &&
-			to->flavor != FLAVOR_TIDB) {
+		if (before.ntables && before.verb != SQL_VERB_TEMPORARY &&
+			sql_ddl_read(buf_str(&out), to, mode, &after, &e) == 0 && to->flavor != FLAVOR_TIDB) {
 			assert(after.verb == before.verb);
 			assert(after.ntables == before.ntables);
 			for (unsigned i = 0; i < after.ntables; i++) {
@@ -74,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct sql_ddl d;
 	const struct server *from, *to;
-	struct err e = { 0 };
+	struct err e = {0};
 	uint64_t mode;
 	struct str text;
 
@@ -83,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	from = &servers[data[0] & 3];
 	to = &servers[(data[0] >> 2) & 3];
 	mode = (data[0] & 16 ? SQL_MODE_ANSI_QUOTES : 0) | (data[0] & 32 ? SQL_MODE_NO_BACKSLASH_ESCAPES : 0);
-	text = (struct str){ (const char *)data + 1, n - 1 };
+	text = (struct str){(const char *)data + 1, n - 1};
 	lex(text, from, mode);
 	if (sql_ddl_read(text, from, mode, &d, &e) == 0)
 		check_names(&d, text.n);

@@ -1,6 +1,6 @@
 /*
- * What a reader of rows must know of a table, and its JSON form as it is kept in dm_meta and in plans. Filled by common/db/structure.c from
- * information_schema, moved along by sync. It must never ask a server anything.
+ * What a reader of rows must know of a table, and its JSON form as it is kept in dm_meta and in plans. Filled
+ * by common/db/structure.c from information_schema, moved along by sync. It must never ask a server anything.
  */
 #include "common/sql/structure.h"
 
@@ -13,36 +13,85 @@ static const struct {
 	const char *word;
 	enum column_kind kind;
 } kinds[] = {
-	{ "tinyint", COLUMN_INT }, { "smallint", COLUMN_INT }, { "mediumint", COLUMN_INT }, { "int", COLUMN_INT },
-	{ "integer", COLUMN_INT }, { "bigint", COLUMN_INT }, { "bool", COLUMN_INT }, { "boolean", COLUMN_INT },
-	{ "year", COLUMN_INT }, { "serial", COLUMN_INT }, { "float", COLUMN_FLOAT }, { "double", COLUMN_DOUBLE },
-	{ "real", COLUMN_DOUBLE }, { "decimal", COLUMN_DECIMAL }, { "numeric", COLUMN_DECIMAL },
-	{ "dec", COLUMN_DECIMAL }, { "fixed", COLUMN_DECIMAL }, { "bit", COLUMN_BIT }, { "date", COLUMN_DATE },
-	{ "time", COLUMN_TIME }, { "datetime", COLUMN_DATETIME }, { "timestamp", COLUMN_TIMESTAMP },
-	{ "char", COLUMN_TEXT }, { "varchar", COLUMN_TEXT }, { "tinytext", COLUMN_TEXT }, { "text", COLUMN_TEXT },
-	{ "mediumtext", COLUMN_TEXT }, { "longtext", COLUMN_TEXT }, { "binary", COLUMN_BINARY },
-	{ "varbinary", COLUMN_BINARY }, { "tinyblob", COLUMN_BINARY }, { "blob", COLUMN_BINARY },
-	{ "mediumblob", COLUMN_BINARY }, { "longblob", COLUMN_BINARY }, { "enum", COLUMN_ENUM },
-	{ "set", COLUMN_SET }, { "json", COLUMN_JSON }, { "geometry", COLUMN_GEOMETRY },
-	{ "point", COLUMN_GEOMETRY }, { "linestring", COLUMN_GEOMETRY }, { "polygon", COLUMN_GEOMETRY },
-	{ "multipoint", COLUMN_GEOMETRY }, { "multilinestring", COLUMN_GEOMETRY },
-	{ "multipolygon", COLUMN_GEOMETRY }, { "geometrycollection", COLUMN_GEOMETRY },
-	{ "geomcollection", COLUMN_GEOMETRY }, { "vector", COLUMN_VECTOR }, { "uuid", COLUMN_UUID },
-	{ "inet4", COLUMN_INET4 }, { "inet6", COLUMN_INET6 },
+	{"tinyint", COLUMN_INT},
+	{"smallint", COLUMN_INT},
+	{"mediumint", COLUMN_INT},
+	{"int", COLUMN_INT},
+	{"integer", COLUMN_INT},
+	{"bigint", COLUMN_INT},
+	{"bool", COLUMN_INT},
+	{"boolean", COLUMN_INT},
+	{"year", COLUMN_INT},
+	{"serial", COLUMN_INT},
+	{"float", COLUMN_FLOAT},
+	{"double", COLUMN_DOUBLE},
+	{"real", COLUMN_DOUBLE},
+	{"decimal", COLUMN_DECIMAL},
+	{"numeric", COLUMN_DECIMAL},
+	{"dec", COLUMN_DECIMAL},
+	{"fixed", COLUMN_DECIMAL},
+	{"bit", COLUMN_BIT},
+	{"date", COLUMN_DATE},
+	{"time", COLUMN_TIME},
+	{"datetime", COLUMN_DATETIME},
+	{"timestamp", COLUMN_TIMESTAMP},
+	{"char", COLUMN_TEXT},
+	{"varchar", COLUMN_TEXT},
+	{"tinytext", COLUMN_TEXT},
+	{"text", COLUMN_TEXT},
+	{"mediumtext", COLUMN_TEXT},
+	{"longtext", COLUMN_TEXT},
+	{"binary", COLUMN_BINARY},
+	{"varbinary", COLUMN_BINARY},
+	{"tinyblob", COLUMN_BINARY},
+	{"blob", COLUMN_BINARY},
+	{"mediumblob", COLUMN_BINARY},
+	{"longblob", COLUMN_BINARY},
+	{"enum", COLUMN_ENUM},
+	{"set", COLUMN_SET},
+	{"json", COLUMN_JSON},
+	{"geometry", COLUMN_GEOMETRY},
+	{"point", COLUMN_GEOMETRY},
+	{"linestring", COLUMN_GEOMETRY},
+	{"polygon", COLUMN_GEOMETRY},
+	{"multipoint", COLUMN_GEOMETRY},
+	{"multilinestring", COLUMN_GEOMETRY},
+	{"multipolygon", COLUMN_GEOMETRY},
+	{"geometrycollection", COLUMN_GEOMETRY},
+	{"geomcollection", COLUMN_GEOMETRY},
+	{"vector", COLUMN_VECTOR},
+	{"uuid", COLUMN_UUID},
+	{"inet4", COLUMN_INET4},
+	{"inet6", COLUMN_INET6},
 };
 
 static const char *const kind_names[] = {
-	[COLUMN_INT] = "int", [COLUMN_FLOAT] = "float", [COLUMN_DOUBLE] = "double", [COLUMN_DECIMAL] = "decimal",
-	[COLUMN_BIT] = "bit", [COLUMN_DATE] = "date", [COLUMN_TIME] = "time", [COLUMN_DATETIME] = "datetime",
-	[COLUMN_TIMESTAMP] = "timestamp", [COLUMN_TEXT] = "text", [COLUMN_BINARY] = "binary",
-	[COLUMN_ENUM] = "enum", [COLUMN_SET] = "set", [COLUMN_JSON] = "json", [COLUMN_GEOMETRY] = "geometry",
-	[COLUMN_VECTOR] = "vector", [COLUMN_UUID] = "uuid", [COLUMN_INET4] = "inet4", [COLUMN_INET6] = "inet6",
+	[COLUMN_INT] = "int",
+	[COLUMN_FLOAT] = "float",
+	[COLUMN_DOUBLE] = "double",
+	[COLUMN_DECIMAL] = "decimal",
+	[COLUMN_BIT] = "bit",
+	[COLUMN_DATE] = "date",
+	[COLUMN_TIME] = "time",
+	[COLUMN_DATETIME] = "datetime",
+	[COLUMN_TIMESTAMP] = "timestamp",
+	[COLUMN_TEXT] = "text",
+	[COLUMN_BINARY] = "binary",
+	[COLUMN_ENUM] = "enum",
+	[COLUMN_SET] = "set",
+	[COLUMN_JSON] = "json",
+	[COLUMN_GEOMETRY] = "geometry",
+	[COLUMN_VECTOR] = "vector",
+	[COLUMN_UUID] = "uuid",
+	[COLUMN_INET4] = "inet4",
+	[COLUMN_INET6] = "inet6",
 	[COLUMN_OTHER] = "other",
 };
 
 enum column_kind column_kind_of(const char *type, const char *charset, const struct server *server)
 {
-	struct str word = { type, strspn(type, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") };
+	struct str word = {
+		type, strspn(type, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")};
 	enum column_kind kind = COLUMN_OTHER;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -87,7 +136,8 @@ void structure_free(struct structure **s)
 
 int structure_column(const struct structure *s, const char *name)
 {
-	/* Names of columns are compared without case by every server; beyond ASCII only the same bytes count. */
+	/* Names of columns are compared without case by every server; beyond ASCII only the same bytes count.
+	 */
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		if (str_is_ci(str_of(name), s->columns[i].name))
 			return (int)i;
@@ -182,7 +232,8 @@ static int column_from_json(const json_t *o, struct column *c, struct err *e)
 	if (length < 0 || length > UINT32_MAX)
 		return bad(e, "a column", "length");
 	if (take_text(o, "name", &c->name, e) < 0 || take_text(o, "type", &c->type, e) < 0 ||
-		take_text(o, "charset", &c->charset, e) < 0 || take_text(o, "collation", &c->collation, e) < 0)
+		take_text(o, "charset", &c->charset, e) < 0 ||
+		take_text(o, "collation", &c->collation, e) < 0)
 		return -1;
 	c->kind = (enum column_kind)kind;
 	c->length = (unsigned)length;
@@ -246,7 +297,8 @@ static int fill(struct structure *s, const json_t *o, struct err *e)
 			return -1;
 		}
 	}
-	if (!json_is_integer(key) || json_integer_value(key) < -1 || json_integer_value(key) >= (json_int_t)nk)
+	if (!json_is_integer(key) || json_integer_value(key) < -1 ||
+		json_integer_value(key) >= (json_int_t)nk)
 		return bad(e, "the table", "key");
 	s->key = (int)json_integer_value(key);
 	return 0;

@@ -9,17 +9,25 @@
 
 /* A table's structure as one server knows it: what a reader of rows needs. */
 enum column_kind {
-	COLUMN_INT,      /* TINYINT … BIGINT, BOOL, YEAR */
-	COLUMN_FLOAT, COLUMN_DOUBLE, COLUMN_DECIMAL,
+	COLUMN_INT, /* TINYINT … BIGINT, BOOL, YEAR */
+	COLUMN_FLOAT,
+	COLUMN_DOUBLE,
+	COLUMN_DECIMAL,
 	COLUMN_BIT,
-	COLUMN_DATE, COLUMN_TIME, COLUMN_DATETIME, COLUMN_TIMESTAMP,
-	COLUMN_TEXT,     /* CHAR, VARCHAR, TEXT: has a charset */
-	COLUMN_BINARY,   /* BINARY, VARBINARY, BLOB */
-	COLUMN_ENUM, COLUMN_SET,
-	COLUMN_JSON,     /* MySQL's binary JSON type only; MariaDB's is text */
+	COLUMN_DATE,
+	COLUMN_TIME,
+	COLUMN_DATETIME,
+	COLUMN_TIMESTAMP,
+	COLUMN_TEXT,   /* CHAR, VARCHAR, TEXT: has a charset */
+	COLUMN_BINARY, /* BINARY, VARBINARY, BLOB */
+	COLUMN_ENUM,
+	COLUMN_SET,
+	COLUMN_JSON, /* MySQL's binary JSON type only; MariaDB's is text */
 	COLUMN_GEOMETRY,
 	COLUMN_VECTOR,
-	COLUMN_UUID, COLUMN_INET4, COLUMN_INET6, /* MariaDB: text outside, fixed bytes in the binlog */
+	COLUMN_UUID,
+	COLUMN_INET4,
+	COLUMN_INET6, /* MariaDB: text outside, fixed bytes in the binlog */
 	COLUMN_OTHER,
 };
 

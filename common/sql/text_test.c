@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
@@ -16,7 +16,7 @@
 
 static void quoting(void **state)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	(void)state;
 	sql_put_ident(&b, STR_LIT("a`b"));
@@ -25,7 +25,7 @@ static void quoting(void **state)
 	sql_put_table(&b, STR_LIT("``"), STR_LIT("x.y"));
 	assert_string_equal(buf_cstr(&b), "``````.`x.y`");
 	buf_clear(&b);
-	sql_put_string(&b, (struct str){ "it's\\\n\r\0\x1a\xff\"`", 12 });
+	sql_put_string(&b, (struct str){"it's\\\n\r\0\x1a\xff\"`", 12});
 	assert_string_equal(buf_cstr(&b), "'it\\'s\\\\\\n\\r\\0\\Z\xff\"`'");
 	assert_null(memchr(b.p, '\n', b.n));
 	buf_clear(&b);
@@ -47,19 +47,19 @@ static void quoted_is_one_token(void **state)
 
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
-		struct buf b = { 0 };
+		struct buf b = {0};
 		char bytes[40];
 		size_t n = (size_t)(rand_r(&seed) % 40);
 		struct sql_lexer lx;
 
 		for (size_t i = 0; i < n; i++)
 			bytes[i] = "'\\`\"\n\0a-*/#;"[rand_r(&seed) % 12];
-		sql_put_string(&b, (struct str){ bytes, n });
+		sql_put_string(&b, (struct str){bytes, n});
 		sql_lex_init(&lx, buf_str(&b), false, 80030);
 		assert_int_equal(sql_lex_next(&lx), SQL_STRING);
 		assert_int_equal(sql_lex_next(&lx), SQL_END);
 		buf_clear(&b);
-		sql_put_ident(&b, (struct str){ bytes, n });
+		sql_put_ident(&b, (struct str){bytes, n});
 		sql_lex_init(&lx, buf_str(&b), false, 80030);
 		assert_int_equal(sql_lex_next(&lx), SQL_IDENT);
 		assert_int_equal(sql_lex_next(&lx), SQL_END);
@@ -76,70 +76,74 @@ static const struct {
 	unsigned mode;
 	const char *text, *tokens;
 } lexed[] = {
-	{ MYSQL | MARIA, "", "" },
-	{ MYSQL | MARIA, " \t\r\n\v\f", "" },
-	{ MYSQL | MARIA, "CREATE TABLE t(a int)", "w:CREATE w:TABLE w:t c:( w:a w:int c:)" },
-	{ MYSQL | MARIA, "`a b`.`c``d`", "i:`a b` c:. i:`c``d`" },
-	{ MYSQL | MARIA, "'a''b' 'c\\'d'", "s:'a''b' s:'c\\'d'" },
-	{ NOBACK, "'a\\' b", "s:'a\\' w:b" },
-	{ MYSQL, "\"a\\\"b\"", "s:\"a\\\"b\"" },
-	{ ANSI, "\"a\"\"b\"", "i:\"a\"\"b\"" },
-	{ ANSI, "\"a\\\" b", "i:\"a\\\" w:b" },
-	{ MYSQL, "_utf8mb4'x' N'y' X'0F' b'1'", "w:_utf8mb4 s:'x' w:N s:'y' w:X s:'0F' w:b s:'1'" },
-	{ MYSQL, "1 1.5 .5 1e5 1.e5 1e-3 0x1F 0b01", "n:1 n:1.5 n:.5 n:1e5 n:1.e5 n:1e-3 n:0x1F n:0b01" },
-	{ MYSQL, "1a 2024_x 0xzz 0b12 1e 1ex", "w:1a w:2024_x w:0xzz w:0b12 w:1e w:1ex" },
-	{ MYSQL, "db.1t db.2024 `a`.5", "w:db c:. w:1t w:db c:. w:2024 i:`a` c:. w:5" },
-	{ MYSQL, "a.b.c", "w:a c:. w:b c:. w:c" },
-	{ MYSQL, "a$b _x \xc3\xa4", "w:a$b w:_x w:\xc3\xa4" },
-	{ MYSQL, "@x @@global.y @`z w` root@localhost 'r'@'%'",
-		"v:@x v:@@global.y v:@`z w` w:root v:@localhost s:'r' v:@'%'" },
-	{ MYSQL, "a-- b\nc", "w:a w:c" },
-	{ MYSQL, "a--b", "w:a c:- c:- w:b" },
-	{ MYSQL, "a --", "w:a" },
-	{ MYSQL, "a # b ' \nc", "w:a w:c" },
-	{ MYSQL, "a # b", "w:a" },
-	{ MYSQL, "a /* ' */ b", "w:a w:b" },
-	{ MYSQL, "a /* /* */ b", "w:a w:b" },
-	{ MYSQL, "a /*!80016 b */ c", "w:a w:b w:c" },
-	{ MYSQL, "a /*! b */ c", "w:a w:b w:c" },
-	{ MYSQL, "a /*!123 b */ c", "w:a n:123 w:b w:c" },
-	{ MYSQL, "a /*!99999 b */ c", "w:a w:c" },
-	{ MYSQL, "a /*!99999 b /* x */ d */ c", "w:a w:c" },
-	{ MYSQL, "a /*!101105 b */ c", "w:a w:c" },
-	{ MYSQL, "a /*M!100100 b */ c", "w:a w:c" },
-	{ MYSQL, "a /*M! b */ c", "w:a w:c" },
-	{ MYSQL, "a /*!50100 b /* x */ d */ c", "w:a w:b w:d w:c" },
-	{ MYSQL, "a /*!50100 '*/' */ c", "w:a s:'*/' w:c" },
-	{ MYSQL, "a /*!50100b*/c", "w:a w:b w:c" },
-	{ MARIA, "a /*!80016 b */ c", "w:a w:c" },
-	{ MARIA, "a /*!50699 b */ c", "w:a w:b w:c" },
-	{ MARIA, "a /*!50700 b */ c", "w:a w:c" },
-	{ MARIA, "a /*!100301 b */ c", "w:a w:b w:c" },
-	{ MARIA, "a /*!120000 b */ c", "w:a w:c" },
-	{ MARIA, "a /*M!100301 b*/ c", "w:a w:b w:c" },
-	{ MARIA, "a /*M! b*/ c", "w:a w:b w:c" },
-	{ MARIA, "a /*M!120301 b*/ c", "w:a w:c" },
-	{ MARIA, "a /*M!80016 b*/ c", "w:a w:b w:c" },
-	{ MYSQL, "a */ b", "w:a c:* c:/ w:b" },
-	{ MYSQL, "a /* b", "w:a BAD" },
-	{ MYSQL, "a /*!50100 b", "w:a w:b BAD" },
-	{ MYSQL, "a 'b", "w:a BAD" },
-	{ MYSQL, "a 'b\\", "w:a BAD" },
-	{ MYSQL, "a `b", "w:a BAD" },
-	{ MYSQL, "a @'b", "w:a BAD" },
-	{ MYSQL, "a /", "w:a c:/" },
-	{ MYSQL, "a /*", "w:a BAD" },
-	{ MYSQL, "a /*!", "w:a BAD" },
-	{ MYSQL, "a /*!5010", "w:a n:5010 BAD" },
-	{ MYSQL, "a /*!99999 b /* ", "w:a BAD" },
-	{ MYSQL, "@", "v:@" },
-	{ MYSQL, "'", "BAD" },
+	{MYSQL | MARIA, "", ""},
+	{MYSQL | MARIA, " \t\r\n\v\f", ""},
+	{MYSQL | MARIA, "CREATE TABLE t(a int)", "w:CREATE w:TABLE w:t c:( w:a w:int c:)"},
+	{MYSQL | MARIA, "`a b`.`c``d`", "i:`a b` c:. i:`c``d`"},
+	{MYSQL | MARIA, "'a''b' 'c\\'d'", "s:'a''b' s:'c\\'d'"},
+	{NOBACK, "'a\\' b", "s:'a\\' w:b"},
+	{MYSQL, "\"a\\\"b\"", "s:\"a\\\"b\""},
+	{ANSI, "\"a\"\"b\"", "i:\"a\"\"b\""},
+	{ANSI, "\"a\\\" b", "i:\"a\\\" w:b"},
+	{MYSQL, "_utf8mb4'x' N'y' X'0F' b'1'", "w:_utf8mb4 s:'x' w:N s:'y' w:X s:'0F' w:b s:'1'"},
+	{MYSQL, "1 1.5 .5 1e5 1.e5 1e-3 0x1F 0b01", "n:1 n:1.5 n:.5 n:1e5 n:1.e5 n:1e-3 n:0x1F n:0b01"},
+	{MYSQL, "1a 2024_x 0xzz 0b12 1e 1ex", "w:1a w:2024_x w:0xzz w:0b12 w:1e w:1ex"},
+	{MYSQL, "db.1t db.2024 `a`.5", "w:db c:. w:1t w:db c:. w:2024 i:`a` c:. w:5"},
+	{MYSQL, "a.b.c", "w:a c:. w:b c:. w:c"},
+	{MYSQL, "a$b _x \xc3\xa4", "w:a$b w:_x w:\xc3\xa4"},
+	{MYSQL, "@x @@global.y @`z w` root@localhost 'r'@'%'",
+		"v:@x v:@@global.y v:@`z w` w:root v:@localhost s:'r' v:@'%'"},
+	{MYSQL, "a-- b\nc", "w:a w:c"},
+	{MYSQL, "a--b", "w:a c:- c:- w:b"},
+	{MYSQL, "a --", "w:a"},
+	{MYSQL, "a # b ' \nc", "w:a w:c"},
+	{MYSQL, "a # b", "w:a"},
+	{MYSQL, "a /* ' */ b", "w:a w:b"},
+	{MYSQL, "a /* /* */ b", "w:a w:b"},
+	{MYSQL, "a /*!80016 b */ c", "w:a w:b w:c"},
+	{MYSQL, "a /*! b */ c", "w:a w:b w:c"},
+	{MYSQL, "a /*!123 b */ c", "w:a n:123 w:b w:c"},
+	{MYSQL, "a /*!99999 b */ c", "w:a w:c"},
+	{MYSQL, "a /*!99999 b /* x */ d */ c", "w:a w:c"},
+	{MYSQL, "a /*!101105 b */ c", "w:a w:c"},
+	{MYSQL, "a /*M!100100 b */ c", "w:a w:c"},
+	{MYSQL, "a /*M! b */ c", "w:a w:c"},
+	{MYSQL, "a /*!50100 b /* x */ d */ c", "w:a w:b w:d w:c"},
+	{MYSQL, "a /*!50100 '*/' */ c", "w:a s:'*/' w:c"},
+	{MYSQL, "a /*!50100b*/c", "w:a w:b w:c"},
+	{MARIA, "a /*!80016 b */ c", "w:a w:c"},
+	{MARIA, "a /*!50699 b */ c", "w:a w:b w:c"},
+	{MARIA, "a /*!50700 b */ c", "w:a w:c"},
+	{MARIA, "a /*!100301 b */ c", "w:a w:b w:c"},
+	{MARIA, "a /*!120000 b */ c", "w:a w:c"},
+	{MARIA, "a /*M!100301 b*/ c", "w:a w:b w:c"},
+	{MARIA, "a /*M! b*/ c", "w:a w:b w:c"},
+	{MARIA, "a /*M!120301 b*/ c", "w:a w:c"},
+	{MARIA, "a /*M!80016 b*/ c", "w:a w:b w:c"},
+	{MYSQL, "a */ b", "w:a c:* c:/ w:b"},
+	{MYSQL, "a /* b", "w:a BAD"},
+	{MYSQL, "a /*!50100 b", "w:a w:b BAD"},
+	{MYSQL, "a 'b", "w:a BAD"},
+	{MYSQL, "a 'b\\", "w:a BAD"},
+	{MYSQL, "a `b", "w:a BAD"},
+	{MYSQL, "a @'b", "w:a BAD"},
+	{MYSQL, "a /", "w:a c:/"},
+	{MYSQL, "a /*", "w:a BAD"},
+	{MYSQL, "a /*!", "w:a BAD"},
+	{MYSQL, "a /*!5010", "w:a n:5010 BAD"},
+	{MYSQL, "a /*!99999 b /* ", "w:a BAD"},
+	{MYSQL, "@", "v:@"},
+	{MYSQL, "'", "BAD"},
 };
 
 static void describe(struct sql_lexer *lx, struct buf *out)
 {
-	static const char letter[] = { [SQL_WORD] = 'w', [SQL_IDENT] = 'i', [SQL_STRING] = 's', [SQL_NUMBER] = 'n',
-		[SQL_VARIABLE] = 'v', [SQL_CHAR] = 'c' };
+	static const char letter[] = {[SQL_WORD] = 'w',
+		[SQL_IDENT] = 'i',
+		[SQL_STRING] = 's',
+		[SQL_NUMBER] = 'n',
+		[SQL_VARIABLE] = 'v',
+		[SQL_CHAR] = 'c'};
 
 	for (;;) {
 		enum sql_token t = sql_lex_next(lx);
@@ -160,13 +164,13 @@ static void describe(struct sql_lexer *lx, struct buf *out)
 static void tokens_of(unsigned mode, const char *text, const char *want)
 {
 	struct sql_lexer lx;
-	struct buf b = { 0 };
+	struct buf b = {0};
 	size_t n = strlen(text);
 	char *copy = malloc(n + 1); /* of the exact size: a sanitizer sees a byte too far */
 
 	memcpy(copy, text, n);
 	copy = realloc(copy, n ? n : 1);
-	sql_lex_init(&lx, (struct str){ copy, n }, mode & MARIA, mode & MARIA ? 101105 : 90700);
+	sql_lex_init(&lx, (struct str){copy, n}, mode & MARIA, mode & MARIA ? 101105 : 90700);
 	lx.ansi_quotes = mode & ANSI;
 	lx.no_backslash_escapes = mode & NOBACK;
 	describe(&lx, &b);
@@ -207,10 +211,10 @@ static void identifiers(void **state)
 	sql_lex_next(&lx);
 	assert_true(sql_lex_is(&lx, "w"));
 	memset(text, 'x', sizeof(text));
-	sql_lex_init(&lx, (struct str){ text, 256 }, false, 80030);
+	sql_lex_init(&lx, (struct str){text, 256}, false, 80030);
 	sql_lex_next(&lx);
 	assert_true(sql_lex_ident(&lx, out, sizeof(out)));
-	sql_lex_init(&lx, (struct str){ text, 257 }, false, 80030);
+	sql_lex_init(&lx, (struct str){text, 257}, false, 80030);
 	sql_lex_next(&lx);
 	assert_false(sql_lex_ident(&lx, out, sizeof(out)));
 }
@@ -222,43 +226,43 @@ static const struct {
 	enum flavor flavor;
 	enum column_kind kind;
 } kinds[] = {
-	{ "int(10) unsigned", "", FLAVOR_MARIADB, COLUMN_INT },
-	{ "tinyint(1)", "", FLAVOR_MYSQL, COLUMN_INT },
-	{ "year(4)", NULL, FLAVOR_MYSQL, COLUMN_INT },
-	{ "BIGINT", "", FLAVOR_MYSQL, COLUMN_INT },
-	{ "float(7,4)", "", FLAVOR_MYSQL, COLUMN_FLOAT },
-	{ "double unsigned", "", FLAVOR_MYSQL, COLUMN_DOUBLE },
-	{ "decimal(65,30)", "", FLAVOR_MYSQL, COLUMN_DECIMAL },
-	{ "bit(1)", "", FLAVOR_MYSQL, COLUMN_BIT },
-	{ "date", "", FLAVOR_MYSQL, COLUMN_DATE },
-	{ "time(6)", "", FLAVOR_MYSQL, COLUMN_TIME },
-	{ "datetime /* mariadb-5.3 */", "", FLAVOR_MARIADB, COLUMN_DATETIME },
-	{ "timestamp(3)", "", FLAVOR_MYSQL, COLUMN_TIMESTAMP },
-	{ "varchar(10)", "latin1", FLAVOR_MYSQL, COLUMN_TEXT },
-	{ "varchar(10)", "binary", FLAVOR_MYSQL, COLUMN_BINARY },
-	{ "longtext", "utf8mb4", FLAVOR_MARIADB, COLUMN_TEXT },
-	{ "longblob", NULL, FLAVOR_MARIADB, COLUMN_BINARY },
-	{ "binary(16)", "", FLAVOR_MARIADB, COLUMN_BINARY },
-	{ "enum('a','b')", "utf8mb4", FLAVOR_MARIADB, COLUMN_ENUM },
-	{ "set('a','b')", "utf8mb4", FLAVOR_MARIADB, COLUMN_SET },
-	{ "json", "", FLAVOR_MYSQL, COLUMN_JSON },
-	{ "json", "", FLAVOR_TIDB, COLUMN_JSON },
-	{ "json", "utf8mb4", FLAVOR_MARIADB, COLUMN_TEXT },
-	{ "geomcollection", "", FLAVOR_MYSQL, COLUMN_GEOMETRY },
-	{ "multipolygon", "", FLAVOR_MYSQL, COLUMN_GEOMETRY },
-	{ "vector(3)", "", FLAVOR_MYSQL, COLUMN_VECTOR },
-	{ "uuid", "", FLAVOR_MARIADB, COLUMN_UUID },
-	{ "inet4", "", FLAVOR_MARIADB, COLUMN_INET4 },
-	{ "inet6", "", FLAVOR_MARIADB, COLUMN_INET6 },
-	{ "xmltype", "", FLAVOR_MARIADB, COLUMN_OTHER },
-	{ "", "", FLAVOR_MARIADB, COLUMN_OTHER },
+	{"int(10) unsigned", "", FLAVOR_MARIADB, COLUMN_INT},
+	{"tinyint(1)", "", FLAVOR_MYSQL, COLUMN_INT},
+	{"year(4)", NULL, FLAVOR_MYSQL, COLUMN_INT},
+	{"BIGINT", "", FLAVOR_MYSQL, COLUMN_INT},
+	{"float(7,4)", "", FLAVOR_MYSQL, COLUMN_FLOAT},
+	{"double unsigned", "", FLAVOR_MYSQL, COLUMN_DOUBLE},
+	{"decimal(65,30)", "", FLAVOR_MYSQL, COLUMN_DECIMAL},
+	{"bit(1)", "", FLAVOR_MYSQL, COLUMN_BIT},
+	{"date", "", FLAVOR_MYSQL, COLUMN_DATE},
+	{"time(6)", "", FLAVOR_MYSQL, COLUMN_TIME},
+	{"datetime /* mariadb-5.3 */", "", FLAVOR_MARIADB, COLUMN_DATETIME},
+	{"timestamp(3)", "", FLAVOR_MYSQL, COLUMN_TIMESTAMP},
+	{"varchar(10)", "latin1", FLAVOR_MYSQL, COLUMN_TEXT},
+	{"varchar(10)", "binary", FLAVOR_MYSQL, COLUMN_BINARY},
+	{"longtext", "utf8mb4", FLAVOR_MARIADB, COLUMN_TEXT},
+	{"longblob", NULL, FLAVOR_MARIADB, COLUMN_BINARY},
+	{"binary(16)", "", FLAVOR_MARIADB, COLUMN_BINARY},
+	{"enum('a','b')", "utf8mb4", FLAVOR_MARIADB, COLUMN_ENUM},
+	{"set('a','b')", "utf8mb4", FLAVOR_MARIADB, COLUMN_SET},
+	{"json", "", FLAVOR_MYSQL, COLUMN_JSON},
+	{"json", "", FLAVOR_TIDB, COLUMN_JSON},
+	{"json", "utf8mb4", FLAVOR_MARIADB, COLUMN_TEXT},
+	{"geomcollection", "", FLAVOR_MYSQL, COLUMN_GEOMETRY},
+	{"multipolygon", "", FLAVOR_MYSQL, COLUMN_GEOMETRY},
+	{"vector(3)", "", FLAVOR_MYSQL, COLUMN_VECTOR},
+	{"uuid", "", FLAVOR_MARIADB, COLUMN_UUID},
+	{"inet4", "", FLAVOR_MARIADB, COLUMN_INET4},
+	{"inet6", "", FLAVOR_MARIADB, COLUMN_INET6},
+	{"xmltype", "", FLAVOR_MARIADB, COLUMN_OTHER},
+	{"", "", FLAVOR_MARIADB, COLUMN_OTHER},
 };
 
 static void column_kinds(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct server s = { kinds[i].flavor, 101105 };
+		struct server s = {kinds[i].flavor, 101105};
 
 		if (column_kind_of(kinds[i].type, kinds[i].charset, &s) != kinds[i].kind)
 			fail_msg("%s", kinds[i].type);
@@ -267,16 +271,20 @@ static void column_kinds(void **state)
 
 static const char whole[] =
 	"{\"schema\":\"a\",\"table\":\"t\",\"columns\":["
-	"{\"name\":\"id\",\"type\":\"bigint(20) unsigned\",\"kind\":\"int\",\"charset\":\"\",\"collation\":\"\",\"length\":0,"
-	"\"unsigned\":true,\"nullable\":false,\"generated\":false,\"invisible\":false,\"auto_increment\":true},"
-	"{\"name\":\"b\",\"type\":\"binary(16)\",\"kind\":\"binary\",\"charset\":\"\",\"collation\":\"\",\"length\":16,"
-	"\"unsigned\":false,\"nullable\":true,\"generated\":true,\"invisible\":true,\"auto_increment\":false}],"
+	"{\"name\":\"id\",\"type\":\"bigint(20) "
+	"unsigned\",\"kind\":\"int\",\"charset\":\"\",\"collation\":\"\",\"length\":0,"
+	"\"unsigned\":true,\"nullable\":false,\"generated\":false,\"invisible\":false,\"auto_increment\":"
+	"true},"
+	"{\"name\":\"b\",\"type\":\"binary(16)\",\"kind\":\"binary\",\"charset\":\"\",\"collation\":\"\","
+	"\"length\":16,"
+	"\"unsigned\":false,\"nullable\":true,\"generated\":true,\"invisible\":true,\"auto_increment\":false}"
+	"],"
 	"\"keys\":[{\"name\":\"PRIMARY\",\"primary\":true,\"unique\":true,\"usable\":true,\"columns\":[0]},"
 	"{\"name\":\"f\",\"primary\":false,\"unique\":false,\"usable\":false,\"columns\":[]}],\"key\":0}";
 
 static void structure_round_trip(void **state)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	json_t *o = json_loads(whole, 0, NULL), *back;
 	struct structure *s;
 
@@ -306,30 +314,31 @@ static void structure_refused(void **state)
 	static const struct {
 		const char *find, *put;
 	} wrong[] = {
-		{ "\"schema\":\"a\"", "\"schema\":1" },
-		{ "\"columns\":[{", "\"columns\":[1,{" },
-		{ "\"kind\":\"binary\"", "\"kind\":\"tensor\"" },
-		{ "\"length\":16", "\"length\":-1" },
-		{ "\"length\":16", "\"length\":4294967296" },
-		{ "\"type\":\"binary(16)\"", "\"typ\":\"binary(16)\"" },
-		{ "\"columns\":[0]", "\"columns\":[2]" },
-		{ "\"columns\":[0]", "\"columns\":[\"id\"]" },
-		{ "\"columns\":[0]", "\"columns\":[]" },
-		{ "\"columns\":[0]", "\"columns\":0" },
-		{ "\"key\":0", "\"key\":2" },
-		{ "\"key\":0", "\"key\":-2" },
-		{ "\"key\":0", "\"key\":\"PRIMARY\"" },
+		{"\"schema\":\"a\"", "\"schema\":1"},
+		{"\"columns\":[{", "\"columns\":[1,{"},
+		{"\"kind\":\"binary\"", "\"kind\":\"tensor\""},
+		{"\"length\":16", "\"length\":-1"},
+		{"\"length\":16", "\"length\":4294967296"},
+		{"\"type\":\"binary(16)\"", "\"typ\":\"binary(16)\""},
+		{"\"columns\":[0]", "\"columns\":[2]"},
+		{"\"columns\":[0]", "\"columns\":[\"id\"]"},
+		{"\"columns\":[0]", "\"columns\":[]"},
+		{"\"columns\":[0]", "\"columns\":0"},
+		{"\"key\":0", "\"key\":2"},
+		{"\"key\":0", "\"key\":-2"},
+		{"\"key\":0", "\"key\":\"PRIMARY\""},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		char text[2000];
 		const char *at = strstr(whole, wrong[i].find);
-		struct err e = { 0 };
+		struct err e = {0};
 		json_t *o;
 
 		assert_non_null(at);
-		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - whole), whole, wrong[i].put, at + strlen(wrong[i].find));
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - whole), whole, wrong[i].put,
+			at + strlen(wrong[i].find));
 		o = json_loads(text, 0, NULL);
 		assert_non_null(o);
 		if (structure_from_json(o, &e))

@@ -10,14 +10,14 @@
 #include "common/sql/lexer.h"
 
 /*
- * Inside of sql_translate (dialect.h), shared by dialect*.c: the statement as a list of tokens that rules drop or replace. Whatever
- * no rule touches is written out byte for byte.
+ * Inside of sql_translate (dialect.h), shared by dialect*.c: the statement as a list of tokens that rules
+ * drop or replace. Whatever no rule touches is written out byte for byte.
  */
 struct tok {
 	enum sql_token type;
 	size_t at, len;
-	int depth;         /* of parentheses; an opening and its closing one have the outer depth */
-	unsigned vc;       /* the innermost version comment round it, 0: none */
+	int depth;   /* of parentheses; an opening and its closing one have the outer depth */
+	unsigned vc; /* the innermost version comment round it, 0: none */
 	bool drop;
 	const char *text;  /* instead of the token; NULL: as it is */
 	const char *after; /* behind it */
@@ -42,7 +42,7 @@ struct tr {
 	struct buf *notes;
 	struct err *e;
 	const struct sql_ddl *ddl;
-	char column[257];   /* for notes; "" : the table as a whole */
+	char column[257]; /* for notes; "" : the table as a whole */
 	bool engine_changed;
 	bool first_timestamp_seen;
 };
@@ -56,15 +56,16 @@ bool tr_is_name(const struct tr *t, size_t i); /* a word or a quoted name */
 struct str tr_text(const struct tr *t, size_t i);
 /* The name without its quotes, in the arena; "" where it is none. */
 const char *tr_name(const struct tr *t, size_t i);
-size_t tr_close(const struct tr *t, size_t open);  /* of the matching ')', or n */
-size_t tr_find(const struct tr *t, size_t byte);   /* the first token at or behind that byte */
+size_t tr_close(const struct tr *t, size_t open);   /* of the matching ')', or n */
+size_t tr_find(const struct tr *t, size_t byte);    /* the first token at or behind that byte */
 void tr_drop(struct tr *t, size_t from, size_t to); /* to: not included */
 void tr_replace(struct tr *t, size_t i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void tr_append(struct tr *t, size_t i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* One line for the log: "`t`.`c`: …". */
 void tr_note(struct tr *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int tr_fail(struct tr *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A list [from, to) at one depth, cut at its commas; a part whose tokens are all dropped afterwards takes a comma with it. */
+/* A list [from, to) at one depth, cut at its commas; a part whose tokens are all dropped afterwards takes a
+ * comma with it. */
 int tr_each(struct tr *t, size_t from, size_t to, int (*fn)(struct tr *t, size_t a, size_t b));
 
 /* --- who knows what (dialect_features.c) --- */
@@ -77,16 +78,17 @@ enum feature {
 bool knows(const struct server *s, enum feature f);
 
 /* --- rules --- */
-int tr_column(struct tr *t, size_t a, size_t b);    /* name type attribute … (dialect_column.c) */
+int tr_column(struct tr *t, size_t a, size_t b); /* name type attribute … (dialect_column.c) */
 int tr_default(struct tr *t, size_t at, const char *type, size_t *end); /* DEFAULT … (dialect_default.c) */
-int tr_key(struct tr *t, size_t a, size_t b);       /* a key, constraint or period in a table (dialect_key.c) */
+int tr_key(struct tr *t, size_t a, size_t b); /* a key, constraint or period in a table (dialect_key.c) */
 bool tr_is_key(const struct tr *t, size_t a);
 int tr_key_parts(struct tr *t, size_t open, const char *key);
 size_t tr_key_option(struct tr *t, size_t i);
 /* CONSTRAINT_1 of MariaDB is a name per table, of MySQL one per schema. */
 void tr_check_name(struct tr *t, size_t name);
-int tr_options(struct tr *t, size_t a, size_t b);   /* of tables and databases, partitions (dialect_option.c) */
-/* A charset and (or) a collation token that belong together; SIZE_MAX: none. equals: how an added COLLATE is written. */
+int tr_options(struct tr *t, size_t a, size_t b); /* of tables and databases, partitions (dialect_option.c) */
+/* A charset and (or) a collation token that belong together; SIZE_MAX: none. equals: how an added COLLATE is
+ * written. */
 void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals);
-int tr_alter(struct tr *t, size_t from);            /* the specifications of ALTER TABLE (dialect_alter.c) */
-int tr_element(struct tr *t, size_t a, size_t b);   /* of CREATE TABLE ( … ) */
+int tr_alter(struct tr *t, size_t from);          /* the specifications of ALTER TABLE (dialect_alter.c) */
+int tr_element(struct tr *t, size_t a, size_t b); /* of CREATE TABLE ( … ) */

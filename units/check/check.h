@@ -16,10 +16,12 @@ struct check {
 };
 
 /* state: "success", "warn", "fail". mend may be "". */
-void check_found(struct check *c, const char *item, const char *state, uint32_t code, const char *where, const char *mend,
-	const char *what, ...) __attribute__((format(printf, 7, 8)));
-/* A statement that failed: missing privilege (1044, 1045, 1142, 1227 …) with its GRANT, else the error itself. */
-void check_denied(struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e);
+void check_found(struct check *c, const char *item, const char *state, uint32_t code, const char *where,
+	const char *mend, const char *what, ...) __attribute__((format(printf, 7, 8)));
+/* A statement that failed: missing privilege (1044, 1045, 1142, 1227 …) with its GRANT, else the error
+ * itself. */
+void check_denied(
+	struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e);
 void check_passed(struct check *c, const char *item, const struct db *d);
 /* Opens, or finds why not. NULL then. */
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);

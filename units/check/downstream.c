@@ -1,6 +1,7 @@
 /*
- * The downstream's half: may the account make and fill what the task writes? The meta schema is tried by making it; for the data, the
- * server's own list of privileges is read, as trying would leave traces in somebody's schema.
+ * The downstream's half: may the account make and fill what the task writes? The meta schema is tried by
+ * making it; for the data, the server's own list of privileges is read, as trying would leave traces in
+ * somebody's schema.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
-static const char *const wanted[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX" };
+static const char *const wanted[] = {
+	"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"};
 
 enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
 
@@ -17,7 +19,7 @@ enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
 static int read_privileges(struct db *d, const char *schema, struct buf *words, struct err *e)
 {
 	char account[320];
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	int r = 1;
@@ -25,7 +27,8 @@ static int read_privileges(struct db *d, const char *schema, struct buf *words, 
 	check_account(d, account, sizeof(account));
 	buf_puts(&sql, "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE=");
 	sql_put_string(&sql, str_of(account));
-	buf_puts(&sql, " UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE=");
+	buf_puts(&sql,
+		" UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE=");
 	sql_put_string(&sql, str_of(account));
 	buf_puts(&sql, " AND ");
 	sql_put_string(&sql, str_of(schema));
@@ -47,11 +50,13 @@ static bool may_have_more(struct db *d)
 	char text[16] = "";
 	bool found;
 
-	if (db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text), &found, NULL) == 0 && found &&
-		strcmp(text, "0") != 0)
+	if (db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
+		    &found, NULL) == 0 &&
+		found && strcmp(text, "0") != 0)
 		return true;
-	return db_value(d, "SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES", text, sizeof(text), &found, NULL) != 0 ||
-		!found || strcmp(text, "0") != 0 || db_server(d)->flavor == FLAVOR_TIDB;
+	return db_value(d, "SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES", text, sizeof(text),
+		       &found, NULL) != 0 ||
+	       !found || strcmp(text, "0") != 0 || db_server(d)->flavor == FLAVOR_TIDB;
 }
 
 static void missing_privileges(const struct buf *words, struct buf *out)
@@ -67,8 +72,8 @@ static void missing_privileges(const struct buf *words, struct buf *out)
 
 static void check_schema(struct check *c, struct db *d, const char *schema)
 {
-	struct buf words = { 0 }, missing = { 0 }, mend = { 0 };
-	struct err e = { 0 };
+	struct buf words = {0}, missing = {0}, mend = {0};
+	struct err e = {0};
 	char account[320];
 
 	if (read_privileges(d, schema, &words, &e) == 0)
@@ -78,8 +83,9 @@ static void check_schema(struct check *c, struct db *d, const char *schema)
 		buf_putf(&mend, "GRANT %s ON ", buf_cstr(&missing));
 		sql_put_ident(&mend, str_of(schema));
 		buf_putf(&mend, ".* TO %s", account);
-		check_found(c, "target_privilege", may_have_more(d) ? "warn" : "fail", ERR_check_privilege, db_where(d), buf_cstr(&mend),
-			"the account %s lacks %s on `%s`", account, buf_cstr(&missing), schema);
+		check_found(c, "target_privilege", may_have_more(d) ? "warn" : "fail", ERR_check_privilege,
+			db_where(d), buf_cstr(&mend), "the account %s lacks %s on `%s`", account,
+			buf_cstr(&missing), schema);
 	}
 	buf_free(&words);
 	buf_free(&missing);
@@ -90,7 +96,7 @@ void check_downstream(struct check *c)
 {
 	struct db *d = check_connect(c, "downstream", &c->downstream, false);
 	const json_t *s;
-	struct err e = { 0 };
+	struct err e = {0};
 	char privilege[120];
 	size_t i;
 

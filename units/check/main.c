@@ -1,6 +1,7 @@
 /*
- * tidegate-check: one shot. Asks both servers whether a task can work, in the same box and from the same host as the units that will do
- * it, and leaves. It changes nothing but to make Tidegate's own tables in the meta schema.
+ * tidegate-check: one shot. Asks both servers whether a task can work, in the same box and from the same host
+ * as the units that will do it, and leaves. It changes nothing but to make Tidegate's own tables in the meta
+ * schema.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +29,8 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	c->findings = json_array();
 	c->schemas = json_array();
 	snprintf(c->mode, sizeof(c->mode), "%s", json_text(env->config, "mode", "all"));
-	snprintf(c->meta_schema, sizeof(c->meta_schema), "%s", json_text(env->config, "meta_schema", "dm_meta"));
+	snprintf(c->meta_schema, sizeof(c->meta_schema), "%s",
+		json_text(env->config, "meta_schema", "dm_meta"));
 	if (endpoint_from_json(json_object_get(env->config, "upstream"), &c->upstream, e) < 0 ||
 		endpoint_from_json(json_object_get(env->config, "downstream"), &c->downstream, e) < 0)
 		return -1;

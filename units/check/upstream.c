@@ -1,6 +1,6 @@
 /*
- * The upstream's half of the check: can each unit do what it must? By doing it where that changes nothing: reading a row, asking for the
- * position, opening the binlog stream for a moment.
+ * The upstream's half of the check: can each unit do what it must? By doing it where that changes nothing:
+ * reading a row, asking for the position, opening the binlog stream for a moment.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +45,8 @@ static void check_format(struct check *c, struct db *d)
 	char value[64];
 
 	if (!variable(d, "log_bin", value, sizeof(value)) || strcmp(value, "1") != 0) {
-		check_found(c, "binlog_enable", "fail", ERR_check_binlog_off, db_where(d), err_info(ERR_check_binlog_off)->workaround,
-			"log_bin is off");
+		check_found(c, "binlog_enable", "fail", ERR_check_binlog_off, db_where(d),
+			err_info(ERR_check_binlog_off)->workaround, "log_bin is off");
 		return;
 	}
 	check_passed(c, "binlog_enable", d);
@@ -60,14 +60,16 @@ static void check_format(struct check *c, struct db *d)
 			"binlog_row_image is %s: tables without a key can't be followed", value);
 	if (variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
 		check_found(c, "binlog_row_value_options", "fail", ERR_check_failed, db_where(d),
-			"SET GLOBAL binlog_row_value_options=''", "partial JSON updates are logged (%s), which is not supported yet", value);
+			"SET GLOBAL binlog_row_value_options=''",
+			"partial JSON updates are logged (%s), which is not supported yet", value);
 }
 
 /* Asked at the very end of the log, so that nothing is sent; a refusal comes at once. */
 static int try_stream(struct check *c, struct db *d, const struct db_master_status *at, struct err *e)
 {
-	struct db_options o = { .session = DB_BINLOG, .upstream = true, .read_timeout_s = 10 };
-	struct binlog_stream_options so = { .file = at->file, .offset = at->offset, .heartbeat_ms = 1000, .non_blocking = true };
+	struct db_options o = {.session = DB_BINLOG, .upstream = true, .read_timeout_s = 10};
+	struct binlog_stream_options so = {
+		.file = at->file, .offset = at->offset, .heartbeat_ms = 1000, .non_blocking = true};
 	struct db *stream_db = db_open(&c->upstream, &o, e);
 	struct binlog_stream *s;
 	struct str event;
@@ -86,11 +88,12 @@ static int try_stream(struct check *c, struct db *d, const struct db_master_stat
 
 static void check_replication(struct check *c, struct db *d)
 {
-	struct db_master_status at = { 0 };
-	struct err e = { 0 };
+	struct db_master_status at = {0};
+	struct err e = {0};
 
 	if (db_master_status(d, &at, &e) < 0) {
-		check_denied(c, "replication_privilege", d, is_maria105(d) ? "BINLOG MONITOR ON *.*" : "REPLICATION CLIENT ON *.*", &e);
+		check_denied(c, "replication_privilege", d,
+			is_maria105(d) ? "BINLOG MONITOR ON *.*" : "REPLICATION CLIENT ON *.*", &e);
 		free(at.gtid);
 		return;
 	}
@@ -106,7 +109,7 @@ static void check_replication(struct check *c, struct db *d)
 /* FLUSH LOCAL STATUS wants RELOAD as the snapshot's lock does, and touches only this session's counters. */
 static void check_reload(struct check *c, struct db *d)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (db_exec(d, STR_LIT("FLUSH NO_WRITE_TO_BINLOG STATUS"), &e) < 0)
 		check_denied(c, "dump_privilege", d, "RELOAD ON *.*", &e);
@@ -128,8 +131,10 @@ static void add_schema(struct check *c, const char *schema)
 /* The wanted tables that the account can see, as statements that read nothing. */
 static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigned *n, struct err *e)
 {
-	struct db_rows *rows = db_query(d, STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
-						   " WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"), e);
+	struct db_rows *rows = db_query(d,
+		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+			" WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"),
+		e);
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
@@ -153,21 +158,23 @@ static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigne
 
 static void check_tables(struct check *c, struct db *d)
 {
-	struct buf tries = { 0 };
-	struct err e = { 0 };
+	struct buf tries = {0};
+	struct err e = {0};
 	unsigned n = 0;
 
 	if (list_tables(c, d, &tries, &n, &e) < 0) {
 		check_denied(c, "table_schema", d, "SELECT ON *.*", &e);
 	} else if (n == 0) {
-		check_found(c, "table_schema", "warn", 0, db_where(d), "check --tables, or grant SELECT on the tables that are wanted",
+		check_found(c, "table_schema", "warn", 0, db_where(d),
+			"check --tables, or grant SELECT on the tables that are wanted",
 			"no wanted table is visible to this account");
 	} else {
 		for (const char *sql = tries.p; sql < tries.p + tries.n; sql += strlen(sql) + 1)
 			if (db_exec(d, str_of(sql), &e) < 0) {
 				char privilege[600];
 
-				snprintf(privilege, sizeof(privilege), "SELECT ON %.*s", (int)(strlen(sql) - 22), sql + 14);
+				snprintf(privilege, sizeof(privilege), "SELECT ON %.*s",
+					(int)(strlen(sql) - 22), sql + 14);
 				check_denied(c, "dump_privilege", d, privilege, &e);
 				break;
 			}

@@ -1,6 +1,6 @@
 /*
- * Reads the list of schemas, tables and views from information_schema and the SHOW CREATE texts. Called by the leader thread before
- * and after the snapshot opens. Never reads a row of data.
+ * Reads the list of schemas, tables and views from information_schema and the SHOW CREATE texts. Called by
+ * the leader thread before and after the snapshot opens. Never reads a row of data.
  */
 #include "units/dump/catalog.h"
 
@@ -17,7 +17,7 @@ static struct item *items_add(struct items *l)
 {
 	if ((l->n & (l->n - 1)) == 0)
 		l->p = xrealloc(l->p, (l->n ? 2 * (size_t)l->n : 1) * sizeof(*l->p));
-	l->p[l->n] = (struct item){ 0 };
+	l->p[l->n] = (struct item){0};
 	return &l->p[l->n++];
 }
 
@@ -30,7 +30,7 @@ static void items_fini(struct items *l)
 		structure_free(&l->p[i].structure);
 	}
 	free(l->p);
-	*l = (struct items){ 0 };
+	*l = (struct items){0};
 }
 
 void catalog_fini(struct catalog *c)
@@ -81,14 +81,15 @@ static bool in_list(struct str name, const char *const *list)
 
 static int add_table(struct catalog *c, const struct str *v, const struct map *engines, struct err *e)
 {
-	static const char *const elsewhere[] = { "FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "MROONGA_LINK", NULL };
-	static const char *const empty[] = { "MRG_MYISAM", "MERGE", "BLACKHOLE", NULL };
+	static const char *const elsewhere[] = {
+		"FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "MROONGA_LINK", NULL};
+	static const char *const empty[] = {"MRG_MYISAM", "MERGE", "BLACKHOLE", NULL};
 	struct item *t;
 
 	if (in_list(v[3], elsewhere))
 		return err_set(e, ERR_dump_failed,
-			"table `%.*s`.`%.*s` has engine %.*s: its rows are elsewhere; leave it out by rule", STR_ARG(v[0]),
-			STR_ARG(v[1]), STR_ARG(v[3]));
+			"table `%.*s`.`%.*s` has engine %.*s: its rows are elsewhere; leave it out by rule",
+			STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[3]));
 	t = items_add(&c->tables);
 	t->schema = copy(v[0]);
 	t->name = copy(v[1]);
@@ -99,8 +100,9 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	c->rows += t->rows;
 	c->bytes += t->bytes;
 	if (str_is(v[2], "SYSTEM VERSIONED"))
-		log_warn("table `%s`.`%s` is system-versioned: its current rows are copied, its history is not", t->schema,
-			t->name);
+		log_warn("table `%s`.`%s` is system-versioned: its current rows are copied, its history is "
+			 "not",
+			t->schema, t->name);
 	return 0;
 }
 
@@ -116,20 +118,22 @@ static int add(struct catalog *c, const struct str *v, const struct map *engines
 		i->schema = copy(v[0]);
 		i->name = copy(v[1]);
 	} else if (str_is(v[2], "SEQUENCE")) {
-		log_warn("sequence `%.*s`.`%.*s` is left out: make it in the downstream at cutover", STR_ARG(v[0]),
-			STR_ARG(v[1]));
+		log_warn("sequence `%.*s`.`%.*s` is left out: make it in the downstream at cutover",
+			STR_ARG(v[0]), STR_ARG(v[1]));
 	} else if (!str_is(v[2], "SYSTEM VIEW") && !str_starts(v[2], "TEMPORARY")) {
-		return err_set(e, ERR_dump_failed, "`%.*s`.`%.*s` is a %.*s, which is not known; leave it out by rule",
-			STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[2]));
+		return err_set(e, ERR_dump_failed,
+			"`%.*s`.`%.*s` is a %.*s, which is not known; leave it out by rule", STR_ARG(v[0]),
+			STR_ARG(v[1]), STR_ARG(v[2]));
 	}
 	return 0;
 }
 
-static int list_tables(struct catalog *c, struct db *d, const struct rules *rules, const struct map *engines,
-	struct err *e)
+static int list_tables(
+	struct catalog *c, struct db *d, const struct rules *rules, const struct map *engines, struct err *e)
 {
 	struct db_rows *r = db_query(d,
-		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH FROM information_schema.TABLES"
+		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH FROM "
+			"information_schema.TABLES"
 			" WHERE TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')"
 			" ORDER BY TABLE_SCHEMA,TABLE_NAME"),
 		e);
@@ -166,7 +170,7 @@ static int list_schemas(struct catalog *c, struct db *d, const struct rules *rul
 /* The second column of SHOW CREATE …; owned. NULL with e. */
 static char *show_create(struct db *d, const char *what, const struct item *i, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	char *text = NULL;
@@ -209,7 +213,7 @@ static void read_views(struct items *views, struct db *d)
 
 	for (unsigned i = 0; i < views->n; i++) {
 		struct item *v = &views->p[i];
-		struct err e = { 0 };
+		struct err e = {0};
 
 		v->create = show_create(d, "VIEW", v, &e);
 		if (v->create) {
@@ -267,7 +271,8 @@ void catalog_strip_auto_increment(struct buf *b, struct str create)
 	static const char word[] = " AUTO_INCREMENT=";
 	const char *options = NULL, *at, *end = create.p + create.n;
 
-	/* The table's options begin behind the last line that starts with ')': a column's comment has its newlines escaped. */
+	/* The table's options begin behind the last line that starts with ')': a column's comment has its
+	 * newlines escaped. */
 	for (const char *p = create.p; p + 1 < end; p++)
 		if (p[0] == '\n' && p[1] == ')')
 			options = p;
@@ -284,7 +289,7 @@ void catalog_strip_auto_increment(struct buf *b, struct str create)
 
 static bool same_but_auto_increment(const char *a, const char *b)
 {
-	struct buf x = { 0 }, y = { 0 };
+	struct buf x = {0}, y = {0};
 	bool same;
 
 	catalog_strip_auto_increment(&x, str_of(a));

@@ -6,7 +6,8 @@
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
-/* What is to be copied: schemas, tables, views, as the rules want them, with the upstream's own words for each. */
+/* What is to be copied: schemas, tables, views, as the rules want them, with the upstream's own words for
+ * each. */
 struct item {
 	char *schema, *name; /* of a schema: name is NULL */
 	char *create;        /* SHOW CREATE … */
@@ -30,8 +31,8 @@ struct catalog {
 /* Fills c; what is left out (sequences) is logged. d is a DB_PLAIN connection. */
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*
- * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than AUTO_INCREMENT is
- * ERR_dump_changed; the newer AUTO_INCREMENT is kept.
+ * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than
+ * AUTO_INCREMENT is ERR_dump_changed; the newer AUTO_INCREMENT is kept.
  */
 int catalog_check(struct catalog *c, struct db *d, struct err *e);
 void catalog_fini(struct catalog *c);

@@ -1,6 +1,6 @@
 /*
- * What all threads of the dump share: the first error, the end, pauses, connections. Called from everywhere in this folder; must never
- * call upwards, nor wait for a thread.
+ * What all threads of the dump share: the first error, the end, pauses, connections. Called from everywhere
+ * in this folder; must never call upwards, nor wait for a thread.
  */
 #include "units/dump/dump.h"
 
@@ -51,7 +51,7 @@ bool dump_pause(struct dump *d, unsigned ms)
 
 struct db *dump_connect(struct dump *d, enum db_session session, struct err *e)
 {
-	struct db_options o = { .session = session, .upstream = true };
+	struct db_options o = {.session = session, .upstream = true};
 	struct db *c = db_open(&d->upstream, &o, e);
 
 	if (!c) {

@@ -11,8 +11,9 @@
 #include "units/dump/spool.h"
 
 /*
- * The dump unit's one struct. The main thread (unit.h's callbacks) serves the load; a leader thread lists, locks, opens the snapshots
- * and starts the workers, one connection each. What several threads touch is under `lock`, atomic, or in the spool.
+ * The dump unit's one struct. The main thread (unit.h's callbacks) serves the load; a leader thread lists,
+ * locks, opens the snapshots and starts the workers, one connection each. What several threads touch is under
+ * `lock`, atomic, or in the spool.
  */
 enum consistency { CONSISTENCY_FLUSH, CONSISTENCY_LOCK, CONSISTENCY_NONE };
 enum dump_phase { DUMP_LOCK, DUMP_SNAPSHOT, DUMP_DUMP, DUMP_SERVE, DUMP_DONE };
@@ -63,8 +64,9 @@ struct dump {
 	bool has_leader;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	pthread_mutex_t ends;    /* held while a stretch ends: its table's last chunk must be the last one */
-	struct err fail;         /* the first error of any thread */
+	pthread_mutex_t giant; /* held while a row of many MiB is in our buffers: one at a time (T28) */
+	pthread_mutex_t ends;  /* held while a stretch ends: its table's last chunk must be the last one */
+	struct err fail;       /* the first error of any thread */
 	bool plan_ready;
 	struct buf plan;         /* the JSON that goes to the load; fixed once plan_ready */
 	struct job *jobs;        /* not begun */
@@ -78,7 +80,7 @@ struct dump {
 	atomic_bool disk_full;
 	_Atomic int phase; /* enum dump_phase */
 	_Atomic uint64_t tables_done, rows_done, bytes_done, lock_ms;
-	uint64_t told; /* progress already reported to the skeleton */
+	uint64_t told;           /* progress already reported to the skeleton */
 	struct waiting *waiting; /* requests not yet answered; main thread only */
 };
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "units/dump/catalog.h"
+#include "units/dump/json.h"
 #include "units/dump/name.h"
 #include "units/dump/plan.h"
 #include "units/dump/range.h"
@@ -20,7 +21,7 @@
 
 static void check_name(const char *schema, const char *table, struct name_part part, const char *want)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	name_data(&b, str_of(schema), str_of(table), part);
 	assert_string_equal(buf_cstr(&b), want);
@@ -29,11 +30,11 @@ static void check_name(const char *schema, const char *table, struct name_part p
 
 static void names_are_known_ones(void **state)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	(void)state;
-	check_name("app", "t", (struct name_part){ 0, 1, 0 }, "app.t.0000000010000.sql");
-	check_name("a", "b", (struct name_part){ 3, 123456789, 12 }, "a.b.1234567890012.sql");
+	check_name("app", "t", (struct name_part){0, 1, 0}, "app.t.0000000010000.sql");
+	check_name("a", "b", (struct name_part){3, 123456789, 12}, "a.b.1234567890012.sql");
 	name_schema_create(&b, str_of("app"), 0);
 	assert_string_equal(buf_cstr(&b), "app-schema-create.sql");
 	buf_clear(&b);
@@ -48,23 +49,24 @@ static void names_are_known_ones(void **state)
 static void names_stay_in_the_folder(void **state)
 {
 	(void)state;
-	check_name("..", "../../etc/passwd", (struct name_part){ 0, 0, 0 }, "%2E%2E.%2E%2E%2F%2E%2E%2Fetc%2Fpasswd.0000000000000.sql");
-	check_name("a.b", "c~1", (struct name_part){ 0, 0, 0 }, "a%2Eb.c%7E1.0000000000000.sql");
-	check_name("\xc3\xbc", "x\ny", (struct name_part){ 0, 0, 0 }, "%C3%BC.x%0Ay.0000000000000.sql");
+	check_name("..", "../../etc/passwd", (struct name_part){0, 0, 0},
+		"%2E%2E.%2E%2E%2F%2E%2E%2Fetc%2Fpasswd.0000000000000.sql");
+	check_name("a.b", "c~1", (struct name_part){0, 0, 0}, "a%2Eb.c%7E1.0000000000000.sql");
+	check_name("\xc3\xbc", "x\ny", (struct name_part){0, 0, 0}, "%C3%BC.x%0Ay.0000000000000.sql");
 }
 
 static void names_fit_and_differ(void **state)
 {
 	char longest[64 * 4 + 1], other[64 * 4 + 1];
-	struct buf a = { 0 }, b = { 0 };
+	struct buf a = {0}, b = {0};
 
 	(void)state;
 	memset(longest, '\xf0', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
 	memcpy(other, longest, sizeof(other));
 	other[sizeof(other) - 2] = 'x';
-	name_data(&a, str_of(longest), str_of(longest), (struct name_part){ 7, 999999999, 9999 });
-	name_data(&b, str_of(longest), str_of(other), (struct name_part){ 8, 999999999, 9999 });
+	name_data(&a, str_of(longest), str_of(longest), (struct name_part){7, 999999999, 9999});
+	name_data(&b, str_of(longest), str_of(other), (struct name_part){8, 999999999, 9999});
 	assert_true(a.n < 250);
 	assert_false(str_eq(buf_str(&a), buf_str(&b)));
 	buf_clear(&a);
@@ -78,7 +80,7 @@ static void names_fit_and_differ(void **state)
 
 static void check_value(enum value_format f, struct str v, enum value_put how, const char *want)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	assert_int_equal(value_put(&b, f, v), how);
 	assert_string_equal(buf_cstr(&b), want);
@@ -87,12 +89,13 @@ static void check_value(enum value_format f, struct str v, enum value_put how, c
 
 static void numbers_pass_as_they_are(void **state)
 {
-	static const char *const good[] = { "0", "-1", "00042", "18446744073709551615", "-0.000000000000000000000000000001", "1e-45", NULL };
+	static const char *const good[] = {"0", "-1", "00042", "18446744073709551615",
+		"-0.000000000000000000000000000001", "1e-45", NULL};
 
 	(void)state;
 	for (const char *const *g = good; *g; g++)
 		check_value(VALUE_NUMBER, str_of(*g), VALUE_OK, *g);
-	check_value(VALUE_NUMBER, (struct str){ NULL, 0 }, VALUE_OK, "NULL");
+	check_value(VALUE_NUMBER, (struct str){NULL, 0}, VALUE_OK, "NULL");
 	check_value(VALUE_DOUBLE, str_of("-0"), VALUE_OK, "-0e0");
 	check_value(VALUE_DOUBLE, str_of("0.1"), VALUE_OK, "0.1e0");
 	check_value(VALUE_DOUBLE, str_of("1.7976931348623157e308"), VALUE_OK, "1.7976931348623157e308");
@@ -100,8 +103,8 @@ static void numbers_pass_as_they_are(void **state)
 
 static void what_is_no_number_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "-", ".", "1)", "1;DROP TABLE t", "0x10", "1e", "1e+", "nan", "inf", " 1", "1 ", "--1", "1.2.3",
-		"1/*", NULL };
+	static const char *const bad[] = {"", "-", ".", "1)", "1;DROP TABLE t", "0x10", "1e", "1e+", "nan",
+		"inf", " 1", "1 ", "--1", "1.2.3", "1/*", NULL};
 
 	(void)state;
 	for (const char *const *b = bad; *b; b++)
@@ -112,7 +115,7 @@ static void what_is_no_number_is_refused(void **state)
 
 static void text_can_end_neither_value_nor_line(void **state)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	(void)state;
 	value_put(&b, VALUE_STRING, STR_LIT("a'b\\c;\n\r\0\x1a\"),(1"));
@@ -124,16 +127,66 @@ static void text_can_end_neither_value_nor_line(void **state)
 	check_value(VALUE_UTF8MB4, STR_LIT("{\"a\": \"\\n\"}"), VALUE_OK, "_utf8mb4'{\"a\": \"\\\\n\"}'");
 }
 
+static void check_decimal(const char *text, bool want)
+{
+	assert_int_equal(json_has_decimal(str_of(text)), want);
+}
+
+static void decimals_in_json_are_seen(void **state)
+{
+	(void)state;
+	check_decimal("1.5", false);
+	check_decimal("[0.0, -0.0, 1.0, 100.0, 1e300, 5e-324, 0.1, 1.7976931348623157e308]", false);
+	check_decimal("[0.30000000000000004, 123456789012345.67, 2.2250738585072014e-308]", false);
+	check_decimal("[18446744073709551615, -9223372036854775808]", false);
+	check_decimal("\"1.50\"", false);
+	check_decimal("{\"1.50\": \"\\\"2.50\"}", false);
+	check_decimal("1.50", true);
+	check_decimal("[1, {\"a\": -0.10}]", true);
+	check_decimal("12345678901234567890.1234567890", true);
+	check_decimal("0.123456789012345678901234567890", true);
+	check_decimal("18446744073709551616", true);
+	check_decimal("0.00", true);
+	check_decimal("", false);
+	check_decimal("\"", false);
+	check_decimal("\"\\", false);
+}
+
+static void check_json(const char *text, const char *want)
+{
+	check_value(VALUE_JSON, str_of(text), VALUE_OK, want);
+}
+
+static void decimals_in_json_are_made_again(void **state)
+{
+	(void)state;
+	check_json("[1.5]", "_utf8mb4'[1.5]'");
+	check_json("1.50", "/*!50708 CAST(1.50 AS JSON) *//*M! _utf8mb4'1.50' */");
+	check_json("{\"a*/\": [1.50, {\"x\": null}, true], \"b\": -2.0}",
+		"/*!50708 "
+		"JSON_OBJECT(JSON_UNQUOTE(_utf8mb4'\"a*\\/\"'),JSON_ARRAY(1.50,CAST(_utf8mb4'{\"x\": null}' "
+		"AS JSON),"
+		"CAST(_utf8mb4'true' AS JSON)),JSON_UNQUOTE(_utf8mb4'\"b\"'),CAST(_utf8mb4'-2.0' AS JSON)) "
+		"*//*M! "
+		"_utf8mb4'{\"a*\\/\": [1.50, {\"x\": null}, true], \"b\": -2.0}' */");
+	/* Nonsense goes over as text: the downstream refuses it. */
+	check_json("[1.50", "_utf8mb4'[1.50'");
+	check_json("{1.50}", "_utf8mb4'{1.50}'");
+	check_json("[1.50 1.50]", "_utf8mb4'[1.50 1.50]'");
+	check_json("{\"a\": 1.50, \"b\"}", "_utf8mb4'{\"a\": 1.50, \"b\"}'");
+	check_json("1.50;DROP", "_utf8mb4'1.50;DROP'");
+}
+
 static void bytes_are_hex_until_they_are_many(void **state)
 {
 	size_t n = 70000;
 	char *large = calloc(1, n);
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	(void)state;
 	check_value(VALUE_BYTES, STR_LIT("\x01\xff"), VALUE_OK, "x'01FF'");
 	check_value(VALUE_BYTES, STR_LIT(""), VALUE_OK, "''");
-	value_put(&b, VALUE_BYTES, (struct str){ large, n });
+	value_put(&b, VALUE_BYTES, (struct str){large, n});
 	assert_int_equal(b.p[0], '\'');
 	assert_int_equal(b.n, 2 * n + 2); /* each NUL is \0 */
 	buf_free(&b);
@@ -142,7 +195,9 @@ static void bytes_are_hex_until_they_are_many(void **state)
 
 static enum value_format enum_format(const char *type)
 {
-	struct column c = { .kind = COLUMN_ENUM, .type = (char *)(uintptr_t)type, .charset = (char *)(uintptr_t)"utf8mb4" };
+	struct column c = {.kind = COLUMN_ENUM,
+		.type = (char *)(uintptr_t)type,
+		.charset = (char *)(uintptr_t) "utf8mb4"};
 
 	return value_format_of(&c);
 }
@@ -162,14 +217,16 @@ static void enum_error_value_is_told(void **state)
 	check_value(VALUE_ENUM, STR_LIT(""), VALUE_ENUM_ERROR, "0");
 	check_value(VALUE_ENUM_NUMBER, STR_LIT("0"), VALUE_ENUM_ERROR, "0");
 	check_value(VALUE_ENUM_NUMBER, STR_LIT("10"), VALUE_OK, "10");
-	check_value(VALUE_ENUM, (struct str){ NULL, 0 }, VALUE_OK, "NULL");
+	check_value(VALUE_ENUM, (struct str){NULL, 0}, VALUE_OK, "NULL");
 }
 
 static void check_select(enum column_kind kind, const char *type, const char *charset, const char *want)
 {
-	struct column c = { .name = (char *)(uintptr_t)"a`b", .kind = kind, .type = (char *)(uintptr_t)type,
-		.charset = (char *)(uintptr_t)charset };
-	struct buf b = { 0 };
+	struct column c = {.name = (char *)(uintptr_t) "a`b",
+		.kind = kind,
+		.type = (char *)(uintptr_t)type,
+		.charset = (char *)(uintptr_t)charset};
+	struct buf b = {0};
 
 	value_put_select(&b, &c);
 	assert_string_equal(buf_cstr(&b), want);
@@ -201,7 +258,8 @@ static void check_round_trip(const char *text, bool is_unsigned)
 
 static void keys_keep_their_order(void **state)
 {
-	static const char *const order[] = { "-9223372036854775808", "-9223372036854775807", "-1", "0", "1", "9223372036854775807", NULL };
+	static const char *const order[] = {
+		"-9223372036854775808", "-9223372036854775807", "-1", "0", "1", "9223372036854775807", NULL};
 	uint64_t last = 0, v;
 
 	(void)state;
@@ -249,7 +307,8 @@ static int count(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct err
 	return 0;
 }
 
-/* Every key in exactly one piece, also keys outside of what was asked before. Returns the most keys in one piece. */
+/* Every key in exactly one piece, also keys outside of what was asked before. Returns the most keys in one
+ * piece. */
 static size_t check_pieces(const struct keys *k, const struct range *r, int n)
 {
 	size_t most = 0, total = 0;
@@ -274,8 +333,8 @@ static size_t check_pieces(const struct keys *k, const struct range *r, int n)
 
 static int split(struct keys *k, struct range *out, unsigned limit, uint64_t want)
 {
-	struct range_split s = { k->p[0], k->p[k->n - 1], k->n, want, count, k };
-	struct err e = { 0 };
+	struct range_split s = {k->p[0], k->p[k->n - 1], k->n, want, count, k};
+	struct err e = {0};
 
 	return range_split(&s, out, limit, &e);
 }
@@ -283,7 +342,7 @@ static int split(struct keys *k, struct range *out, unsigned limit, uint64_t wan
 static void even_keys_give_even_pieces(void **state)
 {
 	uint64_t p[1000];
-	struct keys k = { p, 1000, 0, 0 };
+	struct keys k = {p, 1000, 0, 0};
 	struct range r[200];
 	int n;
 
@@ -298,7 +357,7 @@ static void even_keys_give_even_pieces(void **state)
 static void skewed_keys_give_even_pieces_too(void **state)
 {
 	uint64_t p[1001];
-	struct keys k = { p, 1001, 0, 0 };
+	struct keys k = {p, 1001, 0, 0};
 	struct range r[300];
 	int n;
 
@@ -313,24 +372,24 @@ static void skewed_keys_give_even_pieces_too(void **state)
 
 static void odd_tables_are_split_safely(void **state)
 {
-	uint64_t one[] = { 5 }, same[100], ends[] = { 0, UINT64_MAX };
-	struct keys k = { one, 1, 0, 0 };
+	uint64_t one[] = {5}, same[100], ends[] = {0, UINT64_MAX};
+	struct keys k = {one, 1, 0, 0};
 	struct range r[64];
 	struct range_split s;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	(void)state;
 	assert_int_equal(split(&k, r, 64, 1), 1);
 	check_pieces(&k, r, 1);
 	for (size_t i = 0; i < 100; i++) /* as the leading column of a longer key */
 		same[i] = 7;
-	k = (struct keys){ same, 100, 0, 0 };
+	k = (struct keys){same, 100, 0, 0};
 	assert_int_equal(split(&k, r, 64, 10), 1);
-	k = (struct keys){ ends, 2, 0, 0 };
+	k = (struct keys){ends, 2, 0, 0};
 	check_pieces(&k, r, split(&k, r, 64, 1));
 	assert_int_equal(split(&k, r, 1, 1), 1); /* no room for more */
 	k.fail_at = 2;
-	s = (struct range_split){ 0, UINT64_MAX, 100, 1, count, &k };
+	s = (struct range_split){0, UINT64_MAX, 100, 1, count, &k};
 	assert_int_equal(range_split(&s, r, 64, &e), -1);
 	assert_int_equal(e.code, ERR_db_lost);
 }
@@ -339,7 +398,7 @@ static void odd_tables_are_split_safely(void **state)
 
 static void check_stripped(const char *text, const char *want)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	catalog_strip_auto_increment(&b, str_of(text));
 	assert_string_equal(buf_cstr(&b), want);
@@ -349,24 +408,33 @@ static void check_stripped(const char *text, const char *want)
 static void only_the_tables_auto_increment_is_stripped(void **state)
 {
 	(void)state;
-	check_stripped("CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4",
-		"CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
-	check_stripped("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB", "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
+	check_stripped("CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB "
+		       "AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4",
+		"CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB DEFAULT "
+		"CHARSET=utf8mb4");
+	check_stripped("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB",
+		"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
 	check_stripped("", "");
 }
 
 static struct column columns[] = {
-	{ .name = "id", .type = "bigint(20)", .kind = COLUMN_INT, .charset = "" },
-	{ .name = "g", .type = "int(11)", .kind = COLUMN_INT, .generated = true, .charset = "" },
-	{ .name = "f", .type = "float", .kind = COLUMN_FLOAT, .charset = "" },
+	{.name = "id", .type = "bigint(20)", .kind = COLUMN_INT, .charset = ""},
+	{.name = "g", .type = "int(11)", .kind = COLUMN_INT, .generated = true, .charset = ""},
+	{.name = "f", .type = "float", .kind = COLUMN_FLOAT, .charset = ""},
 };
-static unsigned key_columns[] = { 0 };
-static struct key keys[] = { { .name = "PRIMARY", .primary = true, .unique = true, .columns = key_columns, .ncolumns = 1, .usable = true } };
-static struct structure structure = { .schema = "a", .table = "t", .columns = columns, .ncolumns = 3, .keys = keys, .nkeys = 1, .key = 0 };
+static unsigned key_columns[] = {0};
+static struct key keys[] = {{.name = "PRIMARY",
+	.primary = true,
+	.unique = true,
+	.columns = key_columns,
+	.ncolumns = 1,
+	.usable = true}};
+static struct structure structure = {
+	.schema = "a", .table = "t", .columns = columns, .ncolumns = 3, .keys = keys, .nkeys = 1, .key = 0};
 
 static void check_sql(const struct item *t, struct range r, const char *want)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	reader_put_select(&b, t, &r);
 	assert_string_equal(buf_cstr(&b), want);
@@ -375,28 +443,32 @@ static void check_sql(const struct item *t, struct range r, const char *want)
 
 static void selects_name_stored_columns_and_their_range(void **state)
 {
-	struct item t = { .schema = "a", .name = "t", .structure = &structure, .transactional = true };
+	struct item t = {.schema = "a", .name = "t", .structure = &structure, .transactional = true};
 	uint64_t minus, plus;
 
 	(void)state;
 	assert_true(range_parse(str_of("-5"), false, &minus) && range_parse(str_of("5"), false, &plus));
-	check_sql(&t, (struct range){ 0 }, "SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) ORDER BY `id`");
-	check_sql(&t, (struct range){ true, true, minus, plus },
-		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) WHERE `id`>=-5 AND `id`<5 ORDER BY `id`");
-	check_sql(&t, (struct range){ false, true, 0, minus },
+	check_sql(&t, (struct range){0},
+		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) ORDER BY `id`");
+	check_sql(&t, (struct range){true, true, minus, plus},
+		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) WHERE `id`>=-5 AND `id`<5 ORDER BY "
+		"`id`");
+	check_sql(&t, (struct range){false, true, 0, minus},
 		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) WHERE `id`<-5 ORDER BY `id`");
 	t.transactional = false;
-	check_sql(&t, (struct range){ 0 }, "SELECT `id`,`f`*1e0 FROM `a`.`t`");
+	check_sql(&t, (struct range){0}, "SELECT `id`,`f`*1e0 FROM `a`.`t`");
 }
 
 static void metadata_is_as_dm_reads_it(void **state)
 {
-	struct dump d = { .started = "2026-01-02 03:04:05", .snapshot = { "mysql-bin.000003", 4711, (char *)(uintptr_t)"0-1-9" } };
-	struct buf b = { 0 };
+	struct dump d = {.started = "2026-01-02 03:04:05",
+		.snapshot = {"mysql-bin.000003", 4711, (char *)(uintptr_t) "0-1-9"}};
+	struct buf b = {0};
 
 	(void)state;
 	plan_put_metadata(&b, &d, "2026-01-02 03:05:00");
-	assert_string_equal(buf_cstr(&b), "Started dump at: 2026-01-02 03:04:05\nSHOW MASTER STATUS:\n\tLog: mysql-bin.000003\n\tPos: 4711\n"
+	assert_string_equal(buf_cstr(&b), "Started dump at: 2026-01-02 03:04:05\nSHOW MASTER STATUS:\n\tLog: "
+					  "mysql-bin.000003\n\tPos: 4711\n"
 					  "\tGTID:0-1-9\n\nFinished dump at: 2026-01-02 03:05:00\n");
 	buf_free(&b);
 }
@@ -410,6 +482,8 @@ int main(void)
 		cmocka_unit_test(numbers_pass_as_they_are),
 		cmocka_unit_test(what_is_no_number_is_refused),
 		cmocka_unit_test(text_can_end_neither_value_nor_line),
+		cmocka_unit_test(decimals_in_json_are_seen),
+		cmocka_unit_test(decimals_in_json_are_made_again),
 		cmocka_unit_test(bytes_are_hex_until_they_are_many),
 		cmocka_unit_test(enum_error_value_is_told),
 		cmocka_unit_test(columns_are_selected_so_that_no_bit_is_lost),

@@ -1,6 +1,6 @@
 /*
- * Writing into the dump folder. The only place that makes files; called by the writers and by the plan. Must never give up because the
- * disk is full: the snapshot would be lost.
+ * Writing into the dump folder. The only place that makes files; called by the writers and by the plan. Must
+ * never give up because the disk is full: the snapshot would be lost.
  */
 #include "units/dump/file.h"
 
@@ -18,7 +18,7 @@
 static bool wait_for_room(struct dump *d, const char *name)
 {
 	if (!atomic_exchange(&d->disk_full, true)) {
-		struct err e = { 0 };
+		struct err e = {0};
 
 		err_set(&e, ERR_disk_full, "writing %s in the dump folder", name);
 		log_err(&e);
@@ -120,7 +120,8 @@ int file_clear(int dir, struct err *e)
 		return err_sys(e, ERR_io, "reading the dump folder");
 	}
 	while (r == 0 && (f = readdir(list)))
-		if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0 && unlinkat(dir, f->d_name, 0) < 0)
+		if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0 &&
+			unlinkat(dir, f->d_name, 0) < 0)
 			r = err_sys(e, ERR_io, "removing %s in the dump folder", f->d_name);
 	closedir(list);
 	return r;

@@ -1,6 +1,7 @@
 /*
- * The course of a copy, in one thread beside the main one: list, lock, snapshot, look again, plan, workers, manifest. Started by main.c.
- * Never answers messages; never retries: an error ends the unit and the copy starts anew.
+ * The course of a copy, in one thread beside the main one: list, lock, snapshot, look again, plan, workers,
+ * manifest. Started by main.c. Never answers messages; never retries: an error ends the unit and the copy
+ * starts anew.
  */
 #include "units/dump/leader.h"
 
@@ -35,8 +36,8 @@ static int list(struct dump *d, struct err *e)
 	if (r < 0)
 		dump_sql_error(e);
 	if (r == 0)
-		log_info("%u tables, %u views in %u schemas, about %" PRIu64 " rows", d->catalog.tables.n, d->catalog.views.n,
-			d->catalog.schemas.n, d->catalog.rows);
+		log_info("%u tables, %u views in %u schemas, about %" PRIu64 " rows", d->catalog.tables.n,
+			d->catalog.views.n, d->catalog.schemas.n, d->catalog.rows);
 	return r < 0 ? err_add(e, "listing the tables") : 0;
 }
 
@@ -59,7 +60,9 @@ static int open_conns(struct dump *d, struct db **conns, struct err *e)
 		if (!conns[i])
 			return -1;
 		/* A full spool may keep a result waiting for as long as the load is paused. */
-		if (db_exec(conns[i], STR_LIT("SET SESSION net_write_timeout=2592000, SESSION wait_timeout=2592000"), e) < 0)
+		if (db_exec(conns[i],
+			    STR_LIT("SET SESSION net_write_timeout=2592000, SESSION wait_timeout=2592000"),
+			    e) < 0)
 			return -1;
 	}
 	return 0;
@@ -102,8 +105,8 @@ static int finish(struct dump *d, struct err *e)
 	unit_wake(d->env);
 	if (plan_complete(d, e) < 0)
 		return -1;
-	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks", atomic_load(&d->rows_done),
-		atomic_load(&d->bytes_done), d->spool.n);
+	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks",
+		atomic_load(&d->rows_done), atomic_load(&d->bytes_done), d->spool.n);
 	set_phase(d, DUMP_SERVE);
 	return 0;
 }
@@ -128,7 +131,7 @@ static int copy(struct dump *d, struct err *e)
 void *leader_main(void *arg)
 {
 	struct dump *d = arg;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (copy(d, &e) < 0)
 		dump_fail(d, &e);

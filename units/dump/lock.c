@@ -1,6 +1,7 @@
 /*
- * The one moment that all snapshots share: lock, snapshots, position, unlock (docs/design/copy.md). Called once by the leader thread.
- * Must never leave the upstream locked, nor let a waiting lock hold up everybody for long: each try is short.
+ * The one moment that all snapshots share: lock, snapshots, position, unlock (docs/design/copy.md). Called
+ * once by the leader thread. Must never leave the upstream locked, nor let a waiting lock hold up everybody
+ * for long: each try is short.
  */
 #include "units/dump/lock.h"
 
@@ -44,7 +45,7 @@ static void put_lock_tables(struct buf *b, const struct catalog *c, bool all)
 
 static int take_lock(struct locking *l, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r = 0;
 
 	if (l->d->o.consistency == CONSISTENCY_FLUSH)
@@ -64,7 +65,7 @@ static int take_lock(struct locking *l, struct err *e)
 /* MyISAM and the like know no snapshot: they stay locked, they alone, until they are copied. */
 static int keep_locked(struct locking *l, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r = 0;
 
 	put_lock_tables(&sql, &l->d->catalog, false);
@@ -108,7 +109,8 @@ static int read_xa(struct db *c, struct buf *out, struct err *e)
 	return got < 0 ? -1 : n;
 }
 
-/* MySQL 8 shows prepared transactions only with a privilege of its own: without it, none may ever have been prepared. */
+/* MySQL 8 shows prepared transactions only with a privilege of its own: without it, none may ever have been
+ * prepared. */
 static int without_xa_privilege(struct locking *l, struct err *e)
 {
 	struct db_rows *r;
@@ -135,7 +137,7 @@ static int without_xa_privilege(struct locking *l, struct err *e)
 /* Rows prepared before the position are in neither the dump nor the binlog behind it (T12). */
 static int check_xa(struct locking *l, struct err *e)
 {
-	struct buf list = { 0 };
+	struct buf list = {0};
 	int n;
 
 	if (!l->d->o.follows)
@@ -145,7 +147,8 @@ static int check_xa(struct locking *l, struct err *e)
 		n = without_xa_privilege(l, e);
 	else if (n > 0) {
 		l->timed_out = true;
-		err_set(e, ERR_dump_failed, "prepared XA transactions are pending (%s): XA COMMIT or XA ROLLBACK them",
+		err_set(e, ERR_dump_failed,
+			"prepared XA transactions are pending (%s): XA COMMIT or XA ROLLBACK them",
 			buf_cstr(&list));
 		n = -1;
 	}
@@ -156,7 +159,8 @@ static int check_xa(struct locking *l, struct err *e)
 static int open_snapshots(struct locking *l, struct err *e)
 {
 	for (unsigned i = 0; i < l->d->o.threads; i++)
-		if (db_exec(l->conns[i], STR_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"), e) < 0)
+		if (db_exec(l->conns[i], STR_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"),
+			    e) < 0)
 			return err_add(e, "opening a snapshot");
 	return 0;
 }
@@ -176,7 +180,7 @@ static char *one_line(const char *text)
 static int read_position(struct locking *l, struct err *e)
 {
 	struct snapshot *s = &l->d->snapshot;
-	struct db_master_status m = { 0 };
+	struct db_master_status m = {0};
 
 	if (db_master_status(l->control, &m, e) < 0) {
 		if (l->d->o.follows || err_act(e->code) == ERR_ACT_RETRY)
@@ -221,7 +225,7 @@ static void roll_back(struct locking *l)
 static int try_once(struct locking *l, struct err *e)
 {
 	uint64_t start;
-	struct err unlock = { 0 };
+	struct err unlock = {0};
 	int r;
 
 	l->timed_out = false;
@@ -229,7 +233,8 @@ static int try_once(struct locking *l, struct err *e)
 		return -1;
 	start = clock_ms();
 	r = under_lock(l, e);
-	if (l->d->o.consistency != CONSISTENCY_NONE && db_exec(l->control, STR_LIT("UNLOCK TABLES"), &unlock) < 0 && r == 0) {
+	if (l->d->o.consistency != CONSISTENCY_NONE &&
+		db_exec(l->control, STR_LIT("UNLOCK TABLES"), &unlock) < 0 && r == 0) {
 		*e = unlock;
 		r = -1;
 	}
@@ -244,21 +249,23 @@ static void put_blockers(struct db *c, struct buf *out)
 {
 	struct err ignored;
 	struct db_rows *r = db_query(c,
-		STR_LIT("SELECT ID,USER,TIME,LEFT(INFO,80) FROM information_schema.PROCESSLIST WHERE INFO IS NOT NULL"
-			" AND ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump','Binlog Dump GTID')"
+		STR_LIT("SELECT ID,USER,TIME,LEFT(INFO,80) FROM information_schema.PROCESSLIST WHERE INFO IS "
+			"NOT NULL"
+			" AND ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump','Binlog Dump "
+			"GTID')"
 			" ORDER BY TIME DESC LIMIT 3"),
 		&ignored);
 	const struct str *v;
 
 	while (r && db_fetch(r, &v, &ignored) > 0)
-		buf_putf(out, "%sconnection %.*s of %.*s since %.*s s: %.*s", out->n ? "; " : "", STR_ARG(v[0]), STR_ARG(v[1]),
-			STR_ARG(v[2]), STR_ARG(v[3]));
+		buf_putf(out, "%sconnection %.*s of %.*s since %.*s s: %.*s", out->n ? "; " : "",
+			STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[2]), STR_ARG(v[3]));
 	db_rows_close(&r);
 }
 
 static int give_up(struct locking *l, struct err *e)
 {
-	struct buf who = { 0 };
+	struct buf who = {0};
 	struct err why = *e;
 
 	if (why.code == ERR_dump_failed) /* XA: it says all there is to say */
@@ -288,7 +295,7 @@ static int try_until(struct locking *l, struct err *e)
 
 int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
-	struct locking l = { .d = d, .conns = conns, .keeper = keeper };
+	struct locking l = {.d = d, .conns = conns, .keeper = keeper};
 	int r;
 
 	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
@@ -301,7 +308,7 @@ int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct 
 		r = try_until(&l, e);
 	dump_disconnect(d, &l.control);
 	if (r == 0 && d->o.consistency != CONSISTENCY_NONE)
-		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms", d->snapshot.file,
-			d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
+		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms",
+			d->snapshot.file, d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
 	return r;
 }

@@ -1,6 +1,7 @@
 /*
- * tidegate-dump: reads a source's tables at one moment and gives them out as chunk files (tidegate-dump(8), docs/design/copy.md).
- * This file is the unit's form; the work is in leader.c and worker.c. Touches the upstream and its dump folder, nothing else.
+ * tidegate-dump: reads a source's tables at one moment and gives them out as chunk files (tidegate-dump(8),
+ * docs/design/copy.md). This file is the unit's form; the work is in leader.c and worker.c. Touches the
+ * upstream and its dump folder, nothing else.
  */
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ static int dump_open(void *self, struct unit_env *env, struct err *e)
 	d->dir = env->state_fd;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->ends, NULL);
+	pthread_mutex_init(&d->giant, NULL);
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->changed, &a);
@@ -101,10 +103,11 @@ static void put_snapshot(struct dump *d, json_t *out)
 	if (!ready)
 		return;
 	json_object_set_new(out, "snapshot",
-		json_pack("{s:s, s:I, s:s}", "file", d->snapshot.file, "offset", (json_int_t)d->snapshot.offset, "gtid",
-			d->snapshot.gtid ? d->snapshot.gtid : ""));
+		json_pack("{s:s, s:I, s:s}", "file", d->snapshot.file, "offset",
+			(json_int_t)d->snapshot.offset, "gtid", d->snapshot.gtid ? d->snapshot.gtid : ""));
 	json_object_set_new(out, "tables_total",
-		json_integer((json_int_t)(d->has_leader ? d->catalog.tables.n : atomic_load(&d->tables_done))));
+		json_integer(
+			(json_int_t)(d->has_leader ? d->catalog.tables.n : atomic_load(&d->tables_done))));
 	json_object_set_new(out, "rows_estimated",
 		json_integer((json_int_t)(d->has_leader ? d->catalog.rows : atomic_load(&d->rows_done))));
 }
@@ -116,7 +119,7 @@ static void put_number(json_t *out, const char *key, uint64_t v)
 
 static void dump_status(void *self, struct unit_env *env, json_t *out)
 {
-	static const char *const phases[] = { "lock", "snapshot", "dump", "serve", "done" };
+	static const char *const phases[] = {"lock", "snapshot", "dump", "serve", "done"};
 	struct dump *d = self;
 
 	(void)env;
@@ -149,7 +152,7 @@ static int dump_save(void *self, struct unit_env *env, struct err *e)
 static void dump_close(void *self, struct unit_env *env)
 {
 	struct dump *d = self;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	(void)env;
 	if (!d->env)

@@ -1,6 +1,6 @@
 /*
- * File names of the dump folder. Called by the plan and the chunk writer; must never give two tables the same name, nor a
- * name that leaves the folder.
+ * File names of the dump folder. Called by the plan and the chunk writer; must never give two tables the same
+ * name, nor a name that leaves the folder.
  */
 #include "units/dump/name.h"
 
@@ -9,7 +9,8 @@ enum { PART_MAX = 90 };
 
 static bool plain(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+	       c == '-';
 }
 
 /* False: it was cut. A cut never falls inside a percent triple. */

@@ -1,6 +1,7 @@
 /*
- * Everything in the dump folder that is no row: plan, schema files, metadata, manifest. Called by the leader thread, and by the main
- * thread at start. The manifest is the last thing written: a folder without it is an unfinished copy.
+ * Everything in the dump folder that is no row: plan, schema files, metadata, manifest. Called by the leader
+ * thread, and by the main thread at start. The manifest is the last thing written: a folder without it is an
+ * unfinished copy.
  */
 #include "units/dump/plan.h"
 
@@ -40,7 +41,8 @@ static int choose_copy_id(struct dump *d, struct err *e)
 
 static json_t *snapshot_json(const struct snapshot *s)
 {
-	return json_pack("{s:s, s:I, s:s}", "file", s->file, "offset", (json_int_t)s->offset, "gtid", s->gtid ? s->gtid : "");
+	return json_pack("{s:s, s:I, s:s}", "file", s->file, "offset", (json_int_t)s->offset, "gtid",
+		s->gtid ? s->gtid : "");
 }
 
 static json_t *item_json(const struct item *i)
@@ -70,8 +72,8 @@ static int add_items(json_t *plan, const char *key, const struct items *l, struc
 
 		/* Only text that is no UTF-8 is refused, and the server said it would send UTF-8. */
 		if (!o)
-			return err_set(e, ERR_dump_failed, "the definition of `%s`.`%s` is not UTF-8", l->p[i].schema,
-				l->p[i].name ? l->p[i].name : "");
+			return err_set(e, ERR_dump_failed, "the definition of `%s`.`%s` is not UTF-8",
+				l->p[i].schema, l->p[i].name ? l->p[i].name : "");
 		json_array_append_new(list, o);
 	}
 	return 0;
@@ -85,7 +87,8 @@ static int make_text(struct dump *d, struct err *e)
 	json_object_set_new(plan, "copy_id", json_string(d->copy_id));
 	json_object_set_new(plan, "snapshot", snapshot_json(&d->snapshot));
 	json_object_set_new(plan, "server",
-		json_pack("{s:s, s:I}", "flavor", flavor_name(d->server.flavor), "version", (json_int_t)d->server.version));
+		json_pack("{s:s, s:I}", "flavor", flavor_name(d->server.flavor), "version",
+			(json_int_t)d->server.version));
 	json_object_set_new(plan, "complete", json_true());
 	r = add_items(plan, "schemas", &d->catalog.schemas, e);
 	if (r == 0)
@@ -104,7 +107,7 @@ static int make_text(struct dump *d, struct err *e)
 static int put_schema_file(struct dump *d, struct buf *name, const struct item *i, struct err *e)
 {
 	const char *file = buf_cstr(name);
-	struct buf text = { 0 };
+	struct buf text = {0};
 	int fd, r;
 
 	if (i->name)
@@ -122,7 +125,7 @@ static int put_schema_file(struct dump *d, struct buf *name, const struct item *
 static int put_schema_files(struct dump *d, struct err *e)
 {
 	const struct catalog *c = &d->catalog;
-	struct buf name = { 0 };
+	struct buf name = {0};
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < c->schemas.n; i++) {
@@ -157,8 +160,8 @@ void plan_put_metadata(struct buf *b, const struct dump *d, const char *finished
 	buf_putf(b, "Started dump at: %s\n", d->started);
 	if (d->snapshot.file[0])
 		buf_putf(b, "%s\n\tLog: %s\n\tPos: %" PRIu64 "\n\tGTID:%s\n\n",
-			new_words ? "SHOW BINARY LOG STATUS:" : "SHOW MASTER STATUS:", d->snapshot.file, d->snapshot.offset,
-			d->snapshot.gtid ? d->snapshot.gtid : "");
+			new_words ? "SHOW BINARY LOG STATUS:" : "SHOW MASTER STATUS:", d->snapshot.file,
+			d->snapshot.offset, d->snapshot.gtid ? d->snapshot.gtid : "");
 	buf_putf(b, "Finished dump at: %s\n", finished);
 }
 
@@ -168,16 +171,16 @@ static json_t *chunks_json(struct dump *d)
 	struct spool_chunk c;
 
 	for (size_t i = 0; spool_entry(&d->spool, i, &c); i++)
-		json_array_append_new(list, json_pack("[I, b, I, I, s]", (json_int_t)c.table, (int)c.last, (json_int_t)c.rows,
-						    (json_int_t)c.bytes, c.file));
+		json_array_append_new(list, json_pack("[I, b, I, I, s]", (json_int_t)c.table, (int)c.last,
+						    (json_int_t)c.rows, (json_int_t)c.bytes, c.file));
 	return list;
 }
 
 static int put_manifest(struct dump *d, struct err *e)
 {
-	json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", FORMAT, "job", d->job_name, "copy_id", d->copy_id, "tables",
-		(json_int_t)d->catalog.tables.n, "chunks", chunks_json(d));
-	struct buf text = { 0 };
+	json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", FORMAT, "job", d->job_name, "copy_id",
+		d->copy_id, "tables", (json_int_t)d->catalog.tables.n, "chunks", chunks_json(d));
+	struct buf text = {0};
 	int r;
 
 	json_write(o, &text);
@@ -189,7 +192,7 @@ static int put_manifest(struct dump *d, struct err *e)
 
 int plan_complete(struct dump *d, struct err *e)
 {
-	struct buf text = { 0 };
+	struct buf text = {0};
 	char now[24];
 	int r;
 
@@ -210,12 +213,14 @@ static bool exists(int dir, const char *name)
 	return faccessat(dir, name, F_OK, 0) == 0;
 }
 
-/* A file that is there must be whole. One that is not there was removed because its rows are recorded downstream. */
+/* A file that is there must be whole. One that is not there was removed because its rows are recorded
+ * downstream. */
 static bool file_is_whole(int dir, const struct spool_chunk *c)
 {
 	struct stat st;
 
-	return fstatat(dir, c->file, &st, AT_SYMLINK_NOFOLLOW) < 0 || (S_ISREG(st.st_mode) && (uint64_t)st.st_size == c->bytes);
+	return fstatat(dir, c->file, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       (S_ISREG(st.st_mode) && (uint64_t)st.st_size == c->bytes);
 }
 
 static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
@@ -229,7 +234,8 @@ static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
 		return false;
 	if (table < 0 || (uint64_t)table >= tables || rows < 0 || bytes < 0 || strchr(file, '/'))
 		return false;
-	c = (struct spool_chunk){ .table = (uint32_t)table, .last = last, .rows = (uint64_t)rows, .bytes = (uint64_t)bytes };
+	c = (struct spool_chunk){
+		.table = (uint32_t)table, .last = last, .rows = (uint64_t)rows, .bytes = (uint64_t)bytes};
 	c.file = xstrdup(file);
 	if (!file_is_whole(d->dir, &c)) {
 		free(c.file);
@@ -280,7 +286,8 @@ static bool restore_plan(struct dump *d, struct err *e)
 
 static bool restore(struct dump *d, const json_t *manifest, struct err *e)
 {
-	if (json_num(manifest, "format", 0) != FORMAT || strcmp(json_text(manifest, "job", ""), d->job_name) != 0)
+	if (json_num(manifest, "format", 0) != FORMAT ||
+		strcmp(json_text(manifest, "job", ""), d->job_name) != 0)
 		return false;
 	snprintf(d->copy_id, sizeof(d->copy_id), "%s", json_text(manifest, "copy_id", ""));
 	return restore_plan(d, e) && restore_chunks(d, manifest);
@@ -303,7 +310,7 @@ void plan_spoil(struct dump *d)
 
 int plan_restore(struct dump *d, struct err *e)
 {
-	struct buf text = { 0 };
+	struct buf text = {0};
 	json_t *manifest = NULL;
 	bool good = false;
 

@@ -2,8 +2,8 @@
 #include "units/dump/dump.h"
 
 /*
- * The dump folder's own record: plan.json (what the load is told), the schema files and DM's metadata file, and the manifest, which
- * stands for a complete spool.
+ * The dump folder's own record: plan.json (what the load is told), the schema files and DM's metadata file,
+ * and the manifest, which stands for a complete spool.
  */
 /* Chooses the copy's name, makes the plan's text (d->plan) and writes plan.json and the schema files. */
 int plan_make(struct dump *d, struct err *e);

@@ -1,6 +1,6 @@
 /*
- * Splitting by halves where the server says many rows are: skewed keys (one row at the far end, all others in a corner) give even
- * pieces too. Pure; the table reader gives the estimates.
+ * Splitting by halves where the server says many rows are: skewed keys (one row at the far end, all others in
+ * a corner) give even pieces too. Pure; the table reader gives the estimates.
  */
 #include "units/dump/range.h"
 
@@ -60,7 +60,7 @@ static int cut(const struct range_split *s, struct piece *left, struct piece *ri
 {
 	uint64_t middle = left->lo + (left->hi - left->lo) / 2;
 
-	*right = (struct piece){ middle + 1, left->hi, 0 };
+	*right = (struct piece){middle + 1, left->hi, 0};
 	left->hi = middle;
 	if (s->estimate(s->arg, left->lo, left->hi, &left->rows, e) < 0)
 		return -1;
@@ -96,7 +96,7 @@ int range_split(const struct range_split *s, struct range *out, unsigned limit, 
 	unsigned n = 1;
 	int r = 0;
 
-	p[0] = (struct piece){ s->min, s->max, s->rows };
+	p[0] = (struct piece){s->min, s->max, s->rows};
 	while (r == 0 && n < limit) {
 		unsigned i = largest(p, n);
 
@@ -109,7 +109,7 @@ int range_split(const struct range_split *s, struct range *out, unsigned limit, 
 		qsort(p, n, sizeof(*p), by_lo);
 		n = join(p, n, s->want);
 		for (unsigned i = 0; i < n; i++)
-			out[i] = (struct range){ i > 0, i + 1 < n, p[i].lo, i + 1 < n ? p[i + 1].lo : 0 };
+			out[i] = (struct range){i > 0, i + 1 < n, p[i].lo, i + 1 < n ? p[i + 1].lo : 0};
 	}
 	free(p);
 	return r < 0 ? -1 : (int)n;

@@ -7,12 +7,13 @@
 #include "common/base/str.h"
 
 /*
- * Cutting a big table by ranges of an integer key. Keys are ordinals: unsigned numbers that keep the order of BIGINT (shifted by
- * 2^63) as of BIGINT UNSIGNED.
+ * Cutting a big table by ranges of an integer key. Keys are ordinals: unsigned numbers that keep the order of
+ * BIGINT (shifted by 2^63) as of BIGINT UNSIGNED.
  */
 struct range {
 	bool has_lo, has_hi;
-	uint64_t lo, hi; /* lo <= key < hi; the first piece has no lo, the last no hi: no row falls between min and max asked before */
+	uint64_t lo, hi; /* lo <= key < hi; the first piece has no lo, the last no hi: no row falls between
+			    min and max asked before */
 };
 
 /* False: not a whole number of 64 bits. */
@@ -28,5 +29,6 @@ struct range_split {
 	void *arg;
 };
 
-/* out: room for limit (at least 1) pieces, which together are the whole table. Returns their number, or -1. */
+/* out: room for limit (at least 1) pieces, which together are the whole table. Returns their number, or -1.
+ */
 int range_split(const struct range_split *s, struct range *out, unsigned limit, struct err *e);

@@ -1,6 +1,7 @@
 /*
- * Reads one stretch of a table through a snapshot connection, row by row, into the writer. Called by the workers. Releases the
- * table's metadata lock when it is through, so that an ALTER in the upstream waits no longer than this.
+ * Reads one stretch of a table through a snapshot connection, row by row, into the writer. Called by the
+ * workers. Releases the table's metadata lock when it is through, so that an ALTER in the upstream waits no
+ * longer than this.
  */
 #include "units/dump/reader.h"
 
@@ -15,7 +16,7 @@
 #include "units/dump/worker.h"
 #include "units/dump/writer.h"
 
-enum { BIG_CHUNKS = 4, STRETCHES_PER_THREAD = 4, MAX_STRETCHES = 1024 };
+enum { BIG_CHUNKS = 4, STRETCHES_PER_THREAD = 4, MAX_STRETCHES = 1024, GIANT_BYTES = 4 << 20 };
 
 /* The column whose ranges cut the table: the integer that leads the key naming a row; -1: none. */
 static int range_column(const struct structure *s)
@@ -101,7 +102,7 @@ static int estimate(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct 
 	const struct estimate *m = arg;
 	const struct column *col = &m->t->structure->columns[m->column];
 	char from[32], to[32];
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	int got = -1;
@@ -109,7 +110,8 @@ static int estimate(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct 
 	range_text(lo, col->is_unsigned, from, sizeof(from));
 	range_text(hi, col->is_unsigned, to, sizeof(to));
 	/* MySQL 9 answers with a tree unless asked not to. */
-	buf_puts(&sql, db_server(m->c)->flavor == FLAVOR_MYSQL ? "EXPLAIN FORMAT=TRADITIONAL SELECT " : "EXPLAIN SELECT ");
+	buf_puts(&sql, db_server(m->c)->flavor == FLAVOR_MYSQL ? "EXPLAIN FORMAT=TRADITIONAL SELECT "
+							       : "EXPLAIN SELECT ");
 	sql_put_ident(&sql, str_of(col->name));
 	buf_puts(&sql, " FROM ");
 	/* Not with FORCE INDEX: MySQL does not look into the index then, and says 1. */
@@ -132,7 +134,7 @@ static int estimate(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct 
 static int ask_bounds(struct estimate *m, struct range_split *s, struct err *e)
 {
 	const struct column *col = &m->t->structure->columns[m->column];
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	int got = -1;
@@ -163,15 +165,15 @@ static uint64_t wanted_rows(const struct dump *d, const struct item *t)
 
 static bool worth_splitting(const struct dump *d, const struct item *t)
 {
-	return d->o.threads > 1 && t->transactional && t->rows > 1 && t->bytes >= BIG_CHUNKS * d->o.chunk_bytes &&
-	       range_column(t->structure) >= 0;
+	return d->o.threads > 1 && t->transactional && t->rows > 1 &&
+	       t->bytes >= BIG_CHUNKS * d->o.chunk_bytes && range_column(t->structure) >= 0;
 }
 
 static int do_split(struct dump *d, struct db *c, struct job *j, struct err *e)
 {
 	const struct item *t = &d->catalog.tables.p[j->table];
-	struct estimate m = { c, t, range_column(t->structure) };
-	struct range_split s = { .rows = t->rows, .want = wanted_rows(d, t), .estimate = estimate, .arg = &m };
+	struct estimate m = {c, t, range_column(t->structure)};
+	struct range_split s = {.rows = t->rows, .want = wanted_rows(d, t), .estimate = estimate, .arg = &m};
 	uint64_t limit = t->rows / s.want * 4 + 64;
 	struct range *ranges;
 	int n = ask_bounds(&m, &s, e);
@@ -224,30 +226,60 @@ static int put_values(struct buf *row, const struct item *t, const struct str *v
 		buf_putc(row, at ? ',' : '(');
 		r = value_put(row, value_format_of(&s->columns[i]), v[at++]);
 		if (r == VALUE_MALFORMED)
-			return err_set(e, ERR_dump_failed, "column `%s` (%s) holds a value that is no number", s->columns[i].name,
-				s->columns[i].type);
+			return err_set(e, ERR_dump_failed, "column `%s` (%s) holds a value that is no number",
+				s->columns[i].name, s->columns[i].type);
 		*odd = *odd || r == VALUE_ENUM_ERROR;
 	}
 	buf_putc(row, ')');
 	return 0;
 }
 
+static int copy_row(
+	struct writer *w, struct buf *row, const struct item *t, const struct str *v, struct err *e)
+{
+	bool odd;
+
+	if (put_values(row, t, v, &odd, e) < 0)
+		return -1;
+	return writer_row(w, buf_str(row), odd, e);
+}
+
+static size_t row_bytes(const struct str *v, unsigned n)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		sum += v[i].n;
+	return sum;
+}
+
+static int copy_giant(struct writer *w, const struct item *t, const struct str *v, struct err *e)
+{
+	struct buf row = {0};
+	int r;
+
+	pthread_mutex_lock(&w->d->giant);
+	r = copy_row(w, &row, t, v, e);
+	buf_free(&row);
+	pthread_mutex_unlock(&w->d->giant);
+	return r;
+}
+
 static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, struct err *e)
 {
-	struct buf row = { 0 };
+	struct buf row = {0};
 	const struct str *v;
-	bool odd;
 	int got;
 
 	while ((got = db_fetch(r, &v, e)) > 0) {
 		if (dump_stopping(w->d))
 			got = err_set(e, ERR_link, "asked to leave");
-		else if (put_values(&row, t, v, &odd, e) < 0 || writer_row(w, buf_str(&row), odd, e) < 0)
-			got = -1;
+		else if (row_bytes(v, db_columns(r)) > GIANT_BYTES)
+			got = copy_giant(w, t, v, e);
+		else
+			got = copy_row(w, &row, t, v, e);
 		if (got < 0)
 			break;
-		if (row.cap > (4u << 20))
-			buf_free(&row);
 	}
 	buf_free(&row);
 	return got;
@@ -256,7 +288,7 @@ static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, 
 static int read_stretch(struct dump *d, struct db *c, struct writer *w, const struct job *j, struct err *e)
 {
 	const struct item *t = &d->catalog.tables.p[j->table];
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *r;
 	int got = -1;
 

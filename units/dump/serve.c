@@ -1,6 +1,6 @@
 /*
- * Answers plan, claim and chunk_done. A request that can't be answered yet waits in a list; each step looks at it again. Keeps no state
- * about who asks (pull by number).
+ * Answers plan, claim and chunk_done. A request that can't be answered yet waits in a list; each step looks
+ * at it again. Keeps no state about who asks (pull by number).
  */
 #include "units/dump/serve.h"
 
@@ -11,7 +11,7 @@
 #include "common/proc/msg.h"
 #include "units/dump/plan.h"
 
-enum { PLAN_WAIT_MS = 20000, CLAIM_WAIT_MAX_MS = 30000, INLINE_PLAN = 3 << 20 };
+enum { PLAN_WAIT_MS = 1000, CLAIM_WAIT_MAX_MS = 30000, INLINE_PLAN = 3 << 20 };
 
 struct waiting {
 	struct waiting *next;
@@ -50,8 +50,8 @@ static bool plan_is_ready(struct dump *d)
 
 static void answer_plan(struct dump *d, struct link_req **req)
 {
-	struct msg_planned m = { .copy_id = str_of(d->copy_id), .plan = STR_LIT("{\"file\":\"plan.json\"}") };
-	struct buf b = { 0 };
+	struct msg_planned m = {.copy_id = str_of(d->copy_id), .plan = STR_LIT("{\"file\":\"plan.json\"}")};
+	struct buf b = {0};
 
 	if (d->plan.n <= INLINE_PLAN)
 		m.plan = buf_str(&d->plan);
@@ -60,17 +60,18 @@ static void answer_plan(struct dump *d, struct link_req **req)
 }
 
 /*
- * A downstream that does not know this copy (its records were removed, or are older) needs all chunks of it. Where some are gone already,
- * only a new copy helps.
+ * A downstream that does not know this copy (its records were removed, or are older) needs all chunks of it.
+ * Where some are gone already, only a new copy helps.
  */
 static bool check_use(struct dump *d, struct str recorded)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (str_is(recorded, d->copy_id) || !spool_any_gone(&d->spool))
 		return true;
 	plan_spoil(d);
-	err_set(&e, ERR_dump_changed, "the downstream has not recorded this copy, and parts of it are gone: a new one starts");
+	err_set(&e, ERR_dump_changed,
+		"the downstream has not recorded this copy, and parts of it are gone: a new one starts");
 	dump_fail(d, &e);
 	return false;
 }
@@ -79,7 +80,7 @@ static void on_plan(void *self, struct unit_env *env, struct link_req **req)
 {
 	struct dump *d = self;
 	struct msg_plan m;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	(void)env;
 	if (msg_get_plan((*req)->body, &m, &e) < 0)
@@ -87,7 +88,7 @@ static void on_plan(void *self, struct unit_env *env, struct link_req **req)
 	else if (plan_is_ready(d) && check_use(d, m.copy_id))
 		answer_plan(d, req);
 	else
-		wait_for(d, req, (struct waiting){ .plan = true, .deadline = clock_ms() + PLAN_WAIT_MS });
+		wait_for(d, req, (struct waiting){.plan = true, .deadline = clock_ms() + PLAN_WAIT_MS});
 }
 
 /* --- claim --- */
@@ -101,8 +102,8 @@ static int check_copy(struct dump *d, struct str copy_id, struct err *e)
 
 static void answer_claim(struct link_req **req, const struct spool_chunk *c, const struct spool *s)
 {
-	struct msg_chunk m = { 0 };
-	struct buf b = { 0 };
+	struct msg_chunk m = {0};
+	struct buf b = {0};
 
 	if (c) {
 		m.number = c->number;
@@ -143,7 +144,7 @@ static void on_claim(void *self, struct unit_env *env, struct link_req **req)
 {
 	struct dump *d = self;
 	struct msg_claim m;
-	struct err e = { 0 };
+	struct err e = {0};
 	uint64_t wait_ms;
 
 	(void)env;
@@ -153,7 +154,7 @@ static void on_claim(void *self, struct unit_env *env, struct link_req **req)
 	}
 	wait_ms = m.wait_ms < CLAIM_WAIT_MAX_MS ? m.wait_ms : CLAIM_WAIT_MAX_MS;
 	if (!try_claim(d, req, m.after, wait_ms == 0))
-		wait_for(d, req, (struct waiting){ .after = m.after, .deadline = clock_ms() + wait_ms });
+		wait_for(d, req, (struct waiting){.after = m.after, .deadline = clock_ms() + wait_ms});
 }
 
 /* --- done --- */
@@ -162,8 +163,8 @@ static void on_chunk_done(void *self, struct unit_env *env, struct link_req **re
 {
 	struct dump *d = self;
 	struct msg_chunk_done m;
-	struct buf b = { 0 };
-	struct err e = { 0 };
+	struct buf b = {0};
+	struct err e = {0};
 
 	(void)env;
 	if (msg_get_chunk_done((*req)->body, &m, &e) < 0 || check_copy(d, m.copy_id, &e) < 0 ||
@@ -171,7 +172,7 @@ static void on_chunk_done(void *self, struct unit_env *env, struct link_req **re
 		link_fail(req, &e);
 		return;
 	}
-	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){ 0 });
+	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){0});
 	reply(req, &b);
 }
 
@@ -180,7 +181,7 @@ static void on_chunk_done(void *self, struct unit_env *env, struct link_req **re
 static bool answer(struct dump *d, struct waiting *w)
 {
 	bool late = clock_ms() >= w->deadline;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (!w->plan)
 		return try_claim(d, &w->req, w->after, late);
@@ -221,8 +222,8 @@ void serve_refuse_all(struct dump *d, const struct err *e)
 }
 
 const struct unit_on serve_messages[] = {
-	{ MSG_plan, 1u << STAGE_Running, on_plan },
-	{ MSG_claim, 1u << STAGE_Running, on_claim },
-	{ MSG_chunk_done, 1u << STAGE_Running, on_chunk_done },
-	{ 0 },
+	{MSG_plan, 1u << STAGE_Running, on_plan},
+	{MSG_claim, 1u << STAGE_Running, on_claim},
+	{MSG_chunk_done, 1u << STAGE_Running, on_chunk_done},
+	{0},
 };

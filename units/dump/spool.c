@@ -1,6 +1,6 @@
 /*
- * The list of chunk files. Knows no database and no message. Writers add, the main thread gives out and removes; files are only
- * removed once the load has said that their rows are recorded downstream.
+ * The list of chunk files. Knows no database and no message. Writers add, the main thread gives out and
+ * removes; files are only removed once the load has said that their rows are recorded downstream.
  */
 #include "units/dump/spool.h"
 
@@ -14,7 +14,7 @@
 
 void spool_init(struct spool *s, int dir, uint64_t limit)
 {
-	*s = (struct spool){ .dir = dir, .limit = limit };
+	*s = (struct spool){.dir = dir, .limit = limit};
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->room, NULL);
 }
@@ -26,7 +26,7 @@ void spool_fini(struct spool *s)
 	free(s->chunks);
 	pthread_cond_destroy(&s->room);
 	pthread_mutex_destroy(&s->lock);
-	*s = (struct spool){ .dir = -1 };
+	*s = (struct spool){.dir = -1};
 }
 
 bool spool_wait_room(struct spool *s)
@@ -34,7 +34,8 @@ bool spool_wait_room(struct spool *s)
 	bool go;
 
 	pthread_mutex_lock(&s->lock);
-	/* Files under way only grow by what is left of them: the bound may be passed by a file and a row per writer. */
+	/* Files under way only grow by what is left of them: the bound may be passed by a file and a row per
+	 * writer. */
 	while (!s->stopped && s->bytes >= s->limit)
 		pthread_cond_wait(&s->room, &s->lock);
 	go = !s->stopped;

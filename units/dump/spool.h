@@ -6,8 +6,8 @@
 #include "common/base/err.h"
 
 /*
- * The finished chunk files that wait for the load, numbered from 1 in the order of their completion, and the bound on what may be on
- * disk. Shared by the writers (threads) and the main thread.
+ * The finished chunk files that wait for the load, numbered from 1 in the order of their completion, and the
+ * bound on what may be on disk. Shared by the writers (threads) and the main thread.
  */
 struct spool_chunk {
 	uint64_t number;
@@ -25,9 +25,9 @@ struct spool {
 	pthread_cond_t room;
 	struct spool_chunk *chunks;
 	size_t n, cap, ndone;
-	uint64_t bytes;                 /* on disk, unfinished files too */
+	uint64_t bytes;                   /* on disk, unfinished files too */
 	uint64_t total_rows, total_bytes; /* of all chunks ever finished */
-	bool complete;                  /* no chunk comes any more */
+	bool complete;                    /* no chunk comes any more */
 	bool stopped;
 };
 
@@ -36,7 +36,8 @@ void spool_fini(struct spool *s);
 /* Waits until a new file may be begun. False: stopped. */
 bool spool_wait_room(struct spool *s);
 void spool_grow(struct spool *s, uint64_t bytes);
-/* A finished chunk; file is taken. Returns its number. With done set: recorded downstream in an earlier life. */
+/* A finished chunk; file is taken. Returns its number. With done set: recorded downstream in an earlier life.
+ */
 uint64_t spool_add(struct spool *s, struct spool_chunk chunk);
 void spool_complete(struct spool *s);
 void spool_stop(struct spool *s);

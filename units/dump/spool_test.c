@@ -1,4 +1,5 @@
-/* Chunk files, the spool and its manifest, in a folder of their own: what a restart may serve and what it may not. */
+/* Chunk files, the spool and its manifest, in a folder of their own: what a restart may serve and what it may
+ * not. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +24,8 @@ struct bench {
 	char path[64];
 };
 
-static struct column columns[] = { { .name = "a;\nb", .type = "int(11)", .kind = COLUMN_INT, .charset = "", .collation = "" } };
+static struct column columns[] = {
+	{.name = "a;\nb", .type = "int(11)", .kind = COLUMN_INT, .charset = "", .collation = ""}};
 
 static void add_table(struct catalog *c)
 {
@@ -40,8 +42,11 @@ static void add_table(struct catalog *c)
 	s->columns[0].collation = xstrdup("");
 	s->ncolumns = 1;
 	s->key = -1;
-	c->tables.p[0] = (struct item){ .schema = xstrdup("app"), .name = xstrdup("t"), .create = xstrdup("CREATE TABLE `t`"),
-		.structure = s, .transactional = true };
+	c->tables.p[0] = (struct item){.schema = xstrdup("app"),
+		.name = xstrdup("t"),
+		.create = xstrdup("CREATE TABLE `t`"),
+		.structure = s,
+		.transactional = true};
 }
 
 static int set_up(void **state)
@@ -54,7 +59,8 @@ static int set_up(void **state)
 	b->d.env = &b->env;
 	b->d.dir = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	b->d.job_name = xstrdup("job");
-	b->d.o = (struct dump_options){ .threads = 1, .statement_size = 40, .chunk_bytes = 1024, .spool_bytes = 1 << 20 };
+	b->d.o = (struct dump_options){
+		.threads = 1, .statement_size = 40, .chunk_bytes = 1024, .spool_bytes = 1 << 20};
 	pthread_mutex_init(&b->d.lock, NULL);
 	pthread_cond_init(&b->d.changed, NULL);
 	spool_init(&b->d.spool, b->d.dir, b->d.o.spool_bytes);
@@ -66,7 +72,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct bench *b = *state;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	assert_int_equal(file_clear(b->d.dir, &e), 0);
 	rmdir(b->path);
@@ -83,9 +89,9 @@ static int tear_down(void **state)
 
 static void write_rows(struct bench *b, unsigned n, unsigned odd)
 {
-	struct job j = { .number = 1 };
+	struct job j = {.number = 1};
 	struct writer w;
-	struct err e = { 0 };
+	struct err e = {0};
 	char row[32];
 
 	writer_init(&w, &b->d, &j);
@@ -100,15 +106,16 @@ static void write_rows(struct bench *b, unsigned n, unsigned odd)
 static void a_file_is_statements_of_rows(void **state)
 {
 	struct bench *b = *state;
-	struct buf text = { 0 };
-	struct err e = { 0 };
+	struct buf text = {0};
+	struct err e = {0};
 
 	write_rows(b, 4, 3);
 	assert_int_equal(io_read_file(b->d.dir, "app.t.0000000010000.sql", 4096, &text, &e), 0);
-	assert_string_equal(buf_cstr(&text), "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
-					     "INSERT INTO `t` (`a;\nb`) VALUES\n(1),\n(2);\n"
-					     "INSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(3);\n"
-					     "INSERT INTO `t` (`a;\nb`) VALUES\n(4);\n");
+	assert_string_equal(buf_cstr(&text),
+		"/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
+		"INSERT INTO `t` (`a;\nb`) VALUES\n(1),\n(2);\n"
+		"INSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(3);\n"
+		"INSERT INTO `t` (`a;\nb`) VALUES\n(4);\n");
 	assert_int_equal(b->d.spool.total_rows, 4);
 	assert_int_equal(b->d.spool.bytes, text.n);
 	buf_free(&text);
@@ -141,7 +148,7 @@ static void a_chunk_is_done_once(void **state)
 {
 	struct bench *b = *state;
 	struct spool_chunk c;
-	struct err e = { 0 };
+	struct err e = {0};
 	uint64_t before;
 
 	write_rows(b, 1000, 0);
@@ -160,7 +167,7 @@ static void a_chunk_is_done_once(void **state)
 /* As a restart sees it: the same folder, nothing in memory. */
 static int restart(struct bench *b)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	uint64_t limit = b->d.spool.limit;
 
 	spool_fini(&b->d.spool);
@@ -168,13 +175,13 @@ static int restart(struct bench *b)
 	buf_clear(&b->d.plan);
 	b->d.copy_id[0] = '\0';
 	free(b->d.snapshot.gtid);
-	b->d.snapshot = (struct snapshot){ 0 };
+	b->d.snapshot = (struct snapshot){0};
 	return plan_restore(&b->d, &e);
 }
 
 static void complete(struct bench *b)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	snprintf(b->d.snapshot.file, sizeof(b->d.snapshot.file), "mysql-bin.000001");
 	b->d.snapshot.offset = UINT64_C(1) << 33;
@@ -189,7 +196,7 @@ static void a_complete_spool_is_served_again(void **state)
 {
 	struct bench *b = *state;
 	struct spool_chunk c;
-	struct err e = { 0 };
+	struct err e = {0};
 	char copy_id[40];
 	size_t n;
 
@@ -247,8 +254,8 @@ static void a_torn_file_spoils_the_spool(void **state)
 /* The manifest's text with this list of chunks; restarts on it. */
 static int restart_on(struct bench *b, const char *copy_id, const char *tail)
 {
-	struct buf text = { 0 };
-	struct err e = { 0 };
+	struct buf text = {0};
+	struct err e = {0};
 
 	buf_putf(&text, "{\"format\":1,\"job\":\"job\",\"copy_id\":\"%s\",\"tables\":1%s}", copy_id, tail);
 	assert_int_equal(io_replace_file(b->d.dir, "manifest", text.p, text.n, 0600, &e), 0);
@@ -258,11 +265,12 @@ static int restart_on(struct bench *b, const char *copy_id, const char *tail)
 
 static void a_hostile_manifest_is_not_followed(void **state)
 {
-	static const char *const bad[] = { "", ",\"chunks\":7", ",\"chunks\":[[5,true,1,1,\"x\"]]", ",\"chunks\":[[-1,true,1,1,\"x\"]]",
-		",\"chunks\":[[0,true,1,1,\"../../etc/passwd\"]]", ",\"chunks\":[[0,true,-1,1,\"x\"]]", ",\"chunks\":[[0,true,1,1]]",
-		",\"chunks\":[[0,true,1,1,\"plan.json\"]]", NULL };
+	static const char *const bad[] = {"", ",\"chunks\":7", ",\"chunks\":[[5,true,1,1,\"x\"]]",
+		",\"chunks\":[[-1,true,1,1,\"x\"]]", ",\"chunks\":[[0,true,1,1,\"../../etc/passwd\"]]",
+		",\"chunks\":[[0,true,-1,1,\"x\"]]", ",\"chunks\":[[0,true,1,1]]",
+		",\"chunks\":[[0,true,1,1,\"plan.json\"]]", NULL};
 	struct bench *b = *state;
-	struct err e = { 0 };
+	struct err e = {0};
 	char copy_id[40];
 
 	complete(b);

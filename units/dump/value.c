@@ -1,12 +1,13 @@
 /*
- * Values between the upstream's SELECT and the chunk file's INSERT. Pure. Called for each value by the table reader; must never
- * write a byte that could end a quoted value or a line.
+ * Values between the upstream's SELECT and the chunk file's INSERT. Pure. Called for each value by the table
+ * reader; must never write a byte that could end a quoted value or a line.
  */
 #include "units/dump/value.h"
 
 #include <string.h>
 
 #include "common/sql/quote.h"
+#include "units/dump/json.h"
 
 /* Hex doubles the size: above this the quoted form keeps a row below the downstream's max_allowed_packet. */
 enum { HEX_MAX = 64 * 1024 };
@@ -57,8 +58,9 @@ enum value_format value_format_of(const struct column *c)
 	case COLUMN_GEOMETRY:
 	case COLUMN_VECTOR:
 		return VALUE_BYTES;
-	case COLUMN_JSON: /* neither is made from a binary string; the address types would take it for their raw bytes */
-	case COLUMN_UUID:
+	case COLUMN_JSON:
+		return VALUE_JSON;
+	case COLUMN_UUID: /* a binary string would be taken for their raw bytes */
 	case COLUMN_INET4:
 	case COLUMN_INET6:
 		return VALUE_UTF8MB4;
@@ -151,6 +153,9 @@ enum value_put value_put(struct buf *b, enum value_format f, struct str v)
 			sql_put_hex(b, v);
 		else
 			sql_put_string(b, v);
+		return VALUE_OK;
+	case VALUE_JSON:
+		json_put_value(b, v);
 		return VALUE_OK;
 	case VALUE_UTF8MB4:
 		buf_puts(b, "_utf8mb4");

@@ -1,6 +1,6 @@
 /*
- * Worker threads and their list of jobs: tables without a snapshot first, then by size. Called by the leader thread. The last stretch
- * of a table to end is the one that tells.
+ * Worker threads and their list of jobs: tables without a snapshot first, then by size. Called by the leader
+ * thread. The last stretch of a table to end is the one that tells.
  */
 #include "units/dump/worker.h"
 
@@ -44,7 +44,7 @@ void worker_make_jobs(struct dump *d)
 
 	d->tables = xcalloc(t->n + 1, sizeof(*d->tables));
 	for (unsigned i = 0; i < t->n; i++) {
-		order[i] = (struct order){ i, !t->p[i].transactional, t->p[i].bytes };
+		order[i] = (struct order){i, !t->p[i].transactional, t->p[i].bytes};
 		d->locked_pending += !t->p[i].transactional;
 	}
 	qsort(order, t->n, sizeof(*order), first_is_largest);
@@ -69,7 +69,7 @@ void worker_add_stretches(struct dump *d, const struct job *j, const struct rang
 	for (unsigned i = n; i > 0; i--) {
 		struct job *more = xcalloc(1, sizeof(*more));
 
-		*more = (struct job){ .next = d->jobs, .table = j->table, .number = i, .range = ranges[i - 1] };
+		*more = (struct job){.next = d->jobs, .table = j->table, .number = i, .range = ranges[i - 1]};
 		d->jobs = more;
 	}
 	pthread_cond_broadcast(&d->changed);
@@ -117,7 +117,8 @@ int worker_end_stretch(struct dump *d, struct writer *w, struct err *e)
 	bool last;
 	int r;
 
-	/* Other stretches' last chunks are announced before the table's last one: they ended under this lock too. */
+	/* Other stretches' last chunks are announced before the table's last one: they ended under this lock
+	 * too. */
 	pthread_mutex_lock(&d->ends);
 	last = --d->tables[w->table].pending == 0;
 	r = writer_end(w, last, e);
@@ -144,7 +145,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct job *j;
-	struct err e = { 0 };
+	struct err e = {0};
 	int r = 0;
 
 	while (r == 0 && (j = take_job(w->d))) {
@@ -175,9 +176,9 @@ void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
 	unsigned n = 0;
 
 	for (; n < d->o.threads; n++) {
-		w[n] = (struct worker){ .d = d, .c = conns[n] };
+		w[n] = (struct worker){.d = d, .c = conns[n]};
 		if (pthread_create(&w[n].thread, NULL, worker_main, &w[n]) != 0) {
-			struct err e = { 0 };
+			struct err e = {0};
 
 			err_set(&e, ERR_internal, "a thread can't be started");
 			dump_fail(d, &e);

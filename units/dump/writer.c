@@ -1,6 +1,7 @@
 /*
- * Chunk files: DM's layout, one statement after the other, each ending in ";\n". A newline never stands inside a value, so the load
- * can cut at ";\n" (docs/design/copy.md). A chunk is announced when its file is whole.
+ * Chunk files: DM's layout, one statement after the other, each ending in ";\n". A newline never stands
+ * inside a value, so the load can cut at ";\n" (docs/design/copy.md). A chunk is announced when its file is
+ * whole.
  */
 #include "units/dump/writer.h"
 
@@ -22,7 +23,7 @@ void writer_init(struct writer *w, struct dump *d, const struct job *j)
 	const struct item *t = &d->catalog.tables.p[j->table];
 	const char *sep = " (";
 
-	*w = (struct writer){ .d = d, .table = j->table, .stretch = j->number, .fd = -1 };
+	*w = (struct writer){.d = d, .table = j->table, .stretch = j->number, .fd = -1};
 	buf_puts(&w->columns, " INTO ");
 	sql_put_ident(&w->columns, str_of(t->name));
 	for (unsigned i = 0; i < t->structure->ncolumns; i++) {
@@ -63,11 +64,12 @@ static int flush(struct writer *w, struct err *e)
 static int open_file(struct writer *w, struct err *e)
 {
 	const struct item *t = &w->d->catalog.tables.p[w->table];
-	struct buf name = { 0 };
+	struct buf name = {0};
 
 	if (!spool_wait_room(&w->d->spool))
 		return err_set(e, ERR_link, "asked to leave");
-	name_data(&name, str_of(t->schema), str_of(t->name), (struct name_part){ w->table, w->stretch, w->files });
+	name_data(&name, str_of(t->schema), str_of(t->name),
+		(struct name_part){w->table, w->stretch, w->files});
 	buf_cstr(&name);
 	w->file = name.p;
 	w->files++;
@@ -88,7 +90,7 @@ static void end_statement(struct writer *w)
 
 static int close_file(struct writer *w, bool last, struct err *e)
 {
-	struct spool_chunk c = { .table = w->table, .last = last, .rows = w->rows };
+	struct spool_chunk c = {.table = w->table, .last = last, .rows = w->rows};
 
 	end_statement(w);
 	if (flush(w, e) < 0)

@@ -1,11 +1,12 @@
 #pragma once
 #include "units/dump/dump.h"
 
-/* Turns rows of one stretch of a table into chunk files of about chunk_bytes, statements of about statement_size. One thread. */
+/* Turns rows of one stretch of a table into chunk files of about chunk_bytes, statements of about
+ * statement_size. One thread. */
 struct writer {
 	struct dump *d;
 	unsigned table, stretch;
-	unsigned files; /* made so far */
+	unsigned files;     /* made so far */
 	struct buf columns; /* " INTO `t` (`a`,`b`) VALUES\n" */
 	int fd;
 	char *file;
@@ -17,6 +18,7 @@ struct writer {
 void writer_init(struct writer *w, struct dump *d, const struct job *j);
 /* row: "(1,'x')". odd: it holds an ENUM's error value, which only INSERT IGNORE stores. */
 int writer_row(struct writer *w, struct str row, bool odd, struct err *e);
-/* Ends the last file. Must be called by the one who holds the table's count of jobs: last says that no chunk comes after it. */
+/* Ends the last file. Must be called by the one who holds the table's count of jobs: last says that no chunk
+ * comes after it. */
 int writer_end(struct writer *w, bool last, struct err *e);
 void writer_fini(struct writer *w);

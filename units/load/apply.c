@@ -1,6 +1,7 @@
 /*
- * A chunk, exactly once: its rows and its record in one transaction; after a lost connection the old session is seen gone, and the record
- * tells whether it got through (T1, T2). Called by the workers. Must never commit rows without their record.
+ * A chunk, exactly once: its rows and its record in one transaction; after a lost connection the old session
+ * is seen gone, and the record tells whether it got through (T1, T2). Called by the workers. Must never
+ * commit rows without their record.
  */
 #include "units/load/apply.h"
 
@@ -72,7 +73,7 @@ static int connect_now(struct applier *a, struct err *e)
 
 static int use(struct applier *a, const char *schema, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	if (a->schema && strcmp(a->schema, schema) == 0)
@@ -95,7 +96,8 @@ static int read_file(struct applier *a, const struct chunk *k, struct err *e)
 		return err_add(e, "chunk %" PRIu64, k->number);
 	/* A dump that starts anew empties its folder, and uses the names again. */
 	if (a->text.n != k->bytes)
-		return err_set(e, ERR_dump_changed, "%s has %zu bytes, announced were %" PRIu64, k->file, a->text.n, k->bytes);
+		return err_set(e, ERR_dump_changed, "%s has %zu bytes, announced were %" PRIu64, k->file,
+			a->text.n, k->bytes);
 	return 0;
 }
 
@@ -111,7 +113,7 @@ static int check_size(const struct applier *a, struct str statement, struct err 
 
 static int put_rows(struct applier *a, const struct chunk *k, struct err *e)
 {
-	struct split s = { .text = buf_str(&a->text) };
+	struct split s = {.text = buf_str(&a->text)};
 	struct str statement;
 	uint64_t rows = 0;
 	int r;
@@ -128,14 +130,15 @@ static int put_rows(struct applier *a, const struct chunk *k, struct err *e)
 	if (r < 0)
 		return -1;
 	if (rows != k->rows)
-		return err_set(e, ERR_load_failed, "%s has %" PRIu64 " rows, the downstream took %" PRIu64, k->file, k->rows, rows);
+		return err_set(e, ERR_load_failed, "%s has %" PRIu64 " rows, the downstream took %" PRIu64,
+			k->file, k->rows, rows);
 	return 0;
 }
 
 static int put_record(struct applier *a, const struct chunk *k, struct err *e)
 {
-	struct record_chunk c = { k->number, k->rows, k->bytes, &a->l->plan.tables.p[k->table] };
-	struct buf sql = { 0 };
+	struct record_chunk c = {k->number, k->rows, k->bytes, &a->l->plan.tables.p[k->table]};
+	struct buf sql = {0};
 	int r;
 
 	record_put_chunk(a->l, &sql, &c);
@@ -169,7 +172,7 @@ static int transaction(struct applier *a, const struct chunk *k, struct err *e)
 /* After a failure: 1: the chunk is recorded all the same; 0: try it again; -1: e stands. */
 static int look_again(struct applier *a, const struct chunk *k, const struct err *why, struct err *e)
 {
-	struct err rollback = { 0 };
+	struct err rollback = {0};
 	int r = 0;
 
 	if (is_lost(why))

@@ -1,6 +1,6 @@
 /*
- * tidegate_chunk: which chunks are in the downstream. The record is written in the chunk's own transaction, which makes its rows come
- * exactly once (T1, T2). Called by the leader at start and by the workers.
+ * tidegate_chunk: which chunks are in the downstream. The record is written in the chunk's own transaction,
+ * which makes its rows come exactly once (T1, T2). Called by the leader at start and by the workers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,12 +57,12 @@ bool recorded_has(const struct recorded *r, uint64_t n)
 void recorded_fini(struct recorded *r)
 {
 	free(r->bits);
-	*r = (struct recorded){ 0 };
+	*r = (struct recorded){0};
 }
 
 int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	int got;
@@ -85,7 +85,7 @@ int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err
 
 int record_has_chunk(struct load *l, struct db *c, uint64_t n, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char text[8];
 	bool found;
 	int r;
@@ -104,7 +104,8 @@ void record_put_chunk(struct load *l, struct buf *sql, const struct record_chunk
 
 	buf_puts(sql, "INSERT INTO ");
 	sql_put_table(sql, str_of(l->meta_schema), STR_LIT("tidegate_chunk"));
-	buf_puts(sql, " (`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT `task`,`source`,");
+	buf_puts(sql, " (`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT "
+		      "`task`,`source`,");
 	record_put_text(sql, l->plan.copy_id);
 	buf_putf(sql, ",%" PRIu64 ",", k->number);
 	record_put_text(sql, name);

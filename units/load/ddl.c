@@ -22,7 +22,7 @@ static int failed(struct err *e)
 
 int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl_object *what, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char type[64];
 	bool found;
 	int r;
@@ -41,7 +41,7 @@ int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl
 
 int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char text[8];
 	int r;
 
@@ -54,7 +54,7 @@ int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err 
 
 int ddl_about(struct db *c, const char *words, const char *schema, const char *name, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, words);
@@ -70,7 +70,7 @@ int ddl_about(struct db *c, const char *words, const char *schema, const char *n
 
 int ddl_use(struct db *c, const char *schema, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "USE ");
@@ -96,7 +96,7 @@ static void log_notes(const struct buf *notes)
 
 int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e)
 {
-	struct buf sql = { 0 }, notes = { 0 };
+	struct buf sql = {0}, notes = {0};
 	int r = sql_translate(str_of(i->create), &l->plan.from, &l->to, 0, &sql, &notes, e);
 
 	if (r == 0)

@@ -1,8 +1,7 @@
 /*
- * A stand-in for supervisor and agent, for tests of dump and load alone: starts both, answers hello, next and bye, starts again what
- * dies, until the load has finished.
- *   copy_drive BIN STATE RUN DUMP.json LOAD.json [FAILPOINTS [SECONDS]]
- * Prints one line for each start, status and end. Not installed.
+ * A stand-in for supervisor and agent, for tests of dump and load alone: starts both, answers hello, next and
+ * bye, starts again what dies, until the load has finished. copy_drive BIN STATE RUN DUMP.json LOAD.json
+ * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. Not installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +52,8 @@ static void die(const char *what)
 
 static int slice_fd(const char *file)
 {
-	struct buf b = { 0 };
-	struct err e = { 0 };
+	struct buf b = {0};
+	struct err e = {0};
 	int fd = -1;
 
 	if (io_read_file(AT_FDCWD, file, 1 << 20, &b, &e) == 0)
@@ -67,11 +66,12 @@ static int slice_fd(const char *file)
 	return fd;
 }
 
-/* In the child: descriptors as include/fds.h wants them. Moved out of the way first, so that none is overwritten. */
+/* In the child: descriptors as include/fds.h wants them. Moved out of the way first, so that none is
+ * overwritten. */
 static void arrange(const struct drive *d, int slice, int state, int run, int lock)
 {
-	const int to[] = { FD_CONFIG, FD_SUPERVISOR, FD_FAILPOINTS, FD_STATE, FD_RUN, FD_LOCK };
-	int from[] = { slice, d->alive[0], d->failpoints, state, run, lock };
+	const int to[] = {FD_CONFIG, FD_SUPERVISOR, FD_FAILPOINTS, FD_STATE, FD_RUN, FD_LOCK};
+	int from[] = {slice, d->alive[0], d->failpoints, state, run, lock};
 
 	for (size_t i = 0; i < 6; i++)
 		if (from[i] >= 0)
@@ -120,8 +120,8 @@ static struct child *child_of(struct drive *d, uint32_t kind)
 
 static void on_hello(struct link_req *req)
 {
-	struct msg_unit_welcome w = { .revision = 1, .order = ORDER_RUN, .args = STR_LIT("{}") };
-	struct buf b = { 0 };
+	struct msg_unit_welcome w = {.revision = 1, .order = ORDER_RUN, .args = STR_LIT("{}")};
+	struct buf b = {0};
 
 	msg_put_unit_welcome(&b, req->head.request, &w);
 	link_reply(&req, &b);
@@ -131,12 +131,13 @@ static void on_hello(struct link_req *req)
 static void on_next(struct drive *d, struct link_req *req, const struct msg_unit_next *m)
 {
 	struct child *c = child_of(d, m->kind);
-	struct msg_unit_order o = { .revision = m->revision };
-	struct buf b = { 0 };
+	struct msg_unit_order o = {.revision = m->revision};
+	struct buf b = {0};
 
 	printf("status %s %.*s progress=%llu\n", c->exe, STR_ARG(m->status), (unsigned long long)m->progress);
 	if (d->leaving || c->stop)
-		o = (struct msg_unit_order){ .revision = 2, .order = ORDER_STOP, .args = STR_LIT("{\"deadline_ms\":5000}") };
+		o = (struct msg_unit_order){
+			.revision = 2, .order = ORDER_STOP, .args = STR_LIT("{\"deadline_ms\":5000}")};
 	msg_put_unit_order(&b, req->head.request, &o);
 	link_reply(&req, &b);
 	buf_free(&b);
@@ -145,17 +146,17 @@ static void on_next(struct drive *d, struct link_req *req, const struct msg_unit
 static void on_bye(struct drive *d, struct link_req *req, const struct msg_unit_bye *m)
 {
 	struct child *c = child_of(d, m->kind);
-	struct buf b = { 0 };
+	struct buf b = {0};
 
-	printf("bye %s %s status=%.*s error=%u %s\n", c->exe, stage_name((int)m->stage), STR_ARG(m->status), m->error.code,
-		m->error.text);
+	printf("bye %s %s status=%.*s error=%u %s\n", c->exe, stage_name((int)m->stage), STR_ARG(m->status),
+		m->error.code, m->error.text);
 	if (m->stage == STAGE_Finished && c->kind == UNIT_load)
 		d->finished = true;
 	if (m->stage == STAGE_Finished)
 		c->stop = true;
 	if (m->error.code && err_act(m->error.code) != ERR_ACT_RETRY)
 		d->failed = true;
-	msg_put_ok(&b, req->head.request, &(struct msg_ok){ 0 });
+	msg_put_ok(&b, req->head.request, &(struct msg_ok){0});
 	link_reply(&req, &b);
 	buf_free(&b);
 }
@@ -165,7 +166,7 @@ static void on_message(void *arg, struct link_req *req)
 	struct drive *d = arg;
 	struct msg_unit_next next;
 	struct msg_unit_bye bye;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (req->head.type == MSG_unit_hello)
 		on_hello(req);
@@ -185,7 +186,8 @@ static void reap(struct drive *d)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		for (int i = 0; i < 2; i++)
 			if (d->child[i].pid == pid) {
-				printf("end %s %d %s %d\n", d->child[i].exe, (int)pid, WIFSIGNALED(status) ? "signal" : "status",
+				printf("end %s %d %s %d\n", d->child[i].exe, (int)pid,
+					WIFSIGNALED(status) ? "signal" : "status",
 					WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 				d->child[i].pid = 0;
 				d->child[i].again = clock_ms() + 200;
@@ -213,20 +215,21 @@ static void turn(struct drive *d)
 
 int main(int argc, char **argv)
 {
-	struct drive d = { .failpoints = -1 };
+	struct drive d = {.failpoints = -1};
 	struct link *link;
-	struct err e = { 0 };
+	struct err e = {0};
 	uint64_t end;
 
 	if (argc < 6) {
-		fprintf(stderr, "usage: copy_drive BIN STATE RUN DUMP.json LOAD.json [FAILPOINTS [SECONDS]]\n");
+		fprintf(stderr,
+			"usage: copy_drive BIN STATE RUN DUMP.json LOAD.json [FAILPOINTS [SECONDS]]\n");
 		return 2;
 	}
 	d.bin = argv[1];
 	d.state = argv[2];
 	d.run = argv[3];
-	d.child[0] = (struct child){ .exe = "tidegate-dump", .slice = argv[4], .kind = UNIT_dump };
-	d.child[1] = (struct child){ .exe = "tidegate-load", .slice = argv[5], .kind = UNIT_load };
+	d.child[0] = (struct child){.exe = "tidegate-dump", .slice = argv[4], .kind = UNIT_dump};
+	d.child[1] = (struct child){.exe = "tidegate-load", .slice = argv[5], .kind = UNIT_load};
 	if (argc > 6 && argv[6][0])
 		d.failpoints = open(argv[6], O_RDWR);
 	end = clock_ms() + 1000 * (argc > 7 ? strtoull(argv[7], NULL, 10) : 120);
@@ -242,8 +245,11 @@ int main(int argc, char **argv)
 	}
 	while (clock_ms() < end && !((d.finished || d.failed) && all_gone(&d)))
 		turn(&d);
-	printf("result %s starts=%u,%u\n", d.finished ? "finished" : d.failed ? "failed" : "timeout", d.child[0].starts,
-		d.child[1].starts);
+	printf("result %s starts=%u,%u\n",
+		d.finished ? "finished"
+		: d.failed ? "failed"
+			   : "timeout",
+		d.child[0].starts, d.child[1].starts);
 	for (int i = 0; i < 2; i++)
 		if (d.child[i].pid > 0)
 			kill(d.child[i].pid, SIGKILL);

@@ -1,6 +1,6 @@
 /*
- * The conversation with the dump: plan, claim, chunk_done (docs/protocol.md). Called by the leader and the workers, from their threads. A
- * dump that does not answer is waited for: its agent starts it again.
+ * The conversation with the dump: plan, claim, chunk_done (docs/protocol.md). Called by the leader and the
+ * workers, from their threads. A dump that does not answer is waited for: its agent starts it again.
  */
 #include "units/load/dumplink.h"
 
@@ -10,11 +10,11 @@
 #include "common/base/xalloc.h"
 #include "common/proc/msg.h"
 
-enum { PLAN_MS = 30000, CLAIM_WAIT_MS = 1000, ANSWER_MS = 20000, AGAIN_MS = 500 };
+enum { PLAN_MS = 3000, CLAIM_WAIT_MS = 1000, ANSWER_MS = 3000, AGAIN_MS = 500 };
 
 /*
- * Asks once. 1: body is the reply of that type (kept alive by bytes); 0: no answer, or not now, ask again; -1: the copy
- * that we work on is no more, or nonsense came.
+ * Asks once. 1: body is the reply of that type (kept alive by bytes); 0: no answer, or not now, ask again;
+ * -1: the copy that we work on is no more, or nonsense came.
  */
 struct ask {
 	const struct buf *msg;
@@ -49,9 +49,9 @@ static int ask(struct load *l, const struct ask *a, struct buf *bytes, struct st
 
 int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 {
-	struct msg_plan m = { .copy_id = str_of(recorded) };
-	struct buf b = { 0 }, bytes = { 0 };
-	struct ask a = { &b, MSG_planned, PLAN_MS, true };
+	struct msg_plan m = {.copy_id = str_of(recorded)};
+	struct buf b = {0}, bytes = {0};
+	struct ask a = {&b, MSG_planned, PLAN_MS, true};
 	struct msg_planned p;
 	struct str body;
 	int r;
@@ -69,11 +69,15 @@ int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 
 static int take_chunk(struct load *l, const struct msg_chunk *m, struct chunk *out, struct err *e)
 {
-	*out = (struct chunk){ .number = m->number, .rows = m->rows, .bytes = m->bytes, .table = m->table,
-		.last = m->last == 2 };
+	*out = (struct chunk){.number = m->number,
+		.rows = m->rows,
+		.bytes = m->bytes,
+		.table = m->table,
+		.last = m->last == 2};
 	if (m->number == 0)
 		return 0;
-	if (m->table >= l->plan.tables.n || memchr(m->file.p, '/', m->file.n) || memchr(m->file.p, '\0', m->file.n))
+	if (m->table >= l->plan.tables.n || memchr(m->file.p, '/', m->file.n) ||
+		memchr(m->file.p, '\0', m->file.n))
 		return err_set(e, ERR_proto, "the dump gave out a chunk of no table, or of another folder");
 	out->file = xstrndup(m->file.p, m->file.n);
 	return 1;
@@ -81,10 +85,10 @@ static int take_chunk(struct load *l, const struct msg_chunk *m, struct chunk *o
 
 int dumplink_claim(struct load *l, uint64_t after, struct chunk *out, struct err *e)
 {
-	struct msg_claim m = { .copy_id = str_of(l->plan.copy_id), .after = after, .wait_ms = CLAIM_WAIT_MS };
-	struct buf b = { 0 }, bytes = { 0 };
-	struct ask a = { &b, MSG_chunk, CLAIM_WAIT_MS + ANSWER_MS, false };
-	struct msg_chunk got = { 0 };
+	struct msg_claim m = {.copy_id = str_of(l->plan.copy_id), .after = after, .wait_ms = CLAIM_WAIT_MS};
+	struct buf b = {0}, bytes = {0};
+	struct ask a = {&b, MSG_chunk, CLAIM_WAIT_MS + ANSWER_MS, false};
+	struct msg_chunk got = {0};
 	struct str body;
 	int r;
 
@@ -104,9 +108,9 @@ int dumplink_claim(struct load *l, uint64_t after, struct chunk *out, struct err
 
 int dumplink_done(struct load *l, uint64_t number, struct err *e)
 {
-	struct msg_chunk_done m = { .copy_id = str_of(l->plan.copy_id), .number = number };
-	struct buf b = { 0 }, bytes = { 0 };
-	struct ask a = { &b, MSG_ok, ANSWER_MS, false };
+	struct msg_chunk_done m = {.copy_id = str_of(l->plan.copy_id), .number = number};
+	struct buf b = {0}, bytes = {0};
+	struct ask a = {&b, MSG_ok, ANSWER_MS, false};
 	struct str body;
 	int r;
 

@@ -1,6 +1,7 @@
 /*
- * The course of a load, in one thread beside the main one: take over, look at the record, ask for the plan, make the tables, run the
- * workers, make the views, record the end. Every step may be the one after a crash: the record says which.
+ * The course of a load, in one thread beside the main one: take over, look at the record, ask for the plan,
+ * make the tables, run the workers, make the views, record the end. Every step may be the one after a crash:
+ * the record says which.
  */
 #include "units/load/leader.h"
 
@@ -46,16 +47,26 @@ static struct db *take_over(struct load *l, struct err *e)
 	return c;
 }
 
-/* The record as it stands, after what the order wants forgotten is forgotten: once for each epoch. */
+/*
+ * The record as it stands, after what the order wants forgotten is forgotten. It may be asked again after a
+ * crash, until the agent has seen us begin: so what an unfinished copy made stays known as ours (it may be
+ * dropped), what a finished one made does not (its rows are somebody's data now).
+ */
 static int read_record(struct load *l, struct db *c, struct record *r, struct err *e)
 {
+	json_t *own;
+	int rc;
+
 	if (record_read(l, c, r, e) < 0)
 		return -1;
-	if (!l->remove_meta || r->epoch >= l->id.epoch)
+	if (!l->remove_meta || (r->copy_id && !r->copy_id[0]))
 		return 0;
 	log_info("forgetting what is recorded of an earlier run of this task (remove-meta)");
+	own = r->own && r->stage != RECORD_FINISHED ? json_incref(r->own) : json_object();
 	record_fini(r);
-	return record_remove(l, c, e) < 0 ? -1 : record_read(l, c, r, e);
+	rc = record_remove(l, c, own, e);
+	json_decref(own);
+	return rc < 0 ? -1 : record_read(l, c, r, e);
 }
 
 static int begin_copy(struct load *l, struct db *c, struct record *r, struct err *e)
@@ -90,7 +101,8 @@ static int make_schema(struct load *l, struct db *c, struct record *r, struct er
 	return rc;
 }
 
-/* Brings the downstream to where chunks can be loaded: at once where an earlier process of this copy did it. */
+/* Brings the downstream to where chunks can be loaded: at once where an earlier process of this copy did it.
+ */
 static int prepare(struct load *l, struct db *c, struct record *r, struct err *e)
 {
 	bool same = r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
@@ -100,8 +112,8 @@ static int prepare(struct load *l, struct db *c, struct record *r, struct err *e
 	if (same && r->stage == RECORD_LOAD) {
 		if (record_chunks(l, c, &l->recorded, e) < 0)
 			return -1;
-		log_info("%" PRIu64 " chunks, %" PRIu64 " rows of this copy are loaded already", l->recorded.chunks,
-			l->recorded.rows);
+		log_info("%" PRIu64 " chunks, %" PRIu64 " rows of this copy are loaded already",
+			l->recorded.chunks, l->recorded.rows);
 		return 0;
 	}
 	return make_schema(l, c, r, e);
@@ -109,12 +121,13 @@ static int prepare(struct load *l, struct db *c, struct record *r, struct err *e
 
 static int check_sums(struct load *l, struct db *c, struct err *e)
 {
-	struct recorded all = { 0 };
+	struct recorded all = {0};
 	int r = record_chunks(l, c, &all, e);
 
 	if (r == 0 && (all.rows != l->end_rows || all.bytes != l->end_bytes))
 		r = err_set(e, ERR_load_failed,
-			"%" PRIu64 " rows in %" PRIu64 " bytes are recorded as loaded, the dump gave out %" PRIu64 " rows in %" PRIu64
+			"%" PRIu64 " rows in %" PRIu64
+			" bytes are recorded as loaded, the dump gave out %" PRIu64 " rows in %" PRIu64
 			" bytes: stop the task, remove the dump folder, start it again with remove-meta",
 			all.rows, all.bytes, l->end_rows, l->end_bytes);
 	recorded_fini(&all);
@@ -125,8 +138,9 @@ static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
 {
 	if (check_sums(l, c, e) < 0)
 		return -1;
-	if (l->plan.views.n > 0 && (target_claim_views(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
-					   target_make_views(l, c, r->own, e) < 0))
+	if (l->plan.views.n > 0 &&
+		(target_claim_views(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
+			target_make_views(l, c, r->own, e) < 0))
 		return -1;
 	if (FAILPOINT_HIT(load_all_done))
 		return err_set(e, ERR_db_lost, "failpoint load_all_done");
@@ -164,7 +178,7 @@ static int load_copy(struct load *l, struct db *c, struct record *r, struct err 
 
 static int run(struct load *l, struct db *c, struct err *e)
 {
-	struct record r = { 0 };
+	struct record r = {0};
 	int rc = read_record(l, c, &r, e);
 
 	if (rc == 0 && r.stage == RECORD_FINISHED) {
@@ -189,7 +203,7 @@ static void leave(struct load *l, struct db **c)
 void *leader_main(void *arg)
 {
 	struct load *l = arg;
-	struct err e = { 0 };
+	struct err e = {0};
 	struct db *c = take_over(l, &e);
 	int r = c ? run(l, c, &e) : -1;
 

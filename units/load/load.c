@@ -1,6 +1,6 @@
 /*
- * What all threads of the load share: the first error, the end, pauses, connections. Called from everywhere in this folder; must never
- * call upwards, nor wait for a thread.
+ * What all threads of the load share: the first error, the end, pauses, connections. Called from everywhere
+ * in this folder; must never call upwards, nor wait for a thread.
  */
 #include "units/load/load.h"
 
@@ -65,7 +65,7 @@ static void keep(struct load *l, struct db *c)
 
 struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e)
 {
-	struct db_options o = { .session = session };
+	struct db_options o = {.session = session};
 	struct db *c = db_open(&l->downstream, &o, e);
 
 	if (!c) {
@@ -94,7 +94,7 @@ void load_disconnect(struct load *l, struct db **c)
 
 static int is_there(struct load *l, struct db *c, uint64_t old, bool *there, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char text[8];
 	int r;
 
@@ -118,8 +118,10 @@ int load_end_old(struct load *l, struct db *c, uint64_t old, struct err *e)
 		if (!there)
 			return meta_forget_connection(c, &l->id, old, e);
 		if (clock_ms() >= deadline)
-			return err_set(e, ERR_db_lost, "%s: the lost connection %" PRIu64 " does not end", db_where(c), old);
-		if (db_execf(c, &kill, "KILL %s%" PRIu64, db_server(c)->flavor == FLAVOR_TIDB ? "TIDB " : "", old) < 0 &&
+			return err_set(e, ERR_db_lost, "%s: the lost connection %" PRIu64 " does not end",
+				db_where(c), old);
+		if (db_execf(c, &kill, "KILL %s%" PRIu64, db_server(c)->flavor == FLAVOR_TIDB ? "TIDB " : "",
+			    old) < 0 &&
 			kill.sql_errno != NO_SUCH_THREAD) {
 			*e = kill;
 			return -1;

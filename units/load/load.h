@@ -10,8 +10,8 @@
 #include "units/load/plan.h"
 
 /*
- * The load unit's one struct. The main thread (unit.h's callbacks) only tells the status; a leader thread owns the course of the copy
- * and the meta tables; workers apply chunks, one connection each.
+ * The load unit's one struct. The main thread (unit.h's callbacks) only tells the status; a leader thread
+ * owns the course of the copy and the meta tables; workers apply chunks, one connection each.
  */
 enum load_phase { LOAD_WAIT, LOAD_SCHEMA, LOAD_LOAD, LOAD_DONE };
 
@@ -66,8 +66,8 @@ static inline bool load_stopping(struct load *l)
 /* Sleeps, less if told to end. False: ending. */
 bool load_pause(struct load *l, unsigned ms);
 /*
- * A connection that load_stop can cut off; noted: recorded in tidegate_connection before anything else is done with it (T3), which
- * the first one, before the take-over, can't be.
+ * A connection that load_stop can cut off; noted: recorded in tidegate_connection before anything else is
+ * done with it (T3), which the first one, before the take-over, can't be.
  */
 struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e);
 void load_disconnect(struct load *l, struct db **c);

@@ -21,9 +21,9 @@
 
 static void check_split(const char *text, const char *const *want)
 {
-	struct split s = { .text = str_of(text) };
+	struct split s = {.text = str_of(text)};
 	struct str st;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (; *want; want++) {
 		assert_int_equal(split_next(&s, &st, &e), 1);
@@ -35,35 +35,37 @@ static void check_split(const char *text, const char *const *want)
 static void statements_are_cut(void **state)
 {
 	(void)state;
-	check_split("", (const char *[]){ NULL });
+	check_split("", (const char *[]){NULL});
 	check_split("/*!40101 SET NAMES binary*/;\nINSERT INTO `t` (`a`) VALUES\n(1),\n(2);\n",
-		(const char *[]){ "/*!40101 SET NAMES binary*/", "INSERT INTO `t` (`a`) VALUES\n(1),\n(2)", NULL });
+		(const char *[]){
+			"/*!40101 SET NAMES binary*/", "INSERT INTO `t` (`a`) VALUES\n(1),\n(2)", NULL});
 }
 
 static void nothing_inside_quotes_ends_a_statement(void **state)
 {
 	(void)state;
-	check_split("INSERT INTO `a;\nb` VALUES ('x;\ny');\nS;\n", (const char *[]){ "INSERT INTO `a;\nb` VALUES ('x;\ny')", "S", NULL });
-	check_split("I ('it\\';\n');\nS;\n", (const char *[]){ "I ('it\\';\n')", "S", NULL });
-	check_split("I ('it'';\n');\n", (const char *[]){ "I ('it'';\n')", NULL });
-	check_split("I ('\\\\');\nS;\n", (const char *[]){ "I ('\\\\')", "S", NULL });
-	check_split("I (\"a';\n\");\n", (const char *[]){ "I (\"a';\n\")", NULL });
-	check_split("I `a``;\n`;\n", (const char *[]){ "I `a``;\n`", NULL });
-	check_split("I `a\\`;\nS;\n", (const char *[]){ "I `a\\`", "S", NULL });
-	check_split("/* ;\n ' */ I;\n", (const char *[]){ "/* ;\n ' */ I", NULL });
-	check_split("I;x;\n", (const char *[]){ "I;x", NULL });
+	check_split("INSERT INTO `a;\nb` VALUES ('x;\ny');\nS;\n",
+		(const char *[]){"INSERT INTO `a;\nb` VALUES ('x;\ny')", "S", NULL});
+	check_split("I ('it\\';\n');\nS;\n", (const char *[]){"I ('it\\';\n')", "S", NULL});
+	check_split("I ('it'';\n');\n", (const char *[]){"I ('it'';\n')", NULL});
+	check_split("I ('\\\\');\nS;\n", (const char *[]){"I ('\\\\')", "S", NULL});
+	check_split("I (\"a';\n\");\n", (const char *[]){"I (\"a';\n\")", NULL});
+	check_split("I `a``;\n`;\n", (const char *[]){"I `a``;\n`", NULL});
+	check_split("I `a\\`;\nS;\n", (const char *[]){"I `a\\`", "S", NULL});
+	check_split("/* ;\n ' */ I;\n", (const char *[]){"/* ;\n ' */ I", NULL});
+	check_split("I;x;\n", (const char *[]){"I;x", NULL});
 }
 
 static void a_cut_file_is_an_error(void **state)
 {
-	static const char *const cut[] = { "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1);", "S;\nI ('abc;\n", "I ('abc\\", "I ('", "`", "/* x",
-		"S;\nx", NULL };
+	static const char *const cut[] = {"INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1);",
+		"S;\nI ('abc;\n", "I ('abc\\", "I ('", "`", "/* x", "S;\nx", NULL};
 
 	(void)state;
 	for (const char *const *c = cut; *c; c++) {
-		struct split s = { .text = str_of(*c) };
+		struct split s = {.text = str_of(*c)};
 		struct str st;
-		struct err e = { 0 };
+		struct err e = {0};
 		int r;
 
 		while ((r = split_next(&s, &st, &e)) == 1)
@@ -73,27 +75,28 @@ static void a_cut_file_is_an_error(void **state)
 	}
 }
 
-/* Whatever the quoting makes of any bytes, the cutter takes for one statement: every pair of odd bytes, in every place. */
+/* Whatever the quoting makes of any bytes, the cutter takes for one statement: every pair of odd bytes, in
+ * every place. */
 static void quoted_bytes_survive_the_cut(void **state)
 {
 	static const char odd[] = "'\"`\\;\n\r/*\x1a\0x";
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(odd); i++)
 		for (size_t k = 0; k < sizeof(odd); k++) {
-			char bytes[4] = { odd[i], odd[k], odd[(i + k) % sizeof(odd)], odd[i] };
+			char bytes[4] = {odd[i], odd[k], odd[(i + k) % sizeof(odd)], odd[i]};
 			struct split s;
 			struct str st;
-			struct err e = { 0 };
+			struct err e = {0};
 
 			buf_clear(&b);
 			buf_puts(&b, "INSERT INTO ");
-			sql_put_ident(&b, (struct str){ bytes + 1, 3 });
+			sql_put_ident(&b, (struct str){bytes + 1, 3});
 			buf_puts(&b, " VALUES\n(");
-			sql_put_string(&b, (struct str){ bytes, 4 });
+			sql_put_string(&b, (struct str){bytes, 4});
 			buf_puts(&b, ");\nEND;\n");
-			s = (struct split){ .text = buf_str(&b) };
+			s = (struct split){.text = buf_str(&b)};
 			assert_int_equal(split_next(&s, &st, &e), 1);
 			assert_int_equal(st.n, b.n - 7);
 			assert_true(split_is_insert(st));
@@ -115,14 +118,16 @@ static void only_inserts_count_rows(void **state)
 /* --- the plan --- */
 
 static const char good_plan[] =
-	"{\"snapshot\":{\"file\":\"mysql-bin.000012\",\"offset\":4711,\"gtid\":\"\"},\"server\":{\"flavor\":\"mariadb\",\"version\":101105},"
-	"\"complete\":true,\"schemas\":[{\"name\":\"a\",\"create\":\"C\"}],\"tables\":[],\"views\":[{\"schema\":\"a\",\"table\":\"v\",\"create\":\"V\"}]}";
+	"{\"snapshot\":{\"file\":\"mysql-bin.000012\",\"offset\":4711,\"gtid\":\"\"},\"server\":{\"flavor\":"
+	"\"mariadb\",\"version\":101105},"
+	"\"complete\":true,\"schemas\":[{\"name\":\"a\",\"create\":\"C\"}],\"tables\":[],\"views\":[{"
+	"\"schema\":\"a\",\"table\":\"v\",\"create\":\"V\"}]}";
 
 static void a_plan_is_read(void **state)
 {
-	struct plan p = { 0 };
+	struct plan p = {0};
 	struct position at;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	(void)state;
 	assert_int_equal(plan_read(&p, STR_LIT("id"), str_of(good_plan), -1, &e), 0);
@@ -135,7 +140,7 @@ static void a_plan_is_read(void **state)
 	assert_int_equal(at.file, 12);
 	assert_int_equal(at.offset, 4711);
 	plan_fini(&p);
-	p.snapshot = (struct plan_snapshot){ .file = xstrdup(""), .gtid = xstrdup("") };
+	p.snapshot = (struct plan_snapshot){.file = xstrdup(""), .gtid = xstrdup("")};
 	assert_int_equal(plan_position(&p.snapshot, &at, &e), 0);
 	assert_true(position_is_zero(at));
 	plan_fini(&p);
@@ -143,17 +148,23 @@ static void a_plan_is_read(void **state)
 
 static void a_bad_plan_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "null", "[]", "{}", "{\"complete\":true}", "{\"file\":\"../plan.json\"}", "{\"file\":\"none\"}",
-		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"oracle\"},\"complete\":true}",
-		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":true,\"tables\":[{\"schema\":\"a\"}]}",
-		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":true,\"tables\":[7]}",
-		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":false}", NULL };
+	static const char *const bad[] = {"", "null", "[]", "{}", "{\"complete\":true}",
+		"{\"file\":\"../plan.json\"}", "{\"file\":\"none\"}",
+		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"oracle\"},"
+		"\"complete\":true}",
+		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":"
+		"true,\"tables\":[{\"schema\":\"a\"}]}",
+		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":"
+		"true,\"tables\":[7]}",
+		"{\"snapshot\":{\"file\":\"f\",\"gtid\":\"\"},\"server\":{\"flavor\":\"mysql\"},\"complete\":"
+		"false}",
+		NULL};
 	int dir = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)state;
 	for (const char *const *b = bad; *b; b++) {
-		struct plan p = { 0 };
-		struct err e = { 0 };
+		struct plan p = {0};
+		struct err e = {0};
 
 		assert_int_equal(plan_read(&p, STR_LIT("id"), str_of(*b), dir, &e), -1);
 		assert_int_not_equal(e.code, 0);
@@ -194,18 +205,20 @@ static void what_is_not_recorded_is_not_owned(void **state)
 
 static void the_record_is_guarded_by_the_epoch(void **state)
 {
-	struct plan_item t = { .schema = xstrdup("a"), .name = xstrdup("t'") };
-	struct load l = { .meta_schema = xstrdup("dm_meta"), .task = xstrdup("ta'sk"), .source = xstrdup("s") };
-	struct record_chunk k = { 7, 10, 100, &t };
-	struct buf b = { 0 };
+	struct plan_item t = {.schema = xstrdup("a"), .name = xstrdup("t'")};
+	struct load l = {.meta_schema = xstrdup("dm_meta"), .task = xstrdup("ta'sk"), .source = xstrdup("s")};
+	struct record_chunk k = {7, 10, 100, &t};
+	struct buf b = {0};
 
 	(void)state;
 	l.id.epoch = 42;
 	l.plan.copy_id = xstrdup("c");
 	record_put_chunk(&l, &b, &k);
 	assert_string_equal(buf_cstr(&b),
-		"INSERT INTO `dm_meta`.`tidegate_chunk` (`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT"
-		" `task`,`source`,_utf8mb4'c',7,_utf8mb4'a.t\\'',10,100 FROM `dm_meta`.`tidegate_slot` WHERE `task`=_utf8mb4'ta\\'sk' AND"
+		"INSERT INTO `dm_meta`.`tidegate_chunk` "
+		"(`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT"
+		" `task`,`source`,_utf8mb4'c',7,_utf8mb4'a.t\\'',10,100 FROM `dm_meta`.`tidegate_slot` WHERE "
+		"`task`=_utf8mb4'ta\\'sk' AND"
 		" `source`=_utf8mb4's' AND `slot`=0 AND `epoch`=42 LOCK IN SHARE MODE");
 	l.to.flavor = FLAVOR_TIDB;
 	buf_clear(&b);

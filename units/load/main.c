@@ -1,6 +1,7 @@
 /*
- * tidegate-load: takes the dump's chunk files and brings them into the downstream, each exactly once (tidegate-load(8),
- * docs/design/copy.md). This file is the unit's form; the work is in leader.c and worker.c. Reads the dump folder, writes no file.
+ * tidegate-load: takes the dump's chunk files and brings them into the downstream, each exactly once
+ * (tidegate-load(8), docs/design/copy.md). This file is the unit's form; the work is in leader.c and
+ * worker.c. Reads the dump folder, writes no file.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,13 +20,14 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 	int64_t threads = json_num(json_object_get(config, "options"), "threads", 4);
 
 	if (threads < 1 || threads > THREADS_MAX)
-		return err_set(e, ERR_config_bad, "load: threads is %" PRId64 ", it must be 1 to %d", threads, THREADS_MAX);
+		return err_set(e, ERR_config_bad, "load: threads is %" PRId64 ", it must be 1 to %d", threads,
+			THREADS_MAX);
 	l->threads = (unsigned)threads;
 	l->remove_meta = json_flag(config, "remove_meta", false);
 	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
 	l->task = xstrdup(json_text(config, "task", ""));
 	l->source = xstrdup(json_text(config, "source", ""));
-	l->id = (struct meta_id){ l->meta_schema, l->task, l->source, (uint64_t)json_num(config, "epoch", 0) };
+	l->id = (struct meta_id){l->meta_schema, l->task, l->source, (uint64_t)json_num(config, "epoch", 0)};
 	if (endpoint_from_json(json_object_get(config, "downstream"), &l->downstream, e) < 0)
 		return err_add(e, "downstream");
 	return 0;
@@ -86,7 +88,7 @@ static void put_number(json_t *out, const char *key, uint64_t v)
 
 static void load_status(void *self, struct unit_env *env, json_t *out)
 {
-	static const char *const phases[] = { "wait", "schema", "load", "done" };
+	static const char *const phases[] = {"wait", "schema", "load", "done"};
 	struct load *l = self;
 
 	(void)env;
@@ -100,8 +102,8 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 	pthread_mutex_lock(&l->lock);
 	if (l->snapshot.file)
 		json_object_set_new(out, "snapshot",
-			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset", (json_int_t)l->snapshot.offset, "gtid",
-				l->snapshot.gtid));
+			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
+				(json_int_t)l->snapshot.offset, "gtid", l->snapshot.gtid));
 	pthread_mutex_unlock(&l->lock);
 }
 

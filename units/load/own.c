@@ -1,5 +1,6 @@
 /*
- * The list of what belongs to the task downstream. Pure. Used by target.c; what is not in it is never dropped.
+ * The list of what belongs to the task downstream. Pure. Used by target.c; what is not in it is never
+ * dropped.
  */
 #include "units/load/own.h"
 
@@ -25,15 +26,14 @@ void own_add(json_t *own, const char *kind, const char *schema, const char *name
 	json_object_set_new(sub(sub(own, kind), schema), name, json_true());
 }
 
-int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name), void *arg)
+int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
+	void *arg)
 {
 	json_t *schemas = json_object_get(own, kind), *names, *value;
 	const char *schema, *name;
 
-	json_object_foreach(schemas, schema, names)
-	{
-		json_object_foreach(names, name, value)
-		{
+	json_object_foreach(schemas, schema, names) {
+		json_object_foreach(names, name, value) {
 			if (fn(arg, schema, name) < 0)
 				return -1;
 		}

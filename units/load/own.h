@@ -3,10 +3,12 @@
 #include <stdbool.h>
 
 /*
- * Which downstream objects are this task's, by kind: "made" tables (it created them, it may drop them), "taken" tables (were there, empty:
- * it may empty them), "views". Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
+ * Which downstream objects are this task's, by kind: "made" tables (it created them, it may drop them),
+ * "taken" tables (were there, empty: it may empty them), "views". Kept as {"kind":{"schema":{"name":true}}}
+ * in tidegate_plan.
  */
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
 /* Walks one kind: fn's -1 ends it. */
-int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name), void *arg);
+int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
+	void *arg);

@@ -1,6 +1,6 @@
 /*
- * Reads the dump's plan out of JSON. Called by the leader thread. Trusts nothing in it: what is missing or of another type is an
- * error, not a guess.
+ * Reads the dump's plan out of JSON. Called by the leader thread. Trusts nothing in it: what is missing or of
+ * another type is an error, not a guess.
  */
 #include "units/load/plan.h"
 
@@ -23,7 +23,8 @@ static int text(const json_t *o, const char *key, char **out, struct err *e)
 	return 0;
 }
 
-static int read_item(struct plan_item *i, const json_t *o, const char *schema_key, const char *name_key, struct err *e)
+static int read_item(
+	struct plan_item *i, const json_t *o, const char *schema_key, const char *name_key, struct err *e)
 {
 	if (text(o, schema_key, &i->schema, e) < 0 || text(o, "create", &i->create, e) < 0)
 		return -1;
@@ -78,7 +79,7 @@ static int read_server(struct server *s, const json_t *o, struct err *e)
 
 	for (int f = FLAVOR_MYSQL; f <= FLAVOR_TIDB; f++)
 		if (strcmp(flavor, flavor_name((enum flavor)f)) == 0) {
-			*s = (struct server){ (enum flavor)f, (uint32_t)json_num(o, "version", 0) };
+			*s = (struct server){(enum flavor)f, (uint32_t)json_num(o, "version", 0)};
 			return 0;
 		}
 	return err_set(e, ERR_proto, "the dump's plan: unknown flavor \"%s\"", flavor);
@@ -90,7 +91,8 @@ static int read_all(struct plan *p, const json_t *o, struct err *e)
 
 	if (!json_flag(o, "complete", false))
 		return err_set(e, ERR_proto, "the dump's plan is not complete");
-	if (text(snapshot, "file", &p->snapshot.file, e) < 0 || text(snapshot, "gtid", &p->snapshot.gtid, e) < 0)
+	if (text(snapshot, "file", &p->snapshot.file, e) < 0 ||
+		text(snapshot, "gtid", &p->snapshot.gtid, e) < 0)
 		return -1;
 	p->snapshot.offset = (uint64_t)json_num(snapshot, "offset", 0);
 	if (read_server(&p->from, json_object_get(o, "server"), e) < 0)
@@ -103,7 +105,7 @@ static json_t *parse(struct str bytes, int dir, struct err *e)
 {
 	json_t *o = json_parse(bytes, "the dump's plan", e);
 	const char *file = json_text(o, "file", NULL);
-	struct buf b = { 0 };
+	struct buf b = {0};
 	json_t *whole = NULL;
 
 	if (!o || !file)
@@ -139,14 +141,14 @@ static void items_fini(struct plan_items *l)
 		structure_free(&l->p[i].structure);
 	}
 	free(l->p);
-	*l = (struct plan_items){ 0 };
+	*l = (struct plan_items){0};
 }
 
 void plan_snapshot_fini(struct plan_snapshot *s)
 {
 	free(s->file);
 	free(s->gtid);
-	*s = (struct plan_snapshot){ 0 };
+	*s = (struct plan_snapshot){0};
 }
 
 void plan_fini(struct plan *p)
@@ -156,14 +158,14 @@ void plan_fini(struct plan *p)
 	items_fini(&p->views);
 	plan_snapshot_fini(&p->snapshot);
 	free(p->copy_id);
-	*p = (struct plan){ 0 };
+	*p = (struct plan){0};
 }
 
 int plan_position(const struct plan_snapshot *s, struct position *out, struct err *e)
 {
 	char base[256];
 
-	*out = (struct position){ 0 };
+	*out = (struct position){0};
 	if (!s->file[0])
 		return 0;
 	if (binlog_name_split(str_of(s->file), base, sizeof(base), &out->file, e) < 0)

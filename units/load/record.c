@@ -1,6 +1,7 @@
 /*
- * SQL on the meta tables, as the load needs it. The leader thread calls most of it, on a connection of its own; workers the chunk's
- * part, on theirs. Must never write outside of a transaction that holds the owner's row.
+ * SQL on the meta tables, as the load needs it. The leader thread calls most of it, on a connection of its
+ * own; workers the chunk's part, on theirs. Must never write outside of a transaction that holds the owner's
+ * row.
  */
 #include "units/load/record.h"
 
@@ -15,7 +16,7 @@
 
 enum { STRUCTURES_BYTES = 1 << 20 };
 
-static const char *const stages[] = { "", "schema", "load", "done" };
+static const char *const stages[] = {"", "schema", "load", "done"};
 
 void record_put_text(struct buf *sql, const char *text)
 {
@@ -70,7 +71,7 @@ static char *copy(struct str s)
 
 static int lock_owner(struct load *l, struct db *c, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char epoch[24];
 	bool found;
 	int r;
@@ -84,7 +85,8 @@ static int lock_owner(struct load *l, struct db *c, struct err *e)
 	if (r < 0)
 		return -1;
 	if (!found || strtoull(epoch, NULL, 10) != l->id.epoch)
-		return err_set(e, ERR_sync_fenced, "%s: task %s, source %s has another owner now", db_where(c), l->task, l->source);
+		return err_set(e, ERR_sync_fenced, "%s: task %s, source %s has another owner now",
+			db_where(c), l->task, l->source);
 	return 0;
 }
 
@@ -124,12 +126,14 @@ static void take_row(struct record *r, const struct str *v)
 
 int record_read(struct load *l, struct db *c, struct record *r, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	int got;
 
-	buf_puts(&sql, "SELECT `epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan` FROM ");
+	buf_puts(&sql,
+		"SELECT `epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan` "
+		"FROM ");
 	put_table(l, &sql, "tidegate_plan");
 	put_where(l, &sql);
 	rows = db_query(c, buf_str(&sql), e);
@@ -141,7 +145,8 @@ int record_read(struct load *l, struct db *c, struct record *r, struct err *e)
 		take_row(r, v);
 	db_rows_close(&rows);
 	if (got > 0 && (!r->own || r->stage == RECORD_NONE))
-		return err_set(e, ERR_load_failed, "the record of task %s, source %s in %s.tidegate_plan can't be read", l->task,
+		return err_set(e, ERR_load_failed,
+			"the record of task %s, source %s in %s.tidegate_plan can't be read", l->task,
 			l->source, l->meta_schema);
 	return got < 0 ? -1 : 0;
 }
@@ -151,7 +156,7 @@ void record_fini(struct record *r)
 	plan_snapshot_fini(&r->snapshot);
 	free(r->copy_id);
 	json_decref(r->own);
-	*r = (struct record){ 0 };
+	*r = (struct record){0};
 }
 
 struct row {
@@ -163,13 +168,14 @@ struct row {
 
 static int put_plan(struct load *l, struct db *c, const struct row *w, struct err *e)
 {
-	struct buf sql = { 0 }, own = { 0 };
+	struct buf sql = {0}, own = {0};
 	int r;
 
 	json_write(w->own, &own);
 	buf_puts(&sql, "REPLACE INTO ");
 	put_table(l, &sql, "tidegate_plan");
-	buf_puts(&sql, " (`task`,`source`,`epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan`)"
+	buf_puts(&sql, " (`task`,`source`,`epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`"
+		       "snapshot_gtid`,`plan`)"
 		       " VALUES (");
 	put_owner(l, &sql);
 	buf_putf(&sql, "%" PRIu64 ",", l->id.epoch);
@@ -189,7 +195,7 @@ static int put_plan(struct load *l, struct db *c, const struct row *w, struct er
 
 static int forget(struct load *l, struct db *c, const char *table, const char *tail, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "DELETE FROM ");
@@ -204,7 +210,8 @@ static int forget(struct load *l, struct db *c, const char *table, const char *t
 /* What an earlier copy, or an earlier following, has left: all of it belongs to another snapshot. */
 static int forget_all(struct load *l, struct db *c, struct err *e)
 {
-	static const char *const tables[] = { "tidegate_chunk", "tidegate_structure", "tidegate_ddl", "tidegate_xa" };
+	static const char *const tables[] = {
+		"tidegate_chunk", "tidegate_structure", "tidegate_ddl", "tidegate_xa"};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (forget(l, c, tables[i], "", e) < 0)
@@ -214,8 +221,9 @@ static int forget_all(struct load *l, struct db *c, struct err *e)
 
 static int do_remove(struct load *l, struct db *c, const void *arg, struct err *e)
 {
-	struct row w = { .stage = RECORD_SCHEMA, .own = arg, .copy_id = "", .snapshot = { .file = "", .gtid = "" } };
-	struct buf sql = { 0 };
+	struct row w = {
+		.stage = RECORD_SCHEMA, .own = arg, .copy_id = "", .snapshot = {.file = "", .gtid = ""}};
+	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "UPDATE ");
@@ -226,22 +234,17 @@ static int do_remove(struct load *l, struct db *c, const void *arg, struct err *
 	buf_free(&sql);
 	if (r < 0 || forget_all(l, c, e) < 0)
 		return -1;
-	/* The row says that this order's removal is done: a restart under the same epoch does not repeat it. */
 	return put_plan(l, c, &w, e);
 }
 
-int record_remove(struct load *l, struct db *c, struct err *e)
+int record_remove(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
-	json_t *nothing = json_object();
-	int r = as_owner(l, c, do_remove, nothing, e);
-
-	json_decref(nothing);
-	return r;
+	return as_owner(l, c, do_remove, own, e);
 }
 
 static struct row row_of(const struct load *l, enum record_stage stage, const json_t *own)
 {
-	return (struct row){ stage, own, l->plan.copy_id, l->plan.snapshot };
+	return (struct row){stage, own, l->plan.copy_id, l->plan.snapshot};
 }
 
 static int do_begin(struct load *l, struct db *c, const void *own, struct err *e)
@@ -270,7 +273,7 @@ int record_own(struct load *l, struct db *c, const json_t *own, struct err *e)
 
 static int do_finish(struct load *l, struct db *c, const void *arg, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	(void)arg;
@@ -295,7 +298,7 @@ int record_finish(struct load *l, struct db *c, struct err *e)
 static void put_structure(struct load *l, struct buf *sql, const struct plan_item *t, const char *position)
 {
 	json_t *o = structure_to_json(t->structure);
-	struct buf text = { 0 };
+	struct buf text = {0};
 
 	json_write(o, &text);
 	json_decref(o);
@@ -312,7 +315,7 @@ static void put_structure(struct load *l, struct buf *sql, const struct plan_ite
 
 static int put_structures(struct load *l, struct db *c, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct position at;
 	char position[64];
 	int r = plan_position(&l->plan.snapshot, &at, e);
@@ -322,7 +325,8 @@ static int put_structures(struct load *l, struct db *c, struct err *e)
 		if (sql.n == 0) {
 			buf_puts(&sql, "REPLACE INTO ");
 			put_table(l, &sql, "tidegate_structure");
-			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`) VALUES ");
+			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`)"
+				       " VALUES ");
 		} else {
 			buf_putc(&sql, ',');
 		}

@@ -4,8 +4,8 @@
 #include "units/load/load.h"
 
 /*
- * The load's rows in the meta schema: tidegate_plan, _chunk, _structure (docs/design/meta.md). Each function that writes is one
- * transaction under the lock of the owner's row: a fenced owner writes nothing (T1).
+ * The load's rows in the meta schema: tidegate_plan, _chunk, _structure (docs/design/meta.md). Each function
+ * that writes is one transaction under the lock of the owner's row: a fenced owner writes nothing (T1).
  */
 enum record_stage { RECORD_NONE, RECORD_SCHEMA, RECORD_LOAD, RECORD_FINISHED };
 
@@ -17,12 +17,13 @@ struct record {
 	json_t *own; /* {"made":[["db","t"],…],"taken":[…],"views":[…]}: which objects are this task's */
 };
 
-void record_put_text(struct buf *sql, const char *text); /* a literal that says its charset, whatever the session's is */
+void record_put_text(
+	struct buf *sql, const char *text); /* a literal that says its charset, whatever the session's is */
 
 int record_read(struct load *l, struct db *c, struct record *r, struct err *e);
 void record_fini(struct record *r);
-/* Once for an order with remove_meta: everything that the task knows downstream is forgotten, and that it is. */
-int record_remove(struct load *l, struct db *c, struct err *e);
+/* For an order with remove_meta: all that the task knows downstream is forgotten, but for own. */
+int record_remove(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* A copy begins: stage "schema"; what is recorded of others goes. */
 int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* Schema done: structures recorded, stage "load". */
@@ -41,7 +42,7 @@ struct record_chunk {
 	const struct plan_item *table;
 };
 /*
- * The statement that records a chunk within its transaction: it must change exactly one row, else the owner is fenced (T1). The owner's row
- * stays locked, shared, until the end.
+ * The statement that records a chunk within its transaction: it must change exactly one row, else the owner
+ * is fenced (T1). The owner's row stays locked, shared, until the end.
  */
 void record_put_chunk(struct load *l, struct buf *sql, const struct record_chunk *k);

@@ -1,12 +1,12 @@
 /*
- * The statements of a chunk file. Pure; called by the chunk's applier. Must never take a byte of a value or of a name for the end of a
- * statement: those come from the upstream's users.
+ * The statements of a chunk file. Pure; called by the chunk's applier. Must never take a byte of a value or
+ * of a name for the end of a statement: those come from the upstream's users.
  */
 #include "units/load/split.h"
 
 #include <string.h>
 
-/* Behind the closing quote; n where there is none. Inside '…' and "…" a backslash takes the next byte with it. */
+/* Behind the closing quote; n where there is none. A backslash takes the next byte with it, but for names. */
 static size_t skip_quoted(struct str t, size_t at)
 {
 	char quote = t.p[at++];
@@ -46,7 +46,7 @@ int split_next(struct split *s, struct str *statement, struct err *e)
 		return 0;
 	if (at >= t.n)
 		return err_set(e, ERR_load_failed, "the chunk file ends in the middle of a statement");
-	*statement = (struct str){ t.p + start, at - start };
+	*statement = (struct str){t.p + start, at - start};
 	s->at = at + 2;
 	return 1;
 }

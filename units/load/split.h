@@ -6,8 +6,8 @@
 #include "common/base/str.h"
 
 /*
- * Cuts the text of a chunk file into its statements. A statement ends at ';' and a newline outside of quotes, backticks and
- * comments, whatever stands inside them.
+ * Cuts the text of a chunk file into its statements. A statement ends at ';' and a newline outside of quotes,
+ * backticks and comments, whatever stands inside them.
  */
 struct split {
 	struct str text;

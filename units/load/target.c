@@ -1,6 +1,6 @@
 /*
- * Makes the tables that the chunks go into. Called by the leader thread before the first chunk. Must never drop or empty a table that is
- * not recorded as this task's own.
+ * Makes the tables that the chunks go into. Called by the leader thread before the first chunk. Must never
+ * drop or empty a table that is not recorded as this task's own.
  */
 #include "units/load/target.h"
 
@@ -20,7 +20,7 @@
 
 static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char text[8];
 	bool found = false;
 	int r;
@@ -54,7 +54,8 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 				t->structure->columns[i].name);
 	for (unsigned i = 0; r == 0 && i < there->ncolumns; i++)
 		if (column_ci(t->structure, there->columns[i].name) < 0)
-			r = err_set(e, ERR_load_failed, "the table is there already, with a column `%s` that the upstream has not",
+			r = err_set(e, ERR_load_failed,
+				"the table is there already, with a column `%s` that the upstream has not",
 				there->columns[i].name);
 	structure_free(&there);
 	return r;
@@ -63,7 +64,7 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 /* A trigger would run for every row that we write, and nothing a client can set keeps it from that (T15). */
 static int check_triggers(struct db *c, const struct plan_item *t, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char name[260];
 	bool found;
 	int r;
@@ -76,14 +77,15 @@ static int check_triggers(struct db *c, const struct plan_item *t, struct err *e
 	r = db_value(c, buf_cstr(&sql), name, sizeof(name), &found, e);
 	buf_free(&sql);
 	if (r == 0 && found)
-		return err_set(e, ERR_load_failed, "the table has a trigger (%s), which would run for each copied row: drop it", name);
+		return err_set(e, ERR_load_failed,
+			"the table has a trigger (%s), which would run for each copied row: drop it", name);
 	return r;
 }
 
 /* TiDB keeps text of these only; elsewhere the bytes of any charset go over as they are. */
 static int check_charsets(const struct load *l, const struct plan_item *t, struct err *e)
 {
-	static const char *const good[] = { "", "utf8", "utf8mb3", "utf8mb4", "ascii", "binary" };
+	static const char *const good[] = {"", "utf8", "utf8mb3", "utf8mb4", "ascii", "binary"};
 
 	for (unsigned i = 0; l->to.flavor == FLAVOR_TIDB && i < t->structure->ncolumns; i++) {
 		const struct column *c = &t->structure->columns[i];
@@ -93,7 +95,8 @@ static int check_charsets(const struct load *l, const struct plan_item *t, struc
 			ok = strcmp(c->charset, good[k]) == 0;
 		if (!ok)
 			return err_set(e, ERR_load_failed,
-				"column `%s` has charset %s, whose bytes TiDB would not keep: CONVERT the table TO CHARACTER SET utf8mb4"
+				"column `%s` has charset %s, whose bytes TiDB would not keep: CONVERT the "
+				"table TO CHARACTER SET utf8mb4"
 				" upstream",
 				c->name, c->charset);
 	}
@@ -140,7 +143,7 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e)
 {
-	struct claiming m = { l, c, old, own };
+	struct claiming m = {l, c, old, own};
 	/* What an earlier copy made stays ours until it is dropped, also where this plan has it no more. */
 	json_t *before = json_deep_copy(old);
 
@@ -173,7 +176,7 @@ static int drop_one(void *arg, const char *schema, const char *name)
 static int empty_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
-	struct plan_item t = { .schema = (char *)(uintptr_t)schema, .name = (char *)(uintptr_t)name };
+	struct plan_item t = {.schema = (char *)(uintptr_t)schema, .name = (char *)(uintptr_t)name};
 	enum ddl_object what;
 	bool empty;
 
@@ -197,7 +200,8 @@ static int make_schema(struct load *l, struct db *c, const struct plan_item *s, 
 	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->schema);
 }
 
-static int make_table(struct load *l, struct db *c, const struct plan_item *t, const json_t *own, struct err *e)
+static int make_table(
+	struct load *l, struct db *c, const struct plan_item *t, const json_t *own, struct err *e)
 {
 	enum ddl_object what;
 
@@ -213,7 +217,7 @@ static int make_table(struct load *l, struct db *c, const struct plan_item *t, c
 
 int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
-	struct making m = { l, c, e };
+	struct making m = {l, c, e};
 
 	for (unsigned i = 0; i < l->plan.schemas.n; i++)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
@@ -235,7 +239,7 @@ int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = { "made", "taken" };
+	static const char *const kinds[] = {"made", "taken"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
@@ -265,7 +269,8 @@ int target_claim_views(struct load *l, struct db *c, json_t *own, struct err *e)
 		if (what == DDL_OBJECT_NONE)
 			own_add(own, "views", v->schema, v->name);
 		else
-			log_warn("view `%s`.`%s` is not made: there is something of this name downstream", v->schema, v->name);
+			log_warn("view `%s`.`%s` is not made: there is something of this name downstream",
+				v->schema, v->name);
 	}
 	return 0;
 }
@@ -284,7 +289,7 @@ static int views_round(struct load *l, struct db *c, const json_t *own, bool *ma
 
 	for (unsigned i = 0; i < l->plan.views.n; i++) {
 		const struct plan_item *v = &l->plan.views.p[i];
-		struct err e = { 0 };
+		struct err e = {0};
 
 		if (made[i] || !own_has(own, "views", v->schema, v->name))
 			continue;
@@ -310,5 +315,6 @@ int target_make_views(struct load *l, struct db *c, const json_t *own, struct er
 	if (n == 0)
 		n = views_round(l, c, own, made, true);
 	free(made);
-	return n < 0 ? err_set(e, ERR_db_lost, "%s: the connection was lost while making views", db_where(c)) : 0;
+	return n < 0 ? err_set(e, ERR_db_lost, "%s: the connection was lost while making views", db_where(c))
+		     : 0;
 }

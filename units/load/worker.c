@@ -1,5 +1,6 @@
 /*
- * Worker threads of the load: claim, apply, tell. One at a time claims, so the numbers go out in order. Started by the leader thread.
+ * Worker threads of the load: claim, apply, tell. One at a time claims, so the numbers go out in order.
+ * Started by the leader thread.
  */
 #include "units/load/worker.h"
 
@@ -62,8 +63,8 @@ static int do_chunk(struct worker *w, const struct chunk *k, struct err *e)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct chunk k = { 0 };
-	struct err e = { 0 };
+	struct chunk k = {0};
+	struct err e = {0};
 	int r;
 
 	while ((r = claim(w->l, &k, &e)) > 0) {
@@ -87,7 +88,7 @@ void worker_run_all(struct load *l)
 	for (; n < l->threads; n++) {
 		w[n].l = w[n].a.l = l;
 		if (pthread_create(&w[n].thread, NULL, worker_main, &w[n]) != 0) {
-			struct err e = { 0 };
+			struct err e = {0};
 
 			err_set(&e, ERR_internal, "a thread can't be started");
 			load_fail(l, &e);

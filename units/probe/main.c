@@ -1,12 +1,12 @@
 /*
- * tidegate-probe: a unit for tests, never installed. It takes the sandbox row that its slice names, tries what the slice
- * lists, and tells in its status how each went; beside that it counts, sleeps, fails, finishes as told. Options:
- *   row "relay"                the sandbox row; default probe
- *   try ["read:/etc/passwd"]   words of common/proc/try.c, once, after ready
- *   expect_kill "fork"         a word that ends the process; tried two seconds later, so that the results are heard before
- *   tick_ms 100                counts; each tick is progress. count_file "ticks" (in STATE): a line a tick, gone on with
- *   finish_ticks, fail_ticks   the work is done, or fails with fail_code (60001), after so many ticks of this process
- *   sleep_main_s, sleep_worker_s   a long call that sees and hears nothing, in the main thread or in a worker
+ * tidegate-probe: a unit for tests, never installed. It takes the sandbox row that its slice names, tries
+ * what the slice lists, and tells in its status how each went; beside that it counts, sleeps, fails, finishes
+ * as told. Options: row "relay"                the sandbox row; default probe try ["read:/etc/passwd"] words
+ * of common/proc/try.c, once, after ready expect_kill "fork"         a word that ends the process; tried two
+ * seconds later, so that the results are heard before tick_ms 100                counts; each tick is
+ * progress. count_file "ticks" (in STATE): a line a tick, gone on with finish_ticks, fail_ticks   the work is
+ * done, or fails with fail_code (60001), after so many ticks of this process sleep_main_s, sleep_worker_s   a
+ * long call that sees and hears nothing, in the main thread or in a worker
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +80,7 @@ static int probe_open(void *self, struct unit_env *env, struct err *e)
 /* Deliberately deaf: what a unit inside a long query is like. */
 static void sleep_deaf(int64_t seconds)
 {
-	struct timespec left = { .tv_sec = seconds };
+	struct timespec left = {.tv_sec = seconds};
 
 	while (nanosleep(&left, &left) < 0 && errno == EINTR)
 		;
@@ -132,7 +132,7 @@ static void probe_try_all(struct probe *p, struct unit_env *env)
 
 	p->tried = true;
 	p->kill_at = clock_ms() + 2000;
-	json_array_foreach (json_object_get(p->options, "try"), i, word)
+	json_array_foreach(json_object_get(p->options, "try"), i, word)
 		probe_try(p, env, json_string_value(word) ? json_string_value(word) : "");
 	sleep_deaf(json_num(p->options, "sleep_main_s", 0));
 }
@@ -173,7 +173,8 @@ static int probe_step(void *self, struct unit_env *env, struct err *e)
 		if (probe_tick(p, env, e) < 0)
 			return -1;
 		if (fail && p->own_ticks >= fail)
-			return err_set(e, (enum err_code)json_num(p->options, "fail_code", ERR_internal), "as told");
+			return err_set(
+				e, (enum err_code)json_num(p->options, "fail_code", ERR_internal), "as told");
 		if (finish && p->own_ticks >= finish)
 			return UNIT_FINISHED;
 	}

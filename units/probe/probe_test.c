@@ -1,7 +1,7 @@
 /*
- * The unit skeleton from outside: this test plays supervisor (descriptors, user, exec) and agent (a link that listens) to
- * tidegate-probe, a whole process in its real box. What is proved: the order of coming up, what /proc says of it, orders,
- * every way of leaving, and that a badly started process ends with one clear line.
+ * The unit skeleton from outside: this test plays supervisor (descriptors, user, exec) and agent (a link that
+ * listens) to tidegate-probe, a whole process in its real box. What is proved: the order of coming up, what
+ * /proc says of it, orders, every way of leaving, and that a badly started process ends with one clear line.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -47,7 +47,8 @@ struct agent {
 	json_t *status; /* the last one */
 };
 
-static const char *const arguments[] = { "tidegate-probe", "--slot=1", "--sub=2", "--title=orders@mysql-01", NULL };
+static const char *const arguments[] = {
+	"tidegate-probe", "--slot=1", "--sub=2", "--title=orders@mysql-01", NULL};
 
 /* ---- agent ---- */
 
@@ -65,8 +66,8 @@ static void take_status(struct agent *a, struct str text)
 static void on_hello(struct agent *a, struct link_req **req)
 {
 	struct msg_unit_hello m;
-	struct msg_unit_welcome w = { .revision = a->revision, .order = a->order, .args = str_of(a->args) };
-	struct buf b = { 0 };
+	struct msg_unit_welcome w = {.revision = a->revision, .order = a->order, .args = str_of(a->args)};
+	struct buf b = {0};
 	struct err e;
 
 	assert_int_equal(msg_get_unit_hello((*req)->body, &m, &e), 0);
@@ -83,8 +84,8 @@ static void on_hello(struct agent *a, struct link_req **req)
 static void on_next(struct agent *a, struct link_req **req)
 {
 	struct msg_unit_next m;
-	struct msg_unit_order o = { .revision = a->revision, .order = a->order, .args = str_of(a->args) };
-	struct buf b = { 0 };
+	struct msg_unit_order o = {.revision = a->revision, .order = a->order, .args = str_of(a->args)};
+	struct buf b = {0};
 	struct err e;
 
 	assert_int_equal(msg_get_unit_next((*req)->body, &m, &e), 0);
@@ -100,8 +101,8 @@ static void on_next(struct agent *a, struct link_req **req)
 static void on_bye(struct agent *a, struct link_req **req)
 {
 	struct msg_unit_bye m;
-	struct msg_ok ok = { 0 };
-	struct buf b = { 0 };
+	struct msg_ok ok = {0};
+	struct buf b = {0};
 	struct err e;
 
 	assert_int_equal(msg_get_unit_bye((*req)->body, &m, &e), 0);
@@ -134,7 +135,7 @@ static void agent_start(struct agent *a)
 {
 	struct err e;
 
-	*a = (struct agent){ .loop = loop_new(), .revision = 1, .order = ORDER_RUN, .args = "" };
+	*a = (struct agent){.loop = loop_new(), .revision = 1, .order = ORDER_RUN, .args = ""};
 	a->link = link_new(a->loop);
 	if (link_listen(a->link, "agent.sock", 8, 0777, on_request, a, &e) < 0)
 		fail_msg("%s", e.text);
@@ -169,7 +170,8 @@ static struct fake_proc proc_run(const char *options)
 	char slice[2048];
 
 	snprintf(slice, sizeof slice,
-		"{\"unit\":\"probe\",\"slot\":1,\"sub\":2,\"log_level\":\"info\",\"upstream\":{\"port\":13105},\"options\":{%s}}",
+		"{\"unit\":\"probe\",\"slot\":1,\"sub\":2,\"log_level\":\"info\",\"upstream\":{\"port\":"
+		"13105},\"options\":{%s}}",
 		options);
 	struct fake_proc p = fake_proc_make(run_fd, state_fd, slice, true);
 	fake_proc_start(&p, PROBE, arguments);
@@ -319,7 +321,8 @@ static void finishes(void **state)
 	agent_start(&a);
 	unlinkat(state_fd, "ticks", 0);
 	for (int i = 1; i <= 2; i++) { /* the second goes on from the first one's count */
-		struct fake_proc p = proc_run("\"row\":\"relay\",\"tick_ms\":10,\"count_file\":\"ticks\",\"finish_ticks\":5");
+		struct fake_proc p = proc_run(
+			"\"row\":\"relay\",\"tick_ms\":10,\"count_file\":\"ticks\",\"finish_ticks\":5");
 		assert_int_equal(proc_end(&p, &a, 10000), 0);
 		assert_int_equal(a.bye_stage, STAGE_Finished);
 		assert_int_equal(json_num(a.status, "ticks", 0), 5 * i);
@@ -351,13 +354,16 @@ static void tries(void **state)
 
 	(void)state;
 	agent_start(&a);
-	struct fake_proc p = proc_run("\"row\":\"load\",\"try\":[\"read:/etc/passwd\",\"read:agent.sock\",\"write:state/x\","
-				 "\"write:/tmp/x\",\"connect:13105\",\"resolve:localhost\",\"thread\",\"code\"],\"expect_kill\":\"fork\"");
+	struct fake_proc p = proc_run(
+		"\"row\":\"load\",\"try\":[\"read:/etc/passwd\",\"read:agent.sock\",\"write:state/x\","
+		"\"write:/tmp/"
+		"x\",\"connect:13105\",\"resolve:localhost\",\"thread\",\"code\"],\"expect_kill\":\"fork\"");
 	assert_int_equal(proc_end(&p, &a, 15000), 1000 + SIGSYS);
 	assert_string_equal(result(&a, "read:/etc/passwd"), "allowed");
 	assert_string_equal(result(&a, "write:state/x"), "refused(EACCES)");
 	assert_string_equal(result(&a, "write:/tmp/x"), "refused(EACCES)");
-	assert_string_equal(result(&a, "connect:13105"), "refused(EACCES)"); /* the upstream's: not for load */
+	assert_string_equal(
+		result(&a, "connect:13105"), "refused(EACCES)"); /* the upstream's: not for load */
 	assert_string_equal(result(&a, "resolve:localhost"), "allowed");
 	assert_string_equal(result(&a, "thread"), "allowed");
 	assert_string_equal(result(&a, "code"), "refused(EPERM)");
@@ -388,7 +394,7 @@ static void orphans_leave(void **state)
 
 static void deaf_ones_are_ended(void **state)
 {
-	static const char *const how[] = { "\"sleep_main_s\":3600", "\"sleep_worker_s\":3600" };
+	static const char *const how[] = {"\"sleep_main_s\":3600", "\"sleep_worker_s\":3600"};
 	struct agent a;
 
 	(void)state;
@@ -488,7 +494,8 @@ static struct fake_proc with_password(const char *password, int key)
 	char slice[1024];
 
 	snprintf(slice, sizeof slice,
-		"{\"unit\":\"probe\",\"upstream\":{\"port\":13105,\"password\":\"%s\"},\"options\":{\"tick_ms\":10,\"finish_ticks\":3}}",
+		"{\"unit\":\"probe\",\"upstream\":{\"port\":13105,\"password\":\"%s\"},\"options\":{\"tick_"
+		"ms\":10,\"finish_ticks\":3}}",
 		password);
 	struct fake_proc p = fake_proc_make(run_fd, state_fd, slice, true);
 	p.fds[FD_KEY] = key;
@@ -498,8 +505,8 @@ static struct fake_proc with_password(const char *password, int key)
 
 static void passwords(void **state)
 {
-	struct secret_key key = { { 1, 2, 3 } }, other = { { 9 } };
-	struct buf text = { 0 };
+	struct secret_key key = {{1, 2, 3}}, other = {{9}};
+	struct buf text = {0};
 	struct agent a;
 	struct err e;
 
@@ -531,7 +538,7 @@ static void passwords(void **state)
 
 static void bad_start(const char *slice, bool sealed, int without, const char *slot, const char *text)
 {
-	const char *argv[] = { "tidegate-probe", slot, "--sub=2", NULL };
+	const char *argv[] = {"tidegate-probe", slot, "--sub=2", NULL};
 	struct fake_proc p = fake_proc_make(run_fd, state_fd, slice, sealed);
 
 	if (without >= 0)

@@ -348,7 +348,7 @@ static enum store_place missing(const struct store *s, struct position at)
 	uint64_t next;
 
 	if (s->ngens == 0)
-		return STORE_BEYOND;
+		return STORE_LIVE; /* nothing pulled yet: wait */
 	g = &s->gens[s->ngens - 1];
 	next = g->nfiles ? g->files[g->nfiles - 1].number + 1 : g->first;
 	if (at.generation > g->number || (at.generation == g->number && at.file > next))

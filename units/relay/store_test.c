@@ -126,7 +126,7 @@ static void test_find(void **state)
 	struct fixture *f = *state;
 	struct store_span s;
 
-	assert_int_equal(find(f, 1, 3, 4, &s), STORE_BEYOND);
+	assert_int_equal(find(f, 1, 3, 4, &s), STORE_LIVE);
 	two_generations(f);
 	reopen(f);
 	assert_int_equal(find(f, 1, 3, 4, &s), STORE_DATA);

@@ -1,6 +1,7 @@
 /*
- * The applier's thread: batches of whole upstream transactions, each batch one downstream transaction. It owns its connections and all that
- * it knows of tables; the main thread only feeds the queue and reads the counters.
+ * The applier's thread: batches of whole upstream transactions, each batch one downstream transaction. It
+ * owns its connections and all that it knows of tables; the main thread only feeds the queue and reads the
+ * counters.
  */
 #include "units/sync/apply.h"
 
@@ -31,7 +32,7 @@ struct mapped {
 
 static int open_connections(struct apply *a, struct err *e)
 {
-	struct db_options rows = { .session = DB_APPLY }, ddl = { .session = DB_DDL };
+	struct db_options rows = {.session = DB_APPLY}, ddl = {.session = DB_DDL};
 
 	a->ddl = db_open(a->downstream, &ddl, e);
 	if (!a->ddl || meta_setup(a->ddl, a->id.schema, e) < 0 || meta_take_over(a->ddl, &a->id, e) < 0 ||
@@ -43,15 +44,29 @@ static int open_connections(struct apply *a, struct err *e)
 	return 0;
 }
 
+static int read_limits(struct apply *a, struct err *e)
+{
+	char value[32];
+	bool found;
+
+	if (db_value(a->db, "SELECT @@max_allowed_packet", value, sizeof(value), &found, e) < 0)
+		return -1;
+	a->max_packet = strtoull(value, NULL, 10);
+	if (a->batch_bytes * 2 > a->max_packet)
+		a->batch_bytes = a->max_packet / 2;
+	return 0;
+}
+
 int apply_open(struct apply *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
 	a->scratch = arena_new(1 << 20);
 	a->maps = map_new();
-	packet_init(&a->packet, a->batch_bytes);
 	tables_init(&a->tables);
-	if (open_connections(a, e) < 0 || meta_slot_load(a->ddl, &a->id, 1, &a->slot, e) < 0)
+	if (open_connections(a, e) < 0 || meta_slot_load(a->ddl, &a->id, 1, &a->slot, e) < 0 ||
+		read_limits(a, e) < 0)
 		return -1;
+	packet_init(&a->packet, a->batch_bytes);
 	a->tables.rules = a->rules;
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
@@ -110,18 +125,37 @@ static int on_table_map(struct apply *a, const struct trx *t, struct str event, 
 	if (!m->table)
 		return -1;
 	key_of(m->map.id, key);
-	map_put(a->maps, (struct str){ key, 8 }, m);
+	map_put(a->maps, (struct str){key, 8}, m);
 	return 0;
 }
 
 /* Which statement did not do what it must, in words. */
 static int missing(const struct packet *p, const struct statement *s, uint64_t did, struct err *e)
 {
-	static const char *const verbs[] = { "INSERT", "UPDATE", "DELETE" };
+	static const char *const verbs[] = {"INSERT", "UPDATE", "DELETE"};
 	size_t n = s->end - s->where;
 
-	return err_set(e, ERR_sync_row_missing, "%s %s: %" PRIu64 " rows instead of %" PRIu64 ", %.*s", verbs[s->change], s->table->head, did,
-		s->rows, n > 300 ? 300 : (int)n, p->sql.p + s->where);
+	return err_set(e, ERR_sync_row_missing, "%s %s: %" PRIu64 " rows instead of %" PRIu64 ", %.*s",
+		verbs[s->change], s->table->head, did, s->rows, n > 300 ? 300 : (int)n, p->sql.p + s->where);
+}
+
+/* Words of our own for what the downstream says of a structure that is not the expected one. */
+static int say_why(const struct packet *p, const struct db_multi *m, struct err *e)
+{
+	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
+
+	if (e->sql_errno == NO_TABLE)
+		e->code = ERR_sync_no_table;
+	else if (e->sql_errno == NO_COLUMN)
+		e->code = ERR_sync_columns;
+	return err_add(e, "applying to %s", p->list[m->done < p->n ? m->done : p->n - 1].table->head);
+}
+
+static int too_large(const struct apply *a, const struct packet *p, struct err *e)
+{
+	return err_set(e, ERR_sync_too_large,
+		"%s: a statement of %zu bytes, max_allowed_packet of the downstream is %" PRIu64,
+		p->list[p->n - 1].table->head, p->sql.n, a->max_packet);
 }
 
 /* Sends the packet and compares every count. 1: a count is wrong (e says which). */
@@ -129,12 +163,14 @@ static int send_packet(struct apply *a, struct err *e)
 {
 	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
 	struct packet *p = &a->packet;
-	struct db_multi m = { .affected = affected, .matched = matched, .count = p->n };
+	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n};
 	int r = 0;
 
 	packet_end(p);
+	if (p->n > 0 && p->sql.n + 64 > a->max_packet)
+		return too_large(a, p, e);
 	if (p->n > 0 && db_exec_multi(a->db, buf_str(&p->sql), &m, e) < 0)
-		return err_add(e, "applying to %s", p->list[m.done < p->n ? m.done : p->n - 1].table->head);
+		return say_why(p, &m, e);
 	for (unsigned i = 0; i < p->n && r == 0; i++) {
 		uint64_t did = p->list[i].change == BINLOG_UPDATE ? matched[i] : affected[i];
 
@@ -149,11 +185,36 @@ static int send_packet(struct apply *a, struct err *e)
 	return r;
 }
 
-static void count_row(struct apply *a, enum binlog_change change)
+static void count_rows(struct apply *a)
 {
-	_Atomic uint64_t *n[] = { &a->counts.inserts, &a->counts.updates, &a->counts.deletes };
+	atomic_fetch_add(&a->counts.inserts, a->in_hand[BINLOG_INSERT]);
+	atomic_fetch_add(&a->counts.updates, a->in_hand[BINLOG_UPDATE]);
+	atomic_fetch_add(&a->counts.deletes, a->in_hand[BINLOG_DELETE]);
+}
 
-	atomic_fetch_add_explicit(n[change], 1, memory_order_relaxed);
+/*
+ * Cascades that the upstream does not log must happen in the downstream too, so its checks are on where the
+ * upstream's session had them on; where the upstream logs them, its rows say it all (T13).
+ */
+static int set_foreign_keys(struct apply *a, const struct trx *t, uint16_t flags, struct err *e)
+{
+	enum { NO_FOREIGN_KEY_CHECKS = 2 };
+	bool on;
+	int r;
+
+	if (!a->cascades_known &&
+		tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0)
+		return -1;
+	a->cascades_known = true;
+	on = !a->cascades_logged && !(flags & NO_FOREIGN_KEY_CHECKS);
+	if (on == a->foreign_keys)
+		return 0;
+	r = send_packet(a, e);
+	if (r == 0 && db_execf(a->db, e, "SET foreign_key_checks=%d", on) < 0)
+		return -1;
+	if (r == 0)
+		a->foreign_keys = on;
+	return r;
 }
 
 static int on_rows(struct apply *a, const struct trx *t, struct str event, struct err *e)
@@ -168,19 +229,22 @@ static int on_rows(struct apply *a, const struct trx *t, struct str event, struc
 	if (binlog_rows_table_id(event, &t->format, &id, e) < 0)
 		return -1;
 	key_of(id, key);
-	m = map_get(a->maps, (struct str){ key, 8 });
+	m = map_get(a->maps, (struct str){key, 8});
 	if (!m)
 		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
 	if (!m->table->wanted)
 		return 0;
 	if (binlog_rows_open(event, &t->format, &m->map, a->scratch, &rows, e) < 0)
 		return -1;
+	r = set_foreign_keys(a, t, rows.flags, e);
+	if (r != 0)
+		return r;
 	before = arena_alloc(a->scratch, m->map.ncolumns * sizeof(*before));
 	after = arena_alloc(a->scratch, m->map.ncolumns * sizeof(*after));
 	while ((r = binlog_rows_next(&rows, &m->map, before, after, e)) > 0) {
 		if (packet_add(&a->packet, m->table, rows.change, before, after, e) < 0)
 			return -1;
-		count_row(a, rows.change);
+		a->in_hand[rows.change]++;
 		if (packet_full(&a->packet) && (r = send_packet(a, e)) != 0)
 			return r;
 	}
@@ -201,7 +265,7 @@ static int put_trx(struct apply *a, const struct trx *t, struct err *e)
 
 		if (binlog_read_header(left, &h, e) < 0 || h.size > left.n)
 			return err_set(e, ERR_sync_binlog, "a damaged event inside a transaction");
-		event = (struct str){ left.p, h.size };
+		event = (struct str){left.p, h.size};
 		left.p += h.size;
 		left.n -= h.size;
 		r = h.type == BINLOG_TABLE_MAP ? on_table_map(a, t, event, e) : on_rows(a, t, event, e);
@@ -219,6 +283,7 @@ static int put_batch(struct apply *a, const struct batch *b, struct err *e)
 {
 	int r = apply_guard(a, a->db, b->end, a->gtid_text, e);
 
+	memset(a->in_hand, 0, sizeof(a->in_hand));
 	for (unsigned i = 0; r == 0 && i < b->n; i++) {
 		r = put_trx(a, b->list[i], e);
 		/* Decoded rows point into the scratch memory until they are sent. */
@@ -230,6 +295,7 @@ static int put_batch(struct apply *a, const struct batch *b, struct err *e)
 	if (r == 0)
 		r = send_packet(a, e);
 	packet_clear(&a->packet);
+	tables_sweep(&a->tables);
 	arena_clear(a->scratch);
 	return r;
 }
@@ -237,7 +303,8 @@ static int put_batch(struct apply *a, const struct batch *b, struct err *e)
 /* Deadlocks and lock waits end the transaction, not the connection: it is tried again as it was. */
 static bool try_again(const struct err *e, unsigned tries)
 {
-	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno) && tries < RETRIES;
+	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno) &&
+	       tries < RETRIES;
 }
 
 static int apply_batch(struct apply *a, const struct batch *b, struct err *e)
@@ -280,7 +347,9 @@ static int finish_batch(struct apply *a, struct batch *b, struct err *e)
 			stamp = b->list[i]->timestamp;
 	}
 	r = apply_batch(a, b, e);
+	a->packet.single = false;
 	if (r == 0) {
+		count_rows(a);
 		atomic_fetch_add(&a->counts.transactions, b->n);
 		atomic_fetch_add(&a->counts.bytes, b->bytes);
 		atomic_store(&a->counts.last_timestamp, stamp);
@@ -332,7 +401,7 @@ static int apply_one(struct apply *a, struct trx *t, struct batch *b, struct err
 		trx_free(&t);
 		return r;
 	}
-	*b = (struct batch){ 0 };
+	*b = (struct batch){0};
 	add(b, t);
 	fill(a, b);
 	return finish_batch(a, b, e);
@@ -342,7 +411,7 @@ static void *apply_main(void *arg)
 {
 	struct apply *a = arg;
 	struct batch *b = xcalloc(1, sizeof(*b));
-	struct err e = { 0 };
+	struct err e = {0};
 	int r = 0;
 
 	while (r == 0 && !queue_leaving(a->queue)) {

@@ -15,8 +15,9 @@ struct apply_counts {
 };
 
 /*
- * One applier: takes whole transactions from the queue, merges neighbours into one downstream transaction that begins with the guard of its
- * progress row, and checks every count before COMMIT (T1-T5, T7). Runs in a thread of its own; its state is its own.
+ * One applier: takes whole transactions from the queue, merges neighbours into one downstream transaction
+ * that begins with the guard of its progress row, and checks every count before COMMIT (T1-T5, T7). Runs in a
+ * thread of its own; its state is its own.
  */
 struct apply {
 	struct meta_id id;
@@ -27,16 +28,20 @@ struct apply {
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 
-	struct db *db;      /* rows */
-	struct db *ddl;     /* structures, and questions */
+	struct db *db;  /* rows */
+	struct db *ddl; /* structures, and questions */
 	struct meta_slot slot;
 	struct gtid_set *gtid; /* at the watermark; NULL where the upstream has none */
 	char *gtid_text;
-	char base[256];     /* of the stream's binlog files; set before the thread starts */
+	char base[256]; /* of the stream's binlog files; set before the thread starts */
 	struct tables tables;
 	struct packet packet;
 	struct arena *scratch;
-	struct map *maps;   /* table id -> struct mapped, of the transaction in hand */
+	uint64_t max_packet; /* the downstream's max_allowed_packet */
+	bool foreign_keys;   /* checks are on in db's session */
+	bool cascades_known, cascades_logged;
+	uint64_t in_hand[3]; /* rows of the batch under way, by enum binlog_change */
+	struct map *maps;    /* table id -> struct mapped, of the transaction in hand */
 	uint64_t last_move_ms;
 
 	pthread_t thread;

@@ -1,6 +1,7 @@
 /*
- * Transactions out of the event stream of both families: what begins one, what ends one, what is nothing, and what must stop the
- * job (T16-T18). Fed by fetch.c in the main thread; asks nobody anything, so it can be tested with bytes alone.
+ * Transactions out of the event stream of both families: what begins one, what ends one, what is nothing, and
+ * what must stop the job (T16-T18). Fed by fetch.c in the main thread; asks nobody anything, so it can be
+ * tested with bytes alone.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,10 +12,13 @@
 #include "common/base/xalloc.h"
 #include "common/binlog/payload.h"
 #include "common/binlog/row.h"
+#include "common/sql/lexer.h"
 #include "units/sync/trx.h"
 
-enum { MARKS_MAX = 256, MARIA_STANDALONE = 1, MARIA_PREPARED_XA = 64, MARIA_COMPLETED_XA = 128 };
-enum { ALTER_START = 2, ALTER_COMMIT = 4, ALTER_ROLLBACK = 8 };
+enum { MARKS_MAX = 256 };
+
+/* A transaction is whole in memory before anything of it is applied (T8); the box ends a process above 2 GiB. */
+static const size_t TRX_BYTES_MAX = (size_t)1 << 30;
 
 /* A savepoint: how much of the transaction stood there. */
 struct mark {
@@ -23,12 +27,13 @@ struct mark {
 };
 
 struct assemble {
+	const struct rules *rules;
 	struct binlog_format format;
 	struct arena *scratch; /* of one event */
 	struct trx *open;      /* begun, not ended */
 	bool announced;        /* a GTID event came, its transaction has not begun */
 	struct binlog_gtid_event gtid;
-	struct position begin; /* of the announcing event */
+	struct position begin;   /* of the announcing event */
 	struct position at, end; /* of the event in hand */
 	struct position safe;
 	struct mark marks[MARKS_MAX];
@@ -44,10 +49,11 @@ void trx_free(struct trx **t)
 	*t = NULL;
 }
 
-struct assemble *assemble_new(void)
+struct assemble *assemble_new(const struct rules *rules)
 {
 	struct assemble *a = xcalloc(1, sizeof(*a));
 
+	a->rules = rules;
 	a->scratch = arena_new(0);
 	return a;
 }
@@ -111,7 +117,8 @@ static int stop_at(const struct assemble *a, struct err *e)
 
 static int unknown(const struct assemble *a, const struct binlog_header *h, const char *why, struct err *e)
 {
-	err_set(e, ERR_sync_event_unknown, "%s (type %u)%s%s", binlog_type_name(h->type), h->type, *why ? ": " : "", why);
+	err_set(e, ERR_sync_event_unknown, "%s (type %u)%s%s", binlog_type_name(h->type), h->type,
+		*why ? ": " : "", why);
 	return stop_at(a, e);
 }
 
@@ -124,13 +131,13 @@ static int on_gtid(struct assemble *a, struct str event, struct trx **out, struc
 	}
 	if (binlog_read_gtid(event, &a->format, &a->gtid, e) < 0)
 		return stop_at(a, e);
-	if (a->gtid.mariadb && (a->gtid.flags2 & (MARIA_PREPARED_XA | MARIA_COMPLETED_XA))) {
+	if (a->gtid.mariadb && (a->gtid.flags2 & (BINLOG_GTID_PREPARED_XA | BINLOG_GTID_COMPLETED_XA))) {
 		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet");
 		return stop_at(a, e);
 	}
 	a->announced = true;
 	a->begin = a->at;
-	if (a->gtid.mariadb && !(a->gtid.flags2 & MARIA_STANDALONE))
+	if (a->gtid.mariadb && !(a->gtid.flags2 & BINLOG_GTID_STANDALONE))
 		a->open = begin(a, TRX_ROWS);
 	return 0;
 }
@@ -195,7 +202,8 @@ static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
 	return stop_at(a, e);
 }
 
-/* Rows that stay although the transaction is rolled back are of engines without transactions: that can't be repeated here. */
+/* Rows that stay although the transaction is rolled back are of engines without transactions: that can't be
+ * repeated here. */
 static int on_rollback(struct assemble *a, struct trx **out, struct err *e)
 {
 	if (a->open && a->open->events > 0) {
@@ -212,8 +220,8 @@ static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *dd
 	struct trx *t;
 
 	/* MariaDB's two-phase ALTER: executed once, on COMMIT (T18). */
-	if (a->announced && a->gtid.mariadb && (a->gtid.flags_extra & (ALTER_START | ALTER_ROLLBACK)) &&
-		!(a->gtid.flags_extra & ALTER_COMMIT)) {
+	if (a->announced && a->gtid.mariadb && (a->gtid.flags_extra & (BINLOG_EXTRA_START_ALTER | BINLOG_EXTRA_ROLLBACK_ALTER)) &&
+		!(a->gtid.flags_extra & BINLOG_EXTRA_COMMIT_ALTER)) {
 		end(a, out);
 		return 0;
 	}
@@ -223,7 +231,8 @@ static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *dd
 		t->end = a->end;
 		a->safe = a->end;
 	} else {
-		/* CREATE TABLE … SELECT (T17): structure now, rows with the transaction; the watermark stays before both. */
+		/* CREATE TABLE … SELECT (T17): structure now, rows with the transaction; the watermark stays
+		 * before both. */
 		t = xcalloc(1, sizeof(*t));
 		t->kind = TRX_DDL;
 		t->format = a->open->format;
@@ -236,11 +245,27 @@ static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *dd
 	return 0;
 }
 
+/* No name in it has a schema written, and nothing of the default database is wanted: none of its tables is. */
+static bool surely_unwanted(const struct assemble *a, const struct binlog_query *q)
+{
+	struct sql_lexer lx;
+
+	if (!a->rules || q->schema.n == 0 || rules_schema(a->rules, q->schema))
+		return false;
+	sql_lex_init(&lx, q->sql, a->format.server.flavor == FLAVOR_MARIADB, a->format.server.version);
+	while (sql_lex_next(&lx) != SQL_END)
+		if (lx.type == SQL_BAD || sql_lex_is_char(&lx, '.'))
+			return false;
+	return true;
+}
+
 /* The head of a statement, for messages. */
 static int dml(const struct assemble *a, const struct binlog_query *q, struct err *e)
 {
-	err_set(e, ERR_sync_statement_dml, "default database `%.*s`: %.*s%s", STR_ARG(q->schema), q->sql.n > 200 ? 200 : (int)q->sql.n,
-		q->sql.p, q->sql.n > 200 ? "..." : "");
+	if (surely_unwanted(a, q))
+		return 0;
+	err_set(e, ERR_sync_statement_dml, "default database `%.*s`: %.*s%s", STR_ARG(q->schema),
+		q->sql.n > 200 ? 200 : (int)q->sql.n, q->sql.p, q->sql.n > 200 ? "..." : "");
 	return stop_at(a, e);
 }
 
@@ -251,10 +276,12 @@ static int unknown_verb(const struct assemble *a, const struct binlog_query *q, 
 }
 
 /* Recognised, and not ours by rule: said once in the log, the position moves. */
-static int passed_by(struct assemble *a, const struct sql_ddl *ddl, const struct binlog_query *q, struct trx **out)
+static int passed_by(
+	struct assemble *a, const struct sql_ddl *ddl, const struct binlog_query *q, struct trx **out)
 {
 	if (ddl->verb != SQL_VERB_MAINTENANCE)
-		log_info("left out (%s): %.*s", sql_verb_name(ddl->verb), q->sql.n > 120 ? 120 : (int)q->sql.n, q->sql.p);
+		log_info("left out (%s): %.*s", sql_verb_name(ddl->verb),
+			q->sql.n > 120 ? 120 : (int)q->sql.n, q->sql.p);
 	if (!a->open)
 		end(a, out);
 	return 0;
@@ -283,10 +310,15 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	case SQL_VERB_ROLLBACK_TO:
 		return back_to_mark(a, q.sql, e);
 	case SQL_VERB_XA:
-		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet: %.*s", STR_ARG(q.sql));
+		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet: %.*s",
+			STR_ARG(q.sql));
 		return stop_at(a, e);
 	case SQL_VERB_DML:
-		return dml(a, &q, e);
+		if (dml(a, &q, e) < 0)
+			return -1;
+		if (!a->open)
+			end(a, out);
+		return 0;
 	case SQL_VERB_TEMPORARY:
 	case SQL_VERB_OBJECT:
 	case SQL_VERB_ACCOUNT:
@@ -306,6 +338,10 @@ static int on_rows(struct assemble *a, struct str event, bool rows, struct err *
 		err_set(e, ERR_sync_binlog, "rows outside a transaction");
 		return stop_at(a, e);
 	}
+	if (a->open->raw.n + event.n > TRX_BYTES_MAX) {
+		err_set(e, ERR_sync_too_large, "a transaction of more than %zu bytes of rows", TRX_BYTES_MAX);
+		return stop_at(a, e);
+	}
 	keep(a->open, event);
 	a->open->events += rows;
 	return 0;
@@ -313,7 +349,8 @@ static int on_rows(struct assemble *a, struct str event, bool rows, struct err *
 
 static int dispatch(struct assemble *a, struct str event, struct trx **out, struct err *e);
 
-/* MySQL's compressed transaction: its events, one after the other, as if they stood in the file (without checksums). */
+/* MySQL's compressed transaction: its events, one after the other, as if they stood in the file (without
+ * checksums). */
 static int on_payload(struct assemble *a, struct str event, struct trx **out, struct err *e)
 {
 	struct binlog_format outer = a->format;
@@ -346,7 +383,8 @@ static int on_format(struct assemble *a, struct str event, struct err *e)
 {
 	if (binlog_read_format(event, &a->format, e) < 0)
 		return stop_at(a, e);
-	/* A file that begins inside a transaction: the server ended in a crash, what was not finished never happened. */
+	/* A file that begins inside a transaction: the server ended in a crash, what was not finished never
+	 * happened. */
 	trx_free(&a->open);
 	a->announced = false;
 	return 0;

@@ -1,6 +1,7 @@
 /*
- * The frame of every downstream transaction of an applier: guard first, COMMIT last, and only after the guard's count is known (T1, T2). A
- * connection that breaks in here ends the unit: at its next start the take-over ends the old session before progress is read.
+ * The frame of every downstream transaction of an applier: guard first, COMMIT last, and only after the
+ * guard's count is known (T1, T2). A connection that breaks in here ends the unit: at its next start the
+ * take-over ends the old session before progress is read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
 {
 	uint64_t affected[2], matched[2];
-	struct db_multi m = { .affected = affected, .matched = matched, .count = 2 };
-	struct buf sql = { 0 };
+	struct db_multi m = {.affected = affected, .matched = matched, .count = 2};
+	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "BEGIN;");
@@ -24,8 +25,9 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 		return err_add(e, "the guard of slot %u", a->slot.slot);
 	if (m.done != 2 || affected[1] != 1) {
 		apply_rollback(d);
-		return err_set(e, ERR_sync_fenced, "slot %u of task %s is not at epoch %llu, version %llu any more", a->slot.slot, a->id.task,
-			(unsigned long long)a->id.epoch, (unsigned long long)a->slot.version);
+		return err_set(e, ERR_sync_fenced,
+			"slot %u of task %s is not at epoch %llu, version %llu any more", a->slot.slot,
+			a->id.task, (unsigned long long)a->id.epoch, (unsigned long long)a->slot.version);
 	}
 	return FAILPOINT_HIT(sync_after_guard) ? err_set(e, ERR_db_lost, "failpoint") : 0;
 }
@@ -57,7 +59,7 @@ void apply_rollback(struct db *d)
 
 int apply_add_gtid(struct apply *a, const struct trx *t, struct err *e)
 {
-	struct buf text = { 0 };
+	struct buf text = {0};
 
 	if (!t->has_gtid || !a->gtid)
 		return 0;

@@ -1,6 +1,7 @@
 /*
- * One DDL statement of the stream: whether it is wanted, whether it was executed before a crash, its session, its text in the downstream's
- * dialect, and what is known of tables afterwards. Called by the applier with nothing else under way.
+ * One DDL statement of the stream: whether it is wanted, whether it was executed before a crash, its session,
+ * its text in the downstream's dialect, and what is known of tables afterwards. Called by the applier with
+ * nothing else under way.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static int wanted(struct apply *a, const struct ddl_job *j, struct err *e)
 	if (count > ddl->ntables)
 		count = ddl->ntables;
 	for (unsigned i = 0; i < count; i++)
-		yes += rules_table(a->rules, str_of(ddl_schema_of(&ddl->tables[i], j->q.schema, name)), str_of(ddl->tables[i].table));
+		yes += rules_table(a->rules, str_of(ddl_schema_of(&ddl->tables[i], j->q.schema, name)),
+			str_of(ddl->tables[i].table));
 	if (yes == 0)
 		return 0;
 	if (yes == count && !ddl->more)
@@ -56,14 +58,15 @@ static bool needs_database(const struct sql_ddl *ddl)
 
 static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
-	struct buf whole = { 0 }, notes = { 0 };
+	struct buf whole = {0}, notes = {0};
 	struct str text = j->q.sql;
 	int r;
 
 	if (j->ddl->start_transaction) {
 		/* MySQL's atomic CREATE TABLE … SELECT: its rows come behind, under the same GTID (T17). */
 		buf_put(&whole, text.p, j->ddl->start_transaction_at);
-		buf_put(&whole, text.p + j->ddl->start_transaction_end, text.n - j->ddl->start_transaction_end);
+		buf_put(&whole, text.p + j->ddl->start_transaction_end,
+			text.n - j->ddl->start_transaction_end);
 		text = buf_str(&whole);
 	}
 	r = sql_translate(text, &t->format.server, db_server(a->ddl), j->q.sql_mode, &j->text, &notes, e);
@@ -85,7 +88,7 @@ static bool proves_nothing(const struct sql_ddl *ddl, bool same)
 /* A statement was begun before a crash. 1: it was executed, 0: it was not, -1: nobody can tell. */
 static int was_executed(struct apply *a, const struct ddl_job *j, struct str before, struct err *e)
 {
-	struct buf now = { 0 };
+	struct buf now = {0};
 	bool same;
 
 	if (ddl_picture(a, j->ddl, j->q.schema, &now, e) < 0) {
@@ -95,8 +98,10 @@ static int was_executed(struct apply *a, const struct ddl_job *j, struct str bef
 	same = str_eq(before, buf_str(&now));
 	buf_free(&now);
 	if (proves_nothing(j->ddl, same))
-		return err_set(e, ERR_sync_ddl_unproved, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
-	log_info("a DDL statement was begun before: the structure shows that it was %s", same ? "not executed" : "executed");
+		return err_set(e, ERR_sync_ddl_unproved, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n,
+			j->q.sql.p);
+	log_info("a DDL statement was begun before: the structure shows that it was %s",
+		same ? "not executed" : "executed");
 	return !same;
 }
 
@@ -105,6 +110,9 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 	log_info("DDL: %.*s", j->text.n > 300 ? 300 : (int)j->text.n, j->text.p);
 	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->ddl), e) < 0)
 		return -1;
+	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE &&
+		ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &t->format.server, e) < 0)
+		return err_add(e, "the default collation of a new database");
 	if (db_exec(a->ddl, buf_str(&j->text), e) < 0)
 		return err_add(e, "DDL");
 	return ddl_session_reset(a->ddl, e);
@@ -120,7 +128,7 @@ static void make_drop_tolerant(struct ddl_job *j)
 {
 	const char *word = "DROP TABLE IF EXISTS ";
 	size_t at = j->ddl->statement_at;
-	struct buf text = { 0 };
+	struct buf text = {0};
 
 	(void)at;
 	if (j->ddl->if_exists)
@@ -128,7 +136,8 @@ static void make_drop_tolerant(struct ddl_job *j)
 	buf_puts(&text, word);
 	for (unsigned i = 0; i < j->ddl->ntables; i++) {
 		buf_puts(&text, i ? "," : "");
-		buf_put(&text, j->q.sql.p + j->ddl->tables[i].at, j->ddl->tables[i].end - j->ddl->tables[i].at);
+		buf_put(&text, j->q.sql.p + j->ddl->tables[i].at,
+			j->ddl->tables[i].end - j->ddl->tables[i].at);
 	}
 	buf_free(&j->text);
 	j->text = text;
@@ -136,7 +145,7 @@ static void make_drop_tolerant(struct ddl_job *j)
 
 static int do_it(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
-	struct buf before = { 0 };
+	struct buf before = {0};
 	enum ddl_stage stage;
 	int done, r = -1;
 
@@ -184,12 +193,14 @@ static int pass_by(struct apply *a, const struct trx *t, struct err *e)
 
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 {
-	struct ddl_job j = { .ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl)) };
+	struct ddl_job j = {.ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl))};
 	char at[300];
 	int r = -1;
 
 	if (binlog_read_query(buf_str(&t->raw), &t->format, a->scratch, &j.q, e) == 0 &&
-		sql_ddl_read(j.q.sql, &t->format.server, j.q.sql_mode, j.ddl, e) == 0 && apply_add_gtid(a, t, e) == 0)
+		ddl_to_utf8(a->ddl, &j.q, a->scratch, e) == 0 &&
+		sql_ddl_read(j.q.sql, &t->format.server, j.q.sql_mode, j.ddl, e) == 0 &&
+		apply_add_gtid(a, t, e) == 0)
 		r = wanted(a, &j, e);
 	if (r > 0)
 		r = translate(a, t, &j, e) < 0 ? -1 : do_it(a, t, &j, e);

@@ -1,6 +1,6 @@
 /*
- * tidegate_ddl and tidegate_structure: DDL is not transactional, so it is noted before and after, with the structures it found, so that a
- * restart can tell whether it was executed (T29).
+ * tidegate_ddl and tidegate_structure: DDL is not transactional, so it is noted before and after, with the
+ * structures it found, so that a restart can tell whether it was executed (T29).
  */
 #include "units/sync/ddl_record.h"
 
@@ -45,9 +45,10 @@ const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[
 	return out;
 }
 
-int ddl_record_read(struct apply *a, struct position at, enum ddl_stage *stage, struct buf *before, struct err *e)
+int ddl_record_read(
+	struct apply *a, struct position at, enum ddl_stage *stage, struct buf *before, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	char where[64];
@@ -74,10 +75,11 @@ int ddl_record_read(struct apply *a, struct position at, enum ddl_stage *stage, 
 }
 
 /* SHOW CREATE …'s second column; nothing where there is no such thing. */
-static int put_shown(struct apply *a, const char *what, const char *schema, const char *name, struct buf *out, struct err *e)
+static int put_shown(struct apply *a, const char *what, const char *schema, const char *name, struct buf *out,
+	struct err *e)
 {
-	struct buf sql = { 0 };
-	struct err mine = { 0 };
+	struct buf sql = {0};
+	struct err mine = {0};
 	struct db_rows *rows;
 	const struct str *v;
 
@@ -116,14 +118,16 @@ int ddl_picture(struct apply *a, const struct sql_ddl *ddl, struct str schema, s
 		return put_shown(a, "DATABASE", ddl->schema[0] ? ddl->schema : name, NULL, out, e);
 	}
 	for (unsigned i = 0; i < ddl->ntables; i++)
-		if (put_shown(a, "TABLE", ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, out, e) < 0)
+		if (put_shown(a, "TABLE", ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table,
+			    out, e) < 0)
 			return -1;
 	return 0;
 }
 
-int ddl_record_doing(struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e)
+int ddl_record_doing(
+	struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char at[64], gtid[128] = "";
 
 	position_store(t->event, at, sizeof(at));
@@ -148,7 +152,7 @@ int ddl_record_doing(struct apply *a, const struct trx *t, struct str statement,
 
 static int forget_structure(struct apply *a, const char *schema, const char *name, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 
 	buf_puts(&sql, "DELETE FROM ");
 	put_meta(a, &sql, "tidegate_structure");
@@ -166,7 +170,7 @@ static int forget_structure(struct apply *a, const char *schema, const char *nam
 static int keep_structure(struct apply *a, const struct structure *s, const char *at, struct err *e)
 {
 	json_t *o = structure_to_json(s);
-	struct buf sql = { 0 }, text = { 0 };
+	struct buf sql = {0}, text = {0};
 
 	json_write(o, &text);
 	json_decref(o);
@@ -200,7 +204,8 @@ static int track(struct apply *a, const char *schema, const char *name, const ch
 	return r;
 }
 
-static int track_all(struct apply *a, const struct sql_ddl *ddl, struct str schema, const char *at, struct err *e)
+static int track_all(
+	struct apply *a, const struct sql_ddl *ddl, struct str schema, const char *at, struct err *e)
 {
 	char name[257];
 
@@ -214,10 +219,11 @@ static int track_all(struct apply *a, const struct sql_ddl *ddl, struct str sche
 	return 0;
 }
 
-int ddl_record_done(struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e)
+int ddl_record_done(
+	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	struct position watermark = t->inside ? a->slot.watermark : t->end;
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	char at[64];
 
 	position_store(t->event, at, sizeof(at));

@@ -1,6 +1,7 @@
 /*
- * The upstream's session for one DDL statement: mode, time, zone, charset and default database as the QUERY event has them (T14). What the
- * downstream can't be set to is said, and only what could change the outcome silently is an error.
+ * The upstream's session for one DDL statement: mode, time, zone, charset and default database as the QUERY
+ * event has them (T14). What the downstream can't be set to is said, and only what could change the outcome
+ * silently is an error.
  */
 #include "units/sync/ddl_session.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 
 /* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does. */
@@ -15,11 +17,21 @@ static const struct {
 	uint64_t bit;
 	const char *name;
 } modes[] = {
-	{ 1ull << 0, "REAL_AS_FLOAT" }, { 1ull << 1, "PIPES_AS_CONCAT" }, { 1ull << 2, "ANSI_QUOTES" }, { 1ull << 3, "IGNORE_SPACE" },
-	{ 1ull << 6, "NO_UNSIGNED_SUBTRACTION" }, { 1ull << 19, "NO_AUTO_VALUE_ON_ZERO" }, { 1ull << 20, "NO_BACKSLASH_ESCAPES" },
-	{ 1ull << 21, "STRICT_TRANS_TABLES" }, { 1ull << 22, "STRICT_ALL_TABLES" }, { 1ull << 23, "NO_ZERO_IN_DATE" },
-	{ 1ull << 24, "NO_ZERO_DATE" }, { 1ull << 25, "ALLOW_INVALID_DATES" }, { 1ull << 26, "ERROR_FOR_DIVISION_BY_ZERO" },
-	{ 1ull << 29, "HIGH_NOT_PRECEDENCE" }, { 1ull << 30, "NO_ENGINE_SUBSTITUTION" },
+	{1ull << 0, "REAL_AS_FLOAT"},
+	{1ull << 1, "PIPES_AS_CONCAT"},
+	{1ull << 2, "ANSI_QUOTES"},
+	{1ull << 3, "IGNORE_SPACE"},
+	{1ull << 6, "NO_UNSIGNED_SUBTRACTION"},
+	{1ull << 19, "NO_AUTO_VALUE_ON_ZERO"},
+	{1ull << 20, "NO_BACKSLASH_ESCAPES"},
+	{1ull << 21, "STRICT_TRANS_TABLES"},
+	{1ull << 22, "STRICT_ALL_TABLES"},
+	{1ull << 23, "NO_ZERO_IN_DATE"},
+	{1ull << 24, "NO_ZERO_DATE"},
+	{1ull << 25, "ALLOW_INVALID_DATES"},
+	{1ull << 26, "ERROR_FOR_DIVISION_BY_ZERO"},
+	{1ull << 29, "HIGH_NOT_PRECEDENCE"},
+	{1ull << 30, "NO_ENGINE_SUBSTITUTION"},
 };
 
 static void put_mode(struct buf *b, uint64_t mode)
@@ -38,7 +50,7 @@ static void put_mode(struct buf *b, uint64_t mode)
 
 static int set_mode(struct db *d, const struct binlog_query *q, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	int r;
 
 	put_mode(&sql, q->has_sql_mode ? q->sql_mode : 0);
@@ -47,25 +59,42 @@ static int set_mode(struct db *d, const struct binlog_query *q, struct err *e)
 	return r;
 }
 
+enum { COMMON_COLLATIONS = 247 };
+
 /* Collation ids up to 247 mean the same in both families; above, each has its own, all of them of utf8mb4. */
 static int set_charset(struct db *d, const struct binlog_query *q, struct err *e)
 {
 	struct err ignored;
 
-	if (!q->has_charset || q->client_charset > 247)
+	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS)
 		return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
-	if (db_execf(d, e, "SET character_set_client=%u, character_set_connection=%u", q->client_charset, q->client_charset) < 0)
+	if (db_execf(d, e, "SET character_set_client=%u, character_set_connection=%u", q->client_charset,
+		    q->client_charset) < 0)
 		return err_add(e, "the statement's character set (id %u)", q->client_charset);
-	if (q->connection_collation <= 247)
+	if (q->connection_collation <= COMMON_COLLATIONS)
 		db_execf(d, &ignored, "SET collation_connection=%u", q->connection_collation);
-	if (q->server_collation <= 247)
-		db_execf(d, &ignored, "SET collation_server=%u", q->server_collation);
 	return 0;
+}
+
+/* TIMESTAMP columns without any word of NULL or DEFAULT mean something else without it. */
+static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
+{
+	char now[8] = "";
+	struct err ignored;
+	bool found;
+
+	if (!q->has_explicit_defaults ||
+		db_value(d, "SELECT @@explicit_defaults_for_timestamp", now, sizeof(now), &found, &ignored) < 0 ||
+		(now[0] == '1') == q->explicit_defaults)
+		return;
+	if (db_execf(d, &ignored, "SET explicit_defaults_for_timestamp=%d", q->explicit_defaults) < 0)
+		log_warn("the downstream's explicit_defaults_for_timestamp can't be set to %d for this statement: its TIMESTAMP columns may "
+			 "differ in NULL and DEFAULT", q->explicit_defaults);
 }
 
 static int set_time(struct db *d, const struct binlog_query *q, uint32_t timestamp, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct err ignored;
 	bool zone = q->time_zone.n > 0 && !str_is_ci(q->time_zone, "SYSTEM");
 
@@ -73,7 +102,9 @@ static int set_time(struct db *d, const struct binlog_query *q, uint32_t timesta
 		buf_puts(&sql, "SET time_zone=");
 		sql_put_string(&sql, q->time_zone);
 		if (db_exec(d, buf_str(&sql), &ignored) < 0) {
-			log_warn("the downstream doesn't know the time zone '%.*s': UTC is used for this statement", STR_ARG(q->time_zone));
+			log_warn("the downstream doesn't know the time zone '%.*s': UTC is used for this "
+				 "statement",
+				STR_ARG(q->time_zone));
 			zone = false;
 		}
 	}
@@ -85,8 +116,8 @@ static int set_time(struct db *d, const struct binlog_query *q, uint32_t timesta
 
 static int set_database(struct db *d, const struct binlog_query *q, bool needed, struct err *e)
 {
-	struct buf sql = { 0 };
-	struct err mine = { 0 };
+	struct buf sql = {0};
+	struct err mine = {0};
 	int r;
 
 	if (q->schema.n == 0)
@@ -95,7 +126,8 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 	sql_put_ident(&sql, q->schema);
 	r = db_exec(d, buf_str(&sql), &mine);
 	buf_free(&sql);
-	/* Every table is named with its schema: the default database, perhaps gone or left out, does not matter. */
+	/* Every table is named with its schema: the default database, perhaps gone or left out, does not
+	 * matter. */
 	if (r < 0 && !needed && !db_error_is_lost(mine.sql_errno))
 		return 0;
 	if (r < 0)
@@ -103,17 +135,94 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 	return r;
 }
 
-int ddl_session(struct db *d, const struct binlog_query *q, uint32_t timestamp, bool needs_database, struct err *e)
+int ddl_session(
+	struct db *d, const struct binlog_query *q, uint32_t timestamp, bool needs_database, struct err *e)
 {
 	if (set_mode(d, q, e) < 0 || set_charset(d, q, e) < 0 || set_time(d, q, timestamp, e) < 0 ||
 		set_database(d, q, needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
+	set_explicit_defaults(d, q);
 	return 0;
 }
 
 int ddl_session_reset(struct db *d, struct err *e)
 {
-	if (db_exec(d, STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT"), e) < 0)
+	if (db_exec(d, STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT, collation_server=DEFAULT"), e) < 0)
 		return -1;
 	return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
+}
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] & 0x80)
+			return false;
+	return true;
+}
+
+static int convert(struct db *d, const char *charset, struct str *text, struct arena *scratch, struct err *e)
+{
+	struct buf sql = { 0 };
+	struct db_rows *rows;
+	const struct str *v;
+	int n;
+
+	buf_putf(&sql, "SELECT CONVERT(_%s ", charset);
+	sql_put_hex(&sql, *text);
+	buf_puts(&sql, " USING utf8mb4)");
+	rows = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!rows)
+		return -1;
+	n = db_fetch(rows, &v, e);
+	if (n > 0) {
+		text->n = v[0].n;
+		text->p = arena_strdup(scratch, v[0]);
+	}
+	db_rows_close(&rows);
+	return n > 0 ? 0 : -1;
+}
+
+int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, struct err *e)
+{
+	char charset[64] = "", sql[160];
+	bool found;
+
+	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS || is_ascii(q->sql))
+		return 0;
+	snprintf(sql, sizeof(sql), "SELECT CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID=%u", q->client_charset);
+	if (db_value(d, sql, charset, sizeof(charset), &found, e) < 0)
+		return -1;
+	if (!found)
+		return err_set(e, ERR_sync_ddl_parse, "the downstream does not know the charset (collation %u) of a statement", q->client_charset);
+	q->has_charset = false;
+	return strncmp(charset, "utf8", 4) == 0 ? 0 : convert(d, charset, &q->sql, scratch, e);
+}
+
+/* "utf8mb4_uca1400_ai_ci" of its number; MariaDB keeps the numbers of the newer ones in another table. */
+static int collation_name(struct db *upstream, unsigned id, char *name, size_t size, struct err *e)
+{
+	bool mariadb = db_server(upstream)->flavor == FLAVOR_MARIADB, found;
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), mariadb ? "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID=%u"
+					   : "SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID=%u", id);
+	name[0] = '\0';
+	return db_value(upstream, sql, name, size, &found, e);
+}
+
+int ddl_server_collation(
+	struct db *d, struct db *upstream, const struct binlog_query *q, const struct server *from, struct err *e)
+{
+	char name[128] = "";
+	const char *nearest;
+
+	if (!q->has_charset && q->server_collation == 0)
+		return 0;
+	if (q->server_collation <= COMMON_COLLATIONS)
+		return db_execf(d, e, "SET collation_server=%u", q->server_collation);
+	if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
+		return -1;
+	nearest = name[0] ? sql_map_collation(str_of(name), from, db_server(d)) : NULL;
+	return db_execf(d, e, "SET collation_server='%s'", nearest ? nearest : name[0] ? name : "utf8mb4_general_ci");
 }

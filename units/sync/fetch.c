@@ -1,6 +1,6 @@
 /*
- * Pulls the binlog from the relay by position and cuts it into events. The relay remembers nothing of us: after any loss the same position
- * is asked for again.
+ * Pulls the binlog from the relay by position and cuts it into events. The relay remembers nothing of us:
+ * after any loss the same position is asked for again.
  */
 #include "units/sync/fetch.h"
 
@@ -13,19 +13,20 @@
 enum { FETCH_BYTES = 1 << 20, FETCH_WAIT_MS = 1000, FETCH_TIMEOUT_MS = 15000, HEAD_BYTES = 4096 };
 enum { QUEUE_BYTES = 64 << 20 };
 
-static const uint64_t EVENT_BYTES_MAX = UINT64_C(1) << 30; /* the protocol's largest packet: no event is larger */
+static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
+					<< 30; /* the protocol's largest packet: no event is larger */
 
 void fetch_resume(struct fetch *f, struct position watermark)
 {
-	f->assemble = assemble_new();
-	f->next = (struct position){ watermark.generation, watermark.file, 4 };
+	f->assemble = assemble_new(f->apply->rules);
+	f->next = (struct position){watermark.generation, watermark.file, 4};
 	f->skip = watermark;
 	f->resume = watermark;
 }
 
 void fetch_begin(struct fetch *f, struct position head, struct position skip)
 {
-	f->assemble = assemble_new();
+	f->assemble = assemble_new(f->apply->rules);
 	f->next = head;
 	f->skip = skip;
 }
@@ -36,7 +37,8 @@ void fetch_fini(struct fetch *f)
 	buf_free(&f->event);
 }
 
-/* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of no use. */
+/* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of
+ * no use. */
 static int on_event(struct fetch *f, struct str event, struct position at, struct err *e)
 {
 	struct binlog_header h;
@@ -51,11 +53,14 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 	if (t)
 		queue_put(f->queue, t);
 	queue_set_safe(f->queue, assemble_safe(f->assemble));
-	/* The FORMAT event of the file is known: straight to where the work was. */
+	/* The FORMAT event of the file is known: straight to where the work was. What is behind it in this
+	 * answer comes again. */
 	if (!position_is_zero(f->resume) && h.type == BINLOG_FORMAT) {
 		f->next = f->resume;
-		f->resume = (struct position){ 0 };
-		return f->next.offset > at.offset + event.n;
+		f->resume = (struct position){0};
+		if (f->next.offset < at.offset + event.n)
+			f->next.offset = at.offset + event.n;
+		return 1;
 	}
 	return 0;
 }
@@ -70,8 +75,9 @@ static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 	f->next = m->next;
 	while (left.n > 0) {
 		if (binlog_read_header(left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > left.n)
-			return err_set(e, ERR_sync_binlog, "the relay sent a damaged event at %" PRIu64 ":%" PRIu64, at.file, at.offset);
-		r = on_event(f, (struct str){ left.p, h.size }, at, e);
+			return err_set(e, ERR_sync_binlog,
+				"the relay sent a damaged event at %" PRIu64 ":%" PRIu64, at.file, at.offset);
+		r = on_event(f, (struct str){left.p, h.size}, at, e);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
 		left.p += h.size;
@@ -87,7 +93,8 @@ static int on_piece(struct fetch *f, const struct msg_events *m, struct err *e)
 	struct position start = m->at;
 
 	if (m->piece > EVENT_BYTES_MAX + 1024 || f->event.n + m->data.n > m->piece)
-		return err_set(e, ERR_sync_binlog, "the relay sent %zu bytes of an event of %" PRIu64, f->event.n + m->data.n, m->piece);
+		return err_set(e, ERR_sync_binlog, "the relay sent %zu bytes of an event of %" PRIu64,
+			f->event.n + m->data.n, m->piece);
 	start.offset -= f->event.n;
 	buf_put(&f->event, m->data.p, m->data.n);
 	f->next = m->next;
@@ -125,7 +132,8 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 
 	f->asking = false;
 	if (e) {
-		/* The relay is away, or busy: the same position again. Pieces are asked for from their first one. */
+		/* The relay is away, or busy: the same position again. Pieces are asked for from their first
+		 * one. */
 		log_debug("fetch: %s", e->text);
 		f->next.offset -= f->event.n;
 		buf_free(&f->event);
@@ -141,9 +149,12 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 
 static void ask(struct fetch *f)
 {
-	struct buf out = { 0 };
-	struct msg_fetch m = { .at = f->next, .max_bytes = position_is_zero(f->resume) ? FETCH_BYTES : HEAD_BYTES,
-		.wait_ms = FETCH_WAIT_MS, .reader = str_of(f->reader), .durable = apply_watermark(f->apply, NULL) };
+	struct buf out = {0};
+	struct msg_fetch m = {.at = f->next,
+		.max_bytes = position_is_zero(f->resume) ? FETCH_BYTES : HEAD_BYTES,
+		.wait_ms = FETCH_WAIT_MS,
+		.reader = str_of(f->reader),
+		.durable = apply_watermark(f->apply, NULL)};
 
 	f->asking = true;
 	msg_put_fetch(&out, link_request_id(), &m);

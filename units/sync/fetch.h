@@ -3,8 +3,8 @@
 #include "units/sync/apply.h"
 
 /*
- * The reader: asks the relay for events by position, with the next request under way while the last answer is read, and hands whole
- * transactions to the queue. Main thread only.
+ * The reader: asks the relay for events by position, with the next request under way while the last answer is
+ * read, and hands whole transactions to the queue. Main thread only.
  */
 struct fetch {
 	struct unit_env *env;
@@ -12,13 +12,13 @@ struct fetch {
 	struct queue *queue;
 	struct apply *apply; /* for its watermark, which the relay keeps the log from */
 	struct assemble *assemble;
-	const char *reader; /* the task's name */
+	const char *reader;     /* the task's name */
 	struct position next;   /* to be asked for */
 	struct position skip;   /* events before it are read but not applied */
 	struct position end;    /* of the relay log, as last told */
 	struct position resume; /* where to go once the FORMAT event of its file is read; zero: nowhere */
 	char base[256];
-	struct buf event;    /* pieces of a huge one */
+	struct buf event; /* pieces of a huge one */
 	bool asking, failed;
 	struct err error;
 	uint64_t bytes;

@@ -151,6 +151,16 @@ class Follow:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def animals_for(up, down):
+    """The zoo but for what the target's DDL can't say (it pauses, as it must) and what SKIP names."""
+    out = os.environ.get("SKIP", "").split(",")
+    if up.flavor == "mysql" and down.flavor == "mariadb":
+        out += ["my_expression_key", "my_multi_valued"]
+    if "mariadb" in (up.flavor, down.flavor):
+        out += ["vectors"]  # MariaDB refuses 3e38
+    return [a for a in zoo.zoo(up) if a.name not in out]
+
+
 def clean(server):
     for (d,) in server.query("SHOW DATABASES"):
         if d.lower() not in ("mysql", "sys", "information_schema", "performance_schema"):
@@ -160,7 +170,7 @@ def clean(server):
 def test_zoo(build, up, down):
     """All types and keys: made, filled, changed, all of it through the binlog."""
     f = Follow(build, up, down, zoo.schemas()).start()
-    animals = [a for a in zoo.zoo(up) if a.name not in os.environ.get("SKIP", "").split(",")]
+    animals = animals_for(up, down)
     zoo.make(up, animals)
     f.wait(120)
     down.run("CREATE OR REPLACE VIEW zoo.v_ints AS SELECT id, s_int, u_bigint FROM zoo.integers WHERE id > 1",
@@ -171,7 +181,7 @@ def test_zoo(build, up, down):
 
 
 def test_minimal_image(build, up, down):
-    animals = [a for a in zoo.zoo(up) if a.name not in ("keyless", "key_nullable", *os.environ.get("SKIP", "").split(","))]
+    animals = [a for a in animals_for(up, down) if a.name not in ("keyless", "key_nullable")]
     f = Follow(build, up, down, zoo.schemas()).start()
     zoo.make(up, animals)
     with up.connect(autocommit=False) as c, c.cursor() as cur:

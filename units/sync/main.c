@@ -1,6 +1,7 @@
 /*
- * tidegate-sync: follows the relay's binlog into the downstream, exactly once. The main thread reads and assembles (fetch.c, assemble.c), one
- * applier thread writes (apply.c). It touches no file; the upstream is asked only for table structures.
+ * tidegate-sync: follows the relay's binlog into the downstream, exactly once. The main thread reads and
+ * assembles (fetch.c, assemble.c), one applier thread writes (apply.c). It touches no file; the upstream is
+ * asked only for table structures.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct sync {
 	struct apply apply;
 	struct fetch fetch;
 	struct link_peer *relay;
-	bool opened, running;   /* running: the first position is known, reader and applier are at work */
+	bool opened, running; /* running: the first position is known, reader and applier are at work */
 	bool resolving;
 	struct position resolved;
 	struct err resolve_error;
@@ -35,14 +36,16 @@ struct sync {
 
 static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 {
-	const json_t *options = json_object_get(env->config, "options"), *start = json_object_get(options, "start");
+	const json_t *options = json_object_get(env->config, "options"),
+		     *start = json_object_get(options, "start");
 
 	if (endpoint_from_json(json_object_get(env->config, "upstream"), &s->upstream, e) < 0 ||
 		endpoint_from_json(json_object_get(env->config, "downstream"), &s->downstream, e) < 0)
 		return -1;
 	snprintf(s->task, sizeof(s->task), "%s", json_text(env->config, "task", ""));
 	snprintf(s->source, sizeof(s->source), "%s", json_text(env->config, "source", ""));
-	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s", json_text(env->config, "meta_schema", "dm_meta"));
+	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s",
+		json_text(env->config, "meta_schema", "dm_meta"));
 	snprintf(s->start_file, sizeof(s->start_file), "%s", json_text(start, "file", ""));
 	s->start_offset = (uint64_t)json_num(start, "offset", 0);
 	s->start_gtid = xstrdup(json_text(start, "gtid", ""));
@@ -65,7 +68,8 @@ static int sync_open(void *self, struct unit_env *env, struct err *e)
 	s->opened = true;
 	if (read_slice(s, env, e) < 0)
 		return -1;
-	s->apply.id = (struct meta_id){ s->meta_schema, s->task, s->source, (uint64_t)json_num(env->config, "epoch", 0) };
+	s->apply.id = (struct meta_id){
+		s->meta_schema, s->task, s->source, (uint64_t)json_num(env->config, "epoch", 0)};
 	s->apply.upstream = &s->upstream;
 	s->apply.downstream = &s->downstream;
 	s->apply.rules = s->rules;
@@ -123,11 +127,12 @@ static void on_resolved(void *arg, const struct err *e, struct str reply)
 /* Where the copy's file and offset are in the relay log. */
 static void resolve(struct sync *s)
 {
-	struct buf out = { 0 };
+	struct buf out = {0};
 
 	s->resolving = true;
 	err_clear(&s->resolve_error);
-	msg_put_resolve(&out, link_request_id(), &(struct msg_resolve){ .file = str_of(s->start_file), .offset = s->start_offset });
+	msg_put_resolve(&out, link_request_id(),
+		&(struct msg_resolve){.file = str_of(s->start_file), .offset = s->start_offset});
 	link_call(s->relay, &out, RESOLVE_MS, on_resolved, s);
 	buf_free(&out);
 }
@@ -152,10 +157,12 @@ static int begin(struct sync *s, struct err *e)
 static int first_start(struct sync *s, struct err *e)
 {
 	if (!s->start_file[0])
-		return err_set(e, ERR_relay_gone, "task %s has no progress in the downstream and no position to start from", s->task);
+		return err_set(e, ERR_relay_gone,
+			"task %s has no progress in the downstream and no position to start from", s->task);
 	if (!position_is_zero(s->resolved))
 		return begin(s, e);
-	if (s->resolve_error.code && s->resolve_error.code != ERR_link && s->resolve_error.code != ERR_relay_not_there) {
+	if (s->resolve_error.code && s->resolve_error.code != ERR_link &&
+		s->resolve_error.code != ERR_relay_not_there) {
 		*e = s->resolve_error;
 		return -1;
 	}
@@ -185,7 +192,8 @@ static int sync_step(void *self, struct unit_env *env, struct err *e)
 /* 0 when everything that the relay has is applied; else the age of what was applied last. */
 static uint64_t lag_ms(struct sync *s, struct position at)
 {
-	uint64_t then = (uint64_t)atomic_load(&s->apply.counts.last_timestamp) * 1000, now = clock_wall_us() / 1000;
+	uint64_t then = (uint64_t)atomic_load(&s->apply.counts.last_timestamp) * 1000,
+		 now = clock_wall_us() / 1000;
 
 	if (position_cmp(at, s->fetch.end) >= 0 || then == 0 || then > now)
 		return 0;
@@ -208,7 +216,8 @@ static void sync_status(void *self, struct unit_env *env, json_t *out)
 	position_store(at, position, sizeof(position));
 	position_store(s->fetch.end, fetched, sizeof(fetched));
 	binlog_name_make(file, sizeof(file), s->apply.base, at.file);
-	json_object_set_new(out, "phase", json_string(position_cmp(at, s->fetch.end) >= 0 ? "live" : "catch-up"));
+	json_object_set_new(
+		out, "phase", json_string(position_cmp(at, s->fetch.end) >= 0 ? "live" : "catch-up"));
 	json_object_set_new(out, "position", json_string(position));
 	json_object_set_new(out, "base", json_string(s->apply.base));
 	json_object_set_new(out, "file", json_string(file));
@@ -220,7 +229,8 @@ static void sync_status(void *self, struct unit_env *env, json_t *out)
 	json_object_set_new(out, "updates", json_integer((json_int_t)atomic_load(&c->updates)));
 	json_object_set_new(out, "deletes", json_integer((json_int_t)atomic_load(&c->deletes)));
 	json_object_set_new(out, "rows",
-		json_integer((json_int_t)(atomic_load(&c->inserts) + atomic_load(&c->updates) + atomic_load(&c->deletes))));
+		json_integer((json_int_t)(atomic_load(&c->inserts) + atomic_load(&c->updates) +
+					  atomic_load(&c->deletes))));
 	json_object_set_new(out, "ddls", json_integer((json_int_t)atomic_load(&c->ddls)));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)atomic_load(&c->bytes)));
 	json_object_set_new(out, "lag_ms", json_integer((json_int_t)lag_ms(s, at)));

@@ -1,5 +1,6 @@
 /*
- * The queue of whole transactions between the main thread and the applier. Here the scheduler comes, with several appliers.
+ * The queue of whole transactions between the main thread and the applier. Here the scheduler comes, with
+ * several appliers.
  */
 #include "units/sync/queue.h"
 
@@ -10,7 +11,7 @@ void queue_init(struct queue *q)
 {
 	pthread_condattr_t attr;
 
-	*q = (struct queue){ 0 };
+	*q = (struct queue){0};
 	q->tail = &q->head;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attr);

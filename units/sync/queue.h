@@ -19,7 +19,8 @@ void queue_fini(struct queue *q);
 void queue_put(struct queue *q, struct trx *t); /* takes t and what hangs on t->next */
 void queue_set_safe(struct queue *q, struct position safe);
 size_t queue_bytes(struct queue *q);
-/* Waits at most ms for a transaction. NULL: none; *safe then tells how far the stream is known to hold nothing for us. */
+/* Waits at most ms for a transaction. NULL: none; *safe then tells how far the stream is known to hold
+ * nothing for us. */
 struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe);
 /* What stands first, without taking it; NULL: nothing. Only the applier takes, so it stays valid. */
 const struct trx *queue_peek(struct queue *q);

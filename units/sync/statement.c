@@ -1,18 +1,20 @@
 /*
- * The row-writer: INSERT, UPDATE and DELETE text from binlog rows, with the counts they must have. No upserts: they hide missing rows
- * (T7). Rows without a key are found by all their columns, compared as bytes (T11).
+ * The row-writer: INSERT, UPDATE and DELETE text from binlog rows, with the counts they must have. No
+ * upserts: they hide missing rows (T7). Rows without a key are found by all their columns, compared as bytes
+ * (T11).
  */
 #include "units/sync/statement.h"
 
 #include <string.h>
 
+#include "common/binlog/json.h"
 #include "common/sql/quote.h"
 
 enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200 };
 
 void packet_init(struct packet *p, size_t max_bytes)
 {
-	*p = (struct packet){ .max_bytes = max_bytes, .arena = arena_new(0) };
+	*p = (struct packet){.max_bytes = max_bytes, .arena = arena_new(0)};
 }
 
 void packet_fini(struct packet *p)
@@ -49,7 +51,7 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	if (p->n > 0)
 		buf_putc(&p->sql, ';');
 	s = &p->list[p->n++];
-	*s = (struct statement){ .table = t, .change = change };
+	*s = (struct statement){.table = t, .change = change};
 	return s;
 }
 
@@ -60,18 +62,49 @@ static struct str bits_of(struct packet *p, const struct table *t, const struct 
 
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
 		bits[i] = row[i].present && t->target[i] >= 0;
-	return (struct str){ bits, t->up->ncolumns };
+	return (struct str){bits, t->up->ncolumns};
 }
 
-static int put_value(struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+static int put_value(
+	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
 {
 	if (v->null) {
 		buf_puts(&p->sql, "NULL");
 		return 0;
 	}
+	if (v->type == WIRE_JSON && t->target[i] >= 0 && t->down->columns[t->target[i]].kind == COLUMN_JSON) {
+		if (binlog_put_json(&p->sql, v->raw, e) < 0)
+			return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
+		return 0;
+	}
 	if (binlog_put_literal(&p->sql, v, &t->up->columns[i], e) < 0)
 		return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
 	return 0;
+}
+
+/* ENUM's invalid value (number 0): a strict server refuses it, so its statement is lax. */
+static bool is_lax(const struct table *t, const struct binlog_value *row)
+{
+	for (unsigned i = 0; t->has_enum && i < t->up->ncolumns; i++) {
+		const struct binlog_value *v = &row[i];
+
+		if (v->type == WIRE_ENUM && v->present && !v->null && v->raw.p[0] == 0 &&
+			v->raw.p[v->raw.n - 1] == 0)
+			return true;
+	}
+	return false;
+}
+
+/* INSERT INTO `a`.`b`, UPDATE `a`.`b` */
+static void put_verb(struct packet *p, const struct table *t, const char *verb, const char *rest, bool lax)
+{
+	if (lax && !t->lax_hint)
+		buf_puts(&p->sql, "SET STATEMENT sql_mode='" STATEMENT_LAX_MODE "' FOR ");
+	buf_puts(&p->sql, verb);
+	if (lax && t->lax_hint)
+		buf_puts(&p->sql, "/*+ SET_VAR(sql_mode='" STATEMENT_LAX_MODE "') */ ");
+	buf_puts(&p->sql, rest);
+	buf_puts(&p->sql, t->head);
 }
 
 static void put_name(struct packet *p, const struct table *t, unsigned i)
@@ -86,7 +119,8 @@ static int put_key(struct packet *p, const struct table *t, const struct binlog_
 		unsigned i = t->key->columns[k];
 
 		if (!row[i].present)
-			return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`", t->head, t->up->columns[i].name);
+			return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`",
+				t->head, t->up->columns[i].name);
 		if (k > 0)
 			buf_puts(&p->sql, " AND ");
 		put_name(p, t, i);
@@ -97,7 +131,8 @@ static int put_key(struct packet *p, const struct table *t, const struct binlog_
 	return 0;
 }
 
-/* How a column and a value are compared as bytes, not as a collation sees them: what goes round each (T11). */
+/* How a column and a value are compared as bytes, not as a collation sees them: what goes round each (T11).
+ */
 struct wrap {
 	const char *open, *close, *value_open, *value_close;
 };
@@ -109,21 +144,22 @@ static struct wrap wrap_of(const struct table *t, unsigned i)
 	switch (t->up->columns[i].kind) {
 	case COLUMN_TEXT:
 	case COLUMN_BINARY:
-		return (struct wrap){ "CAST(", " AS BINARY)", "CAST(", " AS BINARY)" };
+		return (struct wrap){"CAST(", " AS BINARY)", "CAST(", " AS BINARY)"};
 	case COLUMN_JSON:
 		/* MariaDB keeps JSON as text: the same value may be spaced otherwise. */
 		if (json_there)
-			return (struct wrap){ "", "", "CAST(", " AS JSON)" };
-		return (struct wrap){ "JSON_COMPACT(", ")", "JSON_COMPACT(", ")" };
+			return (struct wrap){"", "", "CAST(", " AS JSON)"};
+		return (struct wrap){"JSON_COMPACT(", ")", "JSON_COMPACT(", ")"};
 	case COLUMN_BIT:
 		/* A hex literal is a number in MySQL and a string in MariaDB. */
-		return (struct wrap){ "", "+0", "CAST(CONV(HEX(", "),16,10) AS UNSIGNED)" };
+		return (struct wrap){"", "+0", "CAST(CONV(HEX(", "),16,10) AS UNSIGNED)"};
 	default:
-		return (struct wrap){ "", "", "", "" };
+		return (struct wrap){"", "", "", ""};
 	}
 }
 
-static int put_same(struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+static int put_same(
+	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
 {
 	struct wrap w = wrap_of(t, i);
 
@@ -152,8 +188,9 @@ static int put_all(struct packet *p, const struct table *t, const struct binlog_
 			continue;
 		if (!row[i].present)
 			return err_set(e, ERR_sync_columns,
-				"%s has no key, and the binlog's row lacks column `%s`: set binlog_row_image=FULL in the upstream", t->head,
-				t->up->columns[i].name);
+				"%s has no key, and the binlog's row lacks column `%s`: set "
+				"binlog_row_image=FULL in the upstream",
+				t->head, t->up->columns[i].name);
 		buf_puts(&p->sql, any ? " AND " : "");
 		if (put_same(p, t, i, &row[i], e) < 0)
 			return -1;
@@ -162,7 +199,8 @@ static int put_all(struct packet *p, const struct table *t, const struct binlog_
 	return 0;
 }
 
-static int put_where(struct packet *p, const struct table *t, const struct binlog_value *row, struct statement *s, struct err *e)
+static int put_where(struct packet *p, const struct table *t, const struct binlog_value *row,
+	struct statement *s, struct err *e)
 {
 	int r;
 
@@ -189,7 +227,8 @@ static void put_columns(struct packet *p, const struct table *t, struct str bits
 	}
 }
 
-static int put_tuple(struct packet *p, const struct table *t, struct str bits, const struct binlog_value *row, struct err *e)
+static int put_tuple(struct packet *p, const struct table *t, struct str bits, const struct binlog_value *row,
+	struct err *e)
 {
 	const char *comma = "";
 
@@ -209,7 +248,8 @@ static int put_tuple(struct packet *p, const struct table *t, struct str bits, c
 static bool joins(const struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
 {
 	return p->open && !p->single && p->open_table == t && p->open_change == change &&
-		p->sql.n - p->open_from < INSERT_BYTES && (change != BINLOG_INSERT || str_eq(p->open_bits, bits));
+	       p->sql.n - p->open_from < INSERT_BYTES &&
+	       (change != BINLOG_INSERT || str_eq(p->open_bits, bits));
 }
 
 static void keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
@@ -224,19 +264,20 @@ static void keep_open(struct packet *p, const struct table *t, enum binlog_chang
 static int add_insert(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
 {
 	struct str bits = bits_of(p, t, row);
+	bool lax = is_lax(t, row);
 	struct statement *s;
 
-	if (joins(p, t, BINLOG_INSERT, bits)) {
+	if (!lax && joins(p, t, BINLOG_INSERT, bits)) {
 		buf_putc(&p->sql, ',');
 		s = &p->list[p->n - 1];
 	} else {
 		s = begin(p, t, BINLOG_INSERT);
-		buf_puts(&p->sql, "INSERT INTO ");
-		buf_puts(&p->sql, t->head);
+		put_verb(p, t, "INSERT ", "INTO ", lax);
 		buf_puts(&p->sql, " (");
 		put_columns(p, t, bits);
 		buf_puts(&p->sql, ") VALUES ");
-		keep_open(p, t, BINLOG_INSERT, bits);
+		if (!lax)
+			keep_open(p, t, BINLOG_INSERT, bits);
 		s->where = p->sql.n;
 	}
 	if (put_tuple(p, t, bits, row, e) < 0)
@@ -246,21 +287,24 @@ static int add_insert(struct packet *p, const struct table *t, const struct binl
 	return 0;
 }
 
-static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before, const struct binlog_value *after,
-	struct err *e)
+static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before,
+	const struct binlog_value *after, struct err *e)
 {
 	struct statement *s = begin(p, t, BINLOG_UPDATE);
 	const char *comma = " SET ";
 
-	buf_puts(&p->sql, "UPDATE ");
-	buf_puts(&p->sql, t->head);
+	put_verb(p, t, "UPDATE ", "", is_lax(t, after));
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		if (!after[i].present || t->target[i] < 0)
+		if (t->target[i] < 0 || (!after[i].present && !(t->on_update && t->on_update[i])))
 			continue;
 		buf_puts(&p->sql, comma);
 		put_name(p, t, i);
 		buf_putc(&p->sql, '=');
-		if (put_value(p, t, i, &after[i], e) < 0)
+		/* Left out of a minimal image, because it did not change: it must not change here either
+		 * (T10). */
+		if (!after[i].present)
+			put_name(p, t, i);
+		else if (put_value(p, t, i, &after[i], e) < 0)
 			return -1;
 		comma = ",";
 	}
@@ -272,7 +316,8 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 {
 	struct statement *s;
 
-	if (t->key && joins(p, t, BINLOG_DELETE, (struct str){ 0 }) && p->list[p->n - 1].rows < DELETE_ROWS) {
+	if (t->key && !t->refers_to_itself && joins(p, t, BINLOG_DELETE, (struct str){0}) &&
+		p->list[p->n - 1].rows < DELETE_ROWS) {
 		buf_puts(&p->sql, ") OR (");
 		p->list[p->n - 1].rows++;
 		return put_key(p, t, row, e);
@@ -285,15 +330,15 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 		return put_where(p, t, row, s, e);
 	buf_puts(&p->sql, " WHERE (");
 	s->where = p->sql.n;
-	keep_open(p, t, BINLOG_DELETE, (struct str){ 0 });
+	keep_open(p, t, BINLOG_DELETE, (struct str){0});
 	if (put_key(p, t, row, e) < 0)
 		return -1;
 	s->end = p->sql.n;
 	return 0;
 }
 
-int packet_add(struct packet *p, const struct table *t, enum binlog_change change, const struct binlog_value *before,
-	const struct binlog_value *after, struct err *e)
+int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	switch (change) {
 	case BINLOG_INSERT:

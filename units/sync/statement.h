@@ -5,23 +5,26 @@
 #include "units/sync/table.h"
 
 /*
- * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share a packet. Each statement's
- * count is foretold; whoever sends the packet compares (T7). Pure: no network.
+ * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share
+ * a packet. Each statement's count is foretold; whoever sends the packet compares (T7). Pure: no network.
  */
 enum { PACKET_STATEMENTS = 512 };
+/* As of the applier's session, without its strictness: for the one value that no strict server takes, ENUM's
+ * invalid one. */
+#define STATEMENT_LAX_MODE "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
 
 struct statement {
 	const struct table *table;
 	enum binlog_change change;
-	uint64_t rows;      /* that it must insert, match or delete */
-	size_t where, end;  /* for messages: the part of the packet that names the (first) row */
+	uint64_t rows;     /* that it must insert, match or delete */
+	size_t where, end; /* for messages: the part of the packet that names the (first) row */
 };
 
 struct packet {
 	struct buf sql;
 	struct statement list[PACKET_STATEMENTS];
 	unsigned n;
-	bool single;     /* one row a statement: to find the one that is missing */
+	bool single; /* one row a statement: to find the one that is missing */
 	size_t max_bytes;
 	/* the statement that can still take rows */
 	bool open;
@@ -38,7 +41,7 @@ void packet_clear(struct packet *p);
 /* True: no further row before it is sent. */
 bool packet_full(const struct packet *p);
 /* before: UPDATE, DELETE; after: INSERT, UPDATE. ERR_sync_columns where the image lacks what is needed. */
-int packet_add(struct packet *p, const struct table *t, enum binlog_change change, const struct binlog_value *before,
-	const struct binlog_value *after, struct err *e);
+int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 /* Ends the open statement; the text is ready to be sent. */
 void packet_end(struct packet *p);

@@ -1,4 +1,5 @@
-/* Transactions out of events, and statements out of rows; on events that real servers wrote (common/binlog/samples_test.h). */
+/* Transactions out of events, and statements out of rows; on events that real servers wrote
+ * (common/binlog/samples_test.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,8 +24,8 @@ static int setup(void **state)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
 
-	s->a = assemble_new();
-	s->at = (struct position){ 1, 7, 4 };
+	s->a = assemble_new(NULL);
+	s->at = (struct position){1, 7, 4};
 	*state = s;
 	return 0;
 }
@@ -53,7 +54,7 @@ static void feed_hex(struct stream *s, const char *hex)
 	size_t n;
 	char *p = sample_bytes(hex, &n);
 
-	assert_int_equal(feed(s, (struct str){ p, n }, &t), 0);
+	assert_int_equal(feed(s, (struct str){p, n}, &t), 0);
 	assert_null(t);
 	free(p);
 }
@@ -64,7 +65,7 @@ static struct trx *feed_end(struct stream *s, const char *hex)
 	size_t n;
 	char *p = sample_bytes(hex, &n);
 
-	assert_int_equal(feed(s, (struct str){ p, n }, &t), 0);
+	assert_int_equal(feed(s, (struct str){p, n}, &t), 0);
 	free(p);
 	assert_non_null(t);
 	return t;
@@ -73,7 +74,7 @@ static struct trx *feed_end(struct stream *s, const char *hex)
 /* A QUERY event in the default database "d"; its checksum is not looked at here. */
 static struct buf query(const char *sql)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	buf_put_u32(&b, 1700000000);
 	buf_put_u8(&b, BINLOG_QUERY);
@@ -167,8 +168,10 @@ static void rollback_to_a_savepoint_takes_rows_back(void **state)
 
 static void what_can_not_be_skipped_stops(void **state)
 {
-	static const char *const bad[] = { "XA START 'x'", "INSERT INTO t VALUES (1)", "FROBNICATE t", "LOAD DATA INFILE 'x' INTO TABLE t" };
-	static const uint32_t codes[] = { ERR_sync_event_unknown, ERR_sync_statement_dml, ERR_sync_ddl_parse, ERR_sync_statement_dml };
+	static const char *const bad[] = {"XA START 'x'", "INSERT INTO t VALUES (1)", "FROBNICATE t",
+		"LOAD DATA INFILE 'x' INTO TABLE t"};
+	static const uint32_t codes[] = {
+		ERR_sync_event_unknown, ERR_sync_statement_dml, ERR_sync_ddl_parse, ERR_sync_statement_dml};
 	struct stream *s = *state;
 	struct trx *t;
 
@@ -230,8 +233,8 @@ static void ddl_inside_keeps_the_watermark(void **state)
 
 static void left_out_statements_move_the_position(void **state)
 {
-	static const char *const sql[] = { "CREATE USER u", "CREATE VIEW v AS SELECT 1", "ANALYZE TABLE t",
-		"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS t", "FLUSH TABLES" };
+	static const char *const sql[] = {"CREATE USER u", "CREATE VIEW v AS SELECT 1", "ANALYZE TABLE t",
+		"DROP /*!40005 TEMPORARY */ TABLE IF EXISTS t", "FLUSH TABLES"};
 	struct stream *s = *state;
 	struct trx *t;
 
@@ -257,7 +260,7 @@ static void truncated_events_are_errors(void **state)
 	for (size_t k = 0; k < n; k++) {
 		char *copy = xmemdup(p, k);
 
-		assert_int_equal(assemble_event(s->a, (struct str){ copy, k }, s->at, &t, &s->e), -1);
+		assert_int_equal(assemble_event(s->a, (struct str){copy, k}, s->at, &t, &s->e), -1);
 		free(copy);
 	}
 	free(p);
@@ -275,25 +278,32 @@ struct fixture {
 
 static void make(struct fixture *f, bool keyed)
 {
-	static const char *const names[] = { "id", "v", "n" };
+	static const char *const names[] = {"id", "v", "n"};
 
 	memset(f, 0, sizeof(*f));
 	for (int i = 0; i < 3; i++) {
-		f->columns[i] = (struct column){ .name = (char *)names[i], .type = (char *)(i == 1 ? "varchar(10)" : "int"),
-			.kind = i == 1 ? COLUMN_BINARY : COLUMN_INT, .charset = (char *)"", .collation = (char *)"" };
+		f->columns[i] = (struct column){.name = (char *)names[i],
+			.type = (char *)(i == 1 ? "varchar(10)" : "int"),
+			.kind = i == 1 ? COLUMN_BINARY : COLUMN_INT,
+			.charset = (char *)"",
+			.collation = (char *)""};
 		f->target[i] = i;
 	}
-	f->key = (struct key){ .columns = f->key_columns, .ncolumns = 1, .primary = true };
-	f->s = (struct structure){ .columns = f->columns, .ncolumns = 3 };
-	f->t = (struct table){ .head = (char *)"`d`.`t`", .up = &f->s, .down = &f->s, .target = f->target,
-		.key = keyed ? &f->key : NULL, .wanted = true };
+	f->key = (struct key){.columns = f->key_columns, .ncolumns = 1, .primary = true};
+	f->s = (struct structure){.columns = f->columns, .ncolumns = 3};
+	f->t = (struct table){.head = (char *)"`d`.`t`",
+		.up = &f->s,
+		.down = &f->s,
+		.target = f->target,
+		.key = keyed ? &f->key : NULL,
+		.wanted = true};
 }
 
 static void row(struct binlog_value v[3], const char *id)
 {
-	v[0] = (struct binlog_value){ .present = true, .type = WIRE_LONG, .raw = { id, 4 } };
-	v[1] = (struct binlog_value){ .present = true, .null = true, .type = WIRE_VARCHAR, .meta = 10 };
-	v[2] = (struct binlog_value){ .present = true, .type = WIRE_LONG, .raw = { id, 4 } };
+	v[0] = (struct binlog_value){.present = true, .type = WIRE_LONG, .raw = {id, 4}};
+	v[1] = (struct binlog_value){.present = true, .null = true, .type = WIRE_VARCHAR, .meta = 10};
+	v[2] = (struct binlog_value){.present = true, .type = WIRE_LONG, .raw = {id, 4}};
 }
 
 static void neighbours_share_a_statement(void **state)
@@ -339,8 +349,9 @@ static void rows_without_a_key_are_found_by_all_columns(void **state)
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
 	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql), "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1;"
-					      "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1");
+	assert_string_equal(buf_cstr(&p.sql),
+		"DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1;"
+		"DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1");
 	a[2].present = false;
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_sync_columns);
@@ -358,7 +369,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ddl_inside_keeps_the_watermark, setup, teardown),
 		cmocka_unit_test_setup_teardown(left_out_statements_move_the_position, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
-		cmocka_unit_test(neighbours_share_a_statement), cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
+		cmocka_unit_test(neighbours_share_a_statement),
+		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * What sync knows of tables: the tracked structure from dm_meta, else the upstream's own, always checked against the TABLE_MAP; and the
- * downstream's, by column names. A mismatch is an error, never a guess.
+ * What sync knows of tables: the tracked structure from dm_meta, else the upstream's own, always checked
+ * against the TABLE_MAP; and the downstream's, by column names. A mismatch is an error, never a guess.
  */
 #include "units/sync/table.h"
 
@@ -20,6 +20,7 @@ static void table_free(void *p)
 	structure_free(&t->up);
 	structure_free(&t->down);
 	free(t->target);
+	free(t->on_update);
 	free(t->schema);
 	free(t->name);
 	free(t->head);
@@ -33,13 +34,14 @@ void tables_init(struct tables *t)
 
 void tables_fini(struct tables *t)
 {
+	tables_sweep(t);
 	map_free(&t->map, table_free);
 	db_close(&t->ask_up);
 }
 
 static struct buf map_key(struct str schema, struct str name)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	buf_put(&b, schema.p, schema.n);
 	buf_putc(&b, '\0');
@@ -50,11 +52,23 @@ static struct buf map_key(struct str schema, struct str name)
 void tables_forget(struct tables *t, const char *schema, const char *name)
 {
 	struct buf key = map_key(str_of(schema), str_of(name));
-	void *old = map_del(t->map, buf_str(&key));
+	struct table *old = map_del(t->map, buf_str(&key));
 
-	if (old)
-		table_free(old);
+	if (old) {
+		old->next = t->forgotten;
+		t->forgotten = old;
+	}
 	buf_free(&key);
+}
+
+void tables_sweep(struct tables *t)
+{
+	while (t->forgotten) {
+		struct table *old = t->forgotten;
+
+		t->forgotten = old->next;
+		table_free(old);
+	}
 }
 
 void tables_forget_schema(struct tables *t, const char *schema)
@@ -78,9 +92,9 @@ void tables_forget_schema(struct tables *t, const char *schema)
 	}
 }
 
-static struct db *ask_up(struct tables *t, struct err *e)
+struct db *tables_upstream(struct tables *t, struct err *e)
 {
-	struct db_options o = { .session = DB_PLAIN, .upstream = true };
+	struct db_options o = {.session = DB_PLAIN, .upstream = true};
 
 	if (!t->ask_up)
 		t->ask_up = db_open(t->upstream, &o, e);
@@ -88,13 +102,14 @@ static struct db *ask_up(struct tables *t, struct err *e)
 }
 
 /* The upstream's structure of this moment; a connection that broke meanwhile is made again once. */
-static struct structure *upstream_now(struct tables *t, const char *schema, const char *name, bool *found, struct err *e)
+static struct structure *upstream_now(
+	struct tables *t, const char *schema, const char *name, bool *found, struct err *e)
 {
 	struct structure *s = NULL;
 
 	*found = false;
 	for (int i = 0; i < 2 && !s; i++) {
-		if (!ask_up(t, e))
+		if (!tables_upstream(t, e))
 			return NULL;
 		err_clear(e);
 		s = db_structure(t->ask_up, schema, name, found, e);
@@ -105,14 +120,25 @@ static struct structure *upstream_now(struct tables *t, const char *schema, cons
 	return s;
 }
 
-/* MariaDB's sequences log rows too (T18); they are no tables here. */
-static bool is_sequence(struct tables *t, const char *schema, const char *name)
+/* One row of numbers: what a sequence's binlog looks like. */
+static bool looks_like_sequence(const struct binlog_table *map)
 {
-	struct buf sql = { 0 };
-	char type[64] = "";
-	bool found;
+	static const uint8_t types[] = {WIRE_LONGLONG, WIRE_LONGLONG, WIRE_LONGLONG, WIRE_LONGLONG,
+		WIRE_LONGLONG, WIRE_LONGLONG, WIRE_TINY, WIRE_LONGLONG};
 
-	if (!ask_up(t, NULL))
+	return map->ncolumns == sizeof(types) && memcmp(map->types, types, sizeof(types)) == 0;
+}
+
+/* MariaDB's sequences log rows too (T18); they are no tables here. One that is gone by now is known by its
+ * shape. */
+static bool is_sequence(
+	struct tables *t, const char *schema, const char *name, const struct binlog_table *map)
+{
+	struct buf sql = {0};
+	char type[64] = "";
+	bool found = false;
+
+	if (!looks_like_sequence(map) || !tables_upstream(t, NULL))
 		return false;
 	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
 	sql_put_string(&sql, str_of(schema));
@@ -121,13 +147,13 @@ static bool is_sequence(struct tables *t, const char *schema, const char *name)
 	if (db_value(t->ask_up, buf_cstr(&sql), type, sizeof(type), &found, NULL) < 0)
 		type[0] = '\0';
 	buf_free(&sql);
-	return strcmp(type, "SEQUENCE") == 0;
+	return !found || strcmp(type, "SEQUENCE") == 0;
 }
 
 /* From tidegate_structure; NULL without an error: none is recorded. */
 static struct structure *tracked(struct tables *t, const char *schema, const char *name, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct structure *s = NULL;
 	const struct str *v;
 	struct db_rows *rows;
@@ -164,7 +190,8 @@ static int fit_columns(struct table *t, struct err *e)
 		int at = structure_column(t->down, t->up->columns[i].name);
 
 		if (at < 0 && !t->up->columns[i].generated)
-			return err_set(e, ERR_sync_columns, "%s has no column `%s` in the downstream", t->head, t->up->columns[i].name);
+			return err_set(e, ERR_sync_columns, "%s has no column `%s` in the downstream",
+				t->head, t->up->columns[i].name);
 		t->target[i] = at >= 0 && t->down->columns[at].generated ? -1 : at;
 	}
 	t->key = t->up->key >= 0 ? &t->up->keys[t->up->key] : NULL;
@@ -174,11 +201,82 @@ static int fit_columns(struct table *t, struct err *e)
 	return 0;
 }
 
-/* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else the downstream's. */
+/* Runs a query about one table of the downstream; fn sees each row's first column. */
+static int ask_about(struct tables *ts, const struct table *t, const char *head, const char *tail,
+	void (*fn)(struct table *t, struct str value), struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n;
+
+	buf_puts(&sql, head);
+	sql_put_string(&sql, str_of(t->schema));
+	buf_puts(&sql, tail);
+	sql_put_string(&sql, str_of(t->name));
+	rows = db_query(ts->ask_down, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!rows)
+		return -1;
+	while ((n = db_fetch(rows, &v, e)) > 0)
+		fn((struct table *)(uintptr_t)t, v[0]);
+	db_rows_close(&rows);
+	return n;
+}
+
+static void on_update_column(struct table *t, struct str name)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		if (str_is_ci(name, t->up->columns[i].name))
+			t->on_update[i] = true;
+}
+
+static void on_trigger(struct table *t, struct str name)
+{
+	(void)name;
+	t->wanted = false; /* told by its caller */
+}
+
+static void on_own_reference(struct table *t, struct str name)
+{
+	(void)name;
+	t->refers_to_itself = true;
+}
+
+/* What a writer must know beside the columns: those that change by themselves (T10), and triggers, which
+ * would fire (T15). */
+static int find_habits(struct tables *ts, struct table *t, struct err *e)
+{
+	const struct server *server = db_server(ts->ask_down);
+
+	t->lax_hint = server->flavor != FLAVOR_MARIADB;
+	t->on_update = xcalloc(t->up->ncolumns, sizeof(bool));
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		t->has_enum = t->has_enum || t->up->columns[i].kind == COLUMN_ENUM;
+	if (ask_about(ts, t,
+		    "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE EXTRA LIKE '%on update%' AND "
+		    "TABLE_SCHEMA=",
+		    " AND TABLE_NAME=", on_update_column, e) < 0 ||
+		ask_about(ts, t,
+			"SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA=",
+			" AND EVENT_OBJECT_TABLE=", on_trigger, e) < 0 ||
+		ask_about(ts, t,
+			"SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
+			"REFERENCED_TABLE_NAME=TABLE_NAME"
+			" AND CONSTRAINT_SCHEMA=",
+			" AND TABLE_NAME=", on_own_reference, e) < 0)
+		return -1;
+	if (!t->wanted)
+		return err_set(e, ERR_sync_trigger, "%s in the downstream", t->head);
+	return 0;
+}
+
+/* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else
+ * the downstream's. */
 static int find_up(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
 {
 	struct structure *s = tracked(ts, t->schema, t->name, e);
-	struct err first = { 0 }, later;
+	struct err first = {0}, later;
 	bool found;
 
 	if (e->code)
@@ -199,7 +297,9 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	if (later.code && !first.code)
 		first = later;
 	if (!first.code)
-		err_set(&first, ERR_sync_columns, "the structure of %s is not known: neither recorded nor in the upstream now", t->head);
+		err_set(&first, ERR_sync_columns,
+			"the structure of %s is not known: neither recorded nor in the upstream now",
+			t->head);
 	*e = first;
 	return -1;
 }
@@ -207,7 +307,7 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 static struct table *table_new(struct tables *ts, const struct binlog_table *map)
 {
 	struct table *t = xcalloc(1, sizeof(*t));
-	struct buf head = { 0 };
+	struct buf head = {0};
 
 	t->schema = xstrndup(map->schema.p, map->schema.n);
 	t->name = xstrndup(map->table.p, map->table.n);
@@ -226,14 +326,14 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	t->down = db_structure(ts->ask_down, t->schema, t->name, &found, e);
 	if (!t->down && e->code)
 		return -1;
-	if (!t->down && is_sequence(ts, t->schema, t->name)) {
+	if (!t->down && is_sequence(ts, t->schema, t->name, map)) {
 		log_info("left out: %s is a sequence; its value is set at cutover", t->head);
 		t->wanted = false;
 		return 0;
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0)
+	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
 		return -1;
 	return 0;
 }
@@ -263,10 +363,26 @@ struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err
 	return t;
 }
 
+int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e)
+{
+	char value[16] = "";
+	bool found;
+
+	*logged = false;
+	if (from->flavor != FLAVOR_MYSQL || from->version < 90600)
+		return 0;
+	if (!tables_upstream(t, e) || db_value(t->ask_up, "SELECT @@innodb_native_foreign_keys", value, sizeof(value),
+				     &found, e) < 0)
+		return err_add(e, "asking the upstream whether it logs cascades");
+	*logged = strcmp(value, "0") == 0;
+	return 0;
+}
+
 /* Kinds for which the other family may have only a substitute. */
 static bool has_substitutes(enum column_kind k)
 {
-	return k == COLUMN_UUID || k == COLUMN_INET4 || k == COLUMN_INET6 || k == COLUMN_VECTOR || k == COLUMN_JSON;
+	return k == COLUMN_UUID || k == COLUMN_INET4 || k == COLUMN_INET6 || k == COLUMN_VECTOR ||
+	       k == COLUMN_JSON;
 }
 
 static void take_column(struct column *to, const struct column *from)
@@ -289,10 +405,11 @@ static const struct column *named(const struct structure *s, const char *name)
 	return at < 0 ? NULL : &s->columns[at];
 }
 
-struct structure *tables_after_ddl(struct tables *ts, const char *schema, const char *name, bool *found, struct err *e)
+struct structure *tables_after_ddl(
+	struct tables *ts, const char *schema, const char *name, bool *found, struct err *e)
 {
 	struct structure *s, *was, *now;
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	bool there;
 
 	err_clear(e);

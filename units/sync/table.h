@@ -6,36 +6,52 @@
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
-/* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit. */
+/* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
+ */
 struct table {
 	char *schema, *name;
 	bool wanted;
 	struct structure *up, *down; /* NULL where not wanted */
-	int *target;                 /* of each upstream column: its place in down, -1: not written (generated there) */
-	const struct key *key;       /* of up: names a row; NULL: none */
-	char *head;                  /* `schema`.`table`, quoted */
-	bool fits;                   /* checked against a TABLE_MAP since it was read */
+	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
+	const struct key *key; /* of up: names a row; NULL: none */
+	char *head;            /* `schema`.`table`, quoted */
+	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
+	bool has_enum;
+	bool refers_to_itself; /* by a foreign key: rows are deleted one by one, in the upstream's order */
+	bool lax_hint;         /* the target takes SET_VAR hints; else SET STATEMENT */
+	struct table *next;    /* forgotten ones, until the packet in hand is sent */
 };
 
 /* All tables met so far, and whom to ask about new ones. Applier thread only. */
 struct tables {
-	struct map *map; /* "schema\0table" -> struct table */
+	struct map *map;         /* "schema\0table" -> struct table */
+	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
 	const struct endpoint *upstream;
-	struct db *ask_up;     /* opened when first needed */
-	struct db *ask_down;   /* borrowed */
+	struct db *ask_up;   /* opened when first needed */
+	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
 };
 
 void tables_init(struct tables *t);
 void tables_fini(struct tables *t);
-/* The table of a TABLE_MAP, its structure found and checked (ERR_sync_columns, ERR_sync_no_table). Not wanted: wanted is false. NULL with e. */
+/* The table of a TABLE_MAP, its structure found and checked (ERR_sync_columns, ERR_sync_no_table). Not
+ * wanted: wanted is false. NULL with e. */
 struct table *tables_get(struct tables *t, struct binlog_table *map, struct err *e);
+/* A connection for questions to the upstream, of tables.c's own; NULL with e. */
+struct db *tables_upstream(struct tables *t, struct err *e);
+/* Does the upstream write the changes that foreign keys make by themselves into its binlog (T13)? Asks it
+ * where its version leaves that open. */
+int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
 /* After a DDL: what is known of it is old. */
 void tables_forget(struct tables *t, const char *schema, const char *name);
 void tables_forget_schema(struct tables *t, const char *schema);
+/* Frees what was forgotten; nothing under way may refer to it. */
+void tables_sweep(struct tables *t);
 /*
- * The structure that a table has upstream once a DDL has been executed downstream: the downstream's columns in their order, with the upstream's
- * kinds where the downstream has a substitute (UUID as CHAR(36)). NULL and found false: there is no such table now.
+ * The structure that a table has upstream once a DDL has been executed downstream: the downstream's columns
+ * in their order, with the upstream's kinds where the downstream has a substitute (UUID as CHAR(36)). NULL
+ * and found false: there is no such table now.
  */
-struct structure *tables_after_ddl(struct tables *t, const char *schema, const char *name, bool *found, struct err *e);
+struct structure *tables_after_ddl(
+	struct tables *t, const char *schema, const char *name, bool *found, struct err *e);

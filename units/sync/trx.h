@@ -4,10 +4,12 @@
 #include "common/binlog/event.h"
 #include "common/binlog/gtid.h"
 #include "common/sql/ddl.h"
+#include "common/sql/rules.h"
 
 /* One upstream transaction, whole: what the assembler makes and the applier takes. */
 enum trx_kind {
-	TRX_ROWS, /* raw: its TABLE_MAP and rows events; may be empty (nothing of it is ours, the position still moves) */
+	TRX_ROWS, /* raw: its TABLE_MAP and rows events; may be empty (nothing of it is ours, the position
+		     still moves) */
 	TRX_DDL,  /* raw: the QUERY event */
 };
 
@@ -15,9 +17,9 @@ struct trx {
 	struct trx *next;
 	enum trx_kind kind;
 	struct position start, end; /* end: the watermark once it is applied */
-	bool inside;                /* a DDL inside a transaction (T17): its rows follow, the watermark stays at start */
-	struct position event;      /* TRX_DDL: where its event is; names its doing/done record */
-	uint32_t timestamp;         /* seconds, of its last event that has one; 0: none */
+	bool inside; /* a DDL inside a transaction (T17): its rows follow, the watermark stays at start */
+	struct position event; /* TRX_DDL: where its event is; names its doing/done record */
+	uint32_t timestamp;    /* seconds, of its last event that has one; 0: none */
 	bool has_gtid;
 	struct binlog_gtid_event gtid;
 	struct binlog_format format; /* how raw is read */
@@ -30,14 +32,17 @@ void trx_free(struct trx **t);
 /* Events in, transactions out. Pure: no network, no clock. */
 struct assemble;
 
-struct assemble *assemble_new(void);
+/* rules (or NULL: nothing is known to be unwanted) are kept. */
+struct assemble *assemble_new(const struct rules *rules);
 void assemble_free(struct assemble **a);
 /*
- * One whole event that stands at `at`. *out: a transaction that ended with it (owned), else NULL. -1: an event that can't be
- * skipped safely (ERR_sync_event_unknown, _statement_dml, _binlog_incident, _ddl_parse, _binlog).
+ * One whole event that stands at `at`. *out: a transaction that ended with it (owned), else NULL. -1: an
+ * event that can't be skipped safely (ERR_sync_event_unknown, _statement_dml, _binlog_incident, _ddl_parse,
+ * _binlog).
  */
 int assemble_event(struct assemble *a, struct str event, struct position at, struct trx **out, struct err *e);
-/* Behind the last event that is no part of an unfinished transaction: a watermark may stand there. {0,0,0} at first. */
+/* Behind the last event that is no part of an unfinished transaction: a watermark may stand there. {0,0,0} at
+ * first. */
 struct position assemble_safe(const struct assemble *a);
 /* A FORMAT event has been seen: others can be read. */
 bool assemble_ready(const struct assemble *a);
