@@ -84,7 +84,7 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 /* Is somebody's master.sock in this folder? */
 static bool has_master(const char *run)
 {
-	char path[200];
+	char path[700];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/master.sock", run);

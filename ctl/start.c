@@ -22,7 +22,7 @@ enum { ALIVE_FD = 3, STOP_MS = 30000 };
 /* The folder with the programs: --libexec, beside this one (a build tree), or where packages put them. */
 static int find_programs(const struct args *a, char *dir, size_t size, struct err *e)
 {
-	char self[3900], path[4096];
+	char self[3900], path[4200];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	self[n < 0 ? 0 : n] = '\0';

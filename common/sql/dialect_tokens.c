@@ -255,7 +255,7 @@ int tr_each(struct tr *t, size_t from, size_t to, int (*fn)(struct tr *t, size_t
 			end++;
 		if (fn(t, from, end) < 0)
 			return -1;
-		if (!all_dropped(t, from, end)) {
+		if (from == end || !all_dropped(t, from, end)) {
 			if (!kept && comma < to)
 				t->t[comma].drop = true;
 			kept = true;

@@ -23,7 +23,7 @@ MAY = {
     "supervisor": ["common/base"],
     "agent": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
     "master": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
-    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
+    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h", "common/sql/grants.h"],
     **{p: ["common/base", "common/config", "common/proc", "common/sql", "common/binlog", "common/db"] for p in PROCESSES if p.startswith("units/")},
     "tests": ["common/base", "common/config", "common/proc"],
 }
@@ -95,6 +95,12 @@ def test_one_file_for_each_library(pattern):
 def test_the_store_is_the_masters():
     users = [n for n in files(".c", ".h") if "<sqlite3.h>" in text(n) and not is_test(n)]
     assert users and all(n.startswith("master/store_") for n in users), users
+
+
+def test_the_list_of_errors_is_the_tables():
+    made = subprocess.run([str(ROOT / "docs/make-errors")], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == text("docs/errors.md"), "docs/errors.md is old: docs/make-errors > docs/errors.md"
 
 
 def linked(program):

@@ -106,12 +106,15 @@ static void check_replication(struct check *c, struct db *d)
 	free(at.gtid);
 }
 
-/* FLUSH LOCAL STATUS wants RELOAD as the snapshot's lock does, and touches only this session's counters. */
+/* Flushing a table that is not there wants exactly what the snapshot's lock wants, and changes nothing (tried
+ * on MySQL 9.7, MariaDB 10.5 and 11.8). */
 static void check_reload(struct check *c, struct db *d)
 {
 	struct err e = {0};
 
-	if (db_exec(d, STR_LIT("FLUSH NO_WRITE_TO_BINLOG STATUS"), &e) < 0)
+	/* 1146, 1049: allowed, and nothing is there, as expected */
+	if (db_exec(d, STR_LIT("FLUSH NO_WRITE_TO_BINLOG TABLES `tidegate_no_such_schema`.`t`"), &e) < 0 &&
+		e.sql_errno != 1146 && e.sql_errno != 1049)
 		check_denied(c, "dump_privilege", d, "RELOAD ON *.*", &e);
 	else
 		check_passed(c, "dump_privilege", d);

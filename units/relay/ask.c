@@ -1,6 +1,7 @@
 /*
- * The asker: a thread with a plain connection of its own that asks the upstream how far its binlog goes, for the status that
- * tells how far behind we are. Knows nothing else; its trouble is the puller's too, so it is not reported twice.
+ * The asker: a thread with a plain connection of its own that asks the upstream how far its binlog goes, for
+ * the status that tells how far behind we are. Knows nothing else; its trouble is the puller's too, so it is
+ * not reported twice.
  */
 #include <stdlib.h>
 #include <string.h>

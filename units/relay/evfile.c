@@ -1,7 +1,7 @@
 /*
- * Reading a relay log file event by event: at start (to find the last whole event), for its head, and to find the event around
- * an offset. Called by both threads, each with its own struct. Believes no size before it has checked it; never
- * writes.
+ * Reading a relay log file event by event: at start (to find the last whole event), for its head, and to find
+ * the event around an offset. Called by both threads, each with its own struct. Believes no size before it
+ * has checked it; never writes.
  */
 #include "units/relay/evfile.h"
 
@@ -123,8 +123,8 @@ int evfile_skip(struct evfile *f, uint32_t *size, struct err *e)
 	return r;
 }
 
-int evfile_boundary(int dir, const char *name, uint64_t size, uint64_t from, uint64_t offset, uint64_t *boundary,
-	uint32_t *event_size, struct err *e)
+int evfile_boundary(int dir, const char *name, uint64_t size, uint64_t from, uint64_t offset,
+	uint64_t *boundary, uint32_t *event_size, struct err *e)
 {
 	struct evfile f;
 	int r;

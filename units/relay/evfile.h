@@ -25,6 +25,7 @@ int evfile_next(struct evfile *f, struct str *event, struct err *e);
 /* The same, but only steps over the event: its size. */
 int evfile_skip(struct evfile *f, uint32_t *size, struct err *e);
 
-/* The event around `offset` (below size): where it begins and its size. `from`: a boundary to look from, 0: the head. */
-int evfile_boundary(int dir, const char *name, uint64_t size, uint64_t from, uint64_t offset, uint64_t *boundary,
-	uint32_t *event_size, struct err *e);
+/* The event around `offset` (below size): where it begins and its size. `from`: a boundary to look from, 0:
+ * the head. */
+int evfile_boundary(int dir, const char *name, uint64_t size, uint64_t from, uint64_t offset,
+	uint64_t *boundary, uint32_t *event_size, struct err *e);

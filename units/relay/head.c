@@ -1,6 +1,6 @@
 /*
- * Reading the head of a binlog file, ours or the upstream's, to know it again and to know its GTID set. Called by the puller
- * between streams.
+ * Reading the head of a binlog file, ours or the upstream's, to know it again and to know its GTID set.
+ * Called by the puller between streams.
  */
 #include "units/relay/head.h"
 
@@ -26,7 +26,9 @@ static int take(struct head *h, struct binlog_format *f, struct str event, struc
 	case BINLOG_PREVIOUS_GTIDS:
 	case BINLOG_MARIA_GTID_LIST:
 		h->set = f->valid ? gtid_set_read_event(event, f, e) : NULL;
-		return h->set ? 1 : f->valid ? -1 : err_set(e, ERR_relay_parse, "events before FORMAT_DESCRIPTION");
+		return h->set     ? 1
+		       : f->valid ? -1
+				  : err_set(e, ERR_relay_parse, "events before FORMAT_DESCRIPTION");
 	case BINLOG_ROTATE:
 	case BINLOG_MARIA_START_ENCRYPTION:
 	case BINLOG_HEARTBEAT:
@@ -77,7 +79,8 @@ static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_fo
 
 int head_of_upstream(struct relay *r, const char *file, struct head *h, struct err *e)
 {
-	struct binlog_stream_options o = {r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
+	struct binlog_stream_options o = {
+		r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
 	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
 	struct binlog_stream *s = d ? binlog_stream_open(&d, &o, e) : NULL;
 	struct binlog_format f = {0};

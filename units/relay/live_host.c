@@ -1,6 +1,6 @@
 /*
- * The live test's supervisor and agent in one: starts tidegate-relay with the descriptors of include/fds.h, answers its hello and
- * its heartbeats, keeps its status, ends it. Test code only.
+ * The live test's supervisor and agent in one: starts tidegate-relay with the descriptors of include/fds.h,
+ * answers its hello and its heartbeats, keeps its status, ends it. Test code only.
  */
 #include "units/relay/live_host.h"
 
@@ -213,8 +213,8 @@ static char *make_slice(const struct endpoint *ep, const char *options)
 
 	assert_int_equal(secret_encrypt(&key, ep->password, &cipher, &e), 0);
 	json_object_set_new(up, "password", json_string(buf_cstr(&cipher)));
-	o = json_pack("{s:s,s:s,s:i,s:i,s:s,s:o,s:o}", "unit", "relay", "source", "test", "slot", 1, "sub", 0, "log_level",
-		"info", "upstream", up, "options", json_loads(options, 0, NULL));
+	o = json_pack("{s:s,s:s,s:i,s:i,s:s,s:o,s:o}", "unit", "relay", "source", "test", "slot", 1, "sub", 0,
+		"log_level", "info", "upstream", up, "options", json_loads(options, 0, NULL));
 	assert_non_null(o);
 	json_write(o, &out);
 	json_decref(o);
@@ -226,8 +226,8 @@ static char *make_slice(const struct endpoint *ep, const char *options)
 /* Between fork and exec: system calls only. */
 static void child(const struct host *h, int exe)
 {
-	char *argv[] = {(char *)(uintptr_t) "tidegate-relay", (char *)(uintptr_t) "--slot=1", (char *)(uintptr_t) "--sub=0",
-		(char *)(uintptr_t) "--title=test", NULL};
+	char *argv[] = {(char *)(uintptr_t) "tidegate-relay", (char *)(uintptr_t) "--slot=1",
+		(char *)(uintptr_t) "--sub=0", (char *)(uintptr_t) "--title=test", NULL};
 	char *env[] = {NULL};
 	int i;
 
@@ -327,7 +327,8 @@ static void on_answer(void *arg, const struct err *e, struct str reply)
 		buf_put(a->reply, reply.p, reply.n);
 }
 
-int host_ask(struct host *h, const struct buf *msg, uint16_t reply_type, struct buf *reply, struct str *body, struct err *e)
+int host_ask(struct host *h, const struct buf *msg, uint16_t reply_type, struct buf *reply, struct str *body,
+	struct err *e)
 {
 	struct answer a = {.reply = reply};
 

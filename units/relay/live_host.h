@@ -8,7 +8,8 @@
 #include "common/proc/link.h"
 #include "fds.h"
 
-/* For the live test: plays supervisor and agent to a whole tidegate-relay in its real box, and asks it as a sync would. */
+/* For the live test: plays supervisor and agent to a whole tidegate-relay in its real box, and asks it as a
+ * sync would. */
 struct host {
 	char folder[64];
 	struct loop *loop;
@@ -37,4 +38,5 @@ void host_turn(struct host *h, int ms); /* the agent's work for a while */
 void host_arm(struct host *h, enum failpoint fp, enum failpoint_act act, uint32_t countdown);
 unsigned host_fired(struct host *h, enum failpoint fp);
 /* Asks the relay; 0 and the reply's body, or -1 with e. */
-int host_ask(struct host *h, const struct buf *msg, uint16_t reply_type, struct buf *reply, struct str *body, struct err *e);
+int host_ask(struct host *h, const struct buf *msg, uint16_t reply_type, struct buf *reply, struct str *body,
+	struct err *e);

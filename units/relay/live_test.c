@@ -1,8 +1,9 @@
 /*
- * tidegate-relay against real servers: TIDEGATE_TEST_MYSQL and TIDEGATE_TEST_MARIADB hold URLs of accounts with all rights. While a
- * load runs, the relay is killed and started again, at failpoints and anywhere; a reader fetches all the while. In the end the
- * relay's files and what the reader got are the upstream's, byte for byte. Without either URL: skipped (77). With
- * TIDEGATE_TEST_MYSQL_2, TIDEGATE_TEST_MARIADB_2 (replicas of the first, by GTID) a switch of the upstream too.
+ * tidegate-relay against real servers: TIDEGATE_TEST_MYSQL and TIDEGATE_TEST_MARIADB hold URLs of accounts
+ * with all rights. While a load runs, the relay is killed and started again, at failpoints and anywhere; a
+ * reader fetches all the while. In the end the relay's files and what the reader got are the upstream's, byte
+ * for byte. Without either URL: skipped (77). With TIDEGATE_TEST_MYSQL_2, TIDEGATE_TEST_MARIADB_2 (replicas
+ * of the first, by GTID) a switch of the upstream too.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -76,9 +77,11 @@ static void *run_load(void *arg)
 	unsigned i;
 
 	for (i = 1; !l->stop; i++) {
-		db_execf(d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('x', %u)), ('a'), ('b')", i % 3000);
+		db_execf(
+			d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('x', %u)), ('a'), ('b')", i % 3000);
 		if (i % 40 == 0)
-			db_execf(d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('y', %u))", 1000000 + i % 7 * 300000);
+			db_execf(d, &e, "INSERT INTO " DATA ".t (v) VALUES (REPEAT('y', %u))",
+				1000000 + i % 7 * 300000);
 		if (i % 60 == 0)
 			db_execf(d, &e, "CREATE TABLE " DATA ".n%u (a INT PRIMARY KEY)", i);
 		if (i % 150 == 0)
@@ -143,8 +146,9 @@ static int file_of(struct reader *r, struct position p)
 	fd = openat(r->dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	if (p.offset == 4)
-		assert_int_equal(pwrite(fd, "\xfe"
-					    "bin",
+		assert_int_equal(pwrite(fd,
+					 "\xfe"
+					 "bin",
 					 4, 0),
 			4);
 	return fd;
@@ -173,7 +177,11 @@ static void take(struct reader *r, const struct msg_events *m)
 /* One fetch; false where the relay did not answer. */
 static bool fetch(struct host *h, struct reader *r, struct err *e)
 {
-	struct msg_fetch f = {.at = r->at, .max_bytes = 512 * 1024, .wait_ms = 200, .reader = STR_LIT("task"), .durable = r->at};
+	struct msg_fetch f = {.at = r->at,
+		.max_bytes = 512 * 1024,
+		.wait_ms = 200,
+		.reader = STR_LIT("task"),
+		.durable = r->at};
 	struct buf b = {0}, reply = {0};
 	struct msg_events m;
 	struct str body;
@@ -190,7 +198,8 @@ static bool fetch(struct host *h, struct reader *r, struct err *e)
 	return rc == 0;
 }
 
-static int resolve(struct host *h, const char *file, uint64_t offset, struct position *at, char *gtid, size_t size, struct err *e)
+static int resolve(struct host *h, const char *file, uint64_t offset, struct position *at, char *gtid,
+	size_t size, struct err *e)
 {
 	struct msg_resolve q = {.file = str_of(file), .offset = offset};
 	struct buf b = {0}, reply = {0};
@@ -259,7 +268,8 @@ static void wait_status(struct host *h, const char *key, const char *want)
 	while (strcmp(json_text(h->status, key, ""), want) != 0) {
 		host_turn(h, 20);
 		if (clock_ms() > end || host_poll(h) >= 0)
-			fail_msg("%s is %s, not %s; its log: %s", key, json_text(h->status, key, ""), want, log_text(h));
+			fail_msg("%s is %s, not %s; its log: %s", key, json_text(h->status, key, ""), want,
+				log_text(h));
 	}
 }
 
@@ -277,8 +287,9 @@ static void read_upstream(const struct endpoint *ep, const char *file, struct bu
 
 	assert_non_null(s);
 	buf_clear(out);
-	buf_put(out, "\xfe"
-		     "bin",
+	buf_put(out,
+		"\xfe"
+		"bin",
 		4);
 	while ((n = binlog_stream_next(s, &ev, &e)) > 0) {
 		bool artificial = ((uint8_t)ev.p[17] & 0x20) != 0;
@@ -315,7 +326,8 @@ static void compare_datadir(const char *datadir, const char *file, const struct 
 	close(dir);
 }
 
-static unsigned compare(struct host *h, struct reader *r, const struct endpoint *ep, uint64_t first, uint64_t last)
+static unsigned compare(
+	struct host *h, struct reader *r, const struct endpoint *ep, uint64_t first, uint64_t last)
 {
 	const char *sub = json_text(h->status, "sub_dir", "");
 	struct buf theirs = {0}, ours = {0}, read = {0};
@@ -427,8 +439,9 @@ static struct position begin_load(struct fixture *f, unsigned quota)
 	struct position first;
 
 	start_load(&f->l, ep_now, &first);
-	snprintf(f->options, sizeof(f->options), "{\"heartbeat_ms\":500,\"quota_bytes\":%u,\"start_file\":\"%s.%06llu\"}", quota,
-		f->l.base, (unsigned long long)first.file);
+	snprintf(f->options, sizeof(f->options),
+		"{\"heartbeat_ms\":500,\"quota_bytes\":%u,\"start_file\":\"%s.%06llu\"}", quota, f->l.base,
+		(unsigned long long)first.file);
 	f->r.at = (struct position){1, first.file, 4};
 	return first;
 }
@@ -479,8 +492,9 @@ static void test_kill(void **state)
 	wait_status(&f->h, "phase", "pull");
 	/* Asked to leave, it does so at once, with everything on disk. */
 	host_turn(&f->h, 300);
-	print_message("%u files, %llu bytes read, %llu pieces\n", compare(&f->h, &f->r, ep_now, first.file, end.file),
-		(unsigned long long)f->r.bytes, (unsigned long long)f->r.pieces);
+	print_message("%u files, %llu bytes read, %llu pieces\n",
+		compare(&f->h, &f->r, ep_now, first.file, end.file), (unsigned long long)f->r.bytes,
+		(unsigned long long)f->r.pieces);
 	assert_true(f->r.pieces > 0);
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 }
@@ -513,8 +527,10 @@ static void test_where(void **state)
 		fail_msg("%s", e.text);
 	assert_int_equal(at.file, first.file);
 	d = connect_to(ep_now, DB_PLAIN);
-	one_value(d, db_server(d)->flavor == FLAVOR_MARIADB ? "SELECT @@gtid_binlog_pos" : "SELECT @@gtid_executed", now,
-		sizeof(now));
+	one_value(d,
+		db_server(d)->flavor == FLAVOR_MARIADB ? "SELECT @@gtid_binlog_pos"
+						       : "SELECT @@gtid_executed",
+		now, sizeof(now));
 	db_close(&d);
 	if (locate(&f->h, now, &at, &e) < 0)
 		fail_msg("%s", e.text);
@@ -545,7 +561,8 @@ static void refused(struct fixture *f, const struct endpoint *ep, const char *op
 	while ((status = host_poll(&f->h)) < 0 && clock_ms() < end)
 		host_turn(&f->h, 20);
 	if (status != 1 || f->h.bye_error.code != code)
-		fail_msg("ended with %d, %u %s; its log: %s", status, f->h.bye_error.code, f->h.bye_error.text, log_text(&f->h));
+		fail_msg("ended with %d, %u %s; its log: %s", status, f->h.bye_error.code,
+			f->h.bye_error.text, log_text(&f->h));
 }
 
 static void test_refused(void **state)
@@ -568,7 +585,8 @@ static void test_refused(void **state)
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 }
 
-/* Over the quota the slow reader's files stay and pulling stops; when the reader has moved on, they go and it goes on. */
+/* Over the quota the slow reader's files stay and pulling stops; when the reader has moved on, they go and it
+ * goes on. */
 static void test_quota(void **state)
 {
 	struct fixture *f = *state;
@@ -601,7 +619,10 @@ static void gtid_now(const struct endpoint *ep, char *out, size_t size)
 {
 	struct db *d = connect_to(ep, DB_PLAIN);
 
-	one_value(d, db_server(d)->flavor == FLAVOR_MARIADB ? "SELECT @@gtid_binlog_pos" : "SELECT @@gtid_executed", out, size);
+	one_value(d,
+		db_server(d)->flavor == FLAVOR_MARIADB ? "SELECT @@gtid_binlog_pos"
+						       : "SELECT @@gtid_executed",
+		out, size);
 	db_close(&d);
 }
 
@@ -618,7 +639,8 @@ static void wait_replica(void)
 	assert_string_equal(first, second);
 }
 
-/* The upstream fails over to its replica: other files, other positions; nothing is missing for who reads on. */
+/* The upstream fails over to its replica: other files, other positions; nothing is missing for who reads on.
+ */
 static void test_switch(void **state)
 {
 	struct fixture *f = *state;

@@ -1,6 +1,6 @@
 /*
- * Answering "where?": locate turns a GTID set into the file to begin with, resolve an upstream's file and offset. Both name a
- * file's head, where its format is; the reader steps over what it has. The main thread's.
+ * Answering "where?": locate turns a GTID set into the file to begin with, resolve an upstream's file and
+ * offset. Both name a file's head, where its format is; the reader steps over what it has. The main thread's.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,8 +42,8 @@ static size_t count(struct relay *r)
 }
 
 /*
- * May a reader that has `wanted` begin with a file whose head is `head`? An empty set says nothing about files without GTIDs:
- * it wants the oldest, and only where nothing came before that.
+ * May a reader that has `wanted` begin with a file whose head is `head`? An empty set says nothing about
+ * files without GTIDs: it wants the oldest, and only where nothing came before that.
  */
 static bool fits(const struct gtid_set *wanted, const struct gtid_set *head)
 {
@@ -96,7 +96,8 @@ void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
 	else
 		found = search(r, m.gtid, &at, &set, &e);
 	if (found == 0)
-		err_set(&e, ERR_relay_gone, "no file of the relay log begins within the GTID set '%.*s'", STR_ARG(m.gtid));
+		err_set(&e, ERR_relay_gone, "no file of the relay log begins within the GTID set '%.*s'",
+			STR_ARG(m.gtid));
 	if (found > 0)
 		reply_located(req, at, set);
 	else
@@ -128,7 +129,8 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	case STORE_GONE:
 		return err_set(e, ERR_relay_gone, "%.*s is not in the relay log", STR_ARG(m->file));
 	case STORE_WRONG:
-		return err_set(e, ERR_relay_ahead, "%.*s has no offset %" PRIu64, STR_ARG(m->file), m->offset);
+		return err_set(
+			e, ERR_relay_ahead, "%.*s has no offset %" PRIu64, STR_ARG(m->file), m->offset);
 	}
 	/* The end of a closed file was moved to the next one's head: the place asked for is meant. */
 	at.offset = BINLOG_MAGIC_SIZE;

@@ -1,7 +1,8 @@
 /*
- * tidegate-relay: the only binlog client of a source. Pulls the upstream's binlog into the relay folder and serves it to the
- * sync units, by position. This file fills in the unit's form: the work is in pull.c (threads), serve.c and locate.c (main
- * thread), store.c (disk). One per source; touches its own part of the state folder and the upstream, nothing else.
+ * tidegate-relay: the only binlog client of a source. Pulls the upstream's binlog into the relay folder and
+ * serves it to the sync units, by position. This file fills in the unit's form: the work is in pull.c
+ * (threads), serve.c and locate.c (main thread), store.c (disk). One per source; touches its own part of the
+ * state folder and the upstream, nothing else.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +20,14 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	int64_t id = json_num(o, "server_id", 0), start = json_num(o, "start_offset", 0);
 
 	if (strcmp(fsync_at, "file") != 0 && strcmp(fsync_at, "batch") != 0)
-		return err_set(e, ERR_config_bad, "relay: fsync is \"file\" or \"batch\", not \"%s\"", fsync_at);
+		return err_set(
+			e, ERR_config_bad, "relay: fsync is \"file\" or \"batch\", not \"%s\"", fsync_at);
 	if (heartbeat < HEARTBEAT_MIN_MS || heartbeat > HEARTBEAT_MAX_MS)
-		return err_set(e, ERR_config_bad, "relay: heartbeat_ms is %d to %d", HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS);
+		return err_set(e, ERR_config_bad, "relay: heartbeat_ms is %d to %d", HEARTBEAT_MIN_MS,
+			HEARTBEAT_MAX_MS);
 	if (quota <= 0 || id < 0 || id > UINT32_MAX || start < 0)
-		return err_set(e, ERR_config_bad, "relay: quota_bytes, server_id or start_offset is out of range");
+		return err_set(
+			e, ERR_config_bad, "relay: quota_bytes, server_id or start_offset is out of range");
 	r->o.sync_batches = strcmp(fsync_at, "batch") == 0;
 	r->o.heartbeat_ms = (unsigned)heartbeat;
 	r->o.quota = (uint64_t)quota;
@@ -121,8 +125,9 @@ static int relay_order(void *self, struct unit_env *env, json_t *args, struct er
 	json_t *v;
 
 	(void)env;
-	json_object_foreach(args, key, v) if (strcmp(key, "readers") != 0)
-		return err_set(e, ERR_proto, "the agent's order: \"%s\" is not known", key);
+	json_object_foreach(args, key, v)
+		if (strcmp(key, "readers") != 0)
+			return err_set(e, ERR_proto, "the agent's order: \"%s\" is not known", key);
 	if (!readers)
 		return 0;
 	if (!json_is_array(readers))
@@ -133,8 +138,9 @@ static int relay_order(void *self, struct unit_env *env, json_t *args, struct er
 
 static json_t *master_status(const struct relay_shared *s)
 {
-	return json_pack("{s:s, s:I, s:s, s:I}", "file", s->master.file, "offset", (json_int_t)s->master.offset, "gtid",
-		s->master.gtid ? s->master.gtid : "", "asked_ms", (json_int_t)s->master_asked_ms);
+	return json_pack("{s:s, s:I, s:s, s:I}", "file", s->master.file, "offset",
+		(json_int_t)s->master.offset, "gtid", s->master.gtid ? s->master.gtid : "", "asked_ms",
+		(json_int_t)s->master_asked_ms);
 }
 
 static void relay_status(void *self, struct unit_env *env, json_t *out)

@@ -1,6 +1,6 @@
 /*
- * The readers' pins: the relay log is never purged at or behind the slowest one. A small JSON file, replaced as a whole; a
- * position that a crash loses here only keeps files for longer. Called by the main thread.
+ * The readers' pins: the relay log is never purged at or behind the slowest one. A small JSON file, replaced
+ * as a whole; a position that a crash loses here only keeps files for longer. Called by the main thread.
  */
 #include "units/relay/pins.h"
 
@@ -23,9 +23,9 @@ static int check(const json_t *list, struct err *e)
 	const char *reader;
 	json_t *v;
 
-	json_object_foreach((json_t *)list, reader, v) if (!json_is_string(v) ||
-							    position_load(str_of(json_string_value(v)), &at, e) < 0)
-		return err_set(e, ERR_relay_parse, "%s: the pin of %s can't be read", file, reader);
+	json_object_foreach((json_t *)list, reader, v)
+		if (!json_is_string(v) || position_load(str_of(json_string_value(v)), &at, e) < 0)
+			return err_set(e, ERR_relay_parse, "%s: the pin of %s can't be read", file, reader);
 	return 0;
 }
 
@@ -69,7 +69,8 @@ int pins_set(struct pins *p, struct str reader, struct position at, struct err *
 	position_store(at, text, sizeof(text));
 	if (was && strcmp(was, text) == 0)
 		return 0;
-	if (memchr(reader.p, 0, reader.n) || json_object_setn_new(p->list, reader.p, reader.n, json_string(text)) < 0)
+	if (memchr(reader.p, 0, reader.n) ||
+		json_object_setn_new(p->list, reader.p, reader.n, json_string(text)) < 0)
 		return err_set(e, ERR_proto, "a reader's name that is no UTF-8 text");
 	p->changed = true;
 	return 0;
@@ -86,8 +87,7 @@ struct position pins_slowest(const struct pins *p)
 	const char *reader;
 	json_t *v;
 
-	json_object_foreach(p->list, reader, v)
-	{
+	json_object_foreach(p->list, reader, v) {
 		if (position_load(str_of(json_string_value(v)), &at, NULL) < 0)
 			continue;
 		if (position_is_zero(slowest) || position_cmp(at, slowest) < 0)
@@ -101,8 +101,9 @@ static bool listed(const json_t *readers, const char *reader)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach((json_t *)readers, i, v) if (json_is_string(v) && strcmp(json_string_value(v), reader) == 0)
-		return true;
+	json_array_foreach((json_t *)readers, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), reader) == 0)
+			return true;
 	return false;
 }
 
@@ -112,11 +113,11 @@ void pins_keep(struct pins *p, const json_t *readers)
 	void *next;
 	json_t *v;
 
-	json_object_foreach_safe(p->list, next, reader, v) if (!listed(readers, reader))
-	{
-		json_object_del(p->list, reader);
-		p->changed = true;
-	}
+	json_object_foreach_safe(p->list, next, reader, v)
+		if (!listed(readers, reader)) {
+			json_object_del(p->list, reader);
+			p->changed = true;
+		}
 }
 
 int pins_save(struct pins *p, bool now, struct err *e)

@@ -6,7 +6,8 @@
 #include "common/base/err.h"
 #include "common/base/position.h"
 
-/* Which position each reader still needs, kept in the file `pins` of FD_STATE (T21). The main thread's alone. */
+/* Which position each reader still needs, kept in the file `pins` of FD_STATE (T21). The main thread's alone.
+ */
 struct pins {
 	int dir;
 	json_t *list; /* {"task": "1:3:4711"} */

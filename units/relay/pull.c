@@ -1,6 +1,7 @@
 /*
- * The puller: the thread that reads the upstream's binlog and writes the relay log. One session after the other, with growing
- * pauses; readers are served all the while by the main thread. What a retry can't mend ends the unit through relay_fatal.
+ * The puller: the thread that reads the upstream's binlog and writes the relay log. One session after the
+ * other, with growing pauses; readers are served all the while by the main thread. What a retry can't mend
+ * ends the unit through relay_fatal.
  */
 #include <string.h>
 
@@ -99,7 +100,8 @@ static void wait_for_space(struct pull *p)
 		if (!full)
 			break;
 		waited = true;
-		err_set(&e, ERR_relay_full, "the relay log is larger than its quota of %llu bytes, and its readers still need it",
+		err_set(&e, ERR_relay_full,
+			"the relay log is larger than its quota of %llu bytes, and its readers still need it",
 			(unsigned long long)p->r->o.quota);
 		relay_trouble(p->r, &e);
 		relay_pause(p->r, FULL_PAUSE_MS);
@@ -119,14 +121,16 @@ static int on_fake_rotate(struct pull *p, struct str event, struct err *e)
 	uint64_t number;
 
 	if (!f.valid)
-		f = (struct binlog_format){.header_size = BINLOG_HEADER_SIZE, .valid = true, .post_header[BINLOG_ROTATE] = 8};
+		f = (struct binlog_format){
+			.header_size = BINLOG_HEADER_SIZE, .valid = true, .post_header[BINLOG_ROTATE] = 8};
 	f.checksum = binlog_checksum_ok(event);
 	if (binlog_read_rotate(event, &f, &rotate, e) < 0 ||
 		binlog_name_split(rotate.file, base, sizeof(base), &number, e) < 0)
 		return -1;
 	store_end(&p->r->store, own, sizeof(own));
 	if (strcmp(base, own) != 0)
-		return err_set(e, ERR_relay_stream, "the upstream's files are named %s now, not %s", base, own);
+		return err_set(
+			e, ERR_relay_stream, "the upstream's files are named %s now, not %s", base, own);
 	if (number == p->r->writer.number)
 		return 0;
 	return flush(p, e) < 0 ? -1 : writer_rotate(&p->r->writer, number, e);
@@ -141,7 +145,8 @@ static int on_event(struct pull *p, struct str event, struct err *e)
 		return -1;
 	if (h.type == BINLOG_HEARTBEAT || h.type == BINLOG_HEARTBEAT_V2)
 		return writer_check_end(w, h.log_pos, e);
-	if (h.type == BINLOG_ROTATE && ((h.flags & BINLOG_FLAG_ARTIFICIAL) || (h.timestamp == 0 && h.log_pos == 0)))
+	if (h.type == BINLOG_ROTATE &&
+		((h.flags & BINLOG_FLAG_ARTIFICIAL) || (h.timestamp == 0 && h.log_pos == 0)))
 		return on_fake_rotate(p, event, e);
 	if (h.flags & BINLOG_FLAG_ARTIFICIAL)
 		return 0;
@@ -168,7 +173,8 @@ static int follow(struct pull *p, struct err *e)
 	return 0;
 }
 
-/* A stream's start is a number of 32 bits; behind 4 GiB it starts before our end, and what we have is stepped over. */
+/* A stream's start is a number of 32 bits; behind 4 GiB it starts before our end, and what we have is stepped
+ * over. */
 static int start_offset(struct relay *r, uint64_t *offset, struct err *e)
 {
 	struct store_generation g;
@@ -199,7 +205,8 @@ static int open_stream(struct pull *p, struct err *e)
 {
 	struct relay *r = p->r;
 	char base[256], file[300];
-	struct binlog_stream_options o = {.server_id = r->o.server_id, .file = file, .heartbeat_ms = r->o.heartbeat_ms};
+	struct binlog_stream_options o = {
+		.server_id = r->o.server_id, .file = file, .heartbeat_ms = r->o.heartbeat_ms};
 	struct db *d;
 
 	store_end(&r->store, base, sizeof(base));

@@ -14,8 +14,9 @@
 #include "units/relay/writer.h"
 
 /*
- * The relay's state. Three threads: main (serves, purges, reports), puller (reads the upstream, writes the log), asker (asks the
- * upstream how far it is). What two of them touch is in `shared`, under its lock; the store has its own.
+ * The relay's state. Three threads: main (serves, purges, reports), puller (reads the upstream, writes the
+ * log), asker (asks the upstream how far it is). What two of them touch is in `shared`, under its lock; the
+ * store has its own.
  */
 struct relay_options {
 	uint32_t server_id; /* 0: to be picked */
@@ -32,10 +33,10 @@ struct relay_shared {
 	bool leaving;
 	bool recovered; /* the log's end is known: it may be served */
 	bool connected, pulling;
-	bool full;      /* over the quota, and only the pins keep the files */
-	bool waiting;   /* a reader waits for data */
-	struct err last;  /* the puller's trouble, code 0: none */
-	struct err fatal; /* a person must look, or the process must begin anew */
+	bool full;                                 /* over the quota, and only the pins keep the files */
+	bool waiting;                              /* a reader waits for data */
+	struct err last;                           /* the puller's trouble, code 0: none */
+	struct err fatal;                          /* a person must look, or the process must begin anew */
 	struct db *puller_db, *head_db, *asker_db; /* to be cut off on leaving */
 	struct binlog_stream *stream;
 	uint64_t events, bytes;

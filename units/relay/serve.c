@@ -1,7 +1,7 @@
 /*
- * Answering readers from disk: fetch with its long poll, pin. The main thread's. Keeps no state of a reader but the requests
- * that wait; hands out whole events only, or pieces of one that is too large for a message, and never bytes behind the last
- * event that is whole on disk.
+ * Answering readers from disk: fetch with its long poll, pin. The main thread's. Keeps no state of a reader
+ * but the requests that wait; hands out whole events only, or pieces of one that is too large for a message,
+ * and never bytes behind the last event that is whole on disk.
  */
 #include "units/relay/serve.h"
 
@@ -44,7 +44,8 @@ static void remember(struct serve *s, struct position at, uint64_t begin, uint32
 	s->edges[s->next_edge++ % SERVE_EDGES] = (struct serve_edge){at, begin, size};
 }
 
-/* The edge at this place; known, or found by stepping through the file from the nearest known one before it. */
+/* The edge at this place; known, or found by stepping through the file from the nearest known one before it.
+ */
 static int edge_of(struct relay *r, const struct store_span *span, struct serve_edge *out, struct err *e)
 {
 	uint64_t from = 0;
@@ -62,7 +63,8 @@ static int edge_of(struct relay *r, const struct store_span *span, struct serve_
 		from = k->begin > from ? k->begin : from;
 	}
 	out->at = span->at;
-	if (evfile_boundary(r->store.dir, span->path, span->size, from, span->at.offset, &out->begin, &out->size, e) < 0)
+	if (evfile_boundary(r->store.dir, span->path, span->size, from, span->at.offset, &out->begin,
+		    &out->size, e) < 0)
 		return -1;
 	if (out->begin == span->at.offset)
 		out->size = 0;
@@ -99,7 +101,8 @@ static int bad_event(const struct store_span *span, uint64_t at, struct err *e)
 	return err_set(e, ERR_relay_parse, "%s: no event at %" PRIu64, span->path, at);
 }
 
-/* Of the bytes from an event's beginning on: how many are whole events. 0: not even the first is; *size is its size. */
+/* Of the bytes from an event's beginning on: how many are whole events. 0: not even the first is; *size is
+ * its size. */
 static int whole(const struct store_span *span, struct str b, size_t *n, uint32_t *size, struct err *e)
 {
 	struct binlog_header h;
@@ -109,7 +112,8 @@ static int whole(const struct store_span *span, struct str b, size_t *n, uint32_
 	while (b.n - *n >= BINLOG_HEADER_SIZE) {
 		uint64_t at = span->at.offset + *n;
 
-		if (binlog_read_header((struct str){b.p + *n, b.n - *n}, &h, NULL) < 0 || h.size > span->size - at)
+		if (binlog_read_header((struct str){b.p + *n, b.n - *n}, &h, NULL) < 0 ||
+			h.size > span->size - at)
 			return bad_event(span, at, e);
 		if (*n == 0)
 			*size = h.size;
@@ -126,8 +130,8 @@ static size_t at_most(uint64_t left, size_t n)
 }
 
 /* A piece of the event that is too large. */
-static int load_piece(struct relay *r, const struct store_span *span, const struct serve_edge *edge, struct buf *b,
-	struct err *e)
+static int load_piece(struct relay *r, const struct store_span *span, const struct serve_edge *edge,
+	struct buf *b, struct err *e)
 {
 	uint64_t left = edge->begin + edge->size - span->at.offset;
 
@@ -137,8 +141,8 @@ static int load_piece(struct relay *r, const struct store_span *span, const stru
 }
 
 /* The bytes to answer with; *piece as in the message. */
-static int load(struct relay *r, const struct store_span *span, uint32_t max, struct buf *b, struct serve_edge *edge,
-	struct err *e)
+static int load(struct relay *r, const struct store_span *span, uint32_t max, struct buf *b,
+	struct serve_edge *edge, struct err *e)
 {
 	uint64_t left = span->size - span->at.offset;
 	uint32_t size;
@@ -166,7 +170,8 @@ static int load(struct relay *r, const struct store_span *span, uint32_t max, st
 	return 0;
 }
 
-static struct position behind(struct relay *r, const struct store_span *span, const struct serve_edge *edge, size_t n)
+static struct position behind(
+	struct relay *r, const struct store_span *span, const struct serve_edge *edge, size_t n)
 {
 	struct position next = span->at;
 

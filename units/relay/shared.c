@@ -1,6 +1,6 @@
 /*
- * What the relay's threads tell each other: leaving, trouble, connections to cut. Small functions under one lock, which is
- * never held over a call that may wait.
+ * What the relay's threads tell each other: leaving, trouble, connections to cut. Small functions under one
+ * lock, which is never held over a call that may wait.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +90,7 @@ void relay_trouble(struct relay *r, const struct err *e)
 	else
 		err_clear(&s->last);
 	pthread_mutex_unlock(&s->lock);
-	if (new && e)
+	if (new &&e)
 		log_err(e);
 	else if (new)
 		log_info("the trouble is over");

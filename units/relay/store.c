@@ -1,7 +1,7 @@
 /*
- * The relay log's folder as a list of generations and files. Called by the puller, which adds, and by the main thread, which
- * serves and purges. Never opens a log file: what is in them is evfile.c's and writer.c's. Deletes only in store_purge, and
- * the empty beginning of a file in store_drop_last.
+ * The relay log's folder as a list of generations and files. Called by the puller, which adds, and by the
+ * main thread, which serves and purges. Never opens a log file: what is in them is evfile.c's and writer.c's.
+ * Deletes only in store_purge, and the empty beginning of a file in store_drop_last.
  */
 #include "units/relay/store.h"
 
@@ -31,7 +31,8 @@ static int read_name(struct str line, struct store_generation *g, struct err *e)
 
 	if (line.n >= sizeof(g->name) || binlog_name_split(line, server, sizeof(server), &number, NULL) < 0 ||
 		number == 0 || number > UINT32_MAX || server[0] == '.')
-		return err_set(e, ERR_relay_parse, "%s: '%.*s' is no name of a relay folder", index_name, STR_ARG(line));
+		return err_set(e, ERR_relay_parse, "%s: '%.*s' is no name of a relay folder", index_name,
+			STR_ARG(line));
 	g->number = (uint32_t)number;
 	snprintf(g->name, sizeof(g->name), "%.*s", STR_ARG(line));
 	return 0;
@@ -69,8 +70,8 @@ static int check_sequence(const struct store_generation *g, struct err *e)
 
 	for (i = 1; i < g->nfiles; i++)
 		if (g->files[i].number != g->files[i - 1].number + 1)
-			return err_set(e, ERR_relay_parse, "%s: file %s.%06" PRIu64 " is missing", g->name, g->base,
-				g->files[i - 1].number + 1);
+			return err_set(e, ERR_relay_parse, "%s: file %s.%06" PRIu64 " is missing", g->name,
+				g->base, g->files[i - 1].number + 1);
 	return 0;
 }
 
@@ -104,7 +105,8 @@ static int take_generation(struct store *s, struct str line, struct err *e)
 		return -1;
 	s->ngens++;
 	if (s->ngens > 1 && g->number <= g[-1].number)
-		return err_set(e, ERR_relay_parse, "%s: %s does not come behind %s", index_name, g->name, g[-1].name);
+		return err_set(e, ERR_relay_parse, "%s: %s does not come behind %s", index_name, g->name,
+			g[-1].name);
 	if (list_files(g, s->dir, e) < 0)
 		return -1;
 	return g->nfiles ? 0 : store_meta_read(s->dir, g, e);
@@ -165,7 +167,8 @@ bool store_empty(struct store *s)
 	return empty;
 }
 
-bool store_last(struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size)
+bool store_last(
+	struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size)
 {
 	struct store_generation *l;
 	bool found;
@@ -192,7 +195,8 @@ struct position store_end(struct store *s, char *base, size_t size)
 	l = last(s);
 	snprintf(base, size, "%s", l ? l->base : "");
 	if (l && l->nfiles)
-		p = (struct position){l->number, l->files[l->nfiles - 1].number, l->files[l->nfiles - 1].size};
+		p = (struct position){
+			l->number, l->files[l->nfiles - 1].number, l->files[l->nfiles - 1].size};
 	else if (l)
 		p = (struct position){l->number, l->first, 4};
 	pthread_mutex_unlock(&s->lock);
@@ -235,7 +239,8 @@ static int write_index(struct store *s, const char *added, struct err *e)
 	return r;
 }
 
-/* An empty folder that a crash left behind under the same name is taken as it is: its relay.meta is written anew. */
+/* An empty folder that a crash left behind under the same name is taken as it is: its relay.meta is written
+ * anew. */
 static int make_dir(struct store *s, const struct store_generation *g, struct err *e)
 {
 	if (mkdirat(s->dir, g->name, 0750) < 0 && errno != EEXIST)
@@ -375,7 +380,8 @@ static enum store_place find(const struct store *s, struct position at, struct s
 		return find(s, out->next, out);
 	if (out->closed)
 		return STORE_WRONG;
-	return out->at.offset == out->size || (out->size < 4 && out->at.offset == 4) ? STORE_LIVE : STORE_BEYOND;
+	return out->at.offset == out->size || (out->size < 4 && out->at.offset == 4) ? STORE_LIVE
+										     : STORE_BEYOND;
 }
 
 enum store_place store_find(struct store *s, struct position at, struct store_span *out)

@@ -10,8 +10,9 @@
  * What is on disk, in DM's layout below FD_STATE:
  *   server-uuid.index                 one sub-directory a line, oldest first
  *   <server>.000001/mysql-bin.000003  the upstream's files, byte for byte
- *   <server>.000001/relay.meta        where writing stands, for people; and where to begin in an empty sub-directory
- * One struct for both threads: the puller adds, the main thread reads and purges. Every function takes the lock.
+ *   <server>.000001/relay.meta        where writing stands, for people; and where to begin in an empty
+ * sub-directory One struct for both threads: the puller adds, the main thread reads and purges. Every
+ * function takes the lock.
  */
 enum { STORE_NAME = 330, STORE_PATH = 640 };
 
@@ -20,10 +21,10 @@ struct store_file {
 };
 
 struct store_generation {
-	uint32_t number;        /* the 000001 behind the server's name */
-	char name[STORE_NAME];  /* "<server>.000001" */
-	char base[256];         /* "mysql-bin" */
-	uint64_t first;         /* file to begin with, where there is none yet */
+	uint32_t number;       /* the 000001 behind the server's name */
+	char name[STORE_NAME]; /* "<server>.000001" */
+	char base[256];        /* "mysql-bin" */
+	uint64_t first;        /* file to begin with, where there is none yet */
 	struct store_file *files;
 	size_t nfiles;
 };
@@ -55,11 +56,14 @@ struct store_span {
 int store_open(struct store *s, int dir, struct err *e);
 void store_close(struct store *s);
 bool store_empty(struct store *s);
-/* The last generation: its number, "<server>", base and the file to write; file size 0: it is to be made. False: none. */
-bool store_last(struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size);
+/* The last generation: its number, "<server>", base and the file to write; file size 0: it is to be made.
+ * False: none. */
+bool store_last(
+	struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size);
 struct position store_end(struct store *s, char *base, size_t size);
 /* Makes the next sub-directory, that begins with the given file, and then names it in the index. */
-int store_add_generation(struct store *s, const char *server, const char *base, uint64_t first, struct err *e);
+int store_add_generation(
+	struct store *s, const char *server, const char *base, uint64_t first, struct err *e);
 /* "<server>.000001/mysql-bin.000003" */
 void store_path(struct store *s, uint32_t generation, uint64_t number, char *out, size_t size);
 /* The puller's: a file begins (size 0), the last file has grown, or was found without a whole event. */
@@ -72,8 +76,8 @@ enum store_place store_find(struct store *s, struct position at, struct store_sp
 bool store_walk(struct store *s, size_t index, struct store_span *out);
 uint64_t store_bytes(struct store *s);
 /*
- * Removes the oldest files while the log is larger than quota, none at or behind `keep` (nowhere: none is kept for readers), never
- * the one that is written. *stuck: still larger, and only for the readers' sake.
+ * Removes the oldest files while the log is larger than quota, none at or behind `keep` (nowhere: none is
+ * kept for readers), never the one that is written. *stuck: still larger, and only for the readers' sake.
  */
 int store_purge(struct store *s, struct position keep, uint64_t quota, bool *stuck, struct err *e);
 /* relay.meta of the last generation. */

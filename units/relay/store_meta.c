@@ -1,6 +1,6 @@
 /*
- * relay.meta: where writing stands, in DM's form, for people and tools. The truth is in the files themselves; only an empty
- * sub-directory needs it, to know with which file it begins.
+ * relay.meta: where writing stands, in DM's form, for people and tools. The truth is in the files themselves;
+ * only an empty sub-directory needs it, to know with which file it begins.
  */
 #include "units/relay/store_meta.h"
 
@@ -26,7 +26,8 @@ static void put_text(struct buf *b, const char *text)
 	buf_puts(b, "\"\n");
 }
 
-int store_meta_write(int dir, const struct store_generation *g, struct store_file at, const char *gtid, struct err *e)
+int store_meta_write(
+	int dir, const struct store_generation *g, struct store_file at, const char *gtid, struct err *e)
 {
 	int sub = openat(dir, g->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 	struct buf b = {0};

@@ -78,8 +78,8 @@ static void two_generations(struct fixture *f)
 	file(f, 7, 500);
 }
 
-static enum store_place find(struct fixture *f, uint32_t generation, uint64_t number, uint64_t offset,
-	struct store_span *span)
+static enum store_place find(
+	struct fixture *f, uint32_t generation, uint64_t number, uint64_t offset, struct store_span *span)
 {
 	return store_find(&f->s, (struct position){generation, number, offset}, span);
 }
@@ -200,10 +200,13 @@ static void test_damaged(void **state)
 	store_close(&f->s);
 	assert_int_equal(store_open(&f->s, f->dir, &f->e), -1);
 	assert_int_equal(unlinkat(f->dir, "uuid-a.000001/other.000001", 0), 0);
-	assert_int_equal(io_replace_file(f->dir, "server-uuid.index", "../../etc.000001\n", 17, 0600, &f->e), 0);
+	assert_int_equal(
+		io_replace_file(f->dir, "server-uuid.index", "../../etc.000001\n", 17, 0600, &f->e), 0);
 	store_close(&f->s);
 	assert_int_equal(store_open(&f->s, f->dir, &f->e), -1);
-	assert_int_equal(io_replace_file(f->dir, "server-uuid.index", "0-1.000002\nuuid-a.000001\n", 25, 0600, &f->e), 0);
+	assert_int_equal(
+		io_replace_file(f->dir, "server-uuid.index", "0-1.000002\nuuid-a.000001\n", 25, 0600, &f->e),
+		0);
 	store_close(&f->s);
 	assert_int_equal(store_open(&f->s, f->dir, &f->e), -1);
 	assert_non_null(strstr(f->e.text, "does not come behind"));

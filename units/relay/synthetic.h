@@ -25,7 +25,8 @@ static inline uint32_t synthetic_crc(const void *p, size_t n)
 }
 
 /* Appends an event that ends at log_pos. */
-static inline struct str synthetic_event(struct buf *out, uint8_t type, struct str body, uint64_t end, uint16_t flags)
+static inline struct str synthetic_event(
+	struct buf *out, uint8_t type, struct str body, uint64_t end, uint16_t flags)
 {
 	size_t begin = out->n;
 
@@ -48,8 +49,8 @@ static inline size_t synthetic_size(size_t body)
 /* FORMAT_DESCRIPTION of 9.7.0, with checksums. */
 static inline void synthetic_format(struct buf *body, uint32_t created)
 {
-	static const uint8_t post[42] = {56, 13, 0, 8, 0, 0, 0, 0, 4, 0, 4, 0, 0, 0, 98, 0, 4, 26, 8, 0, 0, 0, 8, 8, 8, 2, 0,
-		0, 0, 10, 10, 10, 42, 42, 0, 18, 52, 0, 10, 40, 0, 0};
+	static const uint8_t post[42] = {56, 13, 0, 8, 0, 0, 0, 0, 4, 0, 4, 0, 0, 0, 98, 0, 4, 26, 8, 0, 0, 0,
+		8, 8, 8, 2, 0, 0, 0, 10, 10, 10, 42, 42, 0, 18, 52, 0, 10, 40, 0, 0};
 	char version[50] = "9.7.0";
 
 	buf_put_u16(body, 4);

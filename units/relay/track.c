@@ -1,7 +1,8 @@
 /*
- * Follows the GTID set while events pass: at the start over the last file, then with each event that is written. A
- * transaction counts only when its end was seen: after a switch to another upstream one that is counted too early would be
- * lost, one that is counted late only comes twice, and the reader knows it by its GTID.
+ * Follows the GTID set while events pass: at the start over the last file, then with each event that is
+ * written. A transaction counts only when its end was seen: after a switch to another upstream one that is
+ * counted too early would be lost, one that is counted late only comes twice, and the reader knows it by its
+ * GTID.
  */
 #include "units/relay/track.h"
 
@@ -67,7 +68,8 @@ int track_event(struct track *t, struct str event, const struct binlog_format *f
 	case BINLOG_STOP:
 		return complete(t, e);
 	default:
-		/* A QUERY may be the end (DDL, COMMIT) or not (BEGIN, CREATE … START TRANSACTION): the next GTID tells. */
+		/* A QUERY may be the end (DDL, COMMIT) or not (BEGIN, CREATE … START TRANSACTION): the next
+		 * GTID tells. */
 		return 0;
 	}
 }

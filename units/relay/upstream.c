@@ -1,7 +1,8 @@
 /*
- * Before each stream: is this the server that we read from, and does it still have what we have (T20)? Another server, or other
- * names: a new sub-directory, that begins with the newest file whose head lies within our GTID set. Called by the puller.
- * Anything that does not fit is an error that a person must see: what the upstream lost, can't be mended here.
+ * Before each stream: is this the server that we read from, and does it still have what we have (T20)?
+ * Another server, or other names: a new sub-directory, that begins with the newest file whose head lies
+ * within our GTID set. Called by the puller. Anything that does not fit is an error that a person must see:
+ * what the upstream lost, can't be mended here.
  */
 #include "units/relay/upstream.h"
 
@@ -32,7 +33,8 @@ static int explain(struct db *d, struct err *e)
 
 	if (was.sql_errno != 1227)
 		return -1;
-	err_set(e, ERR_check_privilege, "%s: GRANT REPLICATION CLIENT ON *.* is missing: %s", db_where(d), was.text);
+	err_set(e, ERR_check_privilege, "%s: GRANT REPLICATION CLIENT ON *.* is missing: %s", db_where(d),
+		was.text);
 	e->sql_errno = was.sql_errno;
 	return -1;
 }
@@ -102,7 +104,8 @@ static void set_writer(struct relay *r, uint64_t number)
 static int begin_generation(struct relay *r, const char *server, const struct log *l, struct err *e)
 {
 	/* What the old upstream sent last is complete on disk before the new one begins. */
-	if (writer_save(&r->writer, e) < 0 || store_add_generation(&r->store, server, l->base, l->number, e) < 0)
+	if (writer_save(&r->writer, e) < 0 ||
+		store_add_generation(&r->store, server, l->base, l->number, e) < 0)
 		return -1;
 	set_writer(r, l->number);
 	log_info("pulling from %s, beginning with %s.%06" PRIu64, server, l->base, l->number);
@@ -110,7 +113,8 @@ static int begin_generation(struct relay *r, const char *server, const struct lo
 }
 
 /* The very first start: the file that is wanted, or the upstream's present one, from its head. */
-static int place_first(struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+static int place_first(
+	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
 	const struct log *l = &logs->list[logs->n - 1];
 	char base[256];
@@ -121,10 +125,12 @@ static int place_first(struct relay *r, struct db *d, const char *server, const 
 			return -1;
 		l = find_log(logs, base, number);
 		if (!l)
-			return err_set(e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d), r->o.start_file);
+			return err_set(e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d),
+				r->o.start_file);
 		if (r->o.start_offset > l->size)
-			return err_set(e, ERR_relay_ahead, "%s: %s has %" PRIu64 " bytes, the start is at %" PRIu64,
-				db_where(d), r->o.start_file, l->size, r->o.start_offset);
+			return err_set(e, ERR_relay_ahead,
+				"%s: %s has %" PRIu64 " bytes, the start is at %" PRIu64, db_where(d),
+				r->o.start_file, l->size, r->o.start_offset);
 	}
 	return begin_generation(r, server, l, e);
 }
@@ -148,8 +154,8 @@ static int check_gtids(struct relay *r, struct db *d, struct err *e)
 		return -1;
 	if (!gtid_set_contains(theirs, ours)) {
 		gtid_set_subtract_text(ours, theirs, &lost);
-		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s", db_where(d),
-			buf_cstr(&lost));
+		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s",
+			db_where(d), buf_cstr(&lost));
 	}
 	buf_free(&lost);
 	gtid_set_free(&theirs);
@@ -176,8 +182,8 @@ static int check_head(struct relay *r, const struct store_generation *g, struct 
 	return rc;
 }
 
-static int place_same(struct relay *r, struct db *d, const struct store_generation *g, const struct logs *logs,
-	struct err *e)
+static int place_same(struct relay *r, struct db *d, const struct store_generation *g,
+	const struct logs *logs, struct err *e)
 {
 	const struct log *l = find_log(logs, g->base, r->writer.number);
 	const struct log *first = &logs->list[0];
@@ -185,15 +191,17 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 
 	binlog_name_make(name, sizeof(name), g->base, r->writer.number);
 	if (!l && r->writer.number < first->number)
-		return err_set(e, ERR_relay_gone, "%s: %s is wanted next, its oldest file is %s.%06" PRIu64, db_where(d), name,
-			first->base, first->number);
+		return err_set(e, ERR_relay_gone, "%s: %s is wanted next, its oldest file is %s.%06" PRIu64,
+			db_where(d), name, first->base, first->number);
 	if (!l && r->writer.written == 0 && find_log(logs, g->base, r->writer.number - 1))
 		return 0; /* the file before has ended, this one does not begin before somebody writes */
 	if (!l)
-		return err_set(e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
+		return err_set(
+			e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
 	if (r->writer.written > l->size)
-		return err_set(e, ERR_relay_ahead, "%s: %s has %" PRIu64 " bytes, %" PRIu64 " were read before", db_where(d),
-			name, l->size, r->writer.written);
+		return err_set(e, ERR_relay_ahead,
+			"%s: %s has %" PRIu64 " bytes, %" PRIu64 " were read before", db_where(d), name,
+			l->size, r->writer.written);
 	if (r->writer.written > 0 && check_head(r, g, e) < 0)
 		return -1;
 	return check_gtids(r, d, e);
@@ -220,19 +228,23 @@ static int choose(struct relay *r, const struct logs *logs, const struct log **o
 	return 0;
 }
 
-static int place_switched(struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+static int place_switched(
+	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
 	const struct log *l;
 
 	if (!r->writer.track.set || gtid_set_empty(r->writer.track.set))
 		return err_set(e, ERR_relay_gone,
-			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody can tell where to go "
-			"on", db_where(d), server);
+			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody "
+			"can tell where to go "
+			"on",
+			db_where(d), server);
 	if (check_gtids(r, d, e) < 0 || choose(r, logs, &l, e) < 0)
 		return -1;
 	if (!l)
-		return err_set(e, ERR_relay_gone, "%s: this is another server (%s), and it has purged what comes next",
-			db_where(d), server);
+		return err_set(e, ERR_relay_gone,
+			"%s: this is another server (%s), and it has purged what comes next", db_where(d),
+			server);
 	return begin_generation(r, server, l, e);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Writing the relay log: the upstream's files byte for byte (T19). The puller's alone. Sums sizes, checks each sum against the
- * position that the event itself names, where it names one, and each checksum: what does not fit is an error, never written,
- * never filled up. Readers see whole events on disk only.
+ * Writing the relay log: the upstream's files byte for byte (T19). The puller's alone. Sums sizes, checks
+ * each sum against the position that the event itself names, where it names one, and each checksum: what does
+ * not fit is an error, never written, never filled up. Readers see whole events on disk only.
  */
 #include "units/relay/writer.h"
 
@@ -89,7 +89,8 @@ static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, 
 		return 0;
 	}
 	if (size != end) {
-		log_info("%s: cut from %" PRIu64 " to its last whole event, %" PRIu64 " bytes", path, size, end);
+		log_info("%s: cut from %" PRIu64 " to its last whole event, %" PRIu64 " bytes", path, size,
+			end);
 		w->fd = openat(w->store->dir, path, O_WRONLY | O_CLOEXEC);
 		if (w->fd < 0 || ftruncate(w->fd, (off_t)end) < 0 || fdatasync(w->fd) < 0)
 			return err_sys(e, ERR_io, "cutting %s", path);
@@ -157,7 +158,8 @@ static int make_file(struct writer *w, struct err *e)
 	path_of(w, path, sizeof(path));
 	w->fd = openat(w->store->dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (w->fd < 0)
-		return err_sys(e, errno == ENOSPC || errno == EDQUOT ? ERR_disk_full : ERR_io, "making %s", path);
+		return err_sys(
+			e, errno == ENOSPC || errno == EDQUOT ? ERR_disk_full : ERR_io, "making %s", path);
 	store_add_file(w->store, w->number);
 	buf_put(&w->buf, BINLOG_MAGIC, BINLOG_MAGIC_SIZE);
 	FAILPOINT_HIT(relay_rotate);
@@ -169,7 +171,8 @@ static int hole(const struct writer *w, const struct binlog_header *h, const cha
 	char path[STORE_PATH];
 
 	path_of(w, path, sizeof(path));
-	return err_set(e, ERR_relay_hole, "%s: a %s event of %u bytes at %" PRIu64 " says that it ends at %u: %s", path,
+	return err_set(e, ERR_relay_hole,
+		"%s: a %s event of %u bytes at %" PRIu64 " says that it ends at %u: %s", path,
 		binlog_type_name(h->type), h->size, w->at, h->log_pos, why);
 }
 
@@ -187,7 +190,8 @@ static int check(struct writer *w, struct str event, const struct binlog_header 
 		return err_set(e, ERR_relay_stream, "a %s event before any FORMAT_DESCRIPTION",
 			binlog_type_name(h->type));
 	if (w->format.checksum && !binlog_checksum_ok(event))
-		return err_set(e, ERR_relay_checksum, "%s event at %" PRIu64, binlog_type_name(h->type), w->at);
+		return err_set(
+			e, ERR_relay_checksum, "%s event at %" PRIu64, binlog_type_name(h->type), w->at);
 	if (h->log_pos && h->log_pos != (uint32_t)end)
 		return hole(w, h, "the upstream left something out, or sent it twice", e);
 	if (w->at < have(w) && end > have(w))
@@ -226,7 +230,8 @@ int writer_check_end(const struct writer *w, uint32_t log_pos, struct err *e)
 	if (log_pos == 0 || w->at < have(w) || log_pos == (uint32_t)w->at)
 		return 0;
 	path_of(w, path, sizeof(path));
-	return err_set(e, ERR_relay_hole, "%s: the upstream has sent up to %u, here is %" PRIu64, path, log_pos, w->at);
+	return err_set(e, ERR_relay_hole, "%s: the upstream has sent up to %u, here is %" PRIu64, path,
+		log_pos, w->at);
 }
 
 /* --- to disk --- */
@@ -342,8 +347,8 @@ int writer_rotate(struct writer *w, uint64_t number, struct err *e)
 		return -1;
 	path_of(w, path, sizeof(path));
 	if (number != w->number + 1 || w->written == 0 || w->at != w->written)
-		return err_set(e, ERR_relay_hole, "the upstream goes on from %s:%" PRIu64 " to file %" PRIu64, path, w->at,
-			number);
+		return err_set(e, ERR_relay_hole, "the upstream goes on from %s:%" PRIu64 " to file %" PRIu64,
+			path, w->at, number);
 	io_close(&w->fd);
 	w->number = number;
 	w->written = 0;

@@ -8,15 +8,16 @@
 #include "units/relay/store.h"
 #include "units/relay/track.h"
 
-/* Appends the upstream's events to the relay log. The puller's alone; what readers may see goes to the store. */
+/* Appends the upstream's events to the relay log. The puller's alone; what readers may see goes to the store.
+ */
 struct writer {
 	struct store *store;
 	bool sync_batches; /* fsync after each flush, not only at a file's end */
 	int fd;            /* -1: the file is still to be made, by its FORMAT event */
 	uint64_t number;   /* of the file */
 	uint64_t written;  /* bytes of it on disk, whole events */
-	uint64_t at;       /* where the stream is in this file: written + buffered, or before it when catching up */
-	struct buf buf;    /* whole events behind `written` */
+	uint64_t at; /* where the stream is in this file: written + buffered, or before it when catching up */
+	struct buf buf; /* whole events behind `written` */
 	uint32_t last_event;
 	struct binlog_format format; /* of the stream */
 	struct track track;
@@ -29,11 +30,12 @@ enum { WRITER_FLUSH_AT = 256 * 1024 };
 void writer_init(struct writer *w, struct store *s, bool sync_batches, pthread_mutex_t *track_lock);
 void writer_fini(struct writer *w);
 /*
- * At start: finds the last whole event of the newest file, cuts what is behind it, and follows its GTIDs. A file without a
- * whole FORMAT event is removed: it will come again from its head.
+ * At start: finds the last whole event of the newest file, cuts what is behind it, and follows its GTIDs. A
+ * file without a whole FORMAT event is removed: it will come again from its head.
  */
 int writer_recover(struct writer *w, struct err *e);
-/* A new stream begins at `offset` of the file that is written (4, or an event's boundary at or before its end). */
+/* A new stream begins at `offset` of the file that is written (4, or an event's boundary at or before its
+ * end). */
 int writer_resume(struct writer *w, uint64_t offset, struct err *e);
 /* A real event of the file. ERR_relay_checksum, ERR_relay_hole; nothing is written then. */
 int writer_event(struct writer *w, struct str event, const struct binlog_header *h, struct err *e);

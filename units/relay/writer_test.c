@@ -1,4 +1,5 @@
-/* Writing the relay log: byte for byte, nothing damaged, nothing missing, nothing doubled; and what a crash leaves behind. */
+/* Writing the relay log: byte for byte, nothing damaged, nothing missing, nothing doubled; and what a crash
+ * leaves behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -261,8 +262,9 @@ static void test_overlap(void **state)
 	assert_int_equal(writer_resume(&f->w, f->at[5], &f->e), 0);
 	give_all(f, 0, 1);
 	buf_puts(&body, "longer than the event that we have at this place, so it reaches behind our end");
-	assert_int_equal(
-		give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), f->at[5] + synthetic_size(body.n), 0)), -1);
+	assert_int_equal(give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body),
+					 f->at[5] + synthetic_size(body.n), 0)),
+		-1);
 	assert_int_equal(f->e.code, ERR_relay_hole);
 	disk_is(f, f->at[6]);
 	buf_free(&body);
@@ -303,7 +305,9 @@ static void test_beyond_4g(void **state)
 	assert_true(lseek(f->w.fd, (off_t)near, SEEK_SET) > 0);
 	f->w.written = f->w.at = near;
 	buf_puts(&body, "ends behind 4 GiB");
-	assert_int_equal(give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), near + synthetic_size(body.n), 0)), 0);
+	assert_int_equal(
+		give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), near + synthetic_size(body.n), 0)),
+		0);
 	flush(f);
 	assert_int_equal(writer_check_end(&f->w, (uint32_t)f->w.at, &f->e), 0);
 	assert_int_equal(writer_check_end(&f->w, (uint32_t)f->w.at + 1, &f->e), -1);
@@ -399,7 +403,9 @@ static void test_boundary(void **state)
 	for (n = 4; n < f->file.n; n++) {
 		for (i = 0; f->at[i + 1] <= n; i++)
 			;
-		assert_int_equal(evfile_boundary(f->dir, PATH, f->file.n, i > 2 ? f->at[2] : 0, n, &begins, &size, &f->e), 0);
+		assert_int_equal(evfile_boundary(f->dir, PATH, f->file.n, i > 2 ? f->at[2] : 0, n, &begins,
+					 &size, &f->e),
+			0);
 		assert_int_equal(begins, f->at[i]);
 		assert_int_equal(size, f->at[i + 1] - f->at[i]);
 	}
