@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "ctl/ctl.h"
 
@@ -57,24 +58,31 @@ static void hide_password(char *arg)
 /* Works on copies of the arguments; the originals, which ps shows, lose their passwords. */
 static char **take_arguments(int argc, char **argv)
 {
-	char **copy = calloc((size_t)argc + 1, sizeof(char *));
+	char **copy = xcalloc((size_t)argc + 1, sizeof(char *));
 
-	for (int i = 0; copy && i < argc; i++) {
-		copy[i] = strdup(argv[i]);
+	for (int i = 0; i < argc; i++) {
+		copy[i] = xstrdup(argv[i]);
 		hide_password(argv[i]);
 	}
 	return copy;
 }
 
-int main(int argc, char **argv)
+static void wipe_arguments(char **copy)
+{
+	for (char **p = copy; *p; p++) {
+		explicit_bzero(*p, strlen(*p));
+		free(*p);
+	}
+	free(copy);
+}
+
+static int run_words(int argc, char **argv)
 {
 	struct args a;
 	struct err e = {0};
 	int code = EXIT_USAGE;
 
-	signal(SIGPIPE, SIG_IGN);
-	argv = take_arguments(argc, argv);
-	if (!argv || args_parse(argc, argv, &a, &e) < 0) {
+	if (args_parse(argc, argv, &a, &e) < 0) {
 		ctl_complain(&e, false);
 		return EXIT_USAGE;
 	}
@@ -96,5 +104,16 @@ int main(int argc, char **argv)
 		ctl_complain(&e, a.json != NULL);
 	if (code < 0)
 		code = e.code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	char **copy = take_arguments(argc, argv);
+	int code;
+
+	signal(SIGPIPE, SIG_IGN);
+	code = run_words(argc, copy);
+	wipe_arguments(copy);
 	return code;
 }

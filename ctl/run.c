@@ -17,7 +17,10 @@
 #include "ctl/start.h"
 #include "ctl/status.h"
 
-enum { MASTER_UP_MS = 20000, ASK_MS = 10000, CHECK_MS = 70000, POLL_MS = 200 };
+enum { MASTER_UP_MS = 20000, ASK_MS = 10000, CHECK_MS = 70000, POLL_MS = 200, CHECK_TRIES = 3 };
+
+/* So long a report from before the resume may still say Paused. */
+enum { STALE_MS = 5000 };
 
 /* STYLE allows one: the signal flag. */
 static volatile sig_atomic_t interrupts;
@@ -29,6 +32,8 @@ struct run {
 	struct ask *ask;
 	struct progress progress;
 	struct status_end end; /* of --until synced */
+	uint64_t set_up_ms;    /* when the task was told to run */
+	bool seen_running;
 	bool interrupted;
 };
 
@@ -146,8 +151,17 @@ static json_t *check_args(const struct run *r, const struct job_source *s)
 static int check(struct run *r, struct err *e)
 {
 	for (unsigned i = 0; i < r->job.nsources; i++) {
-		json_t *answer = tell(r, "check", check_args(r, &r->job.sources[i]), CHECK_MS, e);
-		int bad = !answer || judge_findings(answer, e) < 0;
+		json_t *answer = NULL;
+		int bad;
+
+		/* A check that died (not one that found something) is made again. */
+		for (int tries = 0; !answer && tries < CHECK_TRIES && !interrupts; tries++) {
+			if (tries > 0 && err_act(e->code) != ERR_ACT_RETRY)
+				break;
+			err_clear(e);
+			answer = tell(r, "check", check_args(r, &r->job.sources[i]), CHECK_MS, e);
+		}
+		bad = !answer || judge_findings(answer, e) < 0;
 
 		json_decref(answer);
 		if (bad)
@@ -177,6 +191,7 @@ static int start_task(struct run *r, struct err *e)
 	answer = tell(r, "resume-task", json_pack("{s:s}", "task", name), ASK_MS, e);
 	json_decref(answer);
 	err_clear(e);
+	r->set_up_ms = clock_ms();
 	return 0;
 }
 
@@ -211,7 +226,9 @@ static int look(struct run *r, struct err *e)
 	}
 	status_read(answer, &now);
 	progress_show(&r->progress, &now.show);
-	if (now.paused)
+	if (!now.paused)
+		r->seen_running = true;
+	if (now.paused && now.error.code && (r->seen_running || clock_ms() - r->set_up_ms > STALE_MS))
 		done = err_set(e, (enum err_code)now.error.code, "%s", now.error.text);
 	else if (now.finished)
 		done = 1;
@@ -244,7 +261,7 @@ static void leave(struct run *r)
 		start_abort(&r->supervisor);
 		return;
 	}
-	start_stop(&r->supervisor);
+	start_stop(&r->supervisor, &interrupts);
 }
 
 /* Nobody uses the sockets any more: nothing is left in /run. */

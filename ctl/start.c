@@ -117,11 +117,11 @@ bool start_alive(struct started *s)
 	return s->pid > 0;
 }
 
-static bool gone_within(struct started *s, uint64_t ms)
+static bool gone_within(struct started *s, uint64_t ms, const volatile sig_atomic_t *interrupts)
 {
 	uint64_t deadline = clock_ms() + ms;
 
-	while (start_alive(s) && clock_ms() < deadline)
+	while (start_alive(s) && clock_ms() < deadline && !(interrupts && *interrupts > 1))
 		clock_sleep_ms(20);
 	return s->pid == 0;
 }
@@ -131,18 +131,18 @@ void start_abort(struct started *s)
 	if (!start_alive(s))
 		return;
 	kill(s->pid, SIGQUIT);
-	if (!gone_within(s, 3000)) {
+	if (!gone_within(s, 3000, NULL)) {
 		kill(s->pid, SIGKILL);
 		waitpid(s->pid, &s->status, 0);
 		s->pid = 0;
 	}
 }
 
-void start_stop(struct started *s)
+void start_stop(struct started *s, const volatile sig_atomic_t *interrupts)
 {
 	if (start_alive(s))
 		kill(s->pid, SIGTERM);
-	if (!gone_within(s, STOP_MS))
+	if (!gone_within(s, STOP_MS, interrupts))
 		start_abort(s);
 	if (s->alive_fd >= 0)
 		close(s->alive_fd);

@@ -1,4 +1,5 @@
 #pragma once
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -17,8 +18,9 @@ struct started {
 int start_supervisor(const struct args *a, const struct job *j, struct started *s, struct err *e);
 /* True while it lives; reaps it when it is gone. */
 bool start_alive(struct started *s);
-/* Asks it to leave (everything is saved), waits at most 30 s; then kills. */
-void start_stop(struct started *s);
+/* Asks it to leave (everything is saved), waits at most 30 s, or until a second interrupt is counted; then
+ * kills. */
+void start_stop(struct started *s, const volatile sig_atomic_t *interrupts);
 /* At once: SIGQUIT, all processes end as they are. */
 void start_abort(struct started *s);
 /* The last error line of the log (empty without one), for "the supervisor died" messages. */

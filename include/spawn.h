@@ -2,12 +2,13 @@
 #include <stdint.h>
 
 /*
- * Agent <-> supervisor, over an inherited SOCK_SEQPACKET pair: fixed-size, typed, one struct a packet, host byte order
- * (both ends are the same machine and the same build). The supervisor reads nothing else from anybody.
+ * Agent <-> supervisor, over an inherited SOCK_SEQPACKET pair: fixed-size, typed, one struct a packet, host
+ * byte order (both ends are the same machine and the same build). The supervisor reads nothing else from
+ * anybody.
  *
- * SPAWN comes with exactly two descriptors (SCM_RIGHTS): the sealed memfd with the configuration slice, and the write end of
- * the log pipe. The supervisor never reads the slice. It maps slot to uid itself and refuses slots out of range, kinds that
- * may not be asked for, and a second process for the same (kind, slot, sub).
+ * SPAWN comes with exactly two descriptors (SCM_RIGHTS): the sealed memfd with the configuration slice, and
+ * the write end of the log pipe. The supervisor never reads the slice. It maps slot to uid itself and refuses
+ * slots out of range, kinds that may not be asked for, and a second process for the same (kind, slot, sub).
  */
 enum { SPAWN_PROTO = 1, SPAWN_TITLE = 96, SPAWN_MAX_SLOT = 999, SPAWN_MAX_SUB = 999 };
 
@@ -31,12 +32,12 @@ enum spawn_refused {
 
 struct spawn_req {
 	uint32_t proto, type;
-	uint32_t request; /* chosen by the agent, comes back in the reply */
-	uint32_t kind;    /* enum unit_kind */
-	uint32_t slot;    /* 1 … SPAWN_MAX_SLOT: one per source on this host */
-	uint32_t sub;     /* 0 for relay; 1 … SPAWN_MAX_SUB: one per task on that source */
-	uint32_t signo;   /* of SPAWN_REQ_SIGNAL */
-	uint32_t memory_mb; /* not used yet, 0 */
+	uint32_t request;        /* chosen by the agent, comes back in the reply */
+	uint32_t kind;           /* enum unit_kind */
+	uint32_t slot;           /* 1 … SPAWN_MAX_SLOT: one per source on this host */
+	uint32_t sub;            /* 0 for relay; 1 … SPAWN_MAX_SUB: one per task on that source */
+	uint32_t signo;          /* of SPAWN_REQ_SIGNAL */
+	uint32_t memory_mb;      /* not used yet, 0 */
 	char title[SPAWN_TITLE]; /* "orders@mysql-01", NUL-terminated, printable ASCII */
 };
 

@@ -23,7 +23,7 @@ struct unit_info {
 static inline const struct unit_info *unit_info(int kind)
 {
 	static const struct unit_info table[UNIT_KIND_END] = {
-#define UNIT(id, name, exe, state, per) [id] = { #name, exe, state, UNIT_PER_##per },
+#define UNIT(id, name, exe, state, per) [id] = {#name, exe, state, UNIT_PER_##per},
 #include "unit.def"
 #undef UNIT
 	};

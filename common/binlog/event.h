@@ -67,10 +67,11 @@ struct binlog_query {
 	bool has_microseconds;
 	uint16_t lc_time, charset_database;
 	uint64_t table_map_for_update, xid;
-	bool has_explicit_defaults, explicit_defaults; /* explicit_defaults_for_timestamp, where it is logged */
-	uint8_t flags_extra; /* MariaDB, BINLOG_EXTRA_… */
-	uint64_t alter_seq;  /* of COMMIT and ROLLBACK ALTER: the seq of the START */
-	bool unknown_vars;   /* a status variable of a later server: what stands behind it was not read */
+	bool has_explicit_defaults,
+		explicit_defaults; /* explicit_defaults_for_timestamp, where it is logged */
+	uint8_t flags_extra;       /* MariaDB, BINLOG_EXTRA_… */
+	uint64_t alter_seq;        /* of COMMIT and ROLLBACK ALTER: the seq of the START */
+	bool unknown_vars; /* a status variable of a later server: what stands behind it was not read */
 };
 struct arena;
 int binlog_read_query(struct str event, const struct binlog_format *f, struct arena *scratch,

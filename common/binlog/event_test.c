@@ -177,6 +177,26 @@ static void test_queries(void **state)
 	stop(&b);
 }
 
+static void test_query_session(void **state)
+{
+	struct binlog_query q;
+	struct err e = {0};
+	struct bench b;
+
+	(void)state;
+	start(&b, true);
+	assert_int_equal(
+		binlog_read_query(hold(&b, maria_query_compressed), &b.s.format, b.s.arena, &q, &e), 0);
+	assert_true(q.has_sql_mode && q.sql_mode == 0);
+	assert_true(q.has_charset);
+	assert_true(q.has_explicit_defaults && q.explicit_defaults);
+	assert_false(q.unknown_vars);
+	assert_int_equal(binlog_read_query(hold(&b, maria_commit_alter), &b.s.format, b.s.arena, &q, &e), 0);
+	assert_true(q.flags_extra & BINLOG_EXTRA_COMMIT_ALTER);
+	assert_int_equal(q.alter_seq, 259);
+	stop(&b);
+}
+
 static void test_gtids(void **state)
 {
 	struct binlog_gtid_event g;
@@ -359,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_mysql_rows),
 		cmocka_unit_test(test_mariadb_rows),
 		cmocka_unit_test(test_queries),
+		cmocka_unit_test(test_query_session),
 		cmocka_unit_test(test_gtids),
 		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_refused),

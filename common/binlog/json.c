@@ -272,7 +272,7 @@ static int put_container(struct buf *out, const struct bj_node *v, unsigned dept
 static int put_value(struct buf *out, const struct bj_node *v, unsigned depth, struct err *e)
 {
 	return bj_is_container(v->type) ? put_container(out, v, depth, e)
-					  : put_scalar(out, v->type, v->at, e);
+					: put_scalar(out, v->type, v->at, e);
 }
 
 int bj_put_node(struct buf *out, const struct bj_node *v, struct err *e)

@@ -83,7 +83,8 @@ static void read_sizes(struct cur *c, uint8_t var)
 	}
 }
 
-/* MariaDB has explicit_defaults_for_timestamp among its flags, MySQL as a variable, with some statements only. */
+/* MariaDB has explicit_defaults_for_timestamp among its flags, MySQL as a variable, with some statements
+ * only. */
 static void read_flags(struct cur *c, const struct binlog_format *f, struct binlog_query *q)
 {
 	const uint32_t explicit_defaults = 1u << 24;
@@ -160,7 +161,8 @@ static bool read_var(struct cur *c, uint8_t var, const struct binlog_format *f, 
 	}
 }
 
-static void read_vars(struct cur vars, struct cur *body, const struct binlog_format *f, struct binlog_query *q)
+static void read_vars(
+	struct cur vars, struct cur *body, const struct binlog_format *f, struct binlog_query *q)
 {
 	while (cur_left(&vars) > 0 && !vars.bad) {
 		if (!read_var(&vars, cur_u8(&vars), f, q)) {

@@ -174,6 +174,58 @@ static void test_json(void **state)
 	expect_json("0cffffffffff", NULL);
 }
 
+static void expect_json_sql(const char *hex, const char *want)
+{
+	struct buf out = {0};
+	struct err e = {0};
+	size_t n;
+	char *p = sample_bytes(hex, &n);
+
+	if (binlog_put_json(&out, (struct str){p, n}, &e) < 0)
+		assert_null(want);
+	else
+		assert_string_equal(buf_cstr(&out), want ? want : "(to be refused)");
+	for (size_t i = 1; i < n; i++) {
+		char *part = malloc(i);
+
+		assert_non_null(part);
+		memcpy(part, p, i);
+		binlog_put_json(&out, (struct str){part, i}, &e);
+		free(part);
+	}
+	buf_free(&out);
+	free(p);
+}
+
+/* Values whose text would come back as another kind. */
+static void test_json_expressions(void **state)
+{
+	(void)state;
+	expect_json_sql("02010007000501"
+			"00",
+		"_utf8mb4'[1]'");
+	expect_json_sql("0ff6070a028000000132", "CAST(CAST(1.50 AS DECIMAL(10,2)) AS JSON)");
+	expect_json_sql("02"
+			"01001000"
+			"0f0700"
+			"f6070a028000000132",
+		"CAST(JSON_ARRAY(CAST(1.50 AS DECIMAL(10,2))) AS JSON)");
+	expect_json_sql("02"
+			"02001500"
+			"0f0a00"
+			"0c1300"
+			"f6070a028000000132"
+			"0178",
+		"CAST(JSON_ARRAY(CAST(1.50 AS DECIMAL(10,2)),CAST(_utf8mb4'\"x\"' AS JSON)) AS JSON)");
+	expect_json_sql("0f0f024142", "CAST(CAST(x'4142' AS BINARY) AS JSON)");
+	/* A BIT has no expression: the server's text. */
+	expect_json_sql("0f100105", "_utf8mb4'\"base64:type16:BQ==\"'");
+	expect_json_sql("0ff6", NULL);
+	expect_json_sql("020100070002"
+			"0000",
+		NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_expressions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static bool is(const char *a, const char *b)
 /*
  * The library checks the certificate's chain as soon as it has a CA, and the host name with
  * VERIFY_SERVER_CERT. Without a CA "preferred" and "required" encrypt without checking, as the servers' own
- * clients do.
+ * clients do; "verify-ca" without one goes by the system's authorities, and then the name must be right too.
  */
 static void set_tls(MYSQL *m, const struct endpoint *ep)
 {
@@ -55,7 +55,7 @@ static void set_tls(MYSQL *m, const struct endpoint *ep)
 	if (is(ep->tls, "disabled"))
 		return;
 	mysql_optionsv(m, MYSQL_OPT_SSL_ENFORCE, &on);
-	if (is(ep->tls, "verify-identity"))
+	if (is(ep->tls, "verify-identity") || (is(ep->tls, "verify-ca") && !*ep->ssl_ca))
 		mysql_optionsv(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 	if (*ep->ssl_ca)
 		mysql_optionsv(m, MYSQL_OPT_SSL_CA, ep->ssl_ca);

@@ -12,8 +12,10 @@ struct db;
 
 enum db_session {
 	DB_PLAIN,  /* for questions: SET NAMES utf8mb4 */
-	DB_DUMP,   /* upstream data: SET NAMES binary, UTC, REPEATABLE READ, long net_write_timeout, no mode surprises */
-	DB_APPLY,  /* downstream data: SET NAMES binary, UTC, strict mode of T14, READ COMMITTED (TiDB: pessimistic, retry off) */
+	DB_DUMP,   /* upstream data: SET NAMES binary, UTC, REPEATABLE READ, long net_write_timeout, no mode
+		      surprises */
+	DB_APPLY,  /* downstream data: SET NAMES binary, UTC, strict mode of T14, READ COMMITTED (TiDB:
+		      pessimistic, retry off) */
 	DB_DDL,    /* downstream structures: SET NAMES utf8mb4, foreign_key_checks=0 */
 	DB_BINLOG, /* raw binlog stream; nothing else may be sent on it afterwards */
 };
@@ -21,19 +23,21 @@ enum db_session {
 struct db_options {
 	enum db_session session;
 	unsigned connect_timeout_s; /* 0: 10 */
-	unsigned read_timeout_s;    /* 0: 600 for data, none for DB_DDL */
+	unsigned read_timeout_s;    /* 0: 600 for data, 30 for DB_BINLOG, none for DB_DDL */
 	bool upstream;              /* for the scope and words of errors */
 	bool foreign_key_checks;    /* DB_APPLY: 0 by default */
 };
 
-/* NULL with e: ERR_check_connect, ERR_check_login, ERR_check_root_socket (T46), ERR_db_…. Checks the semi-private ABI it relies on. */
+/* NULL with e: ERR_check_connect, ERR_check_login, ERR_check_root_socket (T46), ERR_db_…. Checks the
+ * semi-private ABI it relies on. */
 struct db *db_open(const struct endpoint *ep, const struct db_options *o, struct err *e);
 void db_close(struct db **d);
 const struct server *db_server(const struct db *d);
 uint64_t db_connection_id(const struct db *d);
 const char *db_where(const struct db *d); /* "upstream mysql://u@h:3306", for messages */
 
-/* Executes; results, if any, are read and dropped. Errors: code by db_error_code, sql_errno, text with where and the statement's head. */
+/* Executes; results, if any, are read and dropped. Errors: code by db_error_code, sql_errno, text with where
+ * and the statement's head. */
 int db_exec(struct db *d, struct str sql, struct err *e);
 int db_execf(struct db *d, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 uint64_t db_affected(const struct db *d);
@@ -53,7 +57,8 @@ int db_exec_multi(struct db *d, struct str sql, struct db_multi *m, struct err *
 /* A result read row by row (not stored). Fetch to the end or close. */
 struct db_rows;
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e);
-struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 unsigned db_columns(const struct db_rows *r);
 const char *db_column_name(const struct db_rows *r, unsigned i);
 /* 1: a row, values borrowed until the next call (p NULL: SQL NULL); 0: the end; -1 with e. */
@@ -64,11 +69,13 @@ int db_value(struct db *d, const char *sql, char *out, size_t size, bool *found,
 
 /* From another thread: cuts the connection's socket, so that a call in it ends with an error. */
 void db_interrupt(struct db *d);
-/* enum err_code for a server error number: retryable ones (deadlock, lock wait, lost, TiDB's list) are ERR_db_lost. */
+/* enum err_code for a server error number: retryable ones (deadlock, lock wait, lost, TiDB's list) are
+ * ERR_db_lost. */
 uint32_t db_error_code(uint32_t sql_errno);
 bool db_error_is_lost(uint32_t sql_errno);
 
-/* The words for "where are you": SHOW MASTER STATUS or SHOW BINARY LOG STATUS, by server. gtid: @@gtid_binlog_pos or Executed_Gtid_Set. */
+/* The words for "where are you": SHOW MASTER STATUS or SHOW BINARY LOG STATUS, by server. gtid:
+ * @@gtid_binlog_pos or Executed_Gtid_Set. */
 struct db_master_status {
 	char file[256];
 	uint64_t offset;

@@ -199,6 +199,9 @@ static void test_tls(void **state)
 	snprintf(ep.tls, sizeof(ep.tls), "verify-identity");
 	assert_null(db_open(&ep, &o, &e)); /* no authority that this machine knows */
 	assert_int_equal(e.code, ERR_check_connect);
+	snprintf(ep.tls, sizeof(ep.tls), "verify-ca");
+	assert_null(db_open(&ep, &o, &e));
+	assert_int_equal(e.code, ERR_check_connect);
 }
 
 struct cut {

@@ -5,21 +5,22 @@
 #include "common/db/db.h"
 
 /*
- * dm_meta: Tidegate's own tables in the downstream (tidegate_version, _slot, _connection, _plan, _chunk, _ddl, _structure, _xa). DM's tables
- * there are never written. Contracts of each table: docs/design/meta.md.
+ * dm_meta: Tidegate's own tables in the downstream (tidegate_version, _slot, _connection, _plan, _chunk,
+ * _ddl, _structure, _xa). DM's tables there are never written. Contracts of each table: docs/design/meta.md.
  */
 struct meta_id {
 	const char *schema; /* "dm_meta" */
 	const char *task, *source;
-	uint64_t epoch;     /* of the owner; a smaller one is fenced */
+	uint64_t epoch; /* of the owner; a smaller one is fenced */
 };
 
 /* Makes schema and tables where they are missing; refuses a newer version of them. */
 int meta_setup(struct db *d, const char *schema, struct err *e);
 
 /*
- * Takes the task over for this epoch (T3): raises the epoch of all slots in one transaction, KILLs the connections recorded under older epochs
- * and waits until they are gone. ERR_sync_fenced where a greater epoch is there.
+ * Takes the task over for this epoch (T3): raises the epoch of all slots in one transaction, KILLs the
+ * connections recorded under older epochs and waits until they are gone. ERR_sync_fenced where a greater
+ * epoch is there.
  */
 int meta_take_over(struct db *d, const struct meta_id *id, struct err *e);
 /* Records a connection before its use; the row goes with meta_forget_connection or the next take-over. */
@@ -38,7 +39,8 @@ struct meta_slot {
 int meta_slot_load(struct db *d, const struct meta_id *id, unsigned slot, struct meta_slot *s, struct err *e);
 void meta_slot_fini(struct meta_slot *s);
 /*
- * The guard: the UPDATE that must change exactly one row, else the transaction may not go on (T1). Appended to sql without ';'.
- * It sets version s->version+1, watermark, gtid.
+ * The guard: the UPDATE that must change exactly one row, else the transaction may not go on (T1). Appended
+ * to sql without ';'. It sets version s->version+1, watermark, gtid.
  */
-void meta_slot_guard(struct buf *sql, const struct meta_id *id, const struct meta_slot *s, struct position watermark, const char *base, const char *gtid);
+void meta_slot_guard(struct buf *sql, const struct meta_id *id, const struct meta_slot *s,
+	struct position watermark, const char *base, const char *gtid);

@@ -8,7 +8,7 @@
 
 /*
  * word: "read:/etc/passwd", "write:state/x", "connect:3306", "fork", … (the table in try.c). Paths that begin
- * with "state/" are in state_fd, others as they are. out gets "allowed", "refused(EACCES)" or "unknown word"; a
- * call that kills the process does not come back.
+ * with "state/" are in state_fd, others as they are. out gets "allowed", "refused(EACCES)" or "unknown word";
+ * a call that kills the process does not come back.
  */
 void try_word(const char *word, int state_fd, char *out, size_t size);

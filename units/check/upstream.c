@@ -159,6 +159,24 @@ static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigne
 	return r;
 }
 
+/* An account that may read nothing sees nothing, as on an empty server: its list of privileges tells the two
+ * apart. */
+static bool may_select(struct db *d)
+{
+	static const char *const lists[] = {"USER_PRIVILEGES", "SCHEMA_PRIVILEGES", "TABLE_PRIVILEGES"};
+	char sql[200], text[16];
+	bool found;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		snprintf(sql, sizeof(sql),
+			"SELECT COUNT(*) FROM information_schema.%s WHERE PRIVILEGE_TYPE='SELECT'", lists[i]);
+		if (db_value(d, sql, text, sizeof(text), &found, NULL) < 0 || !found ||
+			strcmp(text, "0") != 0)
+			return true;
+	}
+	return false;
+}
+
 static void check_tables(struct check *c, struct db *d)
 {
 	struct buf tries = {0};
@@ -167,6 +185,9 @@ static void check_tables(struct check *c, struct db *d)
 
 	if (list_tables(c, d, &tries, &n, &e) < 0) {
 		check_denied(c, "table_schema", d, "SELECT ON *.*", &e);
+	} else if (n == 0 && !may_select(d)) {
+		e.sql_errno = 1142;
+		check_denied(c, "dump_privilege", d, "SELECT ON *.*", &e);
 	} else if (n == 0) {
 		check_found(c, "table_schema", "warn", 0, db_where(d),
 			"check --tables, or grant SELECT on the tables that are wanted",

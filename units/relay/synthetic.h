@@ -46,13 +46,14 @@ static inline size_t synthetic_size(size_t body)
 	return BINLOG_HEADER_SIZE + body + BINLOG_CHECKSUM_SIZE;
 }
 
-/* FORMAT_DESCRIPTION of 9.7.0, with checksums. */
-static inline void synthetic_format(struct buf *body, uint32_t created)
+/* FORMAT_DESCRIPTION of "9.7.0", "11.8.9-MariaDB", with checksums. */
+static inline void synthetic_format(struct buf *body, const char *server, uint32_t created)
 {
 	static const uint8_t post[42] = {56, 13, 0, 8, 0, 0, 0, 0, 4, 0, 4, 0, 0, 0, 98, 0, 4, 26, 8, 0, 0, 0,
 		8, 8, 8, 2, 0, 0, 0, 10, 10, 10, 42, 42, 0, 18, 52, 0, 10, 40, 0, 0};
-	char version[50] = "9.7.0";
+	char version[50] = {0};
 
+	snprintf(version, sizeof(version), "%s", server);
 	buf_put_u16(body, 4);
 	buf_put(body, version, sizeof(version));
 	buf_put_u32(body, created);

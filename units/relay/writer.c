@@ -143,6 +143,7 @@ int writer_resume(struct writer *w, uint64_t offset, struct err *e)
 	/* What the broken stream brought last and is not on disk comes again. */
 	buf_clear(&w->buf);
 	w->at = offset;
+	w->inside = offset > BINLOG_MAGIC_SIZE;
 	w->format.valid = false;
 	if (w->written == 0 && w->fd >= 0) {
 		io_close(&w->fd);
@@ -182,6 +183,26 @@ static uint64_t have(const struct writer *w)
 	return w->written + w->buf.n;
 }
 
+/*
+ * MariaDB from 11.4 on writes the events of a transaction without their end. Everybody else's events name it:
+ * one that does not was made by the server for the stream.
+ */
+static bool may_hide_end(const struct writer *w, const struct binlog_header *h)
+{
+	switch (h->type) {
+	case BINLOG_FORMAT:
+	case BINLOG_ROTATE:
+	case BINLOG_STOP:
+	case BINLOG_MARIA_GTID:
+	case BINLOG_MARIA_GTID_LIST:
+	case BINLOG_MARIA_CHECKPOINT:
+	case BINLOG_MARIA_START_ENCRYPTION:
+		return false;
+	default:
+		return w->format.server.flavor == FLAVOR_MARIADB && w->format.server.version >= 110400;
+	}
+}
+
 static int check(struct writer *w, struct str event, const struct binlog_header *h, struct err *e)
 {
 	uint64_t end = w->at + event.n;
@@ -194,6 +215,8 @@ static int check(struct writer *w, struct str event, const struct binlog_header 
 			e, ERR_relay_checksum, "%s event at %" PRIu64, binlog_type_name(h->type), w->at);
 	if (h->log_pos && h->log_pos != (uint32_t)end)
 		return hole(w, h, "the upstream left something out, or sent it twice", e);
+	if (!h->log_pos && !may_hide_end(w, h))
+		return hole(w, h, "it is not of the upstream's file", e);
 	if (w->at < have(w) && end > have(w))
 		return hole(w, h, "it overlaps what was written before", e);
 	return 0;
@@ -206,7 +229,7 @@ int writer_event(struct writer *w, struct str event, const struct binlog_header 
 	if (h->type == BINLOG_FORMAT && binlog_read_format(event, &w->format, e) < 0)
 		return -1;
 	/* Sent ahead of a stream that begins inside a file: not of the file there. */
-	if (h->type == BINLOG_FORMAT && w->at > BINLOG_MAGIC_SIZE)
+	if (w->inside && (h->type == BINLOG_FORMAT || h->type == BINLOG_MARIA_START_ENCRYPTION))
 		return 0;
 	if (check(w, event, h, e) < 0)
 		return -1;
@@ -353,6 +376,7 @@ int writer_rotate(struct writer *w, uint64_t number, struct err *e)
 	w->number = number;
 	w->written = 0;
 	w->at = BINLOG_MAGIC_SIZE;
+	w->inside = false;
 	w->format.valid = false;
 	return 0;
 }

@@ -17,6 +17,7 @@ struct writer {
 	uint64_t number;   /* of the file */
 	uint64_t written;  /* bytes of it on disk, whole events */
 	uint64_t at; /* where the stream is in this file: written + buffered, or before it when catching up */
+	bool inside; /* the stream began inside this file, not at its head */
 	struct buf buf; /* whole events behind `written` */
 	uint32_t last_event;
 	struct binlog_format format; /* of the stream */

@@ -46,7 +46,7 @@ static void make_upstream(struct fixture *f)
 	unsigned i = 0, t;
 
 	buf_put(&f->file, BINLOG_MAGIC, BINLOG_MAGIC_SIZE);
-	synthetic_format(&b, 7);
+	synthetic_format(&b, "9.7.0", 7);
 	add(f, i++, BINLOG_FORMAT, &b);
 	synthetic_previous(&b, 4);
 	add(f, i++, BINLOG_PREVIOUS_GTIDS, &b);
@@ -218,11 +218,52 @@ static void test_refused(void **state)
 	disk_is(f, f->at[3]);
 	refused(f, event_of(f, 4), ERR_relay_hole);
 	refused(f, event_of(f, 2), ERR_relay_hole); /* once more */
-	buf_puts(&body, "no position: MariaDB 11.4 inside a transaction");
+	buf_puts(&body, "ends elsewhere");
 	refused(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), f->w.at + 5, 0), ERR_relay_hole);
 	buf_clear(&b);
+	refused(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), 0, 0), ERR_relay_hole);
+	buf_free(&body);
+	buf_free(&b);
+}
+
+/* MariaDB 11.4 and later: no end inside a transaction; but elsewhere there is one. */
+static void test_no_end(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+
+	synthetic_format(&body, "11.8.9-MariaDB", 7);
+	assert_int_equal(
+		give(f, synthetic_event(&b, BINLOG_FORMAT, buf_str(&body), 4 + synthetic_size(body.n), 0)),
+		0);
+	buf_clear(&b);
+	buf_clear(&body);
+	buf_puts(&body, "inside a transaction");
 	assert_int_equal(give(f, synthetic_event(&b, BINLOG_QUERY, buf_str(&body), 0, 0)), 0);
-	assert_int_equal(f->w.at, f->at[3] + b.n);
+	assert_int_equal(give(f, synthetic_event(&b, BINLOG_MARIA_CHECKPOINT, buf_str(&body), 0, 0)), -1);
+	assert_int_equal(f->e.code, ERR_relay_hole);
+	buf_free(&body);
+	buf_free(&b);
+}
+
+/* A server with encrypted files sends the key's event ahead of each stream. */
+static void test_start_encryption(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+	struct str ahead;
+
+	give_all(f, 0, 4);
+	flush(f);
+	buf_puts(&body, "scheme, key version, nonce");
+	ahead = synthetic_event(&b, BINLOG_MARIA_START_ENCRYPTION, buf_str(&body), 0, 0);
+	assert_int_equal(give(f, ahead), -1);
+	assert_int_equal(writer_resume(&f->w, f->w.written, &f->e), 0);
+	give_all(f, 0, 1);
+	assert_int_equal(give(f, ahead), 0);
+	give_all(f, 4, EVENTS);
+	flush(f);
+	disk_is(f, f->file.n);
 	buf_free(&body);
 	buf_free(&b);
 }
@@ -417,6 +458,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rotate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_start_encryption, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_head_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_catch_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overlap, setup, teardown),

@@ -13,6 +13,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "units/sync/ddl_record.h"
 
 enum { WAIT_MS = 200, MOVE_MS = 500, RETRIES = 20, BATCH_TRX = 1000 };
 
@@ -61,6 +62,7 @@ int apply_open(struct apply *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
 	a->scratch = arena_new(1 << 20);
+	a->event = arena_new(1 << 20);
 	a->maps = map_new();
 	tables_init(&a->tables);
 	if (open_connections(a, e) < 0 || meta_slot_load(a->ddl, &a->id, 1, &a->slot, e) < 0 ||
@@ -96,6 +98,13 @@ static int take_gtid(struct apply *a, const char *text, struct err *e)
 	return 0;
 }
 
+static int note_default(void *arg, const char *schema, struct err *e)
+{
+	struct apply *a = arg;
+
+	return ddl_record_default(a, schema, a->slot.watermark, e);
+}
+
 int apply_begin_at(struct apply *a, struct position at, const char *base, const char *gtid, struct err *e)
 {
 	snprintf(a->base, sizeof(a->base), "%s", base);
@@ -103,9 +112,10 @@ int apply_begin_at(struct apply *a, struct position at, const char *base, const 
 		return -1;
 	if (position_cmp(a->slot.watermark, at) == 0)
 		return 0;
-	if (apply_guard(a, a->db, at, gtid, e) < 0)
+	if (apply_guard(a, a->db, at, gtid, e) < 0 ||
+		tables_each_same_default(&a->tables, note_default, a, e) < 0)
 		return -1;
-	return apply_commit(a, a->db, at, e);
+	return apply_commit(a, a->db, at, gtid, e);
 }
 
 static uint64_t key_of(uint64_t id, char out[8])
@@ -143,12 +153,19 @@ static int missing(const struct packet *p, const struct statement *s, uint64_t d
 static int say_why(const struct packet *p, const struct db_multi *m, struct err *e)
 {
 	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
+	const struct statement *s = &p->list[m->done < p->n ? m->done : p->n - 1];
+	size_t n = (s < &p->list[p->n - 1] ? s[1].from - 1 : p->sql.n) - s->from;
+	char *in = strstr(e->text, ", in: ");
 
 	if (e->sql_errno == NO_TABLE)
 		e->code = ERR_sync_no_table;
 	else if (e->sql_errno == NO_COLUMN)
 		e->code = ERR_sync_columns;
-	return err_add(e, "applying to %s", p->list[m->done < p->n ? m->done : p->n - 1].table->head);
+	/* The packet's head is another statement. */
+	if (in)
+		snprintf(in, sizeof(e->text) - (size_t)(in - e->text), ", in: %.*s", n > 300 ? 300 : (int)n,
+			p->sql.p + s->from);
+	return err_add(e, "applying to %s", s->table->head);
 }
 
 static int too_large(const struct apply *a, const struct packet *p, struct err *e)
@@ -192,20 +209,28 @@ static void count_rows(struct apply *a)
 	atomic_fetch_add(&a->counts.deletes, a->in_hand[BINLOG_DELETE]);
 }
 
+/* Once, and after each foreign key that comes with a DDL (T13). */
+static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
+{
+	if (a->cascades_known || t->events == 0)
+		return 0;
+	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||
+		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0))
+		return -1;
+	a->cascades_known = true;
+	return 0;
+}
+
 /*
  * Cascades that the upstream does not log must happen in the downstream too, so its checks are on where the
  * upstream's session had them on; where the upstream logs them, its rows say it all (T13).
  */
-static int set_foreign_keys(struct apply *a, const struct trx *t, uint16_t flags, struct err *e)
+static int set_foreign_keys(struct apply *a, uint16_t flags, struct err *e)
 {
 	enum { NO_FOREIGN_KEY_CHECKS = 2 };
 	bool on;
 	int r;
 
-	if (!a->cascades_known &&
-		tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0)
-		return -1;
-	a->cascades_known = true;
 	on = !a->cascades_logged && !(flags & NO_FOREIGN_KEY_CHECKS);
 	if (on == a->foreign_keys)
 		return 0;
@@ -234,13 +259,15 @@ static int on_rows(struct apply *a, const struct trx *t, struct str event, struc
 		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
 	if (!m->table->wanted)
 		return 0;
-	if (binlog_rows_open(event, &t->format, &m->map, a->scratch, &rows, e) < 0)
+	/* Rows become text one by one: nothing refers to an earlier event's. */
+	arena_clear(a->event);
+	if (binlog_rows_open(event, &t->format, &m->map, a->event, &rows, e) < 0)
 		return -1;
-	r = set_foreign_keys(a, t, rows.flags, e);
+	r = set_foreign_keys(a, rows.flags, e);
 	if (r != 0)
 		return r;
-	before = arena_alloc(a->scratch, m->map.ncolumns * sizeof(*before));
-	after = arena_alloc(a->scratch, m->map.ncolumns * sizeof(*after));
+	before = arena_alloc(a->event, m->map.ncolumns * sizeof(*before));
+	after = arena_alloc(a->event, m->map.ncolumns * sizeof(*after));
 	while ((r = binlog_rows_next(&rows, &m->map, before, after, e)) > 0) {
 		if (packet_add(&a->packet, m->table, rows.change, before, after, e) < 0)
 			return -1;
@@ -260,6 +287,8 @@ static int put_trx(struct apply *a, const struct trx *t, struct err *e)
 
 	map_free(&a->maps, NULL);
 	a->maps = map_new();
+	arena_clear(a->scratch);
+	r = know_cascades(a, t, e);
 	while (r == 0 && left.n > 0) {
 		struct str event;
 
@@ -284,19 +313,13 @@ static int put_batch(struct apply *a, const struct batch *b, struct err *e)
 	int r = apply_guard(a, a->db, b->end, a->gtid_text, e);
 
 	memset(a->in_hand, 0, sizeof(a->in_hand));
-	for (unsigned i = 0; r == 0 && i < b->n; i++) {
+	for (unsigned i = 0; r == 0 && i < b->n; i++)
 		r = put_trx(a, b->list[i], e);
-		/* Decoded rows point into the scratch memory until they are sent. */
-		if (r == 0 && arena_used(a->scratch) > (8u << 20)) {
-			r = send_packet(a, e);
-			arena_clear(a->scratch);
-		}
-	}
 	if (r == 0)
 		r = send_packet(a, e);
 	packet_clear(&a->packet);
 	tables_sweep(&a->tables);
-	arena_clear(a->scratch);
+	arena_clear(a->event);
 	return r;
 }
 
@@ -313,17 +336,19 @@ static int apply_batch(struct apply *a, const struct batch *b, struct err *e)
 		int r = put_batch(a, b, e);
 
 		if (r == 0)
-			return apply_commit(a, a->db, b->end, e);
+			return apply_commit(a, a->db, b->end, a->gtid_text, e);
 		if (r > 0 && !a->packet.single) {
 			/* Once more, a row a statement, to name the one that is missing. */
-			apply_rollback(a->db);
 			a->packet.single = true;
+			if (apply_rollback(a->db, e) < 0)
+				return -1;
 			continue;
 		}
 		if (r > 0 || !try_again(e, tries))
 			return -1;
 		log_warn("tried again: %s", e->text);
-		apply_rollback(a->db);
+		if (apply_rollback(a->db, e) < 0)
+			return -1;
 		clock_sleep_ms(10u << (tries < 6 ? tries : 6));
 	}
 }
@@ -346,6 +371,7 @@ static int finish_batch(struct apply *a, struct batch *b, struct err *e)
 		if (b->list[i]->timestamp)
 			stamp = b->list[i]->timestamp;
 	}
+	apply_write_gtid(a);
 	r = apply_batch(a, b, e);
 	a->packet.single = false;
 	if (r == 0) {
@@ -389,7 +415,7 @@ static int move(struct apply *a, struct position safe, struct err *e)
 	a->last_move_ms = clock_ms();
 	if (apply_guard(a, a->db, safe, a->gtid_text, e) < 0)
 		return -1;
-	return apply_commit(a, a->db, safe, e);
+	return apply_commit(a, a->db, safe, a->gtid_text, e);
 }
 
 static int apply_one(struct apply *a, struct trx *t, struct batch *b, struct err *e)
@@ -469,6 +495,7 @@ void apply_close(struct apply *a)
 	db_close(&a->ddl);
 	packet_fini(&a->packet);
 	arena_free(&a->scratch);
+	arena_free(&a->event);
 	map_free(&a->maps, NULL);
 	gtid_set_free(&a->gtid);
 	meta_slot_fini(&a->slot);

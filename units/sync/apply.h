@@ -36,9 +36,10 @@ struct apply {
 	char base[256]; /* of the stream's binlog files; set before the thread starts */
 	struct tables tables;
 	struct packet packet;
-	struct arena *scratch;
-	uint64_t max_packet; /* the downstream's max_allowed_packet */
-	bool foreign_keys;   /* checks are on in db's session */
+	struct arena *scratch; /* of the transaction in hand */
+	struct arena *event;   /* of one rows event */
+	uint64_t max_packet;   /* the downstream's max_allowed_packet */
+	bool foreign_keys;     /* checks are on in db's session */
 	bool cascades_known, cascades_logged;
 	uint64_t in_hand[3]; /* rows of the batch under way, by enum binlog_change */
 	struct map *maps;    /* table id -> struct mapped, of the transaction in hand */
@@ -71,8 +72,10 @@ bool apply_failed(struct apply *a, struct err *e);
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */
 int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
-/* COMMIT after all counts are read; the slot moves. */
-int apply_commit(struct apply *a, struct db *d, struct position watermark, struct err *e);
-void apply_rollback(struct db *d);
-/* The GTID set with t's in it, as text; the set itself moves with it. */
+/* COMMIT after all counts are read; the slot moves to what its guard was given. */
+int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
+/* -1: the connection may not be used again: the next BEGIN would commit what is open. */
+int apply_rollback(struct db *d, struct err *e);
+/* The GTID set moves over t; apply_write_gtid makes its text of it. */
 int apply_add_gtid(struct apply *a, const struct trx *t, struct err *e);
+void apply_write_gtid(struct apply *a);

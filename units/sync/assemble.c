@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
@@ -17,12 +18,13 @@
 
 enum { MARKS_MAX = 256 };
 
-/* A transaction is whole in memory before anything of it is applied (T8); the box ends a process above 2 GiB. */
+/* A transaction is whole in memory before anything of it is applied (T8); the box ends a process above 2 GiB.
+ */
 static const size_t TRX_BYTES_MAX = (size_t)1 << 30;
 
 /* A savepoint: how much of the transaction stood there. */
 struct mark {
-	char name[65];
+	char name[260]; /* 64 characters, unquoted */
 	size_t bytes, events;
 };
 
@@ -142,36 +144,38 @@ static int on_gtid(struct assemble *a, struct str event, struct trx **out, struc
 	return 0;
 }
 
-/* SAVEPOINT a: the words behind the verb, as they stand. Only equality counts. */
-static void name_of(struct str sql, char *out, size_t size)
+/* SAVEPOINT a, ROLLBACK [WORK] TO [SAVEPOINT] a: the last name of the statement, unquoted. */
+static void name_of(const struct assemble *a, struct str sql, char *out, size_t size)
 {
-	size_t n = sql.n, start;
+	struct sql_lexer lx;
 
-	while (n > 0 && strchr(" \t\r\n;", sql.p[n - 1]))
-		n--;
-	for (start = n; start > 0 && !strchr(" \t\r\n", sql.p[start - 1]); start--)
-		if (sql.p[start - 1] == '`' && start < n) {
-			start--;
-			break;
-		}
-	/* `a b`: a quoted name may hold blanks; its opening quote was found above. */
-	n -= start;
-	if (n >= size)
-		n = size - 1;
-	memcpy(out, sql.p + start, n);
-	out[n] = '\0';
+	out[0] = '\0';
+	sql_lex_init(&lx, sql, a->format.server.flavor == FLAVOR_MARIADB, a->format.server.version);
+	lx.ansi_quotes = true; /* no string has a place here */
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (lx.type == SQL_WORD || lx.type == SQL_IDENT)
+			sql_lex_ident(&lx, out, size);
+}
+
+/* The servers compare these names without regard to case. */
+static unsigned find_mark(const struct assemble *a, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < a->nmarks && strcasecmp(a->marks[i].name, name) != 0)
+		i++;
+	return i;
 }
 
 static int set_mark(struct assemble *a, struct str sql, struct err *e)
 {
-	char name[65];
+	char name[sizeof(a->marks[0].name)];
 	unsigned i;
 
 	if (!a->open)
 		return 0;
-	name_of(sql, name, sizeof(name));
-	for (i = 0; i < a->nmarks && strcmp(a->marks[i].name, name) != 0; i++)
-		;
+	name_of(a, sql, name, sizeof(name));
+	i = find_mark(a, name);
 	if (i < a->nmarks) { /* the same name again moves it to the end */
 		memmove(&a->marks[i], &a->marks[i + 1], (a->nmarks - i - 1) * sizeof(struct mark));
 		a->nmarks--;
@@ -188,16 +192,17 @@ static int set_mark(struct assemble *a, struct str sql, struct err *e)
 
 static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
 {
-	char name[65];
+	char name[sizeof(a->marks[0].name)];
+	unsigned i;
 
-	name_of(sql, name, sizeof(name));
-	for (unsigned i = 0; a->open && i < a->nmarks; i++)
-		if (strcmp(a->marks[i].name, name) == 0) {
-			a->open->raw.n = a->marks[i].bytes;
-			a->open->events = a->marks[i].events;
-			a->nmarks = i + 1;
-			return 0;
-		}
+	name_of(a, sql, name, sizeof(name));
+	i = find_mark(a, name);
+	if (a->open && i < a->nmarks) {
+		a->open->raw.n = a->marks[i].bytes;
+		a->open->events = a->marks[i].events;
+		a->nmarks = i + 1;
+		return 0;
+	}
 	err_set(e, ERR_sync_event_unknown, "ROLLBACK TO %s: no such savepoint was seen", name);
 	return stop_at(a, e);
 }
@@ -215,17 +220,17 @@ static int on_rollback(struct assemble *a, struct trx **out, struct err *e)
 	return 0;
 }
 
-static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *ddl, struct trx **out)
+static int on_ddl(struct assemble *a, struct str event, struct trx **out)
 {
 	struct trx *t;
 
 	/* MariaDB's two-phase ALTER: executed once, on COMMIT (T18). */
-	if (a->announced && a->gtid.mariadb && (a->gtid.flags_extra & (BINLOG_EXTRA_START_ALTER | BINLOG_EXTRA_ROLLBACK_ALTER)) &&
+	if (a->announced && a->gtid.mariadb &&
+		(a->gtid.flags_extra & (BINLOG_EXTRA_START_ALTER | BINLOG_EXTRA_ROLLBACK_ALTER)) &&
 		!(a->gtid.flags_extra & BINLOG_EXTRA_COMMIT_ALTER)) {
 		end(a, out);
 		return 0;
 	}
-	(void)ddl;
 	if (!a->open) {
 		t = begin(a, TRX_DDL);
 		t->end = a->end;
@@ -245,7 +250,8 @@ static int on_ddl(struct assemble *a, struct str event, const struct sql_ddl *dd
 	return 0;
 }
 
-/* No name in it has a schema written, and nothing of the default database is wanted: none of its tables is. */
+/* No name in it has a schema written, and nothing of the default database is wanted: none of its tables is.
+ */
 static bool surely_unwanted(const struct assemble *a, const struct binlog_query *q)
 {
 	struct sql_lexer lx;
@@ -287,13 +293,49 @@ static int passed_by(
 	return 0;
 }
 
+/* Charsets of two-byte characters whose second byte may be a quote or a backslash: sjis, big5, gbk, gb18030,
+ * cp932. */
+static bool is_two_byte(const struct binlog_query *q)
+{
+	static const uint16_t ids[] = {1, 13, 28, 84, 87, 88, 95, 96, 248, 249, 250};
+
+	for (size_t i = 0; q->has_charset && i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (ids[i] == q->client_charset)
+			return true;
+	return false;
+}
+
+/* Here only the verb is looked at: such second bytes become letters (the applier has the downstream convert).
+ */
+static void neutralise(struct assemble *a, struct binlog_query *q)
+{
+	bool sjis = q->client_charset == 13 || q->client_charset == 88 || q->client_charset == 95 ||
+		    q->client_charset == 96;
+	char *text;
+
+	if (!is_two_byte(q))
+		return;
+	text = arena_strdup(a->scratch, q->sql);
+	for (size_t i = 0; i + 1 < q->sql.n; i++) {
+		uint8_t c = (uint8_t)text[i];
+
+		if (c < 0x81 || (sjis && c >= 0xa0 && c < 0xe0)) /* half-width katakana: one byte */
+			continue;
+		if ((uint8_t)text[++i] >= 0x40 && (uint8_t)text[i] < 0x80)
+			text[i] = 'x';
+	}
+	q->sql.p = text;
+}
+
 static int on_query(struct assemble *a, struct str event, struct trx **out, struct err *e)
 {
 	struct sql_ddl *ddl = arena_alloc(a->scratch, sizeof(*ddl));
 	struct binlog_query q;
 
-	if (binlog_read_query(event, &a->format, a->scratch, &q, e) < 0 ||
-		sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0)
+	if (binlog_read_query(event, &a->format, a->scratch, &q, e) < 0)
+		return stop_at(a, e);
+	neutralise(a, &q);
+	if (sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0)
 		return stop_at(a, e);
 	switch (ddl->verb) {
 	case SQL_VERB_BEGIN:
@@ -328,7 +370,10 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	case SQL_VERB_END:
 		return unknown_verb(a, &q, e);
 	default:
-		return on_ddl(a, event, ddl, out);
+		/* Its rows would be what SELECT finds in the downstream: a row change as a statement. */
+		if (ddl->as_select && dml(a, &q, e) < 0)
+			return -1;
+		return on_ddl(a, event, out);
 	}
 }
 
@@ -355,6 +400,7 @@ static int on_payload(struct assemble *a, struct str event, struct trx **out, st
 {
 	struct binlog_format outer = a->format;
 	struct binlog_payload *p = binlog_payload_open(event, &a->format, e);
+	struct trx **tail = out;
 	struct str inner;
 	int r;
 
@@ -367,12 +413,11 @@ static int on_payload(struct assemble *a, struct str event, struct trx **out, st
 		r = dispatch(a, inner, &t, e);
 		if (r < 0)
 			break;
-		if (t && *out) {
-			/* A DDL inside and then the end: the queue takes them in this order. */
-			(*out)->next = t;
-		} else if (t) {
-			*out = t;
-		}
+		/* A DDL inside and then the end: the queue takes them in this order. */
+		if (t)
+			*tail = t;
+		while (*tail)
+			tail = &(*tail)->next;
 	}
 	binlog_payload_close(&p);
 	a->format = outer;
@@ -449,6 +494,10 @@ static int dispatch(struct assemble *a, struct str event, struct trx **out, stru
 	case BINLOG_INCIDENT:
 		err_set(e, ERR_sync_binlog_incident, "the upstream wrote an incident event");
 		return stop_at(a, e);
+	case BINLOG_BEGIN_LOAD:
+	case BINLOG_EXECUTE_LOAD:
+		err_set(e, ERR_sync_statement_dml, "LOAD DATA, %s", binlog_type_name(h.type));
+		return stop_at(a, e);
 	case BINLOG_XA_PREPARE:
 		return unknown(a, &h, "XA transactions are not supported yet", e);
 	default:
@@ -469,10 +518,14 @@ int assemble_event(struct assemble *a, struct str event, struct position at, str
 	a->end.offset += event.n;
 	arena_clear(a->scratch);
 	r = dispatch(a, event, out, e);
-	if (r < 0) {
-		trx_free(out);
-		return -1;
+	while (r < 0 && *out) {
+		struct trx *t = *out;
+
+		*out = t->next;
+		trx_free(&t);
 	}
+	if (r < 0)
+		return -1;
 	if (*out && binlog_read_header(event, &h, e) == 0 && h.timestamp && !(*out)->timestamp)
 		(*out)->timestamp = h.timestamp;
 	if (!a->open && !a->announced)

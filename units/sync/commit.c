@@ -24,7 +24,7 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 	if (r < 0)
 		return err_add(e, "the guard of slot %u", a->slot.slot);
 	if (m.done != 2 || affected[1] != 1) {
-		apply_rollback(d);
+		apply_rollback(d, e);
 		return err_set(e, ERR_sync_fenced,
 			"slot %u of task %s is not at epoch %llu, version %llu any more", a->slot.slot,
 			a->id.task, (unsigned long long)a->id.epoch, (unsigned long long)a->slot.version);
@@ -32,8 +32,10 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 	return FAILPOINT_HIT(sync_after_guard) ? err_set(e, ERR_db_lost, "failpoint") : 0;
 }
 
-int apply_commit(struct apply *a, struct db *d, struct position watermark, struct err *e)
+int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
 {
+	char *text;
+
 	if (FAILPOINT_HIT(sync_before_commit))
 		return err_set(e, ERR_db_lost, "failpoint");
 	if (db_exec(d, STR_LIT("COMMIT"), e) < 0)
@@ -42,32 +44,33 @@ int apply_commit(struct apply *a, struct db *d, struct position watermark, struc
 		return err_set(e, ERR_db_lost, "failpoint");
 	a->slot.version++;
 	a->slot.watermark = watermark;
+	text = gtid ? xstrdup(gtid) : NULL; /* it may be the one that goes */
 	pthread_mutex_lock(&a->lock);
 	a->watermark = watermark;
 	free(a->watermark_gtid);
-	a->watermark_gtid = a->gtid_text ? xstrdup(a->gtid_text) : NULL;
+	a->watermark_gtid = text;
 	pthread_mutex_unlock(&a->lock);
 	return 0;
 }
 
-void apply_rollback(struct db *d)
+int apply_rollback(struct db *d, struct err *e)
 {
-	struct err ignored;
-
-	db_exec(d, STR_LIT("ROLLBACK"), &ignored);
+	return db_exec(d, STR_LIT("ROLLBACK"), e);
 }
 
 int apply_add_gtid(struct apply *a, const struct trx *t, struct err *e)
 {
+	return t->has_gtid && a->gtid ? gtid_set_add(a->gtid, &t->gtid, e) : 0;
+}
+
+void apply_write_gtid(struct apply *a)
+{
 	struct buf text = {0};
 
-	if (!t->has_gtid || !a->gtid)
-		return 0;
-	if (gtid_set_add(a->gtid, &t->gtid, e) < 0)
-		return -1;
+	if (!a->gtid)
+		return;
 	gtid_set_text(a->gtid, &text);
 	free(a->gtid_text);
 	a->gtid_text = xstrdup(buf_cstr(&text));
 	buf_free(&text);
-	return 0;
 }

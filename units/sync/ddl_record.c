@@ -74,6 +74,22 @@ int ddl_record_read(
 	return n < 0 ? -1 : 0;
 }
 
+/* " AUTO_INCREMENT=7" can change by a restart of the server; a statement that sets it can be executed twice.
+ */
+static void put_without_counter(struct buf *out, struct str shown)
+{
+	static const char word[] = " AUTO_INCREMENT=";
+	const char *at = shown.p, *end = shown.p + shown.n, *found;
+
+	while ((found = memmem(at, (size_t)(end - at), word, sizeof(word) - 1))) {
+		buf_put(out, at, (size_t)(found - at));
+		at = found + sizeof(word) - 1;
+		while (at < end && *at >= '0' && *at <= '9')
+			at++;
+	}
+	buf_put(out, at, (size_t)(end - at));
+}
+
 /* SHOW CREATE …'s second column; nothing where there is no such thing. */
 static int put_shown(struct apply *a, const char *what, const char *schema, const char *name, struct buf *out,
 	struct err *e)
@@ -93,7 +109,7 @@ static int put_shown(struct apply *a, const char *what, const char *schema, cons
 	rows = db_query(a->ddl, buf_str(&sql), &mine);
 	buf_free(&sql);
 	if (rows && db_fetch(rows, &v, &mine) > 0 && db_columns(rows) > 1)
-		buf_put(out, v[1].p, v[1].n);
+		put_without_counter(out, v[1]);
 	db_rows_close(&rows);
 	buf_putc(out, '\n');
 	/* 1146: no such table, 1049: no such database: that is the answer. */
@@ -128,13 +144,14 @@ int ddl_record_doing(
 	struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e)
 {
 	struct buf sql = {0};
+	const char *there = a->watermark_gtid;
 	char at[64], gtid[128] = "";
 
 	position_store(t->event, at, sizeof(at));
 	if (t->has_gtid)
 		gtid_event_text(&t->gtid, gtid, sizeof(gtid));
 	/* The watermark stays, and with it its GTID set (only this thread writes it). */
-	if (apply_guard(a, a->db, a->slot.watermark, a->watermark_gtid, e) < 0)
+	if (apply_guard(a, a->db, a->slot.watermark, there, e) < 0)
 		return -1;
 	buf_puts(&sql, "INSERT INTO ");
 	put_meta(a, &sql, "tidegate_ddl");
@@ -147,7 +164,7 @@ int ddl_record_doing(
 	buf_putc(&sql, ')');
 	if (run(a->db, &sql, e) < 0)
 		return err_add(e, "recording a DDL statement");
-	return apply_commit(a, a->db, a->slot.watermark, e);
+	return apply_commit(a, a->db, a->slot.watermark, there, e);
 }
 
 static int forget_structure(struct apply *a, const char *schema, const char *name, struct err *e)
@@ -189,6 +206,22 @@ static int keep_structure(struct apply *a, const struct structure *s, const char
 	return run(a->db, &sql, e);
 }
 
+int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e)
+{
+	struct buf sql = {0};
+	char where[64];
+
+	position_store(at, where, sizeof(where));
+	buf_puts(&sql, "REPLACE INTO ");
+	put_meta(a, &sql, "tidegate_structure");
+	buf_puts(&sql, " (task, source, table_schema, table_name, position, structure) VALUES (");
+	put_values(a, &sql);
+	buf_putc(&sql, ',');
+	sql_put_string(&sql, str_of(schema));
+	buf_putf(&sql, ",'','%s','{}')", where);
+	return run(a->db, &sql, e);
+}
+
 static int track(struct apply *a, const char *schema, const char *name, const char *at, struct err *e)
 {
 	struct structure *s;
@@ -205,13 +238,19 @@ static int track(struct apply *a, const char *schema, const char *name, const ch
 }
 
 static int track_all(
-	struct apply *a, const struct sql_ddl *ddl, struct str schema, const char *at, struct err *e)
+	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	char name[257];
+	char name[257], at[64];
+
+	position_store(t->event, at, sizeof(at));
 
 	if (ddl->verb == SQL_VERB_DROP_DATABASE) {
 		tables_forget_schema(&a->tables, ddl->schema);
 		return forget_structure(a, ddl->schema, NULL, e);
+	}
+	if (of_database(ddl->verb)) {
+		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
+		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
 	for (unsigned i = 0; i < ddl->ntables; i++)
 		if (track(a, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, at, e) < 0)
@@ -227,7 +266,7 @@ int ddl_record_done(
 	char at[64];
 
 	position_store(t->event, at, sizeof(at));
-	if (apply_guard(a, a->db, watermark, a->gtid_text, e) < 0 || track_all(a, ddl, schema, at, e) < 0)
+	if (apply_guard(a, a->db, watermark, a->gtid_text, e) < 0 || track_all(a, t, ddl, schema, e) < 0)
 		return -1;
 	/* Earlier records have served: the watermark is behind them. */
 	buf_puts(&sql, "DELETE FROM ");
@@ -244,5 +283,5 @@ int ddl_record_done(
 	buf_putf(&sql, " AND position='%s'", at);
 	if (run(a->db, &sql, e) < 0)
 		return -1;
-	return apply_commit(a, a->db, watermark, e);
+	return apply_commit(a, a->db, watermark, a->gtid_text, e);
 }

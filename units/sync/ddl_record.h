@@ -14,6 +14,8 @@ int ddl_picture(
 /* Durable before the statement is sent; the guard is checked, the watermark stays. */
 int ddl_record_doing(
 	struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e);
+/* In a transaction of a->db: from here on the database's default charset is that of the stream. */
+int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e);
 /* In the transaction that moves the watermark behind it: done, and the tracked structures. */
 int ddl_record_done(
 	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e);

@@ -84,12 +84,15 @@ static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
 	bool found;
 
 	if (!q->has_explicit_defaults ||
-		db_value(d, "SELECT @@explicit_defaults_for_timestamp", now, sizeof(now), &found, &ignored) < 0 ||
+		db_value(d, "SELECT @@explicit_defaults_for_timestamp", now, sizeof(now), &found, &ignored) <
+			0 ||
 		(now[0] == '1') == q->explicit_defaults)
 		return;
 	if (db_execf(d, &ignored, "SET explicit_defaults_for_timestamp=%d", q->explicit_defaults) < 0)
-		log_warn("the downstream's explicit_defaults_for_timestamp can't be set to %d for this statement: its TIMESTAMP columns may "
-			 "differ in NULL and DEFAULT", q->explicit_defaults);
+		log_warn("the downstream's explicit_defaults_for_timestamp can't be set to %d for this "
+			 "statement: its TIMESTAMP columns may "
+			 "differ in NULL and DEFAULT",
+			q->explicit_defaults);
 }
 
 static int set_time(struct db *d, const struct binlog_query *q, uint32_t timestamp, struct err *e)
@@ -147,7 +150,10 @@ int ddl_session(
 
 int ddl_session_reset(struct db *d, struct err *e)
 {
-	if (db_exec(d, STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT, collation_server=DEFAULT"), e) < 0)
+	if (db_exec(d,
+		    STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT, "
+			    "collation_server=DEFAULT"),
+		    e) < 0)
 		return -1;
 	return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
 }
@@ -162,7 +168,7 @@ static bool is_ascii(struct str s)
 
 static int convert(struct db *d, const char *charset, struct str *text, struct arena *scratch, struct err *e)
 {
-	struct buf sql = { 0 };
+	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	int n;
@@ -187,14 +193,18 @@ int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, str
 {
 	char charset[64] = "", sql[160];
 	bool found;
+	bool gb18030 = q->client_charset >= 248 && q->client_charset <= 250; /* MySQL's */
 
-	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS || is_ascii(q->sql))
+	if (!q->has_charset || (q->client_charset > COMMON_COLLATIONS && !gb18030) || is_ascii(q->sql))
 		return 0;
-	snprintf(sql, sizeof(sql), "SELECT CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID=%u", q->client_charset);
+	snprintf(sql, sizeof(sql), "SELECT CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID=%u",
+		q->client_charset);
 	if (db_value(d, sql, charset, sizeof(charset), &found, e) < 0)
 		return -1;
 	if (!found)
-		return err_set(e, ERR_sync_ddl_parse, "the downstream does not know the charset (collation %u) of a statement", q->client_charset);
+		return err_set(e, ERR_sync_ddl_parse,
+			"the downstream does not know the charset (collation %u) of a statement",
+			q->client_charset);
 	q->has_charset = false;
 	return strncmp(charset, "utf8", 4) == 0 ? 0 : convert(d, charset, &q->sql, scratch, e);
 }
@@ -205,14 +215,17 @@ static int collation_name(struct db *upstream, unsigned id, char *name, size_t s
 	bool mariadb = db_server(upstream)->flavor == FLAVOR_MARIADB, found;
 	char sql[200];
 
-	snprintf(sql, sizeof(sql), mariadb ? "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID=%u"
-					   : "SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID=%u", id);
+	snprintf(sql, sizeof(sql),
+		mariadb ? "SELECT FULL_COLLATION_NAME FROM "
+			  "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID=%u"
+			: "SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID=%u",
+		id);
 	name[0] = '\0';
 	return db_value(upstream, sql, name, size, &found, e);
 }
 
-int ddl_server_collation(
-	struct db *d, struct db *upstream, const struct binlog_query *q, const struct server *from, struct err *e)
+int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_query *q,
+	const struct server *from, struct err *e)
 {
 	char name[128] = "";
 	const char *nearest;
@@ -224,5 +237,8 @@ int ddl_server_collation(
 	if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
 		return -1;
 	nearest = name[0] ? sql_map_collation(str_of(name), from, db_server(d)) : NULL;
-	return db_execf(d, e, "SET collation_server='%s'", nearest ? nearest : name[0] ? name : "utf8mb4_general_ci");
+	return db_execf(d, e, "SET collation_server='%s'",
+		nearest   ? nearest
+		: name[0] ? name
+			  : "utf8mb4_general_ci");
 }

@@ -8,12 +8,14 @@
 int ddl_session(
 	struct db *d, const struct binlog_query *q, uint32_t timestamp, bool needs_database, struct err *e);
 /*
- * Text written in another charset than UTF-8 becomes UTF-8 (in scratch memory), and the event's charset with it: names are compared with
- * those of TABLE_MAPs, and no lexer of ours meets a multi-byte charset whose second byte is a quote.
+ * Text written in another charset than UTF-8 becomes UTF-8 (in scratch memory), and the event's charset with
+ * it: names are compared with those of TABLE_MAPs, and no lexer of ours meets a multi-byte charset whose
+ * second byte is a quote.
  */
 int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, struct err *e);
-/* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's. */
-int ddl_server_collation(
-	struct db *d, struct db *upstream, const struct binlog_query *q, const struct server *from, struct err *e);
+/* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's.
+ */
+int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_query *q,
+	const struct server *from, struct err *e);
 /* Back to what the applier's own statements want. */
 int ddl_session_reset(struct db *d, struct err *e);

@@ -7,10 +7,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 
-enum { FETCH_BYTES = 1 << 20, FETCH_WAIT_MS = 1000, FETCH_TIMEOUT_MS = 15000, HEAD_BYTES = 4096 };
+enum {
+	FETCH_BYTES = 1 << 20,
+	FETCH_WAIT_MS = 1000,
+	FETCH_TIMEOUT_MS = 15000,
+	HEAD_BYTES = 4096,
+	PAUSE_MS = 200
+};
 enum { QUEUE_BYTES = 64 << 20 };
 
 static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
@@ -131,18 +138,22 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 	struct fetch *f = arg;
 
 	f->asking = false;
+	f->again_ms = 0;
 	if (e) {
 		/* The relay is away, or busy: the same position again. Pieces are asked for from their first
 		 * one. */
 		log_debug("fetch: %s", e->text);
+		f->again_ms = clock_ms() + PAUSE_MS;
 		f->next.offset -= f->event.n;
 		buf_free(&f->event);
 	} else if (!f->failed && on_events(f, reply, &f->error) < 0) {
 		/* A relay that is still catching up says so: it is asked again. */
-		if (f->error.code == ERR_relay_not_there || f->error.code == ERR_link)
+		if (f->error.code == ERR_relay_not_there || f->error.code == ERR_link) {
 			log_debug("fetch: %s", f->error.text);
-		else
+			f->again_ms = clock_ms() + PAUSE_MS;
+		} else {
 			f->failed = true;
+		}
 	}
 	unit_wake(f->env);
 }
@@ -168,7 +179,7 @@ int fetch_step(struct fetch *f, struct err *e)
 		*e = f->error;
 		return -1;
 	}
-	if (!f->asking && queue_bytes(f->queue) < QUEUE_BYTES)
+	if (!f->asking && clock_ms() >= f->again_ms && queue_bytes(f->queue) < QUEUE_BYTES)
 		ask(f);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct fetch {
 	char base[256];
 	struct buf event; /* pieces of a huge one */
 	bool asking, failed;
+	uint64_t again_ms; /* not before; 0: at once */
 	struct err error;
 	uint64_t bytes;
 };

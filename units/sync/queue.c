@@ -32,12 +32,18 @@ void queue_fini(struct queue *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
+/* Small transactions weigh mostly by themselves. */
+static size_t weight(const struct trx *t)
+{
+	return t->raw.n + sizeof(*t);
+}
+
 void queue_put(struct queue *q, struct trx *t)
 {
 	pthread_mutex_lock(&q->lock);
 	*q->tail = t;
 	for (; t; t = t->next) {
-		q->bytes += t->raw.n;
+		q->bytes += weight(t);
 		q->count++;
 		q->tail = &t->next;
 	}
@@ -88,7 +94,7 @@ struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
 		q->head = t->next;
 		if (!q->head)
 			q->tail = &q->head;
-		q->bytes -= t->raw.n;
+		q->bytes -= weight(t);
 		q->count--;
 		t->next = NULL;
 	}

@@ -12,6 +12,11 @@
 
 enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200 };
 
+/* As a number, a SET of 64 members is signed to the servers: one with the last member equals a negative one.
+ */
+#define SIGNED_OPEN "CAST("
+#define SIGNED_CLOSE " AS SIGNED)"
+
 void packet_init(struct packet *p, size_t max_bytes)
 {
 	*p = (struct packet){.max_bytes = max_bytes, .arena = arena_new(0)};
@@ -51,7 +56,7 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	if (p->n > 0)
 		buf_putc(&p->sql, ';');
 	s = &p->list[p->n++];
-	*s = (struct statement){.table = t, .change = change};
+	*s = (struct statement){.table = t, .change = change, .from = p->sql.n};
 	return s;
 }
 
@@ -124,9 +129,10 @@ static int put_key(struct packet *p, const struct table *t, const struct binlog_
 		if (k > 0)
 			buf_puts(&p->sql, " AND ");
 		put_name(p, t, i);
-		buf_putc(&p->sql, '=');
+		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? "=" SIGNED_OPEN : "=");
 		if (put_value(p, t, i, &row[i], e) < 0)
 			return -1;
+		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? SIGNED_CLOSE : "");
 	}
 	return 0;
 }
@@ -137,22 +143,23 @@ struct wrap {
 	const char *open, *close, *value_open, *value_close;
 };
 
-static struct wrap wrap_of(const struct table *t, unsigned i)
+static struct wrap wrap_of(const struct column *up, const struct column *down)
 {
-	bool json_there = t->down->columns[t->target[i]].kind == COLUMN_JSON;
-
-	switch (t->up->columns[i].kind) {
+	/* Compared as JSON, 1 and 1.0 were the same. */
+	if (down->kind == COLUMN_JSON)
+		return (struct wrap){"CAST(", " AS BINARY)", "CAST(CAST(", " AS JSON) AS BINARY)"};
+	switch (up->kind) {
 	case COLUMN_TEXT:
 	case COLUMN_BINARY:
 		return (struct wrap){"CAST(", " AS BINARY)", "CAST(", " AS BINARY)"};
 	case COLUMN_JSON:
 		/* MariaDB keeps JSON as text: the same value may be spaced otherwise. */
-		if (json_there)
-			return (struct wrap){"", "", "CAST(", " AS JSON)"};
-		return (struct wrap){"JSON_COMPACT(", ")", "JSON_COMPACT(", ")"};
-	case COLUMN_BIT:
-		/* A hex literal is a number in MySQL and a string in MariaDB. */
-		return (struct wrap){"", "+0", "CAST(CONV(HEX(", "),16,10) AS UNSIGNED)"};
+		return (struct wrap){
+			"CAST(JSON_COMPACT(", ") AS BINARY)", "CAST(JSON_COMPACT(", ") AS BINARY)"};
+	case COLUMN_VECTOR: /* MySQL doesn't compare them */
+		return (struct wrap){"HEX(", ")", "HEX(", ")"};
+	case COLUMN_SET:
+		return (struct wrap){"", "", SIGNED_OPEN, SIGNED_CLOSE};
 	default:
 		return (struct wrap){"", "", "", ""};
 	}
@@ -161,7 +168,10 @@ static struct wrap wrap_of(const struct table *t, unsigned i)
 static int put_same(
 	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
 {
-	struct wrap w = wrap_of(t, i);
+	const struct column *up = &t->up->columns[i], *down = &t->down->columns[t->target[i]];
+	struct wrap w = wrap_of(up, down);
+	bool recode = up->kind == COLUMN_TEXT && down->kind == COLUMN_TEXT &&
+		      !table_same_charset(up->charset, down->charset);
 
 	if (v->null) {
 		put_name(p, t, i);
@@ -171,10 +181,14 @@ static int put_same(
 	buf_puts(&p->sql, w.open);
 	put_name(p, t, i);
 	buf_puts(&p->sql, w.close);
-	buf_puts(&p->sql, "<=>");
+	/* Not <=>: where a server can't read one side, it has no value, and that must not match. */
+	buf_putc(&p->sql, '=');
 	buf_puts(&p->sql, w.value_open);
+	buf_puts(&p->sql, recode ? "CONVERT(" : "");
 	if (put_value(p, t, i, v, e) < 0)
 		return -1;
+	if (recode)
+		buf_putf(&p->sql, " USING %s)", down->charset);
 	buf_puts(&p->sql, w.value_close);
 	return 0;
 }
@@ -306,6 +320,16 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 			put_name(p, t, i);
 		else if (put_value(p, t, i, &after[i], e) < 0)
 			return -1;
+		comma = ",";
+	}
+	/* A minimal image in which only generated columns changed: the row must be there all the same. */
+	for (unsigned i = 0; i < t->up->ncolumns && *comma != ','; i++) {
+		if (t->target[i] < 0)
+			continue;
+		buf_puts(&p->sql, comma);
+		put_name(p, t, i);
+		buf_putc(&p->sql, '=');
+		put_name(p, t, i);
 		comma = ",";
 	}
 	s->rows = 1;

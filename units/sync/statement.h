@@ -17,6 +17,7 @@ struct statement {
 	const struct table *table;
 	enum binlog_change change;
 	uint64_t rows;     /* that it must insert, match or delete */
+	size_t from;       /* where it begins in the packet */
 	size_t where, end; /* for messages: the part of the packet that names the (first) row */
 };
 

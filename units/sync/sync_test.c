@@ -166,12 +166,96 @@ static void rollback_to_a_savepoint_takes_rows_back(void **state)
 	trx_free(&t);
 }
 
+/* Names differ in their last character, in case, in what is quoted. */
+static void savepoints_are_told_apart(void **state)
+{
+	static const char
+		long_a[] = "SAVEPOINT `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxa`",
+		long_b[] = "SAVEPOINT `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxb`";
+	struct stream *s = *state;
+	struct buf back = {0};
+	struct trx *t;
+
+	begin(s);
+	nothing(s, long_a);
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT `q``b`");
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT `r``b`");
+	nothing(s, long_b);
+	feed_hex(s, mysql_update);
+	nothing(s, "ROLLBACK TO SAVEPOINT `Q``B` /* x */");
+	buf_putf(&back, "ROLLBACK TO %s", long_b + 10);
+	assert_int_equal(feed_query(s, buf_cstr(&back), &t), -1);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->events, 2);
+	trx_free(&t);
+	buf_free(&back);
+}
+
+/* As query(), with a status variable: the client's charset, by number. */
+static struct buf query_in(const char *sql, uint16_t charset)
+{
+	struct buf q = query(sql), b = {0};
+	uint32_t size = (uint32_t)q.n + 7;
+
+	buf_put(&b, q.p, 9);
+	buf_put_u32(&b, size);
+	buf_put(&b, q.p + 13, 17);
+	buf_put_u16(&b, 7); /* status variables */
+	buf_put_u8(&b, 4);
+	for (int i = 0; i < 3; i++)
+		buf_put_u16(&b, charset);
+	buf_put(&b, q.p + 32, q.n - 32);
+	buf_free(&q);
+	return b;
+}
+
+/* The second byte of a character is a backslash, or a backtick: no quote is open behind it. */
+static void two_byte_text_is_understood(void **state)
+{
+	static const char *const sql[] = {
+		"CREATE TABLE t (a varchar(9) DEFAULT '\xd5\x5c')", "CREATE TABLE `\x81\x60` (a int)"};
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	for (size_t i = 0; i < 2; i++) {
+		struct buf b = query_in(sql[i], 28);
+
+		if (feed(s, buf_str(&b), &t) < 0)
+			fail_msg("%s", s->e.text);
+		assert_non_null(t);
+		assert_int_equal(t->kind, TRX_DDL);
+		assert_int_equal(t->raw.n, b.n);
+		assert_memory_equal(t->raw.p, b.p, b.n);
+		trx_free(&t);
+		buf_free(&b);
+	}
+}
+
+static void load_data_as_a_statement_stops(void **state)
+{
+	struct stream *s = *state;
+	struct buf b = query("x");
+	struct trx *t;
+
+	begin(s);
+	b.p[4] = BINLOG_BEGIN_LOAD;
+	assert_int_equal(feed(s, buf_str(&b), &t), -1);
+	assert_int_equal(s->e.code, ERR_sync_statement_dml);
+	b.p[4] = BINLOG_EXECUTE_LOAD;
+	assert_int_equal(feed(s, buf_str(&b), &t), -1);
+	assert_int_equal(s->e.code, ERR_sync_statement_dml);
+	buf_free(&b);
+}
+
 static void what_can_not_be_skipped_stops(void **state)
 {
 	static const char *const bad[] = {"XA START 'x'", "INSERT INTO t VALUES (1)", "FROBNICATE t",
-		"LOAD DATA INFILE 'x' INTO TABLE t"};
-	static const uint32_t codes[] = {
-		ERR_sync_event_unknown, ERR_sync_statement_dml, ERR_sync_ddl_parse, ERR_sync_statement_dml};
+		"LOAD DATA INFILE 'x' INTO TABLE t", "CREATE TABLE u SELECT * FROM t"};
+	static const uint32_t codes[] = {ERR_sync_event_unknown, ERR_sync_statement_dml, ERR_sync_ddl_parse,
+		ERR_sync_statement_dml, ERR_sync_statement_dml};
 	struct stream *s = *state;
 	struct trx *t;
 
@@ -350,11 +434,67 @@ static void rows_without_a_key_are_found_by_all_columns(void **state)
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
 	packet_end(&p);
 	assert_string_equal(buf_cstr(&p.sql),
-		"DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1;"
-		"DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v` IS NULL AND `n`<=>1 LIMIT 1");
+		"DELETE FROM `d`.`t` WHERE `id`=1 AND `v` IS NULL AND `n`=1 LIMIT 1;"
+		"DELETE FROM `d`.`t` WHERE `id`=1 AND `v` IS NULL AND `n`=1 LIMIT 1");
 	a[2].present = false;
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_sync_columns);
+	packet_fini(&p);
+}
+
+/* Of another charset downstream, and a VECTOR: compared as the same bytes. */
+static void bytes_are_compared_whatever_the_column(void **state)
+{
+	struct column down[3];
+	struct binlog_value a[3];
+	struct structure there;
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, false);
+	memcpy(down, f.columns, sizeof(down));
+	there = (struct structure){.columns = down, .ncolumns = 3};
+	f.t.down = &there;
+	row(a, "\1\0\0\0");
+	a[1] = (struct binlog_value){.present = true, .type = WIRE_VARCHAR, .meta = 10, .raw = {"\xe4", 1}};
+	f.columns[1].kind = down[1].kind = COLUMN_TEXT;
+	f.columns[1].charset = (char *)"latin1";
+	down[1].charset = (char *)"utf8mb4";
+	packet_init(&p, 1 << 20);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"DELETE FROM `d`.`t` WHERE `id`=1 AND CAST(`v` AS BINARY)=CAST(CONVERT(_latin1'\xe4' USING "
+		"utf8mb4) AS BINARY) AND `n`=1 LIMIT 1");
+	packet_clear(&p);
+	f.columns[1].kind = down[1].kind = COLUMN_VECTOR;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	packet_end(&p);
+	assert_non_null(strstr(buf_cstr(&p.sql), "HEX(`v`)=HEX("));
+	packet_fini(&p);
+}
+
+/* Nothing of a minimal image is written downstream (generated there): still one statement, and its row
+ * counts. */
+static void an_update_of_nothing_is_still_sql(void **state)
+{
+	struct binlog_value a[3], b[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	row(a, "\1\0\0\0");
+	row(b, "\1\0\0\0");
+	f.target[2] = -1;
+	b[0].present = b[1].present = false;
+	packet_init(&p, 1 << 20);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
 	packet_fini(&p);
 }
 
@@ -369,6 +509,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ddl_inside_keeps_the_watermark, setup, teardown),
 		cmocka_unit_test_setup_teardown(left_out_statements_move_the_position, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(savepoints_are_told_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_byte_text_is_understood, setup, teardown),
+		cmocka_unit_test_setup_teardown(load_data_as_a_statement_stops, setup, teardown),
+		cmocka_unit_test(bytes_are_compared_whatever_the_column),
+		cmocka_unit_test(an_update_of_nothing_is_still_sql),
 		cmocka_unit_test(neighbours_share_a_statement),
 		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
 	};

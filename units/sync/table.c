@@ -13,6 +13,13 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 
+bool table_same_charset(const char *a, const char *b)
+{
+	const char *x = strcmp(a, "utf8mb3") == 0 ? "utf8" : a, *y = strcmp(b, "utf8mb3") == 0 ? "utf8" : b;
+
+	return strcmp(x, y) == 0;
+}
+
 static void table_free(void *p)
 {
 	struct table *t = p;
@@ -136,18 +143,34 @@ static bool is_sequence(
 {
 	struct buf sql = {0};
 	char type[64] = "";
+	struct err ignored;
 	bool found = false;
 
-	if (!looks_like_sequence(map) || !tables_upstream(t, NULL))
+	if (!looks_like_sequence(map) || !tables_upstream(t, &ignored))
 		return false;
 	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
 	sql_put_string(&sql, str_of(schema));
 	buf_puts(&sql, " AND TABLE_NAME=");
 	sql_put_string(&sql, str_of(name));
-	if (db_value(t->ask_up, buf_cstr(&sql), type, sizeof(type), &found, NULL) < 0)
+	if (db_value(t->ask_up, buf_cstr(&sql), type, sizeof(type), &found, &ignored) < 0) {
+		db_close(&t->ask_up); /* it may be lost: nothing is known */
+		found = true;
 		type[0] = '\0';
+	}
 	buf_free(&sql);
 	return !found || strcmp(type, "SEQUENCE") == 0;
+}
+
+static void put_place(struct buf *sql, const struct tables *t, const char *schema, const char *name)
+{
+	buf_puts(sql, " WHERE task=");
+	sql_put_string(sql, str_of(t->id->task));
+	buf_puts(sql, " AND source=");
+	sql_put_string(sql, str_of(t->id->source));
+	buf_puts(sql, " AND table_schema=");
+	sql_put_string(sql, str_of(schema));
+	buf_puts(sql, " AND table_name=");
+	sql_put_string(sql, str_of(name));
 }
 
 /* From tidegate_structure; NULL without an error: none is recorded. */
@@ -160,14 +183,7 @@ static struct structure *tracked(struct tables *t, const char *schema, const cha
 
 	buf_puts(&sql, "SELECT structure FROM ");
 	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
-	buf_puts(&sql, " WHERE task=");
-	sql_put_string(&sql, str_of(t->id->task));
-	buf_puts(&sql, " AND source=");
-	sql_put_string(&sql, str_of(t->id->source));
-	buf_puts(&sql, " AND table_schema=");
-	sql_put_string(&sql, str_of(schema));
-	buf_puts(&sql, " AND table_name=");
-	sql_put_string(&sql, str_of(name));
+	put_place(&sql, t, schema, name);
 	rows = db_query(t->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!rows)
@@ -224,6 +240,15 @@ static int ask_about(struct tables *ts, const struct table *t, const char *head,
 	return n;
 }
 
+/* MariaDB's row history: deleted rows come as updates of a column that no structure shows (T18). */
+static int no_versions(const struct table *t, struct err *e)
+{
+	return err_set(e, ERR_sync_columns,
+		"%s is system-versioned, which is not supported yet: leave it out by rule, or ALTER TABLE "
+		"%s DROP SYSTEM VERSIONING on both sides",
+		t->head, t->head);
+}
+
 static void on_update_column(struct table *t, struct str name)
 {
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
@@ -235,6 +260,11 @@ static void on_trigger(struct table *t, struct str name)
 {
 	(void)name;
 	t->wanted = false; /* told by its caller */
+}
+
+static void on_type(struct table *t, struct str type)
+{
+	t->versioned = str_is(type, "SYSTEM VERSIONED");
 }
 
 static void on_own_reference(struct table *t, struct str name)
@@ -264,11 +294,24 @@ static int find_habits(struct tables *ts, struct table *t, struct err *e)
 			"SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
 			"REFERENCED_TABLE_NAME=TABLE_NAME"
 			" AND CONSTRAINT_SCHEMA=",
-			" AND TABLE_NAME=", on_own_reference, e) < 0)
+			" AND TABLE_NAME=", on_own_reference, e) < 0 ||
+		ask_about(ts, t, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=",
+			" AND TABLE_NAME=", on_type, e) < 0)
 		return -1;
+	if (t->versioned)
+		return no_versions(t, e);
 	if (!t->wanted)
 		return err_set(e, ERR_sync_trigger, "%s in the downstream", t->head);
 	return 0;
+}
+
+/* Two more columns than anybody shows, TIMESTAMP(6) both: row_start and row_end. */
+static bool hides_period(const struct binlog_table *map, const struct structure *s)
+{
+	unsigned n = map->ncolumns;
+
+	return n == s->ncolumns + 2 && map->types[n - 1] == WIRE_TIMESTAMP2 &&
+	       map->types[n - 2] == WIRE_TIMESTAMP2 && map->meta[n - 1] == 6 && map->meta[n - 2] == 6;
 }
 
 /* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else
@@ -292,6 +335,10 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 		log_info("structure of %s taken from the upstream", t->head);
 		t->up = s;
 		return 0;
+	}
+	if (s && hides_period(map, s)) {
+		structure_free(&s);
+		return no_versions(t, e);
 	}
 	structure_free(&s);
 	if (later.code && !first.code)
@@ -371,11 +418,117 @@ int tables_cascades_logged(struct tables *t, const struct server *from, bool *lo
 	*logged = false;
 	if (from->flavor != FLAVOR_MYSQL || from->version < 90600)
 		return 0;
-	if (!tables_upstream(t, e) || db_value(t->ask_up, "SELECT @@innodb_native_foreign_keys", value, sizeof(value),
-				     &found, e) < 0)
+	if (!tables_upstream(t, e) || db_value(t->ask_up, "SELECT @@innodb_native_foreign_keys", value,
+					      sizeof(value), &found, e) < 0)
 		return err_add(e, "asking the upstream whether it logs cascades");
 	*logged = strcmp(value, "0") == 0;
 	return 0;
+}
+
+int tables_check_cascades(struct tables *t, struct err *e)
+{
+	static const char sql[] =
+		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, "
+		"CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
+		"DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO ACTION')";
+	struct db_rows *rows = db_query(t->ask_down, STR_LIT(sql), e);
+	const struct str *v;
+	int n;
+
+	if (!rows)
+		return -1;
+	while ((n = db_fetch(rows, &v, e)) > 0)
+		if (rules_table(t->rules, v[0], v[1]) && !rules_table(t->rules, v[2], v[3])) {
+			n = err_set(e, ERR_sync_cascade, "`%.*s`.`%.*s`, foreign key `%.*s` to `%.*s`.`%.*s`",
+				STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[4]), STR_ARG(v[2]), STR_ARG(v[3]));
+			break;
+		}
+	db_rows_close(&rows);
+	return n;
+}
+
+static int default_charset(struct db *d, const char *schema, char *out, size_t size, struct err *e)
+{
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	buf_puts(&sql,
+		"SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=");
+	sql_put_string(&sql, str_of(schema));
+	r = db_value(d, buf_cstr(&sql), out, size, &found, e);
+	if (r == 0 && !found)
+		out[0] = '\0';
+	buf_free(&sql);
+	return r;
+}
+
+/* 1: the same on both sides now (or one side has no such database), 0: not. */
+static int same_default(struct tables *t, const char *schema, struct err *e)
+{
+	char up[64], down[64];
+	struct db *ask = tables_upstream(t, e);
+
+	if (!ask || default_charset(ask, schema, up, sizeof(up), e) < 0) {
+		db_close(&t->ask_up);
+		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
+	}
+	if (default_charset(t->ask_down, schema, down, sizeof(down), e) < 0)
+		return -1;
+	if (!up[0] || !down[0] || table_same_charset(up, down))
+		return 1;
+	err_set(e, ERR_sync_default_charset, "database `%s`: %s in the upstream, %s in the downstream",
+		schema, up, down);
+	return 0;
+}
+
+/*
+ * Once both were the same, or the stream has set it, both move alike: ALTER DATABASE comes through the
+ * stream, and the upstream's present default may be a later one. Noted by ddl_record_default.
+ */
+int tables_check_default(struct tables *t, const char *schema, struct err *e)
+{
+	struct buf sql = {0};
+	char one[8];
+	bool noted;
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM ");
+	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
+	put_place(&sql, t, schema, "");
+	r = db_value(t->ask_down, buf_cstr(&sql), one, sizeof(one), &noted, e);
+	buf_free(&sql);
+	if (r < 0 || noted)
+		return r;
+	return same_default(t, schema, e) == 1 ? 0 : -1;
+}
+
+int tables_each_same_default(
+	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e)
+{
+	struct db *ask = tables_upstream(t, e);
+	struct db_rows *rows;
+	struct buf names = {0};
+	const struct str *v;
+	struct err not_same;
+	int n, r = 0;
+
+	rows = ask ? db_query(ask, STR_LIT("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"), e) : NULL;
+	if (!rows)
+		return -1;
+	while ((n = db_fetch(rows, &v, e)) > 0)
+		if (rules_schema(t->rules, v[0]))
+			buf_put(&names, v[0].p, v[0].n), buf_putc(&names, '\0');
+	db_rows_close(&rows);
+	for (size_t at = 0; n == 0 && r >= 0 && at < names.n; at += strlen(names.p + at) + 1) {
+		r = same_default(t, names.p + at, &not_same);
+		if (r < 0)
+			*e = not_same;
+		else if (r > 0)
+			r = fn(arg, names.p + at, e);
+	}
+	buf_free(&names);
+	return n < 0 || r < 0 ? -1 : 0;
 }
 
 /* Kinds for which the other family may have only a substitute. */

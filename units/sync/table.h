@@ -16,7 +16,7 @@ struct table {
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `schema`.`table`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
-	bool has_enum;
+	bool has_enum, versioned;
 	bool refers_to_itself; /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;         /* the target takes SET_VAR hints; else SET STATEMENT */
 	struct table *next;    /* forgotten ones, until the packet in hand is sent */
@@ -33,6 +33,9 @@ struct tables {
 	const struct meta_id *id;
 };
 
+/* utf8 and utf8mb3 are one. */
+bool table_same_charset(const char *a, const char *b);
+
 void tables_init(struct tables *t);
 void tables_fini(struct tables *t);
 /* The table of a TABLE_MAP, its structure found and checked (ERR_sync_columns, ERR_sync_no_table). Not
@@ -43,6 +46,13 @@ struct db *tables_upstream(struct tables *t, struct err *e);
 /* Does the upstream write the changes that foreign keys make by themselves into its binlog (T13)? Asks it
  * where its version leaves that open. */
 int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
+/* ERR_sync_cascade where a wanted table hangs on one that is not wanted by such a foreign key. */
+int tables_check_cascades(struct tables *t, struct err *e);
+/* ERR_sync_default_charset where a new table of this database could get another charset than upstream. */
+int tables_check_default(struct tables *t, const char *schema, struct err *e);
+/* fn sees each wanted database whose default charset is the same on both sides now. */
+int tables_each_same_default(
+	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e);
 /* After a DDL: what is known of it is old. */
 void tables_forget(struct tables *t, const char *schema, const char *name);
 void tables_forget_schema(struct tables *t, const char *schema);
