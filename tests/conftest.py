@@ -131,7 +131,7 @@ def make_pair(server):
 
 @pytest.fixture
 def job(bin_dir, tmp_path, request):
-    """job(pair, tables="app.*"): a Job; whatever it leaves is ended, and counted as a failure of the test if anything is."""
+    """job(pair, tables="app.*"): a Job; whatever it leaves is ended. A sanitizer's report or a crash in its log fails the test."""
     made = []
 
     def make(pair=None, tables=None, source_url=None, target_url=None, **kw):
@@ -143,6 +143,8 @@ def job(bin_dir, tmp_path, request):
     yield make
     for j in made:
         j.close()
+    accidents = [line for j in made for line in j.accidents()]
+    assert not accidents, "\n".join(accidents[:20])
 
 
 @pytest.fixture

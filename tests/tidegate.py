@@ -3,6 +3,7 @@ started again and again with the same state folder."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import procs
 from failpoints import Failpoints
 
+ACCIDENT = re.compile(r"Sanitizer: |runtime error: |Assertion .* failed|ended=\"signal (4|5|6|7|8|11|31)\"")
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -87,6 +89,12 @@ class Job:
         name = hashlib.sha256(os.path.realpath(self.state).encode()).hexdigest()[:16]
         uid, runtime = os.geteuid(), os.environ.get("XDG_RUNTIME_DIR")
         return Path(f"/run/tidegate-{name}" if uid == 0 else f"{runtime}/tidegate-{name}" if runtime else f"/tmp/tidegate-{uid}-{name}")
+
+    def accidents(self):
+        """What must never be in a log: a sanitizer's report, a failed assertion, a process that the box or a fault has ended. The
+        kills of a test are signal 9, and are none."""
+        text = self.log() + "".join(f.read_text(errors="replace") for f in self.folder.glob("err.*"))
+        return [line[:300] for line in text.splitlines() if ACCIDENT.search(line)]
 
     # --- its processes
 

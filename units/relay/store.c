@@ -251,21 +251,17 @@ static int make_dir(struct store *s, const struct store_generation *g, struct er
 int store_add_generation(struct store *s, const char *server, const char *base, uint64_t first, struct err *e)
 {
 	struct store_generation g = {.first = first};
-	int r;
 
-	pthread_mutex_lock(&s->lock);
 	g.number = s->ngens ? last(s)->number + 1 : 1;
 	snprintf(g.name, sizeof(g.name), "%.300s.%06u", server, g.number);
 	snprintf(g.base, sizeof(g.base), "%s", base);
-	r = make_dir(s, &g, e);
-	if (r == 0)
-		r = write_index(s, g.name, e);
-	if (r == 0) {
-		s->gens = xrealloc(s->gens, (s->ngens + 1) * sizeof(*s->gens));
-		s->gens[s->ngens++] = g;
-	}
+	if (make_dir(s, &g, e) < 0 || write_index(s, g.name, e) < 0)
+		return -1;
+	pthread_mutex_lock(&s->lock);
+	s->gens = xrealloc(s->gens, (s->ngens + 1) * sizeof(*s->gens));
+	s->gens[s->ngens++] = g;
 	pthread_mutex_unlock(&s->lock);
-	return r;
+	return 0;
 }
 
 void store_add_file(struct store *s, uint64_t number)
@@ -480,15 +476,18 @@ int store_purge(struct store *s, struct position keep, uint64_t quota, bool *stu
 	return r;
 }
 
+/* Not under the lock while the disk works: readers must not wait for it. Only the puller changes the last
+ * generation. */
 int store_write_meta(struct store *s, const char *gtid, struct err *e)
 {
-	struct store_generation *g;
-	int r = 0;
+	struct store_generation g = {0};
+	struct store_file f = {0};
 
 	pthread_mutex_lock(&s->lock);
-	g = last(s);
-	if (g && g->nfiles)
-		r = store_meta_write(s->dir, g, g->files[g->nfiles - 1], gtid, e);
+	if (last(s) && last(s)->nfiles) {
+		g = *last(s);
+		f = g.files[g.nfiles - 1];
+	}
 	pthread_mutex_unlock(&s->lock);
-	return r;
+	return f.number ? store_meta_write(s->dir, &g, f, gtid, e) : 0;
 }

@@ -12,7 +12,8 @@
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 
-/* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does. */
+/* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does.
+ * NO_ZERO_DATE and NO_ZERO_IN_DATE are left out: an implicit TIMESTAMP default is a zero date (T14). */
 static const struct {
 	uint64_t bit;
 	const char *name;
@@ -26,8 +27,6 @@ static const struct {
 	{1ull << 20, "NO_BACKSLASH_ESCAPES"},
 	{1ull << 21, "STRICT_TRANS_TABLES"},
 	{1ull << 22, "STRICT_ALL_TABLES"},
-	{1ull << 23, "NO_ZERO_IN_DATE"},
-	{1ull << 24, "NO_ZERO_DATE"},
 	{1ull << 25, "ALLOW_INVALID_DATES"},
 	{1ull << 26, "ERROR_FOR_DIVISION_BY_ZERO"},
 	{1ull << 29, "HIGH_NOT_PRECEDENCE"},
