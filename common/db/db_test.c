@@ -103,6 +103,23 @@ static void login(const char *host, const char *user, unsigned number, enum err_
 	assert_null(strchr(e.text, '\n'));
 }
 
+/* A refusal before the handshake comes wrapped as "no connection". */
+static void test_wrapped_refusal(void **state)
+{
+	struct endpoint ep = {.host = "db", .port = 3306, .user = "u", .tls = "preferred"};
+	struct client_error why = {.number = 2002,
+		.text = "Received error packet before completion of TLS handshake. The authenticity of the "
+			"following "
+			"error cannot be verified: 1130 - Host 'x' is not allowed to connect to this MySQL "
+			"server"};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(db_login_error(&ep, true, &why, &e), -1);
+	assert_int_equal(e.code, ERR_check_login);
+	assert_non_null(strstr(e.text, ": 1130 - Host 'x' is not allowed"));
+}
+
 static void test_login_errors(void **state)
 {
 	(void)state;
@@ -154,6 +171,7 @@ int main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_wrapped_refusal),
 		cmocka_unit_test(test_login_errors),
 		cmocka_unit_test(test_settings),
 	};

@@ -68,6 +68,13 @@ static int root_socket(const char *where, bool upstream, const struct client_err
 
 static int no_connection(const char *where, const struct client_error *why, struct err *e)
 {
+	static const char wrapped[] = "cannot be verified: ";
+	const char *said = strstr(why->text, wrapped);
+
+	/* The server refused before the handshake (1130: this host may not connect): the library calls it
+	 * 2002. */
+	if (said)
+		return err_set(e, ERR_check_login, "%s: %s", where, said + sizeof(wrapped) - 1);
 	if (why->number == NO_CONNECTION || why->number == NO_TCP_CONNECTION)
 		return err_set(e, ERR_check_connect, "%s: nothing answers at this host and port", where);
 	if (why->number == UNKNOWN_HOST)
