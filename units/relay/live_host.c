@@ -32,6 +32,7 @@ static struct secret_key key;
 
 #ifdef TIDEGATE_SANITIZED
 /* The leak checker attaches to the process, which the kernel refuses once its user has changed. */
+const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";

@@ -163,8 +163,7 @@ static int make_file(struct writer *w, struct err *e)
 			e, errno == ENOSPC || errno == EDQUOT ? ERR_disk_full : ERR_io, "making %s", path);
 	store_add_file(w->store, w->number);
 	buf_put(&w->buf, BINLOG_MAGIC, BINLOG_MAGIC_SIZE);
-	FAILPOINT_HIT(relay_rotate);
-	return 0;
+	return FAILPOINT_HIT(relay_rotate) ? err_set(e, ERR_io, "failpoint relay_rotate") : 0;
 }
 
 static int hole(const struct writer *w, const struct binlog_header *h, const char *why, struct err *e)
