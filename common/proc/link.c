@@ -154,7 +154,7 @@ struct link *link_new(struct loop *l)
 {
 	struct link *k = xcalloc(1, sizeof *k);
 
-	assert(sysconf(_SC_NPROCESSORS_ONLN) == 1); /* cpus.c is linked in: nng starts few threads */
+	assert(sysconf(_SC_NPROCESSORS_ONLN) == 1); /* for_nng.c is linked in */
 	pthread_mutex_init(&k->mtx, NULL);
 	k->loop = l;
 	k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -489,7 +491,46 @@ static void waits_for_the_listener(void **state)
 	buf_free(&o.reply);
 }
 
-/* libnng's threads don't grow with the machine (T41): without cpus.c it is 14 on 2 processors, 88 on 64. */
+static int raw_socket(const char *path, struct sockaddr_un *at)
+{
+	*at = (struct sockaddr_un){.sun_family = AF_UNIX};
+	snprintf(at->sun_path, sizeof at->sun_path, "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Askers that die as soon as they are connected, before the handshake: the listener still hears the others.
+ */
+static void askers_that_only_connect(void **state)
+{
+	struct side s;
+	struct outcome o = {0};
+	struct buf b = {0};
+	struct sockaddr_un at;
+	unsigned none = 0;
+
+	(void)state;
+	start(&s, "c.sock", 2);
+	for (int i = 0; i < 100; i++) {
+		int fd = raw_socket("c.sock", &at);
+		assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+		close(fd);
+		run(s.loop, &none, i % 10 == 9, 2);
+	}
+	s.peer = link_dial(s.link, "c.sock");
+	put_locate(&b, "x");
+	link_call(s.peer, &b, 5000, on_done, &o);
+	run(s.loop, &o.calls, 1, 6000);
+	assert_int_equal(o.calls, 1);
+	assert_int_equal(o.e.code, 0);
+	stop(&s);
+	buf_free(&b);
+	buf_free(&o.reply);
+}
+
+/* libnng's threads don't grow with the machine (T41): without for_nng.c it is 14 on 2 processors, 88 on 64.
+ */
 static void threads(void **state)
 {
 	struct side s;
@@ -547,6 +588,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(never_sent_twice),
 		cmocka_unit_test(never_sent_twice_blocking),
 		cmocka_unit_test(waits_for_the_listener),
+		cmocka_unit_test(askers_that_only_connect),
 		cmocka_unit_test(threads),
 	};
 
