@@ -58,6 +58,8 @@ static void update_rate(struct progress *p, double rows)
 	if (p->rate_ms == 0 || rows < p->rate_rows) {
 		p->rate_ms = now;
 		p->rate_rows = rows;
+		p->began_ms = now;
+		p->began_rows = rows;
 		return;
 	}
 	if (now - p->rate_ms < RATE_MS)
@@ -90,6 +92,14 @@ static void put_bar(double part, char *out)
 	out[BAR + 2] = '\0';
 }
 
+/* The whole copy's rows per second, once it is complete; the last second says little then. */
+static double copy_rate(const struct progress *p, const struct progress_now *n)
+{
+	double ms = (double)(clock_ms() - p->began_ms);
+
+	return part_done(n) < 1 ? p->rows_per_s : ms > 0 ? (n->rows_done - p->began_rows) * 1000.0 / ms : 0;
+}
+
 static int copy_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
 {
 	char bar[BAR + 3], rows[24], bytes[24], speed[24], left[24] = "-:--";
@@ -98,11 +108,14 @@ static int copy_line(const struct progress *p, const struct progress_now *n, cha
 	put_bar(part, bar);
 	progress_count(n->rows_done, rows, sizeof(rows));
 	progress_bytes(n->bytes_done, bytes, sizeof(bytes));
-	progress_count(p->rows_per_s, speed, sizeof(speed));
-	if (p->rows_per_s > 1 && n->rows_estimated > n->rows_done)
+	progress_count(copy_rate(p, n), speed, sizeof(speed));
+	if (part >= 1)
+		progress_time((double)(clock_ms() - p->began_ms) / 1000, left, sizeof(left));
+	else if (p->rows_per_s > 1 && n->rows_estimated > n->rows_done)
 		progress_time((n->rows_estimated - n->rows_done) / p->rows_per_s, left, sizeof(left));
-	return snprintf(out, size, "copy  %s %3.0f %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  ETA %s", bar,
-		100 * part, n->tables_done, n->tables_total, rows, bytes, speed, left);
+	return snprintf(out, size, "copy  %s %3.0f %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  %s %s", bar,
+		100 * part, n->tables_done, n->tables_total, rows, bytes, speed, part >= 1 ? "in" : "ETA",
+		left);
 }
 
 static int follow_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
@@ -119,11 +132,13 @@ static int follow_line(const struct progress *p, const struct progress_now *n, c
 
 static void show_json(const struct progress *p, const struct progress_now *n)
 {
-	json_t *o = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:s}", "phase",
-		n->phase, "tables_done", n->tables_done, "tables_total", n->tables_total, "rows_done",
-		n->rows_done, "rows_estimated", n->rows_estimated, "bytes_done", n->bytes_done, "rows_per_s",
-		p->rows_per_s, "transactions", n->transactions, "changes", n->changes, "file", n->file,
-		"offset", n->offset, "lag_ms", n->lag_ms, "note", n->note);
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:s}", "phase",
+		n->phase, "tables_done", (json_int_t)n->tables_done, "tables_total",
+		(json_int_t)n->tables_total, "rows_done", (json_int_t)n->rows_done, "rows_estimated",
+		(json_int_t)n->rows_estimated, "bytes_done", (json_int_t)n->bytes_done, "rows_per_s",
+		p->rows_per_s, "transactions", (json_int_t)n->transactions, "changes", (json_int_t)n->changes,
+		"file", n->file, "offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms, "note",
+		n->note);
 	struct buf line = {0};
 
 	json_write(o, &line);
@@ -151,6 +166,12 @@ static void show_text(struct progress *p, const struct progress_now *n)
 	p->width = (unsigned)len;
 }
 
+/* Nothing is known before the start; and of a copy that an earlier run completed there is nothing to tell. */
+static bool has_news(const struct progress_now *n)
+{
+	return strcmp(n->phase, "start") != 0 && (strcmp(n->phase, "done") != 0 || n->tables_total > 0);
+}
+
 void progress_show(struct progress *p, const struct progress_now *n)
 {
 	uint64_t now = clock_ms(), every = p->json ? JSON_MS : p->terminal ? TERMINAL_MS : PLAIN_MS;
@@ -167,7 +188,7 @@ void progress_show(struct progress *p, const struct progress_now *n)
 	snprintf(p->last_phase, sizeof(p->last_phase), "%s", n->phase);
 	if (p->json)
 		show_json(p, n);
-	else if (strcmp(n->phase, "start") != 0)
+	else if (has_news(n))
 		show_text(p, n);
 }
 

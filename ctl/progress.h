@@ -10,6 +10,8 @@ struct progress {
 	uint64_t last_ms; /* of the last line printed */
 	uint64_t rate_ms; /* of the sample behind the rates */
 	double rate_rows, rows_per_s;
+	uint64_t began_ms; /* of this phase's first sample, with its rows */
+	double began_rows;
 	char last_phase[16];
 	unsigned width; /* of the line on the terminal */
 };
