@@ -1,5 +1,6 @@
 """The processes of a running job: named, boxed in, of their own uid, without secrets in sight; killed one by one they come back, and
 nothing is left behind."""
+import re
 import os
 import signal
 import time
@@ -57,7 +58,7 @@ def test_titles(following):
     for unit in ("relay", "sync"):
         title = units[unit][0].title
         assert title.startswith(f"tidegate-{unit}: ") and str(following.pair.source.port) in title, title
-    assert units["tidegated"][0].title.startswith("tidegated")
+    assert re.fullmatch(r"tidegated: \S+", units["tidegated"][0].title), units["tidegated"][0].title
     for unit, found in units.items():
         assert found[0].comm.startswith("tidegate"), (unit, found[0].comm)
 
