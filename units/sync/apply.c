@@ -15,7 +15,7 @@
 #include "common/base/xalloc.h"
 #include "units/sync/ddl_record.h"
 
-enum { WAIT_MS = 200, MOVE_MS = 500, RETRIES = 20, BATCH_TRX = 1000 };
+enum { WAIT_MS = 200, MOVE_MS = 500, RETRIES = 20, BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
 
 /* The transactions of one downstream transaction. */
 struct batch {
@@ -23,12 +23,6 @@ struct batch {
 	unsigned n;
 	size_t bytes, events;
 	struct position end;
-};
-
-/* A TABLE_MAP of the transaction in hand. */
-struct mapped {
-	struct binlog_table map;
-	struct table *table;
 };
 
 static int open_connections(struct apply *a, struct err *e)
@@ -62,13 +56,11 @@ int apply_open(struct apply *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
 	a->scratch = arena_new(1 << 20);
-	a->event = arena_new(1 << 20);
-	a->maps = map_new();
 	tables_init(&a->tables);
 	if (open_connections(a, e) < 0 || meta_slot_load(a->ddl, &a->id, 1, &a->slot, e) < 0 ||
 		read_limits(a, e) < 0)
 		return -1;
-	packet_init(&a->packet, a->batch_bytes);
+	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
 	a->tables.rules = a->rules;
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
@@ -118,95 +110,11 @@ int apply_begin_at(struct apply *a, struct position at, const char *base, const 
 	return apply_commit(a, a->db, at, gtid, e);
 }
 
-static uint64_t key_of(uint64_t id, char out[8])
-{
-	memcpy(out, &id, 8);
-	return id;
-}
-
-static int on_table_map(struct apply *a, const struct trx *t, struct str event, struct err *e)
-{
-	struct mapped *m = arena_zalloc(a->scratch, sizeof(*m));
-	char key[8];
-
-	if (binlog_read_table_map(event, &t->format, a->scratch, &m->map, e) < 0)
-		return -1;
-	m->table = tables_get(&a->tables, &m->map, e);
-	if (!m->table)
-		return -1;
-	key_of(m->map.id, key);
-	map_put(a->maps, (struct str){key, 8}, m);
-	return 0;
-}
-
-/* Which statement did not do what it must, in words. */
-static int missing(const struct packet *p, const struct statement *s, uint64_t did, struct err *e)
-{
-	static const char *const verbs[] = {"INSERT", "UPDATE", "DELETE"};
-	size_t n = s->end - s->where;
-
-	return err_set(e, ERR_sync_row_missing, "%s %s: %" PRIu64 " rows instead of %" PRIu64 ", %.*s",
-		verbs[s->change], s->table->head, did, s->rows, n > 300 ? 300 : (int)n, p->sql.p + s->where);
-}
-
-/* Words of our own for what the downstream says of a structure that is not the expected one. */
-static int say_why(const struct packet *p, const struct db_multi *m, struct err *e)
-{
-	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
-	const struct statement *s = &p->list[m->done < p->n ? m->done : p->n - 1];
-	size_t n = (s < &p->list[p->n - 1] ? s[1].from - 1 : p->sql.n) - s->from;
-	char *in = strstr(e->text, ", in: ");
-
-	if (e->sql_errno == NO_TABLE)
-		e->code = ERR_sync_no_table;
-	else if (e->sql_errno == NO_COLUMN)
-		e->code = ERR_sync_columns;
-	/* The packet's head is another statement. */
-	if (in)
-		snprintf(in, sizeof(e->text) - (size_t)(in - e->text), ", in: %.*s", n > 300 ? 300 : (int)n,
-			p->sql.p + s->from);
-	return err_add(e, "applying to %s", s->table->head);
-}
-
-static int too_large(const struct apply *a, const struct packet *p, struct err *e)
-{
-	return err_set(e, ERR_sync_too_large,
-		"%s: a statement of %zu bytes, max_allowed_packet of the downstream is %" PRIu64,
-		p->list[p->n - 1].table->head, p->sql.n, a->max_packet);
-}
-
-/* Sends the packet and compares every count. 1: a count is wrong (e says which). */
-static int send_packet(struct apply *a, struct err *e)
-{
-	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
-	struct packet *p = &a->packet;
-	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n};
-	int r = 0;
-
-	packet_end(p);
-	if (p->n > 0 && p->sql.n + 64 > a->max_packet)
-		return too_large(a, p, e);
-	if (p->n > 0 && db_exec_multi(a->db, buf_str(&p->sql), &m, e) < 0)
-		return say_why(p, &m, e);
-	for (unsigned i = 0; i < p->n && r == 0; i++) {
-		uint64_t did = p->list[i].change == BINLOG_UPDATE ? matched[i] : affected[i];
-
-		if (i >= m.done || did != p->list[i].rows) {
-			missing(p, &p->list[i], i < m.done ? did : 0, e);
-			r = 1;
-		}
-	}
-	packet_clear(p);
-	if (r == 0 && FAILPOINT_HIT(sync_mid_rows))
-		return err_set(e, ERR_db_lost, "failpoint");
-	return r;
-}
-
 static void count_rows(struct apply *a)
 {
-	atomic_fetch_add(&a->counts.inserts, a->in_hand[BINLOG_INSERT]);
-	atomic_fetch_add(&a->counts.updates, a->in_hand[BINLOG_UPDATE]);
-	atomic_fetch_add(&a->counts.deletes, a->in_hand[BINLOG_DELETE]);
+	atomic_fetch_add(&a->counts.inserts, a->writer.in_hand[BINLOG_INSERT]);
+	atomic_fetch_add(&a->counts.updates, a->writer.in_hand[BINLOG_UPDATE]);
+	atomic_fetch_add(&a->counts.deletes, a->writer.in_hand[BINLOG_DELETE]);
 }
 
 /* Once, and after each foreign key that comes with a DDL (T13). */
@@ -217,88 +125,40 @@ static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
 	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||
 		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0))
 		return -1;
+	a->writer.cascades_logged = a->cascades_logged;
 	a->cascades_known = true;
 	return 0;
 }
 
-/*
- * Cascades that the upstream does not log must happen in the downstream too, so its checks are on where the
- * upstream's session had them on; where the upstream logs them, its rows say it all (T13).
- */
-static int set_foreign_keys(struct apply *a, uint16_t flags, struct err *e)
+/* A large transaction, which is not kept decoded. */
+static int put_pieces(struct apply *a, struct trx *t, struct err *e)
 {
-	enum { NO_FOREIGN_KEY_CHECKS = 2 };
-	bool on;
+	struct change *list;
+	struct decode d;
+	size_t n;
 	int r;
 
-	on = !a->cascades_logged && !(flags & NO_FOREIGN_KEY_CHECKS);
-	if (on == a->foreign_keys)
-		return 0;
-	r = send_packet(a, e);
-	if (r == 0 && db_execf(a->db, e, "SET foreign_key_checks=%d", on) < 0)
-		return -1;
-	if (r == 0)
-		a->foreign_keys = on;
-	return r;
-}
-
-static int on_rows(struct apply *a, const struct trx *t, struct str event, struct err *e)
-{
-	struct binlog_value *before, *after;
-	struct binlog_rows rows;
-	struct mapped *m;
-	uint64_t id;
-	char key[8];
-	int r;
-
-	if (binlog_rows_table_id(event, &t->format, &id, e) < 0)
-		return -1;
-	key_of(id, key);
-	m = map_get(a->maps, (struct str){key, 8});
-	if (!m)
-		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
-	if (!m->table->wanted)
-		return 0;
-	/* Rows become text one by one: nothing refers to an earlier event's. */
-	arena_clear(a->event);
-	if (binlog_rows_open(event, &t->format, &m->map, a->event, &rows, e) < 0)
-		return -1;
-	r = set_foreign_keys(a, rows.flags, e);
-	if (r != 0)
-		return r;
-	before = arena_alloc(a->event, m->map.ncolumns * sizeof(*before));
-	after = arena_alloc(a->event, m->map.ncolumns * sizeof(*after));
-	while ((r = binlog_rows_next(&rows, &m->map, before, after, e)) > 0) {
-		if (packet_add(&a->packet, m->table, rows.change, before, after, e) < 0)
-			return -1;
-		a->in_hand[rows.change]++;
-		if (packet_full(&a->packet) && (r = send_packet(a, e)) != 0)
-			return r;
+	decode_open(&d, t, NULL);
+	while ((r = decode_next(&d, a->scratch, PIECE_BYTES, &list, &n, e)) > 0) {
+		r = writer_put(&a->writer, list, n, e);
+		if (r != 0)
+			break;
+		arena_clear(a->scratch);
 	}
+	arena_clear(a->scratch);
+	decode_close(&d);
 	return r;
 }
 
 /* All rows of one upstream transaction into packets. 1: a count is wrong. */
-static int put_trx(struct apply *a, const struct trx *t, struct err *e)
+static int put_trx(struct apply *a, struct trx *t, struct err *e)
 {
-	struct str left = buf_str(&t->raw);
-	struct binlog_header h;
-	int r = 0;
+	int r = know_cascades(a, t, e);
 
-	map_free(&a->maps, NULL);
-	a->maps = map_new();
-	arena_clear(a->scratch);
-	r = know_cascades(a, t, e);
-	while (r == 0 && left.n > 0) {
-		struct str event;
-
-		if (binlog_read_header(left, &h, e) < 0 || h.size > left.n)
-			return err_set(e, ERR_sync_binlog, "a damaged event inside a transaction");
-		event = (struct str){left.p, h.size};
-		left.p += h.size;
-		left.n -= h.size;
-		r = h.type == BINLOG_TABLE_MAP ? on_table_map(a, t, event, e) : on_rows(a, t, event, e);
-	}
+	if (r == 0 && !t->decoded && t->ntables == 0)
+		r = decode_trx(t, &a->tables, e);
+	if (r == 0)
+		r = t->decoded ? writer_put(&a->writer, t->changes, t->nchanges, e) : put_pieces(a, t, e);
 	if (r < 0) {
 		char at[300];
 
@@ -312,14 +172,11 @@ static int put_batch(struct apply *a, const struct batch *b, struct err *e)
 {
 	int r = apply_guard(a, a->db, b->end, a->gtid_text, e);
 
-	memset(a->in_hand, 0, sizeof(a->in_hand));
+	writer_reset(&a->writer);
 	for (unsigned i = 0; r == 0 && i < b->n; i++)
 		r = put_trx(a, b->list[i], e);
 	if (r == 0)
-		r = send_packet(a, e);
-	packet_clear(&a->packet);
-	tables_sweep(&a->tables);
-	arena_clear(a->event);
+		r = writer_flush(&a->writer, e);
 	return r;
 }
 
@@ -337,9 +194,9 @@ static int apply_batch(struct apply *a, const struct batch *b, struct err *e)
 
 		if (r == 0)
 			return apply_commit(a, a->db, b->end, a->gtid_text, e);
-		if (r > 0 && !a->packet.single) {
+		if (r > 0 && !a->writer.packet.single) {
 			/* Once more, a row a statement, to name the one that is missing. */
-			a->packet.single = true;
+			a->writer.packet.single = true;
 			if (apply_rollback(a->db, e) < 0)
 				return -1;
 			continue;
@@ -373,7 +230,7 @@ static int finish_batch(struct apply *a, struct batch *b, struct err *e)
 	}
 	apply_write_gtid(a);
 	r = apply_batch(a, b, e);
-	a->packet.single = false;
+	a->writer.packet.single = false;
 	if (r == 0) {
 		count_rows(a);
 		atomic_fetch_add(&a->counts.transactions, b->n);
@@ -382,6 +239,7 @@ static int finish_batch(struct apply *a, struct batch *b, struct err *e)
 		a->last_move_ms = clock_ms();
 	}
 	free_batch(b);
+	tables_sweep(&a->tables);
 	return r;
 }
 
@@ -484,7 +342,7 @@ void apply_close(struct apply *a)
 {
 	struct err ignored;
 
-	if (!a->maps)
+	if (!a->scratch)
 		return; /* never opened */
 	if (a->db && a->ddl) {
 		meta_forget_connection(a->ddl, &a->id, db_connection_id(a->db), &ignored);
@@ -493,10 +351,8 @@ void apply_close(struct apply *a)
 	tables_fini(&a->tables);
 	db_close(&a->db);
 	db_close(&a->ddl);
-	packet_fini(&a->packet);
+	writer_fini(&a->writer);
 	arena_free(&a->scratch);
-	arena_free(&a->event);
-	map_free(&a->maps, NULL);
 	gtid_set_free(&a->gtid);
 	meta_slot_fini(&a->slot);
 	free(a->gtid_text);

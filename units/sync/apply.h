@@ -5,8 +5,8 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "units/sync/queue.h"
-#include "units/sync/statement.h"
 #include "units/sync/table.h"
+#include "units/sync/write.h"
 
 /* What the applier has done so far; read by the status while it works. */
 struct apply_counts {
@@ -35,14 +35,10 @@ struct apply {
 	char *gtid_text;
 	char base[256]; /* of the stream's binlog files; set before the thread starts */
 	struct tables tables;
-	struct packet packet;
+	struct writer writer;
 	struct arena *scratch; /* of the transaction in hand */
-	struct arena *event;   /* of one rows event */
 	uint64_t max_packet;   /* the downstream's max_allowed_packet */
-	bool foreign_keys;     /* checks are on in db's session */
 	bool cascades_known, cascades_logged;
-	uint64_t in_hand[3]; /* rows of the batch under way, by enum binlog_change */
-	struct map *maps;    /* table id -> struct mapped, of the transaction in hand */
 	uint64_t last_move_ms;
 
 	pthread_t thread;

@@ -47,6 +47,8 @@ void trx_free(struct trx **t)
 	if (!*t)
 		return;
 	buf_free(&(*t)->raw);
+	arena_free(&(*t)->arena);
+	free((*t)->tables);
 	free(*t);
 	*t = NULL;
 }

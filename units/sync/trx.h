@@ -1,10 +1,14 @@
 #pragma once
+#include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/position.h"
 #include "common/binlog/event.h"
 #include "common/binlog/gtid.h"
 #include "common/sql/ddl.h"
 #include "common/sql/rules.h"
+
+struct change;
+struct table;
 
 /* One upstream transaction, whole: what the assembler makes and the applier takes. */
 enum trx_kind {
@@ -25,6 +29,14 @@ struct trx {
 	struct binlog_format format; /* how raw is read */
 	struct buf raw;
 	size_t events; /* rows events in raw */
+
+	/* Of decode.c. */
+	struct table **tables; /* of its TABLE_MAPs, in their order */
+	size_t ntables;
+	struct arena *arena;    /* of changes; NULL: none, or they are walked where they are applied */
+	struct change *changes; /* all of them, if decoded */
+	size_t nchanges;
+	bool decoded;
 };
 
 void trx_free(struct trx **t);

@@ -1,0 +1,225 @@
+/*
+ * A transaction's rows events, decoded: once for all where the transaction is small, else piece by piece for
+ * each who walks them, so that memory stays bounded. The first walk belongs to the thread that owns `tables`.
+ */
+#include "units/sync/decode.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/xalloc.h"
+
+enum {
+	WHOLE_BYTES = 1 << 20, /* of events: up to here decoded at once */
+	FIRST_CHANGES = 16,
+	NO_FOREIGN_KEY_CHECKS = 2, /* flag of a rows event */
+};
+
+/* A TABLE_MAP of the transaction in hand. */
+struct mapped {
+	struct str body; /* of its event */
+	struct binlog_table map;
+	struct table *table;
+};
+
+/* A growing list of changes inside an arena. */
+struct list {
+	struct change *at;
+	size_t n, room;
+};
+
+void decode_open(struct decode *d, struct trx *t, struct tables *tables)
+{
+	*d = (struct decode){.trx = t, .tables = tables, .left = buf_str(&t->raw)};
+	d->maps_in = arena_new(4096);
+	d->maps = map_new();
+	if (tables)
+		t->ntables = 0;
+}
+
+void decode_close(struct decode *d)
+{
+	map_free(&d->maps, NULL);
+	arena_free(&d->maps_in);
+}
+
+static struct str id_key(uint64_t id, char out[8])
+{
+	memcpy(out, &id, 8);
+	return (struct str){out, 8};
+}
+
+static int find_table(struct decode *d, struct mapped *m, struct err *e)
+{
+	struct trx *t = d->trx;
+
+	if (!d->tables) {
+		m->table = t->tables[d->ntables++];
+		if (m->table->wanted)
+			binlog_table_adopt(&m->map, m->table->up);
+		return 0;
+	}
+	m->table = tables_get(d->tables, &m->map, e);
+	if (!m->table)
+		return -1;
+	if ((t->ntables & (t->ntables - 1)) == 0)
+		t->tables = xrealloc(t->tables, (t->ntables ? t->ntables * 2 : 1) * sizeof(struct table *));
+	t->tables[t->ntables++] = m->table;
+	return 0;
+}
+
+static int on_table_map(struct decode *d, struct str event, struct err *e)
+{
+	const struct binlog_format *f = &d->trx->format;
+	struct str body = binlog_body(event, f);
+	struct mapped *m = d->last;
+	char key[8];
+
+	/* Each statement has its own, mostly the same as before. */
+	if (m && str_eq(m->body, body))
+		return 0;
+	m = arena_zalloc(d->maps_in, sizeof(*m));
+	m->body = body;
+	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, e) < 0)
+		return -1;
+	map_put(d->maps, id_key(m->map.id, key), m);
+	d->last = m;
+	return 0;
+}
+
+static int open_rows(struct decode *d, struct str event, struct arena *a, struct err *e)
+{
+	const struct binlog_format *f = &d->trx->format;
+	struct mapped *m;
+	uint64_t id;
+	char key[8];
+
+	if (binlog_rows_table_id(event, f, &id, e) < 0)
+		return -1;
+	m = map_get(d->maps, id_key(id, key));
+	if (!m)
+		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
+	if (!m->table->wanted)
+		return 0;
+	if (binlog_rows_open(event, f, &m->map, a, &d->rows, e) < 0)
+		return -1;
+	d->rows_of = m;
+	return 0;
+}
+
+static struct change *add(struct list *l, struct arena *a)
+{
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : FIRST_CHANGES;
+		struct change *more = arena_alloc(a, room * sizeof(*more));
+
+		if (l->n)
+			memcpy(more, l->at, l->n * sizeof(*more));
+		l->at = more;
+		l->room = room;
+	}
+	return &l->at[l->n++];
+}
+
+/* 1: a row was added, 0: the event has no more, -1. */
+static int next_row(struct decode *d, struct list *l, struct arena *a, struct err *e)
+{
+	const struct binlog_table *map = &d->rows_of->map;
+	size_t bytes = map->ncolumns * sizeof(struct binlog_value);
+	struct binlog_value *before = NULL, *after = NULL;
+	struct change *c;
+	int r;
+
+	if (d->rows.at >= d->rows.data.n)
+		return 0;
+	if (d->rows.change != BINLOG_INSERT)
+		before = arena_alloc(a, bytes);
+	if (d->rows.change != BINLOG_DELETE)
+		after = arena_alloc(a, bytes);
+	r = binlog_rows_next(&d->rows, map, before, after, e);
+	if (r <= 0)
+		return r;
+	c = add(l, a);
+	*c = (struct change){.table = d->rows_of->table,
+		.kind = d->rows.change,
+		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS),
+		.before = before,
+		.after = after};
+	return 1;
+}
+
+static int next_event(struct decode *d, struct arena *a, struct err *e)
+{
+	struct binlog_header h;
+	struct str event;
+
+	if (binlog_read_header(d->left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > d->left.n)
+		return err_set(e, ERR_sync_binlog, "a damaged event inside a transaction");
+	event = (struct str){d->left.p, h.size};
+	d->left.p += h.size;
+	d->left.n -= h.size;
+	return h.type == BINLOG_TABLE_MAP ? on_table_map(d, event, e) : open_rows(d, event, a, e);
+}
+
+/* Rows that were decompressed into the caller's arena may not outlive the piece: their event ends it. */
+static bool may_stop(const struct decode *d)
+{
+	const char *p = d->rows.data.p, *raw = d->trx->raw.p;
+
+	return !d->rows_of || (p >= raw && p < raw + d->trx->raw.n);
+}
+
+int decode_next(
+	struct decode *d, struct arena *a, size_t bytes, struct change **list, size_t *n, struct err *e)
+{
+	struct list l = {0};
+	size_t from = arena_used(a);
+	int r = 0;
+
+	while (d->rows_of || d->left.n > 0) {
+		if (l.n > 0 && arena_used(a) - from >= bytes && may_stop(d))
+			break;
+		r = d->rows_of ? next_row(d, &l, a, e) : next_event(d, a, e);
+		if (r < 0)
+			return -1;
+		if (r == 0 && d->rows_of && d->rows.at >= d->rows.data.n)
+			d->rows_of = NULL;
+	}
+	*list = l.at;
+	*n = l.n;
+	return l.n > 0;
+}
+
+static int find_tables(struct trx *t, struct tables *tables, struct err *e)
+{
+	struct arena *a = arena_new(0);
+	struct change *list;
+	struct decode d;
+	size_t n;
+	int r;
+
+	decode_open(&d, t, tables);
+	while ((r = decode_next(&d, a, WHOLE_BYTES, &list, &n, e)) > 0)
+		arena_clear(a);
+	decode_close(&d);
+	arena_free(&a);
+	return r;
+}
+
+int decode_trx(struct trx *t, struct tables *tables, struct err *e)
+{
+	struct decode d;
+	int r;
+
+	if (t->raw.n > WHOLE_BYTES)
+		return find_tables(t, tables, e);
+	/* Mostly about four times the events' size. */
+	t->arena = arena_new(512 + 4 * t->raw.n);
+	decode_open(&d, t, tables);
+	r = decode_next(&d, t->arena, SIZE_MAX, &t->changes, &t->nchanges, e);
+	decode_close(&d);
+	if (r < 0)
+		return -1;
+	t->decoded = true;
+	return 0;
+}

@@ -1,0 +1,44 @@
+#pragma once
+#include "common/binlog/row.h"
+#include "units/sync/table.h"
+#include "units/sync/trx.h"
+
+/* One row change of a transaction. Values borrow the transaction's raw events, or its arena. */
+struct change {
+	const struct table *table; /* wanted, its structures known */
+	enum binlog_change kind;
+	bool checks;                               /* foreign keys were checked in the upstream's session */
+	const struct binlog_value *before, *after; /* of each upstream column; before: UPDATE, DELETE, after:
+						      INSERT, UPDATE */
+};
+
+/*
+ * Walks the row changes of one transaction, in its order, a piece at a time. The first walk (tables given)
+ * finds the tables and notes them in the transaction; later ones, by any thread, use those.
+ */
+struct decode {
+	struct trx *trx;
+	struct tables *tables;  /* NULL: as noted */
+	struct arena *maps_in;  /* TABLE_MAPs of this walk */
+	struct map *maps;       /* table id -> struct mapped */
+	struct mapped *last;    /* TABLE_MAP met */
+	size_t ntables;         /* TABLE_MAPs met */
+	struct str left;        /* events */
+	struct mapped *rows_of; /* rows that a piece's end has cut: of this table */
+	struct binlog_rows rows;
+};
+
+void decode_open(struct decode *d, struct trx *t, struct tables *tables);
+/*
+ * The next changes, about `bytes` of memory in a (at least one change): 1, *list and *n; 0: the end; -1 with
+ * e. An earlier piece is not needed by later ones: a may be cleared between two calls.
+ */
+int decode_next(
+	struct decode *d, struct arena *a, size_t bytes, struct change **list, size_t *n, struct err *e);
+void decode_close(struct decode *d);
+
+/*
+ * The whole of a small transaction into an arena of its own (t->changes, t->nchanges, t->decoded); of a large
+ * one only the tables are found, its changes are walked again where they are applied.
+ */
+int decode_trx(struct trx *t, struct tables *tables, struct err *e);

@@ -1,0 +1,127 @@
+/*
+ * The row-writer's hand on a connection: changes into packets (statement.c), packets to the server, counts
+ * compared. It begins and ends no transaction. Called by an applier.
+ */
+#include "units/sync/write.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+
+void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet)
+{
+	*w = (struct writer){.db = db, .max_packet = max_packet};
+	packet_init(&w->packet, batch_bytes);
+}
+
+void writer_fini(struct writer *w)
+{
+	packet_fini(&w->packet);
+}
+
+void writer_reset(struct writer *w)
+{
+	packet_clear(&w->packet);
+	memset(w->in_hand, 0, sizeof(w->in_hand));
+}
+
+/* Which statement did not do what it must, in words. */
+static int missing(const struct packet *p, const struct statement *s, uint64_t did, struct err *e)
+{
+	static const char *const verbs[] = {"INSERT", "UPDATE", "DELETE"};
+	size_t n = s->end - s->where;
+
+	return err_set(e, ERR_sync_row_missing, "%s %s: %" PRIu64 " rows instead of %" PRIu64 ", %.*s",
+		verbs[s->change], s->table->head, did, s->rows, n > 300 ? 300 : (int)n, p->sql.p + s->where);
+}
+
+/* Words of our own for what the downstream says of a structure that is not the expected one. */
+static int say_why(const struct packet *p, const struct db_multi *m, struct err *e)
+{
+	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
+	const struct statement *s = &p->list[m->done < p->n ? m->done : p->n - 1];
+	size_t n = (s < &p->list[p->n - 1] ? s[1].from - 1 : p->sql.n) - s->from;
+	char *in = strstr(e->text, ", in: ");
+
+	if (e->sql_errno == NO_TABLE)
+		e->code = ERR_sync_no_table;
+	else if (e->sql_errno == NO_COLUMN)
+		e->code = ERR_sync_columns;
+	/* The packet's head is another statement. */
+	if (in)
+		snprintf(in, sizeof(e->text) - (size_t)(in - e->text), ", in: %.*s", n > 300 ? 300 : (int)n,
+			p->sql.p + s->from);
+	return err_add(e, "applying to %s", s->table->head);
+}
+
+static int too_large(const struct writer *w, const struct packet *p, struct err *e)
+{
+	return err_set(e, ERR_sync_too_large,
+		"%s: a statement of %zu bytes, max_allowed_packet of the downstream is %" PRIu64,
+		p->list[p->n - 1].table->head, p->sql.n, w->max_packet);
+}
+
+int writer_flush(struct writer *w, struct err *e)
+{
+	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
+	struct packet *p = &w->packet;
+	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n};
+	int r = 0;
+
+	packet_end(p);
+	if (p->n > 0 && p->sql.n + 64 > w->max_packet)
+		return too_large(w, p, e);
+	if (p->n > 0 && db_exec_multi(w->db, buf_str(&p->sql), &m, e) < 0)
+		return say_why(p, &m, e);
+	for (unsigned i = 0; i < p->n && r == 0; i++) {
+		uint64_t did = p->list[i].change == BINLOG_UPDATE ? matched[i] : affected[i];
+
+		if (i >= m.done || did != p->list[i].rows) {
+			missing(p, &p->list[i], i < m.done ? did : 0, e);
+			r = 1;
+		}
+	}
+	packet_clear(p);
+	if (r == 0 && FAILPOINT_HIT(sync_mid_rows))
+		return err_set(e, ERR_db_lost, "failpoint");
+	return r;
+}
+
+/*
+ * Cascades that the upstream does not log must happen in the downstream too, so its checks are on where the
+ * upstream's session had them on; where the upstream logs them, its rows say it all (T13).
+ */
+static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
+{
+	bool on = !w->cascades_logged && checks;
+	int r;
+
+	if (on == w->foreign_keys)
+		return 0;
+	r = writer_flush(w, e);
+	if (r == 0 && db_execf(w->db, e, "SET foreign_key_checks=%d", on) < 0)
+		return -1;
+	if (r == 0)
+		w->foreign_keys = on;
+	return r;
+}
+
+int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct change *c = &list[i];
+
+		r = set_foreign_keys(w, c->checks, e);
+		if (r != 0)
+			return r;
+		if (packet_add(&w->packet, c->table, c->kind, c->before, c->after, e) < 0)
+			return -1;
+		w->in_hand[c->kind]++;
+		if (packet_full(&w->packet) && (r = writer_flush(w, e)) != 0)
+			return r;
+	}
+	return 0;
+}

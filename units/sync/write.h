@@ -1,0 +1,26 @@
+#pragma once
+#include "units/sync/decode.h"
+#include "units/sync/statement.h"
+
+/*
+ * Row changes on their way into the downstream over one connection, inside a transaction that its user begins
+ * and ends. Every statement's count is compared with what was foretold (T7). One thread.
+ */
+struct writer {
+	struct db *db; /* borrowed */
+	struct packet packet;
+	uint64_t max_packet;  /* the downstream's max_allowed_packet */
+	bool foreign_keys;    /* checks are on in db's session */
+	bool cascades_logged; /* by the upstream: then they are never on (T13) */
+	uint64_t in_hand[3];  /* rows since writer_reset, by enum binlog_change */
+};
+
+void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet);
+void writer_fini(struct writer *w);
+/* Nothing is in hand: before each transaction. */
+void writer_reset(struct writer *w);
+/* The changes in their order; what is put together is sent when a packet is full. 1: a count is wrong (e says
+ * which); -1 with e. The changes may be gone afterwards. */
+int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e);
+/* Sends what is left. As writer_put. */
+int writer_flush(struct writer *w, struct err *e);
