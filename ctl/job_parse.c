@@ -233,8 +233,25 @@ static int match_sources(const struct job *j, struct err *e)
 	return 0;
 }
 
+/*
+ * A relay that is kept on (enable-relay) starts as soon as its source is known, before the task is. Told no
+ * beginning, it would take the upstream's present file, which may be behind the one where the task begins.
+ */
+static void begin_where_task_does(const struct job *j, json_t *source, const char *id)
+{
+	const json_t *instance = json_object_get(json_object_get(j->task, "instances"), id);
+	const json_t *start = json_object_get(instance, "start");
+	json_t *relay = json_object_get(source, "relay");
+
+	if (!json_text(start, "file", "")[0] || json_text(relay, "start_file", "")[0])
+		return;
+	json_object_set(relay, "start_file", json_object_get(start, "file"));
+	json_object_set_new(relay, "start_offset", json_integer(4));
+}
+
 static int parse_files(const struct args *a, struct job *j, struct err *e)
 {
+	const json_t *to;
 	json_t *from;
 
 	for (int i = 0; i < a->nrest; i++)
@@ -250,11 +267,13 @@ static int parse_files(const struct args *a, struct job *j, struct err *e)
 	for (unsigned i = 0; i < j->nsources; i++) {
 		const json_t *ep = json_object_get(j->sources[i].source, "endpoint");
 
+		begin_where_task_does(j, j->sources[i].source, j->sources[i].id);
 		json_array_append_new(from, json_sprintf("%s=%s:%d", j->sources[i].id,
 						    json_text(ep, "host", ""), (int)json_num(ep, "port", 0)));
 	}
-	j->identity = json_pack("{s:o, s:s, s:s}", "from", from, "to",
-		json_text(json_object_get(j->task, "downstream"), "host", ""), "task",
+	to = json_object_get(j->task, "downstream");
+	j->identity = json_pack("{s:o, s:o, s:s}", "from", from, "to",
+		json_sprintf("%s:%d", json_text(to, "host", ""), (int)json_num(to, "port", 0)), "task",
 		json_text(j->task, "name", ""));
 	return 0;
 }

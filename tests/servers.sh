@@ -8,6 +8,7 @@
 #   servers.sh wipe PORT ...|all end it at once and remove its data folder
 #   servers.sh cli PORT [ARG..]  that server's own client, as root over its socket
 #   servers.sh dir PORT          its folder: data/ s.sock pid err.log name
+#   servers.sh program NAME PROG the path of a program that came with it: mariadb-binlog, mysqlbinlog
 #
 # Environment: TIDEGATE_CACHE (default $XDG_CACHE_HOME or ~/.cache): the servers are below its tidegate/servers.
 #   TIDEGATE_RUN  where the data folders are (default: run/ beside the servers)
@@ -347,6 +348,10 @@ cli)
 	exec "${COMMAND[@]}" # so that who started this can end it
 	;;
 dir) echo "$RUN/${1:?}" ;;
+program)
+	[ -x "$CACHE/${1:?}/w/${2:?}" ] || die "no program $2 with $1 (servers.sh get $1)"
+	echo "$CACHE/$1/w/$2"
+	;;
 *)
 	sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
 	exit 2

@@ -1,7 +1,7 @@
 """The processes of a running job: named, boxed in, of their own uid, without secrets in sight; killed one by one they come back, and
 nothing is left behind."""
-import re
 import os
+import re
 import signal
 import time
 

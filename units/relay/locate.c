@@ -105,6 +105,20 @@ void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
 	gtid_set_free(&set);
 }
 
+/* Purged, or from before the relay log began: the operator can mend only the second. */
+static int not_here(struct relay *r, const struct msg_resolve *m, const char *base, struct err *e)
+{
+	struct store_generation g;
+	struct store_file last;
+	char server[STORE_NAME], first[300];
+
+	if (!store_last(&r->store, &g, &last, server, sizeof(server)))
+		return err_set(e, ERR_relay_gone, "%.*s: the relay log is empty", STR_ARG(m->file));
+	binlog_name_make(first, sizeof(first), base, last.number + (g.nfiles ? 1 - g.nfiles : 0));
+	return err_set(e, ERR_relay_gone, "%.*s is not in the relay log, which begins with %s",
+		STR_ARG(m->file), first);
+}
+
 /* The file of the newest generation, if the relay has it up to the offset. */
 static int resolve(struct relay *r, const struct msg_resolve *m, struct store_span *span, struct err *e)
 {
@@ -127,7 +141,7 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	case STORE_BEYOND:
 		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
 	case STORE_GONE:
-		return err_set(e, ERR_relay_gone, "%.*s is not in the relay log", STR_ARG(m->file));
+		return not_here(r, m, own, e);
 	case STORE_WRONG:
 		return err_set(
 			e, ERR_relay_ahead, "%.*s has no offset %" PRIu64, STR_ARG(m->file), m->offset);
