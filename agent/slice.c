@@ -110,8 +110,10 @@ json_t *slice_subtask(const struct subtask *t, const struct proc *p)
 	if (p->kind == UNIT_load)
 		json_object_set_new(o, "remove_meta",
 			json_boolean(json_flag(t->spec, "remove_meta", false) && !t->meta_removed));
-	if (p->kind == UNIT_sync)
+	if (p->kind == UNIT_sync) {
 		put_start(options, t);
+		put(options, "operators", t->spec, "operators");
+	}
 	json_object_set_new(o, "options", options);
 	return o;
 }

@@ -197,7 +197,7 @@ void subtask_event(struct subtask *t, enum stage_event event)
 static bool same_settings(const json_t *a, const json_t *b)
 {
 	static const char *const keys[] = {
-		"mode", "downstream", "meta_schema", "rules", "dump", "load", "sync"};
+		"mode", "downstream", "meta_schema", "rules", "dump", "load", "sync", "operators"};
 
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);

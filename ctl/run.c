@@ -228,7 +228,8 @@ static int look(struct run *r, struct err *e)
 	progress_show(&r->progress, &now.show);
 	if (!now.paused)
 		r->seen_running = true;
-	if (now.paused && now.error.code && (r->seen_running || clock_ms() - r->set_up_ms > STALE_MS))
+	if (now.paused && now.error.code && !r->args->stay &&
+		(r->seen_running || clock_ms() - r->set_up_ms > STALE_MS))
 		done = err_set(e, (enum err_code)now.error.code, "%s", now.error.text);
 	else if (now.finished)
 		done = 1;

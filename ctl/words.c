@@ -9,6 +9,7 @@
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
 #include "common/config/yaml.h"
+#include "common/sql/split.h"
 #include "ctl/ask.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
@@ -20,7 +21,7 @@ static int send_word(const struct args *a, const char *word, json_t *words, stru
 	char run[200];
 	struct ask *k = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
 	json_t *answer = k ? ask_command(k, word, words, ASK_MS, e) : NULL;
-	int code = answer ? EXIT_DONE : EXIT_FAILED;
+	int code = answer ? EXIT_DONE : e->code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
 
 	json_decref(words);
 	if (answer && (a->json || !isatty(STDOUT_FILENO)))
@@ -39,6 +40,16 @@ static json_t *sources_of(const struct args *a)
 	for (unsigned i = 0; i < a->nsources; i++)
 		json_array_append_new(list, json_string(a->sources[i]));
 	return list;
+}
+
+static int add_statement(void *list, struct str sql, struct err *e)
+{
+	json_t *text = json_stringn(sql.p, sql.n);
+
+	if (!text)
+		return err_set(e, ERR_usage, "a statement that is no UTF-8");
+	json_array_append_new(list, text);
+	return 0;
 }
 
 static int wrong(struct err *e, const char *text)
@@ -68,6 +79,33 @@ int cmd_task_word(const struct args *a, struct err *e)
 	}
 	return send_word(
 		a, a->word, json_pack("{s:s, s:o}", "task", a->rest[0], "sources", sources_of(a)), e);
+}
+
+/* "a; b" as it is, and each further word: the statements of replace and inject. */
+static int split_statements(const struct args *a, int from, json_t *list, struct err *e)
+{
+	for (int i = from; i < a->nrest; i++)
+		if (sql_split_ddl(str_of(a->rest[i]), add_statement, list, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* handle-error is DM's older word, with the task first. */
+int cmd_binlog(const struct args *a, struct err *e)
+{
+	bool old = strcmp(a->word, "handle-error") == 0;
+	const char *op = a->nrest > 1 ? a->rest[old] : "";
+	json_t *sqls = json_array();
+
+	if (a->nrest < 2 || split_statements(a, 2, sqls, e) < 0) {
+		json_decref(sqls);
+		return a->nrest < 2 ? wrong(e, "binlog skip|replace|inject|revert|list task [\"sql; …\"]")
+				    : EXIT_USAGE;
+	}
+	return send_word(a, "binlog",
+		json_pack("{s:s, s:s, s:s, s:o, s:o}", "op", op, "task", a->rest[!old], "pos",
+			a->binlog_pos ? a->binlog_pos : "", "sqls", sqls, "sources", sources_of(a)),
+		e);
 }
 
 /* The key of the state folder encrypts what the master may see only as cipher text. */

@@ -22,6 +22,7 @@ static const struct {
 	{"resume-task", command_resume_task},
 	{"query-status", command_query_status},
 	{"list-member", command_list_member},
+	{"binlog", command_binlog},
 	{"check", command_check},
 };
 

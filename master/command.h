@@ -23,6 +23,7 @@ int command_pause_task(struct master *m, struct command_call *c, struct err *e);
 int command_resume_task(struct master *m, struct command_call *c, struct err *e);
 int command_query_status(struct master *m, struct command_call *c, struct err *e);
 int command_list_member(struct master *m, struct command_call *c, struct err *e);
+int command_binlog(struct master *m, struct command_call *c, struct err *e);
 int command_check(struct master *m, struct command_call *c, struct err *e);
 
 /* Is the source one of args.sources, or does that name none? */

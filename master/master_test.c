@@ -450,7 +450,7 @@ static void test_pause_resume(void **state)
 	assert_int_equal(m->model.revision, revision);
 	says(m, "query-status", "{\"task\":\"t\"}", "\"isCanceled\":true");
 	says(m, "resume-task", "{\"task\":\"t\"}", "\"op\":\"Resume\"");
-	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":1", true);
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":1", true);
 	says(m, "resume-task", "{\"task\":\"t\"}", "already running");
 	report(m, a,
 		"{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":"
@@ -484,10 +484,92 @@ static void test_pause_by_error(void **state)
 	says(m, "start-task", TASK("all", ""), "paused: see resume-task");
 	ok(m, "resume-task", "{\"task\":\"t\"}");
 	report(m, a, PAUSED("4"));
-	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":1", true);
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":1", true);
 	/* The agent paused it and the master has not heard: resume still reaches the agent. */
 	ok(m, "resume-task", "{\"task\":\"t\"}");
-	orders_say(m, "host-1", "\"stage\":\"Running\",\"resume\":2", true);
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":2", true);
+}
+
+#define FOLLOWS(stage, rest, error)                                                                          \
+	"{\"revision\":100,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":\"" stage \
+	"\",\"unit\":\"Sync\",\"copied\":true,\"sync\":{\"position\":\"1:7:500\"" rest "}" error "}]}]}"
+#define DDL_FAILED ",\"failed_ddl\":{\"generation\":1,\"file\":\"b.000007\",\"offset\":600}"
+#define BOOM ",\"error\":{\"code\":10006,\"text\":\"boom\"}"
+#define SKIP "{\"op\":\"skip\",\"task\":\"t\"}"
+#define OP(op, rest) "{\"op\":\"" op "\",\"task\":\"t\"" rest "}"
+
+static struct agent *following(struct master *m)
+{
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	return a;
+}
+
+/* The statement that it is paused on, in the store and in the orders; it goes on by itself, as in DM. */
+static void test_binlog_skip(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = following(m);
+
+	refused(m, "binlog", SKIP, ERR_bad_stage); /* the copy is not done */
+	report(m, a, FOLLOWS("Running", "", ""));
+	refused(m, "binlog", SKIP, ERR_bad_stage); /* there is no error */
+	report(m, a, FOLLOWS("Paused", DDL_FAILED, BOOM));
+	orders_say(m, "host-1", "\"stage\":\"Paused\"", true);
+	hello(m, "host-1"); /* another agent's life: what failed is still known */
+	ok(m, "binlog", SKIP);
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":1", true);
+	orders_say(m, "host-1",
+		"\"operators\":[{\"op\":\"skip\",\"file\":\"b.000007\",\"offset\":600,\"generation\":1,"
+		"\"sqls\":[]}]",
+		true);
+	says(m, "query-status", "{\"task\":\"t\"}", "\"operators\":[{\"op\":\"skip\"");
+	says(m, "binlog", OP("list", ""), "\\\"binlogPos\\\":\\\"b.000007:600\\\"");
+	refused(m, "binlog", SKIP, ERR_bad_stage); /* not paused any more */
+}
+
+static void test_binlog_of_rows(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = following(m);
+
+	report(m, a, FOLLOWS("Paused", "", BOOM));
+	refused(m, "binlog", SKIP, ERR_bad_stage);
+	says(m, "binlog", SKIP, "only DDL statements can be handled");
+	refused(m, "binlog", OP("replace", ""), ERR_usage);
+	refused(m, "binlog", OP("skip", ",\"sqls\":[\"DROP TABLE x\"]"), ERR_usage);
+	refused(m, "binlog", OP("jump", ""), ERR_usage);
+	refused(m, "binlog", OP("skip", ",\"pos\":\"b.000007\""), ERR_usage);
+	refused(m, "binlog", OP("skip", ",\"pos\":\"b.7x:12z\""), ERR_usage);
+	refused(m, "binlog", "{\"op\":\"list\",\"task\":\"u\"}", ERR_task_unknown);
+}
+
+static void test_binlog_positions(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = following(m);
+
+	report(m, a, FOLLOWS("Running", "", ""));
+	refused(m, "binlog", OP("skip", ",\"pos\":\"b.000007:499\""), ERR_bad_stage); /* passed */
+	ok(m, "binlog", OP("skip", ",\"pos\":\"b.000008:4\""));
+	ok(m, "binlog", OP("replace", ",\"pos\":\"b|000001.000007:700\",\"sqls\":[\"DROP TABLE x\"]"));
+	ok(m, "binlog", OP("inject", ",\"pos\":\"b.000008:4\",\"sqls\":[\"DROP TABLE y\"]"));
+	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":0", true);
+	orders_say(m, "host-1", "\"offset\":700,\"generation\":1,\"sqls\":[\"DROP TABLE x\"]", true);
+	orders_say(m, "host-1", "\"op\":\"skip\"", false); /* the later word about a position counts */
+	refused(m, "binlog", OP("revert", ",\"pos\":\"b.000008:5\""), ERR_bad_stage);
+	ok(m, "binlog", OP("revert", ",\"pos\":\"b.000008:4\""));
+	orders_say(m, "host-1", "DROP TABLE y", false);
+	says(m, "binlog", OP("list", ",\"pos\":\"b.000007:701\""), "\"msg\":\"[]\"");
+	/* What was passed is shown no more, and goes with the next change. */
+	report(m, a,
+		"{\"revision\":100,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":"
+		"\"Running\",\"unit\":\"Sync\",\"sync\":{\"position\":\"1:7:900\"}}]}]}");
+	says(m, "binlog", OP("list", ""), "\"msg\":\"[]\"");
+	ok(m, "binlog", OP("skip", ",\"pos\":\"b.000009:4\""));
+	orders_say(m, "host-1", "DROP TABLE x", false);
 }
 
 #define COPIED                                                                                     \
@@ -676,6 +758,9 @@ int main(void)
 		T(test_numbers),
 		T(test_pause_resume),
 		T(test_pause_by_error),
+		T(test_binlog_skip),
+		T(test_binlog_of_rows),
+		T(test_binlog_positions),
 		T(test_copied),
 		T(test_remove_meta),
 		T(test_check),

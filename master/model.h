@@ -15,7 +15,8 @@
  * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items.
  * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last
  *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
- *   remove_meta, [error {code, text}: why it is Paused].
+ *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,
+ *   offset}: the statement of that error], [operators: of `binlog skip` and its like].
  * - agent, key name: name, version, slots, session, pid and origin (they tell a new process from one that
  *   only says hello again).
  */

@@ -16,6 +16,13 @@ static json_t *member(const json_t *o, const char *key)
 	return v ? json_incref(v) : json_object();
 }
 
+static json_t *list_of(const json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+
+	return v ? json_incref(v) : json_array();
+}
+
 static bool follows(const struct master *m, const json_t *subtask)
 {
 	const json_t *task = model_get(&m->model, STORE_TASK, json_text(subtask, "task", ""));
@@ -40,14 +47,15 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 {
 	const json_t *task = model_get(&m->model, STORE_TASK, json_text(s, "task", ""));
 
-	return json_pack("{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b}",
+	return json_pack("{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:o}",
 		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
-		json_text(s, "stage", "Paused"), "resume", (json_int_t)json_num(s, "resume", 0), "mode",
+		json_text(s, "stage", "Paused"), "resumes", (json_int_t)json_num(s, "resume", 0), "mode",
 		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
 		json_text(task, "meta_schema", "dm_meta"), "rules", rules_of(source, s), "dump",
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
-		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false));
+		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "operators",
+		list_of(s, "operators"));
 }
 
 static json_t *source_order(const struct master *m, const json_t *source)

@@ -60,6 +60,7 @@ static bool is_paused_by_error(const json_t *doc, const json_t *s, uint64_t revi
 static void take_pause(struct master *m, json_t *doc, const json_t *s)
 {
 	const json_t *error = json_object_get(s, "error");
+	const json_t *failed = json_object_get(json_object_get(s, "sync"), "failed_ddl");
 
 	log_warn("task %s on source %s is paused: %s code=%lld", json_text(doc, "task", ""),
 		json_text(doc, "source", ""), json_text(error, "text", ""),
@@ -67,6 +68,9 @@ static void take_pause(struct master *m, json_t *doc, const json_t *s)
 	json_object_set_new(doc, "stage", json_string("Paused"));
 	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
 	json_object_set_new(doc, "error", json_deep_copy(error));
+	json_object_del(doc, "failed_ddl");
+	if (json_is_object(failed))
+		json_object_set_new(doc, "failed_ddl", json_deep_copy(failed));
 }
 
 /* Into the change set what must last of one subtask. True where there is something. */

@@ -71,15 +71,17 @@ static json_t *object_or_empty(const json_t *o, const char *key)
 static json_t *raw_of(const json_t *doc, const json_t *report, const json_t *error)
 {
 	const json_t *snapshot = json_object_get(report, "snapshot");
+	json_t *operators = json_object_get(doc, "operators");
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:O, s:I, s:s, s:I}", "dump",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:O, s:I, s:s, s:I, s:o}", "dump",
 		object_or_empty(report, "dump"), "load", object_or_empty(report, "load"), "sync",
 		object_or_empty(report, "sync"), "error",
 		error ? json_deep_copy(error) : json_pack("{s:i, s:s}", "code", 0, "text", ""), "copied",
 		json_flag(doc, "copied", false) || json_flag(report, "copied", false), "snapshot",
 		json_is_object(snapshot) ? snapshot : json_object_get(doc, "snapshot"), "restarts",
 		(json_int_t)json_num(report, "restarts", 0), "wanted", json_text(doc, "stage", ""), "sub",
-		(json_int_t)json_num(doc, "sub", 0));
+		(json_int_t)json_num(doc, "sub", 0), "operators",
+		json_is_array(operators) ? json_incref(operators) : json_array());
 }
 
 static json_t *subtask_status(struct master *m, const json_t *doc, const json_t *source_report)

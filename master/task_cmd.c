@@ -313,6 +313,7 @@ static json_t *set_stage(struct master *m, const json_t *s, const char *stage)
 	json_object_set_new(doc, "stage", json_string(stage));
 	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
 	json_object_del(doc, "error");
+	json_object_del(doc, "failed_ddl");
 	return doc;
 }
 

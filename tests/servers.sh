@@ -277,8 +277,10 @@ up() {
 		options+=(--log-bin="$d/data/mysql-bin" --binlog-format=ROW --binlog-row-image=FULL --sync-binlog=0)
 		[ "$name" = my97 ] || options+=(--log-slave-updates)
 	fi
+	# Its own: a MariaDB that starts removes other servers' temporary tables from a shared one.
+	mkdir -p "$d/tmp"
 	# a session of its own: Ctrl-C at the caller's terminal is not for the server
-	setsid env ${LIBS:+LD_LIBRARY_PATH="$LIBS"} "$SERVER" "${BASE[@]}" --datadir="$d/data" "${options[@]}" ${EXTRA:-} \
+	setsid env ${LIBS:+LD_LIBRARY_PATH="$LIBS"} "$SERVER" "${BASE[@]}" --datadir="$d/data" --tmpdir="$d/tmp" "${options[@]}" ${EXTRA:-} \
 		>>"$d/out.log" 2>&1 </dev/null 9>&- &
 	echo $! >"$d/pid"
 	client_of "$port" -e 'select 1'

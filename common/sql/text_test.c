@@ -10,6 +10,7 @@
 
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "common/sql/split.h"
 #include "common/sql/structure.h"
 
 /* --- quoting --- */
@@ -348,6 +349,47 @@ static void structure_refused(void **state)
 	}
 }
 
+/* --- what an operator types --- */
+
+static int join(void *arg, struct str s, struct err *e)
+{
+	struct buf *b = arg;
+
+	(void)e;
+	buf_putc(b, '[');
+	buf_put(b, s.p, s.n);
+	buf_putc(b, ']');
+	return 0;
+}
+
+static void split(void **state)
+{
+	static const char *const good[][2] = {
+		{"DROP TABLE a", "[DROP TABLE a]"},
+		{" ALTER TABLE a ADD b int ;; DROP TABLE `x;y`; ",
+			"[ALTER TABLE a ADD b int][DROP TABLE `x;y`]"},
+		{"ALTER TABLE a COMMENT 'a;b' /* ; */; TRUNCATE a",
+			"[ALTER TABLE a COMMENT 'a;b' /* ; */][TRUNCATE a]"},
+	};
+	static const char *const bad[] = {"", " ; ", "INSERT INTO a VALUES (1)", "DROP TABLE a; SELECT 1",
+		"DROP TABLE 'a", "CREATE TABLE a AS SELECT 1", "GRANT ALL ON *.* TO x"};
+	struct buf b = {0};
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		buf_clear(&b);
+		assert_int_equal(sql_split_ddl(str_of(good[i][0]), join, &b, &e), 0);
+		assert_string_equal(buf_cstr(&b), good[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		err_clear(&e);
+		assert_int_equal(sql_split_ddl(str_of(bad[i]), join, &b, &e), -1);
+		assert_int_equal(e.code, ERR_sql_parse);
+	}
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +400,7 @@ int main(void)
 		cmocka_unit_test(column_kinds),
 		cmocka_unit_test(structure_round_trip),
 		cmocka_unit_test(structure_refused),
+		cmocka_unit_test(split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

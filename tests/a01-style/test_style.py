@@ -23,7 +23,7 @@ MAY = {
     "supervisor": ["common/base"],
     "agent": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
     "master": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
-    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h", "common/sql/grants.h"],
+    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h", "common/sql/grants.h", "common/sql/split.h"],
     **{p: ["common/base", "common/config", "common/proc", "common/sql", "common/binlog", "common/db"] for p in PROCESSES if p.startswith("units/")},
     "tests": ["common/base", "common/config", "common/proc"],
 }

@@ -4,6 +4,7 @@
 
 #include "common/db/db.h"
 #include "common/db/meta.h"
+#include "units/sync/ddl_handle.h"
 #include "units/sync/queue.h"
 #include "units/sync/table.h"
 #include "units/sync/write.h"
@@ -23,6 +24,7 @@ struct apply {
 	struct meta_id id;
 	const struct endpoint *upstream, *downstream;
 	const struct rules *rules;
+	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
 	uint64_t batch_rows, batch_bytes;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
@@ -47,6 +49,7 @@ struct apply {
 	struct position watermark;
 	char *watermark_gtid;
 	bool failed;
+	struct position failed_ddl; /* the error is that of the DDL statement there; {0,0,0}: it is not */
 	struct err error;
 	struct apply_counts counts;
 };

@@ -277,12 +277,6 @@ static int dml(const struct assemble *a, const struct binlog_query *q, struct er
 	return stop_at(a, e);
 }
 
-static int unknown_verb(const struct assemble *a, const struct binlog_query *q, struct err *e)
-{
-	err_set(e, ERR_sync_ddl_parse, "%.*s", q->sql.n > 300 ? 300 : (int)q->sql.n, q->sql.p);
-	return stop_at(a, e);
-}
-
 /* Recognised, and not ours by rule: said once in the log, the position moves. */
 static int passed_by(
 	struct assemble *a, const struct sql_ddl *ddl, const struct binlog_query *q, struct trx **out)
@@ -337,8 +331,12 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	if (binlog_read_query(event, &a->format, a->scratch, &q, e) < 0)
 		return stop_at(a, e);
 	neutralise(a, &q);
-	if (sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0)
-		return stop_at(a, e);
+	/* What can't be read stops the applier, in its place: an operator may say what it should do with it.
+	 */
+	if (sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0) {
+		err_clear(e);
+		return on_ddl(a, event, out);
+	}
 	switch (ddl->verb) {
 	case SQL_VERB_BEGIN:
 		if (!a->open)
@@ -370,7 +368,7 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 		return passed_by(a, ddl, &q, out);
 	case SQL_VERB_UNKNOWN:
 	case SQL_VERB_END:
-		return unknown_verb(a, &q, e);
+		return on_ddl(a, event, out);
 	default:
 		/* Its rows would be what SELECT finds in the downstream: a row change as a statement. */
 		if (ddl->as_select && dml(a, &q, e) < 0)

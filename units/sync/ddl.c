@@ -21,6 +21,7 @@ struct ddl_job {
 	struct buf text; /* in the downstream's dialect */
 	bool wanted[SQL_DDL_MAX_TABLES];
 	bool fenced; /* a swap of tables, with ours taken along */
+	struct ddl_place place;
 };
 
 static bool of_database(enum sql_verb v)
@@ -161,11 +162,9 @@ static bool rename_is_atomic(const struct server *s)
 }
 
 /* A statement was begun before a crash. 1: it was executed, 0: it was not, -1: nobody can tell. */
-static int was_executed(
-	struct apply *a, const struct trx *t, const struct ddl_job *j, struct str before, struct err *e)
+static int was_executed(struct apply *a, const struct ddl_job *j, struct str before, struct err *e)
 {
 	struct buf now = {0};
-	char at[64];
 	bool same;
 
 	if (ddl_picture(a, j->ddl, j->q.schema, &now, e) < 0) {
@@ -184,14 +183,9 @@ static int was_executed(
 		if (moved == 1 || (moved == 0 && (same || rename_is_atomic(db_server(a->ddl)))))
 			return told(moved);
 	}
-	if (j->fenced || proves_nothing(j->ddl, same)) {
-		position_store(t->event, at, sizeof(at));
-		return err_set(e, ERR_sync_ddl_unproved,
-			"if it was: UPDATE `%s`.tidegate_ddl SET stage='done' WHERE position='%s', if not: "
-			"DELETE "
-			"that row. %.*s",
-			a->id.schema, at, j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
-	}
+	if (j->fenced || proves_nothing(j->ddl, same))
+		return err_set(e, ERR_sync_ddl_unproved, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n,
+			j->q.sql.p);
 	return told(!same);
 }
 
@@ -269,7 +263,8 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 	char name[257];
 
 	log_info("DDL: %.*s", j->text.n > 300 ? 300 : (int)j->text.n, j->text.p);
-	if (j->ddl->verb == SQL_VERB_CREATE_TABLE && !j->ddl->like && !names_charset(j, &t->format.server) &&
+	if (j->ddl->verb == SQL_VERB_CREATE_TABLE && !j->place.told && !j->ddl->like &&
+		!names_charset(j, &t->format.server) &&
 		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name), e) < 0)
 		return -1;
 	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->ddl), e) < 0)
@@ -296,47 +291,104 @@ static bool drop_goes_on(const struct sql_ddl *ddl)
 	return ddl->verb == SQL_VERB_DROP_TABLE && ddl->ntables > 1;
 }
 
-static int do_it(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+/* An operator's words were changed after the earlier ones were begun, and there was a crash. */
+static int other_was_begun(struct apply *a, struct ddl_job *j, struct ddl_record *rec, struct err *e)
 {
-	struct buf before = {0};
-	enum ddl_stage stage;
-	int done, r = -1;
+	struct sql_ddl *ddl = arena_alloc(a->scratch, sizeof(*ddl));
+	struct str text = buf_str(&rec->statement);
+	struct buf now = {0};
+	bool same;
 
-	if (ddl_record_read(a, t->event, &stage, &before, e) < 0)
-		goto out;
-	if (stage == DDL_DONE) {
-		r = 0; /* inside a transaction whose rows were not committed: they come again, it does not */
-		goto out;
+	if (rec->stage != DDL_DOING || str_eq(text, j->q.sql))
+		return 0;
+	if (sql_ddl_read(text, db_server(a->ddl), j->q.sql_mode, ddl, e) < 0 ||
+		ddl_picture(a, ddl, j->q.schema, &now, e) < 0) {
+		buf_free(&now);
+		return -1;
 	}
+	same = str_eq(buf_str(&rec->before), buf_str(&now));
+	buf_free(&now);
+	if (!same || proves_nothing(ddl, same))
+		return err_set(e, ERR_sync_ddl_unproved, "another one was begun in this place before: %.*s",
+			text.n > 300 ? 300 : (int)text.n, text.p);
+	buf_clear(&rec->before);
+	rec->stage = DDL_NEW;
+	return 0;
+}
+
+/* Several names of one statement may have been dropped or renamed before it failed. */
+static bool fails_as_a_whole(const struct sql_ddl *ddl)
+{
+	return !drop_goes_on(ddl) && !(ddl->verb == SQL_VERB_RENAME_TABLE && ddl->ntables > 2);
+}
+
+static int execute_once(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	struct err mine = {0};
+
+	if (execute(a, t, j, e) == 0)
+		return 0;
+	if (err_act(e->code) != ERR_ACT_RETRY && fails_as_a_whole(j->ddl) &&
+		ddl_record_failed(a, &j->place, &mine) < 0)
+		*e = mine;
+	return -1;
+}
+
+static int begin(
+	struct apply *a, const struct trx *t, struct ddl_job *j, struct ddl_record *rec, struct err *e)
+{
+	/* A swap of equal tables: only a fence that goes with them can tell (T29). */
+	if (j->fenced && ddl_fence_make(a, e) < 0)
+		return -1;
+	if (ddl_picture(a, j->ddl, j->q.schema, &rec->before, e) < 0)
+		return -1;
+	return ddl_record_doing(a, t, &j->place, j->q.sql, buf_str(&rec->before), e);
+}
+
+static int do_recorded(
+	struct apply *a, const struct trx *t, struct ddl_job *j, struct ddl_record *rec, struct err *e)
+{
+	int done;
+
+	if (other_was_begun(a, j, rec, e) < 0)
+		return -1;
 	/* CREATE OR REPLACE may have been cut in two, and can always be repeated: nothing came behind it. */
-	done = stage == DDL_DOING && !j->ddl->or_replace ? was_executed(a, t, j, buf_str(&before), e) : 0;
+	done = rec->stage == DDL_DOING && !j->ddl->or_replace ? was_executed(a, j, buf_str(&rec->before), e)
+							      : 0;
 	if (done < 0)
-		goto out;
+		return -1;
 	if (done && drop_goes_on(j->ddl)) {
 		write_drop(j, true);
 		done = 0;
 	}
-	/* A swap of equal tables: only a fence that goes with them can tell (T29). */
-	if (stage == DDL_NEW && j->fenced && ddl_fence_make(a, e) < 0)
-		goto out;
-	if (stage == DDL_NEW && (ddl_picture(a, j->ddl, j->q.schema, &before, e) < 0 ||
-					ddl_record_doing(a, t, j->q.sql, buf_str(&before), e) < 0))
-		goto out;
-	if (FAILPOINT_HIT(sync_ddl_doing)) {
-		err_set(e, ERR_db_lost, "failpoint");
-		goto out;
-	}
-	if (!done && execute(a, t, j, e) < 0)
-		goto out;
-	if (FAILPOINT_HIT(sync_ddl_sent)) {
-		err_set(e, ERR_db_lost, "failpoint");
-		goto out;
-	}
-	r = ddl_record_done(a, t, j->ddl, j->q.schema, e);
-	if (r == 0 && j->fenced)
+	if (rec->stage == DDL_NEW && begin(a, t, j, rec, e) < 0)
+		return -1;
+	if (FAILPOINT_HIT(sync_ddl_doing))
+		return err_set(e, ERR_db_lost, "failpoint");
+	if (!done && execute_once(a, t, j, e) < 0)
+		return -1;
+	if (FAILPOINT_HIT(sync_ddl_sent))
+		return err_set(e, ERR_db_lost, "failpoint");
+	if (ddl_record_done(a, t, &j->place, j->ddl, j->q.schema, e) < 0)
+		return -1;
+	if (j->fenced)
 		ddl_fence_drop(a);
-out:
-	buf_free(&before);
+	return 0;
+}
+
+static int do_it(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	struct ddl_record rec = {0};
+	int r = ddl_record_read(a, &j->place, &rec, e);
+
+	/* Done: inside a transaction whose rows were not committed, or one of an operator's statements. They
+	 * come again, it does not. */
+	if (r == 0 && rec.stage != DDL_DONE)
+		r = do_recorded(a, t, j, &rec, e);
+	else if (r == 0 && !j->place.stays)
+		r = ddl_record_done(a, t, &j->place, j->ddl, j->q.schema, e);
+	buf_free(&rec.before);
+	buf_free(&rec.statement);
 	return r;
 }
 
@@ -350,26 +402,115 @@ static int pass_by(struct apply *a, const struct trx *t, struct err *e)
 	return apply_commit(a, a->db, t->end, a->gtid_text, e);
 }
 
+static bool is_ddl(enum sql_verb v)
+{
+	return v >= SQL_VERB_CREATE_DATABASE && v <= SQL_VERB_DROP_INDEX;
+}
+
+/* As the stream has it. */
+static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	int r;
+
+	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0)
+		return -1;
+	if (!is_ddl(j->ddl->verb))
+		return err_set(
+			e, ERR_sync_ddl_parse, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	r = wanted(a, j, e);
+	if (r == 0)
+		return pass_by(a, t, e);
+	return r < 0 || translate(a, t, j, e) < 0 ? -1 : do_it(a, t, j, e);
+}
+
+/* One of an operator's statements: as it was written, in the downstream's words. */
+static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, const struct ddl_handle *h,
+	unsigned i, struct err *e)
+{
+	struct ddl_job s = {
+		.q = j->q, .ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl)), .place = j->place};
+	bool last = h->op == DDL_REPLACE && i + 1 == h->nsqls;
+	int r;
+
+	s.q.sql = h->sqls[i];
+	s.q.has_charset = false; /* of the upstream's client; this text is UTF-8 */
+	s.q.error_code = 0;
+	s.q.sql_mode &= ~(uint64_t)(SQL_MODE_ANSI_QUOTES | SQL_MODE_NO_BACKSLASH_ESCAPES);
+	if (sql_ddl_read(s.q.sql, db_server(a->ddl), s.q.sql_mode, s.ddl, e) < 0)
+		return -1;
+	if (!is_ddl(s.ddl->verb) || s.ddl->as_select)
+		return err_set(e, ERR_sync_ddl_parse, "the operator's statement is no DDL: %.*s",
+			s.q.sql.n > 200 ? 200 : (int)s.q.sql.n, s.q.sql.p);
+	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
+	s.place.stays = t->inside || !last;
+	s.place.told = h->op == DDL_REPLACE;
+	s.place.also = last ? j->ddl : NULL;
+	s.fenced = wants_fence(a, s.ddl);
+	if (s.fenced)
+		write_rename(a, &s);
+	else
+		buf_put(&s.text, s.q.sql.p, s.q.sql.n);
+	log_warn("as an operator said, %s this statement of the upstream: %.*s",
+		h->op == DDL_REPLACE ? "in the place of" : "before", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n,
+		j->q.sql.p);
+	r = do_it(a, t, &s, e);
+	buf_free(&s.text);
+	return r < 0 ? err_add(e, "statement %u of `binlog %s`", i + 1,
+			       last || h->op == DDL_REPLACE ? "replace" : "inject")
+		     : 0;
+}
+
+static int skip(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	log_warn("skipped, as an operator said: %.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	j->place.told = true;
+	return ddl_record_skipped(a, t, &j->place, j->q.sql, j->ddl, j->q.schema, e);
+}
+
+/* Its own statement may be one that can't be read: that is why it is skipped or replaced. */
+static int obey(
+	struct apply *a, const struct trx *t, struct ddl_job *j, const struct ddl_handle *h, struct err *e)
+{
+	struct err unread;
+
+	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, &unread) < 0 ||
+		!is_ddl(j->ddl->verb))
+		memset(j->ddl, 0, sizeof(*j->ddl));
+	if (h->op == DDL_SKIP)
+		return skip(a, t, j, e);
+	for (unsigned i = 0; i < h->nsqls; i++)
+		if (tell(a, t, j, h, i, e) < 0)
+			return -1;
+	return h->op == DDL_INJECT ? follow(a, t, j, e) : 0;
+}
+
+/* A person must look: what `binlog skip` without a position means. */
+static void note_failed(struct apply *a, const struct trx *t)
+{
+	pthread_mutex_lock(&a->lock);
+	a->failed_ddl = t->event;
+	pthread_mutex_unlock(&a->lock);
+}
+
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 {
-	struct ddl_job j = {.ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl))};
+	const struct ddl_handle *h = ddl_handles_find(&a->handles, a->base, t);
+	struct ddl_job j = {.ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl)), .place.stays = t->inside};
 	char at[300];
 	int r = -1;
 
+	position_store(t->event, j.place.event, sizeof(j.place.event));
+	position_store(t->event, j.place.key, sizeof(j.place.key));
 	if (binlog_read_query(buf_str(&t->raw), &t->format, a->scratch, &j.q, e) == 0 &&
-		ddl_to_utf8(a->ddl, &j.q, a->scratch, e) == 0 &&
-		sql_ddl_read(j.q.sql, &t->format.server, j.q.sql_mode, j.ddl, e) == 0 &&
-		apply_add_gtid(a, t, e) == 0) {
+		ddl_to_utf8(a->ddl, &j.q, a->scratch, e) == 0 && apply_add_gtid(a, t, e) == 0) {
 		apply_write_gtid(a);
-		r = wanted(a, &j, e);
+		r = h ? obey(a, t, &j, h, e) : follow(a, t, &j, e);
 	}
-	if (r > 0)
-		r = translate(a, t, &j, e) < 0 ? -1 : do_it(a, t, &j, e);
-	else if (r == 0)
-		r = pass_by(a, t, e);
 	if (r < 0) {
 		position_text(t->event, a->base, at, sizeof(at));
 		err_add(e, "at %s", at);
+		if (err_act(e->code) == ERR_ACT_PAUSE)
+			note_failed(a, t);
 	} else {
 		atomic_fetch_add(&a->counts.ddls, 1);
 		atomic_store(&a->counts.last_timestamp, t->timestamp);

@@ -5,6 +5,7 @@
 #include "units/sync/ddl_record.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "common/config/json.h"
 #include "common/sql/quote.h"
@@ -45,30 +46,28 @@ const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[
 	return out;
 }
 
-int ddl_record_read(
-	struct apply *a, struct position at, enum ddl_stage *stage, struct buf *before, struct err *e)
+int ddl_record_read(struct apply *a, const struct ddl_place *place, struct ddl_record *out, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
-	char where[64];
 	int n;
 
-	*stage = DDL_NEW;
-	position_store(at, where, sizeof(where));
-	buf_puts(&sql, "SELECT stage, before_structure FROM ");
+	out->stage = DDL_NEW;
+	buf_puts(&sql, "SELECT stage, before_structure, statement FROM ");
 	put_meta(a, &sql, "tidegate_ddl");
 	buf_puts(&sql, " WHERE ");
 	put_task(a, &sql);
-	buf_putf(&sql, " AND position='%s'", where);
+	buf_putf(&sql, " AND position='%s'", place->key);
 	rows = db_query(a->ddl, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!rows)
 		return -1;
 	n = db_fetch(rows, &v, e);
 	if (n > 0) {
-		*stage = str_is(v[0], "done") ? DDL_DONE : DDL_DOING;
-		buf_put(before, v[1].p, v[1].n);
+		out->stage = str_is(v[0], "doing") ? DDL_DOING : DDL_DONE;
+		buf_put(&out->before, v[1].p, v[1].n);
+		buf_put(&out->statement, v[2].p, v[2].n);
 	}
 	db_rows_close(&rows);
 	return n < 0 ? -1 : 0;
@@ -140,31 +139,58 @@ int ddl_picture(struct apply *a, const struct sql_ddl *ddl, struct str schema, s
 	return 0;
 }
 
-int ddl_record_doing(
-	struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e)
+/* In an open transaction. */
+static int put_record(struct apply *a, const struct trx *t, const struct ddl_place *place, const char *stage,
+	struct str statement, struct str before, struct err *e)
 {
 	struct buf sql = {0};
-	const char *there = a->watermark_gtid;
-	char at[64], gtid[128] = "";
+	char gtid[128] = "";
 
-	position_store(t->event, at, sizeof(at));
 	if (t->has_gtid)
 		gtid_event_text(&t->gtid, gtid, sizeof(gtid));
-	/* The watermark stays, and with it its GTID set (only this thread writes it). */
-	if (apply_guard(a, a->db, a->slot.watermark, there, e) < 0)
-		return -1;
-	buf_puts(&sql, "INSERT INTO ");
+	buf_puts(&sql, "REPLACE INTO ");
 	put_meta(a, &sql, "tidegate_ddl");
 	buf_puts(&sql, " (task, source, position, epoch, gtid, stage, statement, before_structure) VALUES (");
 	put_values(a, &sql);
-	buf_putf(&sql, ",'%s',%llu,'%s','doing',", at, (unsigned long long)a->id.epoch, gtid);
+	buf_putf(&sql, ",'%s',%llu,'%s','%s',", place->key, (unsigned long long)a->id.epoch, gtid, stage);
 	sql_put_string(&sql, statement);
 	buf_putc(&sql, ',');
 	sql_put_string(&sql, before);
 	buf_putc(&sql, ')');
-	if (run(a->db, &sql, e) < 0)
-		return err_add(e, "recording a DDL statement");
-	return apply_commit(a, a->db, a->slot.watermark, there, e);
+	return run(a->db, &sql, e) < 0 ? err_add(e, "recording a DDL statement") : 0;
+}
+
+/* The watermark stays, and with it its GTID set (only this thread writes it). */
+static int guard_here(struct apply *a, struct err *e)
+{
+	return apply_guard(a, a->db, a->slot.watermark, a->watermark_gtid, e);
+}
+
+static int commit_here(struct apply *a, struct err *e)
+{
+	return apply_commit(a, a->db, a->slot.watermark, a->watermark_gtid, e);
+}
+
+int ddl_record_doing(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, struct str before, struct err *e)
+{
+	if (guard_here(a, e) < 0 || put_record(a, t, place, "doing", statement, before, e) < 0)
+		return -1;
+	return commit_here(a, e);
+}
+
+int ddl_record_failed(struct apply *a, const struct ddl_place *place, struct err *e)
+{
+	struct buf sql = {0};
+
+	if (guard_here(a, e) < 0)
+		return -1;
+	buf_puts(&sql, "DELETE FROM ");
+	put_meta(a, &sql, "tidegate_ddl");
+	buf_puts(&sql, " WHERE ");
+	put_task(a, &sql);
+	buf_putf(&sql, " AND position='%s' AND stage='doing'", place->key);
+	return run(a->db, &sql, e) < 0 ? -1 : commit_here(a, e);
 }
 
 static int forget_structure(struct apply *a, const char *schema, const char *name, struct err *e)
@@ -222,27 +248,88 @@ int ddl_record_default(struct apply *a, const char *schema, struct position at, 
 	return run(a->db, &sql, e);
 }
 
-static int track(struct apply *a, const char *schema, const char *name, const char *at, struct err *e)
+/* Columns of s that other has too, in the order of s: the n-th of them, NULL behind the last. */
+static const char *common(const struct structure *s, const struct structure *other, unsigned *at)
+{
+	while (*at < s->ncolumns) {
+		const char *name = s->columns[(*at)++].name;
+
+		if (structure_column(other, name) >= 0)
+			return name;
+	}
+	return NULL;
+}
+
+static bool has_own(const struct structure *s, const struct structure *other)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (structure_column(other, s->columns[i].name) < 0)
+			return true;
+	return false;
+}
+
+/* The order of the columns is another one, or one may have been renamed: read by position, values would go
+ * astray. */
+static bool contradicts(const struct structure *up, const struct structure *down)
+{
+	unsigned i = 0, k = 0;
+	const char *a, *b;
+
+	do {
+		a = common(up, down, &i);
+		b = common(down, up, &k);
+		if (a && b && strcasecmp(a, b) != 0)
+			return true;
+	} while (a && b);
+	return has_own(up, down) && has_own(down, up);
+}
+
+/*
+ * What an operator put in the place of the upstream's statement need not have its result. The upstream knows,
+ * but may be ahead already: so the downstream's structure, unless the upstream's contradicts it. Each
+ * TABLE_MAP is checked against what is chosen here.
+ */
+static struct structure *after_told(
+	struct apply *a, const char *schema, const char *name, bool *found, struct err *e)
+{
+	struct structure *up, *down;
+	bool there;
+
+	err_clear(e);
+	up = tables_upstream_now(&a->tables, schema, name, &there, e);
+	if (!up && e->code)
+		return NULL;
+	down = tables_after_ddl(&a->tables, schema, name, found, e);
+	if (!up || (!down && e->code) || (down && !contradicts(up, down))) {
+		structure_free(&up);
+		return down;
+	}
+	structure_free(&down);
+	*found = true;
+	return up;
+}
+
+static int track(
+	struct apply *a, const char *schema, const char *name, const struct ddl_place *place, struct err *e)
 {
 	struct structure *s;
 	bool found;
 	int r;
 
 	tables_forget(&a->tables, schema, name);
-	s = tables_after_ddl(&a->tables, schema, name, &found, e);
+	s = place->told ? after_told(a, schema, name, &found, e)
+			: tables_after_ddl(&a->tables, schema, name, &found, e);
 	if (!s)
 		return e->code ? -1 : forget_structure(a, schema, name, e);
-	r = keep_structure(a, s, at, e);
+	r = keep_structure(a, s, place->event, e);
 	structure_free(&s);
 	return r;
 }
 
-static int track_all(
-	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e)
+static int track_all(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	char name[257], at[64];
-
-	position_store(t->event, at, sizeof(at));
+	char name[257];
 
 	if (ddl->verb == SQL_VERB_DROP_DATABASE) {
 		tables_forget_schema(&a->tables, ddl->schema);
@@ -253,35 +340,66 @@ static int track_all(
 		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
 	for (unsigned i = 0; i < ddl->ntables; i++)
-		if (track(a, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, at, e) < 0)
+		if (track(a, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, place, e) <
+			0)
 			return -1;
 	return 0;
 }
 
-int ddl_record_done(
-	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e)
+/* Earlier records have served: the watermark is behind them, or (it stays) they are of an earlier event. */
+static int drop_served(struct apply *a, const struct ddl_place *place, struct err *e)
 {
-	struct position watermark = t->inside ? a->slot.watermark : t->end;
 	struct buf sql = {0};
-	char at[64];
 
-	position_store(t->event, at, sizeof(at));
-	if (apply_guard(a, a->db, watermark, a->gtid_text, e) < 0 || track_all(a, t, ddl, schema, e) < 0)
-		return -1;
-	/* Earlier records have served: the watermark is behind them. */
 	buf_puts(&sql, "DELETE FROM ");
 	put_meta(a, &sql, "tidegate_ddl");
 	buf_puts(&sql, " WHERE ");
 	put_task(a, &sql);
-	buf_putf(&sql, " AND stage='done' AND position<>'%s'", at);
-	if (run(a->db, &sql, e) < 0)
-		return -1;
+	buf_putf(&sql, " AND position<>'%s'", place->key);
+	if (place->stays)
+		buf_putf(&sql, " AND stage<>'doing' AND position<>'%s' AND position NOT LIKE '%s+%%'",
+			place->event, place->event);
+	return run(a->db, &sql, e);
+}
+
+static int mark_done(struct apply *a, const struct ddl_place *place, struct err *e)
+{
+	struct buf sql = {0};
+
 	buf_puts(&sql, "UPDATE ");
 	put_meta(a, &sql, "tidegate_ddl");
 	buf_puts(&sql, " SET stage='done' WHERE ");
 	put_task(a, &sql);
-	buf_putf(&sql, " AND position='%s'", at);
-	if (run(a->db, &sql, e) < 0)
+	buf_putf(&sql, " AND position='%s'", place->key);
+	return run(a->db, &sql, e);
+}
+
+static int guard_behind(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
+{
+	return place->stays ? guard_here(a, e) : apply_guard(a, a->db, t->end, a->gtid_text, e);
+}
+
+static int commit_behind(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
+{
+	return place->stays ? commit_here(a, e) : apply_commit(a, a->db, t->end, a->gtid_text, e);
+}
+
+int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
+		(place->also && track_all(a, t, place, place->also, schema, e) < 0) ||
+		drop_served(a, place, e) < 0 || mark_done(a, place, e) < 0)
 		return -1;
-	return apply_commit(a, a->db, watermark, a->gtid_text, e);
+	return commit_behind(a, t, place, e);
+}
+
+int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
+		drop_served(a, place, e) < 0 ||
+		put_record(a, t, place, "skipped", statement, (struct str){"", 0}, e) < 0)
+		return -1;
+	return commit_behind(a, t, place, e);
 }

@@ -4,20 +4,39 @@
 /* The doing/done record of a DDL in tidegate_ddl, and what structure proves about it. */
 enum ddl_stage { DDL_NEW, DDL_DOING, DDL_DONE };
 
-/* Reads the record of the statement at this position; before (owned by the caller) is what was noted when it
- * was begun. */
-int ddl_record_read(
-	struct apply *a, struct position at, enum ddl_stage *stage, struct buf *before, struct err *e);
+/* The place of one statement in tidegate_ddl. */
+struct ddl_place {
+	char event[64]; /* of the stream's event */
+	char key[64];   /* of the record: the event, and "+2" behind it for an operator's second statement */
+	bool stays;     /* the watermark does not move with it: more comes of the same event or transaction */
+	bool told;      /* an operator's words in the place of the upstream's, which knows the structures */
+	const struct sql_ddl *also; /* NULL, or that statement of the upstream's: its names too are tracked */
+};
+
+/* What was noted when a statement was begun. */
+struct ddl_record {
+	enum ddl_stage stage;
+	struct buf statement, before; /* owned by the caller */
+};
+
+/* The record of the statement at this place. */
+int ddl_record_read(struct apply *a, const struct ddl_place *place, struct ddl_record *out, struct err *e);
 /* The structures of all that the statement names, as text: equal texts, equal structures. */
 int ddl_picture(
 	struct apply *a, const struct sql_ddl *ddl, struct str schema, struct buf *out, struct err *e);
 /* Durable before the statement is sent; the guard is checked, the watermark stays. */
-int ddl_record_doing(
-	struct apply *a, const struct trx *t, struct str statement, struct str before, struct err *e);
+int ddl_record_doing(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, struct str before, struct err *e);
+/* It failed as a whole, surely not executed: it never was begun. What a person changes now proves nothing. */
+int ddl_record_failed(struct apply *a, const struct ddl_place *place, struct err *e);
+/* An operator wants it left out: done without having been done. In the transaction that moves the watermark.
+ */
+int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, const struct sql_ddl *ddl, struct str schema, struct err *e);
 /* In a transaction of a->db: from here on the database's default charset is that of the stream. */
 int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e);
 /* In the transaction that moves the watermark behind it: done, and the tracked structures. */
-int ddl_record_done(
-	struct apply *a, const struct trx *t, const struct sql_ddl *ddl, struct str schema, struct err *e);
+int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e);
 /* The schema that a reference means. */
 const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[257]);

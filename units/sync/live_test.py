@@ -444,6 +444,82 @@ def test_compressed(build, up, down):
     print(f.end())
 
 
+def operators(f, *ops):
+    """What the master would put into the slice."""
+    f.slices["sync"]["options"]["operators"] = [dict(op=op, file=at["file"], offset=at["offset"], generation=at.get("generation", 0), sqls=list(sqls)) for op, at, *sqls in ops]
+
+
+def failed_ddl(f, code):
+    """It pauses on a DDL statement; where that is."""
+    f.wait_error(code)
+    bye = [x for x in f.out.split("\n") if x.startswith("bye tidegate-sync")][-1]
+    return json.loads(bye[bye.index("status=") + 7:bye.rindex(" error=")])["failed_ddl"]
+
+
+def test_operators(build, up, down):
+    """binlog skip, replace and inject, with kills between the statements; each done once."""
+    f = Follow(build, up, down, ["app"]).start()
+    up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, a int, b int)", "INSERT INTO app.t VALUES (1,10,100)")
+    f.wait()
+    down.run("ALTER TABLE app.t ADD c int")
+    up.run("ALTER TABLE app.t ADD c int", "INSERT INTO app.t VALUES (2,20,200,2)")
+    at = failed_ddl(f, 10006)
+    assert down.query("SELECT COUNT(*) FROM dm_meta.tidegate_ddl WHERE stage='doing'")[0][0] == 0, "it failed as a whole: nothing is begun"
+    operators(f, ("skip", at))
+    f.start().wait()
+    assert "skipped, as an operator said: ALTER TABLE app.t ADD c int" in f.out
+    assert down.query("SELECT stage FROM dm_meta.tidegate_ddl") == (("skipped",),)
+    print("ok skip")
+
+    # what a person mends by hand after a failure proves nothing about the statement
+    down.run("CREATE TABLE app.x (other int)")
+    up.run("CREATE TABLE app.x (id int PRIMARY KEY)", "INSERT INTO app.x VALUES (1)")
+    failed_ddl(f, 10006)
+    down.run("DROP TABLE app.x")
+    f.start().wait()
+    print("ok mended by hand")
+
+    # a changed order of columns of one type that was skipped: the rows' values go by the upstream's order, not by the old one
+    down.run("ALTER TABLE app.t ADD gone int")
+    up.run("ALTER TABLE app.t ADD gone int FIRST, MODIFY b int AFTER id", "INSERT INTO app.t (id,a,b) VALUES (3,30,300)")
+    at = failed_ddl(f, 10006)
+    operators(f, ("skip", at))
+    f.start().wait()
+    assert down.query("SELECT a, b FROM app.t WHERE id=3") == ((30, 300),)
+    up.run("ALTER TABLE app.t MODIFY gone int AFTER c, MODIFY b int AFTER a")
+    f.wait()
+    print("ok skipped order")
+
+    for n, (point, count) in enumerate([("sync_ddl_doing", 1), ("sync_ddl_sent", 1), ("sync_ddl_doing", 2), ("sync_ddl_sent", 2), ("sync_before_commit", 3), ("sync_after_commit", 4)]):
+        column = f"r{n}"
+        down.run(f"ALTER TABLE app.t ADD {column} varchar(3)")
+        up.run(f"ALTER TABLE app.t ADD {column} int", f"INSERT INTO app.t (id,{column}) VALUES ({10 + n},70000)")
+        at = failed_ddl(f, 10006)
+        operators(f, ("replace", at, f"ALTER TABLE app.t DROP COLUMN {column}", f"ALTER TABLE `app`.`t` ADD COLUMN {column} int"))
+        f.failpoints.arm(point, "kill", count)
+        f.start().wait()
+        assert f.failpoints.fired(point), point
+        print("ok replace", point, count)
+
+    f.stop()
+    file, offset, _ = up.position()
+    down.run("ALTER TABLE app.t ADD extra int")
+    up.run("ALTER TABLE app.t ADD extra int", "INSERT INTO app.t (id,extra) VALUES (50,5)")
+    operators(f, ("inject", {"file": file, "offset": offset}, "ALTER TABLE app.t DROP COLUMN extra"))  # the GTID event's position, known beforehand
+    f.failpoints.arm("sync_ddl_sent", "kill", 2)
+    f.start().wait()
+    assert f.failpoints.fired("sync_ddl_sent")
+    print("ok inject")
+
+    operators(f)
+    f.stop()
+    f.start()
+    up.run("ALTER TABLE app.t DROP COLUMN extra", "INSERT INTO app.t (id) VALUES (60)")
+    f.wait()
+    assert down.query("SELECT COUNT(*) FROM dm_meta.tidegate_ddl")[0][0] == 1
+    print(f.end())
+
+
 def main():
     build, up, down = sys.argv[1], Server(int(sys.argv[2])), Server(int(sys.argv[3]))
     tests = {n[5:]: f for n, f in globals().items() if n.startswith("test_")}

@@ -51,6 +51,8 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->start_gtid = xstrdup(json_text(start, "gtid", ""));
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
+	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
+		return -1;
 	s->rules = rules_new(json_object_get(env->config, "rules"), s->meta_schema, e);
 	return s->rules ? 0 : -1;
 }
@@ -200,6 +202,23 @@ static uint64_t lag_ms(struct sync *s, struct position at)
 	return now - then;
 }
 
+/* Where the DDL statement stands that it is paused on: what `binlog skip` without a position means. */
+static void put_failed_ddl(struct sync *s, json_t *out)
+{
+	struct position at;
+	char file[300];
+
+	pthread_mutex_lock(&s->apply.lock);
+	at = s->apply.failed_ddl;
+	pthread_mutex_unlock(&s->apply.lock);
+	if (position_is_zero(at))
+		return;
+	binlog_name_make(file, sizeof(file), s->apply.base, at.file);
+	json_object_set_new(out, "failed_ddl",
+		json_pack("{s:i, s:s, s:I}", "generation", (int)at.generation, "file", file, "offset",
+			(json_int_t)at.offset));
+}
+
 static void sync_status(void *self, struct unit_env *env, json_t *out)
 {
 	struct sync *s = self;
@@ -234,6 +253,7 @@ static void sync_status(void *self, struct unit_env *env, json_t *out)
 	json_object_set_new(out, "ddls", json_integer((json_int_t)atomic_load(&c->ddls)));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)atomic_load(&c->bytes)));
 	json_object_set_new(out, "lag_ms", json_integer((json_int_t)lag_ms(s, at)));
+	put_failed_ddl(s, out);
 	free(gtid);
 }
 
@@ -257,6 +277,7 @@ static void sync_close(void *self, struct unit_env *env)
 		return;
 	apply_stop(&s->apply);
 	apply_close(&s->apply);
+	ddl_handles_fini(&s->apply.handles);
 	fetch_fini(&s->fetch);
 	queue_fini(&s->queue);
 	rules_free(&s->rules);

@@ -109,7 +109,7 @@ struct db *tables_upstream(struct tables *t, struct err *e)
 }
 
 /* The upstream's structure of this moment; a connection that broke meanwhile is made again once. */
-static struct structure *upstream_now(
+struct structure *tables_upstream_now(
 	struct tables *t, const char *schema, const char *name, bool *found, struct err *e)
 {
 	struct structure *s = NULL;
@@ -330,7 +330,7 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	}
 	structure_free(&s);
 	err_clear(&later);
-	s = upstream_now(ts, t->schema, t->name, &found, &later);
+	s = tables_upstream_now(ts, t->schema, t->name, &found, &later);
 	if (s && binlog_table_check(map, s, first.code ? &later : &first) == 0) {
 		log_info("structure of %s taken from the upstream", t->head);
 		t->up = s;
@@ -570,7 +570,7 @@ struct structure *tables_after_ddl(
 	if (!s)
 		return NULL;
 	was = tracked(ts, schema, name, &ignored);
-	now = upstream_now(ts, schema, name, &there, &ignored);
+	now = tables_upstream_now(ts, schema, name, &there, &ignored);
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		const struct column *c = named(now, s->columns[i].name);
 

@@ -58,6 +58,9 @@ void tables_forget(struct tables *t, const char *schema, const char *name);
 void tables_forget_schema(struct tables *t, const char *schema);
 /* Frees what was forgotten; nothing under way may refer to it. */
 void tables_sweep(struct tables *t);
+/* The upstream's structure of this moment. NULL and found false: there is no such table there. */
+struct structure *tables_upstream_now(
+	struct tables *t, const char *schema, const char *name, bool *found, struct err *e);
 /*
  * The structure that a table has upstream once a DDL has been executed downstream: the downstream's columns
  * in their order, with the upstream's kinds where the downstream has a substitute (UUID as CHAR(36)). NULL

@@ -1,0 +1,89 @@
+"""binlog skip, replace, inject, revert, list, as an operator types them while a job stands on a DDL statement."""
+import json
+import subprocess
+
+import procs
+from tidegate import FAILED, INTERRUPTED
+
+
+def ask(j, *words, expect=0):
+    """One command of the control program; its JSON."""
+    done = subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], capture_output=True, text=True, timeout=60)
+    assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{j.story()}"
+    return json.loads(done.stdout) if expect == 0 else done.stderr
+
+
+def subtask(j):
+    return ask(j, "query-status", "run")["sources"][0]["subTaskStatus"][0]
+
+
+def wait_stage(j, stage, code=None):
+    def look():
+        s = subtask(j)
+        return s["stage"] == stage and (code is None or (s["result"] or {"errors": [{"ErrCode": 0}]})["errors"][0]["ErrCode"] == code)
+    procs.wait_for(look, 60, f"not {stage}\n{j.story()}", 0.3)
+
+
+def following(pair, job):
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1)")
+    j = job(pair, tables="app.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    return j
+
+
+def test_binlog_words(make_pair, job):
+    """Skipped, replaced, taken back and put before; each time the task goes on by itself, and the other side is what it would be."""
+    pair = make_pair("ma1011", "my97")
+    j = following(pair, job)
+    s, d = pair.source, pair.target
+    assert "has no error" in ask(j, "binlog", "skip", "run", expect=FAILED)
+    d.run("ALTER TABLE app.t ADD c int")
+    s.run("ALTER TABLE t ADD c int", "INSERT INTO t VALUES (2,2,2)", db="app")
+    wait_stage(j, "Paused", 10006)
+    assert ask(j, "binlog", "skip", "run")["sources"][0]["result"]
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story(), 0.2)
+    d.run("ALTER TABLE app.t ADD e varchar(2)")
+    s.run("ALTER TABLE t ADD e int", "INSERT INTO t VALUES (3,3,3,33333)", db="app")
+    wait_stage(j, "Paused", 10006)
+    # the master's death changes nothing: what it was told is in its store, the failed statement's position too
+    master = j.wait_unit("master")
+    master.kill()
+    j.wait_unit("master", other_than=[master])
+    procs.wait_for(lambda: subtask(j)["stage"] == "Paused", 60, j.story(), 0.3)
+    ask(j, "handle-error", "run", "replace", "ALTER TABLE t DROP COLUMN e; ALTER TABLE app.t ADD COLUMN e int")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story(), 0.2)
+    # beforehand, by position; taken back; in the place of the rows' table nothing is to be seen
+    file, offset = s.query("SHOW MASTER STATUS")[0][:2]
+    at = f"{file}:{offset}"
+    ask(j, "binlog", "skip", "run", "-b", at)
+    listed = json.loads(ask(j, "binlog", "list", "run")["sources"][0]["msg"])
+    assert [(o["op"], o["binlogPos"]) for o in listed] == [(1, at)], listed
+    assert [o["op"] for o in subtask(j)["tidegate"]["operators"] if o["offset"] == offset] == ["skip"]
+    ask(j, "binlog", "revert", "run", "-b", at)
+    assert ask(j, "binlog", "list", "run")["sources"][0]["msg"] == "[]"
+    d.run("ALTER TABLE app.t ADD f int")
+    ask(j, "binlog", "inject", "run", "-b", at, "ALTER TABLE app.t DROP COLUMN f")
+    s.run("ALTER TABLE t ADD f int", "INSERT INTO t VALUES (4,4,4,4,4)", db="app")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 4")[0][0] == 1, 60, j.story(), 0.2)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
+def test_rows_are_not_skipped(make_pair, job):
+    """A row that is missing is no DDL: it is refused by name, and stays an error."""
+    pair = make_pair("ma1011", "my97")
+    j = following(pair, job)
+    pair.target.run("DELETE FROM app.t")
+    pair.source.run("UPDATE app.t SET v = 5")
+    wait_stage(j, "Paused", 60502)
+    assert "only DDL statements can be handled" in ask(j, "binlog", "skip", "run", expect=FAILED)
+    assert "wants statements" in ask(j, "binlog", "replace", "run", expect=2)
+    assert "no DDL statement" in ask(j, "binlog", "replace", "run", "DELETE FROM app.t", expect=2)
+    assert "is no binlog position" in ask(j, "binlog", "skip", "run", "-b", "mysql-bin:4", expect=2)
+    pair.target.run("INSERT INTO app.t VALUES (1,1)")
+    ask(j, "resume-task", "run")
+    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t") == ((5,),), 60, j.story(), 0.2)
+    assert j.interrupt() == INTERRUPTED, j.story()
