@@ -8,10 +8,13 @@
 
 #include <string.h>
 
+#include "common/base/arena.h"
+
 void track_fini(struct track *t)
 {
 	gtid_set_free(&t->set);
 	t->has_pending = false;
+	arena_free(&t->scratch);
 }
 
 static int complete(struct track *t, struct err *e)
@@ -31,7 +34,46 @@ static int begin(struct track *t, struct str event, const struct binlog_format *
 		return -1;
 	t->pending = g;
 	t->has_pending = !g.anonymous;
+	t->inside = g.mariadb && !(g.flags2 & BINLOG_GTID_STANDALONE);
 	return 0;
+}
+
+static bool starts(struct str sql, const char *word)
+{
+	size_t n = strlen(word);
+
+	return sql.n >= n && memcmp(sql.p, word, n) == 0;
+}
+
+static bool ends(struct str sql, const char *word)
+{
+	size_t n = strlen(word);
+
+	return sql.n >= n && memcmp(sql.p + sql.n - n, word, n) == 0;
+}
+
+/* A QUERY is a transaction of its own (DDL), or begins one, or ends one, or stands inside; in the servers'
+ * own words, which they write in capitals. What can't be read is no end: the next GTID tells. */
+static int query(struct track *t, struct str event, const struct binlog_format *f, struct err *e)
+{
+	struct binlog_query q;
+	struct err ignored;
+
+	if (!t->has_pending)
+		return 0;
+	if (!t->scratch)
+		t->scratch = arena_new(0);
+	arena_clear(t->scratch);
+	if (binlog_read_query(event, f, t->scratch, &q, &ignored) < 0)
+		return 0;
+	if (t->inside)
+		return str_eq(q.sql, STR_LIT("COMMIT")) || str_eq(q.sql, STR_LIT("ROLLBACK")) ? complete(t, e)
+											      : 0;
+	if (starts(q.sql, "BEGIN") || starts(q.sql, "XA START") || ends(q.sql, "START TRANSACTION")) {
+		t->inside = true;
+		return 0;
+	}
+	return complete(t, e);
 }
 
 static int head(struct track *t, struct str event, const struct binlog_format *f, struct err *e)
@@ -67,9 +109,10 @@ int track_event(struct track *t, struct str event, const struct binlog_format *f
 	case BINLOG_ROTATE:
 	case BINLOG_STOP:
 		return complete(t, e);
+	case BINLOG_QUERY:
+	case BINLOG_MARIA_QUERY_COMPRESSED:
+		return query(t, event, f, e);
 	default:
-		/* A QUERY may be the end (DDL, COMMIT) or not (BEGIN, CREATE … START TRANSACTION): the next
-		 * GTID tells. */
 		return 0;
 	}
 }

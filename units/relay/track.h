@@ -8,6 +8,8 @@ struct track {
 	struct gtid_set *set; /* NULL until a file's head was seen */
 	struct binlog_gtid_event pending;
 	bool has_pending; /* a transaction has begun and its end was not seen */
+	bool inside;      /* MySQL: by BEGIN or the like, a QUERY event is not its end */
+	struct arena *scratch;
 };
 
 void track_fini(struct track *t);

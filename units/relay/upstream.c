@@ -16,16 +16,7 @@
 #include "common/base/xalloc.h"
 #include "units/relay/evfile.h"
 #include "units/relay/head.h"
-
-struct log {
-	char base[256];
-	uint64_t number, size;
-};
-
-struct logs {
-	struct log *list;
-	size_t n;
-};
+#include "units/relay/surplus.h"
 
 static int explain(struct db *d, struct err *e)
 {
@@ -67,7 +58,7 @@ static int read_logs(struct db *d, struct logs *logs, struct err *e)
 }
 
 /* MariaDB has no uuid: DM's words for it. */
-static int read_server(struct db *d, char *out, size_t size, struct err *e)
+int upstream_server(struct db *d, char *out, size_t size, struct err *e)
 {
 	bool mariadb = db_server(d)->flavor == FLAVOR_MARIADB, found;
 
@@ -79,16 +70,6 @@ static int read_server(struct db *d, char *out, size_t size, struct err *e)
 	if (!found || !*out || strchr(out, '/') || strchr(out, '\n'))
 		return err_set(e, ERR_relay_stream, "%s: the server does not say who it is", db_where(d));
 	return 0;
-}
-
-static const struct log *find_log(const struct logs *logs, const char *base, uint64_t number)
-{
-	size_t i;
-
-	for (i = 0; i < logs->n; i++)
-		if (logs->list[i].number == number && strcmp(logs->list[i].base, base) == 0)
-			return &logs->list[i];
-	return NULL;
 }
 
 static void set_writer(struct relay *r, uint64_t number)
@@ -123,7 +104,7 @@ static int place_first(
 	if (*r->o.start_file) {
 		if (binlog_name_split(str_of(r->o.start_file), base, sizeof(base), &number, e) < 0)
 			return -1;
-		l = find_log(logs, base, number);
+		l = logs_find(logs, base, number);
 		if (!l)
 			return err_set(e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d),
 				r->o.start_file);
@@ -138,32 +119,41 @@ static int place_first(
 /* T20: what we have, the upstream must have executed. */
 static int check_gtids(struct relay *r, struct db *d, struct err *e)
 {
-	const struct gtid_set *ours = r->writer.track.set; /* only this thread changes it */
-	struct db_master_status m;
-	struct gtid_set *theirs;
 	struct buf lost = {0};
-	int rc = 0;
+	int rc = surplus_gtids(r, d, &lost, e) < 0 ? explain(d, e) : 0;
 
-	if (!ours || gtid_set_empty(ours))
-		return 0;
-	if (db_master_status(d, &m, e) < 0)
-		return explain(d, e);
-	theirs = gtid_set_parse(gtid_set_flavor(ours), str_of(m.gtid), e);
-	free(m.gtid);
-	if (!theirs)
-		return -1;
-	if (!gtid_set_contains(theirs, ours)) {
-		gtid_set_subtract_text(ours, theirs, &lost);
+	if (rc == 0 && lost.n > 0)
 		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s",
 			db_where(d), buf_cstr(&lost));
-	}
 	buf_free(&lost);
-	gtid_set_free(&theirs);
 	return rc;
 }
 
-/* A RESET MASTER gives old names to new files: the heads tell. */
-static int check_head(struct relay *r, const struct store_generation *g, struct err *e)
+/* The one error that says all that is known of what the upstream lost. */
+static int lost_files(
+	struct relay *r, struct db *d, const struct store_generation *g, struct position from, struct err *e)
+{
+	struct buf lost = {0}, list = {0};
+	char first[300], last[300];
+	struct position end = store_end(&r->store, first, sizeof(first));
+	struct err ignored;
+
+	if (surplus_gtids(r, d, &lost, &ignored) < 0 || lost.n == 0)
+		surplus_list(r, from, &list);
+	binlog_name_make(first, sizeof(first), g->base, from.file);
+	binlog_name_make(last, sizeof(last), g->base, end.file);
+	err_set(e, ERR_relay_ahead,
+		"%s: it lacks what was read before from %s:%" PRIu64 " to %s:%" PRIu64 "%s%s%s%s",
+		db_where(d), first, from.offset, last, end.offset,
+		lost.n ? ", transactions that are not there: " : "", buf_cstr(&lost),
+		list.n ? ", GTIDs that are not there, or are others now: " : "", buf_cstr(&list));
+	buf_free(&lost);
+	buf_free(&list);
+	return -1;
+}
+
+/* A RESET MASTER, or a crash that lost files, gives old names to new files: the heads tell. */
+static int is_same_file(struct relay *r, const struct store_generation *g, bool *same, struct err *e)
 {
 	struct head ours = {0}, theirs = {0};
 	char path[STORE_PATH], name[300];
@@ -174,9 +164,7 @@ static int check_head(struct relay *r, const struct store_generation *g, struct 
 	rc = head_of_file(r->store.dir, path, &ours, e);
 	if (rc == 0)
 		rc = head_of_upstream(r, name, &theirs, e);
-	if (rc == 0 && !head_same(&ours, &theirs))
-		rc = err_set(e, ERR_relay_ahead,
-			"%s of the upstream is not the one that was read before: its binlog was reset", name);
+	*same = rc == 0 && head_same(&ours, &theirs);
 	head_fini(&ours);
 	head_fini(&theirs);
 	return rc;
@@ -185,25 +173,24 @@ static int check_head(struct relay *r, const struct store_generation *g, struct 
 static int place_same(struct relay *r, struct db *d, const struct store_generation *g,
 	const struct logs *logs, struct err *e)
 {
-	const struct log *l = find_log(logs, g->base, r->writer.number);
+	const struct log *l = logs_find(logs, g->base, r->writer.number);
 	const struct log *first = &logs->list[0];
+	struct position from;
+	bool same = true;
 	char name[300];
 
 	binlog_name_make(name, sizeof(name), g->base, r->writer.number);
 	if (!l && r->writer.number < first->number)
 		return err_set(e, ERR_relay_gone, "%s: %s is wanted next, its oldest file is %s.%06" PRIu64,
 			db_where(d), name, first->base, first->number);
-	if (!l && r->writer.written == 0 && find_log(logs, g->base, r->writer.number - 1))
-		return 0; /* the file before has ended, this one does not begin before somebody writes */
-	if (!l)
+	if (l && r->writer.written > 0 && is_same_file(r, g, &same, e) < 0)
+		return -1;
+	if (surplus_files(r, g, logs, !same, &from))
+		return lost_files(r, d, g, from, e);
+	/* The file before has ended, and this one does not begin before somebody writes: not listed yet. */
+	if (!l && !logs_find(logs, g->base, r->writer.number - 1))
 		return err_set(
 			e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
-	if (r->writer.written > l->size)
-		return err_set(e, ERR_relay_ahead,
-			"%s: %s has %" PRIu64 " bytes, %" PRIu64 " were read before", db_where(d), name,
-			l->size, r->writer.written);
-	if (r->writer.written > 0 && check_head(r, g, e) < 0)
-		return -1;
 	return check_gtids(r, d, e);
 }
 
@@ -255,7 +242,7 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 	struct store_file f;
 	bool nothing;
 
-	if (read_server(d, server, sizeof(server), e) < 0)
+	if (upstream_server(d, server, sizeof(server), e) < 0)
 		return -1;
 	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
 		return place_first(r, d, server, logs, e);

@@ -172,6 +172,72 @@ static void test_bytes(void **state)
 	gtid_is(f, 7);
 }
 
+/* One more GTID event, then QUERY events; how many transactions are counted. */
+static void query_counts(struct track *t, const struct binlog_format *f, const char *sql, const char *set)
+{
+	struct buf body = {0}, event = {0}, text = {0};
+	struct err e = {0};
+
+	buf_put_u32(&body, 5);
+	buf_put_u32(&body, 0);
+	buf_put_u8(&body, 1);
+	buf_put_u16(&body, 0);
+	buf_put_u16(&body, 0);
+	buf_put(&body, "d", 2);
+	buf_puts(&body, sql);
+	synthetic_event(&event, BINLOG_QUERY, buf_str(&body), 0, 0);
+	assert_int_equal(track_event(t, buf_str(&event), f, &e), 0);
+	track_text(t, &text);
+	assert_string_equal(buf_cstr(&text), set);
+	buf_free(&body);
+	buf_free(&event);
+	buf_free(&text);
+}
+
+static void next_gtid(struct track *t, const struct binlog_format *f, uint64_t gno)
+{
+	struct buf body = {0}, event = {0};
+	struct err e = {0};
+
+	synthetic_gtid(&body, gno);
+	synthetic_event(&event, BINLOG_GTID, buf_str(&body), 0, 0);
+	assert_int_equal(track_event(t, buf_str(&event), f, &e), 0);
+	buf_free(&body);
+	buf_free(&event);
+}
+
+/* A DDL at the very end counts: after a switch it must be known that it was read (T20). */
+static void test_query_is_an_end(void **state)
+{
+	static const char uuid[] = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+	struct binlog_format f = {0};
+	struct buf body = {0}, event = {0};
+	struct track t = {.set = gtid_set_new(FLAVOR_MYSQL)};
+	struct err e = {0};
+	char one[64], two[64], four[64];
+
+	(void)state;
+	snprintf(one, sizeof(one), "%s:1", uuid);
+	snprintf(two, sizeof(two), "%s:1-2", uuid);
+	snprintf(four, sizeof(four), "%s:1-4", uuid);
+	synthetic_format(&body, "9.7.0", 7);
+	synthetic_event(&event, BINLOG_FORMAT, buf_str(&body), 0, 0);
+	assert_int_equal(binlog_read_format(buf_str(&event), &f, &e), 0);
+	next_gtid(&t, &f, 1);
+	query_counts(&t, &f, "ALTER TABLE t ADD c INT", one);
+	next_gtid(&t, &f, 2);
+	query_counts(&t, &f, "BEGIN", one);
+	query_counts(&t, &f, "SAVEPOINT a", one);
+	query_counts(&t, &f, "COMMIT", two);
+	next_gtid(&t, &f, 3);
+	query_counts(&t, &f, "CREATE TABLE t (a INT) START TRANSACTION", two);
+	next_gtid(&t, &f, 4); /* whatever ended the one before: it is over */
+	query_counts(&t, &f, "XA COMMIT X'78',X'',1", four);
+	buf_free(&body);
+	buf_free(&event);
+	track_fini(&t);
+}
+
 static void test_rotate(void **state)
 {
 	struct fixture *f = *state;
@@ -456,6 +522,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
+		cmocka_unit_test(test_query_is_an_end),
 		cmocka_unit_test_setup_teardown(test_rotate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_end, setup, teardown),
