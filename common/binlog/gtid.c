@@ -281,6 +281,18 @@ bool gtid_set_has(const struct gtid_set *s, const struct binlog_gtid_event *g)
 	return has_interval(s, g->uuid, g->tag, (struct gtid_interval){g->gno, g->gno + 1});
 }
 
+bool gtid_set_last(const struct gtid_set *s, uint32_t domain, uint32_t *server_id, uint64_t *seq)
+{
+	bool found = false;
+	size_t i = is_mariadb(s) ? domain_at(s, domain, &found) : 0;
+
+	if (!found)
+		return false;
+	*server_id = s->domains[i].server_id;
+	*seq = s->domains[i].seq;
+	return true;
+}
+
 int gtid_set_add(struct gtid_set *s, const struct binlog_gtid_event *g, struct err *e)
 {
 	if (g->anonymous)

@@ -26,6 +26,8 @@ bool gtid_set_empty(const struct gtid_set *s);
 bool gtid_set_contains(
 	const struct gtid_set *big, const struct gtid_set *small); /* MariaDB: per domain, seq >= */
 bool gtid_set_has(const struct gtid_set *s, const struct binlog_gtid_event *g);
+/* MariaDB: the last transaction of a domain; false: none. */
+bool gtid_set_last(const struct gtid_set *s, uint32_t domain, uint32_t *server_id, uint64_t *seq);
 int gtid_set_add(struct gtid_set *s, const struct binlog_gtid_event *g, struct err *e);
 /* a minus b, as text for people ("what the upstream lost", T20). */
 void gtid_set_subtract_text(const struct gtid_set *a, const struct gtid_set *b, struct buf *out);

@@ -245,6 +245,8 @@ static int on_ddl(struct assemble *a, struct str event, struct trx **out)
 		t->format = a->open->format;
 		t->start = t->end = a->open->start;
 		t->inside = true;
+		t->gtid = a->open->gtid;
+		t->gtid.anonymous |= !a->open->has_gtid;
 	}
 	t->event = a->at;
 	keep(t, event);

@@ -26,6 +26,7 @@ static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
 void fetch_resume(struct fetch *f, struct position watermark)
 {
 	f->assemble = assemble_new(f->apply->rules);
+	overlap_begin(&f->overlap, watermark, f->apply->gtid);
 	f->next = (struct position){watermark.generation, watermark.file, 4};
 	f->skip = watermark;
 	f->resume = watermark;
@@ -34,6 +35,7 @@ void fetch_resume(struct fetch *f, struct position watermark)
 void fetch_begin(struct fetch *f, struct position head, struct position skip)
 {
 	f->assemble = assemble_new(f->apply->rules);
+	overlap_begin(&f->overlap, skip, f->apply->gtid);
 	f->next = head;
 	f->skip = skip;
 }
@@ -41,7 +43,28 @@ void fetch_begin(struct fetch *f, struct position head, struct position skip)
 void fetch_fini(struct fetch *f)
 {
 	assemble_free(&f->assemble);
+	overlap_fini(&f->overlap);
 	buf_free(&f->event);
+}
+
+/* t and what hangs on it, to the applier. */
+static int hand_on(struct fetch *f, struct trx *t, struct err *e)
+{
+	int r = 0;
+
+	for (struct trx *i = t; i && r == 0; i = i->next)
+		r = overlap_pass(&f->overlap, i, e);
+	if (r == 0) {
+		queue_put(f->queue, t);
+		return 0;
+	}
+	while (t) {
+		struct trx *next = t->next;
+
+		trx_free(&t);
+		t = next;
+	}
+	return -1;
 }
 
 /* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of
@@ -57,8 +80,8 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 		return 0;
 	if (assemble_event(f->assemble, event, at, &t, e) < 0)
 		return -1;
-	if (t)
-		queue_put(f->queue, t);
+	if (t && hand_on(f, t, e) < 0)
+		return -1;
 	queue_set_safe(f->queue, assemble_safe(f->assemble));
 	/* The FORMAT event of the file is known: straight to where the work was. What is behind it in this
 	 * answer comes again. */

@@ -1,6 +1,7 @@
 #pragma once
 #include "common/proc/unit.h"
 #include "units/sync/apply.h"
+#include "units/sync/overlap.h"
 
 /*
  * The reader: asks the relay for events by position, with the next request under way while the last answer is
@@ -12,6 +13,7 @@ struct fetch {
 	struct queue *queue;
 	struct apply *apply; /* for its watermark, which the relay keeps the log from */
 	struct assemble *assemble;
+	struct overlap overlap;
 	const char *reader;     /* the task's name */
 	struct position next;   /* to be asked for */
 	struct position skip;   /* events before it are read but not applied */

@@ -29,6 +29,8 @@ struct sync {
 	struct link_peer *relay;
 	bool opened, running; /* running: the first position is known, reader and applier are at work */
 	bool resolving;
+	bool by_gtid; /* the upstream is another server than at the copy's time: its files say nothing, the
+			 set does */
 	struct position resolved;
 	struct err resolve_error;
 	char resolved_base[256];
@@ -112,29 +114,51 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	return 0;
 }
 
+static int take_located(struct sync *s, struct str reply, struct err *e)
+{
+	struct msg_located m;
+	struct str body;
+
+	if (msg_expect(reply, MSG_located, &body, e) < 0 || msg_get_located(body, &m, e) < 0)
+		return -1;
+	/* Behind a switch the file may be the copy's server's, or another one's of the same name. */
+	if (m.at.generation > 1 && !s->by_gtid)
+		return err_set(e, ERR_relay_gone,
+			"the copy ends at %s:%" PRIu64
+			", the upstream is another server since, and the copy knows no GTIDs",
+			s->start_file, s->start_offset);
+	s->resolved = m.at;
+	return 0;
+}
+
 static void on_resolved(void *arg, const struct err *e, struct str reply)
 {
 	struct sync *s = arg;
-	struct msg_located m;
-	struct str body;
 
 	s->resolving = false;
 	if (e)
 		s->resolve_error = *e;
-	else if (msg_expect(reply, MSG_located, &body, &s->resolve_error) == 0 &&
-		 msg_get_located(body, &m, &s->resolve_error) == 0)
-		s->resolved = m.at;
+	else
+		take_located(s, reply, &s->resolve_error);
+	if (s->resolve_error.code == ERR_relay_gone && !s->by_gtid && *s->start_gtid) {
+		s->by_gtid = true;
+		err_clear(&s->resolve_error);
+	}
 }
 
-/* Where the copy's file and offset are in the relay log. */
+/* Where the copy's file and offset are in the relay log; behind a switch of the upstream, where its set is.
+ */
 static void resolve(struct sync *s)
 {
 	struct buf out = {0};
 
 	s->resolving = true;
 	err_clear(&s->resolve_error);
-	msg_put_resolve(&out, link_request_id(),
-		&(struct msg_resolve){.file = str_of(s->start_file), .offset = s->start_offset});
+	if (s->by_gtid)
+		msg_put_locate(&out, link_request_id(), &(struct msg_locate){.gtid = str_of(s->start_gtid)});
+	else
+		msg_put_resolve(&out, link_request_id(),
+			&(struct msg_resolve){.file = str_of(s->start_file), .offset = s->start_offset});
 	link_call(s->relay, &out, RESOLVE_MS, on_resolved, s);
 	buf_free(&out);
 }
@@ -147,8 +171,13 @@ static int begin(struct sync *s, struct err *e)
 
 	if (binlog_name_split(str_of(s->start_file), base, sizeof(base), &number, e) < 0)
 		return -1;
-	at.file = number;
-	at.offset = s->start_offset;
+	/* In a later generation the file's head: what the copy has already is known by its GTIDs. In the
+	 * first one file and offset are the copy's own, however they were found: no later one begins within
+	 * its set. */
+	if (at.generation == 1) {
+		at.file = number;
+		at.offset = s->start_offset;
+	}
 	if (apply_begin_at(&s->apply, at, base, s->start_gtid, e) < 0)
 		return -1;
 	fetch_begin(&s->fetch, s->resolved, at);

@@ -24,7 +24,7 @@ struct trx {
 	bool inside; /* a DDL inside a transaction (T17): its rows follow, the watermark stays at start */
 	struct position event; /* TRX_DDL: where its event is; names its doing/done record */
 	uint32_t timestamp;    /* seconds, of its last event that has one; 0: none */
-	bool has_gtid;
+	bool has_gtid;         /* false in a DDL inside, though gtid names it: its transaction's end counts */
 	struct binlog_gtid_event gtid;
 	struct binlog_format format; /* how raw is read */
 	struct buf raw;

@@ -1,0 +1,125 @@
+/*
+ * What a new upstream sends again (T5, T20). Called by the reader with each transaction before it is queued.
+ * MySQL's sets name each transaction. MariaDB's name the last one of a domain: what comes before it in that
+ * domain is known too, what comes behind is new, whatever its number (numbers need not ascend without
+ * gtid_strict_mode).
+ */
+#include "units/sync/overlap.h"
+
+#include <string.h>
+
+#include "common/base/log.h"
+
+void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid)
+{
+	*o = (struct overlap){.generation = at.generation};
+	if (!gtid)
+		return;
+	o->seen = gtid_set_copy(gtid);
+	if (at.generation > 1) /* the work may have ended in the middle of what came twice */
+		o->before = gtid_set_copy(gtid);
+}
+
+static int begin_generation(struct overlap *o, const struct trx *t, struct err *e)
+{
+	struct buf text = {0};
+
+	if (!o->seen)
+		return err_set(e, ERR_relay_gone,
+			"the upstream is another server now, and this task began without GTIDs: nobody can "
+			"tell what was applied already");
+	gtid_set_free(&o->before);
+	o->before = gtid_set_copy(o->seen);
+	o->generation = t->start.generation;
+	o->n = 0;
+	gtid_set_text(o->before, &text);
+	log_info("the upstream is another server now; known until here: %s", buf_cstr(&text));
+	buf_free(&text);
+	return 0;
+}
+
+static struct overlap_domain *domain_of(struct overlap *o, uint32_t domain)
+{
+	for (unsigned i = 0; i < o->n; i++)
+		if (o->domains[i].domain == domain)
+			return &o->domains[i];
+	if (o->n == OVERLAP_DOMAINS)
+		return NULL;
+	o->domains[o->n] = (struct overlap_domain){.domain = domain};
+	return &o->domains[o->n++];
+}
+
+static int other_history(const struct binlog_gtid_event *g, uint32_t server_id, uint64_t seq, struct err *e)
+{
+	char text[128];
+
+	gtid_event_text(g, text, sizeof(text));
+	return err_set(e, ERR_relay_ahead, "the upstream's binlog has %s where %u-%u-%llu was read before",
+		text, g->domain, server_id, (unsigned long long)seq);
+}
+
+/* 1: seen before, 0: new. */
+static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, struct err *e)
+{
+	struct overlap_domain *d = domain_of(o, g->domain);
+	uint32_t server_id;
+	uint64_t seq;
+
+	if (!d)
+		return err_set(e, ERR_relay_gone,
+			"more than %u GTID domains after a switch to another upstream", OVERLAP_DOMAINS);
+	if (d->over || !gtid_set_last(o->before, g->domain, &server_id, &seq))
+		return 0;
+	if (g->seq < seq) {
+		d->under_way = true;
+		return 1;
+	}
+	d->over = true;
+	if (g->seq == seq)
+		return g->server_id == server_id ? 1 : other_history(g, server_id, seq, e);
+	return d->under_way ? other_history(g, server_id, seq, e) : 0;
+}
+
+static int seen_before(struct overlap *o, const struct trx *t, struct err *e)
+{
+	const struct binlog_gtid_event *g = &t->gtid;
+	bool named = (t->has_gtid || t->inside) && !g->anonymous;
+
+	if (!named)
+		return t->kind == TRX_ROWS && t->raw.n == 0
+			       ? 0
+			       : err_set(e, ERR_relay_gone,
+					 "a transaction without a GTID after a switch to another upstream: "
+					 "nobody can tell whether it was applied already");
+	return gtid_set_flavor(o->before) == FLAVOR_MARIADB && g->mariadb ? maria_seen(o, g, e)
+									  : gtid_set_has(o->before, g);
+}
+
+static void make_empty(struct trx *t)
+{
+	buf_clear(&t->raw);
+	t->events = 0;
+	t->kind = TRX_ROWS;
+	t->has_gtid = false; /* the set has it, and must not fall back to it */
+}
+
+int overlap_pass(struct overlap *o, struct trx *t, struct err *e)
+{
+	int seen = 0;
+
+	if (t->start.generation != o->generation && begin_generation(o, t, e) < 0)
+		return -1;
+	if (o->before)
+		seen = seen_before(o, t, e);
+	if (seen < 0)
+		return -1;
+	if (seen)
+		make_empty(t);
+	return t->has_gtid && o->seen ? gtid_set_add(o->seen, &t->gtid, e) : 0;
+}
+
+void overlap_fini(struct overlap *o)
+{
+	gtid_set_free(&o->seen);
+	gtid_set_free(&o->before);
+}

@@ -1,0 +1,31 @@
+#pragma once
+#include "units/sync/trx.h"
+
+/*
+ * After a switch of the upstream (a new relay generation) the first file begins before what was read: its
+ * transactions come a second time, at other positions. They are known by their GTIDs and made empty: only the
+ * position moves. Within one generation the position alone counts. The reader's, in the main thread.
+ */
+enum { OVERLAP_DOMAINS = 64 };
+
+struct overlap {
+	uint32_t generation;
+	struct gtid_set *seen; /* of all that was handed on; NULL: the task knows of no GTIDs */
+	struct gtid_set *
+		before; /* `seen` when this generation began, or work went on in it; NULL: none comes twice */
+	/* MariaDB: domains whose part of `before` is under way, or over. */
+	struct overlap_domain {
+		uint32_t domain;
+		bool under_way, over;
+	} domains[OVERLAP_DOMAINS];
+	unsigned n;
+};
+
+/* Begins at a watermark whose GTID set is `gtid` (copied; NULL: none). */
+void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid);
+/*
+ * t, in the stream's order: emptied where it was seen before. -1: it can't be told (ERR_relay_gone), or what
+ * comes does not go on where the old upstream ended (ERR_relay_ahead).
+ */
+int overlap_pass(struct overlap *o, struct trx *t, struct err *e);
+void overlap_fini(struct overlap *o);
