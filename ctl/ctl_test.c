@@ -109,6 +109,31 @@ static void synced_counts_only_what_was_asked_since(void **state)
 	assert_int_equal(reached(&end, answer("b.000010", 4, "b.000010", 4, after)), 1);
 }
 
+/* Behind a switch of the upstream names and offsets begin anew: they compare in one generation only. */
+static json_t *switched(const char *position, int generation)
+{
+	json_t *o = answer("b.000002", 500, "b.000002", 500, clock_ms() + 5000);
+	json_t *source = json_array_get(json_object_get(o, "sources"), 0);
+	json_t *task = json_array_get(json_object_get(source, "subTaskStatus"), 0);
+
+	json_object_set_new(json_object_get(json_object_get(task, "tidegate"), "sync"), "position",
+		json_string(position));
+	json_object_set_new(
+		json_object_get(json_object_get(json_object_get(source, "tidegate"), "relay"), "master"),
+		"generation", json_integer(generation));
+	return o;
+}
+
+static void synced_counts_the_generation(void **state)
+{
+	struct status_end end = {0};
+
+	(void)state;
+	assert_int_equal(reached(&end, switched("1:9:500", 2)), 0);
+	assert_int_equal(reached(&end, switched("2:2:500", 2)), 1);
+	assert_int_equal(reached(&end, switched("3:1:4", 3)), 1);
+}
+
 static void a_paused_subtask_is_an_error(void **state)
 {
 	json_t *o = json_pack("{s:[{s:[{s:s, s:s, s:{s:{s:i, s:s}}}]}]}", "sources", "subTaskStatus", "stage",
@@ -142,6 +167,7 @@ int main(void)
 		cmocka_unit_test(wrong_options_are_named),
 		cmocka_unit_test(numbers_read_well),
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),
+		cmocka_unit_test(synced_counts_the_generation),
 		cmocka_unit_test(a_paused_subtask_is_an_error),
 		cmocka_unit_test(nothing_yet_is_not_finished),
 	};

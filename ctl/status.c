@@ -118,6 +118,7 @@ static bool source_reached(const json_t *source, struct status_end *end, size_t 
 	const json_t *relay = json_object_get(json_object_get(source, "tidegate"), "relay");
 	const json_t *master = json_object_get(relay, "master");
 	const json_t *sync = raw(json_array_get(json_object_get(source, "subTaskStatus"), 0), "sync");
+	struct position at;
 
 	if (!end->known[i]) {
 		if ((uint64_t)json_num(master, "asked_ms", 0) < end->asked_ms ||
@@ -126,7 +127,11 @@ static bool source_reached(const json_t *source, struct status_end *end, size_t 
 		end->known[i] = true;
 		strncpy(end->file[i], json_text(master, "file", ""), sizeof(end->file[i]) - 1);
 		end->offset[i] = (uint64_t)json_num(master, "offset", 0);
+		end->generation[i] = (uint32_t)json_num(master, "generation", 1);
 	}
+	if (position_load(str_of(json_text(sync, "position", "")), &at, NULL) == 0 &&
+		at.generation != end->generation[i])
+		return at.generation > end->generation[i];
 	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i],
 		end->offset[i]);
 }

@@ -21,6 +21,7 @@ struct status_end {
 	uint64_t asked_ms; /* since when answers of the upstream count; 0: not yet asked */
 	char file[64][256];
 	uint64_t offset[64];
+	uint32_t generation[64]; /* of the relay: behind a switch of the upstream file names begin anew */
 };
 
 void status_read(const json_t *answer, struct status_now *now);

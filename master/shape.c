@@ -91,6 +91,15 @@ static bool caught_up(const char *file, int64_t offset, const json_t *master)
 	return a != b ? a > b : offset >= json_num(master, "offset", 0);
 }
 
+/* Behind a switch of the upstream names begin anew: only places of one relay generation compare. */
+static bool same_generation(const json_t *sync, const json_t *master)
+{
+	struct position at;
+
+	return position_load(str_of(json_text(sync, "position", "")), &at, NULL) < 0 ||
+	       at.generation == json_num(master, "generation", 1);
+}
+
 static double average(double now, double first, const struct speed *sp, uint64_t now_ms)
 {
 	double seconds = sp ? (double)(now_ms - sp->first_ms) / 1000 : 0;
@@ -116,7 +125,9 @@ json_t *shape_sync(const json_t *u, const json_t *relay, const struct speed *sp,
 	json_object_set_new(o, "syncerBinlogGtid", json_string(json_text(u, "gtid", "")));
 	json_object_set_new(o, "blockingDDLs", json_array());
 	json_object_set_new(o, "unresolvedGroups", json_array());
-	json_object_set_new(o, "synced", json_boolean(caught_up(file, json_num(u, "offset", 0), master)));
+	json_object_set_new(o, "synced",
+		json_boolean(
+			same_generation(u, master) && caught_up(file, json_num(u, "offset", 0), master)));
 	json_object_set_new(o, "binlogType", json_string("local"));
 	json_object_set_new(o, "secondsBehindMaster", text_num(num(u, "lag_ms") / 1000));
 	json_object_set_new(o, "blockDDLOwner", json_string(""));

@@ -110,6 +110,12 @@ static void test_sync(void **state)
 	o = shape_sync(u, relay, NULL, 0);
 	assert_false(json_flag(o, "synced", true));
 	json_decref(o);
+	json_object_set_new(json_object_get(relay, "master"), "offset", json_integer(4));
+	json_object_set_new(json_object_get(relay, "master"), "generation", json_integer(2));
+	o = shape_sync(u, relay, NULL, 0);
+	assert_false(json_flag(o, "synced", true)); /* the name is the same, the server is not */
+	json_decref(o);
+	json_object_set_new(json_object_get(relay, "master"), "generation", json_integer(1));
 	json_object_set_new(u, "file", json_string("mysql-bin.1000000"));
 	o = shape_sync(u, relay, NULL, 0);
 	assert_true(json_flag(o, "synced", false));

@@ -3,16 +3,18 @@
  * the status that tells how far behind we are. Knows nothing else; its trouble is the puller's too, so it is
  * not reported twice.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "units/relay/relay.h"
+#include "units/relay/upstream.h"
 
 enum { ASK_MS = 500, PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 10000 };
 
-static int ask(struct relay *r, struct db *d, struct err *e)
+static int ask(struct relay *r, struct db *d, const char *server, struct err *e)
 {
 	struct relay_shared *s = &r->shared;
 	struct db_master_status m;
@@ -24,6 +26,7 @@ static int ask(struct relay *r, struct db *d, struct err *e)
 	free(s->master.gtid);
 	s->master = m;
 	s->master_asked_ms = asked;
+	snprintf(s->master_server, sizeof(s->master_server), "%s", server);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }
@@ -32,8 +35,9 @@ static void talk(struct relay *r, bool *answered)
 {
 	struct err e = {0};
 	struct db *d = relay_connect(r, DB_PLAIN, &r->shared.asker_db, &e);
+	char server[STORE_NAME];
 
-	while (d && ask(r, d, &e) == 0) {
+	while (d && upstream_server(d, server, sizeof(server), &e) == 0 && ask(r, d, server, &e) == 0) {
 		*answered = true;
 		if (relay_pause(r, ASK_MS))
 			break;

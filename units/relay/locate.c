@@ -134,7 +134,12 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	if (strcmp(base, own) != 0)
 		return err_set(e, ERR_relay_gone, "the upstream's files are named %s, not %s", own, base);
 	at = (struct position){end.generation, number, m->offset};
-	switch (store_find(&r->store, at, span)) {
+	enum store_place place = store_find(&r->store, at, span);
+
+	/* Behind a switch it may be a file of the server before: nothing that will come. */
+	if (end.generation > 1 && (place == STORE_BEYOND || place == STORE_WRONG))
+		place = STORE_GONE;
+	switch (place) {
 	case STORE_DATA:
 	case STORE_LIVE:
 		break;

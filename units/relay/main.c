@@ -136,16 +136,19 @@ static int relay_order(void *self, struct unit_env *env, json_t *args, struct er
 	return pins_save(&r->pins, true, e);
 }
 
-static json_t *master_status(const struct relay_shared *s)
+/* An answer of another server than the one that we read from (yet) says nothing about our files. */
+static json_t *master_status(const struct relay_shared *s, uint32_t generation, const char *server)
 {
-	return json_pack("{s:s, s:I, s:s, s:I}", "file", s->master.file, "offset",
-		(json_int_t)s->master.offset, "gtid", s->master.gtid ? s->master.gtid : "", "asked_ms",
-		(json_int_t)s->master_asked_ms);
+	bool ours = strcmp(s->master_server, server) == 0;
+
+	return json_pack("{s:i, s:s, s:I, s:s, s:I}", "generation", ours ? (int)generation : 0, "file",
+		ours ? s->master.file : "", "offset", (json_int_t)(ours ? s->master.offset : 0), "gtid",
+		ours && s->master.gtid ? s->master.gtid : "", "asked_ms", (json_int_t)s->master_asked_ms);
 }
 
 static void relay_status(void *self, struct unit_env *env, json_t *out)
 {
-	char base[256], position[64], server[STORE_NAME];
+	char base[256], position[64], server[STORE_NAME] = "";
 	struct store_generation g = {0};
 	struct buf gtid = {0};
 	struct relay *r = self;
@@ -162,7 +165,7 @@ static void relay_status(void *self, struct unit_env *env, json_t *out)
 	json_object_set_new(out, "base", json_string(base));
 	json_object_set_new(out, "gtid", json_string(buf_cstr(&gtid)));
 	json_object_set_new(out, "sub_dir", json_string(g.name));
-	json_object_set_new(out, "master", master_status(s));
+	json_object_set_new(out, "master", master_status(s, g.number, server));
 	json_object_set_new(out, "connected", json_boolean(s->connected));
 	json_object_set_new(out, "events", json_integer((json_int_t)s->events));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)s->bytes));

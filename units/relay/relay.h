@@ -41,6 +41,7 @@ struct relay_shared {
 	struct binlog_stream *stream;
 	uint64_t events, bytes;
 	struct db_master_status master; /* the asker's last answer */
+	char master_server[STORE_NAME]; /* whose answer it was */
 	uint64_t master_asked_ms;
 };
 
