@@ -21,9 +21,9 @@ GONE = {2006, 2013, 2003}
 class Workload:
     """with Workload(server, "app", threads=3): … ; afterwards .transactions tells how many there were, .errors what went wrong."""
 
-    def __init__(self, server, db, threads=3, seed=1, rows=400, ddl=False, pause=0.0):
+    def __init__(self, server, db, threads=3, seed=1, rows=400, ddl=False, pause=0.0, init_command=None):
         self.server, self.db, self.threads, self.seed, self.rows, self.ddl, self.pause = server, db, threads, seed, rows, ddl, pause
-        self.transactions, self.errors = 0, []
+        self.init_command, self.transactions, self.errors = init_command, 0, []
         self._stop, self._running, self._lock = threading.Event(), [], threading.Lock()
 
     def make(self):
@@ -76,7 +76,7 @@ class Workload:
     def _work(self, n):
         rnd = random.Random(self.seed * 1000 + n)
         try:
-            with self.server.connect(database=self.db, autocommit=False) as c, c.cursor() as cur:
+            with self.server.connect(database=self.db, autocommit=False, init_command=self.init_command) as c, c.cursor() as cur:
                 while not self._stop.is_set():
                     self._transaction(c, cur, rnd)
                     if self.pause:

@@ -1,10 +1,11 @@
 """The parts that speak to a server, alone against real ones: the client library (db_live_test) and the relay with its kills, cuts, full
-disk (relay_live_test). The programs are cmocka's; here they get servers of both families. The switch to a replica wants a second server
-that follows the first (TIDEGATE_TEST_MYSQL_2, TIDEGATE_TEST_MARIADB_2): by hand."""
+disk, its switch to a replica (relay_live_test). The programs are cmocka's; here they get servers of both families."""
 import os
 import subprocess
 
 import pytest
+
+import failover
 
 
 def live(build_dir, program, server, limit, roles=("up",)):
@@ -25,3 +26,24 @@ def test_client_library(build_dir, server):
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own and mounts a small disk")
 def test_relay(build_dir, server):
     live(build_dir, "relay_live_test", server, 600, roles=("live1",))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own")
+def test_relay_switches(build_dir, pool, server, monkeypatch):
+    """To a replica, and back to what is behind it, and to one whose binlog was reset."""
+    made = []
+
+    def fresh(name, role):
+        if name in pool.without:
+            pytest.skip(f"--without {name}")
+        made.append(pool.get(name, role))
+        if len(made) % 2 == 0:
+            failover.follow(made[-1], made[-2])
+        return made[-1]
+
+    monkeypatch.setenv("TIDEGATE_TEST_ONLY", "test_switch")
+    try:
+        live(build_dir, "relay_live_test", fresh, 240, roles=("switch1", "switch2"))
+    finally:
+        for s in made:
+            pool.drop(s)

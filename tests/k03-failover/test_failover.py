@@ -1,0 +1,216 @@
+"""The upstream is not what it was: another server answers at the same address, or it came back from a crash without what it had (T20). A good
+replica: the job goes on. One that lacks what was read: the job stops, says what is missing, and nothing more reaches the downstream."""
+import pytest
+
+import failover
+import procs
+from conftest import Pair
+from tidegate import FAILED, INTERRUPTED
+from workload import Workload
+
+AHEAD = "60201"
+
+
+def long(*values):
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
+@pytest.fixture
+def fleet(pool):
+    """fleet("ma1011", "a", "b"): servers of this test alone, gone when it ends."""
+    made = []
+
+    def make(name, *roles, **kw):
+        if name in pool.without:
+            pytest.skip(f"--without {name}")
+        made.extend(pool.get(name, "k03" + r, **kw) for r in roles)
+        return made[-len(roles):]
+
+    yield make
+    for s in made:
+        pool.drop(s)
+
+
+@pytest.fixture
+def forward():
+    made = []
+
+    def make(server):
+        made.append(failover.Forwarder(server))
+        return made[-1]
+
+    yield make
+    for f in made:
+        f.close()
+
+
+def followed(j):
+    j.start(until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    assert not j.ended(), j.story()
+    return j
+
+
+def synced(j, pair, schemas="app"):
+    """The same command until it is synced; both sides equal."""
+    j.run(timeout=120)
+    pair.assert_equal(schemas, j.story)
+
+
+def state_of(server):
+    """What a later write would change: each table's rows, and the job's own progress."""
+    tables = server.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'app' ORDER BY 1")
+    return [(t, server.query(f"CHECKSUM TABLE app.`{t}`")) for (t,) in tables] + [server.query("SELECT position, gtid FROM dm_meta.tidegate_slot")]
+
+
+def stops_ahead(j, target, words, timeout=60):
+    """The running job ends with the one clear error, nothing is applied behind it, and the same command says the same again."""
+    assert j.wait(timeout) == FAILED, j.story()
+    j.assert_gone()
+    before = state_of(target)
+    for word in (AHEAD, *words):
+        assert word in j.stderr(), f"no {word!r}\n{j.story()}"
+    again = j.run(timeout=60, expect=FAILED)
+    assert AHEAD in again and words[0] in again, again
+    assert state_of(target) == before
+
+
+def domains(name, pair, **kw):
+    """Writers: in MariaDB one in a domain of its own beside the other."""
+    work = [Workload(pair.source, "app", threads=2, rows=200, pause=0.002, **kw)]
+    if name.startswith("ma"):
+        work.append(Workload(pair.source, "app2", threads=2, rows=200, pause=0.002, seed=5, init_command="SET gtid_domain_id = 7", **kw))
+    return work
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_good_replica(name, fleet, forward, server, job):
+    """Another server by GTID, twice, and back: other file names and sizes, and in MariaDB two domains in another order. While it is followed, and while
+    it is not."""
+    a, b = fleet(name, "a", "b", extra="--slave-parallel-threads=4 --slave-domain-parallel-threads=2" if name.startswith("ma") else "")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    failover.follow(b, a)
+    door = forward(a)
+    pair = Pair(a, target)
+    work = domains(name, pair)
+    schemas = ["app", "app2"][:len(work)]
+    for w in work:
+        w.make()
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*,app2.*")
+    followed(j)
+    for round_, (old, new) in enumerate(((a, b), (b, a))):
+        for w in work:
+            w.server = old
+            w.start()
+            w.wait(40)
+        new.run("FLUSH BINARY LOGS")  # it begins in a file of which we have a part already
+        for w in work:
+            w.wait(40)
+            w.stop()
+        failover.wait_replica(new, old)
+        if round_ == 1:
+            assert j.interrupt() == INTERRUPTED, j.story()
+        failover.promote(new)
+        door.to(new)
+        failover.follow(old, new)
+        if round_ == 1:
+            followed(j)
+        for w in work:
+            w.server = new
+            w.start()
+            w.wait(40)
+            w.stop()
+        assert not j.ended(), j.story()
+    assert j.interrupt() == INTERRUPTED, j.story()
+    synced(j, Pair(a, target), schemas)
+    assert j.log().count("beginning with") == 3, j.story()  # the first place, and two switches
+
+
+@pytest.mark.parametrize("name", ["my97", long("ma1011")])
+def test_after_the_copy(name, fleet, forward, server, job):
+    """The copy was taken from one server, the following begins at another: by the copy's GTID set, as file and offset say nothing there."""
+    a, b = fleet(name, "a", "b")
+    target = server("ma1011" if name != "ma1011" else "my97", "down")
+    for i in range(4):
+        b.run("FLUSH BINARY LOGS")  # so that a file of this name is there, with other things in it
+    failover.follow(b, a)
+    door = forward(a)
+    pair = Pair(a, target)
+    work = Workload(a, "app", threads=2, rows=100, pause=0.002).make()
+    a.run("FLUSH BINARY LOGS")
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    j.failpoints.arm("load_all_done", "sleep", arg=8000)
+    with work:
+        j.start(until=None)
+        procs.wait_for(lambda: j.failpoints.fired("load_all_done") or j.ended(), 60, j.story)
+        work.wait(30)
+    failover.wait_replica(b, a)
+    failover.promote(b)
+    door.to(b)
+    work.server = b
+    with work:
+        work.wait(30)
+    procs.wait_for(lambda: j.log().count("beginning with") == 2 or j.ended(), 30, j.story)
+    assert "following from" not in j.log(), "the switch came too late to show anything"
+    j.wait_log("following from")
+    assert j.interrupt() == INTERRUPTED, j.story()
+    synced(j, Pair(b, target))
+
+
+@pytest.mark.parametrize("name, written", [("ma1011", 200), ("my97", 0), long("ma1011", 0), long("my97", 200)])
+def test_replica_that_lacks_some(name, written, fleet, forward, server, job):
+    """Transactions that we applied never reached the replica; also where it has written as many, or more, of its own since."""
+    a, b = fleet(name, "a", "b")
+    target = server("ma1011" if name != "ma1011" else "my97", "down")
+    failover.follow(b, a)
+    door = forward(a)
+    pair = Pair(a, target)
+    work = Workload(a, "app", threads=2, rows=100, pause=0.002).make()
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    followed(j)
+    with work:
+        work.wait(30)
+    failover.wait_replica(b, a)
+    failover.stop_following(b)
+    with work:
+        work.wait(30)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    synced(j, pair)
+    followed(j)
+    failover.promote(b)
+    if written:
+        work.server = b
+        with work:
+            work.wait(written)
+    door.to(b)
+    last = next(iter(failover.executed(a)))
+    stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()])
+
+
+@pytest.mark.parametrize("name, gtid, written", [("ma1011", True, 0), ("my97", False, 200), long("ma1011", True, 200), long("my97", True, 0),
+                                                 long("my97", True, 200), long("my97", False, 0)])
+def test_crash_that_lost(name, gtid, written, fleet, server, job):
+    """A server that came back with an older state of its own (sync_binlog=0): by GTID, and by files and sizes where there are none; also where it
+    has written more since than what was lost."""
+    if not gtid:  # MariaDB always has them
+        a, = fleet(name, "c", extra="--gtid-mode=OFF --enforce-gtid-consistency=OFF")
+    else:
+        a, = fleet(name, "a")
+    target = server("ma1011" if name != "ma1011" else "my97", "down")
+    pair = Pair(a, target)
+    work = Workload(a, "app", threads=2, rows=100, pause=0.002).make()
+    old = failover.OldCopy(a)
+    j = job(pair, tables="app.*")
+    followed(j)
+    with work:
+        work.wait(60)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    synced(j, pair)
+    if not written:
+        followed(j)
+    old.put_back()
+    if written:
+        with work:
+            work.wait(written)
+        j.start(until=None)
+    stops_ahead(j, target, ["lacks", "mysql-bin."])
