@@ -13,6 +13,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "units/sync/arrange.h"
 #include "units/sync/ddl_record.h"
 
 enum { WAIT_MS = 200, MOVE_MS = 500, RETRIES = 20, BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
@@ -123,7 +124,8 @@ static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
 	if (a->cascades_known || t->events == 0)
 		return 0;
 	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||
-		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0))
+		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0) ||
+		arrange_read(&a->tables, e) < 0)
 		return -1;
 	a->writer.cascades_logged = a->cascades_logged;
 	a->cascades_known = true;
@@ -158,7 +160,7 @@ static int put_trx(struct apply *a, struct trx *t, struct err *e)
 	if (r == 0 && !t->decoded && t->ntables == 0)
 		r = decode_trx(t, &a->tables, e);
 	if (r == 0)
-		r = t->decoded ? writer_put(&a->writer, t->changes, t->nchanges, e) : put_pieces(a, t, e);
+		r = t->decoded ? writer_hold(&a->writer, t->changes, t->nchanges, e) : put_pieces(a, t, e);
 	if (r < 0) {
 		char at[300];
 
@@ -187,6 +189,12 @@ static bool try_again(const struct err *e, unsigned tries)
 	       tries < RETRIES;
 }
 
+/* A statement that failed for what it says. */
+static bool is_refused(const struct err *e)
+{
+	return e->sql_errno != 0 && err_act(e->code) != ERR_ACT_RETRY && !db_error_is_lost(e->sql_errno);
+}
+
 static int apply_batch(struct apply *a, const struct batch *b, struct err *e)
 {
 	for (unsigned tries = 0;; tries++) {
@@ -194,8 +202,8 @@ static int apply_batch(struct apply *a, const struct batch *b, struct err *e)
 
 		if (r == 0)
 			return apply_commit(a, a->db, b->end, a->gtid_text, e);
-		if (r > 0 && !a->writer.packet.single) {
-			/* Once more, a row a statement, to name the one that is missing. */
+		if (!a->writer.packet.single && (r > 0 || is_refused(e))) {
+			/* Once more, a row a statement and nothing folded, to name the row. */
 			a->writer.packet.single = true;
 			if (apply_rollback(a->db, e) < 0)
 				return -1;

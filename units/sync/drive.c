@@ -2,7 +2,7 @@
  * A stand-in for supervisor and agent, for tests of relay and sync alone: starts both, answers hello, next
  * and bye, starts again what dies, until it is told to stop (SIGTERM) or one of them pauses with an error.
  *   follow_drive BIN STATE RUN RELAY.json SYNC.json [FAILPOINTS [SECONDS]]
- * Prints one line for each start, status and end. Not installed.
+ * SYNC.json "-": the relay alone. Prints one line for each start, status and end. Not installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -240,6 +240,7 @@ int main(int argc, char **argv)
 	d.child[1] = (struct child){.exe = "tidegate-sync", .slice = argv[5], .kind = UNIT_sync};
 	if (argc > 6 && argv[6][0])
 		d.failpoints = open(argv[6], O_RDWR);
+	d.child[1].stop = strcmp(argv[5], "-") == 0;
 	end = clock_ms() + 1000 * (argc > 7 ? strtoull(argv[7], NULL, 10) : 120);
 	if (pipe2(d.alive, O_CLOEXEC) < 0)
 		die("pipe");

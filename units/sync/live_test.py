@@ -387,6 +387,55 @@ def test_foreign_keys(build, up, down):
     print(f.end())
 
 
+FOLDED = {  # what is folded, what is only kept together, what foreign keys tie
+    "one": "id int PRIMARY KEY, v varchar(40), n int",
+    "two": "a varchar(8) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, b int, v text, n int, PRIMARY KEY (a, b)",
+    "uniq": "id int PRIMARY KEY, v varchar(40), n int, u int, UNIQUE KEY (u)",
+    "none": "id int, v varchar(40), n int",
+    "parent": "id int PRIMARY KEY, v varchar(40), n int",
+    "child": "id int PRIMARY KEY, v varchar(40), n int, p int, FOREIGN KEY (p) REFERENCES app.parent (id) ON DELETE CASCADE",
+}
+
+
+def churn(cur, rnd):
+    """One statement on one of a few rows: hot, with keys that go and come again, also in another case."""
+    t, i, j, n = rnd.choice(list(FOLDED)), rnd.randrange(12), rnd.randrange(12), rnd.randrange(1000)
+    name = "aAbB"[i % 4]
+    row = {"two": f"(a,b,v,n) VALUES ('{name}',{i % 3},'v{n}',{n})", "uniq": f"(id,v,n,u) VALUES ({i},'v{n}',{n},{j})",
+           "child": f"(id,v,n,p) VALUES ({i},'v{n}',{n},{j})"}.get(t, f"(id,v,n) VALUES ({i},'v{n}',{n})")
+    where = f"a='{name}' AND b={i % 3}" if t == "two" else f"id={i}"
+    key = f"a='{'aAbB'[j % 4]}', b={j % 3}" if t == "two" else f"id={j}"
+    cur.execute(rnd.choice([f"INSERT IGNORE INTO app.{t} {row}", f"UPDATE app.{t} SET n={n}, v='w{n}' WHERE {where}", f"UPDATE app.{t} SET n=n WHERE {where}",
+                            f"UPDATE IGNORE app.{t} SET {key} WHERE {where}", f"DELETE FROM app.{t} WHERE {where}", f"UPDATE app.{t} SET n=n+1"]))
+
+
+def test_folded(build, up, down):
+    """A backlog of few rows changed often, so that batches fold; then a row of it that is missing, which must be named."""
+    f = Follow(build, up, down, ["app"]).start()
+    up.run("CREATE DATABASE app", *(f"CREATE TABLE app.{t} ({c}) ENGINE=InnoDB" for t, c in FOLDED.items()))
+    rnd = random.Random(11)
+    for _ in range(4):
+        f.wait()
+        f.stop()
+        with up.connect(autocommit=False) as c, c.cursor() as cur:
+            for _ in range(400):
+                for _ in range(rnd.randrange(1, 5)):
+                    churn(cur, rnd)
+                c.commit()
+        f.start()
+        f.wait(120)
+        print(f.check())
+    up.run("REPLACE INTO app.one VALUES (5,'a',1),(6,'b',2)")
+    f.wait()
+    f.stop()
+    down.run("DELETE FROM app.one WHERE id=5")
+    up.run(*(f"UPDATE app.one SET n=n+1, v='x{i}' WHERE id IN (5,6)" for i in range(20)), "INSERT INTO app.none VALUES (99,'',1)")
+    f.start()
+    f.wait_error(60502)
+    assert "`id`=5" in f.out and not down.query("SELECT 1 FROM app.none WHERE id=99"), f.out[-2000:]
+    f.close()
+
+
 def test_refused(build, up, down):
     """What can't be applied safely stops with its own error, and nothing of it lands."""
     def one(code, *statements, prepare=()):

@@ -1,7 +1,7 @@
 /*
- * The row-writer: INSERT, UPDATE and DELETE text from binlog rows, with the counts they must have. No
- * upserts: they hide missing rows (T7). Rows without a key are found by all their columns, compared as bytes
- * (T11).
+ * The row-writer: INSERT, UPDATE and DELETE text from binlog rows, with the counts they must have. An upsert
+ * is written only where its count tells that every row was there (T7). Rows without a key are found by all
+ * their columns, compared as bytes (T11).
  */
 #include "units/sync/statement.h"
 
@@ -10,7 +10,7 @@
 #include "common/binlog/json.h"
 #include "common/sql/quote.h"
 
-enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200 };
+enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200, DELETE_LISTED = 1000 };
 
 /* As a number, a SET of 64 members is signed to the servers: one with the last member equals a negative one.
  */
@@ -41,10 +41,48 @@ bool packet_full(const struct packet *p)
 	return p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
 }
 
+static void put_name(struct packet *p, const struct table *t, unsigned i)
+{
+	sql_put_ident(&p->sql, str_of(t->up->columns[i].name));
+}
+
+static bool in_key(const struct table *t, unsigned column)
+{
+	for (unsigned k = 0; k < t->key->ncolumns; k++)
+		if (t->key->columns[k] == column)
+			return true;
+	return false;
+}
+
+/* The name of the new row where VALUES() is deprecated. */
+#define NEW_ROW "tg_new"
+
+static void end_upsert(struct packet *p, const struct table *t)
+{
+	const char *comma = "";
+
+	if (t->row_alias)
+		buf_puts(&p->sql, " AS " NEW_ROW);
+	buf_puts(&p->sql, " ON DUPLICATE KEY UPDATE ");
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0 || in_key(t, i))
+			continue;
+		buf_puts(&p->sql, comma);
+		put_name(p, t, i);
+		buf_puts(&p->sql, t->row_alias ? "=" NEW_ROW "." : "=VALUES(");
+		put_name(p, t, i);
+		if (!t->row_alias)
+			buf_putc(&p->sql, ')');
+		comma = ",";
+	}
+}
+
 void packet_end(struct packet *p)
 {
 	if (p->open && p->open_change == BINLOG_DELETE && p->open_table->key)
 		buf_putc(&p->sql, ')');
+	else if (p->open && p->open_upsert)
+		end_upsert(p, p->open_table);
 	p->open = false;
 }
 
@@ -110,11 +148,6 @@ static void put_verb(struct packet *p, const struct table *t, const char *verb, 
 		buf_puts(&p->sql, "/*+ SET_VAR(sql_mode='" STATEMENT_LAX_MODE "') */ ");
 	buf_puts(&p->sql, rest);
 	buf_puts(&p->sql, t->head);
-}
-
-static void put_name(struct packet *p, const struct table *t, unsigned i)
-{
-	sql_put_ident(&p->sql, str_of(t->up->columns[i].name));
 }
 
 /* `key` = value, or the tuple's parts joined by AND. */
@@ -263,7 +296,7 @@ static bool joins(const struct packet *p, const struct table *t, enum binlog_cha
 {
 	return p->open && !p->single && p->open_table == t && p->open_change == change &&
 	       p->sql.n - p->open_from < INSERT_BYTES &&
-	       (change != BINLOG_INSERT || str_eq(p->open_bits, bits));
+	       (change == BINLOG_DELETE || str_eq(p->open_bits, bits));
 }
 
 static void keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
@@ -273,25 +306,30 @@ static void keep_open(struct packet *p, const struct table *t, enum binlog_chang
 	p->open_table = t;
 	p->open_change = change;
 	p->open_bits = bits;
+	p->open_upsert = false;
 }
 
-static int add_insert(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+/* A row of an INSERT, or (BINLOG_UPDATE) of an upsert. */
+static int add_tuple(struct packet *p, const struct table *t, enum binlog_change change,
+	const struct binlog_value *row, struct err *e)
 {
 	struct str bits = bits_of(p, t, row);
 	bool lax = is_lax(t, row);
 	struct statement *s;
 
-	if (!lax && joins(p, t, BINLOG_INSERT, bits)) {
+	if (!lax && joins(p, t, change, bits)) {
 		buf_putc(&p->sql, ',');
 		s = &p->list[p->n - 1];
 	} else {
-		s = begin(p, t, BINLOG_INSERT);
+		s = begin(p, t, change);
+		s->upsert = change == BINLOG_UPDATE;
 		put_verb(p, t, "INSERT ", "INTO ", lax);
 		buf_puts(&p->sql, " (");
 		put_columns(p, t, bits);
 		buf_puts(&p->sql, ") VALUES ");
 		if (!lax)
-			keep_open(p, t, BINLOG_INSERT, bits);
+			keep_open(p, t, change, bits);
+		p->open_upsert = s->upsert;
 		s->where = p->sql.n;
 	}
 	if (put_tuple(p, t, bits, row, e) < 0)
@@ -299,6 +337,36 @@ static int add_insert(struct packet *p, const struct table *t, const struct binl
 	if (s->rows++ == 0)
 		s->end = p->sql.n;
 	return 0;
+}
+
+static bool same_value(const struct binlog_value *a, const struct binlog_value *b)
+{
+	return a->null == b->null && (a->null || str_eq(a->raw, b->raw));
+}
+
+/*
+ * May this update be an upsert? The image must be whole, for a row that is not there must not be a new kind
+ * of error; and something must change, for unchanged rows count nothing. JSON may be the same in other bytes.
+ */
+static bool can_upsert(const struct packet *p, const struct table *t, const struct binlog_value *before,
+	const struct binlog_value *after)
+{
+	bool changes = false;
+
+	if (p->single || !t->upsert || t->order != TABLE_FOLDED || is_lax(t, after))
+		return false;
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0)
+			continue;
+		if (!after[i].present)
+			return false;
+		if (!before[i].present || same_value(&before[i], &after[i]))
+			continue;
+		if (in_key(t, i))
+			return false;
+		changes = changes || after[i].type != WIRE_JSON;
+	}
+	return changes;
 }
 
 static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before,
@@ -336,15 +404,35 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 	return put_where(p, t, before, s, e);
 }
 
+/* One column whose values are compared in a list as they are one by one: `key` IN (…). */
+static bool is_listed(const struct packet *p, const struct table *t)
+{
+	const struct column *c = &t->up->columns[t->key->columns[0]];
+
+	return !p->single && t->key->ncolumns == 1 &&
+	       (c->kind == COLUMN_INT || c->kind == COLUMN_TEXT || c->kind == COLUMN_BINARY);
+}
+
+static int put_listed(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	unsigned i = t->key->columns[0];
+
+	if (!row[i].present)
+		return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`", t->head,
+			t->up->columns[i].name);
+	return put_value(p, t, i, &row[i], e);
+}
+
 static int add_delete(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
 {
+	bool listed = t->key && is_listed(p, t);
 	struct statement *s;
 
 	if (t->key && !t->refers_to_itself && joins(p, t, BINLOG_DELETE, (struct str){0}) &&
-		p->list[p->n - 1].rows < DELETE_ROWS) {
-		buf_puts(&p->sql, ") OR (");
+		p->list[p->n - 1].rows < (listed ? DELETE_LISTED : DELETE_ROWS)) {
+		buf_puts(&p->sql, listed ? "," : ") OR (");
 		p->list[p->n - 1].rows++;
-		return put_key(p, t, row, e);
+		return listed ? put_listed(p, t, row, e) : put_key(p, t, row, e);
 	}
 	s = begin(p, t, BINLOG_DELETE);
 	s->rows = 1;
@@ -352,10 +440,15 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 	buf_puts(&p->sql, t->head);
 	if (!t->key)
 		return put_where(p, t, row, s, e);
-	buf_puts(&p->sql, " WHERE (");
+	buf_puts(&p->sql, " WHERE ");
 	s->where = p->sql.n;
+	if (listed) {
+		put_name(p, t, t->key->columns[0]);
+		buf_puts(&p->sql, " IN ");
+	}
+	buf_putc(&p->sql, '(');
 	keep_open(p, t, BINLOG_DELETE, (struct str){0});
-	if (put_key(p, t, row, e) < 0)
+	if ((listed ? put_listed(p, t, row, e) : put_key(p, t, row, e)) < 0)
 		return -1;
 	s->end = p->sql.n;
 	return 0;
@@ -366,8 +459,10 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 {
 	switch (change) {
 	case BINLOG_INSERT:
-		return add_insert(p, t, after, e);
+		return add_tuple(p, t, BINLOG_INSERT, after, e);
 	case BINLOG_UPDATE:
+		if (can_upsert(p, t, before, after))
+			return add_tuple(p, t, BINLOG_UPDATE, after, e);
 		return add_update(p, t, before, after, e);
 	default:
 		return add_delete(p, t, before, e);

@@ -17,9 +17,22 @@ struct statement {
 	const struct table *table;
 	enum binlog_change change;
 	uint64_t rows;     /* that it must insert, match or delete */
+	bool upsert;       /* INSERT … ON DUPLICATE KEY UPDATE of rows that are there */
 	size_t from;       /* where it begins in the packet */
 	size_t where, end; /* for messages: the part of the packet that names the (first) row */
 };
+
+/*
+ * What the server must have counted, by what it answered. An upsert counts 2 for a row that it changed, 1 for
+ * one that was not there, 0 for one that is so already: twice the rows is only reached if all were there and
+ * changed.
+ */
+static inline bool statement_fits(const struct statement *s, uint64_t affected, uint64_t matched)
+{
+	if (s->upsert)
+		return affected == 2 * s->rows;
+	return (s->change == BINLOG_UPDATE ? matched : affected) == s->rows;
+}
 
 struct packet {
 	struct buf sql;
@@ -32,6 +45,7 @@ struct packet {
 	size_t open_from;
 	const struct table *open_table;
 	enum binlog_change open_change;
+	bool open_upsert;
 	struct str open_bits; /* which columns it writes */
 	struct arena *arena;
 };

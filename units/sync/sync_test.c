@@ -426,12 +426,70 @@ static void neighbours_share_a_statement(void **state)
 	packet_end(&p);
 	assert_string_equal(buf_cstr(&p.sql),
 		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,1),(2,NULL,2);"
-		"DELETE FROM `d`.`t` WHERE (`id`=1) OR (`id`=2);"
+		"DELETE FROM `d`.`t` WHERE `id` IN (1,2);"
 		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
 	assert_int_equal(p.n, 3);
 	assert_int_equal(p.list[0].rows, 2);
 	assert_int_equal(p.list[1].rows, 2);
 	assert_int_equal(p.list[2].rows, 1);
+	packet_fini(&p);
+}
+
+/* Many changed rows in one statement, whose count tells whether all were there; what it can't tell is an
+ * UPDATE.
+ */
+static void changed_rows_are_upserted(void **state)
+{
+	struct binlog_value a[3], b[3], c[3], same[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	f.t.order = TABLE_FOLDED;
+	f.t.upsert = true;
+	row(a, "\1\0\0\0");
+	row(b, "\2\0\0\0");
+	row(c, "\2\0\0\0");
+	row(same, "\1\0\0\0");
+	same[2].raw.p = "\7\0\0\0";
+	c[2].raw.p = "\11\0\0\0";
+	packet_init(&p, 1 << 20);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, b, c, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, b, &e), 0);
+	f.t.row_alias = true;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, a, &e), 0); /* counts nothing */
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0); /* another key */
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,7),(2,NULL,9) ON DUPLICATE KEY UPDATE "
+		"`v`=VALUES(`v`),`n`=VALUES(`n`);"
+		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (2,NULL,2);"
+		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,7) AS tg_new ON DUPLICATE KEY UPDATE "
+		"`v`=tg_new.`v`,`n`=tg_new.`n`;"
+		"UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=1 WHERE `id`=1;"
+		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
+	assert_int_equal(p.n, 5);
+	assert_true(statement_fits(&p.list[0], 4, 4));
+	assert_false(statement_fits(&p.list[0], 3, 3)); /* one was not there */
+	assert_false(statement_fits(&p.list[0], 2, 2)); /* neither was, or one was so already */
+	assert_false(statement_fits(&p.list[1], 2, 2));
+	assert_true(statement_fits(&p.list[3], 0, 1));
+	assert_false(statement_fits(&p.list[3], 1, 0));
+	packet_clear(&p);
+	p.single = true;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=7 WHERE `id`=1");
+	packet_clear(&p);
+	p.single = false;
+	f.t.order = TABLE_TIED;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=7 WHERE `id`=1");
 	packet_fini(&p);
 }
 
@@ -532,6 +590,7 @@ int main(void)
 		cmocka_unit_test(bytes_are_compared_whatever_the_column),
 		cmocka_unit_test(an_update_of_nothing_is_still_sql),
 		cmocka_unit_test(neighbours_share_a_statement),
+		cmocka_unit_test(changed_rows_are_upserted),
 		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
 	};
 

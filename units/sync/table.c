@@ -12,6 +12,7 @@
 #include "common/config/json.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "units/sync/arrange.h"
 
 bool table_same_charset(const char *a, const char *b)
 {
@@ -43,6 +44,7 @@ void tables_fini(struct tables *t)
 {
 	tables_sweep(t);
 	map_free(&t->map, table_free);
+	map_free(&t->tied, NULL);
 	db_close(&t->ask_up);
 }
 
@@ -382,6 +384,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
 	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
 		return -1;
+	arrange_find(ts, t);
 	return 0;
 }
 

@@ -6,6 +6,14 @@
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
+/* In which order a table's changes must be made, within one downstream transaction. */
+enum table_order {
+	TABLE_TIED,   /* as they came, among those of all tables that foreign keys tie */
+	TABLE_ALONE,  /* as they came, whatever other tables do: no key, further unique keys, columns of its
+			 own */
+	TABLE_FOLDED, /* one key and nothing else: what a batch does to a row is one change */
+};
+
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
  */
 struct table {
@@ -17,6 +25,9 @@ struct table {
 	char *head;            /* `schema`.`table`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
+	enum table_order order;
+	bool upsert;           /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
+	bool row_alias;        /* … which gives the new row a name: VALUES() is deprecated there */
 	bool refers_to_itself; /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;         /* the target takes SET_VAR hints; else SET STATEMENT */
 	struct table *next;    /* forgotten ones, until the packet in hand is sent */
@@ -31,6 +42,7 @@ struct tables {
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
+	struct map *tied; /* of arrange.c */
 };
 
 /* utf8 and utf8mb3 are one. */

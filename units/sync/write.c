@@ -1,6 +1,6 @@
 /*
- * The row-writer's hand on a connection: changes into packets (statement.c), packets to the server, counts
- * compared. It begins and ends no transaction. Called by an applier.
+ * The row-writer's hand on a connection: changes folded (fold.c), made to packets (statement.c), packets sent
+ * to the server, counts compared. It begins and ends no transaction. Called by an applier.
  */
 #include "units/sync/write.h"
 
@@ -9,20 +9,26 @@
 
 #include "common/base/failpoint.h"
 
+/* More than this is not held: memory, and nothing is gained by it. */
+enum { HOLD_CHANGES = 50000 };
+
 void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet)
 {
 	*w = (struct writer){.db = db, .max_packet = max_packet};
 	packet_init(&w->packet, batch_bytes);
+	w->fold = fold_new();
 }
 
 void writer_fini(struct writer *w)
 {
 	packet_fini(&w->packet);
+	fold_free(&w->fold);
 }
 
 void writer_reset(struct writer *w)
 {
 	packet_clear(&w->packet);
+	fold_clear(w->fold);
 	memset(w->in_hand, 0, sizeof(w->in_hand));
 }
 
@@ -62,7 +68,8 @@ static int too_large(const struct writer *w, const struct packet *p, struct err 
 		p->list[p->n - 1].table->head, p->sql.n, w->max_packet);
 }
 
-int writer_flush(struct writer *w, struct err *e)
+/* Sends the packet and compares every count. */
+static int send_packet(struct writer *w, struct err *e)
 {
 	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
 	struct packet *p = &w->packet;
@@ -75,10 +82,14 @@ int writer_flush(struct writer *w, struct err *e)
 	if (p->n > 0 && db_exec_multi(w->db, buf_str(&p->sql), &m, e) < 0)
 		return say_why(p, &m, e);
 	for (unsigned i = 0; i < p->n && r == 0; i++) {
-		uint64_t did = p->list[i].change == BINLOG_UPDATE ? matched[i] : affected[i];
+		const struct statement *s = &p->list[i];
 
-		if (i >= m.done || did != p->list[i].rows) {
-			missing(p, &p->list[i], i < m.done ? did : 0, e);
+		if (i >= m.done || !statement_fits(s, affected[i], matched[i])) {
+			missing(p, s,
+				i >= m.done                  ? 0
+				: s->change == BINLOG_UPDATE ? matched[i]
+							     : affected[i],
+				e);
 			r = 1;
 		}
 	}
@@ -86,6 +97,32 @@ int writer_flush(struct writer *w, struct err *e)
 	if (r == 0 && FAILPOINT_HIT(sync_mid_rows))
 		return err_set(e, ERR_db_lost, "failpoint");
 	return r;
+}
+
+static int add_change(void *arg, const struct table *t, enum binlog_change kind,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+{
+	struct writer *w = arg;
+
+	if (packet_add(&w->packet, t, kind, before, after, e) < 0)
+		return -1;
+	return packet_full(&w->packet) ? send_packet(w, e) : 0;
+}
+
+/* What is held becomes statements. */
+static int unfold(struct writer *w, struct err *e)
+{
+	int r = fold_count(w->fold) > 0 ? fold_each(w->fold, add_change, w, e) : 0;
+
+	fold_clear(w->fold);
+	return r;
+}
+
+int writer_flush(struct writer *w, struct err *e)
+{
+	int r = unfold(w, e);
+
+	return r == 0 ? send_packet(w, e) : r;
 }
 
 /*
@@ -99,7 +136,7 @@ static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
 
 	if (on == w->foreign_keys)
 		return 0;
-	r = writer_flush(w, e);
+	r = send_packet(w, e);
 	if (r == 0 && db_execf(w->db, e, "SET foreign_key_checks=%d", on) < 0)
 		return -1;
 	if (r == 0)
@@ -107,21 +144,33 @@ static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
 	return r;
 }
 
-int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e)
+static int take(struct writer *w, const struct change *c, struct err *e)
 {
 	int r;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct change *c = &list[i];
+	w->in_hand[c->kind]++;
+	if (!w->packet.single && fold_add(w->fold, c->table, c->kind, c->before, c->after))
+		return 0;
+	/* Tied tables keep their order among themselves, and no other table has to do with them. Else: what
+	 * is held of this table goes first. */
+	r = c->table->order == TABLE_TIED ? set_foreign_keys(w, c->checks, e) : unfold(w, e);
+	return r == 0 ? add_change(w, c->table, c->kind, c->before, c->after, e) : r;
+}
 
-		r = set_foreign_keys(w, c->checks, e);
-		if (r != 0)
-			return r;
-		if (packet_add(&w->packet, c->table, c->kind, c->before, c->after, e) < 0)
-			return -1;
-		w->in_hand[c->kind]++;
-		if (packet_full(&w->packet) && (r = writer_flush(w, e)) != 0)
-			return r;
-	}
-	return 0;
+int writer_hold(struct writer *w, const struct change *list, size_t n, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = take(w, &list[i], e);
+	if (r == 0 && fold_count(w->fold) >= HOLD_CHANGES)
+		r = unfold(w, e);
+	return r;
+}
+
+int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e)
+{
+	int r = writer_hold(w, list, n, e);
+
+	return r == 0 ? unfold(w, e) : r;
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include "units/sync/decode.h"
+#include "units/sync/fold.h"
 #include "units/sync/statement.h"
 
 /*
@@ -7,7 +8,8 @@
  * and ends. Every statement's count is compared with what was foretold (T7). One thread.
  */
 struct writer {
-	struct db *db; /* borrowed */
+	struct db *db;     /* borrowed */
+	struct fold *fold; /* changes that are no statements yet */
 	struct packet packet;
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool foreign_keys;    /* checks are on in db's session */
@@ -20,7 +22,10 @@ void writer_fini(struct writer *w);
 /* Nothing is in hand: before each transaction. */
 void writer_reset(struct writer *w);
 /* The changes in their order; what is put together is sent when a packet is full. 1: a count is wrong (e says
- * which); -1 with e. The changes may be gone afterwards. */
+ * which); -1 with e. The changes may be gone afterwards, and those of writer_hold. */
 int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e);
+/* The same of changes that stay where they are until writer_flush: they are folded with those of later calls.
+ */
+int writer_hold(struct writer *w, const struct change *list, size_t n, struct err *e);
 /* Sends what is left. As writer_put. */
 int writer_flush(struct writer *w, struct err *e);
