@@ -296,7 +296,7 @@ def of_mariadb(v):
                 Animal("ma_uca1400", "k varchar(20) NOT NULL PRIMARY KEY, v int", ["'a', 1", "'ß', 2", "'z', 3"], "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_uca1400_ai_ci",
                        changes=["UPDATE {t} SET v = v + 1"])]
     if v >= 110700:
-        out.append(Animal("vectors", "id int NOT NULL PRIMARY KEY, v vector(4) NOT NULL", [f"{i}, VEC_FromText('[{x}]')" for i, x in enumerate(["0,0,0,0", "1.5,-2.25,3e38,1e-37", "0.1,0.2,0.3,-0.4"], 1)]))
+        out.append(Animal("vectors", "id int NOT NULL PRIMARY KEY, v vector(4) NOT NULL", [f"{i}, VEC_FromText('[{x}]')" for i, x in enumerate(["0,0,0,0", "1.5,-2.25,1e19,1e-37", "0.1,0.2,0.3,-0.4"], 1)]))
     return out
 
 
@@ -316,7 +316,8 @@ def of_mysql(v):
         out.append(Animal("my_srid", "id int NOT NULL PRIMARY KEY, p point NOT NULL SRID 4326, g geometry", numbered([["ST_GeomFromText('POINT(52.5 13.4)', 4326)", "ST_GeomFromText('POINT(1 2)', 3857)"]])))
     if v >= 90000:
         out.append(Animal("vectors", "id int NOT NULL PRIMARY KEY, v vector(4) NOT NULL, w vector", [
-            f"{i}, STRING_TO_VECTOR('[{x}]'), {w}" for i, (x, w) in enumerate([("0,0,0,0", "NULL"), ("1.5,-2.25,3e38,1e-37", "STRING_TO_VECTOR('[1]')"), ("0.1,0.2,0.3,-0.4", "STRING_TO_VECTOR('[1,2,3]')")], 1)]))
+            f"{i}, STRING_TO_VECTOR('[{x}]'), {w}" for i, (x, w) in enumerate([("0,0,0,0", "NULL"), ("1.5,-2.25,1e19,1e-37", "STRING_TO_VECTOR('[1]')"), ("0.1,0.2,0.3,-0.4", "STRING_TO_VECTOR('[1,2,3]')")], 1)]))
+        out.append(Animal("my_vector_far", "id int NOT NULL PRIMARY KEY, v vector(2)", ["1, STRING_TO_VECTOR('[3e38,-3e38]')"]))
     return out
 
 
@@ -329,9 +330,10 @@ def zoo(server, target=None):
 
 
 def unknown_to(server, target):
-    """Tables that the target refuses however they are written; Tidegate says so and stops (a key over an expression)."""
+    """Tables that the target refuses however they are written; Tidegate says so and stops (a key over an expression). MariaDB has no
+    vector whose length squared is no float."""
     if server.flavor == "mysql" and target.flavor == "mariadb":
-        return {"my_expression_key", "my_multi_valued"}
+        return {"my_expression_key", "my_multi_valued"} | ({"my_vector_far"} if target.version >= 110700 else set())
     return set()
 
 
@@ -374,4 +376,7 @@ def schemas():
 def cannot_be(pair):
     """Differences that no copy by SQL text can avoid: how such lines of the comparer begin."""
     # a DECIMAL inside a JSON value is a DOUBLE once it was text, here as with mysqldump
-    return ("zoo.my_json_decimal: row",)
+    known = ("zoo.my_json_decimal: row",)
+    if pair.target.flavor == "mariadb" and pair.target.version < 100303:  # has no INVISIBLE, which the log says
+        known += tuple(f"zoo.{t}: column h: h NULL INVISIBLE and h NULL" for t in ("my_invisible", "ma_invisible"))
+    return known

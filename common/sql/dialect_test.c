@@ -14,14 +14,15 @@
 
 static const struct server my97 = {FLAVOR_MYSQL, 90704}, my57 = {FLAVOR_MYSQL, 50744},
 			   ma118 = {FLAVOR_MARIADB, 110809}, ma1011 = {FLAVOR_MARIADB, 101105},
-			   ma105 = {FLAVOR_MARIADB, 100523}, ti85 = {FLAVOR_TIDB, 80500},
-			   ti65 = {FLAVOR_TIDB, 60500};
+			   ma105 = {FLAVOR_MARIADB, 100523}, ma102 = {FLAVOR_MARIADB, 100211},
+			   ti85 = {FLAVOR_TIDB, 80500}, ti65 = {FLAVOR_TIDB, 60500};
 
 #define MY97 &my97
 #define MY57 &my57
 #define MA118 &ma118
 #define MA1011 &ma1011
 #define MA105 &ma105
+#define MA102 &ma102
 #define TI85 &ti85
 #define TI65 &ti65
 
