@@ -118,64 +118,6 @@ const char *buf_cstr(struct buf *b)
 	return b->p;
 }
 
-const uint8_t *cur_bytes(struct cur *c, size_t n)
-{
-	const uint8_t *p = c->p;
-
-	if (c->bad || cur_left(c) < n) {
-		c->bad = true;
-		return NULL;
-	}
-	c->p += n;
-	return p;
-}
-
-void cur_skip(struct cur *c, size_t n)
-{
-	cur_bytes(c, n);
-}
-
-uint64_t cur_uint(struct cur *c, unsigned bytes)
-{
-	const uint8_t *p = cur_bytes(c, bytes);
-	uint64_t v = 0;
-
-	assert(bytes <= 8);
-	for (unsigned i = 0; p && i < bytes; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
-
-uint8_t cur_u8(struct cur *c)
-{
-	return (uint8_t)cur_uint(c, 1);
-}
-
-uint16_t cur_u16(struct cur *c)
-{
-	return (uint16_t)cur_uint(c, 2);
-}
-
-uint32_t cur_u24(struct cur *c)
-{
-	return (uint32_t)cur_uint(c, 3);
-}
-
-uint32_t cur_u32(struct cur *c)
-{
-	return (uint32_t)cur_uint(c, 4);
-}
-
-uint64_t cur_u48(struct cur *c)
-{
-	return cur_uint(c, 6);
-}
-
-uint64_t cur_u64(struct cur *c)
-{
-	return cur_uint(c, 8);
-}
-
 struct str cur_str(struct cur *c)
 {
 	uint32_t n = cur_u32(c);

@@ -1,4 +1,5 @@
 #pragma once
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,13 +48,56 @@ static inline size_t cur_left(const struct cur *c)
 {
 	return (size_t)(c->end - c->p);
 }
-uint8_t cur_u8(struct cur *c);
-uint16_t cur_u16(struct cur *c);
-uint32_t cur_u24(struct cur *c);
-uint32_t cur_u32(struct cur *c);
-uint64_t cur_u48(struct cur *c);
-uint64_t cur_u64(struct cur *c);
-uint64_t cur_uint(struct cur *c, unsigned bytes);  /* 1 to 8 bytes, little-endian */
-const uint8_t *cur_bytes(struct cur *c, size_t n); /* borrowed; NULL when bad */
-struct str cur_str(struct cur *c);                 /* u32 length, then the bytes; borrowed */
-void cur_skip(struct cur *c, size_t n);
+/* Inline all of them: a field's read is a load and a comparison, and a decoder does little else. */
+/* n bytes, borrowed; NULL when bad. */
+static inline const uint8_t *cur_bytes(struct cur *c, size_t n)
+{
+	const uint8_t *p = c->p;
+
+	if (c->bad || cur_left(c) < n) {
+		c->bad = true;
+		return NULL;
+	}
+	c->p += n;
+	return p;
+}
+static inline void cur_skip(struct cur *c, size_t n)
+{
+	cur_bytes(c, n);
+}
+/* 1 to 8 bytes, little-endian. */
+static inline uint64_t cur_uint(struct cur *c, unsigned bytes)
+{
+	const uint8_t *p = cur_bytes(c, bytes);
+	uint64_t v = 0;
+
+	assert(bytes <= 8);
+	for (unsigned i = 0; p && i < bytes; i++)
+		v |= (uint64_t)p[i] << (8 * i);
+	return v;
+}
+static inline uint8_t cur_u8(struct cur *c)
+{
+	return (uint8_t)cur_uint(c, 1);
+}
+static inline uint16_t cur_u16(struct cur *c)
+{
+	return (uint16_t)cur_uint(c, 2);
+}
+static inline uint32_t cur_u24(struct cur *c)
+{
+	return (uint32_t)cur_uint(c, 3);
+}
+static inline uint32_t cur_u32(struct cur *c)
+{
+	return (uint32_t)cur_uint(c, 4);
+}
+static inline uint64_t cur_u48(struct cur *c)
+{
+	return cur_uint(c, 6);
+}
+static inline uint64_t cur_u64(struct cur *c)
+{
+	return cur_uint(c, 8);
+}
+struct str cur_str(struct cur *c); /* u32 length, then the bytes; borrowed */

@@ -13,6 +13,7 @@
 #include "common/base/buf.h"
 #include "common/base/xalloc.h"
 #include "common/db/internal.h"
+#include "common/db/packets.h"
 
 enum {
 	COM_BINLOG_DUMP = 0x12,
@@ -25,6 +26,8 @@ enum {
 
 struct binlog_stream {
 	struct db *d;
+	bool plain; /* packets are read by ourselves, else by the library */
+	struct packets packets;
 };
 
 /* Of an error on the stream: has the upstream thrown the file away? Error 1236 means many things; only its
@@ -41,10 +44,8 @@ static bool is_privilege(unsigned number)
 	return number == 1227 || number == 1045 || number == 1044 || number == 1142;
 }
 
-static int stream_fail(const struct db *d, const char *doing, struct err *e)
+static int fail(const struct db *d, const char *doing, unsigned number, const char *text, struct err *e)
 {
-	unsigned number = client_errno(d->c);
-	const char *text = client_error(d->c);
 	enum err_code code = is_purged(number, text) ? ERR_relay_gone : ERR_relay_stream;
 
 	if (is_privilege(number))
@@ -56,6 +57,11 @@ static int stream_fail(const struct db *d, const char *doing, struct err *e)
 	if (e)
 		e->sql_errno = number;
 	return -1;
+}
+
+static int stream_fail(const struct db *d, const char *doing, struct err *e)
+{
+	return fail(d, doing, client_errno(d->c), client_error(d->c), e);
 }
 
 /*
@@ -139,6 +145,9 @@ struct binlog_stream *binlog_stream_open(struct db **d, const struct binlog_stre
 		return NULL;
 	s = xcalloc(1, sizeof(*s));
 	s->d = *d;
+	s->plain = client_is_plain((*d)->c);
+	if (s->plain)
+		packets_init(&s->packets, client_socket((*d)->c), db_read_timeout_ms(*d));
 	*d = NULL;
 	return s;
 }
@@ -150,12 +159,24 @@ static uint32_t event_size(const char *event)
 	return cur_u32(&c);
 }
 
+static int next_packet(struct binlog_stream *s, struct str *packet, struct err *e)
+{
+	struct client_error why;
+
+	if (!s->plain)
+		return client_read_packet(s->d->c, packet) < 0 ? stream_fail(s->d, "reading the binlog", e)
+							       : 0;
+	if (packets_next(&s->packets, packet, &why) < 0)
+		return fail(s->d, "reading the binlog", why.number, why.text, e);
+	return 0;
+}
+
 int binlog_stream_next(struct binlog_stream *s, struct str *event, struct err *e)
 {
 	struct str packet;
 
-	if (client_read_packet(s->d->c, &packet) < 0)
-		return stream_fail(s->d, "reading the binlog", e);
+	if (next_packet(s, &packet, e) < 0)
+		return -1;
 	if ((uint8_t)packet.p[0] == 0xfe && packet.n < 9)
 		return 0;
 	if (packet.p[0] != 0 || packet.n < 1 + HEADER || event_size(packet.p + 1) != packet.n - 1)
@@ -167,7 +188,7 @@ int binlog_stream_next(struct binlog_stream *s, struct str *event, struct err *e
 
 bool binlog_stream_more(const struct binlog_stream *s)
 {
-	return client_readable(s->d->c);
+	return s->plain ? packets_more(&s->packets) : client_readable(s->d->c);
 }
 
 void binlog_stream_interrupt(struct binlog_stream *s)
@@ -181,6 +202,7 @@ void binlog_stream_close(struct binlog_stream **s)
 		return;
 	/* The server goes on sending: cut, or closing would wait for it. */
 	db_interrupt((*s)->d);
+	packets_fini(&(*s)->packets);
 	db_close(&(*s)->d);
 	free(*s);
 	*s = NULL;

@@ -181,6 +181,11 @@ bool client_readable(const struct client *c)
 	return poll(&p, 1, 0) > 0;
 }
 
+bool client_is_plain(const struct client *c)
+{
+	return mysql_get_ssl_cipher((MYSQL *)&c->m) == NULL;
+}
+
 int client_query(struct client *c, struct str sql)
 {
 	return mysql_real_query(&c->m, sql.p, sql.n) ? -1 : 0;

@@ -30,6 +30,7 @@ unsigned client_errno(const struct client *c);
 const char *client_error(const struct client *c);
 int client_socket(const struct client *c);
 bool client_readable(const struct client *c); /* bytes wait in the socket */
+bool client_is_plain(const struct client *c); /* no TLS: what the socket holds is the protocol itself */
 
 /* Sends and reads the head of the first answer. -1: client_errno. */
 int client_query(struct client *c, struct str sql);

@@ -24,6 +24,11 @@ static unsigned read_timeout(const struct db_options *o)
 	return o->session == DB_DDL ? 0 : o->session == DB_BINLOG ? STREAM_TIMEOUT_S : DATA_TIMEOUT_S;
 }
 
+unsigned db_read_timeout_ms(const struct db *d)
+{
+	return read_timeout(&d->o) * 1000;
+}
+
 /* The raw stream's two semi-private entries, tried: a COM_PING must be answered by OK. */
 static int check_raw(struct db *d, struct err *e)
 {

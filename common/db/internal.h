@@ -16,6 +16,9 @@ struct db {
 	unsigned warnings;
 };
 
+/* db.c: how long a read of this connection may take; 0: for ever. */
+unsigned db_read_timeout_ms(const struct db *d);
+
 /* error.c. The server's last error about sql; code ERR_db_execute gives way to `code`. Returns -1. */
 int db_fail(const struct db *d, struct str sql, enum err_code code, struct err *e);
 /* The beginning of a statement, on one line; one that may hold a password shows its first word alone. */

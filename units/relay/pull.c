@@ -160,12 +160,14 @@ static int follow(struct pull *p, struct err *e)
 	int n;
 
 	while (!relay_leaving(p->r)) {
-		n = binlog_stream_next(p->s, &event, e);
-		if (n == 0)
-			return err_set(e, ERR_relay_stream, "the upstream ended the stream");
-		if (n < 0 || on_event(p, event, e) < 0)
-			return -1;
-		if ((w->buf.n >= WRITER_FLUSH_AT || !binlog_stream_more(p->s)) && flush(p, e) < 0)
+		do {
+			n = binlog_stream_next(p->s, &event, e);
+			if (n == 0)
+				return err_set(e, ERR_relay_stream, "the upstream ended the stream");
+			if (n < 0 || on_event(p, event, e) < 0)
+				return -1;
+		} while (w->buf.n < WRITER_FLUSH_AT && binlog_stream_more(p->s));
+		if (flush(p, e) < 0)
 			return -1;
 		note_meta(p);
 		wait_for_space(p);

@@ -302,17 +302,21 @@ static int follow_all(struct writer *w, struct err *e)
 {
 	size_t at = w->written == 0 ? BINLOG_MAGIC_SIZE : 0;
 	struct binlog_header h;
+	int r = 0;
 
-	for (; at < w->buf.n; at += h.size) {
+	pthread_mutex_lock(w->track_lock);
+	for (; at < w->buf.n && r == 0; at += h.size) {
 		struct str rest = {w->buf.p + at, w->buf.n - at};
 
-		if (binlog_read_header(rest, &h, e) < 0)
-			return -1;
+		r = binlog_read_header(rest, &h, e);
+		if (r < 0)
+			break;
 		rest.n = h.size;
-		if (h.type != BINLOG_FORMAT && follow(w, rest, e) < 0)
-			return -1;
+		if (h.type != BINLOG_FORMAT)
+			r = track_event(&w->track, rest, &w->format, e);
 	}
-	return 0;
+	pthread_mutex_unlock(w->track_lock);
+	return r;
 }
 
 int writer_flush(struct writer *w, struct err *e)
