@@ -218,6 +218,8 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	if (find_part(f, instance, &parts[SYNCER], &syncer) < 0)
 		return -1;
 	copy_number(sync, "batch_rows", syncer, "batch");
+	copy_number(sync, "workers", syncer, "worker-count");
+	copy_number(sync, "workers", instance, "syncer-thread");
 	return 0;
 }
 

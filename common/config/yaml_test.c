@@ -368,7 +368,7 @@ static void test_warnings(void **state)
 		"  syncer: {worker-count: 16, batch: 100, compact: false}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
 		"9:1: `enable-heartbeat` is deprecated", "18:3: `max-allowed-packet` is deprecated",
-		"`sql_mode`", "`syncer-thread`", "`worker-count`", "`compact`",
+		"`sql_mode`", "`compact`",
 		"`black-white-list` is deprecated"};
 	json_t *o = load_text("task.yaml", text, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const size_t n = sizeof(says) / sizeof(says[0]);
@@ -383,6 +383,7 @@ static void test_warnings(void **state)
 	same_json(json_object_get(one, "start"),
 		"{\"file\":\"mysql-bin.000009\",\"offset\":154,\"gtid\":\"\"}");
 	same_json(json_object_get(one, "dump"), "{\"threads\":3}");
+	same_json(json_object_get(one, "sync"), "{\"batch_rows\":100,\"workers\":16}");
 	same_json(json_object_get(json_object_get(one, "rules"), "do_dbs"), "[\"a\"]");
 	same_json(json_object_get(o, "ignore_checking_items"), "[\"auto_increment_ID\"]");
 	assert_string_equal(json_text(json_object_get(o, "downstream"), "tls", ""), "verify-ca");

@@ -305,7 +305,7 @@ static void guarded(
 	struct position p = {1, 3, offset};
 	struct buf sql = {0};
 
-	meta_slot_guard(&sql, id, s, p, "mysql-bin", "0-1-\\7'");
+	meta_slot_guard(&sql, id, s, &(struct meta_progress){p, "mysql-bin", "0-1-\\7'", "1:3:5 1:3:9 -\n"});
 	exec(d, buf_cstr(&sql));
 	assert_int_equal(db_affected(d), want);
 	buf_free(&sql);
@@ -334,6 +334,7 @@ static void test_meta_slot(void **state)
 	assert_int_equal(again.watermark.offset, 4711);
 	assert_string_equal(again.gtid, "0-1-\\7'");
 	assert_string_equal(again.base, "mysql-bin");
+	assert_string_equal(again.applied, "1:3:5 1:3:9 -\n");
 	/* A younger owner of the same epoch fences as well. */
 	ok(meta_take_over(d, &mine, &e), &e);
 	guarded(d, &mine, &again, 4713, 0);
@@ -348,6 +349,46 @@ static void test_meta_slot(void **state)
 	assert_int_equal(e.code, ERR_meta_newer);
 	meta_slot_fini(&s);
 	meta_slot_fini(&again);
+	db_close(&d);
+	drop_meta(state);
+}
+
+/* Rows of an earlier start with more appliers count too; tables of version 1 get what they lack. */
+static void test_meta_slots(void **state)
+{
+	struct db *d = open_as(state, DB_APPLY);
+	struct meta_slot *list;
+	struct err e = {0};
+	char version[8];
+	bool found;
+	size_t n;
+
+	drop_meta(state);
+	ok(meta_setup(d, META, &e), &e);
+	exec(d, "ALTER TABLE " META ".tidegate_slot DROP COLUMN applied");
+	exec(d, "UPDATE " META ".tidegate_version SET version=1");
+	ok(meta_setup(d, META, &e), &e);
+	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", version, sizeof(version), &found, &e),
+		&e);
+	assert_string_equal(version, "2");
+	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
+	assert_int_equal(e.code, ERR_sync_fenced);
+	ok(meta_take_over(d, &mine, &e), &e);
+	ok(meta_slots_load(d, &mine, 5, &list, &n, &e), &e);
+	assert_int_equal(n, 5);
+	guarded(d, &mine, &list[4], 4711, 1);
+	for (size_t i = 0; i < n; i++)
+		meta_slot_fini(&list[i]);
+	free(list);
+	ok(meta_slots_load(d, &mine, 2, &list, &n, &e), &e);
+	assert_int_equal(n, 5);
+	assert_int_equal(list[4].slot, 5);
+	assert_int_equal(list[4].watermark.offset, 4711);
+	assert_string_equal(list[4].applied, "1:3:5 1:3:9 -\n");
+	assert_string_equal(list[1].applied, "");
+	for (size_t i = 0; i < n; i++)
+		meta_slot_fini(&list[i]);
+	free(list);
 	db_close(&d);
 	drop_meta(state);
 }
@@ -496,6 +537,7 @@ static int run(const char *variable)
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_structure),
 		cmocka_unit_test(test_meta_slot),
+		cmocka_unit_test(test_meta_slots),
 		cmocka_unit_test(test_take_over),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_stream_refused),

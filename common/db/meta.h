@@ -14,7 +14,8 @@ struct meta_id {
 	uint64_t epoch; /* of the owner; a smaller one is fenced */
 };
 
-/* Makes schema and tables where they are missing; refuses a newer version of them. */
+/* Makes schema and tables where they are missing, brings older ones up to date, refuses a newer version of
+ * them. */
 int meta_setup(struct db *d, const char *schema, struct err *e);
 
 /*
@@ -34,13 +35,25 @@ struct meta_slot {
 	struct position watermark; /* everything before it is applied; {0,0,0}: nothing yet */
 	char *gtid;                /* the set at the watermark, "" without; owned, free() */
 	char *base;                /* binlog base name at the watermark; owned */
+	char *applied;             /* what is applied above the watermark, in its owner's words; owned */
 };
 /* Reads (or makes, at zero) the slot's row under this epoch. ERR_sync_fenced. */
 int meta_slot_load(struct db *d, const struct meta_id *id, unsigned slot, struct meta_slot *s, struct err *e);
 void meta_slot_fini(struct meta_slot *s);
 /*
- * The guard: the UPDATE that must change exactly one row, else the transaction may not go on (T1). Appended
- * to sql without ';'. It sets version s->version+1, watermark, gtid.
+ * Those of slot 1 to count, made where they are missing, and all beyond that are there, in the order of their
+ * numbers, all of one moment. *list: *n of them, owned (meta_slot_fini each, free). ERR_sync_fenced.
  */
-void meta_slot_guard(struct buf *sql, const struct meta_id *id, const struct meta_slot *s,
-	struct position watermark, const char *base, const char *gtid);
+int meta_slots_load(struct db *d, const struct meta_id *id, unsigned count, struct meta_slot **list,
+	size_t *n, struct err *e);
+/* What a transaction writes into its slot's row. */
+struct meta_progress {
+	struct position watermark;
+	const char *base, *gtid, *applied;
+};
+/*
+ * The guard: the UPDATE that must change exactly one row, else the transaction may not go on (T1). Appended
+ * to sql without ';'. It sets version s->version+1 and the progress.
+ */
+void meta_slot_guard(
+	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p);

@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 2, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -20,7 +20,7 @@ static const struct {
 	{"tidegate_slot", OWNER
 		"`slot` int unsigned NOT NULL, `epoch` " NUMBER ", `version` " NUMBER ", "
 		"`position` varchar(64) NOT NULL, `base` varchar(255) NOT NULL, `gtid` longtext NOT NULL, "
-		"`updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`)"},
+		"`applied` longtext, `updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`)"},
 	{"tidegate_connection", OWNER "`connection` " NUMBER ", `epoch` " NUMBER
 				      ", `account` varchar(255) NOT NULL, `since` " NOW6
 				      ", PRIMARY KEY (`task`,`source`,`connection`)"},
@@ -116,12 +116,40 @@ static int make_tables(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
+/* 1 -> 2: applied intervals. Another one may be doing the same; the version's row comes last. */
+static int migrate(struct db *d, const char *schema, struct err *e)
+{
+	struct err mine = {0};
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "ALTER TABLE ");
+	meta_put_table(&sql, schema, "tidegate_slot");
+	buf_puts(&sql, " ADD COLUMN `applied` longtext AFTER `gtid`");
+	r = db_exec(d, buf_str(&sql), &mine);
+	if (r < 0 && mine.sql_errno == DUPLICATE_COLUMN)
+		r = 0;
+	if (r == 0) {
+		buf_clear(&sql);
+		buf_puts(&sql, "UPDATE ");
+		meta_put_table(&sql, schema, "tidegate_version");
+		buf_putf(&sql, " SET `version`=%d WHERE `id`=1 AND `version`=1", VERSION);
+		r = db_exec(d, buf_str(&sql), &mine);
+	}
+	buf_free(&sql);
+	if (r < 0 && e)
+		*e = mine;
+	return r;
+}
+
 int meta_setup(struct db *d, const char *schema, struct err *e)
 {
 	long version = 0;
 	int r = read_version(d, schema, &version, e);
 
 	if (r == 0 && (make_schema(d, schema, e) < 0 || make_tables(d, schema, e) < 0))
+		r = -1;
+	if (r > 0 && version == 1 && migrate(d, schema, e) < 0)
 		r = -1;
 	if (r < 0)
 		return err_add(e, "making the tables in %s", schema);

@@ -38,20 +38,28 @@ static uint64_t number(struct str s)
 	return strtoull(text, NULL, 10);
 }
 
-/* v: epoch, version, position, base, gtid */
-static int take_row(struct db *d, const struct load *l, const struct str *v, struct err *e)
-{
-	struct meta_slot *s = l->s;
+#define ROW "SELECT `epoch`,`version`,`position`,`base`,`gtid`,`applied`,`slot` FROM "
 
-	if (number(v[0]) != l->id->epoch)
+static char *text_of(struct str v)
+{
+	return xstrndup(v.p ? v.p : "", v.n);
+}
+
+/* v: as ROW has them. */
+static int take_row(
+	struct db *d, const struct meta_id *id, const struct str *v, struct meta_slot *s, struct err *e)
+{
+	s->slot = (unsigned)number(v[6]);
+	if (number(v[0]) != id->epoch)
 		return err_set(e, ERR_sync_fenced,
 			"%s: slot %u of task %s belongs to epoch %llu, this is %llu", d->where, s->slot,
-			l->id->task, (unsigned long long)number(v[0]), (unsigned long long)l->id->epoch);
+			id->task, (unsigned long long)number(v[0]), (unsigned long long)id->epoch);
 	s->version = number(v[1]);
 	if (position_load(v[2], &s->watermark, e) < 0)
-		return err_add(e, "reading slot %u of task %s", s->slot, l->id->task);
-	s->base = xstrndup(v[3].p ? v[3].p : "", v[3].n);
-	s->gtid = xstrndup(v[4].p ? v[4].p : "", v[4].n);
+		return err_add(e, "reading slot %u of task %s", s->slot, id->task);
+	s->base = text_of(v[3]);
+	s->gtid = text_of(v[4]);
+	s->applied = text_of(v[5]);
 	return 0;
 }
 
@@ -65,7 +73,7 @@ static int load_locked(struct db *d, void *arg, struct err *e)
 
 	if (meta_lock_owner(d, l->id, e) < 0 || make_row(d, l->id, l->s->slot, e) < 0)
 		return -1;
-	buf_puts(&sql, "SELECT `epoch`,`version`,`position`,`base`,`gtid` FROM ");
+	buf_puts(&sql, ROW);
 	meta_put_table(&sql, l->id->schema, "tidegate_slot");
 	meta_put_where(&sql, l->id);
 	buf_putf(&sql, " AND `slot`=%u FOR UPDATE", l->s->slot);
@@ -75,7 +83,7 @@ static int load_locked(struct db *d, void *arg, struct err *e)
 		return -1;
 	n = db_fetch(r, &v, e);
 	if (n > 0)
-		n = take_row(d, l, v, e);
+		n = take_row(d, l->id, v, l->s, e);
 	else if (n == 0)
 		n = err_set(e, ERR_db_query, "%s: slot %u of task %s vanished", d->where, l->s->slot,
 			l->id->task);
@@ -100,22 +108,79 @@ void meta_slot_fini(struct meta_slot *s)
 {
 	free(s->gtid);
 	free(s->base);
+	free(s->applied);
 	memset(s, 0, sizeof(*s));
 }
 
-void meta_slot_guard(struct buf *sql, const struct meta_id *id, const struct meta_slot *s,
-	struct position watermark, const char *base, const char *gtid)
+struct load_all {
+	const struct meta_id *id;
+	unsigned count;
+	struct meta_slot *list;
+	size_t n;
+};
+
+static int load_all_locked(struct db *d, void *arg, struct err *e)
+{
+	struct load_all *l = arg;
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int n;
+
+	if (meta_lock_owner(d, l->id, e) < 0)
+		return -1;
+	for (unsigned i = 1; i <= l->count; i++)
+		if (make_row(d, l->id, i, e) < 0)
+			return -1;
+	buf_puts(&sql, ROW);
+	meta_put_table(&sql, l->id->schema, "tidegate_slot");
+	meta_put_where(&sql, l->id);
+	buf_puts(&sql, " AND `slot`>0 ORDER BY `slot` FOR UPDATE");
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!r)
+		return -1;
+	while ((n = db_fetch(r, &v, e)) > 0) {
+		l->list = xrealloc(l->list, (l->n + 1) * sizeof(*l->list));
+		memset(&l->list[l->n], 0, sizeof(*l->list));
+		n = take_row(d, l->id, v, &l->list[l->n++], e);
+		if (n < 0)
+			break;
+	}
+	db_rows_close(&r);
+	return n;
+}
+
+int meta_slots_load(struct db *d, const struct meta_id *id, unsigned count, struct meta_slot **list,
+	size_t *n, struct err *e)
+{
+	struct load_all l = {.id = id, .count = count};
+	int r = meta_in_transaction(d, load_all_locked, &l, e);
+
+	for (size_t i = 0; r < 0 && i < l.n; i++)
+		meta_slot_fini(&l.list[i]);
+	if (r < 0)
+		free(l.list);
+	*list = r < 0 ? NULL : l.list;
+	*n = r < 0 ? 0 : l.n;
+	return r;
+}
+
+void meta_slot_guard(
+	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p)
 {
 	char position[64];
 
-	position_store(watermark, position, sizeof(position));
+	position_store(p->watermark, position, sizeof(position));
 	buf_puts(sql, "UPDATE ");
 	meta_put_table(sql, id->schema, "tidegate_slot");
 	buf_putf(sql, " SET `version`=%llu, `position`='%s', `base`=", (unsigned long long)s->version + 1,
 		position);
-	meta_put_text(sql, base);
+	meta_put_text(sql, p->base);
 	buf_puts(sql, ", `gtid`=");
-	meta_put_text(sql, gtid);
+	meta_put_text(sql, p->gtid);
+	buf_puts(sql, ", `applied`=");
+	meta_put_text(sql, p->applied);
 	buf_puts(sql, ", `updated`=CURRENT_TIMESTAMP(6)");
 	meta_put_where(sql, id);
 	buf_putf(sql, " AND `slot`=%u AND `epoch`=%llu AND `version`=%llu", s->slot,

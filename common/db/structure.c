@@ -100,7 +100,7 @@ static struct key *key_of(struct structure *s, struct str name, bool unique)
 		return k;
 	s->keys = xrealloc(s->keys, (s->nkeys + 1) * sizeof(*s->keys));
 	k = &s->keys[s->nkeys++];
-	*k = (struct key){.name = copy(name), .unique = unique, .usable = unique};
+	*k = (struct key){.name = copy(name), .unique = unique, .usable = unique, .whole = true};
 	k->primary = strcmp(k->name, "PRIMARY") == 0;
 	return k;
 }
@@ -113,7 +113,7 @@ static int take_key_part(struct structure *s, const struct str *v, struct err *e
 	int column;
 
 	if (!v[2].p) {
-		k->usable = false;
+		k->usable = k->whole = false;
 		return 0;
 	}
 	snprintf(name, sizeof(name), "%.*s", STR_ARG(v[2]));
@@ -123,6 +123,8 @@ static int take_key_part(struct structure *s, const struct str *v, struct err *e
 			k->name, s->schema, s->table, name);
 	k->columns = xrealloc(k->columns, (k->ncolumns + 1) * sizeof(*k->columns));
 	k->columns[k->ncolumns++] = (unsigned)column;
+	if (v[3].p)
+		k->whole = false;
 	if (v[3].p || s->columns[column].nullable)
 		k->usable = false;
 	return 0;

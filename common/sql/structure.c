@@ -173,6 +173,7 @@ static json_t *key_to_json(const struct key *k)
 	json_object_set_new(o, "primary", json_boolean(k->primary));
 	json_object_set_new(o, "unique", json_boolean(k->unique));
 	json_object_set_new(o, "usable", json_boolean(k->usable));
+	json_object_set_new(o, "whole", json_boolean(k->whole));
 	json_object_set_new(o, "columns", list);
 	return o;
 }
@@ -258,6 +259,7 @@ static int key_from_json(const json_t *o, struct key *k, unsigned ncolumns, stru
 	k->primary = flag(o, "primary");
 	k->unique = flag(o, "unique");
 	k->usable = flag(o, "usable");
+	k->whole = k->usable || flag(o, "whole"); /* older records don't say it */
 	k->columns = xcalloc(n ? n : 1, sizeof(*k->columns));
 	k->ncolumns = (unsigned)n;
 	for (size_t i = 0; i < n; i++) {

@@ -44,6 +44,7 @@ struct key {
 	bool primary, unique;
 	unsigned *columns; /* indexes into columns */
 	unsigned ncolumns;
+	bool whole;  /* whole columns: no prefix, no expression */
 	bool usable; /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
 };
 

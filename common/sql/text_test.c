@@ -280,8 +280,10 @@ static const char whole[] =
 	"\"length\":16,"
 	"\"unsigned\":false,\"nullable\":true,\"generated\":true,\"invisible\":true,\"auto_increment\":false}"
 	"],"
-	"\"keys\":[{\"name\":\"PRIMARY\",\"primary\":true,\"unique\":true,\"usable\":true,\"columns\":[0]},"
-	"{\"name\":\"f\",\"primary\":false,\"unique\":false,\"usable\":false,\"columns\":[]}],\"key\":0}";
+	"\"keys\":[{\"name\":\"PRIMARY\",\"primary\":true,\"unique\":true,\"usable\":true,\"whole\":true,"
+	"\"columns\":[0]},"
+	"{\"name\":\"f\",\"primary\":false,\"unique\":false,\"usable\":false,\"whole\":false,\"columns\":[]}]"
+	",\"key\":0}";
 
 static void structure_round_trip(void **state)
 {

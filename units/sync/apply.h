@@ -5,20 +5,24 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "units/sync/ddl_handle.h"
+#include "units/sync/depend.h"
 #include "units/sync/queue.h"
+#include "units/sync/runs.h"
 #include "units/sync/table.h"
 #include "units/sync/write.h"
 
-/* What the applier has done so far; read by the status while it works. */
+/* What the appliers have done so far; read by the status while they work. */
 struct apply_counts {
 	_Atomic uint64_t transactions, inserts, updates, deletes, ddls, bytes;
+	_Atomic uint64_t batches, waits,
+		retries;                 /* downstream transactions; those that waited for another lane */
 	_Atomic uint32_t last_timestamp; /* seconds, of the newest transaction applied */
 };
 
 /*
- * One applier: takes whole transactions from the queue, merges neighbours into one downstream transaction
- * that begins with the guard of its progress row, and checks every count before COMMIT (T1-T5, T7). Runs in a
- * thread of its own; its state is its own.
+ * The appliers of one task: a scheduler thread (schedule.c), which owns all that is known of tables and
+ * executes DDL, and lanes (lane.c), which write rows. Progress is a row of dm_meta for each: slot 1 is the
+ * scheduler's, lanes count from 2 (T1-T5).
  */
 struct apply {
 	struct meta_id id;
@@ -26,55 +30,87 @@ struct apply {
 	const struct rules *rules;
 	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
+	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 
-	struct db *db;  /* rows */
-	struct db *ddl; /* structures, and questions */
-	struct meta_slot slot;
-	struct gtid_set *gtid; /* at the watermark; NULL where the upstream has none */
-	char *gtid_text;
-	char base[256]; /* of the stream's binlog files; set before the thread starts */
+	/* The scheduler's own. */
+	struct db *db;         /* progress, and what goes with a DDL */
+	struct db *ddl;        /* structures, and questions */
+	struct meta_slot slot; /* 1 */
+	char *gtid_text;       /* of gtid, for a guard */
+	char base[256];        /* of the stream's binlog files; set before the threads start */
 	struct tables tables;
-	struct writer writer;
 	struct arena *scratch; /* of the transaction in hand */
-	uint64_t max_packet;   /* the downstream's max_allowed_packet */
+	struct touch touch;
+	struct runs recorded; /* applied above the watermark by those before this process */
+	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool cascades_known, cascades_logged;
 	uint64_t last_move_ms;
 
 	pthread_t thread;
 	bool started;
-	pthread_mutex_t lock; /* guards the rest */
-	struct position watermark;
-	char *watermark_gtid;
-	bool failed;
+	struct lane *lanes[LANES_MAX];
+	pthread_mutex_t lock;   /* guards the rest */
+	pthread_cond_t changed; /* something was committed, or all must leave */
+	struct depend *depend;
+	struct trx *window[WINDOW_MAX]; /* by number: those under way */
+	uint64_t last_seq;              /* of the last that was something to anybody */
+	size_t bytes;                   /* held by those that are not committed */
+	struct gtid_set *gtid;          /* at the watermark; NULL where the upstream has none */
+	struct position watermark;      /* everything before is committed */
+	struct position durable;        /* and this is recorded: a start may begin here */
+	struct position tail;           /* nothing of ours between the last transaction and here */
+	char *watermark_gtid;           /* text of gtid, unless gtid_moved */
+	bool gtid_moved, leaving, failed;
 	struct position failed_ddl; /* the error is that of the DDL statement there; {0,0,0}: it is not */
 	struct err error;
 	struct apply_counts counts;
 };
 
-/* Takes the task over (T3), loads or makes the slot's progress. Main thread, boxed, before apply_start. */
+/* Takes the task over (T3), loads or makes the progress rows. Main thread, boxed, before apply_start. */
 int apply_open(struct apply *a, struct err *e);
+/* Goes on where the rows say; what they hold above the watermark is kept on record. */
+int apply_resume(struct apply *a, struct err *e);
 /* The first start of a task: where to begin, with which GTID set. Durable. */
 int apply_begin_at(struct apply *a, struct position at, const char *base, const char *gtid, struct err *e);
 void apply_start(struct apply *a);
-/* Asks the thread to end after the batch in hand, and joins it. */
-void apply_stop(struct apply *a);
+/* Asks all threads to end after the batches in hand, and joins them; save: then progress is one position, if
+ * it can be written. */
+void apply_stop(struct apply *a, bool save);
 void apply_close(struct apply *a);
 /* The watermark and (into gtid, owned by the caller, may be NULL) its set. */
 struct position apply_watermark(struct apply *a, char **gtid);
-/* True and the error, once the thread has ended by one. */
+/* Where a start would begin to read: what the relay must keep. */
+struct position apply_durable(struct apply *a);
+/* What waits between the queue and the downstream, and the lanes at work. */
+void apply_load(struct apply *a, size_t *bytes, unsigned *busy);
+/* True and the error, once a thread has ended by one. */
 bool apply_failed(struct apply *a, struct err *e);
+/* From any thread: the unit ends by this error. */
+void apply_fail(struct apply *a, const struct err *e);
+
+/* In schedule.c: the scheduler's thread. */
+void *schedule_main(void *arg);
+/* Under the lock: transactions at the head that are committed leave, the watermark follows. */
+void schedule_advance(struct apply *a);
+/* Under the lock: how far everything would be committed with those that the lane took, and the set there
+ * (owned). */
+struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid);
 
 /* In ddl.c: one DDL transaction, alone. */
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */
+int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot *s,
+	const struct meta_progress *p, struct err *e);
+/* COMMIT after all counts are read; the slot's version moves. */
+int commit_end(struct db *d, struct meta_slot *s, struct err *e);
+/* Both for the scheduler's slot; its commit moves the watermark. */
 int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
-/* COMMIT after all counts are read; the slot moves to what its guard was given. */
 int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
 /* -1: the connection may not be used again: the next BEGIN would commit what is open. */
 int apply_rollback(struct db *d, struct err *e);
-/* The GTID set moves over t; apply_write_gtid makes its text of it. */
+/* The GTID set moves over t; apply_write_gtid makes its text of it. Nothing may be under way. */
 int apply_add_gtid(struct apply *a, const struct trx *t, struct err *e);
 void apply_write_gtid(struct apply *a);

@@ -42,13 +42,23 @@ struct assemble {
 	unsigned nmarks;
 };
 
+void trx_shed(struct trx *t)
+{
+	buf_free(&t->raw);
+	arena_free(&t->arena);
+	free(t->tables);
+	free(t->waits);
+	t->tables = NULL;
+	t->waits = NULL;
+	t->changes = NULL;
+	t->nwaits = 0;
+}
+
 void trx_free(struct trx **t)
 {
 	if (!*t)
 		return;
-	buf_free(&(*t)->raw);
-	arena_free(&(*t)->arena);
-	free((*t)->tables);
+	trx_shed(*t);
 	free(*t);
 	*t = NULL;
 }

@@ -1,7 +1,7 @@
 /*
- * The frame of every downstream transaction of an applier: guard first, COMMIT last, and only after the
- * guard's count is known (T1, T2). A connection that breaks in here ends the unit: at its next start the
- * take-over ends the old session before progress is read.
+ * The frame of every downstream transaction: guard first, COMMIT last, and only after the guard's count is
+ * known (T1, T2). A connection that breaks in here ends the unit: at its next start the take-over ends the
+ * old session before progress is read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,8 @@
 #include "common/base/xalloc.h"
 #include "units/sync/apply.h"
 
-int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
+int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot *s,
+	const struct meta_progress *p, struct err *e)
 {
 	uint64_t affected[2], matched[2];
 	struct db_multi m = {.affected = affected, .matched = matched, .count = 2};
@@ -18,37 +19,60 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 	int r;
 
 	buf_puts(&sql, "BEGIN;");
-	meta_slot_guard(&sql, &a->id, &a->slot, watermark, a->base, gtid ? gtid : "");
+	meta_slot_guard(&sql, id, s, p);
 	r = db_exec_multi(d, buf_str(&sql), &m, e);
 	buf_free(&sql);
 	if (r < 0)
-		return err_add(e, "the guard of slot %u", a->slot.slot);
+		return err_add(e, "the guard of slot %u", s->slot);
 	if (m.done != 2 || affected[1] != 1) {
 		apply_rollback(d, e);
 		return err_set(e, ERR_sync_fenced,
-			"slot %u of task %s is not at epoch %llu, version %llu any more", a->slot.slot,
-			a->id.task, (unsigned long long)a->id.epoch, (unsigned long long)a->slot.version);
+			"slot %u of task %s is not at epoch %llu, version %llu any more", s->slot, id->task,
+			(unsigned long long)id->epoch, (unsigned long long)s->version);
 	}
 	return FAILPOINT_HIT(sync_after_guard) ? err_set(e, ERR_db_lost, "failpoint") : 0;
 }
 
-int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
+int commit_end(struct db *d, struct meta_slot *s, struct err *e)
 {
-	char *text;
-
 	if (FAILPOINT_HIT(sync_before_commit))
 		return err_set(e, ERR_db_lost, "failpoint");
 	if (db_exec(d, STR_LIT("COMMIT"), e) < 0)
 		return err_add(e, "COMMIT");
 	if (FAILPOINT_HIT(sync_after_commit))
 		return err_set(e, ERR_db_lost, "failpoint");
-	a->slot.version++;
+	s->version++;
+	return 0;
+}
+
+int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
+{
+	struct buf applied = {0};
+	struct meta_progress p = {watermark, a->base, gtid ? gtid : "", ""};
+	int r;
+
+	/* What others left above it stays on record here, whatever lanes write. */
+	runs_cut(&a->recorded, watermark);
+	runs_text(&a->recorded, &applied);
+	p.applied = buf_cstr(&applied);
+	r = commit_guard(d, &a->id, &a->slot, &p, e);
+	buf_free(&applied);
+	return r;
+}
+
+int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
+{
+	char *text;
+
+	if (commit_end(d, &a->slot, e) < 0)
+		return -1;
 	a->slot.watermark = watermark;
 	text = gtid ? xstrdup(gtid) : NULL; /* it may be the one that goes */
 	pthread_mutex_lock(&a->lock);
-	a->watermark = watermark;
+	a->watermark = a->durable = watermark;
 	free(a->watermark_gtid);
 	a->watermark_gtid = text;
+	a->gtid_moved = false;
 	pthread_mutex_unlock(&a->lock);
 	return 0;
 }

@@ -280,7 +280,9 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 		log_info("nothing to do, as it says IF [NOT] EXISTS: %s", e->text);
 		err_clear(e);
 	}
-	if (has_reference(j, &t->format.server))
+	/* Which tables hang on which may be another thing now, by a new foreign key or a new name. */
+	if (has_reference(j, &t->format.server) || j->ddl->verb == SQL_VERB_ALTER_TABLE ||
+		j->ddl->verb == SQL_VERB_RENAME_TABLE)
 		a->cascades_known = false;
 	return ddl_session_reset(a->ddl, e);
 }

@@ -190,7 +190,8 @@ int decode_next(
 	return l.n > 0;
 }
 
-static int find_tables(struct trx *t, struct tables *tables, struct err *e)
+static int walk(struct trx *t, struct tables *tables,
+	void (*see)(void *arg, const struct change *list, size_t n), void *arg, struct err *e)
 {
 	struct arena *a = arena_new(0);
 	struct change *list;
@@ -199,27 +200,31 @@ static int find_tables(struct trx *t, struct tables *tables, struct err *e)
 	int r;
 
 	decode_open(&d, t, tables);
-	while ((r = decode_next(&d, a, WHOLE_BYTES, &list, &n, e)) > 0)
+	while ((r = decode_next(&d, a, WHOLE_BYTES, &list, &n, e)) > 0) {
+		t->nchanges += n;
+		see(arg, list, n);
 		arena_clear(a);
+	}
 	decode_close(&d);
 	arena_free(&a);
 	return r;
 }
 
-int decode_trx(struct trx *t, struct tables *tables, struct err *e)
+int decode_trx(struct trx *t, struct tables *tables,
+	void (*see)(void *arg, const struct change *list, size_t n), void *arg, struct err *e)
 {
 	struct decode d;
 	int r;
 
 	if (t->raw.n > WHOLE_BYTES)
-		return find_tables(t, tables, e);
-	/* Mostly about four times the events' size. */
-	t->arena = arena_new(512 + 4 * t->raw.n);
+		return walk(t, tables, see, arg, e);
+	t->arena = arena_new(512 + t->raw.n);
 	decode_open(&d, t, tables);
 	r = decode_next(&d, t->arena, SIZE_MAX, &t->changes, &t->nchanges, e);
 	decode_close(&d);
 	if (r < 0)
 		return -1;
 	t->decoded = true;
+	see(arg, t->changes, t->nchanges);
 	return 0;
 }

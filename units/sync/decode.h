@@ -38,7 +38,9 @@ int decode_next(
 void decode_close(struct decode *d);
 
 /*
- * The whole of a small transaction into an arena of its own (t->changes, t->nchanges, t->decoded); of a large
- * one only the tables are found, its changes are walked again where they are applied.
+ * The first walk over a transaction: its tables are found, its changes counted (t->nchanges), and each piece
+ * of them is shown to see. Those of a small one stay (t->changes, t->decoded); a large one's are walked again
+ * where they are applied.
  */
-int decode_trx(struct trx *t, struct tables *tables, struct err *e);
+int decode_trx(struct trx *t, struct tables *tables,
+	void (*see)(void *arg, const struct change *list, size_t n), void *arg, struct err *e);

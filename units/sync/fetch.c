@@ -18,7 +18,7 @@ enum {
 	HEAD_BYTES = 4096,
 	PAUSE_MS = 200
 };
-enum { QUEUE_BYTES = 64 << 20 };
+enum { QUEUE_BYTES = 32 << 20 };
 
 static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
 					<< 30; /* the protocol's largest packet: no event is larger */
@@ -188,7 +188,7 @@ static void ask(struct fetch *f)
 		.max_bytes = position_is_zero(f->resume) ? FETCH_BYTES : HEAD_BYTES,
 		.wait_ms = FETCH_WAIT_MS,
 		.reader = str_of(f->reader),
-		.durable = apply_watermark(f->apply, NULL)};
+		.durable = apply_durable(f->apply)};
 
 	f->asking = true;
 	msg_put_fetch(&out, link_request_id(), &m);

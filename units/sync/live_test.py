@@ -25,12 +25,13 @@ import workload  # noqa: E402
 import zoo  # noqa: E402
 
 UID = 59900  # the units refuse to run as root
+WORKERS = int(os.environ.get("TIDEGATE_TEST_WORKERS", "4"))
 
 
 class Server:
-    def __init__(self, port):
+    def __init__(self, port, user="root", password=""):
         self.port = port
-        self.where = dict(host="127.0.0.1", port=port, user="root", password="")
+        self.where = dict(host="127.0.0.1", port=port, user=user, password=password)
         row = self.query("SELECT VERSION()")[0][0]
         self.flavor = "mariadb" if "MariaDB" in row else "mysql"
         a, b, c = row.split("-")[0].split(".")
@@ -74,12 +75,12 @@ class Follow:
             up.run("FLUSH BINARY LOGS")  # the relay begins at a file's head
         file, offset, gtid = start or up.position()
         common = {"source": "src", "slot": 1, "epoch": epoch, "agent": "h", "log_level": "info"}
-        end = {"host": "127.0.0.1", "user": "root", "password": "", "tls": "disabled"}
+        end = dict(up.where, tls="disabled")
         self.slices = {
-            "relay": dict(common, unit="relay", sub=0, upstream=dict(end, port=up.port), options={"start_file": file, "start_offset": offset}),
+            "relay": dict(common, unit="relay", sub=0, upstream=end, options={"start_file": file, "start_offset": offset}),
             "sync": dict(common, unit="sync", sub=1, task=task, mode="all", meta_schema="dm_meta", rules={"do_dbs": schemas},
-                         upstream=dict(end, port=up.port), downstream=dict(end, port=down.port),
-                         options=dict(sync or {}, start={"file": file, "offset": offset, "gtid": gtid})),
+                         upstream=end, downstream=dict(down.where, tls="disabled"),
+                         options=dict({"workers": WORKERS}, **sync or {}, start={"file": file, "offset": offset, "gtid": gtid})),
         }
         for d in ("state", "run"):
             (self.dir / d).mkdir()
@@ -104,10 +105,10 @@ class Follow:
 
     def watermark(self):
         try:
-            found = self.down.query("SELECT position FROM dm_meta.tidegate_slot WHERE task=%s AND slot=1", self.task)
+            found = self.down.query("SELECT position FROM dm_meta.tidegate_slot WHERE task=%s AND slot>0", self.task)
         except pymysql.MySQLError:
             return 0, 0
-        return tuple(int(x) for x in found[0][0].split(":")[1:]) if found else (0, 0)
+        return max((tuple(int(x) for x in p.split(":")[1:]) for p, in found), default=(0, 0))
 
     def wait(self, seconds=60):
         """Until everything that the upstream has now is applied."""
@@ -132,6 +133,18 @@ class Follow:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             raise AssertionError("it does not leave\n" + self.out[-3000:])
+
+    def stop_hard(self):
+        """kill -9 of both units and of the driver, whose children then see its end."""
+        pids = [int(x.split()[2]) for x in self.out.splitlines() if x.startswith("start ")]
+        self.process.kill()
+        self.process.wait()
+        for pid in pids[-2:]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.3)
 
     def check(self, but=()):
         r = compare.compare(self.up.where, self.down.where, self.schemas, but=but)

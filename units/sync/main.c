@@ -1,7 +1,7 @@
 /*
  * tidegate-sync: follows the relay's binlog into the downstream, exactly once. The main thread reads and
- * assembles (fetch.c, assemble.c), one applier thread writes (apply.c). It touches no file; the upstream is
- * asked only for table structures.
+ * assembles (fetch.c, assemble.c), a scheduler thread and its lanes write (apply.c). It touches no file; the
+ * upstream is asked only for table structures.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,6 +51,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	snprintf(s->start_file, sizeof(s->start_file), "%s", json_text(start, "file", ""));
 	s->start_offset = (uint64_t)json_num(start, "offset", 0);
 	s->start_gtid = xstrdup(json_text(start, "gtid", ""));
+	s->apply.workers = (unsigned)json_num(options, "workers", 4);
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
@@ -107,7 +108,7 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->fetch.reader = s->task;
 	if (position_is_zero(s->apply.slot.watermark))
 		return 0; /* the first start: step() asks the relay where the copy's position is */
-	if (apply_begin_at(&s->apply, s->apply.slot.watermark, s->apply.slot.base, s->apply.slot.gtid, e) < 0)
+	if (apply_resume(&s->apply, e) < 0)
 		return -1;
 	fetch_resume(&s->fetch, s->apply.slot.watermark);
 	start_work(s);
@@ -254,6 +255,8 @@ static void sync_status(void *self, struct unit_env *env, json_t *out)
 	struct apply_counts *c = &s->apply.counts;
 	char *gtid, position[64], fetched[64], file[300] = "";
 	struct position at;
+	unsigned busy;
+	size_t bytes;
 
 	(void)env;
 	if (!s->running) {
@@ -281,6 +284,13 @@ static void sync_status(void *self, struct unit_env *env, json_t *out)
 					  atomic_load(&c->deletes))));
 	json_object_set_new(out, "ddls", json_integer((json_int_t)atomic_load(&c->ddls)));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)atomic_load(&c->bytes)));
+	apply_load(&s->apply, &bytes, &busy);
+	json_object_set_new(out, "appliers", json_integer(s->apply.workers));
+	json_object_set_new(out, "busy", json_integer(busy));
+	json_object_set_new(out, "batches", json_integer((json_int_t)atomic_load(&c->batches)));
+	json_object_set_new(out, "waits", json_integer((json_int_t)atomic_load(&c->waits)));
+	json_object_set_new(out, "retries", json_integer((json_int_t)atomic_load(&c->retries)));
+	json_object_set_new(out, "queue_bytes", json_integer((json_int_t)(bytes + queue_bytes(&s->queue))));
 	json_object_set_new(out, "lag_ms", json_integer((json_int_t)lag_ms(s, at)));
 	put_failed_ddl(s, out);
 	free(gtid);
@@ -293,7 +303,7 @@ static int sync_save(void *self, struct unit_env *env, struct err *e)
 
 	(void)env;
 	(void)e;
-	apply_stop(&s->apply);
+	apply_stop(&s->apply, true);
 	return 0;
 }
 
@@ -304,7 +314,7 @@ static void sync_close(void *self, struct unit_env *env)
 	(void)env;
 	if (!s->opened)
 		return;
-	apply_stop(&s->apply);
+	apply_stop(&s->apply, false);
 	apply_close(&s->apply);
 	ddl_handles_fini(&s->apply.handles);
 	fetch_fini(&s->fetch);

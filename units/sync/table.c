@@ -13,6 +13,8 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/sync/arrange.h"
+#include "units/sync/keys.h"
+#include "units/sync/ties.h"
 
 bool table_same_charset(const char *a, const char *b)
 {
@@ -25,6 +27,7 @@ static void table_free(void *p)
 {
 	struct table *t = p;
 
+	keys_free(&t->keys);
 	structure_free(&t->up);
 	structure_free(&t->down);
 	free(t->target);
@@ -45,6 +48,7 @@ void tables_fini(struct tables *t)
 	tables_sweep(t);
 	map_free(&t->map, table_free);
 	map_free(&t->tied, NULL);
+	ties_fini(t);
 	db_close(&t->ask_up);
 }
 
@@ -385,6 +389,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
 		return -1;
 	arrange_find(ts, t);
+	keys_learn(t);
+	ties_learn(ts, t);
 	return 0;
 }
 

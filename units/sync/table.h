@@ -14,6 +14,8 @@ enum table_order {
 	TABLE_FOLDED, /* one key and nothing else: what a batch does to a row is one change */
 };
 
+struct table_keys;
+
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
  */
 struct table {
@@ -26,11 +28,12 @@ struct table {
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
 	enum table_order order;
-	bool upsert;           /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
-	bool row_alias;        /* … which gives the new row a name: VALUES() is deprecated there */
-	bool refers_to_itself; /* by a foreign key: rows are deleted one by one, in the upstream's order */
-	bool lax_hint;         /* the target takes SET_VAR hints; else SET STATEMENT */
-	struct table *next;    /* forgotten ones, until the packet in hand is sent */
+	bool upsert;             /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
+	bool row_alias;          /* … which gives the new row a name: VALUES() is deprecated there */
+	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
+	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
+	struct table_keys *keys; /* of keys.c: what the scheduler looks at */
+	struct table *next;      /* forgotten ones, until the packet in hand is sent */
 };
 
 /* All tables met so far, and whom to ask about new ones. Applier thread only. */
@@ -43,6 +46,7 @@ struct tables {
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
 	struct map *tied; /* of arrange.c */
+	struct map *ties; /* of ties.c */
 };
 
 /* utf8 and utf8mb3 are one. */

@@ -37,9 +37,17 @@ struct trx {
 	struct change *changes; /* all of them, if decoded */
 	size_t nchanges;
 	bool decoded;
+
+	/* Of the scheduler. */
+	uint64_t seq, prev; /* its number, and that of the last before it that was something to anybody */
+	uint64_t *waits;    /* numbers of other lanes' transactions, to be committed before it begins */
+	unsigned nwaits, lane;
+	size_t weight; /* bytes held */
 };
 
 void trx_free(struct trx **t);
+/* It is applied: its events and changes are gone, the rest stays. */
+void trx_shed(struct trx *t);
 
 /* Events in, transactions out. Pure: no network, no clock. */
 struct assemble;

@@ -1,0 +1,235 @@
+"""Appliers side by side, exactly once: random schemas and transactions, kill -9 and made-up errors at every place of the sync, 1 to 16
+appliers; in the end both sides are equal and dm_meta says so. Relay and sync alone, between two servers (units/sync/live_test.py).
+--seeds N: how many runs (5; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from failpoints import names
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "units" / "sync"))
+
+import live_test as live  # noqa: E402
+
+APPLIERS = [1, 2, 4, 8, 16]
+PLACES = [n for n in names() if n.startswith("sync_") and not n.startswith("sync_ddl")]
+WORDS = ["a", "A", "b", "B ", "e", "é", "ß", "ss", "z", "Z", "10", "x'y", "ñ", "n", "long enough to be cut", "long enough to be kept"]
+
+TABLES = {
+    "plain": "id int PRIMARY KEY, v varchar(40), n int DEFAULT 0",
+    "uniques": "id int PRIMARY KEY, a int UNIQUE, b int, c int, n int DEFAULT 0, UNIQUE KEY bc (b, c)",
+    "words": "id int PRIMARY KEY, w varchar(40) UNIQUE, n int DEFAULT 0",
+    "word_key": "w varchar(40) CHARACTER SET {charset} PRIMARY KEY, n int DEFAULT 0",
+    "prefixes": "id int PRIMARY KEY, w varchar(40), n int DEFAULT 0, UNIQUE KEY p (w(4))",
+    "pairs": "a int, b int, n int DEFAULT 0, PRIMARY KEY (a, b), UNIQUE KEY ba (b, a)",
+    "keyless": "a int, w varchar(40), n int DEFAULT 0",
+    "counted": "id int PRIMARY KEY, a int, g int AS (a * 2) STORED, n int DEFAULT 0, UNIQUE KEY g (g)",
+    "parent": "id int PRIMARY KEY, n int DEFAULT 0",
+}
+CHILD = ("id int PRIMARY KEY, p int, n int DEFAULT 0, KEY p (p), "
+         "FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE")
+
+
+class Writer(threading.Thread):
+    """One connection that writes random transactions; whatever the server refuses is rolled back, and is no matter."""
+
+    def __init__(self, server, tables, seed, count, keys):
+        super().__init__()
+        self.server, self.tables, self.rnd, self.count, self.keys, self.done = server, tables, random.Random(seed), count, keys, 0
+        self.failed = None
+
+    def k(self):
+        return self.rnd.randint(1, 3) if self.rnd.random() < 0.2 else self.rnd.randint(1, self.keys)
+
+    def w(self):
+        return self.rnd.choice(WORDS) + (str(self.rnd.randint(1, 30)) if self.rnd.random() < 0.6 else "")
+
+    def values(self, t):
+        k, w, n = self.k, self.w, self.rnd.randint(0, 9)
+        return {"plain": (k(), w(), n), "uniques": (k(), self.rnd.choice([None, k(), k()]), k(), self.rnd.choice([None, 1, 2]), n), "words": (k(), w(), n),
+                "word_key": (w(), n), "prefixes": (k(), w(), n), "pairs": (k() % 9, k(), n), "keyless": (k() % 5, w(), n), "parent": (k(), n),
+                "child": (k(), k(), n)}[t]
+
+    def statement(self, c):
+        r, t = self.rnd, self.rnd.choice(self.tables)
+        key = {"word_key": "w", "keyless": "a", "pairs": "b"}.get(t, "id")
+        what = r.random()
+        some = self.w() if key == "w" else self.k() % 5 if t == "keyless" else self.k()
+        if what < 0.4:
+            if t == "counted":
+                c.execute("INSERT INTO counted (id, a, n) VALUES (%s, %s, %s)", (self.k(), r.choice([None, self.k()]), 1))
+            else:
+                v = self.values(t)
+                c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(v))})", v)
+        elif what < 0.6:
+            c.execute(f"UPDATE {t} SET n=n+1 WHERE {key}=%s", (some,))
+        elif what < 0.7:
+            c.execute(f"DELETE FROM {t} WHERE {key}=%s LIMIT 2", (some,))
+        elif what < 0.8:  # the same key again, at once
+            c.execute(f"SELECT * FROM {t} WHERE {key}=%s LIMIT 1", (some,))
+            row = c.fetchone()
+            if row and t != "counted":
+                c.execute(f"DELETE FROM {t} WHERE {key}=%s LIMIT 1", (some,))
+                c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(row))})", row)
+        elif what < 0.9 and t in ("plain", "uniques", "words", "parent"):  # two keys change places
+            x, y = self.k(), self.k()
+            for a, b in ((x, -1), (y, x), (-1, y)):
+                c.execute(f"UPDATE {t} SET id=%s WHERE id=%s", (b, a))
+        elif t == "uniques":  # a chain
+            c.execute("UPDATE uniques SET a=a+1 WHERE a IS NOT NULL ORDER BY a DESC")
+        elif t in ("words", "prefixes"):
+            c.execute(f"UPDATE {t} SET w=%s WHERE id=%s", (self.w(), some))
+        else:
+            c.execute(f"UPDATE {t} SET n=n+1 WHERE {key} BETWEEN %s AND %s", (some, some))
+
+    def run(self):
+        try:
+            with self.server.connect(database="p", autocommit=False) as c, c.cursor() as cur:
+                for _ in range(self.count):
+                    try:
+                        for _ in range(self.rnd.choice([1, 1, 2, 3, 8])):
+                            self.statement(cur)
+                        c.commit() if self.rnd.random() < 0.95 else c.rollback()
+                        self.done += 1
+                    except (pymysql.IntegrityError, pymysql.OperationalError, pymysql.DataError):
+                        c.rollback()
+        except Exception as e:  # told by the test
+            self.failed = e
+
+
+def make_tables(server, rnd):
+    chosen = rnd.sample(sorted(TABLES), rnd.randint(2, 5))
+    server.run("CREATE DATABASE p CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CREATE TABLE p.more (id int PRIMARY KEY AUTO_INCREMENT)")
+    for t in chosen:
+        server.run(f"CREATE TABLE {t} ({TABLES[t].format(charset=rnd.choice(['latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'utf8mb4 COLLATE utf8mb4_unicode_ci']))})", db="p")
+    if "parent" in chosen:
+        server.run(f"CREATE TABLE child ({CHILD})", db="p")
+        chosen.append("child")
+    return chosen
+
+
+def check_meta(down, f):
+    """One watermark, nothing recorded above it, all rows of one epoch."""
+    rows = down.query("SELECT slot, epoch, position, COALESCE(applied, '') FROM dm_meta.tidegate_slot WHERE task=%s AND slot>0", f.task)
+    place = lambda text: tuple(int(x) for x in text.split(":"))  # noqa: E731
+    top = max(place(p) for _, _, p, _ in rows)
+    for slot, _, _, applied in rows:
+        for line in applied.splitlines():
+            start, end, _ = line.split(" ")
+            assert place(start) < place(end)
+            assert place(end) <= top, f"slot {slot}: {line} is above the watermark {top}, and everything is applied"
+    assert len({e for _, e, _, _ in rows}) == 1, rows
+
+
+class Ends:
+    """The pair of servers, as live_test wants them."""
+
+    def __init__(self, server, source, target):
+        self.up, self.down = (self.open(server(n, role)) for n, role in ((source, "up"), (target, "down")))
+        live.clean(self.up)
+        live.clean(self.down)
+
+    @staticmethod
+    def open(s):
+        """A user without a password: units that no agent started have no key to read one with. server() drops it."""
+        s.run("SET sql_log_bin=0", "CREATE USER IF NOT EXISTS tgtestlive@'%'", "GRANT ALL ON *.* TO tgtestlive@'%'")
+        return live.Server(s.port, "tgtestlive")
+
+
+def one_run(build, ends, seed, kills=4, big=0):
+    rnd = random.Random(seed)
+    up, down = ends.up, ends.down
+    for s in (up, down):
+        s.run("DROP DATABASE IF EXISTS p")
+    down.run("DROP DATABASE IF EXISTS dm_meta")
+    workers = APPLIERS[seed % len(APPLIERS)]
+    f = live.Follow(build, up, down, ["p"], sync={"workers": workers, "batch_rows": rnd.choice([1, 20, 2000])})
+    story = [f"seed {seed}: {workers} appliers"]
+    fired = []
+    try:
+        f.start(180)
+        tables = make_tables(up, rnd)
+        f.wait(60)
+        writers = [Writer(up, tables, seed * 100 + i, rnd.choice([60, 150]), rnd.choice([8, 40, 400])) for i in range(3)]
+        story.append(f"tables {' '.join(tables)}")
+        for w in writers:
+            w.start()
+        if big:
+            up.run("CREATE TABLE p.big (id int PRIMARY KEY, v varchar(40))", f"INSERT INTO p.big WITH RECURSIVE x (n) AS (SELECT 1 UNION ALL SELECT n+1 FROM x WHERE n<999) "
+                   f"SELECT a.n*1000+b.n, 'x' FROM x a, x b WHERE a.n <= {big // 1000}", "UPDATE p.big SET v=CONCAT(v, id)", "UPDATE p.big SET id=id+5000000")
+        for i in range(kills):
+            place, act = PLACES[(seed + i) % len(PLACES)], rnd.choice(["kill", "kill", "error"])
+            before = f.failpoints.fired(place)
+            f.failpoints.arm(place, act, at=rnd.choice([1, 2, 5]))
+            end = time.time() + (120 if big else 20)
+            while f.failpoints.fired(place) == before and time.time() < end:
+                if not any(w.is_alive() for w in writers):
+                    up.run("INSERT INTO p.more VALUES ()")  # no more work of its own accord
+                time.sleep(0.02)
+            assert f.failpoints.fired(place) > before, f"{place} was never passed"
+            fired.append(f"{place} {act}")
+        for w in writers:
+            w.join(120)
+            assert not w.is_alive() and not w.failed, w.failed
+        story.append(f"{sum(w.done for w in writers)} transactions")
+        f.end(seconds=90)
+        check_meta(down, f)
+    except AssertionError as e:
+        (Path(f.dir).parent / f"tgfollow-failed-{seed}.out").write_text(f.out)
+        raise AssertionError(f"{', '.join(story)}; {', '.join(fired)}\n{e}") from None
+    finally:
+        f.close()
+    return fired
+
+
+def seeds(config):
+    return config.getoption("--seeds") or (1000 if config.getoption("--long") else 5)
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_random_transactions(build_dir, server, request, source, target):
+    ends, hit = Ends(server, source, target), set()
+    n, first = seeds(request.config), request.config.getoption("--first-seed")
+    for seed in range(first, first + n):
+        hit |= {x.split(" ")[0] for x in one_run(build_dir, ends, seed)}
+    assert n < 5 or hit == set(PLACES), f"never hit: {set(PLACES) - hit}"
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_large_transactions(build_dir, server, workers):
+    """A hundred thousand rows in one transaction, with the others beside it and kills inside it."""
+    seed = 1000 + APPLIERS.index(workers)
+    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, kills=3, big=100000)
+
+
+def test_fewer_appliers_after_a_kill(build_dir, server):
+    """Rows of appliers that are no more hold intervals too: a lane that lags is killed with the others ahead of it."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 8, "batch_rows": 1})
+    try:
+        f.start(120)
+        up.run("CREATE DATABASE p", "CREATE TABLE p.t (a int)", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "INSERT INTO p.k VALUES (1, 0)")
+        f.wait(30)
+        with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
+            cur.execute("SELECT * FROM k FOR UPDATE")  # the lane that wants this row waits
+            for i in range(40):
+                up.run("UPDATE p.k SET n=n+1" if i % 10 == 0 else f"INSERT INTO p.k VALUES ({100 + i}, 0)", f"INSERT INTO p.t VALUES ({i})")
+            ahead = "SELECT COUNT(*) FROM dm_meta.tidegate_slot WHERE task=%s AND applied<>''"
+            end = time.time() + 20
+            while down.query(ahead, f.task)[0][0] < 1 and time.time() < end:
+                time.sleep(0.05)
+            assert down.query(ahead, f.task)[0][0] >= 1, "no lane went ahead\n" + f.out[-2000:]
+            f.slices["sync"]["options"]["workers"] = 1
+            f.stop_hard()
+            c.rollback()
+        f.start(120)
+        f.end()
+        check_meta(down, f)
+    finally:
+        f.close()

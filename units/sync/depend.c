@@ -1,0 +1,333 @@
+/*
+ * The scheduler's memory: who wrote a key last, who is committed, and the choice of a lane. Called under the
+ * scheduler's lock. Why lanes can't wait for each other in a ring: docs/design/apply.md.
+ */
+#include "units/sync/depend.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/map.h"
+#include "common/base/xalloc.h"
+
+enum { KEYS_FIRST = 1024, GATES_MAX = 4096 };
+
+struct writer_of {
+	uint64_t key, seq; /* seq 0: an empty place */
+};
+
+/* Readers of one lane commit in order, so the last of each lane stands for all. */
+struct gate {
+	uint64_t write, read[LANES_MAX];
+};
+
+struct flight {
+	bool done;
+	uint8_t lane;
+};
+
+struct lane_load {
+	uint64_t last;   /* its newest transaction */
+	uint64_t queued; /* rows that it has not taken yet */
+	uint64_t taken;  /* rows that it works on */
+};
+
+struct depend {
+	unsigned lanes, current;
+	uint64_t run_rows, run; /* in the current lane so far */
+	uint64_t next, oldest;
+	uint64_t fence; /* the last one that everything must wait for */
+	struct flight window[WINDOW_MAX];
+	struct lane_load lane[LANES_MAX];
+	struct writer_of *keys; /* open addressing */
+	size_t size, used;      /* size: a power of two */
+	struct map *gates;
+};
+
+void touch_key(struct touch *t, uint64_t key)
+{
+	if (t->nkeys == t->keys_room) {
+		t->keys_room = t->keys_room ? t->keys_room * 2 : 64;
+		t->keys = xrealloc(t->keys, t->keys_room * sizeof(*t->keys));
+	}
+	t->keys[t->nkeys++] = key;
+}
+
+void touch_gate(struct touch *t, uint64_t gate, bool exclusive)
+{
+	/* Mostly the same few again: the newest first. */
+	for (size_t i = t->ngates; i-- > 0;)
+		if (t->gates[i].gate == gate) {
+			t->gates[i].exclusive = t->gates[i].exclusive || exclusive;
+			return;
+		}
+	if (t->ngates == t->gates_room) {
+		t->gates_room = t->gates_room ? t->gates_room * 2 : 8;
+		t->gates = xrealloc(t->gates, t->gates_room * sizeof(*t->gates));
+	}
+	t->gates[t->ngates++] = (struct gate_use){gate, exclusive};
+}
+
+void touch_clear(struct touch *t)
+{
+	t->nkeys = t->ngates = 0;
+	t->all = false;
+}
+
+void touch_fini(struct touch *t)
+{
+	free(t->keys);
+	free(t->gates);
+	*t = (struct touch){0};
+}
+
+struct depend *depend_new(unsigned lanes, uint64_t run_rows)
+{
+	struct depend *d = xcalloc(1, sizeof(*d));
+
+	assert(lanes >= 1 && lanes <= LANES_MAX);
+	d->lanes = lanes;
+	d->run_rows = run_rows;
+	d->next = d->oldest = 1;
+	d->size = KEYS_FIRST;
+	d->keys = xcalloc(d->size, sizeof(*d->keys));
+	d->gates = map_new();
+	return d;
+}
+
+void depend_free(struct depend **d)
+{
+	if (!*d)
+		return;
+	map_free(&(*d)->gates, free);
+	free((*d)->keys);
+	free(*d);
+	*d = NULL;
+}
+
+static struct flight *flight_of(struct depend *d, uint64_t seq)
+{
+	return &d->window[seq % WINDOW_MAX];
+}
+
+bool depend_committed(const struct depend *d, uint64_t seq)
+{
+	return seq < d->oldest || (seq < d->next && d->window[seq % WINDOW_MAX].done);
+}
+
+bool depend_full(const struct depend *d)
+{
+	return d->next - d->oldest >= WINDOW_MAX;
+}
+
+bool depend_empty(const struct depend *d)
+{
+	return d->next == d->oldest;
+}
+
+uint64_t depend_oldest(const struct depend *d)
+{
+	return d->oldest;
+}
+
+uint64_t depend_next(const struct depend *d)
+{
+	return d->next;
+}
+
+size_t depend_size(const struct depend *d)
+{
+	return d->size;
+}
+
+/* Keys are hashes already; the low bits choose the place. */
+static struct writer_of *place_of(struct writer_of *keys, size_t size, uint64_t key)
+{
+	size_t i = (size_t)(key ^ (key >> 32)) & (size - 1);
+
+	while (keys[i].seq && keys[i].key != key)
+		i = (i + 1) & (size - 1);
+	return &keys[i];
+}
+
+/* What is committed is forgotten; the table gets the size that the rest needs. */
+static void sweep(struct depend *d)
+{
+	struct writer_of *old = d->keys;
+	size_t live = 0, size = KEYS_FIRST;
+
+	for (size_t i = 0; i < d->size; i++)
+		live += old[i].seq && !depend_committed(d, old[i].seq);
+	while (size < live * 4)
+		size *= 2;
+	d->keys = xcalloc(size, sizeof(*d->keys));
+	for (size_t i = 0; i < d->size; i++)
+		if (old[i].seq && !depend_committed(d, old[i].seq))
+			*place_of(d->keys, size, old[i].key) = old[i];
+	free(old);
+	d->size = size;
+	d->used = live;
+}
+
+/* The newest that must be waited for, in each lane; 0: nothing. */
+static void need(struct depend *d, uint64_t seq, uint64_t newest[LANES_MAX])
+{
+	unsigned lane;
+
+	if (depend_committed(d, seq))
+		return;
+	lane = flight_of(d, seq)->lane;
+	if (seq > newest[lane])
+		newest[lane] = seq;
+}
+
+static void need_key(struct depend *d, uint64_t key, uint64_t newest[LANES_MAX])
+{
+	struct writer_of *w;
+
+	if (d->used * 2 >= d->size)
+		sweep(d);
+	w = place_of(d->keys, d->size, key);
+	if (!w->seq) {
+		d->used++;
+		w->key = key;
+	} else if (w->seq != d->next) {
+		need(d, w->seq, newest);
+	}
+	w->seq = d->next;
+}
+
+static struct gate *gate_of(struct depend *d, uint64_t id)
+{
+	struct str key = {(const char *)&id, sizeof(id)};
+	struct gate *g = map_get(d->gates, key);
+
+	if (!g) {
+		g = xcalloc(1, sizeof(*g));
+		map_put(d->gates, key, g);
+	}
+	return g;
+}
+
+static void need_gate(struct depend *d, const struct gate_use *u, uint64_t newest[LANES_MAX])
+{
+	struct gate *g = gate_of(d, u->gate);
+
+	need(d, g->write, newest);
+	for (unsigned i = 0; u->exclusive && i < d->lanes; i++)
+		need(d, g->read[i], newest);
+}
+
+static void pass_gate(struct depend *d, const struct gate_use *u, uint64_t seq, unsigned lane)
+{
+	struct gate *g = gate_of(d, u->gate);
+
+	if (u->exclusive)
+		g->write = seq;
+	else
+		g->read[lane] = seq;
+}
+
+static uint64_t load_of(const struct depend *d, unsigned lane)
+{
+	return d->lane[lane].queued + d->lane[lane].taken;
+}
+
+/* Nothing to wait for: on with the run, until it is long and another lane has less to do. */
+static unsigned free_lane(struct depend *d)
+{
+	unsigned best = d->current;
+
+	if (d->run < d->run_rows || load_of(d, best) == 0)
+		return best;
+	for (unsigned i = 0; i < d->lanes; i++)
+		if (load_of(d, i) < load_of(d, best))
+			best = i;
+	return best;
+}
+
+static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX])
+{
+	unsigned best = LANES_MAX;
+
+	/* Behind what it waits for, it need not wait at all; of several lanes, in the one that ends last. */
+	for (unsigned i = 0; i < d->lanes; i++)
+		if (newest[i] && (best == LANES_MAX || newest[i] > newest[best]))
+			best = i;
+	return best == LANES_MAX ? free_lane(d) : best;
+}
+
+static uint64_t number(struct depend *d, unsigned lane, bool done)
+{
+	assert(!depend_full(d));
+	*flight_of(d, d->next) = (struct flight){.done = done, .lane = (uint8_t)lane};
+	return d->next++;
+}
+
+void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct place *out)
+{
+	uint64_t newest[LANES_MAX] = {0};
+
+	/* Gates of tables that are gone for long. */
+	if (depend_empty(d) && map_count(d->gates) > GATES_MAX) {
+		map_free(&d->gates, free);
+		d->gates = map_new();
+	}
+	need(d, d->fence, newest);
+	for (unsigned i = 0; t->all && i < d->lanes; i++)
+		need(d, d->lane[i].last, newest);
+	for (size_t i = 0; i < t->nkeys; i++)
+		need_key(d, t->keys[i], newest);
+	for (size_t i = 0; i < t->ngates; i++)
+		need_gate(d, &t->gates[i], newest);
+	out->lane = choose(d, newest);
+	out->nwaits = 0;
+	for (unsigned i = 0; i < d->lanes; i++)
+		if (newest[i] && i != out->lane)
+			out->waits[out->nwaits++] = newest[i];
+	out->seq = number(d, out->lane, false);
+	for (size_t i = 0; i < t->ngates; i++)
+		pass_gate(d, &t->gates[i], out->seq, out->lane);
+	if (t->all)
+		d->fence = out->seq;
+	d->run = out->lane == d->current && d->run < d->run_rows ? d->run + rows : rows;
+	d->current = out->lane;
+	d->lane[out->lane].last = out->seq;
+	d->lane[out->lane].queued += rows;
+}
+
+uint64_t depend_pass(struct depend *d)
+{
+	return number(d, 0, true);
+}
+
+void depend_taken(struct depend *d, unsigned lane, uint64_t rows)
+{
+	struct lane_load *l = &d->lane[lane];
+
+	l->taken = rows;
+	l->queued -= rows < l->queued ? rows : l->queued;
+}
+
+unsigned depend_busy(const struct depend *d)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->lanes; i++)
+		n += d->lane[i].taken > 0;
+	return n;
+}
+
+void depend_done(struct depend *d, uint64_t seq)
+{
+	flight_of(d, seq)->done = true;
+}
+
+bool depend_pop(struct depend *d, uint64_t *seq)
+{
+	if (depend_empty(d) || !flight_of(d, d->oldest)->done)
+		return false;
+	*seq = d->oldest++;
+	return true;
+}

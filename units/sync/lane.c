@@ -1,0 +1,356 @@
+/*
+ * One applier's thread: batches of whole upstream transactions, each batch one downstream transaction that
+ * begins with the guard of the lane's own progress row. It knows of tables only what transactions bring
+ * along.
+ */
+#include "units/sync/lane.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+
+enum { RETRIES = 20, BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
+
+/* The transactions of one downstream transaction, and the progress that it records. */
+struct batch {
+	struct trx *list[BATCH_TRX];
+	unsigned n;
+	size_t bytes, rows;
+	struct runs runs; /* of this batch, above the watermark */
+	struct position watermark;
+	char *gtid;
+	struct buf applied;
+};
+
+struct lane {
+	struct apply *a;
+	unsigned number;
+	struct db *db;
+	struct meta_slot slot;
+	struct writer writer;
+	struct arena *scratch;
+	pthread_t thread;
+	bool started;
+
+	/* Under the scheduler's lock. */
+	pthread_cond_t work;
+	struct trx *head, **tail;
+	struct runs done;   /* committed, above the watermark */
+	uint64_t done_seq;  /* the last of them */
+	struct batch batch; /* n and list; the rest is the thread's */
+};
+
+struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, struct err *e)
+{
+	struct db_options rows = {.session = DB_APPLY};
+	struct lane *l = xcalloc(1, sizeof(*l));
+
+	l->a = a;
+	l->number = number;
+	l->slot = *s;
+	*s = (struct meta_slot){0};
+	l->tail = &l->head;
+	l->scratch = arena_new(0);
+	pthread_cond_init(&l->work, NULL);
+	l->db = db_open(a->downstream, &rows, e);
+	if (!l->db || meta_note_connection(a->ddl, &a->id, db_connection_id(l->db), e) < 0) {
+		lane_close(&l);
+		return NULL;
+	}
+	writer_init(&l->writer, l->db, a->batch_bytes, a->max_packet);
+	return l;
+}
+
+void lane_close(struct lane **lane)
+{
+	struct lane *l = *lane;
+	struct err ignored;
+
+	*lane = NULL;
+	if (!l)
+		return;
+	/* Transactions that it did not take are the window's. */
+	if (l->db) {
+		meta_forget_connection(l->a->ddl, &l->a->id, db_connection_id(l->db), &ignored);
+		writer_fini(&l->writer);
+	}
+	db_close(&l->db);
+	meta_slot_fini(&l->slot);
+	runs_fini(&l->done);
+	runs_fini(&l->batch.runs);
+	buf_free(&l->batch.applied);
+	free(l->batch.gtid);
+	arena_free(&l->scratch);
+	pthread_cond_destroy(&l->work);
+	free(l);
+}
+
+void lane_put(struct lane *l, struct trx *t)
+{
+	t->next = NULL;
+	*l->tail = t;
+	l->tail = &t->next;
+	pthread_cond_signal(&l->work);
+}
+
+void lane_wake(struct lane *l)
+{
+	pthread_cond_signal(&l->work);
+}
+
+size_t lane_runs(struct lane *l, struct position watermark)
+{
+	runs_cut(&l->done, watermark);
+	return l->done.n;
+}
+
+bool lane_holds(const struct lane *l, const struct trx *t)
+{
+	const struct batch *b = &l->batch;
+
+	/* In the order of the stream, as the queue was. */
+	return t->lane == l->number && b->n > 0 && t->seq >= b->list[0]->seq &&
+	       t->seq <= b->list[b->n - 1]->seq;
+}
+
+/* --- rows --- */
+
+/* A large transaction, which is not kept decoded. */
+static int put_pieces(struct lane *l, struct trx *t, struct err *e)
+{
+	struct change *list;
+	struct decode d;
+	size_t n;
+	int r;
+
+	decode_open(&d, t, NULL);
+	while ((r = decode_next(&d, l->scratch, PIECE_BYTES, &list, &n, e)) > 0) {
+		r = writer_put(&l->writer, list, n, e);
+		if (r != 0)
+			break;
+		arena_clear(l->scratch);
+	}
+	arena_clear(l->scratch);
+	decode_close(&d);
+	return r;
+}
+
+/* All rows of one upstream transaction into packets. 1: a count is wrong. */
+static int put_trx(struct lane *l, struct trx *t, struct err *e)
+{
+	int r = t->decoded ? writer_hold(&l->writer, t->changes, t->nchanges, e) : put_pieces(l, t, e);
+
+	if (r < 0) {
+		char at[300];
+
+		position_text(t->start, l->a->base, at, sizeof(at));
+		err_add(e, "transaction at %s", at);
+	}
+	return r;
+}
+
+static int put_batch(struct lane *l, struct err *e)
+{
+	struct batch *b = &l->batch;
+	struct meta_progress p = {b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
+	int r = commit_guard(l->db, &l->a->id, &l->slot, &p, e);
+
+	writer_reset(&l->writer);
+	for (unsigned i = 0; r == 0 && i < b->n; i++)
+		r = put_trx(l, b->list[i], e);
+	return r == 0 ? writer_flush(&l->writer, e) : r;
+}
+
+/* Deadlocks and lock waits end the transaction, not the connection: it is tried again as it was. */
+static bool try_again(const struct err *e, unsigned tries)
+{
+	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno) &&
+	       tries < RETRIES;
+}
+
+/* Two lanes that lock each other's gaps must not meet again at the same moment. */
+static void give_way(const struct lane *l, unsigned tries)
+{
+	clock_sleep_ms((10u << (tries < 6 ? tries : 6)) + 7 * l->number);
+}
+
+/* A statement that failed for what it says. */
+static bool is_refused(const struct err *e)
+{
+	return e->sql_errno != 0 && err_act(e->code) != ERR_ACT_RETRY && !db_error_is_lost(e->sql_errno);
+}
+
+static int apply_batch(struct lane *l, struct err *e)
+{
+	for (unsigned tries = 0;; tries++) {
+		int r = put_batch(l, e);
+
+		if (r == 0)
+			return commit_end(l->db, &l->slot, e);
+		if (!l->writer.packet.single && (r > 0 || is_refused(e))) {
+			/* Once more, a row a statement and nothing folded, to name the row. */
+			l->writer.packet.single = true;
+			if (apply_rollback(l->db, e) < 0)
+				return -1;
+			continue;
+		}
+		if (r > 0 || !try_again(e, tries))
+			return -1;
+		log_warn("tried again: %s", e->text);
+		atomic_fetch_add(&l->a->counts.retries, 1);
+		if (apply_rollback(l->db, e) < 0)
+			return -1;
+		give_way(l, tries);
+	}
+}
+
+/* --- batches, under the scheduler's lock --- */
+
+static bool may_begin(struct apply *a, const struct trx *t)
+{
+	for (unsigned i = 0; i < t->nwaits; i++)
+		if (!depend_committed(a->depend, t->waits[i]))
+			return false;
+	return true;
+}
+
+static void add(struct lane *l)
+{
+	struct batch *b = &l->batch;
+	struct trx *t = l->head;
+
+	l->head = t->next;
+	if (!l->head)
+		l->tail = &l->head;
+	t->next = NULL;
+	b->list[b->n++] = t;
+	b->bytes += t->raw.n;
+	b->rows += t->nchanges;
+}
+
+/* What this batch's COMMIT will make true. */
+static void note_progress(struct lane *l)
+{
+	struct batch *b = &l->batch;
+
+	free(b->gtid);
+	b->watermark = schedule_reach(l->a, l, &b->gtid);
+	runs_clear(&b->runs);
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct trx *t = b->list[i];
+
+		if (position_cmp(t->end, b->watermark) > 0)
+			runs_add(&b->runs, t->start, t->end, t->has_gtid ? &t->gtid : NULL,
+				i > 0 && t->prev == b->list[i - 1]->seq);
+	}
+	runs_cut(&l->done, b->watermark);
+	buf_clear(&b->applied);
+	runs_text(&l->done, &b->applied);
+	runs_text(&b->runs, &b->applied);
+}
+
+/* The first may have to wait for other lanes, and nothing is open then; those behind it may not (T6). False:
+ * all leave.
+ */
+static bool take(struct lane *l)
+{
+	struct apply *a = l->a;
+	struct batch *b = &l->batch;
+
+	while (!l->head && !a->leaving)
+		pthread_cond_wait(&l->work, &a->lock);
+	if (!a->leaving && !may_begin(a, l->head))
+		atomic_fetch_add(&a->counts.waits, 1);
+	while (!a->leaving && !may_begin(a, l->head))
+		pthread_cond_wait(&a->changed, &a->lock);
+	if (a->leaving)
+		return false;
+	b->bytes = b->rows = 0;
+	do
+		add(l);
+	while (l->head && may_begin(a, l->head) && b->n < BATCH_TRX && b->bytes < a->batch_bytes &&
+		b->rows < a->batch_rows);
+	depend_taken(a->depend, l->number, b->rows + b->n);
+	l->writer.cascades_logged = a->cascades_logged;
+	note_progress(l);
+	return true;
+}
+
+static void count(struct lane *l)
+{
+	struct apply_counts *c = &l->a->counts;
+
+	atomic_fetch_add(&c->inserts, l->writer.in_hand[BINLOG_INSERT]);
+	atomic_fetch_add(&c->updates, l->writer.in_hand[BINLOG_UPDATE]);
+	atomic_fetch_add(&c->deletes, l->writer.in_hand[BINLOG_DELETE]);
+	atomic_fetch_add(&c->transactions, l->batch.n);
+	atomic_fetch_add(&c->bytes, l->batch.bytes);
+	atomic_fetch_add(&c->batches, 1);
+}
+
+static void finish(struct lane *l)
+{
+	struct apply *a = l->a;
+	struct batch *b = &l->batch;
+	bool neighbour = l->done.n > 0 && b->list[0]->prev == l->done_seq &&
+			 position_cmp(b->list[0]->end, b->watermark) > 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct trx *t = b->list[i];
+
+		depend_done(a->depend, t->seq);
+		a->bytes -= t->weight;
+		trx_shed(t);
+	}
+	runs_append(&l->done, &b->runs, neighbour);
+	l->done_seq = b->list[b->n - 1]->seq;
+	b->n = 0;
+	if (position_cmp(b->watermark, a->durable) > 0)
+		a->durable = b->watermark;
+	depend_taken(a->depend, l->number, 0);
+	schedule_advance(a);
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *l = arg;
+	struct apply *a = l->a;
+	struct err e = {0};
+
+	pthread_mutex_lock(&a->lock);
+	while (take(l)) {
+		int r;
+
+		pthread_mutex_unlock(&a->lock);
+		r = apply_batch(l, &e);
+		l->writer.packet.single = false;
+		if (r < 0)
+			apply_fail(a, &e);
+		else
+			count(l);
+		pthread_mutex_lock(&a->lock);
+		if (r < 0)
+			break;
+		finish(l);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return NULL;
+}
+
+bool lane_start(struct lane *l)
+{
+	l->started = pthread_create(&l->thread, NULL, lane_main, l) == 0;
+	return l->started;
+}
+
+void lane_join(struct lane *l)
+{
+	if (l->started)
+		pthread_join(l->thread, NULL);
+	l->started = false;
+}

@@ -1,0 +1,29 @@
+#pragma once
+#include "common/base/position.h"
+#include "common/binlog/gtid.h"
+
+/*
+ * Transactions that are applied although something before them is not: runs of neighbours in the stream, each
+ * with its positions and, where there are any, the GTIDs in it (positions differ on another host, GTIDs
+ * don't). Kept in dm_meta as text, a line for each run: "start end gtids", docs/design/meta.md.
+ */
+struct runs {
+	struct run *list;
+	size_t n, room;
+};
+
+void runs_fini(struct runs *r);
+void runs_clear(struct runs *r);
+/* One more transaction, behind all that are there. neighbour: nothing of ours lies between it and the last
+ * one added. gtid may be NULL. */
+void runs_add(struct runs *r, struct position start, struct position end,
+	const struct binlog_gtid_event *gtid, bool neighbour);
+void runs_append(struct runs *to, const struct runs *more, bool neighbour);
+/* Those that end at the watermark or before it have served. */
+void runs_cut(struct runs *r, struct position watermark);
+void runs_text(const struct runs *r, struct buf *out);
+/* Adds what the text says. ERR_internal where it is none of ours. */
+int runs_parse(struct runs *r, struct str text, struct err *e);
+/* Was this transaction applied? By position, where both are of one relay generation, else by GTID. */
+bool runs_have(const struct runs *r, struct position start, struct position end,
+	const struct binlog_gtid_event *gtid);

@@ -1,0 +1,329 @@
+/*
+ * The scheduler's thread: transactions in the stream's order, decoded, looked at for what they touch, and put
+ * into lanes; DDL alone, with all lanes empty; and the watermark. It owns all that is known of tables.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/xalloc.h"
+#include "units/sync/arrange.h"
+#include "units/sync/keys.h"
+#include "units/sync/lane.h"
+#include "units/sync/ties.h"
+
+enum {
+	WAIT_MS = 200,
+	MOVE_MS = 500,
+	LANES_BYTES = 48 << 20,
+	RUNS_MAX = 512,     /* intervals of one lane's row */
+	KEYS_MAX = 1 << 19, /* of one transaction: above, it is alone */
+};
+
+/* --- the watermark, under the lock --- */
+
+static struct trx *at(struct apply *a, uint64_t seq)
+{
+	return a->window[seq % WINDOW_MAX];
+}
+
+static void over(struct apply *a, struct trx *t)
+{
+	if (position_cmp(t->end, a->watermark) > 0)
+		a->watermark = t->end;
+	if (t->timestamp)
+		atomic_store(&a->counts.last_timestamp, t->timestamp);
+	if (t->has_gtid && a->gtid && !a->failed && gtid_set_add(a->gtid, &t->gtid, &a->error) < 0) {
+		a->failed = a->leaving = true;
+		a->wake(a->wake_arg);
+	}
+	a->gtid_moved = true;
+}
+
+void schedule_advance(struct apply *a)
+{
+	uint64_t seq;
+
+	while (depend_pop(a->depend, &seq)) {
+		struct trx *t = at(a, seq);
+
+		a->window[seq % WINDOW_MAX] = NULL;
+		if (t)
+			over(a, t);
+		trx_free(&t);
+	}
+	if (depend_empty(a->depend) && position_cmp(a->tail, a->watermark) > 0)
+		a->watermark = a->tail;
+	pthread_cond_broadcast(&a->changed);
+}
+
+struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid)
+{
+	struct gtid_set *set = a->gtid ? gtid_set_copy(a->gtid) : NULL;
+	struct position reach = a->watermark;
+	struct buf text = {0};
+	struct err ignored;
+
+	for (uint64_t seq = depend_oldest(a->depend); seq < depend_next(a->depend); seq++) {
+		const struct trx *t = at(a, seq);
+
+		if (t && !depend_committed(a->depend, seq) && !lane_holds(l, t))
+			break;
+		if (!t)
+			continue;
+		if (position_cmp(t->end, reach) > 0)
+			reach = t->end;
+		if (set && t->has_gtid)
+			gtid_set_add(set, &t->gtid, &ignored);
+	}
+	if (set)
+		gtid_set_text(set, &text);
+	*gtid = xstrdup(buf_cstr(&text));
+	buf_free(&text);
+	gtid_set_free(&set);
+	return reach;
+}
+
+/* The text of the set at the watermark, made when it is wanted. */
+static void write_watermark(struct apply *a)
+{
+	struct buf text = {0};
+
+	if (!a->gtid_moved || !a->gtid)
+		return;
+	gtid_set_text(a->gtid, &text);
+	free(a->watermark_gtid);
+	a->watermark_gtid = xstrdup(buf_cstr(&text));
+	a->gtid_moved = false;
+	buf_free(&text);
+}
+
+struct position apply_watermark(struct apply *a, char **gtid)
+{
+	struct position p;
+
+	pthread_mutex_lock(&a->lock);
+	write_watermark(a);
+	p = a->watermark;
+	if (gtid)
+		*gtid = xstrdup(a->watermark_gtid ? a->watermark_gtid : "");
+	pthread_mutex_unlock(&a->lock);
+	return p;
+}
+
+/* --- placing --- */
+
+static void see(void *arg, const struct change *list, size_t n)
+{
+	struct apply *a = arg;
+
+	for (size_t i = 0; i < n && a->touch.nkeys <= KEYS_MAX; i++)
+		keys_touch(&a->touch, &list[i]);
+}
+
+/* Once, and after each foreign key that comes with a DDL (T13); nothing is under way then. */
+static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
+{
+	if (a->cascades_known || t->events == 0)
+		return 0;
+	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||
+		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0) ||
+		arrange_read(&a->tables, e) < 0 || ties_read(&a->tables, !a->cascades_logged, e) < 0)
+		return -1;
+	a->cascades_known = true;
+	return 0;
+}
+
+static int look_at(struct apply *a, struct trx *t, struct err *e)
+{
+	char where[300];
+
+	touch_clear(&a->touch);
+	if (know_cascades(a, t, e) == 0 && decode_trx(t, &a->tables, see, a, e) == 0) {
+		a->touch.all = a->touch.nkeys > KEYS_MAX;
+		if (a->touch.all)
+			a->touch.nkeys = 0;
+		return 0;
+	}
+	position_text(t->start, a->base, where, sizeof(where));
+	return err_add(e, "transaction at %s", where);
+}
+
+/* Intervals above the watermark stay few: a slow lane stops the others in the end (T4). */
+static bool too_far_ahead(struct apply *a)
+{
+	for (unsigned i = 0; i < a->workers; i++)
+		if (lane_runs(a->lanes[i], a->watermark) >= RUNS_MAX)
+			return true;
+	return false;
+}
+
+static bool has_room(struct apply *a, size_t weight)
+{
+	if (depend_empty(a->depend))
+		return true;
+	return !depend_full(a->depend) && (a->bytes == 0 || a->bytes + weight <= LANES_BYTES) &&
+	       !too_far_ahead(a);
+}
+
+/* Under the lock. False: all must leave. */
+static bool wait_room(struct apply *a, size_t weight)
+{
+	while (!a->leaving && !has_room(a, weight))
+		pthread_cond_wait(&a->changed, &a->lock);
+	return !a->leaving;
+}
+
+/* Nothing of it is to be done: it only moves the watermark. */
+static void pass(struct apply *a, struct trx *t, bool breaks)
+{
+	pthread_mutex_lock(&a->lock);
+	if (wait_room(a, 0)) {
+		t->seq = depend_pass(a->depend);
+		a->window[t->seq % WINDOW_MAX] = t;
+		if (breaks)
+			a->last_seq = t->seq;
+		trx_shed(t);
+		t = NULL;
+		atomic_fetch_add(&a->counts.transactions, 1);
+		schedule_advance(a);
+	}
+	pthread_mutex_unlock(&a->lock);
+	trx_free(&t);
+}
+
+static void place(struct apply *a, struct trx *t)
+{
+	struct place p;
+
+	t->weight = sizeof(*t) + t->raw.n + (t->arena ? 2 * arena_used(t->arena) : 0);
+	pthread_mutex_lock(&a->lock);
+	if (wait_room(a, t->weight)) {
+		depend_place(a->depend, &a->touch, t->nchanges + 1, &p);
+		t->seq = p.seq;
+		t->lane = p.lane;
+		t->prev = a->last_seq;
+		t->nwaits = p.nwaits;
+		if (p.nwaits) {
+			t->waits = xcalloc(p.nwaits, sizeof(*t->waits));
+			memcpy(t->waits, p.waits, p.nwaits * sizeof(*t->waits));
+		}
+		a->last_seq = p.seq;
+		a->window[p.seq % WINDOW_MAX] = t;
+		a->bytes += t->weight;
+		lane_put(a->lanes[p.lane], t);
+		t = NULL;
+	}
+	pthread_mutex_unlock(&a->lock);
+	trx_free(&t);
+}
+
+/* --- DDL --- */
+
+/* Waits until all that was placed is committed. False: all must leave. */
+static bool drain(struct apply *a)
+{
+	bool ok;
+
+	pthread_mutex_lock(&a->lock);
+	while (!a->leaving && !depend_empty(a->depend))
+		pthread_cond_wait(&a->changed, &a->lock);
+	ok = !a->leaving;
+	if (ok) {
+		write_watermark(a);
+		a->slot.watermark = a->watermark;
+		/* No interval may reach over it. */
+		a->last_seq = depend_pass(a->depend);
+		schedule_advance(a);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+static int alone(struct apply *a, struct trx *t, struct err *e)
+{
+	int r = 0;
+
+	if (drain(a)) {
+		r = apply_ddl(a, t, e);
+		tables_sweep(&a->tables);
+	}
+	trx_free(&t);
+	return r;
+}
+
+/* --- the thread --- */
+
+/* With nothing under way, what was read without anything for us is behind us; recorded, but not at each event
+ * (T4). */
+static int move(struct apply *a, struct err *e)
+{
+	struct position to;
+	bool due;
+
+	pthread_mutex_lock(&a->lock);
+	due = depend_empty(a->depend) && position_cmp(a->watermark, a->durable) > 0 && !a->leaving;
+	to = a->watermark;
+	if (due && clock_ms() - a->last_move_ms >= MOVE_MS)
+		write_watermark(a);
+	else
+		due = false;
+	pthread_mutex_unlock(&a->lock);
+	if (!due)
+		return 0;
+	a->last_move_ms = clock_ms();
+	apply_write_gtid(a);
+	if (apply_guard(a, a->db, to, a->gtid_text, e) < 0)
+		return -1;
+	return apply_commit(a, a->db, to, a->gtid_text, e);
+}
+
+static int one(struct apply *a, struct trx *t, struct err *e)
+{
+	if (t->kind == TRX_DDL)
+		return alone(a, t, e);
+	if (runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
+		pass(a, t, true);
+		return 0;
+	}
+	if (t->raw.n > 0 && look_at(a, t, e) < 0) {
+		trx_free(&t);
+		return -1;
+	}
+	if (t->nchanges == 0)
+		pass(a, t, false);
+	else
+		place(a, t);
+	return 0;
+}
+
+static void note_tail(struct apply *a, struct position safe)
+{
+	pthread_mutex_lock(&a->lock);
+	a->tail = safe;
+	schedule_advance(a);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void *schedule_main(void *arg)
+{
+	struct apply *a = arg;
+	struct err e = {0};
+	int r = 0;
+
+	while (r == 0 && !queue_leaving(a->queue)) {
+		struct position safe;
+		struct trx *t = queue_take(a->queue, WAIT_MS, &safe);
+
+		if (t)
+			r = one(a, t, &e);
+		else
+			note_tail(a, safe);
+		if (r == 0)
+			r = move(a, &e);
+	}
+	if (r < 0)
+		apply_fail(a, &e);
+	return NULL;
+}
