@@ -126,8 +126,8 @@ def pair(server, pair_names):
 
 @pytest.fixture
 def make_pair(server):
-    def make(source, target, **kw):
-        return Pair(server(source, "up", **kw), server(target, "down"))
+    def make(source, target, role="up", **kw):
+        return Pair(server(source, role, **kw), server(target, "down"))
     return make
 
 

@@ -1,0 +1,180 @@
+"""Every way to write a binlog that the servers' options offer: the zoo, a change of structure and a transaction of several tables go
+through each. A kind that its server did not really write fails the test."""
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tidegate import INTERRUPTED
+from workload import Workload
+
+OTHERS = ["ma102", "ma105", "ma114", "ma118"]
+MARIADB, SINCE_105 = ["ma1011", *OTHERS], ["ma1011", "ma105", "ma114", "ma118"]
+ROWS = {"Write_rows_compressed_v1", "Update_rows_compressed_v1", "Delete_rows_compressed_v1", "Query_compressed"}
+COMPRESSED = dict(log_bin_compress="ON", log_bin_compress_min_len=10)
+# name: (servers, global variables, what must be in the binlog)
+KINDS = {
+    "compressed": (MARIADB, COMPRESSED, ROWS),
+    "compressed_minimal": (MARIADB, dict(COMPRESSED, binlog_row_image="MINIMAL"), ROWS),
+    "minimal": (["my97", *MARIADB], dict(binlog_row_image="MINIMAL"), set()),
+    "noblob": (["my97", *MARIADB], dict(binlog_row_image="NOBLOB"), set()),
+    "nodup": (["ma114", "ma118"], dict(binlog_row_image="FULL_NODUP"), set()),
+    "metadata": (["my97", *SINCE_105], dict(binlog_row_metadata="FULL"), set()),
+    "metadata_minimal": (SINCE_105, dict(binlog_row_metadata="MINIMAL", binlog_row_image="MINIMAL"), set()),
+    "all_at_once": (SINCE_105, dict(COMPRESSED, binlog_row_metadata="FULL", binlog_row_image="MINIMAL", binlog_checksum="NONE"), ROWS),
+    "no_checksum": (["my97", *MARIADB], dict(binlog_checksum="NONE"), set()),
+    "no_annotations": (["ma1011"], dict(binlog_annotate_row_events="OFF"), set()),
+    "old_times": (MARIADB, dict(mysql56_temporal_format="OFF"), set()),
+    "payload": (["my97"], dict(binlog_transaction_compression="ON"), {"Transaction_payload"}),
+    "payload_minimal": (["my97"], dict(binlog_transaction_compression="ON", binlog_row_image="MINIMAL", binlog_row_metadata="FULL", binlog_checksum="NONE"), {"Transaction_payload"}),
+    "statements_told": (["my97"], dict(binlog_rows_query_log_events="ON"), {"Rows_query"}),
+}
+ALWAYS = {("all_at_once", "ma1011"), ("payload_minimal", "my97"), ("noblob", "my97")}  # the rest with --long
+CASES = [pytest.param(n, k, id=f"{k}-{n}", marks=[] if (k, n) in ALWAYS else pytest.mark.long) for k, v in KINDS.items() for n in v[0]]
+
+
+def others(*names):
+    return [pytest.param(n, marks=pytest.mark.long) for n in names]
+
+
+@contextlib.contextmanager
+def settings(server, variables):
+    """Global variables for a while; new sessions take them over."""
+    before = {v: server.query(f"SELECT @@GLOBAL.{v}")[0][0] for v in variables}
+    try:
+        server.run(*[(f"SET GLOBAL {v}=%s", (value,)) for v, value in variables.items()])
+        yield
+    finally:
+        server.run(*[(f"SET GLOBAL {v}=%s", (value,)) for v, value in before.items()])
+
+
+def kinds_since(server, files):
+    """The kinds of events in the binlog files that are not in files."""
+    return {r[2] for f in binlogs(server) - files for r in server.query(f"SHOW BINLOG EVENTS IN '{f}'")}
+
+
+def binlogs(server):
+    return {r[0] for r in server.query("SHOW BINARY LOGS")}
+
+
+def target_of(name):
+    return "my97" if name.startswith("ma") else "ma1011"
+
+
+def replay(pair, job, animals):
+    """Tables first, then what is done to them: by binlog, in two starts."""
+    zoo.make(pair.source, animals, rows=False)
+    pair.source.run("CREATE TABLE zoo.plain (id int PRIMARY KEY, v varchar(400))")
+    job.run(timeout=180)
+    zoo.replay(pair.source, animals, "fill")
+    pair.source.run("INSERT INTO plain VALUES (1, REPEAT('a', 400)), (2, 'b'), (3, NULL)", f"ALTER TABLE plain ADD COLUMN w int DEFAULT 7 COMMENT '{'c' * 300}'",
+                    "UPDATE plain SET v = REPEAT('d', 350) WHERE id = 2", "DELETE FROM plain WHERE id = 3", db="zoo")
+    with pair.source.connect(database="zoo", autocommit=False) as c, c.cursor() as cur:
+        for q in ("INSERT INTO plain VALUES (4, 'four', 4)", "UPDATE plain SET w = w + 1", "UPDATE z_parent SET v = v + 1", "DELETE FROM plain WHERE id = 1"):
+            cur.execute(q)
+        c.commit()
+    job.run(timeout=120)
+    pair.assert_equal(zoo.schemas(), job.story, but=zoo.cannot_be(pair))
+    zoo.replay(pair.source, animals, "changes")
+    job.run(timeout=120)
+    pair.assert_equal(zoo.schemas(), job.story, but=zoo.cannot_be(pair))
+
+
+@pytest.mark.parametrize("name, kind", CASES)
+def test_kind(name, kind, make_pair, job):
+    pair = make_pair(name, target_of(name))
+    _, variables, expected = KINDS[kind]
+    pair.source.run("FLUSH BINARY LOGS")
+    before = binlogs(pair.source)
+    with settings(pair.source, variables):
+        pair.source.run("FLUSH BINARY LOGS")
+        replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
+    missing = expected - kinds_since(pair.source, before)
+    assert not missing, f"the server did not write {missing}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["ma1011", "ma105", "ma118"])
+def test_encrypted(name, make_pair, job, tmp_path):
+    """encrypt_binlog: the files on the server's disk can't be read, its stream can; START_ENCRYPTION stands in each file's head."""
+    keys = tmp_path / "keys"
+    keys.write_text("1;770A8A65DA156D24EE2A093277530142\n")
+    extra = f"--plugin-load-add=file_key_management --file-key-management-filename={keys} --encrypt-binlog=ON"
+    pair = make_pair(name, "my97", role="encrypted", extra=extra)
+    replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
+    disk = b"".join(p.read_bytes() for p in Path(f"{pair.source.run_dir}/{pair.source.port}/data").glob("mysql-bin.0*"))
+    assert b"d" * 50 not in disk and b"c" * 300 not in disk, "the binlog is not encrypted"
+
+
+@pytest.mark.parametrize("name", ["ma1011", *others("my97", *OTHERS)])
+def test_checksums_change(name, make_pair, job):
+    """Checksums are switched off and on while the binlog is followed."""
+    pair = make_pair(name, target_of(name))
+    work = Workload(pair.source, "app", threads=2, rows=200, pause=0.005).make()
+    j = job(pair)
+    j.start(until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    with work:
+        for value in ("NONE", "CRC32", "NONE"):
+            with settings(pair.source, dict(binlog_checksum=value)):
+                work.wait(30)
+                time.sleep(0.5)
+    assert not j.ended(), j.story()
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("name", ["ma1011", *others(*OTHERS)])
+def test_two_domains(name, make_pair, job):
+    """Writers in two GTID domains at once, and one under another server id."""
+    pair = make_pair(name, "my97")
+    s = pair.source
+    works = [Workload(s, f"app{d}", threads=2, rows=100, seed=d, pause=0.003, init_command=f"SET gtid_domain_id={d * 10}").make() for d in (1, 2)]
+    j = job(pair)
+    j.run()
+    with works[0], works[1]:
+        for _ in range(2):
+            j.start(until=None)
+            j.wait_status(lambda x: x.get("phase") == "sync")
+            for w in works:
+                w.wait(20)
+            assert j.interrupt() == INTERRUPTED, j.story()
+    with s.connect(database="app1") as c, c.cursor() as cur:
+        cur.execute("SET SESSION server_id=4711")
+        cur.execute("INSERT INTO w_text VALUES ('of another server', 'x', 1)")
+    domains = {g.split("-")[0] for g in s.query("SELECT @@gtid_binlog_pos")[0][0].split(",")}
+    assert {"10", "20"} <= domains, domains
+    j.run()
+    pair.assert_equal(["app1", "app2"], j.story)
+
+
+def test_tagged_gtids(make_pair, job):
+    """MySQL's tagged GTIDs, between ones without a tag."""
+    pair = make_pair("my97", "ma1011")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app.t VALUES (1, 'before')")
+    before = binlogs(s)
+    s.run("FLUSH BINARY LOGS")
+    j = job(pair)
+    j.run()
+    for i in range(2, 6):
+        s.run("SET gtid_next='AUTOMATIC:orders'", f"INSERT INTO t (id, v) VALUES ({i}, 'tagged')", "SET gtid_next='AUTOMATIC:ddl_2'", f"ALTER TABLE t ADD COLUMN c{i} int DEFAULT {i}",
+              "SET gtid_next='AUTOMATIC'", f"UPDATE t SET v = CONCAT(v, {i})", db="app")
+        s.run("FLUSH BINARY LOGS")  # PREVIOUS_GTIDS with tags in the next file's head
+        j.run()
+    pair.assert_equal("app", j.story)
+    assert any("agged" in k for k in kinds_since(s, before)), kinds_since(s, before)
+
+
+@pytest.mark.long
+def test_no_gtids(make_pair, job):
+    """A MySQL without GTIDs: by file and position alone."""
+    pair = make_pair("my97", "ma1011", role="without gtids", extra="--gtid-mode=OFF --enforce-gtid-consistency=OFF")
+    before = binlogs(pair.source)
+    pair.source.run("FLUSH BINARY LOGS")
+    replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
+    kinds = kinds_since(pair.source, before)
+    assert "Anonymous_Gtid" in kinds and "Gtid" not in kinds, kinds
