@@ -247,9 +247,29 @@ static void clock_goes_forward(void **state)
 	assert_string_equal(text, "2023-11-14 22:13:20.123");
 }
 
+static void numbers_are_written_in_decimal(void **state)
+{
+	static const struct {
+		uint64_t v;
+		unsigned digits;
+		const char *text;
+	} cases[] = {{0, 1, "0"}, {0, 3, "000"}, {7, 1, "7"}, {7, 2, "07"}, {1234, 2, "1234"},
+		{UINT64_MAX, 1, "18446744073709551615"}, {5, 20, "00000000000000000005"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf b = {0};
+
+		buf_put_digits(&b, cases[i].v, cases[i].digits);
+		assert_string_equal(buf_cstr(&b), cases[i].text);
+		buf_free(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_written_in_decimal),
 		cmocka_unit_test(err_builds_context),
 		cmocka_unit_test(err_is_one_bounded_line),
 		cmocka_unit_test(error_codes_are_unique),

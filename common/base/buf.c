@@ -21,36 +21,27 @@ void buf_clear(struct buf *b)
 	b->n = 0;
 }
 
-char *buf_room(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t n)
 {
-	if (b->cap - b->n < n) {
-		size_t cap = b->cap ? b->cap : 64;
+	size_t cap = b->cap ? b->cap : 64;
 
-		while (cap - b->n < n)
-			cap += cap / 2 + 1;
-		b->p = xrealloc(b->p, cap);
-		b->cap = cap;
+	while (cap - b->n < n)
+		cap += cap / 2 + 1;
+	b->p = xrealloc(b->p, cap);
+	b->cap = cap;
+}
+
+void buf_put_digits(struct buf *b, uint64_t v, unsigned digits)
+{
+	enum { MOST = 20 };
+	char text[MOST], *p = text + MOST;
+
+	assert(digits >= 1 && digits <= MOST);
+	while (v > 0 || p > text + MOST - digits) {
+		*--p = (char)('0' + v % 10);
+		v /= 10;
 	}
-	return b->p + b->n;
-}
-
-void buf_put(struct buf *b, const void *p, size_t n)
-{
-	if (n == 0)
-		return;
-	memcpy(buf_room(b, n), p, n);
-	b->n += n;
-}
-
-void buf_putc(struct buf *b, char c)
-{
-	*buf_room(b, 1) = c;
-	b->n++;
-}
-
-void buf_puts(struct buf *b, const char *z)
-{
-	buf_put(b, z, strlen(z));
+	buf_put(b, p, (size_t)(text + MOST - p));
 }
 
 void buf_putf(struct buf *b, const char *fmt, ...)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/base/str.h"
 
@@ -14,11 +15,32 @@ struct buf {
 
 void buf_free(struct buf *b); /* gives the memory back; b is empty and usable again */
 void buf_clear(struct buf *b);
+void buf_grow(struct buf *b, size_t n);
 /* Room for n more bytes; returns where they go (n is not yet counted). */
-char *buf_room(struct buf *b, size_t n);
-void buf_put(struct buf *b, const void *p, size_t n);
-void buf_putc(struct buf *b, char c);
-void buf_puts(struct buf *b, const char *z);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	if (b->cap - b->n < n)
+		buf_grow(b, n);
+	return b->p + b->n;
+}
+static inline void buf_put(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0)
+		return;
+	memcpy(buf_room(b, n), p, n);
+	b->n += n;
+}
+static inline void buf_putc(struct buf *b, char c)
+{
+	*buf_room(b, 1) = c;
+	b->n++;
+}
+static inline void buf_puts(struct buf *b, const char *z)
+{
+	buf_put(b, z, strlen(z));
+}
+/* Decimal, at least `digits` (1 to 20) of them. */
+void buf_put_digits(struct buf *b, uint64_t v, unsigned digits);
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);

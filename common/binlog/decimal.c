@@ -25,7 +25,7 @@ static const uint8_t *put_group(struct buf *text, const uint8_t *p, unsigned dig
 	unsigned bytes = leftover[digits];
 
 	if (digits > 0)
-		buf_putf(text, "%0*llu", (int)digits, (unsigned long long)wire_big_endian(p, bytes));
+		buf_put_digits(text, wire_big_endian(p, bytes), digits);
 	return p + bytes;
 }
 
@@ -44,9 +44,8 @@ static void put_digits(struct buf *text, const uint8_t *p, unsigned precision, u
 
 void decimal_put(struct buf *out, const uint8_t *p, unsigned precision, unsigned scale)
 {
-	size_t n = decimal_size(precision, scale), skip = 0;
+	size_t n = decimal_size(precision, scale), from, skip, end;
 	uint8_t bytes[MAX_BYTES] = {0};
-	struct buf text = {0};
 	bool negative;
 
 	memcpy(bytes, p, n);
@@ -54,15 +53,18 @@ void decimal_put(struct buf *out, const uint8_t *p, unsigned precision, unsigned
 	bytes[0] ^= 0x80;
 	for (size_t i = 0; negative && i < n; i++)
 		bytes[i] = (uint8_t)~bytes[i];
-	put_digits(&text, bytes, precision, scale);
-	if (scale == 0)
-		text.n--;
-	while (skip + 1 < text.n && text.p[skip] == '0' && text.p[skip + 1] != '.')
-		skip++;
 	if (negative)
 		buf_putc(out, '-');
-	if (text.n == 0 || text.p[skip] == '.')
-		buf_putc(out, '0');
-	buf_put(out, text.p + skip, text.n - skip);
-	buf_free(&text);
+	buf_putc(out, '0'); /* stays where no whole digit is left */
+	from = skip = out->n;
+	put_digits(out, bytes, precision, scale);
+	if (scale == 0)
+		out->n--;
+	end = out->n;
+	while (skip < end && out->p[skip] == '0')
+		skip++;
+	if (skip < end && out->p[skip] != '.')
+		from--; /* over the first zero */
+	memmove(out->p + from, out->p + skip, end - skip);
+	out->n = from + (end - skip);
 }

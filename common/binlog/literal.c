@@ -23,12 +23,16 @@ static void put_integer(struct buf *sql, const struct binlog_value *v, const str
 	unsigned bytes = (unsigned)v->raw.n;
 	uint64_t u = cur_uint(&raw, bytes);
 
-	if (v->type == WIRE_YEAR)
-		buf_putf(sql, "%" PRIu64, u ? u + 1900 : 0);
-	else if (c->is_unsigned)
-		buf_putf(sql, "%" PRIu64, u);
-	else
-		buf_putf(sql, "%" PRId64, (int64_t)(u << (64 - 8 * bytes)) >> (64 - 8 * bytes));
+	if (v->type == WIRE_YEAR) {
+		u = u ? u + 1900 : 0;
+	} else if (!c->is_unsigned) {
+		int64_t i = (int64_t)(u << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+
+		if (i < 0)
+			buf_putc(sql, '-');
+		u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+	}
+	buf_put_digits(sql, u, 1);
 }
 
 /* Seventeen digits name a double exactly; the exponent keeps the server from reading a DECIMAL. */
@@ -59,7 +63,7 @@ static void put_set(struct buf *sql, const struct binlog_value *v)
 {
 	struct cur raw = wire_cur(v->raw);
 
-	buf_putf(sql, "%" PRIu64, cur_uint(&raw, (unsigned)v->raw.n));
+	buf_put_digits(sql, cur_uint(&raw, (unsigned)v->raw.n), 1);
 }
 
 /* Charsets that have an introducer of another name, or none that every server knows. */
@@ -72,8 +76,10 @@ static const char *introducer(const char *charset)
 
 static void put_text(struct buf *sql, struct str s, const struct column *c)
 {
-	if (c->charset && c->charset[0])
-		buf_putf(sql, "_%s", introducer(c->charset));
+	if (c->charset && c->charset[0]) {
+		buf_putc(sql, '_');
+		buf_puts(sql, introducer(c->charset));
+	}
 	sql_put_string(sql, s);
 }
 
@@ -217,10 +223,10 @@ static int put_varying(struct buf *sql, const struct binlog_value *v, const stru
 	if (v->type == WIRE_JSON)
 		return put_json(sql, s, e);
 	/* Only padded and compressed values need memory. */
-	if (v->type == WIRE_STRING || v->type == WIRE_MARIA_VARCHAR_COMPRESSED ||
+	if (whole_size(c, v->type) > s.n || v->type == WIRE_MARIA_VARCHAR_COMPRESSED ||
 		v->type == WIRE_MARIA_BLOB_COMPRESSED) {
-		a = c->kind == COLUMN_TEXT && v->type == WIRE_STRING ? NULL : arena_new(1024);
-		r = a ? binlog_value_bytes(v, c, a, &s, e) : 0;
+		a = arena_new(1024);
+		r = binlog_value_bytes(v, c, a, &s, e);
 	}
 	if (r == 0)
 		r = put_bytes(sql, s, c, e);
@@ -255,7 +261,7 @@ int binlog_put_literal(struct buf *sql, const struct binlog_value *v, const stru
 		decimal_put(sql, (const uint8_t *)v->raw.p, v->meta & 0xff, v->meta >> 8);
 		break;
 	case WIRE_BIT:
-		buf_putf(sql, "%" PRIu64, wire_big_endian((const uint8_t *)v->raw.p, (unsigned)v->raw.n));
+		buf_put_digits(sql, wire_big_endian((const uint8_t *)v->raw.p, (unsigned)v->raw.n), 1);
 		break;
 	case WIRE_ENUM:
 	case WIRE_SET:

@@ -5,7 +5,6 @@
  */
 #include "common/binlog/temporal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/binlog/wire.h"
@@ -51,22 +50,45 @@ size_t temporal_size(uint8_t type, uint16_t meta)
 
 static void put_fraction(struct buf *sql, uint64_t micro, unsigned digits)
 {
-	if (digits > 0)
-		buf_putf(sql, ".%0*" PRIu64, (int)digits, micro / power10[6 - digits]);
+	if (digits > 0) {
+		buf_putc(sql, '.');
+		buf_put_digits(sql, micro / power10[6 - digits], digits);
+	}
+}
+
+/* With the quote before it. */
+static void put_date_part(struct buf *sql, uint64_t year, uint64_t month, uint64_t day)
+{
+	buf_putc(sql, '\'');
+	buf_put_digits(sql, year, 4);
+	buf_putc(sql, '-');
+	buf_put_digits(sql, month, 2);
+	buf_putc(sql, '-');
+	buf_put_digits(sql, day, 2);
+}
+
+static void put_clock(struct buf *sql, const struct moment *m)
+{
+	buf_put_digits(sql, m->hour, 2);
+	buf_putc(sql, ':');
+	buf_put_digits(sql, m->minute, 2);
+	buf_putc(sql, ':');
+	buf_put_digits(sql, m->second, 2);
 }
 
 static void put_datetime(struct buf *sql, const struct moment *m, unsigned digits)
 {
-	buf_putf(sql, "'%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 " %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64,
-		m->year, m->month, m->day, m->hour, m->minute, m->second);
+	put_date_part(sql, m->year, m->month, m->day);
+	buf_putc(sql, ' ');
+	put_clock(sql, m);
 	put_fraction(sql, m->micro, digits);
 	buf_putc(sql, '\'');
 }
 
 static void put_time(struct buf *sql, const struct moment *m, unsigned digits)
 {
-	buf_putf(sql, "'%s%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, m->negative ? "-" : "", m->hour, m->minute,
-		m->second);
+	buf_puts(sql, m->negative ? "'-" : "'");
+	put_clock(sql, m);
 	put_fraction(sql, m->micro, digits);
 	buf_putc(sql, '\'');
 }
@@ -194,7 +216,8 @@ static void put_date(struct buf *sql, struct cur c)
 {
 	uint32_t v = cur_u24(&c);
 
-	buf_putf(sql, "'%04u-%02u-%02u'", v >> 9, v >> 5 & 15, v & 31);
+	put_date_part(sql, v >> 9, v >> 5 & 15, v & 31);
+	buf_putc(sql, '\'');
 }
 
 void temporal_put(struct buf *sql, const struct binlog_value *v)

@@ -68,6 +68,35 @@ static void quoted_is_one_token(void **state)
 	}
 }
 
+/* Each place of a long text, each byte: as one looks at a time. */
+static void long_text_is_quoted_as_short(void **state)
+{
+	char bytes[70];
+
+	(void)state;
+	for (unsigned at = 0; at < sizeof(bytes); at++)
+		for (unsigned c = 0; c < 256; c++) {
+			struct buf whole = {0}, parts = {0};
+
+			memset(bytes, 'x', sizeof(bytes));
+			bytes[at] = (char)c;
+			sql_put_string(&whole, (struct str){bytes, sizeof(bytes)});
+			buf_putc(&parts, '\'');
+			for (unsigned i = 0; i < sizeof(bytes); i++) {
+				struct buf one = {0};
+
+				sql_put_string(&one, (struct str){bytes + i, 1});
+				buf_put(&parts, one.p + 1, one.n - 2);
+				buf_free(&one);
+			}
+			buf_putc(&parts, '\'');
+			assert_int_equal(whole.n, parts.n);
+			assert_memory_equal(whole.p, parts.p, whole.n);
+			buf_free(&whole);
+			buf_free(&parts);
+		}
+}
+
 /* --- tokens --- */
 
 enum { MYSQL = 1, MARIA = 2, ANSI = 4, NOBACK = 8 };
@@ -397,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quoting),
 		cmocka_unit_test(quoted_is_one_token),
+		cmocka_unit_test(long_text_is_quoted_as_short),
 		cmocka_unit_test(lexing),
 		cmocka_unit_test(identifiers),
 		cmocka_unit_test(column_kinds),
