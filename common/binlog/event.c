@@ -252,3 +252,21 @@ int binlog_read_xid(struct str event, const struct binlog_format *f, uint64_t *x
 	*xid = cur_u64(&c);
 	return wire_done(&c, &h, e);
 }
+
+int binlog_read_xa_prepare(
+	struct str event, const struct binlog_format *f, struct binlog_xa_prepare *x, struct err *e)
+{
+	struct binlog_header h;
+	uint32_t ngtrid, nbqual;
+	struct cur c;
+
+	if (wire_open(event, f, &h, &c, e) < 0)
+		return -1;
+	x->one_phase = cur_u8(&c) != 0;
+	x->format_id = cur_u32(&c);
+	ngtrid = cur_u32(&c);
+	nbqual = cur_u32(&c);
+	x->gtrid = wire_text(&c, ngtrid);
+	x->bqual = wire_text(&c, nbqual);
+	return wire_done(&c, &h, e);
+}

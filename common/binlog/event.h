@@ -115,3 +115,12 @@ enum {
 int binlog_read_gtid(
 	struct str event, const struct binlog_format *f, struct binlog_gtid_event *g, struct err *e);
 int binlog_read_xid(struct str event, const struct binlog_format *f, uint64_t *xid, struct err *e);
+
+/* The end of an XA transaction's rows: prepared, or (one_phase) committed. */
+struct binlog_xa_prepare {
+	bool one_phase;
+	uint32_t format_id;
+	struct str gtrid, bqual;
+};
+int binlog_read_xa_prepare(
+	struct str event, const struct binlog_format *f, struct binlog_xa_prepare *x, struct err *e);

@@ -104,6 +104,7 @@ int apply_open(struct apply *a, struct err *e)
 	tables_init(&a->tables);
 	if (open_connections(a, e) < 0 || read_limits(a, e) < 0 || open_lanes(a, e) < 0)
 		return -1;
+	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
 	a->tables.rules = a->rules;
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
@@ -247,6 +248,8 @@ void apply_close(struct apply *a)
 	for (unsigned i = 0; i < WINDOW_MAX; i++)
 		trx_free(&a->window[i]);
 	tables_fini(&a->tables);
+	if (a->writer.db)
+		writer_fini(&a->writer);
 	db_close(&a->db);
 	db_close(&a->ddl);
 	arena_free(&a->scratch);

@@ -43,6 +43,7 @@ struct apply {
 	char base[256];        /* of the stream's binlog files; set before the threads start */
 	struct tables tables;
 	struct arena *scratch; /* of the transaction in hand */
+	struct writer writer;  /* over db, of transactions that are alone */
 	struct touch touch;
 	struct runs recorded; /* applied above the watermark by those before this process */
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
@@ -99,6 +100,8 @@ void schedule_advance(struct apply *a);
  * (owned). */
 struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid);
 
+/* In alone.c: one transaction of rows, or what is known of an XA transaction; all lanes are empty. */
+int apply_alone(struct apply *a, struct trx *t, struct err *e);
 /* In ddl.c: one DDL transaction, alone. */
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */

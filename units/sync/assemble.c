@@ -14,18 +14,17 @@
 #include "common/binlog/payload.h"
 #include "common/binlog/row.h"
 #include "common/sql/lexer.h"
+#include "units/sync/pending.h"
+#include "units/sync/pieces.h"
 #include "units/sync/trx.h"
 
 enum { MARKS_MAX = 256 };
-
-/* A transaction is whole in memory before anything of it is applied (T8); the box ends a process above 2 GiB.
- */
-static const size_t TRX_BYTES_MAX = (size_t)1 << 30;
 
 /* A savepoint: how much of the transaction stood there. */
 struct mark {
 	char name[260]; /* 64 characters, unquoted */
 	size_t bytes, events;
+	uint64_t all, nth;
 };
 
 struct assemble {
@@ -40,6 +39,8 @@ struct assemble {
 	struct position safe;
 	struct mark marks[MARKS_MAX];
 	unsigned nmarks;
+	size_t keep; /* bytes of a transaction that is held in memory */
+	struct pending *pending;
 };
 
 void trx_shed(struct trx *t)
@@ -59,15 +60,19 @@ void trx_free(struct trx **t)
 	if (!*t)
 		return;
 	trx_shed(*t);
+	buf_free(&(*t)->cuts);
+	pieces_release(&(*t)->pieces);
 	free(*t);
 	*t = NULL;
 }
 
-struct assemble *assemble_new(const struct rules *rules)
+struct assemble *assemble_new(const struct rules *rules, size_t keep)
 {
 	struct assemble *a = xcalloc(1, sizeof(*a));
 
 	a->rules = rules;
+	a->keep = keep;
+	a->pending = pending_new(keep);
 	a->scratch = arena_new(0);
 	return a;
 }
@@ -77,6 +82,7 @@ void assemble_free(struct assemble **a)
 	if (!*a)
 		return;
 	trx_free(&(*a)->open);
+	pending_free(&(*a)->pending);
 	arena_free(&(*a)->scratch);
 	free(*a);
 	*a = NULL;
@@ -85,6 +91,11 @@ void assemble_free(struct assemble **a)
 struct position assemble_safe(const struct assemble *a)
 {
 	return a->safe;
+}
+
+struct position assemble_pin(struct assemble *a, struct position watermark)
+{
+	return pending_pin(a->pending, watermark);
 }
 
 bool assemble_ready(const struct assemble *a)
@@ -111,6 +122,9 @@ static void end(struct assemble *a, struct trx **out)
 {
 	*out = a->open ? a->open : begin(a, TRX_ROWS);
 	(*out)->end = a->end;
+	(*out)->alone = (*out)->large;
+	(*out)->from = (*out)->start;
+	(*out)->to = a->end;
 	a->open = NULL;
 	a->announced = false;
 	a->safe = a->end;
@@ -129,10 +143,9 @@ static int stop_at(const struct assemble *a, struct err *e)
 	return err_add(e, "at %s", text);
 }
 
-static int unknown(const struct assemble *a, const struct binlog_header *h, const char *why, struct err *e)
+static int unknown(const struct assemble *a, const struct binlog_header *h, struct err *e)
 {
-	err_set(e, ERR_sync_event_unknown, "%s (type %u)%s%s", binlog_type_name(h->type), h->type,
-		*why ? ": " : "", why);
+	err_set(e, ERR_sync_event_unknown, "%s (type %u)", binlog_type_name(h->type), h->type);
 	return stop_at(a, e);
 }
 
@@ -145,10 +158,6 @@ static int on_gtid(struct assemble *a, struct str event, struct trx **out, struc
 	}
 	if (binlog_read_gtid(event, &a->format, &a->gtid, e) < 0)
 		return stop_at(a, e);
-	if (a->gtid.mariadb && (a->gtid.flags2 & (BINLOG_GTID_PREPARED_XA | BINLOG_GTID_COMPLETED_XA))) {
-		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet");
-		return stop_at(a, e);
-	}
 	a->announced = true;
 	a->begin = a->at;
 	if (a->gtid.mariadb && !(a->gtid.flags2 & BINLOG_GTID_STANDALONE))
@@ -198,8 +207,32 @@ static int set_mark(struct assemble *a, struct str sql, struct err *e)
 	}
 	strcpy(a->marks[a->nmarks].name, name);
 	a->marks[a->nmarks].bytes = a->open->raw.n;
-	a->marks[a->nmarks++].events = a->open->events;
+	a->marks[a->nmarks].events = a->open->events;
+	a->marks[a->nmarks].all = a->open->bytes;
+	a->marks[a->nmarks++].nth = a->open->nth;
 	return 0;
+}
+
+/* For a later reading from the relay log: from the mark on, up to here, nothing counts. */
+static void cut_back(struct trx *t, const struct mark *m)
+{
+	struct trx_cut cut = {m->nth, t->nth};
+
+	while (t->cuts.n > 0) {
+		struct trx_cut *last =
+			(struct trx_cut *)(void *)(t->cuts.p + t->cuts.n - sizeof(struct trx_cut));
+
+		if (last->to < cut.from)
+			break;
+		cut.from = last->from < cut.from ? last->from : cut.from;
+		t->cuts.n -= sizeof(cut);
+	}
+	if (cut.from < cut.to)
+		buf_put(&t->cuts, &cut, sizeof(cut));
+	if (!t->large)
+		t->raw.n = m->bytes;
+	t->events = m->events;
+	t->bytes = m->all;
 }
 
 static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
@@ -210,8 +243,7 @@ static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
 	name_of(a, sql, name, sizeof(name));
 	i = find_mark(a, name);
 	if (a->open && i < a->nmarks) {
-		a->open->raw.n = a->marks[i].bytes;
-		a->open->events = a->marks[i].events;
+		cut_back(a->open, &a->marks[i]);
 		a->nmarks = i + 1;
 		return 0;
 	}
@@ -335,6 +367,79 @@ static void neutralise(struct assemble *a, struct binlog_query *q)
 	q->sql.p = text;
 }
 
+/* COMMIT or ROLLBACK of a prepared XA transaction. Its own events, if there is anything, are none. */
+static int decide(
+	struct assemble *a, struct str sql, struct str name, bool commit, struct trx **out, struct err *e)
+{
+	struct xid xid;
+	struct trx *t;
+
+	if (!xid_read(name, &xid) || (a->open && a->open->nth > 0)) {
+		err_set(e, ERR_sync_event_unknown, "%.*s", STR_ARG(sql));
+		return stop_at(a, e);
+	}
+	t = a->open ? a->open : begin(a, TRX_ROWS);
+	a->open = NULL;
+	t->end = a->end;
+	if (commit)
+		t->unknown = !pending_commit(a->pending, &xid, t);
+	else
+		pending_rollback(a->pending, &xid, t);
+	a->announced = false;
+	a->safe = a->end;
+	*out = t;
+	return 0;
+}
+
+/* Behind the first two words. */
+static struct str rest_of(struct str sql, struct sql_lexer *lx)
+{
+	size_t at = lx->token_at + lx->token.n;
+
+	while (at < sql.n && sql.p[at] == ' ')
+		at++;
+	return (struct str){sql.p + at, sql.n - at};
+}
+
+/* XA START, END, COMMIT, ROLLBACK: texts that servers make themselves. PREPARE is an event of its own. */
+static int on_xa(struct assemble *a, struct str sql, struct trx **out, struct err *e)
+{
+	struct sql_lexer lx;
+
+	sql_lex_init(&lx, sql, a->format.server.flavor == FLAVOR_MARIADB, a->format.server.version);
+	sql_lex_next(&lx);
+	sql_lex_next(&lx);
+	if (sql_lex_is(&lx, "START")) {
+		if (!a->open)
+			a->open = begin(a, TRX_ROWS);
+		return 0;
+	}
+	if (sql_lex_is(&lx, "END"))
+		return 0;
+	if (sql_lex_is(&lx, "COMMIT") || sql_lex_is(&lx, "ROLLBACK"))
+		return decide(a, sql, rest_of(sql, &lx), sql_lex_is(&lx, "COMMIT"), out, e);
+	err_set(e, ERR_sync_event_unknown, "%.*s", STR_ARG(sql));
+	return stop_at(a, e);
+}
+
+/* The rows wait for COMMIT or ROLLBACK; the position moves on, with a record (T12). */
+static int on_xa_prepare(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	struct binlog_xa_prepare x;
+	struct xid xid;
+	struct trx *t;
+
+	if (binlog_read_xa_prepare(event, &a->format, &x, e) < 0)
+		return stop_at(a, e);
+	if (!xid_make(x.format_id, x.gtrid, x.bqual, &xid)) {
+		err_set(e, ERR_sync_binlog, "an XA transaction's name of more than 64 bytes");
+		return stop_at(a, e);
+	}
+	end(a, &t);
+	*out = x.one_phase ? t : pending_prepare(a->pending, &t, &xid);
+	return 0;
+}
+
 static int on_query(struct assemble *a, struct str event, struct trx **out, struct err *e)
 {
 	struct sql_ddl *ddl = arena_alloc(a->scratch, sizeof(*ddl));
@@ -364,9 +469,7 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	case SQL_VERB_ROLLBACK_TO:
 		return back_to_mark(a, q.sql, e);
 	case SQL_VERB_XA:
-		err_set(e, ERR_sync_event_unknown, "an XA transaction, which is not supported yet: %.*s",
-			STR_ARG(q.sql));
-		return stop_at(a, e);
+		return on_xa(a, q.sql, out, e);
 	case SQL_VERB_DML:
 		if (dml(a, &q, e) < 0)
 			return -1;
@@ -395,12 +498,16 @@ static int on_rows(struct assemble *a, struct str event, bool rows, struct err *
 		err_set(e, ERR_sync_binlog, "rows outside a transaction");
 		return stop_at(a, e);
 	}
-	if (a->open->raw.n + event.n > TRX_BYTES_MAX) {
-		err_set(e, ERR_sync_too_large, "a transaction of more than %zu bytes of rows", TRX_BYTES_MAX);
-		return stop_at(a, e);
+	/* Whole before anything of it is applied (T8): a large one by reading it a second time. */
+	if (!a->open->large && a->open->raw.n + event.n > a->keep) {
+		a->open->large = true;
+		buf_free(&a->open->raw);
 	}
-	keep(a->open, event);
+	if (!a->open->large)
+		keep(a->open, event);
+	a->open->bytes += event.n;
 	a->open->events += rows;
+	a->open->nth++;
 	return 0;
 }
 
@@ -511,11 +618,11 @@ static int dispatch(struct assemble *a, struct str event, struct trx **out, stru
 		err_set(e, ERR_sync_statement_dml, "LOAD DATA, %s", binlog_type_name(h.type));
 		return stop_at(a, e);
 	case BINLOG_XA_PREPARE:
-		return unknown(a, &h, "XA transactions are not supported yet", e);
+		return on_xa_prepare(a, event, out, e);
 	default:
 		if (is_nothing(h.type) || (h.flags & BINLOG_FLAG_IGNORABLE))
 			return 0;
-		return unknown(a, &h, "", e);
+		return unknown(a, &h, e);
 	}
 }
 

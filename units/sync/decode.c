@@ -30,7 +30,8 @@ struct list {
 
 void decode_open(struct decode *d, struct trx *t, struct tables *tables)
 {
-	*d = (struct decode){.trx = t, .tables = tables, .left = buf_str(&t->raw)};
+	*d = (struct decode){.trx = t, .tables = tables};
+	walk_begin(&d->walk, t);
 	d->maps_in = arena_new(4096);
 	d->maps = map_new();
 	if (tables)
@@ -39,6 +40,7 @@ void decode_open(struct decode *d, struct trx *t, struct tables *tables)
 
 void decode_close(struct decode *d)
 {
+	walk_end(&d->walk);
 	map_free(&d->maps, NULL);
 	arena_free(&d->maps_in);
 }
@@ -62,34 +64,39 @@ static int find_table(struct decode *d, struct mapped *m, struct err *e)
 	m->table = tables_get(d->tables, &m->map, e);
 	if (!m->table)
 		return -1;
+	if (t->large)
+		return 0;
 	if ((t->ntables & (t->ntables - 1)) == 0)
 		t->tables = xrealloc(t->tables, (t->ntables ? t->ntables * 2 : 1) * sizeof(struct table *));
 	t->tables[t->ntables++] = m->table;
 	return 0;
 }
 
-static int on_table_map(struct decode *d, struct str event, struct err *e)
+static int on_table_map(struct decode *d, struct str event, const struct binlog_format *f, struct err *e)
 {
-	const struct binlog_format *f = &d->trx->format;
-	struct str body = binlog_body(event, f);
-	struct mapped *m = d->last;
+	struct mapped *m;
+	uint64_t id;
 	char key[8];
 
+	if (binlog_rows_table_id(event, f, &id, e) < 0)
+		return -1;
 	/* Each statement has its own, mostly the same as before. */
-	if (m && str_eq(m->body, body))
+	m = map_get(d->maps, id_key(id, key));
+	if (m && str_eq(m->body, binlog_body(event, f)))
 		return 0;
 	m = arena_zalloc(d->maps_in, sizeof(*m));
-	m->body = body;
+	if (d->trx->large) /* its bytes go by */
+		event.p = arena_strdup(d->maps_in, event);
+	m->body = binlog_body(event, f);
 	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, e) < 0)
 		return -1;
-	map_put(d->maps, id_key(m->map.id, key), m);
-	d->last = m;
+	map_put(d->maps, id_key(id, key), m);
 	return 0;
 }
 
-static int open_rows(struct decode *d, struct str event, struct arena *a, struct err *e)
+static int open_rows(
+	struct decode *d, struct str event, const struct binlog_format *f, struct arena *a, struct err *e)
 {
-	const struct binlog_format *f = &d->trx->format;
 	struct mapped *m;
 	uint64_t id;
 	char key[8];
@@ -104,6 +111,7 @@ static int open_rows(struct decode *d, struct str event, struct arena *a, struct
 	if (binlog_rows_open(event, f, &m->map, a, &d->rows, e) < 0)
 		return -1;
 	d->rows_of = m;
+	d->event = event;
 	return 0;
 }
 
@@ -150,23 +158,25 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 
 static int next_event(struct decode *d, struct arena *a, struct err *e)
 {
+	const struct binlog_format *f;
 	struct binlog_header h;
 	struct str event;
+	int r = walk_next(&d->walk, &event, &f, e);
 
-	if (binlog_read_header(d->left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > d->left.n)
-		return err_set(e, ERR_sync_binlog, "a damaged event inside a transaction");
-	event = (struct str){d->left.p, h.size};
-	d->left.p += h.size;
-	d->left.n -= h.size;
-	return h.type == BINLOG_TABLE_MAP ? on_table_map(d, event, e) : open_rows(d, event, a, e);
+	d->ended = r == 0;
+	if (r <= 0)
+		return r;
+	if (binlog_read_header(event, &h, e) < 0)
+		return -1;
+	return h.type == BINLOG_TABLE_MAP ? on_table_map(d, event, f, e) : open_rows(d, event, f, a, e);
 }
 
 /* Rows that were decompressed into the caller's arena may not outlive the piece: their event ends it. */
 static bool may_stop(const struct decode *d)
 {
-	const char *p = d->rows.data.p, *raw = d->trx->raw.p;
+	const char *p = d->rows.data.p;
 
-	return !d->rows_of || (p >= raw && p < raw + d->trx->raw.n);
+	return !d->rows_of || (p >= d->event.p && p < d->event.p + d->event.n);
 }
 
 int decode_next(
@@ -176,8 +186,10 @@ int decode_next(
 	size_t from = arena_used(a);
 	int r = 0;
 
-	while (d->rows_of || d->left.n > 0) {
+	while (!d->ended) {
 		if (l.n > 0 && arena_used(a) - from >= bytes && may_stop(d))
+			break;
+		if (l.n > 0 && d->trx->large && !d->rows_of) /* the next event takes the place of this one */
 			break;
 		r = d->rows_of ? next_row(d, &l, a, e) : next_event(d, a, e);
 		if (r < 0)

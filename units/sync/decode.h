@@ -1,9 +1,10 @@
 #pragma once
 #include "common/binlog/row.h"
 #include "units/sync/table.h"
-#include "units/sync/trx.h"
+#include "units/sync/walk.h"
 
-/* One row change of a transaction. Values borrow the transaction's raw events, or its arena. */
+/* One row change of a transaction. Values borrow the transaction's raw events, or its arena; of a large one,
+ * the event in hand. */
 struct change {
 	const struct table *table; /* wanted, its structures known */
 	enum binlog_change kind;
@@ -14,17 +15,19 @@ struct change {
 
 /*
  * Walks the row changes of one transaction, in its order, a piece at a time. The first walk (tables given)
- * finds the tables and notes them in the transaction; later ones, by any thread, use those.
+ * finds the tables and notes them in the transaction; later ones, by any thread, use those. A large
+ * transaction's events go by: its tables are not noted, each walk belongs to the thread that owns `tables`.
  */
 struct decode {
 	struct trx *trx;
 	struct tables *tables;  /* NULL: as noted */
 	struct arena *maps_in;  /* TABLE_MAPs of this walk */
 	struct map *maps;       /* table id -> struct mapped */
-	struct mapped *last;    /* TABLE_MAP met */
 	size_t ntables;         /* TABLE_MAPs met */
-	struct str left;        /* events */
+	struct walk walk;       /* events */
+	bool ended;             /* there are no more */
 	struct mapped *rows_of; /* rows that a piece's end has cut: of this table */
+	struct str event;       /* their event */
 	struct binlog_rows rows;
 };
 

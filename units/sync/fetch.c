@@ -10,6 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "units/sync/pending.h"
+#include "units/sync/pieces.h"
 
 enum {
 	FETCH_BYTES = 1 << 20,
@@ -23,56 +25,135 @@ enum { QUEUE_BYTES = 32 << 20 };
 static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
 					<< 30; /* the protocol's largest packet: no event is larger */
 
+static void go_to(struct fetch *f, struct position at)
+{
+	f->next = (struct position){at.generation, at.file, 4};
+	f->skip = at;
+	f->resume = at;
+}
+
+/* The next XA transaction that was prepared before the watermark, then the watermark itself. */
+static void next_place(struct fetch *f)
+{
+	const struct position *again = (const struct position *)(const void *)f->again.p;
+
+	f->rereading = f->nagain < f->again.n / sizeof(*again);
+	go_to(f, f->rereading ? again[f->nagain++] : f->watermark);
+}
+
 void fetch_resume(struct fetch *f, struct position watermark)
 {
-	f->assemble = assemble_new(f->apply->rules);
+	f->assemble = assemble_new(f->apply->rules, f->keep);
 	overlap_begin(&f->overlap, watermark, f->apply->gtid);
-	f->next = (struct position){watermark.generation, watermark.file, 4};
-	f->skip = watermark;
-	f->resume = watermark;
+	f->watermark = watermark;
+	next_place(f);
 }
 
 void fetch_begin(struct fetch *f, struct position head, struct position skip)
 {
-	f->assemble = assemble_new(f->apply->rules);
+	f->assemble = assemble_new(f->apply->rules, f->keep);
 	overlap_begin(&f->overlap, skip, f->apply->gtid);
 	f->next = head;
 	f->skip = skip;
 }
 
+void fetch_leave(struct fetch *f)
+{
+	struct err e = {0};
+
+	err_set(&e, ERR_link, "leaving");
+	f->failed = true;
+	f->error = e;
+	if (f->large.pieces)
+		pieces_fail(f->large.pieces, &e);
+	pieces_release(&f->large.pieces);
+}
+
 void fetch_fini(struct fetch *f)
 {
+	pieces_release(&f->large.pieces);
 	assemble_free(&f->assemble);
 	overlap_fini(&f->overlap);
 	buf_free(&f->event);
+	buf_free(&f->again);
 }
 
-/* t and what hangs on it, to the applier. */
-static int hand_on(struct fetch *f, struct trx *t, struct err *e)
+static void wake(void *arg)
 {
-	int r = 0;
+	unit_wake(arg);
+}
 
-	for (struct trx *i = t; i && r == 0; i = i->next)
-		r = overlap_pass(&f->overlap, i, e);
-	if (r == 0) {
-		queue_put(f->queue, t);
-		return 0;
+/* What is read for the second time must be what the record says: a PREPARE that begins there. 1: it is done.
+ */
+static int on_reread(struct fetch *f, struct trx *t, struct err *e)
+{
+	bool right = t->xa == TRX_XA_PREPARE && position_cmp(t->start, f->skip) == 0;
+
+	trx_free(&t);
+	if (!right)
+		return err_set(e, ERR_relay_gone, "no XA transaction begins at %" PRIu64 ":%" PRIu64,
+			f->skip.file, f->skip.offset);
+	next_place(f);
+	return 1;
+}
+
+/* -1: one of them (t and what hangs on it) must not be applied. */
+static int look_at(struct fetch *f, struct trx *t, struct err *e)
+{
+	char name[300];
+
+	for (; t; t = t->next) {
+		if (overlap_pass(&f->overlap, t, e) < 0)
+			return -1;
+		if (t->unknown) {
+			xid_text(&t->xid, name, sizeof(name));
+			return err_set(e, ERR_sync_xa, "XA COMMIT %s at %" PRIu64 ":%" PRIu64, name,
+				t->start.file, t->start.offset);
+		}
 	}
-	while (t) {
+	return 0;
+}
+
+/* To the applier. 1: a large one: it is read again now, and what follows it after that. */
+static int hand_on(struct fetch *f, struct trx *t, struct position end, struct err *e)
+{
+	struct trx *last = t;
+	int r;
+
+	if (f->rereading)
+		return on_reread(f, t, e);
+	r = look_at(f, t, e);
+	while (r < 0 && t) {
 		struct trx *next = t->next;
 
 		trx_free(&t);
 		t = next;
 	}
-	return -1;
+	if (r < 0)
+		return -1;
+	while (last->next)
+		last = last->next;
+	r = last->large;
+	if (r) {
+		f->large.pieces = last->pieces = pieces_new(wake, f->env);
+		f->large.from = last->from;
+		f->large.to = last->to;
+		f->large.next = (struct position){last->from.generation, last->from.file, 4};
+		f->large.head = false;
+		f->next = end;
+	}
+	queue_put(f->queue, t);
+	return r;
 }
 
 /* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of
  * no use. */
 static int on_event(struct fetch *f, struct str event, struct position at, struct err *e)
 {
+	struct position end = {at.generation, at.file, at.offset + event.n};
 	struct binlog_header h;
 	struct trx *t = NULL;
+	int r = 0;
 
 	if (binlog_read_header(event, &h, e) < 0)
 		return -1;
@@ -80,19 +161,73 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 		return 0;
 	if (assemble_event(f->assemble, event, at, &t, e) < 0)
 		return -1;
-	if (t && hand_on(f, t, e) < 0)
-		return -1;
-	queue_set_safe(f->queue, assemble_safe(f->assemble));
+	if (t)
+		r = hand_on(f, t, end, e);
+	if (!f->rereading && position_is_zero(f->resume))
+		queue_set_safe(f->queue, assemble_safe(f->assemble));
 	/* The FORMAT event of the file is known: straight to where the work was. What is behind it in this
 	 * answer comes again. */
-	if (!position_is_zero(f->resume) && h.type == BINLOG_FORMAT) {
+	if (r == 0 && !position_is_zero(f->resume) && h.type == BINLOG_FORMAT) {
 		f->next = f->resume;
 		f->resume = (struct position){0};
-		if (f->next.offset < at.offset + event.n)
-			f->next.offset = at.offset + event.n;
+		if (f->next.offset < end.offset)
+			f->next.offset = end.offset;
 		return 1;
 	}
+	return r;
+}
+
+/* An event for the applier of a large transaction, if it is one of its own. 1: that was all. */
+static int on_large(struct fetch *f, struct str event, struct position at, struct buf *chunk, struct err *e)
+{
+	struct binlog_header h;
+
+	if (!f->large.head) {
+		if (binlog_read_header(event, &h, e) < 0)
+			return -1;
+		if (h.type != BINLOG_FORMAT)
+			return err_set(e, ERR_sync_binlog, "no FORMAT_DESCRIPTION event at a file's head");
+		f->large.head = true;
+		f->large.next = f->large.from;
+		buf_put(chunk, event.p, event.n);
+		return 1;
+	}
+	if (position_cmp(at, f->large.to) >= 0)
+		return 1;
+	buf_put(chunk, event.p, event.n);
 	return 0;
+}
+
+static void put_large(struct fetch *f, struct buf *chunk)
+{
+	if (chunk->n > 0)
+		pieces_put(f->large.pieces, chunk);
+	buf_free(chunk);
+	if (f->large.head && position_cmp(f->large.next, f->large.to) >= 0)
+		pieces_end(f->large.pieces);
+}
+
+static int on_whole_large(struct fetch *f, const struct msg_events *m, struct err *e)
+{
+	struct str left = m->data;
+	struct position at = m->at;
+	struct buf chunk = {0};
+	struct binlog_header h;
+	int r = 0;
+
+	f->large.next = m->next;
+	while (left.n > 0 && r == 0) {
+		if (binlog_read_header(left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > left.n)
+			r = err_set(e, ERR_sync_binlog,
+				"the relay sent a damaged event at %" PRIu64 ":%" PRIu64, at.file, at.offset);
+		else
+			r = on_large(f, (struct str){left.p, h.size}, at, &chunk, e);
+		left.p += h.size;
+		left.n -= h.size;
+		at.offset += h.size;
+	}
+	put_large(f, &chunk);
+	return r < 0 ? -1 : 0;
 }
 
 static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
@@ -102,6 +237,8 @@ static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 	struct binlog_header h;
 	int r;
 
+	if (f->large.pieces)
+		return on_whole_large(f, m, e);
 	f->next = m->next;
 	while (left.n > 0) {
 		if (binlog_read_header(left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > left.n)
@@ -117,6 +254,12 @@ static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 	return 0;
 }
 
+/* What is to be asked for next. */
+static struct position *place(struct fetch *f)
+{
+	return f->large.pieces ? &f->large.next : &f->next;
+}
+
 /* A piece of an event larger than a message: kept until it is whole. */
 static int on_piece(struct fetch *f, const struct msg_events *m, struct err *e)
 {
@@ -126,10 +269,16 @@ static int on_piece(struct fetch *f, const struct msg_events *m, struct err *e)
 		return err_set(e, ERR_sync_binlog, "the relay sent %zu bytes of an event of %" PRIu64,
 			f->event.n + m->data.n, m->piece);
 	start.offset -= f->event.n;
+	if (f->event.n == 0)
+		buf_room(&f->event, m->piece);
 	buf_put(&f->event, m->data.p, m->data.n);
-	f->next = m->next;
+	*place(f) = m->next;
 	if (f->event.n < m->piece)
 		return 0;
+	if (f->large.pieces) {
+		put_large(f, &f->event);
+		return 0;
+	}
 	if (on_event(f, buf_str(&f->event), start, e) < 0)
 		return -1;
 	buf_free(&f->event);
@@ -150,7 +299,7 @@ static int on_events(struct fetch *f, struct str reply, struct err *e)
 	if (m.base.n > 0 && m.base.n < sizeof(f->base))
 		snprintf(f->base, sizeof(f->base), "%.*s", STR_ARG(m.base));
 	if (m.data.n == 0) {
-		f->next = m.next;
+		*place(f) = m.next;
 		return 0;
 	}
 	return m.piece ? on_piece(f, &m, e) : on_whole(f, &m, e);
@@ -167,7 +316,7 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 		 * one. */
 		log_debug("fetch: %s", e->text);
 		f->again_ms = clock_ms() + PAUSE_MS;
-		f->next.offset -= f->event.n;
+		place(f)->offset -= f->event.n;
 		buf_free(&f->event);
 	} else if (!f->failed && on_events(f, reply, &f->error) < 0) {
 		/* A relay that is still catching up says so: it is asked again. */
@@ -181,19 +330,45 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 	unit_wake(f->env);
 }
 
+/* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
+static struct position durable(struct fetch *f)
+{
+	struct position watermark = apply_durable(f->apply), pin = assemble_pin(f->assemble, watermark);
+	const struct position *again = (const struct position *)(const void *)f->again.p;
+
+	/* They are not known to the assembler before they are read again. */
+	if (f->rereading && (position_is_zero(pin) || position_cmp(again[0], pin) < 0))
+		pin = again[0];
+	return !position_is_zero(pin) && position_cmp(pin, watermark) < 0 ? pin : watermark;
+}
+
 static void ask(struct fetch *f)
 {
+	bool head = f->large.pieces ? !f->large.head : !position_is_zero(f->resume);
 	struct buf out = {0};
-	struct msg_fetch m = {.at = f->next,
-		.max_bytes = position_is_zero(f->resume) ? FETCH_BYTES : HEAD_BYTES,
+	struct msg_fetch m = {.at = *place(f),
+		.max_bytes = head ? HEAD_BYTES : FETCH_BYTES,
 		.wait_ms = FETCH_WAIT_MS,
 		.reader = str_of(f->reader),
-		.durable = apply_durable(f->apply)};
+		.durable = durable(f)};
 
 	f->asking = true;
 	msg_put_fetch(&out, link_request_id(), &m);
 	link_call(f->relay, &out, FETCH_TIMEOUT_MS, on_reply, f);
 	buf_free(&out);
+}
+
+/* May the next request go out? */
+static bool wants(struct fetch *f)
+{
+	if (!f->large.pieces)
+		return queue_bytes(f->queue) < QUEUE_BYTES;
+	if (pieces_again(f->large.pieces)) {
+		f->large.next = (struct position){f->large.from.generation, f->large.from.file, 4};
+		f->large.head = false;
+		buf_free(&f->event);
+	}
+	return pieces_room(f->large.pieces);
 }
 
 int fetch_step(struct fetch *f, struct err *e)
@@ -202,7 +377,11 @@ int fetch_step(struct fetch *f, struct err *e)
 		*e = f->error;
 		return -1;
 	}
-	if (!f->asking && clock_ms() >= f->again_ms && queue_bytes(f->queue) < QUEUE_BYTES)
+	if (f->asking || clock_ms() < f->again_ms)
+		return 0;
+	if (f->large.pieces && pieces_alone(f->large.pieces))
+		pieces_release(&f->large.pieces);
+	if (wants(f))
 		ask(f);
 	return 0;
 }

@@ -30,12 +30,15 @@ WORKERS = int(os.environ.get("TIDEGATE_TEST_WORKERS", "4"))
 
 class Server:
     def __init__(self, port, user="root", password=""):
-        self.port = port
+        self.port, self.user, self.password = port, user, password
         self.where = dict(host="127.0.0.1", port=port, user=user, password=password)
         row = self.query("SELECT VERSION()")[0][0]
         self.flavor = "mariadb" if "MariaDB" in row else "mysql"
         a, b, c = row.split("-")[0].split(".")
         self.version = int(a) * 10000 + int(b) * 100 + int(c)
+
+    def endpoint(self):
+        return {"host": "127.0.0.1", "port": self.port, "user": self.user, "password": self.password, "tls": "disabled"}
 
     def connect(self, **kw):
         kw.setdefault("charset", "utf8mb4")
@@ -67,24 +70,26 @@ class Pair:
 class Follow:
     """One task that only follows, from the upstream's position of now."""
 
+    made = []
+
     def __init__(self, build, up, down, schemas, sync=None, epoch=1, task="tk", start=None):
-        self.build, self.up, self.down, self.schemas, self.task = Path(build), up, down, schemas, task
+        self.build, self.up, self.down, self.schemas, self.task = Path(build).resolve(), up, down, schemas, task
         self.dir = Path(tempfile.mkdtemp(prefix="tgfollow-", dir=os.environ.get("TGFOLLOW_DIR")))
         self.failpoints = failpoints.Failpoints(self.dir / "failpoints")
         if not start:
             up.run("FLUSH BINARY LOGS")  # the relay begins at a file's head
         file, offset, gtid = start or up.position()
         common = {"source": "src", "slot": 1, "epoch": epoch, "agent": "h", "log_level": "info"}
-        end = dict(up.where, tls="disabled")
         self.slices = {
-            "relay": dict(common, unit="relay", sub=0, upstream=end, options={"start_file": file, "start_offset": offset}),
+            "relay": dict(common, unit="relay", sub=0, upstream=up.endpoint(), options={"start_file": file, "start_offset": offset}),
             "sync": dict(common, unit="sync", sub=1, task=task, mode="all", meta_schema="dm_meta", rules={"do_dbs": schemas},
-                         upstream=end, downstream=dict(down.where, tls="disabled"),
+                         upstream=up.endpoint(), downstream=down.endpoint(),
                          options=dict({"workers": WORKERS}, **sync or {}, start={"file": file, "offset": offset, "gtid": gtid})),
         }
         for d in ("state", "run"):
             (self.dir / d).mkdir()
         self.process = None
+        Follow.made.append(self)
 
     def start(self, seconds=300):
         for name, s in self.slices.items():
@@ -177,7 +182,18 @@ def animals_for(up, down):
     return [a for a in zoo.zoo(up) if a.name not in out]
 
 
+def forget_prepared(server):
+    """What a test left prepared holds locks, over restarts too."""
+    if server.flavor == "mariadb":
+        for row in server.query("XA RECOVER FORMAT='SQL'"):
+            server.run(f"XA ROLLBACK {row[3]}")
+        return
+    for form, n, _, data in server.query("XA RECOVER CONVERT XID"):
+        server.run(f"XA ROLLBACK X'{data[2:2 + 2 * n]}',X'{data[2 + 2 * n:]}',{form}")
+
+
 def clean(server):
+    forget_prepared(server)
     for (d,) in server.query("SHOW DATABASES"):
         if d.lower() not in ("mysql", "sys", "information_schema", "performance_schema"):
             server.run("SET foreign_key_checks=0", f"DROP DATABASE {zoo.quote(d)}")
@@ -468,7 +484,6 @@ def test_refused(build, up, down):
     one(60502, "DELETE FROM app.t", prepare=["DELETE FROM app.t"])
     one(36070, "INSERT INTO app.t VALUES (7,7)", prepare=["DROP TABLE app.t"])
     one(36027, "INSERT INTO app.t VALUES (7,7)", prepare=["ALTER TABLE app.t DROP COLUMN v"])
-    one(36016, "XA START 'x'", "INSERT INTO app.t VALUES (8,8)", "XA END 'x'", "XA PREPARE 'x'", "XA COMMIT 'x'")
     f = Follow(build, up, down, ["app"], epoch=1)
     g = Follow(build, up, down, ["app"], epoch=2).start()
     up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)")
@@ -582,6 +597,201 @@ def test_operators(build, up, down):
     print(f.end())
 
 
+
+
+class XaWriter:
+    """XA transactions of all fates on a server, beside ordinary ones; names come again; some are left prepared until finish()."""
+
+    def __init__(self, up, seed=3):
+        self.up, self.rnd, self.next, self.pending, self.count = up, random.Random(seed), 1000, [], 0
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(100), n int)", "CREATE TABLE app.k (a int, b varchar(20))",
+               "INSERT INTO app.t SELECT 1 + a.n + 10 * b.n + 100 * c.n, 'x', 0 FROM " + ", ".join(
+                   f"(SELECT 0 n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) {x}" for x in "abc"))
+
+    def name(self, i):
+        return f"'n{i % 7}','b',{i % 3}" if i % 2 else f"X'00ff{i % 7:02x}'"
+
+    def rows(self, cur):
+        for _ in range(self.rnd.randrange(1, 5)):
+            self.next += 10
+            cur.execute(f"INSERT INTO app.t VALUES ({self.next}, 'new', {self.rnd.randrange(99)})")
+            cur.execute(f"INSERT INTO app.k VALUES ({self.next % 5}, 'k')")
+        if self.rnd.random() < 0.3:
+            cur.execute("SAVEPOINT s")
+            cur.execute(f"INSERT INTO app.t VALUES ({self.next + 1}, 'taken back', 0)")
+            cur.execute("ROLLBACK TO s")
+
+    def decide(self, at):
+        name = self.pending.pop(at)
+        self.up.run(f"XA {'COMMIT' if self.rnd.random() < 0.7 else 'ROLLBACK'} {name}")
+
+    def step(self):
+        self.count += 1
+        names = [n for n in map(self.name, range(14)) if n not in self.pending]
+        fate = self.rnd.random()
+        with self.up.connect(init_command="SET SESSION transaction_isolation='READ-COMMITTED', innodb_lock_wait_timeout=5"
+                             if self.up.flavor == "mysql" else "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=5") as c, c.cursor() as cur:
+            if fate < 0.3:
+                cur.execute("BEGIN")
+                self.rows(cur)
+                cur.execute(f"UPDATE app.t SET n=n+1 WHERE id={self.rnd.randrange(1, 1000)}")
+                cur.execute("COMMIT")
+                return
+            if len(self.pending) > 5 or not names:
+                return self.decide(self.rnd.randrange(len(self.pending)))
+            name = self.rnd.choice(names)
+            cur.execute(f"XA START {name}")
+            if not 0.5 < fate < 0.55:
+                self.rows(cur)  # else nothing: then nothing is logged either
+            cur.execute(f"XA END {name}")
+            if fate < 0.45:
+                cur.execute(f"XA COMMIT {name} ONE PHASE")
+                return
+            cur.execute(f"XA PREPARE {name}")
+            if fate < 0.6:
+                cur.execute(f"XA {'ROLLBACK' if fate < 0.5 else 'COMMIT'} {name}")
+                return
+        self.pending.append(name)
+        if fate > 0.97:
+            self.up.run("FLUSH BINARY LOGS")
+
+    def finish(self):
+        while self.pending:
+            self.decide(0)
+
+
+def restart(server):
+    """The server again, if its tool is told where (a prepared transaction must outlive it)."""
+    tool = HERE.parent.parent / "tests" / "servers.sh"
+    name = subprocess.run([tool, "dir", str(server.port)], capture_output=True, text=True).stdout.strip()
+    name = (Path(name) / "name").read_text().strip()
+    subprocess.run([tool, "down", str(server.port)], check=True, capture_output=True)
+    subprocess.run([tool, "up", name, str(server.port)], check=True, capture_output=True)
+
+
+def test_xa(build, up, down):
+    """Prepared, decided much later and by others, over restarts of sync and of the upstream; names used again."""
+    f = Follow(build, up, down, ["app"]).start()
+    w = XaWriter(up)
+    for i in range(5):
+        for _ in range(40):
+            w.step()
+        while not w.pending:
+            w.step()
+        f.wait()
+        assert len(w.pending) == down.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa WHERE state='prepared'")[0][0]
+        if i == 2:
+            restart(up)
+        f.stop()
+        if i % 2:
+            w.step()
+        f.start()
+    w.finish()
+    f.wait()
+    assert not down.query("SELECT * FROM dm_meta.tidegate_xa")
+    print(f.end())
+
+
+def test_xa_kills(build, up, down):
+    """A kill or an error at each place of the sync while XA transactions are at work: each exactly once."""
+    names = [n for n in failpoints.names() if n.startswith("sync_") and "ddl" not in n]
+    f = Follow(build, up, down, ["app"]).start(600)
+    w = XaWriter(up, 5)
+    rnd = random.Random(11)
+    for name in names * 2:
+        for act in ("kill", "error"):
+            before, end = f.failpoints.fired(name), time.time() + 60
+            f.failpoints.arm(name, act, rnd.randrange(1, 6))
+            while f.failpoints.fired(name) == before:
+                w.step()
+                assert f.process.poll() is None, f"after {name} {act}:\n" + f.out[-4000:]
+                assert time.time() < end, f"{name} {act} was never reached\n" + f.out[-3000:]
+    w.finish()
+    f.wait(120)
+    assert not down.query("SELECT * FROM dm_meta.tidegate_xa")
+    print(f"{w.count} transactions,", f.end(seconds=120))
+
+
+def test_xa_unseen(build, up, down):
+    """Prepared before the start: its COMMIT stops, as its rows are nowhere."""
+    up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "XA START 'x'", "INSERT INTO app.t VALUES (1)", "XA END 'x'", "XA PREPARE 'x'")
+    f = Follow(build, up, down, ["app"]).start()
+    up.run("XA COMMIT 'x'")
+    f.wait_error(60520)
+    f.close()
+
+
+def large_transactions(up, sizes):
+    """What must be read a second time: many rows, savepoints, rows beyond a piece, two tables, compressed ones."""
+    up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v longblob)", "CREATE TABLE app.k (a int, b varchar(1000))", "CREATE TABLE app.log (id int PRIMARY KEY)")
+    for n, compress in enumerate(sizes):
+        with up.connect(autocommit=False) as c, c.cursor() as cur:
+            if up.flavor == "mysql":
+                cur.execute(f"SET binlog_transaction_compression={int(compress)}")
+            for i in range(600):
+                if i == 100:
+                    cur.execute("SAVEPOINT a")
+                if i == 300:
+                    cur.execute("ROLLBACK TO a")
+                if i in (400, 500):
+                    cur.execute("SAVEPOINT b")
+                cur.execute("INSERT INTO app.k VALUES (%s, REPEAT('k', 900))", (i % 7,))
+                cur.execute("INSERT INTO app.t VALUES (%s, REPEAT(%s, %s))", (n * 10000 + i, chr(97 + i % 26), 5_000_000 if i == 50 else 40_000))
+                if i == 450:
+                    cur.execute("ROLLBACK TO b")
+                    cur.execute("UPDATE app.k SET b='changed' WHERE a=3")
+            cur.execute("DELETE FROM app.t WHERE id % 5 = 1")
+            c.commit()
+        up.run(f"INSERT INTO app.log VALUES ({n})")
+
+
+def test_large(build, up, down):
+    """Larger than what is kept in memory: from the relay log, as one transaction; memory stays small."""
+    f = Follow(build, up, down, ["app"], sync={"large_transaction": 1 << 20}).start()
+    large_transactions(up, [False, True, False])
+    f.wait(120)
+    pid = [line.split()[-1] for line in f.out.split("\n") if line.startswith("start tidegate-sync")][-1]
+    peak = [line for line in Path(f"/proc/{pid}/status").read_text().split("\n") if line.startswith("VmHWM")][0]
+    print(peak)
+    print(f.end())
+
+
+def test_large_kills(build, up, down):
+    names = ["sync_fetched", "sync_after_guard", "sync_mid_rows", "sync_before_commit", "sync_after_commit"]
+    f = Follow(build, up, down, ["app"], sync={"large_transaction": 1 << 20}).start()
+    for name in names:
+        f.failpoints.arm(name, "kill", 20 if name in ("sync_fetched", "sync_mid_rows") else 6)
+    large_transactions(up, [False, True])
+    f.wait(120)
+    for name in names:
+        print(name, f.failpoints.fired(name))
+    assert f.failpoints.fired("sync_mid_rows")
+    print(f.end())
+
+
+def test_large_again(build, up, down):
+    """A lock of somebody else's in the downstream: the large transaction is begun again, from its first event."""
+    f = Follow(build, up, down, ["app"], sync={"large_transaction": 1 << 20}).start()
+    large_transactions(up, [])
+    up.run("INSERT INTO app.t VALUES (7, 'old'), (8, 'old')")
+    f.wait()
+    with down.connect(autocommit=False) as c, c.cursor() as cur:
+        down.run("SET GLOBAL innodb_lock_wait_timeout=2")
+        cur.execute("SELECT * FROM app.t WHERE id=8 FOR UPDATE")
+        with up.connect(autocommit=False) as d, d.cursor() as ucur:
+            for i in range(100, 160):
+                ucur.execute(f"INSERT INTO app.t VALUES ({i}, REPEAT('z', 100000))")
+            ucur.execute("UPDATE app.t SET v='new' WHERE id=8")
+            d.commit()
+        end = time.time() + 60
+        while "tried again" not in f.out:
+            assert time.time() < end, f.out[-3000:]
+            time.sleep(0.1)
+        c.rollback()
+    print(f.end())
+    down.run("SET GLOBAL innodb_lock_wait_timeout=50")
+
+
 def main():
     build, up, down = sys.argv[1], Server(int(sys.argv[2])), Server(int(sys.argv[3]))
     tests = {n[5:]: f for n, f in globals().items() if n.startswith("test_")}
@@ -596,6 +806,8 @@ def main():
         except AssertionError as e:
             failed.append(name)
             print(f"FAILED {name}: {e}")
+        for f in Follow.made:
+            f.close()
         print(f"   {time.time() - begin:.1f} s", flush=True)
     print(f"{len(sys.argv[4:] or tests) - len(failed)} passed, {len(failed)} failed: {' '.join(failed)}")
     return 1 if failed else 0

@@ -14,6 +14,7 @@
 #include "common/config/json.h"
 #include "common/proc/unit.h"
 #include "units/sync/fetch.h"
+#include "units/sync/xa.h"
 
 enum { RESOLVE_MS = 10000, BUSY_SLEEP_MS = 1000 };
 
@@ -56,6 +57,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
 		return -1;
+	s->fetch.keep = (size_t)json_num(options, "large_transaction", FETCH_KEEP);
 	s->rules = rules_new(json_object_get(env->config, "rules"), s->meta_schema, e);
 	return s->rules ? 0 : -1;
 }
@@ -109,6 +111,8 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	if (position_is_zero(s->apply.slot.watermark))
 		return 0; /* the first start: step() asks the relay where the copy's position is */
 	if (apply_resume(&s->apply, e) < 0)
+		return -1;
+	if (xa_pending(&s->apply, &s->fetch.again, e) < 0)
 		return -1;
 	fetch_resume(&s->fetch, s->apply.slot.watermark);
 	start_work(s);
@@ -303,6 +307,7 @@ static int sync_save(void *self, struct unit_env *env, struct err *e)
 
 	(void)env;
 	(void)e;
+	fetch_leave(&s->fetch);
 	apply_stop(&s->apply, true);
 	return 0;
 }
@@ -314,6 +319,7 @@ static void sync_close(void *self, struct unit_env *env)
 	(void)env;
 	if (!s->opened)
 		return;
+	fetch_leave(&s->fetch);
 	apply_stop(&s->apply, false);
 	apply_close(&s->apply);
 	ddl_handles_fini(&s->apply.handles);

@@ -86,7 +86,7 @@ static int seen_before(struct overlap *o, const struct trx *t, struct err *e)
 	bool named = (t->has_gtid || t->inside) && !g->anonymous;
 
 	if (!named)
-		return t->kind == TRX_ROWS && t->raw.n == 0
+		return t->kind == TRX_ROWS && t->raw.n == 0 && !t->large && !t->xa
 			       ? 0
 			       : err_set(e, ERR_relay_gone,
 					 "a transaction without a GTID after a switch to another upstream: "
@@ -98,8 +98,15 @@ static int seen_before(struct overlap *o, const struct trx *t, struct err *e)
 static void make_empty(struct trx *t)
 {
 	buf_clear(&t->raw);
+	buf_clear(&t->cuts);
 	t->events = 0;
+	t->bytes = t->nth = 0;
+	t->large = t->unknown = false;
 	t->kind = TRX_ROWS;
+	/* What is recorded of a prepared one must be where this upstream has it; decided, it is no more. */
+	if (t->xa == TRX_XA_COMMIT)
+		t->xa = TRX_XA_ROLLBACK;
+	t->alone = t->xa != TRX_XA_NONE;
 	t->has_gtid = false; /* the set has it, and must not fall back to it */
 }
 

@@ -246,7 +246,12 @@ static int alone(struct apply *a, struct trx *t, struct err *e)
 	int r = 0;
 
 	if (drain(a)) {
-		r = apply_ddl(a, t, e);
+		if (t->kind == TRX_DDL)
+			r = apply_ddl(a, t, e);
+		else if (know_cascades(a, t, e) < 0)
+			r = -1;
+		else
+			r = apply_alone(a, t, e);
 		tables_sweep(&a->tables);
 	}
 	trx_free(&t);
@@ -281,7 +286,7 @@ static int move(struct apply *a, struct err *e)
 
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
-	if (t->kind == TRX_DDL)
+	if (t->kind == TRX_DDL || t->alone)
 		return alone(a, t, e);
 	if (runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
 		pass(a, t, true);

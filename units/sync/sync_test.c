@@ -1,4 +1,4 @@
-/* Transactions out of events, and statements out of rows; on events that real servers wrote
+/* Transactions out of events; on events that real servers wrote
  * (common/binlog/samples_test.h). */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,9 @@
 #include "common/base/xalloc.h"
 #include "common/binlog/sample_decode.h"
 #include "common/binlog/samples_test.h"
-#include "units/sync/statement.h"
+#include "units/sync/pieces.h"
 #include "units/sync/trx.h"
+#include "units/sync/walk.h"
 
 struct stream {
 	struct assemble *a;
@@ -24,7 +25,7 @@ static int setup(void **state)
 {
 	struct stream *s = xcalloc(1, sizeof(*s));
 
-	s->a = assemble_new(NULL);
+	s->a = assemble_new(NULL, 1 << 20);
 	s->at = (struct position){1, 7, 4};
 	*state = s;
 	return 0;
@@ -252,7 +253,7 @@ static void load_data_as_a_statement_stops(void **state)
 
 static void what_can_not_be_skipped_stops(void **state)
 {
-	static const char *const bad[] = {"XA START 'x'", "INSERT INTO t VALUES (1)",
+	static const char *const bad[] = {"XA COMMIT 'x'", "INSERT INTO t VALUES (1)",
 		"LOAD DATA INFILE 'x' INTO TABLE t", "CREATE TABLE u SELECT * FROM t"};
 	static const uint32_t codes[] = {ERR_sync_event_unknown, ERR_sync_statement_dml,
 		ERR_sync_statement_dml, ERR_sync_statement_dml};
@@ -291,6 +292,204 @@ static void a_rollback_with_rows_stops(void **state)
 	begin(s);
 	assert_int_equal(feed_query(s, "ROLLBACK", &t), -1);
 	assert_int_equal(s->e.code, ERR_sync_event_unknown);
+}
+
+static void no_wake(void *arg)
+{
+	(void)arg;
+}
+
+/* An XA_PREPARE event of the transaction X'78',X'',1. */
+static struct buf xa_prepare(bool one_phase)
+{
+	struct buf b = {0};
+
+	buf_put_u32(&b, 1700000000);
+	buf_put_u8(&b, BINLOG_XA_PREPARE);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, 19 + 13 + 1 + 4);
+	buf_put_u32(&b, 0);
+	buf_put_u16(&b, 0);
+	buf_put_u8(&b, one_phase);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, 0);
+	buf_putc(&b, 'x');
+	buf_put_u32(&b, 0); /* the checksum is not looked at here */
+	return b;
+}
+
+static struct trx *prepare(struct stream *s, bool one_phase)
+{
+	struct buf b = xa_prepare(one_phase);
+	struct trx *t;
+
+	feed_hex(s, mysql_gtid);
+	nothing(s, "XA START X'78',X'',1");
+	feed_hex(s, mysql_table_map);
+	feed_hex(s, mysql_insert);
+	nothing(s, "XA END X'78',X'',1");
+	assert_int_equal(feed(s, buf_str(&b), &t), 0);
+	buf_free(&b);
+	assert_non_null(t);
+	return t;
+}
+
+static void prepared_rows_wait_for_their_commit(void **state)
+{
+	struct stream *s = *state;
+	struct position start, behind;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	start = s->at;
+	t = prepare(s, false);
+	behind = s->at;
+	assert_int_equal(t->xa, TRX_XA_PREPARE);
+	assert_int_equal(t->events, 0);
+	assert_int_equal(t->raw.n, 0);
+	assert_int_equal(position_cmp(t->start, start), 0);
+	assert_int_equal(position_cmp(t->end, behind), 0);
+	trx_free(&t);
+	/* The watermark moves on, the relay keeps what it needs. */
+	assert_int_equal(position_cmp(assemble_safe(s->a), behind), 0);
+	assert_int_equal(position_cmp(assemble_pin(s->a, behind), start), 0);
+	feed_hex(s, mysql_gtid);
+	assert_int_equal(feed_query(s, "XA COMMIT X'78',X'',1", &t), 0);
+	assert_int_equal(t->xa, TRX_XA_COMMIT);
+	assert_int_equal(t->events, 1);
+	assert_int_equal(t->raw.n, (strlen(mysql_table_map) + strlen(mysql_insert)) / 2);
+	assert_int_equal(position_cmp(t->start, behind), 0);
+	assert_true(t->alone);
+	/* Until it is applied. */
+	assert_int_equal(position_cmp(assemble_pin(s->a, behind), start), 0);
+	assert_true(position_is_zero(assemble_pin(s->a, t->end)));
+	trx_free(&t);
+	assert_int_equal(feed_query(s, "XA COMMIT X'78',X'',1", &t), 0);
+	assert_true(t->unknown);
+	trx_free(&t);
+}
+
+static void a_prepared_name_may_come_again(void **state)
+{
+	struct stream *s = *state;
+	struct position second;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	t = prepare(s, false);
+	trx_free(&t);
+	assert_int_equal(feed_query(s, "XA ROLLBACK X'78',X'',1", &t), 0);
+	assert_int_equal(t->xa, TRX_XA_ROLLBACK);
+	assert_int_equal(t->events, 0);
+	trx_free(&t);
+	second = s->at;
+	t = prepare(s, false);
+	trx_free(&t);
+	assert_int_equal(position_cmp(assemble_pin(s->a, second), second), 0);
+	assert_int_equal(feed_query(s, "XA COMMIT X'78',X'',1", &t), 0);
+	assert_int_equal(position_cmp(t->from, second), 0);
+	trx_free(&t);
+}
+
+static void one_phase_is_a_transaction_like_others(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	t = prepare(s, true);
+	assert_int_equal(t->xa, TRX_XA_NONE);
+	assert_int_equal(t->events, 1);
+	trx_free(&t);
+	assert_true(position_is_zero(assemble_pin(s->a, s->at)));
+}
+
+/* The events of t, read again from the file that starts with the FORMAT event; hex are its events. */
+static size_t walked(struct trx *t, const char *const *hex, size_t n)
+{
+	const struct binlog_format *f;
+	struct buf chunk = {0};
+	struct pieces *reader;
+	struct err e = {0};
+	struct str event;
+	struct walk w;
+	size_t count = 0;
+	int r;
+
+	t->pieces = pieces_new(no_wake, NULL);
+	for (size_t i = 0; i < n; i++) {
+		size_t size;
+		char *p = sample_bytes(hex[i], &size);
+
+		buf_put(&chunk, p, size);
+		free(p);
+		pieces_put(t->pieces, &chunk);
+	}
+	pieces_end(t->pieces);
+	reader = t->pieces;
+	pieces_release(&reader);
+	walk_begin(&w, t);
+	while ((r = walk_next(&w, &event, &f, &e)) > 0)
+		count++;
+	walk_end(&w);
+	if (r < 0)
+		print_message("%s\n", e.text);
+	pieces_release(&t->pieces);
+	return r < 0 ? SIZE_MAX : count;
+}
+
+static void a_large_one_is_not_kept(void **state)
+{
+	static const char *const events[] = {mysql_format, mysql_gtid, mysql_begin, mysql_table_map,
+		mysql_insert, mysql_insert, mysql_update, mysql_insert, mysql_xid};
+	struct stream *s = *state;
+	struct position start;
+	struct trx *t;
+
+	assemble_free(&s->a);
+	s->a = assemble_new(NULL, 100);
+	feed_hex(s, mysql_format);
+	start = s->at;
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	feed_hex(s, mysql_table_map);
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT a");
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT b");
+	feed_hex(s, mysql_update);
+	nothing(s, "ROLLBACK TO b");
+	nothing(s, "ROLLBACK TO a");
+	feed_hex(s, mysql_insert);
+	t = feed_end(s, mysql_xid);
+	assert_true(t->large && t->alone);
+	assert_int_equal(t->raw.n, 0);
+	assert_int_equal(t->events, 2);
+	assert_int_equal(t->nth, 5);
+	assert_int_equal(position_cmp(t->from, start), 0);
+	assert_int_equal(position_cmp(t->to, s->at), 0);
+	assert_int_equal(walked(t, events, sizeof(events) / sizeof(events[0])), 3);
+	/* Another file than the one that was read before. */
+	assert_int_equal(walked(t, events, 5), SIZE_MAX);
+	trx_free(&t);
+}
+
+static void a_large_compressed_one_is_unfolded_on_the_way(void **state)
+{
+	static const char *const events[] = {mysql_format, mysql_gtid, mysql_payload};
+	struct stream *s = *state;
+	struct trx *t;
+
+	assemble_free(&s->a);
+	s->a = assemble_new(NULL, 100);
+	feed_hex(s, mysql_format);
+	feed_hex(s, mysql_gtid);
+	t = feed_end(s, mysql_payload);
+	assert_true(t->large);
+	assert_int_equal(walked(t, events, 3), t->nth);
+	assert_true(t->nth >= 2);
+	trx_free(&t);
 }
 
 static void ddl_is_alone(void **state)
@@ -366,212 +565,6 @@ static void truncated_events_are_errors(void **state)
 	free(p);
 }
 
-/* A table (id int primary key, v varchar(10), n int) with rows made by hand. */
-struct fixture {
-	struct table t;
-	struct key key;
-	struct column columns[3];
-	struct structure s;
-	int target[3];
-	unsigned key_columns[1];
-};
-
-static void make(struct fixture *f, bool keyed)
-{
-	static const char *const names[] = {"id", "v", "n"};
-
-	memset(f, 0, sizeof(*f));
-	for (int i = 0; i < 3; i++) {
-		f->columns[i] = (struct column){.name = (char *)names[i],
-			.type = (char *)(i == 1 ? "varchar(10)" : "int"),
-			.kind = i == 1 ? COLUMN_BINARY : COLUMN_INT,
-			.charset = (char *)"",
-			.collation = (char *)""};
-		f->target[i] = i;
-	}
-	f->key = (struct key){.columns = f->key_columns, .ncolumns = 1, .primary = true};
-	f->s = (struct structure){.columns = f->columns, .ncolumns = 3};
-	f->t = (struct table){.head = (char *)"`d`.`t`",
-		.up = &f->s,
-		.down = &f->s,
-		.target = f->target,
-		.key = keyed ? &f->key : NULL,
-		.wanted = true};
-}
-
-static void row(struct binlog_value v[3], const char *id)
-{
-	v[0] = (struct binlog_value){.present = true, .type = WIRE_LONG, .raw = {id, 4}};
-	v[1] = (struct binlog_value){.present = true, .null = true, .type = WIRE_VARCHAR, .meta = 10};
-	v[2] = (struct binlog_value){.present = true, .type = WIRE_LONG, .raw = {id, 4}};
-}
-
-static void neighbours_share_a_statement(void **state)
-{
-	struct binlog_value a[3], b[3];
-	struct fixture f;
-	struct packet p;
-	struct err e;
-
-	(void)state;
-	make(&f, true);
-	row(a, "\1\0\0\0");
-	row(b, "\2\0\0\0");
-	packet_init(&p, 1 << 20);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, b, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, b, NULL, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql),
-		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,1),(2,NULL,2);"
-		"DELETE FROM `d`.`t` WHERE `id` IN (1,2);"
-		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
-	assert_int_equal(p.n, 3);
-	assert_int_equal(p.list[0].rows, 2);
-	assert_int_equal(p.list[1].rows, 2);
-	assert_int_equal(p.list[2].rows, 1);
-	packet_fini(&p);
-}
-
-/* Many changed rows in one statement, whose count tells whether all were there; what it can't tell is an
- * UPDATE.
- */
-static void changed_rows_are_upserted(void **state)
-{
-	struct binlog_value a[3], b[3], c[3], same[3];
-	struct fixture f;
-	struct packet p;
-	struct err e;
-
-	(void)state;
-	make(&f, true);
-	f.t.order = TABLE_FOLDED;
-	f.t.upsert = true;
-	row(a, "\1\0\0\0");
-	row(b, "\2\0\0\0");
-	row(c, "\2\0\0\0");
-	row(same, "\1\0\0\0");
-	same[2].raw.p = "\7\0\0\0";
-	c[2].raw.p = "\11\0\0\0";
-	packet_init(&p, 1 << 20);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, b, c, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, b, &e), 0);
-	f.t.row_alias = true;
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, a, &e), 0); /* counts nothing */
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0); /* another key */
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql),
-		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,7),(2,NULL,9) ON DUPLICATE KEY UPDATE "
-		"`v`=VALUES(`v`),`n`=VALUES(`n`);"
-		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (2,NULL,2);"
-		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,7) AS tg_new ON DUPLICATE KEY UPDATE "
-		"`v`=tg_new.`v`,`n`=tg_new.`n`;"
-		"UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=1 WHERE `id`=1;"
-		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
-	assert_int_equal(p.n, 5);
-	assert_true(statement_fits(&p.list[0], 4, 4));
-	assert_false(statement_fits(&p.list[0], 3, 3)); /* one was not there */
-	assert_false(statement_fits(&p.list[0], 2, 2)); /* neither was, or one was so already */
-	assert_false(statement_fits(&p.list[1], 2, 2));
-	assert_true(statement_fits(&p.list[3], 0, 1));
-	assert_false(statement_fits(&p.list[3], 1, 0));
-	packet_clear(&p);
-	p.single = true;
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=7 WHERE `id`=1");
-	packet_clear(&p);
-	p.single = false;
-	f.t.order = TABLE_TIED;
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, same, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=1,`v`=NULL,`n`=7 WHERE `id`=1");
-	packet_fini(&p);
-}
-
-static void rows_without_a_key_are_found_by_all_columns(void **state)
-{
-	struct binlog_value a[3];
-	struct fixture f;
-	struct packet p;
-	struct err e;
-
-	(void)state;
-	make(&f, false);
-	row(a, "\1\0\0\0");
-	packet_init(&p, 1 << 20);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql),
-		"DELETE FROM `d`.`t` WHERE `id`=1 AND `v` IS NULL AND `n`=1 LIMIT 1;"
-		"DELETE FROM `d`.`t` WHERE `id`=1 AND `v` IS NULL AND `n`=1 LIMIT 1");
-	a[2].present = false;
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), -1);
-	assert_int_equal(e.code, ERR_sync_columns);
-	packet_fini(&p);
-}
-
-/* Of another charset downstream, and a VECTOR: compared as the same bytes. */
-static void bytes_are_compared_whatever_the_column(void **state)
-{
-	struct column down[3];
-	struct binlog_value a[3];
-	struct structure there;
-	struct fixture f;
-	struct packet p;
-	struct err e;
-
-	(void)state;
-	make(&f, false);
-	memcpy(down, f.columns, sizeof(down));
-	there = (struct structure){.columns = down, .ncolumns = 3};
-	f.t.down = &there;
-	row(a, "\1\0\0\0");
-	a[1] = (struct binlog_value){.present = true, .type = WIRE_VARCHAR, .meta = 10, .raw = {"\xe4", 1}};
-	f.columns[1].kind = down[1].kind = COLUMN_TEXT;
-	f.columns[1].charset = (char *)"latin1";
-	down[1].charset = (char *)"utf8mb4";
-	packet_init(&p, 1 << 20);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql),
-		"DELETE FROM `d`.`t` WHERE `id`=1 AND CAST(`v` AS BINARY)=CAST(CONVERT(_latin1'\xe4' USING "
-		"utf8mb4) AS BINARY) AND `n`=1 LIMIT 1");
-	packet_clear(&p);
-	f.columns[1].kind = down[1].kind = COLUMN_VECTOR;
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
-	packet_end(&p);
-	assert_non_null(strstr(buf_cstr(&p.sql), "HEX(`v`)=HEX("));
-	packet_fini(&p);
-}
-
-/* Nothing of a minimal image is written downstream (generated there): still one statement, and its row
- * counts. */
-static void an_update_of_nothing_is_still_sql(void **state)
-{
-	struct binlog_value a[3], b[3];
-	struct fixture f;
-	struct packet p;
-	struct err e;
-
-	(void)state;
-	make(&f, true);
-	row(a, "\1\0\0\0");
-	row(b, "\1\0\0\0");
-	f.target[2] = -1;
-	b[0].present = b[1].present = false;
-	packet_init(&p, 1 << 20);
-	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0);
-	packet_end(&p);
-	assert_string_equal(buf_cstr(&p.sql), "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
-	packet_fini(&p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -581,17 +574,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_understood_is_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_is_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(prepared_rows_wait_for_their_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_prepared_name_may_come_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_phase_is_a_transaction_like_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_large_one_is_not_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_large_compressed_one_is_unfolded_on_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_inside_keeps_the_watermark, setup, teardown),
 		cmocka_unit_test_setup_teardown(left_out_statements_move_the_position, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(savepoints_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_byte_text_is_understood, setup, teardown),
 		cmocka_unit_test_setup_teardown(load_data_as_a_statement_stops, setup, teardown),
-		cmocka_unit_test(bytes_are_compared_whatever_the_column),
-		cmocka_unit_test(an_update_of_nothing_is_still_sql),
-		cmocka_unit_test(neighbours_share_a_statement),
-		cmocka_unit_test(changed_rows_are_upserted),
-		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,9 +12,28 @@ struct table;
 
 /* One upstream transaction, whole: what the assembler makes and the applier takes. */
 enum trx_kind {
-	TRX_ROWS, /* raw: its TABLE_MAP and rows events; may be empty (nothing of it is ours, the position
+	TRX_ROWS, /* its TABLE_MAP and rows events (walk.h); may be none (nothing of it is ours, the position
 		     still moves) */
 	TRX_DDL,  /* raw: the QUERY event */
+};
+
+/* What an XA transaction's part does to its record in dm_meta (xa.h). */
+enum trx_xa {
+	TRX_XA_NONE,
+	TRX_XA_PREPARE,  /* no rows: they are held until the COMMIT */
+	TRX_XA_COMMIT,   /* the rows of its PREPARE */
+	TRX_XA_ROLLBACK, /* no rows */
+};
+
+/* An XA transaction's name: format id, lengths and bytes of both parts. */
+struct xid {
+	uint8_t n;
+	char bytes[134];
+};
+
+/* Events taken back by ROLLBACK TO: [from, to) of the transaction's TABLE_MAP and rows events, by number. */
+struct trx_cut {
+	uint64_t from, to;
 };
 
 struct trx {
@@ -28,7 +47,8 @@ struct trx {
 	struct binlog_gtid_event gtid;
 	struct binlog_format format; /* how raw is read */
 	struct buf raw;
-	size_t events; /* rows events in raw */
+	size_t events;  /* rows events */
+	uint64_t bytes; /* of all that raw holds, or would hold */
 
 	/* Of decode.c. */
 	struct table **tables; /* of its TABLE_MAPs, in their order */
@@ -43,6 +63,18 @@ struct trx {
 	uint64_t *waits;    /* numbers of other lanes' transactions, to be committed before it begins */
 	unsigned nwaits, lane;
 	size_t weight; /* bytes held */
+
+	bool alone; /* a barrier, as a DDL is: neither merged with others nor beside them */
+	/* Too large for memory: raw is empty, its events are read again from the relay log, [from, to), and
+	 * come in pieces. */
+	bool large;
+	struct pieces *pieces; /* owned; where a large one's events come from: made by fetch.c */
+	struct position from, to;
+	uint64_t nth;    /* TABLE_MAP and rows events seen, with those taken back */
+	struct buf cuts; /* struct trx_cut, ascending */
+	enum trx_xa xa;
+	struct xid xid;
+	bool unknown; /* TRX_XA_COMMIT: its PREPARE was never seen */
 };
 
 void trx_free(struct trx **t);
@@ -52,8 +84,9 @@ void trx_shed(struct trx *t);
 /* Events in, transactions out. Pure: no network, no clock. */
 struct assemble;
 
-/* rules (or NULL: nothing is known to be unwanted) are kept. */
-struct assemble *assemble_new(const struct rules *rules);
+/* rules (or NULL: nothing is known to be unwanted) are kept. A transaction with more than keep bytes of
+ * events is a large one. */
+struct assemble *assemble_new(const struct rules *rules, size_t keep);
 void assemble_free(struct assemble **a);
 /*
  * One whole event that stands at `at`. *out: a transaction that ended with it (owned), else NULL. -1: an
@@ -64,5 +97,10 @@ int assemble_event(struct assemble *a, struct str event, struct position at, str
 /* Behind the last event that is no part of an unfinished transaction: a watermark may stand there. {0,0,0} at
  * first. */
 struct position assemble_safe(const struct assemble *a);
+/*
+ * The beginning of the oldest XA transaction whose rows may still be wanted, once everything before the
+ * watermark is applied: from here the relay must keep its log. Zero: none.
+ */
+struct position assemble_pin(struct assemble *a, struct position watermark);
 /* A FORMAT event has been seen: others can be read. */
 bool assemble_ready(const struct assemble *a);

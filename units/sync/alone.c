@@ -1,0 +1,95 @@
+/*
+ * A transaction that nothing may be beside: too large for memory, or a part of an XA transaction. Written by
+ * the scheduler's thread over its own connection, with its own progress row, while all lanes are empty.
+ */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "units/sync/apply.h"
+#include "units/sync/xa.h"
+
+enum { RETRIES = 20, PIECE_BYTES = 1 << 20 };
+
+/* Its changes, as they come by. 1: a count is wrong. */
+static int put_rows(struct apply *a, struct trx *t, struct err *e)
+{
+	struct change *list;
+	struct decode d;
+	size_t n;
+	int r;
+
+	arena_clear(a->scratch);
+	decode_open(&d, t, &a->tables);
+	while ((r = decode_next(&d, a->scratch, PIECE_BYTES, &list, &n, e)) > 0) {
+		r = writer_put(&a->writer, list, n, e);
+		if (r != 0)
+			break;
+		arena_clear(a->scratch);
+	}
+	decode_close(&d);
+	return r == 0 ? writer_flush(&a->writer, e) : r;
+}
+
+static int put_all(struct apply *a, struct trx *t, struct err *e)
+{
+	int r = apply_guard(a, a->db, t->end, a->gtid_text, e);
+
+	writer_reset(&a->writer);
+	if (r == 0)
+		r = put_rows(a, t, e);
+	return r == 0 && t->xa ? xa_record(a, t, e) : r;
+}
+
+/* Deadlocks and lock waits end the transaction, not the connection. */
+static bool may_retry(const struct err *e)
+{
+	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno);
+}
+
+static int put_until_done(struct apply *a, struct trx *t, struct err *e)
+{
+	for (unsigned tries = 0;; tries++) {
+		int r = put_all(a, t, e);
+
+		if (r == 0)
+			return apply_commit(a, a->db, t->end, a->gtid_text, e);
+		/* Once more, a row a statement, to name the one that is missing. */
+		if (r > 0 && !a->writer.packet.single) {
+			a->writer.packet.single = true;
+			if (apply_rollback(a->db, e) < 0)
+				return -1;
+			continue;
+		}
+		if (r > 0 || !may_retry(e) || tries == RETRIES)
+			return -1;
+		log_warn("tried again: %s", e->text);
+		atomic_fetch_add(&a->counts.retries, 1);
+		if (apply_rollback(a->db, e) < 0)
+			return -1;
+		clock_sleep_ms(10u << (tries < 6 ? tries : 6));
+	}
+}
+
+int apply_alone(struct apply *a, struct trx *t, struct err *e)
+{
+	struct apply_counts *c = &a->counts;
+	char at[300];
+
+	if (apply_add_gtid(a, t, e) < 0)
+		return -1;
+	apply_write_gtid(a);
+	a->writer.cascades_logged = a->cascades_logged;
+	if (put_until_done(a, t, e) < 0) {
+		position_text(t->start, a->base, at, sizeof(at));
+		return err_add(e, "transaction at %s", at);
+	}
+	a->writer.packet.single = false;
+	atomic_fetch_add(&c->inserts, a->writer.in_hand[BINLOG_INSERT]);
+	atomic_fetch_add(&c->updates, a->writer.in_hand[BINLOG_UPDATE]);
+	atomic_fetch_add(&c->deletes, a->writer.in_hand[BINLOG_DELETE]);
+	atomic_fetch_add(&c->transactions, 1);
+	atomic_fetch_add(&c->batches, 1);
+	atomic_fetch_add(&c->bytes, t->bytes);
+	if (t->timestamp)
+		atomic_store(&c->last_timestamp, t->timestamp);
+	return 0;
+}
