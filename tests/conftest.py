@@ -106,7 +106,7 @@ class Pair:
 
     @staticmethod
     def where(s):
-        return dict(host="127.0.0.1", port=s.port, user=servers_module.USER, password=servers_module.PASSWORD)
+        return getattr(s, "where", None) or dict(host="127.0.0.1", port=s.port, user=servers_module.USER, password=servers_module.PASSWORD)
 
     def compare(self, schemas, **kw):
         return comparer.compare(self.where(self.source), self.where(self.target), [schemas] if isinstance(schemas, str) else schemas, **kw)
@@ -128,6 +128,25 @@ def pair(server, pair_names):
 def make_pair(server):
     def make(source, target, role="up", **kw):
         return Pair(server(source, role, **kw), server(target, "down"))
+    return make
+
+
+@pytest.fixture
+def tidb(server):
+    """TiDB, empty: its face on a MySQL server, or a real one (TIDEGATE_TEST_TIDB)."""
+    import tidb as tidb_module
+
+    t = tidb_module.RealServer(tidb_module.REAL) if tidb_module.REAL else tidb_module.FacedServer(server("my97", "down"))
+    if t.real:
+        t.clean()
+    yield t
+    t.close()
+
+
+@pytest.fixture
+def tidb_pair(server, tidb):
+    def make(source):
+        return Pair(server(source, "up"), tidb)
     return make
 
 

@@ -20,15 +20,22 @@ static const uint32_t lost[] = {
 
 /* The transaction is gone, or its outcome unknown; the same again may well succeed. */
 static const uint32_t retry[] = {
-	1020,       /* MariaDB's snapshot isolation: the record has changed */
-	1040, 1203, /* too many connections */
-	1205, 1213, /* lock wait, deadlock */
-	1317,       /* somebody ended the query */
-	1412,       /* the table's definition has changed since the snapshot */
-	1637, 3572, /* too many transactions; NOWAIT */
-	/* TiDB: memory, write conflicts, schema changes, unknown outcome; its storage nodes */
-	8001, 8002, 8005, 8020, 8022, 8027, 8028, 8175, 8176, 8501, 8502, /**/
-	9001, 9002, 9003, 9004, 9005, 9007, 9010, 9011, 9012, 9013,       /**/
+	1020,             /* MariaDB's snapshot isolation: the record has changed */
+	1040, 1203,       /* too many connections */
+	1205, 1213,       /* lock wait, deadlock */
+	1317,             /* somebody ended the query */
+	1412,             /* the table's definition has changed since the snapshot */
+	1637, 3572,       /* too many transactions; NOWAIT */
+	8001, 8175, 8176, /* TiDB: memory */
+	8002, 8005, 8022, /* write conflicts, a commit that may be tried again */
+	8020, 8229,       /* a table is locked; its locks have grown too old */
+	8027, 8028,       /* the schema is out of date, or has changed */
+	8252,             /* its resource group has had enough for now */
+	8501,             /* the outcome is not known: the next start reads the progress under a lock (T2) */
+	8502, 9001,       /* the placement driver: time-outs */
+	9002, 9003, 9004, /* storage: time-out, busy, many conflicts at one key */
+	9005, 9006, 9007, /* a region is away; older than what is kept; a write conflict */
+	9010, 9011, 9012, 9013, /**/
 };
 
 static bool in(const uint32_t *list, size_t n, uint32_t x)

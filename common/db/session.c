@@ -53,6 +53,18 @@ static const struct setting {
 	{APPLY, TI, 0, "tidb_txn_mode='pessimistic'"},
 	{APPLY, TI, 0, "tidb_disable_txn_auto_retry=1"},
 	{APPLY, TI, 0, "tidb_retry_limit=0"},
+	/* What would cut a transaction into several, or find a duplicate only at its end, by a global
+	   setting. */
+	{APPLY, TI, 0, "tidb_batch_insert=0"},
+	{APPLY, TI, 0, "tidb_batch_delete=0"},
+	{APPLY, TI, 0, "tidb_batch_commit=0"},
+	{APPLY, TI, 0, "tidb_dml_batch_size=0"},
+	{APPLY, TI, 60300, "tidb_constraint_check_in_place_pessimistic=1"},
+	{APPLY, TI, 80000, "tidb_dml_type='standard'"},
+	/* Bytes that are no UTF-8 are an error, not a row that nobody can read. */
+	{APPLY, TI, 0, "tidb_skip_utf8_check=0"},
+	/* Rows come with their AUTO_RANDOM values. */
+	{APPLY, TI, 40003, "allow_auto_random_explicit_insert=1"},
 };
 
 static uint32_t read_number(const char *p)

@@ -12,6 +12,7 @@
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
 #include "units/sync/ddl_fence.h"
+#include "units/sync/ddl_job.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/ddl_session.h"
 
@@ -149,9 +150,15 @@ static bool proves_nothing(const struct sql_ddl *ddl, bool same)
 	return ddl->exchange && same;
 }
 
+/* TiDB: each table that a statement drops is a job, and any of them may be undone. */
+static bool has_jobs(struct apply *a)
+{
+	return db_server(a->ddl)->flavor == FLAVOR_TIDB;
+}
+
 static int told(int executed)
 {
-	log_info("a DDL statement was begun before: the structure shows that it was %s",
+	log_info("a DDL statement was begun before: it is seen that it was %s",
 		executed ? "executed" : "not executed");
 	return executed;
 }
@@ -166,6 +173,12 @@ static int was_executed(struct apply *a, const struct ddl_job *j, struct str bef
 {
 	struct buf now = {0};
 	bool same;
+
+	if (has_jobs(a)) {
+		int r = ddl_job_was_executed(a, &j->place, e);
+
+		return r < 0 ? -1 : told(r);
+	}
 
 	if (ddl_picture(a, j->ddl, j->q.schema, &now, e) < 0) {
 		buf_free(&now);
@@ -274,6 +287,8 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 		return err_add(e, "the default collation of a new database");
 	if (j->ddl->or_replace && db_server(a->ddl)->flavor != FLAVOR_MARIADB && drop_replaced(a, j, e) < 0)
 		return -1;
+	if (has_jobs(a))
+		ddl_job_mark(a, &j->place, &j->text);
 	if (db_exec(a->ddl, buf_str(&j->text), e) < 0) {
 		if (!was_so_before(j, &t->format.server, e->sql_errno))
 			return err_add(e, "DDL");
@@ -359,7 +374,7 @@ static int do_recorded(
 							      : 0;
 	if (done < 0)
 		return -1;
-	if (done && drop_goes_on(j->ddl)) {
+	if (drop_goes_on(j->ddl) && (done || (rec->stage == DDL_DOING && has_jobs(a)))) {
 		write_drop(j, true);
 		done = 0;
 	}

@@ -8,19 +8,25 @@
 
 #include "common/sql/quote.h"
 
-/* 0: as it was made, 1: moved. */
-static void put_name(const struct apply *a, struct buf *sql, int moved)
+uint64_t ddl_fence_hash(const struct apply *a)
 {
 	const char *parts[] = {a->id.task, a->id.source};
 	uint64_t hash = 0xcbf29ce484222325u;
-	char name[64];
 
 	for (int i = 0; i < 2; i++) {
 		for (const char *p = parts[i]; *p; p++)
 			hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
 		hash = (hash ^ 0xff) * 0x100000001b3u;
 	}
-	snprintf(name, sizeof(name), "tidegate_fence_%016" PRIx64 "_%d", hash, moved);
+	return hash;
+}
+
+/* 0: as it was made, 1: moved. */
+static void put_name(const struct apply *a, struct buf *sql, int moved)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "tidegate_fence_%016" PRIx64 "_%d", ddl_fence_hash(a), moved);
 	sql_put_table(sql, str_of(a->id.schema), str_of(name));
 }
 

@@ -1,0 +1,128 @@
+"""TiDB as the target: its face on a MySQL server, or a real one (tests/tidb.py). What needs errors made up is for the face alone."""
+import re
+
+import pytest
+
+import procs
+import tidb as tidb_module
+from tidegate import FAILED
+from workload import Workload
+
+face_only = pytest.mark.skipif(bool(tidb_module.REAL), reason="needs errors that only the face makes")
+SEEN = "a DDL statement was begun before: it is seen that it was "
+KILLS = ["sync_after_guard", "sync_mid_rows", "sync_before_commit", "sync_after_commit"]
+
+
+@pytest.mark.parametrize("source", ["ma1011", pytest.param("my97", marks=pytest.mark.long)])
+def test_copy_and_follow(source, tidb_pair, job):
+    """Rows, structure changes, kills and lost connections on the way: both sides equal, and each session as TiDB wants it (T2, T14)."""
+    pair = tidb_pair(source)
+    work = Workload(pair.source, "app", threads=2, rows=400, ddl=True, pause=0.01).make()
+    j = job(pair, tables="app.*")
+    j.run(timeout=180)
+    if not pair.target.real:
+        writers = [s for s in pair.target.face.sessions if "tidb_txn_mode" in s.variables]
+        assert writers and all(s.variables["tidb_txn_mode"] == "pessimistic" and s.variables["tidb_disable_txn_auto_retry"] == "1" and s.variables["tidb_retry_limit"] == "0"
+                               and s.variables["tidb_dml_type"] == "standard" for s in writers)
+    with work:
+        j.start()
+        for point in KILLS:
+            j.failpoints.arm(point, "kill", 3)
+            work.wait(30)
+            procs.wait_for(lambda: j.failpoints.fired(point) or j.ended(), 30, f"{point} did not fire")
+            if j.ended():
+                j.start()
+        work.wait(30)
+    assert j.wait(180) == 0, j.story()
+    j.run(timeout=180)
+    pair.assert_equal("app", j.story)
+    assert sum(1 for p in KILLS if j.failpoints.fired(p)) == len(KILLS)
+
+
+@face_only
+def test_errors_of_tidb(tidb_pair, job):
+    """Write conflicts, changed schemas, regions that are away, an outcome that nobody knows: tried again, nothing lost, nothing doubled."""
+    pair = tidb_pair("ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, n int)", "CREATE TABLE app.k (n int, s varchar(20))")
+    j = job(pair, tables="app.*")
+    j.run()
+    face = pair.target.face
+    plan = [(r"^(INSERT|UPDATE|DELETE)", 9007, "before"), (r"^(INSERT|UPDATE|DELETE)", 8028, "before"), (r"^(INSERT|UPDATE|DELETE)", 9005, "before"), (r"^COMMIT", 8028, "before"),
+            (r"^COMMIT", 8022, "before"), (r"^COMMIT", 9007, "before"), (r"^COMMIT", 8501, "after"), (r"^COMMIT", 8501, "before"), (r"^COMMIT", 8002, "before"), (r"^COMMIT", 9001, "before")]
+    for n, (pattern, code, when) in enumerate(plan):
+        j.start()
+        j.wait_status(lambda s: s.get("phase") == "sync")
+        face.fail(pattern, code, "made up", when=when)
+        pair.source.run(f"INSERT INTO t VALUES ({n}, 1)", "UPDATE t SET n = n + 1", f"INSERT INTO k VALUES ({n}, 'keyless'), ({n}, 'keyless')", db="app")
+        assert j.wait(90) == 0, j.story()
+        j.run(timeout=90)
+        assert face.fired and face.fired[-1][0] == code, f"{code} was not made up"
+    assert len(face.fired) == len(plan)
+    pair.assert_equal("app", j.story)
+
+
+@face_only
+@pytest.mark.parametrize("when", ["before", "after", "outlives"])
+def test_lost_while_ddl(when, tidb_pair, job):
+    """The connection is lost while a DDL statement is under way: TiDB's list of jobs tells whether it was executed (T29), also of a swap of
+    equal tables, which no structure shows, and of a job that goes on alone."""
+    pair = tidb_pair("ma1011")
+    s, face = pair.source, pair.target.face
+    s.run("CREATE DATABASE app", "CREATE TABLE app.a (id int PRIMARY KEY, v int)", "CREATE TABLE app.b (id int PRIMARY KEY, v int)", "INSERT INTO app.a VALUES (1,1)", "INSERT INTO app.b VALUES (2,2)",
+          "CREATE TABLE app.p (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))", "CREATE TABLE app.x (id int PRIMARY KEY)",
+          "INSERT INTO app.p VALUES (1)", "INSERT INTO app.x VALUES (2)", "CREATE TABLE app.d1 (id int)", "CREATE TABLE app.d2 (id int)")
+    j = job(pair, tables="app.*")
+    j.run()
+    statements = ["ALTER TABLE a ADD w int", "ALTER TABLE b ADD w int", "RENAME TABLE a TO tmp, b TO a, tmp TO b", "ALTER TABLE p EXCHANGE PARTITION p0 WITH TABLE x", "TRUNCATE TABLE x",
+                  "DROP TABLE d1, d2"]
+    for n, statement in enumerate(statements):
+        verb = " ".join(statement.split()[:2])
+        if when == "outlives":
+            face.outlive, face.outlive_seconds = re.compile("^" + verb, re.I), 1.5
+            j.start(until=None)
+            j.wait_status(lambda x: x.get("phase") == "sync")
+            s.run(statement, db="app")
+            procs.wait_for(lambda: any(q for q, state in pair.target.jobs() if verb in q and state == "running"), 30, f"no job of {verb}\n{j.story()}")
+            j.wait_unit("sync").kill()
+            procs.wait_for(lambda: j.log().count(SEEN + "executed") == n + 1, 60, f"{statement}: not seen that it was executed")
+            j.interrupt()
+            face.outlive = None
+        else:
+            j.start()
+            j.wait_status(lambda x: x.get("phase") == "sync")
+            face.fail(r"^/\*tidegate-\w+-[0-9:]+\*/ *" + verb, when=when, lose=True)
+            s.run(statement, db="app")
+            assert j.wait(90) == 0, j.story()
+            j.run()
+            assert len(face.fired) == n + 1, statement
+            assert j.log().count(SEEN + ("executed" if when == "after" else "not executed")) == n + 1, statement
+        s.run(f"INSERT INTO a (id, v) VALUES ({100 + n}, 5)", db="app")
+        j.run()
+    j.run()
+    pair.assert_equal("app", j.story)
+    done = [q for q, state in pair.target.jobs() if "tidegate-" in q and state == "synced"]
+    assert len(done) == len(set(done)), f"executed twice: {done}"
+
+
+@face_only
+def test_what_tidb_refuses(tidb_pair, job):
+    """A statement that TiDB does not execute pauses the task, and says which and why; binlog skip and replace go on."""
+    pair = tidb_pair("my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1)")
+    j = job(pair, tables="app.*")
+    j.run()
+    pair.source.run("ALTER TABLE app.t ADD COLUMN u int UNIQUE", "INSERT INTO app.t VALUES (2,2,2)")
+    err = j.run(expect=FAILED)
+    assert "unsupported add column constraint UNIQUE KEY" in err and "ALTER TABLE" in err, err
+    assert "8200" in err
+
+
+@face_only
+def test_entry_too_large(tidb_pair, job):
+    pair = tidb_pair("ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, b longblob)")
+    j = job(pair, tables="app.*")
+    j.run()
+    pair.source.run("INSERT INTO app.t VALUES (1, REPEAT('x', 7000000))")
+    err = j.run(expect=FAILED)
+    assert "entry too large" in err and "8025" in err and "`app`.`t`" in err, err
