@@ -38,8 +38,9 @@ CHILD = ("id int PRIMARY KEY, p int, n int DEFAULT 0, KEY p (p), "
 class Writer(threading.Thread):
     """One connection that writes random transactions; whatever the server refuses is rolled back, and is no matter."""
 
-    def __init__(self, server, tables, seed, count, keys):
+    def __init__(self, server, tables, seed, count, keys, image):
         super().__init__()
+        self.image = image
         self.server, self.tables, self.rnd, self.count, self.keys, self.done = server, tables, random.Random(seed), count, keys, 0
         self.failed = None
 
@@ -55,8 +56,27 @@ class Writer(threading.Thread):
                 "word_key": (w(), n), "prefixes": (k(), w(), n), "pairs": (k() % 9, k(), n), "keyless": (k() % 5, w(), n), "parent": (k(), n),
                 "child": (k(), k(), n)}[t]
 
-    def statement(self, c):
+    def hand_over(self, connection, c, t):
+        """A value of a second unique key goes from one row to another, in transactions of their own."""
+        column = {"uniques": "a", "words": "w", "prefixes": "w", "pairs": "b", "counted": "a"}[t]
+        key = "a" if t == "pairs" else "id"
+        c.execute(f"SELECT {key}, {column} FROM {t} WHERE {column} IS NOT NULL ORDER BY RAND() LIMIT 1")
+        row = c.fetchone()
+        if not row:
+            return
+        connection.commit()
+        if self.rnd.random() < 0.5:
+            c.execute(f"DELETE FROM {t} WHERE {key}=%s AND {column}=%s", row)
+        elif t != "pairs":
+            c.execute(f"UPDATE {t} SET {column}=%s WHERE {key}=%s AND {column}=%s", (self.w() if column == "w" else self.k() + 1000, *row))
+        connection.commit()
+        c.execute(f"INSERT INTO {t} ({key}, {column}) VALUES (%s, %s)", (self.k() + 2000, row[1]))
+        connection.commit()
+
+    def statement(self, connection, c):
         r, t = self.rnd, self.rnd.choice(self.tables)
+        if t in ("uniques", "words", "prefixes", "pairs", "counted") and r.random() < 0.3:
+            return self.hand_over(connection, c, t)
         key = {"word_key": "w", "keyless": "a", "pairs": "b"}.get(t, "id")
         what = r.random()
         some = self.w() if key == "w" else self.k() % 5 if t == "keyless" else self.k()
@@ -90,10 +110,11 @@ class Writer(threading.Thread):
     def run(self):
         try:
             with self.server.connect(database="p", autocommit=False) as c, c.cursor() as cur:
+                cur.execute(f"SET binlog_row_image={self.image}")
                 for _ in range(self.count):
                     try:
                         for _ in range(self.rnd.choice([1, 1, 2, 3, 8])):
-                            self.statement(cur)
+                            self.statement(c, cur)
                         c.commit() if self.rnd.random() < 0.95 else c.rollback()
                         self.done += 1
                     except (pymysql.IntegrityError, pymysql.OperationalError, pymysql.DataError):
@@ -103,7 +124,8 @@ class Writer(threading.Thread):
 
 
 def make_tables(server, rnd):
-    chosen = rnd.sample(sorted(TABLES), rnd.randint(2, 5))
+    chosen = rnd.sample(sorted(TABLES), rnd.randint(2, 4))
+    chosen += [] if {"uniques", "words"} & set(chosen) else [rnd.choice(["uniques", "words"])]
     server.run("CREATE DATABASE p CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CREATE TABLE p.more (id int PRIMARY KEY AUTO_INCREMENT)")
     for t in chosen:
         server.run(f"CREATE TABLE {t} ({TABLES[t].format(charset=rnd.choice(['latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'utf8mb4 COLLATE utf8mb4_unicode_ci']))})", db="p")
@@ -155,8 +177,11 @@ def one_run(build, ends, seed, kills=4, big=0):
         f.start(180)
         tables = make_tables(up, rnd)
         f.wait(60)
-        writers = [Writer(up, tables, seed * 100 + i, rnd.choice([60, 150]), rnd.choice([8, 40, 400])) for i in range(3)]
-        story.append(f"tables {' '.join(tables)}")
+        image = rnd.choice(["FULL", "FULL", "MINIMAL"])
+        if image == "MINIMAL":  # without a key it takes the whole row
+            tables = [t for t in tables if t != "keyless"]
+        writers = [Writer(up, tables, seed * 100 + i, rnd.choice([60, 150]), rnd.choice([8, 40, 400]), image) for i in range(3)]
+        story.append(f"{image} images, tables {' '.join(tables)}")
         for w in writers:
             w.start()
         if big:
@@ -166,6 +191,9 @@ def one_run(build, ends, seed, kills=4, big=0):
             place, act = PLACES[(seed + i) % len(PLACES)], rnd.choice(["kill", "kill", "error"])
             before = f.failpoints.fired(place)
             f.failpoints.arm(place, act, at=rnd.choice([1, 2, 5]))
+            if act != "kill" or rnd.random() < 0.5:  # one lane lags, others go ahead
+                lags = "sync_before_commit" if place == "sync_after_guard" else "sync_after_guard"
+                f.failpoints.arm(lags, "sleep", at=rnd.choice([1, 3]), arg=rnd.choice([300, 1500]))
             end = time.time() + (120 if big else 20)
             while f.failpoints.fired(place) == before and time.time() < end:
                 if not any(w.is_alive() for w in writers):
@@ -177,6 +205,7 @@ def one_run(build, ends, seed, kills=4, big=0):
             w.join(120)
             assert not w.is_alive() and not w.failed, w.failed
         story.append(f"{sum(w.done for w in writers)} transactions")
+        up.run("INSERT INTO p.more VALUES ()")  # the last kill may have hit the last commit: this one is its successor's
         f.end(seconds=90)
         check_meta(down, f)
     except AssertionError as e:
@@ -233,3 +262,46 @@ def test_fewer_appliers_after_a_kill(build_dir, server):
         check_meta(down, f)
     finally:
         f.close()
+
+
+@pytest.mark.parametrize("place", ["sync_before_commit", "sync_after_commit", "sync_after_guard", "sync_ddl_doing", "an ALTER that waits"])
+def test_two_owners(build_dir, server, place):
+    """A second owner comes while the first is held up at a place: the first one ends as fenced, and nothing that it sends afterwards lands."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    old = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1})
+    new = holder = None
+    try:
+        old.start(120)
+        up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "CREATE TABLE p.t (a int)", "INSERT INTO p.k VALUES (1, 0)")
+        old.wait(30)
+        if place.startswith("sync_"):
+            old.failpoints.arm(place, "sleep", arg=6000)
+        else:  # the ALTER of the old owner stands behind a reader
+            holder = down.connect(autocommit=False, database="p")
+            holder.cursor().execute("SELECT * FROM k")
+        for i in range(20):
+            up.run(f"INSERT INTO p.t VALUES ({i})", "UPDATE p.k SET n=n+1", f"INSERT INTO p.k VALUES ({10 + i}, 0)")
+        up.run("ALTER TABLE p.k ADD COLUMN c int DEFAULT 5")
+        end = time.time() + 20
+        while time.time() < end and not (old.failpoints.fired(place) if place.startswith("sync_") else
+                                         down.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%%ADD COLUMN c%%'")):
+            time.sleep(0.05)
+        assert time.time() < end, "the old owner did not come there\n" + old.out[-2000:]
+        start = old.slices["sync"]["options"]["start"]
+        new = live.Follow(build_dir, up, down, ["p"], epoch=2, sync={"workers": 2}, start=(start["file"], start["offset"], start["gtid"])).start(120)
+        if holder:
+            time.sleep(2)
+            assert not down.query("SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='p' AND COLUMN_NAME='c'")
+            holder.close()
+        old.wait_error(60501)
+        up.run("INSERT INTO p.k (id, n) VALUES (99, 1)", "UPDATE p.k SET n=n+1")
+        new.end()
+        check_meta(down, new)
+        assert {e for e, in down.query("SELECT DISTINCT epoch FROM dm_meta.tidegate_slot")} == {2}
+    finally:
+        if holder and holder.open:
+            holder.close()
+        for f in (old, new):
+            if f:
+                f.close()

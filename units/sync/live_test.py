@@ -160,7 +160,7 @@ class Follow:
         self.wait(seconds)
         self.stop()
         r = self.check(but)
-        assert "AddressSanitizer" not in self.out and "runtime error" not in self.out, self.out[-4000:]
+        assert "Sanitizer" not in self.out and "runtime error" not in self.out, self.out[self.out.find("Sanitizer") - 200:][:6000]
         left = self.down.query("SELECT COUNT(*) FROM dm_meta.tidegate_connection WHERE task=%s", self.task)[0][0]
         assert left == 0, f"{left} connections are still noted"
         self.close()

@@ -200,6 +200,7 @@ static void place(struct apply *a, struct trx *t)
 	t->weight = sizeof(*t) + t->raw.n + (t->arena ? 2 * arena_used(t->arena) : 0);
 	pthread_mutex_lock(&a->lock);
 	if (wait_room(a, t->weight)) {
+		runs_cut(&a->recorded, a->watermark);
 		depend_place(a->depend, &a->touch, t->nchanges + 1, &p);
 		t->seq = p.seq;
 		t->lane = p.lane;
