@@ -82,7 +82,10 @@ struct binlog_value {
 	struct str raw; /* its bytes in the event */
 };
 
-/* A ROWS event (v1, v2, MariaDB compressed), walked row by row. */
+/*
+ * A ROWS event (v1, v2, MariaDB compressed, MySQL partial), walked row by row. The arena that it is opened
+ * with must live as long; what is allocated in it for one row may go before the next.
+ */
 struct binlog_rows {
 	enum binlog_change change;
 	uint64_t table_id;
@@ -90,6 +93,8 @@ struct binlog_rows {
 			   rows */
 	unsigned ncolumns;
 	const uint8_t *before_bits, *after_bits;
+	bool partial;    /* PARTIAL_UPDATE_ROWS: JSON values after may be changes to those before */
+	struct arena *a; /* for those */
 	struct str data; /* the rows, decompressed */
 	size_t at;
 };

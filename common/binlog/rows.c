@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/binlog/decimal.h"
+#include "common/binlog/json_diff.h"
 #include "common/binlog/row.h"
 #include "common/binlog/temporal.h"
 #include "common/binlog/wire.h"
@@ -24,7 +25,8 @@ bool binlog_is_rows(uint8_t type)
 
 static bool has_extra(uint8_t type)
 {
-	return (type >= BINLOG_WRITE_V2 && type <= BINLOG_DELETE_V2) || type >= BINLOG_MARIA_WRITE_COMPRESSED;
+	return (type >= BINLOG_WRITE_V2 && type <= BINLOG_DELETE_V2) || type == BINLOG_PARTIAL_UPDATE ||
+	       type >= BINLOG_MARIA_WRITE_COMPRESSED;
 }
 
 static enum binlog_change change_of(uint8_t type)
@@ -74,11 +76,6 @@ int binlog_rows_open(struct str event, const struct binlog_format *f, const stru
 	memset(r, 0, sizeof(*r));
 	if (wire_open(event, f, &h, &c, e) < 0)
 		return -1;
-	if (h.type == BINLOG_PARTIAL_UPDATE)
-		return err_set(e, ERR_sync_event_unknown,
-			"PARTIAL_UPDATE_ROWS event of `%.*s`.`%.*s`: set "
-			"binlog_row_value_options='' on the upstream",
-			STR_ARG(t->schema), STR_ARG(t->table));
 	if (!binlog_is_rows(h.type))
 		return err_set(
 			e, ERR_sync_event_unknown, "a %s event is no rows event", binlog_type_name(h.type));
@@ -86,6 +83,8 @@ int binlog_rows_open(struct str event, const struct binlog_format *f, const stru
 	if (wire_lenenc(&c) != t->ncolumns || r->table_id != t->id)
 		c.bad = true;
 	r->change = change_of(h.type);
+	r->partial = h.type == BINLOG_PARTIAL_UPDATE;
+	r->a = a;
 	r->ncolumns = t->ncolumns;
 	r->before_bits = r->change == BINLOG_INSERT ? NULL : cur_bytes(&c, bits);
 	r->after_bits = r->change == BINLOG_DELETE ? NULL : cur_bytes(&c, bits);
@@ -213,6 +212,58 @@ static int take_image(struct cur *c, const struct binlog_table *t, const uint8_t
 	return 0;
 }
 
+/* In front of a partial image: options, and which of the table's JSON columns are changes. NULL: none is. */
+static const uint8_t *take_partial_bits(struct cur *c, const struct binlog_table *t)
+{
+	enum { PARTIAL_JSON = 1 };
+	uint64_t options = wire_lenenc(c);
+	unsigned json = 0;
+
+	if (options & ~(uint64_t)PARTIAL_JSON)
+		c->bad = true;
+	if (!(options & PARTIAL_JSON))
+		return NULL;
+	for (unsigned i = 0; i < t->ncolumns; i++)
+		json += t->types[i] == WIRE_JSON;
+	return cur_bytes(c, (json + 7) / 8);
+}
+
+static int apply_partial(struct binlog_rows *r, const struct binlog_table *t, unsigned i,
+	const struct binlog_value *before, struct binlog_value *after, struct err *e)
+{
+	if (before->present && !before->null)
+		return binlog_json_apply(before->raw, after->raw, r->a, &after->raw, e) < 0
+			       ? err_add(e, "`%.*s`.`%.*s` column %u", STR_ARG(t->schema), STR_ARG(t->table),
+					 i + 1)
+			       : 0;
+	if (!before->present && after->raw.n == 0) {
+		after->present = false; /* no change at all */
+		return 0;
+	}
+	return err_set(e, ERR_sync_event_unknown,
+		"PARTIAL_UPDATE_ROWS event of `%.*s`.`%.*s` whose image before lacks the JSON column %u: set "
+		"binlog_row_image=FULL or binlog_row_value_options='' on the upstream",
+		STR_ARG(t->schema), STR_ARG(t->table), i + 1);
+}
+
+/* The image after, its changes applied to the image before. */
+static int take_partial(struct binlog_rows *r, struct cur *c, const struct binlog_table *t,
+	const struct binlog_value *before, struct binlog_value *after, struct err *e)
+{
+	const uint8_t *bits = take_partial_bits(c, t);
+	unsigned json = 0;
+
+	if (take_image(c, t, r->after_bits, after, e) < 0)
+		return -1;
+	for (unsigned i = 0; bits && !c->bad && i < t->ncolumns; i++) {
+		if (t->types[i] != WIRE_JSON || !bit_at(bits, json++) || !after[i].present || after[i].null)
+			continue;
+		if (apply_partial(r, t, i, &before[i], &after[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int binlog_rows_next(struct binlog_rows *r, const struct binlog_table *t, struct binlog_value *before,
 	struct binlog_value *after, struct err *e)
 {
@@ -222,7 +273,8 @@ int binlog_rows_next(struct binlog_rows *r, const struct binlog_table *t, struct
 		return 0;
 	if (r->before_bits && take_image(&c, t, r->before_bits, before, e) < 0)
 		return -1;
-	if (r->after_bits && take_image(&c, t, r->after_bits, after, e) < 0)
+	if (r->after_bits && (r->partial ? take_partial(r, &c, t, before, after, e)
+					 : take_image(&c, t, r->after_bits, after, e)) < 0)
 		return -1;
 	/* A row of no columns (all left out by the image) takes no byte: no progress would be an endless
 	 * loop. */

@@ -28,3 +28,10 @@ def test_transactions(scenario, names, make_pair, build_dir, short_tmp, monkeypa
         for f in live_test.Follow.made:
             f.close()
         live_test.forget_prepared(up)
+
+
+@pytest.mark.parametrize("target", ["my97", "ma1011"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_partial_json(target, seed, make_pair, build_dir, short_tmp, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_TEST_SEED", str(seed))
+    test_transactions(live_test.test_partial_json, ("my97", target), make_pair, build_dir, short_tmp, monkeypatch)

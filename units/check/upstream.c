@@ -43,6 +43,7 @@ static bool variable(struct db *d, const char *name, char *out, size_t size)
 static void check_format(struct check *c, struct db *d)
 {
 	char value[64];
+	bool full;
 
 	if (!variable(d, "log_bin", value, sizeof(value)) || strcmp(value, "1") != 0) {
 		check_found(c, "binlog_enable", "fail", ERR_check_binlog_off, db_where(d),
@@ -55,13 +56,16 @@ static void check_format(struct check *c, struct db *d)
 			err_info(ERR_check_binlog_format)->workaround, "binlog_format is %s, not ROW", value);
 	else
 		check_passed(c, "binlog_format", d);
-	if (variable(d, "binlog_row_image", value, sizeof(value)) && strcasecmp(value, "FULL") != 0)
+	full = !variable(d, "binlog_row_image", value, sizeof(value)) || strcasecmp(value, "FULL") == 0;
+	if (!full)
 		check_found(c, "binlog_row_image", "warn", 0, db_where(d), "SET GLOBAL binlog_row_image=FULL",
 			"binlog_row_image is %s: tables without a key can't be followed", value);
-	if (variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
+	if (!full && variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
 		check_found(c, "binlog_row_value_options", "fail", ERR_check_failed, db_where(d),
-			"SET GLOBAL binlog_row_value_options=''",
-			"partial JSON updates are logged (%s), which is not supported yet", value);
+			"SET GLOBAL binlog_row_image=FULL",
+			"partial JSON updates are logged (%s) without the values before, which is not "
+			"supported yet",
+			value);
 }
 
 /* Asked at the very end of the log, so that nothing is sent; a refusal comes at once. */
