@@ -268,6 +268,64 @@ static void what_can_not_be_skipped_stops(void **state)
 	}
 }
 
+static void each_row_change_as_a_statement_stops(void **state)
+{
+	static const char *const bad[] = {"INSERT INTO t VALUES (1)", "INSERT INTO t SELECT * FROM u",
+		"REPLACE INTO t VALUES (1)", "UPDATE t SET a=1", "DELETE FROM t",
+		"insert /* x */ t values (1)", "/* x */ delete t from t join u", "CALL p()",
+		"WITH x AS (SELECT 1) UPDATE t SET a=1", "LOAD DATA LOCAL INFILE 'x' INTO TABLE t"};
+	struct stream *s = *state;
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (feed_query(s, bad[i], &t) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(s->e.code, ERR_sync_statement_dml);
+	}
+}
+
+/* A header and two bytes. */
+static void an_incident_stops(void **state)
+{
+	struct stream *s = *state;
+	struct buf b = {0};
+	struct trx *t;
+
+	feed_hex(s, mysql_format);
+	buf_put_u32(&b, 1700000000);
+	buf_put_u8(&b, BINLOG_INCIDENT);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, 19 + 3 + 4);
+	buf_put_u32(&b, 0);
+	buf_put_u16(&b, 0);
+	buf_put(&b, "\1\0\0", 3);
+	buf_put_u32(&b, 0);
+	assert_int_equal(feed(s, buf_str(&b), &t), -1);
+	assert_int_equal(s->e.code, ERR_sync_binlog_incident);
+	buf_free(&b);
+}
+
+/* An event's own end_log_pos has 32 bits, and is 0 in places: what counts is where it stands. */
+static void positions_have_64_bits(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+	uint64_t start;
+
+	feed_hex(s, mysql_format);
+	s->at.offset = start = (UINT64_C(1) << 32) - 300; /* it wraps inside the transaction */
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	feed_hex(s, mysql_table_map);
+	feed_hex(s, mysql_insert);
+	t = feed_end(s, mysql_xid);
+	assert_true(t->start.offset == start);
+	assert_true(t->end.offset > UINT64_C(1) << 32 && t->end.offset == s->at.offset);
+	trx_free(&t);
+	assert_true(assemble_safe(s->a).offset == s->at.offset);
+}
+
 /* It stops the applier when it gets there (units/sync/live_test.py), so that an operator can skip it. */
 static void what_is_not_understood_is_handed_on(void **state)
 {
@@ -571,6 +629,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_transaction_is_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(rollback_to_a_savepoint_takes_rows_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_can_not_be_skipped_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_row_change_as_a_statement_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_incident_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(positions_have_64_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_understood_is_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_is_alone, setup, teardown),
