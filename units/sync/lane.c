@@ -194,6 +194,7 @@ static int apply_batch(struct lane *l, struct err *e)
 			return commit_end(l->db, &l->slot, e);
 		if (!l->writer.packet.single && (r > 0 || is_refused(e))) {
 			/* Once more, a row a statement and nothing folded, to name the row. */
+			log_info("row by row: %s", e->text);
 			l->writer.packet.single = true;
 			if (apply_rollback(l->db, e) < 0)
 				return -1;
