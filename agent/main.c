@@ -143,7 +143,6 @@ static void agent_close(void *self, struct daemon_env *env)
 	}
 	if (a->timer)
 		loop_timer_stop(env->loop, a->timer);
-	link_peer_free(&a->master.peer);
 	json_decref(a->orders);
 }
 

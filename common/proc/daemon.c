@@ -110,12 +110,14 @@ static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
 	return daemon_work(r, e) < 0 ? UNIT_EXIT_ERROR : UNIT_EXIT_DONE;
 }
 
-static void daemon_free(struct daemon_run *r, bool opened)
+static void daemon_free(struct daemon_run *r, bool opened, int status)
 {
 	if (r->watch)
 		watch_leave(r->watch, WATCH_LEAVE_MS); /* close() too has a deadline */
 	if (opened && r->d->close)
 		r->d->close(r->self, &r->env);
+	if (r->watch)
+		watch_last(r->watch, WATCH_LAST_MS, status); /* as in unit.c: nng_close may not return */
 	link_free(&r->env.link);
 	watch_stop(&r->watch);
 	loop_free(&r->env.loop);
@@ -140,6 +142,6 @@ int daemon_run(const struct daemon *d, int argc, char **argv)
 	int status = daemon_live(&r, &opened, &e);
 	if (status != UNIT_EXIT_DONE)
 		log_err(&e);
-	daemon_free(&r, opened);
+	daemon_free(&r, opened, status);
 	return status;
 }

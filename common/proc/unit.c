@@ -206,10 +206,17 @@ static int unit_live(struct unit_run *r, struct err *e)
 
 /* ---- leaving ---- */
 
-static void unit_free(struct unit_run *r)
+static void unit_free(struct unit_run *r, int status)
 {
 	if (r->self && r->u->close)
 		r->u->close(r->self, &r->env);
+	/* Nothing may be freed that such a thread holds, and exit() would run handlers under it. */
+	if (r->env.abandoned)
+		_exit(status);
+	/* libnng 1.5.2's nng_close waits for ever, once in some hundred times on a busy machine: its reaper
+	 * waits for a pipe's aio that nobody ends. */
+	if (r->watch)
+		watch_last(r->watch, WATCH_LAST_MS, status);
 	link_peer_free(&r->agent);
 	link_free(&r->env.link);
 	watch_stop(&r->watch);
@@ -295,6 +302,6 @@ int unit_run(const struct unit *u, int argc, char **argv)
 		log_err(&e);
 	else
 		status = unit_boxed(&r);
-	unit_free(&r);
+	unit_free(&r, status);
 	return status;
 }

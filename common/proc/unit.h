@@ -27,6 +27,8 @@ struct unit_env {
 	struct arena *scratch; /* emptied after each step */
 	const char *title;     /* "orders@mysql-01" */
 	uint64_t progress;     /* the unit adds to it with each durable bit of work */
+	bool abandoned;        /* set by close(): a thread hangs in a call that can't be cut; the process ends
+				  without it */
 };
 
 /* A message that the unit answers on its own listening socket, and in which stages (bits 1u << STAGE_…). */

@@ -27,8 +27,8 @@ struct watch {
 	pthread_t thread;
 	struct loop *loop;
 	int supervisor_fd, signal_fd, event_fd;
-	atomic_bool leaving, end;
-	atomic_int reason;
+	atomic_bool leaving, end, last;
+	atomic_int reason, status; /* status: of watch_last */
 	_Atomic uint64_t deadline; /* of clock_ms; 0: none */
 };
 
@@ -50,6 +50,10 @@ static void watch_check_deadline(const struct watch *w)
 
 	if (!deadline || clock_ms() < deadline)
 		return;
+	if (atomic_load(&w->last)) {
+		log_debug("a library does not close: ending without it");
+		_exit(atomic_load(&w->status));
+	}
 	log_error(
 		"still busy at the deadline after being asked to leave (%s): leaving hard", watch_reason(w));
 	_exit(WATCH_HARD_EXIT);
@@ -128,6 +132,14 @@ static void watch_kick(struct watch *w)
 void watch_leave(struct watch *w, uint64_t ms)
 {
 	watch_because(w, REASON_ASKED, ms);
+	watch_kick(w);
+}
+
+void watch_last(struct watch *w, uint64_t ms, int status)
+{
+	atomic_store(&w->status, status);
+	atomic_store(&w->last, true);
+	atomic_store(&w->deadline, clock_ms() + ms);
 	watch_kick(w);
 }
 

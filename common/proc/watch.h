@@ -10,13 +10,18 @@
  */
 struct watch;
 
-enum { WATCH_LEAVE_MS = 10000, WATCH_HARD_EXIT = 75 };
+enum { WATCH_LEAVE_MS = 10000, WATCH_LAST_MS = 2000, WATCH_HARD_EXIT = 75 };
 
 /* Blocks SIGTERM and SIGINT for all threads: the box must be closed and nng not yet started. Only looks at
  * supervisor_fd. */
 struct watch *watch_start(int supervisor_fd, struct loop *l);
 /* Asks to leave within ms; the earliest deadline counts. From any thread. */
 void watch_leave(struct watch *w, uint64_t ms);
+/*
+ * All is done and said, only the libraries are being closed: what is not closed within ms is left to the
+ * kernel, and the process ends with this status.
+ */
+void watch_last(struct watch *w, uint64_t ms, int status);
 bool watch_leaving(const struct watch *w);
 /* Why, for the log: "asked to", "SIGTERM", "the supervisor is gone". */
 const char *watch_reason(const struct watch *w);

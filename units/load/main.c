@@ -125,7 +125,6 @@ static void load_close(void *self, struct unit_env *env)
 	load_stop(l);
 	if (l->has_leader)
 		pthread_join(l->leader, NULL);
-	link_peer_free(&l->dump);
 	plan_fini(&l->plan);
 	plan_snapshot_fini(&l->snapshot);
 	recorded_fini(&l->recorded);

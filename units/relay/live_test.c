@@ -6,6 +6,7 @@
  * of the first, by GTID) a switch of the upstream too.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -266,6 +268,71 @@ static void test_refused(void **state)
 	assert_string_equal(json_text(f->h.status, "phase", ""), "connect");
 	assert_non_null(strstr(json_text(f->h.status, "last_error", ""), "nothing answers"));
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+}
+
+/* A server that takes the connection and never says a word, as one that is stuck: asked to leave, or by an
+ * error, the relay does not wait for it. */
+static void test_silent_server(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoint ep = *ep_now;
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t asked;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, n), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
+	ep.port = ntohs(a.sin_port);
+	host_start(&f->h, &ep, OPTIONS);
+	wait_hello(&f->h);
+	host_turn(&f->h, 500);
+	asked = clock_ms();
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+	assert_in_range(clock_ms() - asked, 0, 3000);
+	host_start(&f->h, &ep, OPTIONS);
+	wait_hello(&f->h);
+	host_turn(&f->h, 500);
+	host_arm(&f->h, FP_unit_step, FP_ACT_ERROR, 1);
+	asked = clock_ms();
+	while (host_poll(&f->h) < 0)
+		host_turn(&f->h, 20);
+	assert_in_range(clock_ms() - asked, 0, 4000);
+	assert_int_equal(f->h.bye_error.code, ERR_internal);
+	close(listener);
+}
+
+/* An error at any moment of a relay at work: it says so and leaves, never stuck (exit 75).
+ * TIDEGATE_TEST_ROUNDS: more of them. */
+static void test_error(void **state)
+{
+	const char *rounds = getenv("TIDEGATE_TEST_ROUNDS");
+	unsigned long n = rounds ? strtoul(rounds, NULL, 10) : 6, i;
+	struct fixture *f = *state;
+	struct err e = {0};
+	uint64_t armed, worst = 0;
+	int status;
+
+	begin_load(f, 2000000000);
+	for (i = 0; i < n; i++) {
+		host_start(&f->h, ep_now, f->options);
+		wait_hello(&f->h);
+		fetch(&f->h, &f->r, &e);
+		host_turn(&f->h, (int)(i * 173 % 700));
+		f->h.byes = 0;
+		host_arm(&f->h, FP_unit_step, i % 5 == 4 ? FP_ACT_KILL : FP_ACT_ERROR, 1);
+		armed = clock_ms();
+		while ((status = host_poll(&f->h)) < 0 && clock_ms() - armed < 30000)
+			host_turn(&f->h, 20);
+		if (clock_ms() - armed > worst)
+			worst = clock_ms() - armed;
+		if (status != (i % 5 == 4 ? 1000 + SIGKILL : 1) || (i % 5 != 4 && f->h.byes != 1))
+			fail_msg("round %lu: it ended with %d after %llu ms, %u byes; its log: %s", i, status,
+				(unsigned long long)(clock_ms() - armed), f->h.byes, log_text(&f->h));
+	}
+	print_message("%lu rounds, the slowest end took %llu ms\n", n, (unsigned long long)worst);
+	assert_in_range(worst, 0, 10000);
 }
 
 /* Over the quota the slow reader's files stay and pulling stops; when the reader has moved on, they go and it
@@ -519,6 +586,8 @@ static int run(const char *variable, const char *second)
 		cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_where, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_huge, setup, teardown),

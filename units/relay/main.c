@@ -179,12 +179,18 @@ static void end_threads(struct relay *r)
 	if (!r->threads)
 		return;
 	relay_leave(r);
-	pthread_join(r->puller, NULL);
-	pthread_join(r->asker, NULL);
 	r->threads = false;
+	if (relay_let_go(r, RELAY_PULLER))
+		pthread_join(r->puller, NULL);
+	else
+		r->env->abandoned = true;
+	if (relay_let_go(r, RELAY_ASKER))
+		pthread_join(r->asker, NULL);
+	else
+		r->env->abandoned = true;
 }
 
-/* The puller flushes and syncs on its way out. */
+/* The puller flushes and syncs on its way out; one that hangs in a connect has nothing in hand. */
 static int relay_save(void *self, struct unit_env *env, struct err *e)
 {
 	struct relay *r = self;
@@ -196,6 +202,8 @@ static int relay_save(void *self, struct unit_env *env, struct err *e)
 		*e = r->shared.fatal;
 		return -1;
 	}
+	if (r->shared.abandoned[RELAY_PULLER] && writer_save(&r->writer, e) < 0)
+		return -1;
 	return pins_save(&r->pins, true, e);
 }
 
@@ -203,11 +211,12 @@ static void relay_close(void *self, struct unit_env *env)
 {
 	struct relay *r = self;
 
-	(void)env;
 	if (!r->opened)
 		return;
 	end_threads(r);
 	serve_dismiss(r);
+	if (env->abandoned)
+		return; /* they hold what would be freed */
 	if (r->writer.store)
 		writer_fini(&r->writer);
 	pins_fini(&r->pins);

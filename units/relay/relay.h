@@ -27,10 +27,15 @@ struct relay_options {
 	unsigned heartbeat_ms;
 };
 
+enum relay_thread { RELAY_PULLER, RELAY_ASKER, RELAY_THREADS };
+
 struct relay_shared {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* leaving, or no longer full */
+	pthread_cond_t changed; /* leaving, no longer full, or a connection is made */
 	bool leaving;
+	/* In db_open, which nobody can cut off; and left behind there at the end: it touches nothing any
+	 * more. */
+	bool connecting[RELAY_THREADS], abandoned[RELAY_THREADS];
 	bool recovered; /* the log's end is known: it may be served */
 	bool connected, pulling;
 	bool full;                                 /* over the quota, and only the pins keep the files */
@@ -63,6 +68,9 @@ void relay_shared_init(struct relay *r);
 void relay_shared_fini(struct relay *r);
 bool relay_leaving(struct relay *r);
 void relay_leave(struct relay *r); /* tells both threads, and cuts their connections */
+/* After relay_leave: true when the thread may be joined; false: a server does not let it go, it is left
+ * behind and the process must end without it. */
+bool relay_let_go(struct relay *r, enum relay_thread t);
 /* Waits; true when asked to leave meanwhile. */
 bool relay_pause(struct relay *r, uint64_t ms);
 void relay_trouble(struct relay *r, const struct err *e); /* NULL: over; logged where it is new */

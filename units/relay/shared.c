@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "units/relay/relay.h"
 
-enum { CONNECT_S = 5, HEARTBEATS_PER_TIMEOUT = 3, ANSWER_S = 30 };
+enum { CONNECT_S = 5, HEARTBEATS_PER_TIMEOUT = 3, ANSWER_S = 30, LET_GO_MS = 1000 };
 
 void relay_shared_init(struct relay *r)
 {
@@ -57,11 +57,9 @@ void relay_leave(struct relay *r)
 	pthread_mutex_unlock(&s->lock);
 }
 
-bool relay_pause(struct relay *r, uint64_t ms)
+static struct timespec from_now(uint64_t ms)
 {
-	struct relay_shared *s = &r->shared;
 	struct timespec until;
-	bool leaving;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += (time_t)(ms / 1000);
@@ -70,6 +68,29 @@ bool relay_pause(struct relay *r, uint64_t ms)
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
 	}
+	return until;
+}
+
+bool relay_let_go(struct relay *r, enum relay_thread t)
+{
+	struct relay_shared *s = &r->shared;
+	struct timespec until = from_now(LET_GO_MS);
+	bool abandoned;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->connecting[t] && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+		;
+	abandoned = s->abandoned[t] = s->connecting[t];
+	pthread_mutex_unlock(&s->lock);
+	return !abandoned;
+}
+
+bool relay_pause(struct relay *r, uint64_t ms)
+{
+	struct relay_shared *s = &r->shared;
+	struct timespec until = from_now(ms);
+	bool leaving;
+
 	pthread_mutex_lock(&s->lock);
 	while (!s->leaving && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
 		;
@@ -105,6 +126,17 @@ void relay_fatal(struct relay *r, const struct err *e)
 	unit_wake(r->env);
 }
 
+static bool begin_connect(struct relay_shared *s, enum relay_thread t)
+{
+	bool go;
+
+	pthread_mutex_lock(&s->lock);
+	go = !s->leaving;
+	s->connecting[t] = go;
+	pthread_mutex_unlock(&s->lock);
+	return go;
+}
+
 struct db *relay_connect(struct relay *r, enum db_session session, struct db **slot, struct err *e)
 {
 	unsigned stream_s = r->o.heartbeat_ms * HEARTBEATS_PER_TIMEOUT / 1000 + 1;
@@ -114,15 +146,22 @@ struct db *relay_connect(struct relay *r, enum db_session session, struct db **s
 		.read_timeout_s = session == DB_BINLOG ? stream_s : ANSWER_S,
 		.upstream = true,
 	};
-	struct db *d = db_open(&r->ep, &o, e);
+	struct relay_shared *s = &r->shared;
+	enum relay_thread t = slot == &s->asker_db ? RELAY_ASKER : RELAY_PULLER;
+	struct db *d;
 
-	if (!d)
-		return NULL;
-	pthread_mutex_lock(&r->shared.lock);
+	if (!begin_connect(s, t))
+		return err_set(e, ERR_link, "leaving"), NULL;
+	d = db_open(&r->ep, &o, e);
+	pthread_mutex_lock(&s->lock);
+	while (s->abandoned[t]) /* the main thread may be past freeing: nothing more */
+		pthread_cond_wait(&s->changed, &s->lock);
+	s->connecting[t] = false;
+	pthread_cond_broadcast(&s->changed);
 	*slot = d;
-	if (r->shared.leaving)
+	if (d && s->leaving)
 		db_interrupt(d);
-	pthread_mutex_unlock(&r->shared.lock);
+	pthread_mutex_unlock(&s->lock);
 	return d;
 }
 
