@@ -28,6 +28,7 @@ static const struct stage_move moves[STAGE_END][EVENT_COUNT] = {
 	[STAGE_Stopped][EVENT_PAUSE] = {STAGE_Paused, ACTION_NONE},
 
 	[STAGE_Finished][EVENT_STOP] = {STAGE_Stopping, ACTION_LEAVE},
+	[STAGE_Finished][EVENT_CHANGED] = {STAGE_Resuming, ACTION_LEAVE},
 
 	[STAGE_Pausing][EVENT_RUN] = {STAGE_Resuming, ACTION_NONE},
 	[STAGE_Pausing][EVENT_STOP] = {STAGE_Stopping, ACTION_NONE},

@@ -231,8 +231,8 @@ static int look(struct run *r, struct err *e)
 	if (now.paused && now.error.code && !r->args->stay &&
 		(r->seen_running || clock_ms() - r->set_up_ms > STALE_MS))
 		done = err_set(e, (enum err_code)now.error.code, "%s", now.error.text);
-	else if (now.finished)
-		done = 1;
+	else if (now.finished && strcmp(json_text(r->job.task, "mode", ""), "full") == 0)
+		done = 1; /* else an answer from before: of --until full, while now it is to be followed */
 	else if (r->args->until && strcmp(r->args->until, "synced") == 0)
 		done = status_reached(&now, &r->end);
 	json_decref(answer);

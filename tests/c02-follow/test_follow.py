@@ -107,6 +107,18 @@ def test_interrupt_and_go_on(make_pair, job):
     assert slots == ((1, 1),)
 
 
+def test_full_then_followed(make_pair, job):
+    """A copy by `--until full`; later the same job is followed: it does not take the copy's end for its own."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=100).make()
+    j = job(pair)
+    with work:
+        j.run(until="full")
+        work.wait(30)
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
 def test_source_restarts(make_pair, job):
     """The upstream goes away and comes back while it is followed: tried again, nothing lost."""
     pair = make_pair("ma1011", "my97")
