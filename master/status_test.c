@@ -224,7 +224,8 @@ static void test_answer(void **state)
 		"\"error\":{\"code\":10003,"
 		"\"text\":\"lost\"},\"copied\":false,\"snapshot\":{\"file\":\"b.000001\"},\"restarts\":1,"
 		"\"wanted\":\"Running\","
-		"\"sub\":1,\"operators\":[]}}],\"tidegate\":{\"relay\":{},\"relay_stage\":\"Paused\",\"relay_restarts\":2,"
+		"\"sub\":1,\"operators\":[]}}],\"tidegate\":{\"relay\":{},\"relay_stage\":\"Paused\",\"relay_"
+		"restarts\":2,"
 		"\"relay_error\":{\"code\":30015,"
 		"\"text\":\"gone\"}}}]}");
 	same(ask(&m, "query-status", "{\"task\":\"nope\"}"),

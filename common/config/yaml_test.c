@@ -368,8 +368,7 @@ static void test_warnings(void **state)
 		"  syncer: {worker-count: 16, batch: 100, compact: false}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
 		"9:1: `enable-heartbeat` is deprecated", "18:3: `max-allowed-packet` is deprecated",
-		"`sql_mode`", "`compact`",
-		"`black-white-list` is deprecated"};
+		"`sql_mode`", "`compact`", "`black-white-list` is deprecated"};
 	json_t *o = load_text("task.yaml", text, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const size_t n = sizeof(says) / sizeof(says[0]);
 	size_t i;
