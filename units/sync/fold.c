@@ -36,7 +36,8 @@ struct fold {
 	struct item *items;
 	struct group *groups;
 	uint32_t *slots; /* hash -> item + 1; 0: free */
-	size_t nitems, items_cap, ngroups, groups_cap, nslots;
+	size_t nitems, items_cap, ngroups, groups_cap;
+	size_t nslots, nrows; /* nrows: items that have a slot, those of folded tables */
 	size_t count;
 	uint32_t last_group; /* the group of the last change: often that of the next one */
 	uint64_t seed;
@@ -65,9 +66,9 @@ void fold_free(struct fold **f)
 
 void fold_clear(struct fold *f)
 {
-	if (f->nitems > 0)
+	if (f->nrows > 0)
 		memset(f->slots, 0, f->nslots * sizeof(*f->slots));
-	f->nitems = f->ngroups = f->count = 0;
+	f->nitems = f->ngroups = f->count = f->nrows = 0;
 }
 
 size_t fold_count(const struct fold *f)
@@ -150,6 +151,8 @@ static void grow_slots(struct fold *f)
 	for (size_t i = 0; i < f->nitems; i++) {
 		size_t at = f->items[i].hash & (f->nslots - 1);
 
+		if (f->groups[f->items[i].group].table->order != TABLE_FOLDED)
+			continue;
 		while (f->slots[at])
 			at = (at + 1) & (f->nslots - 1);
 		f->slots[at] = (uint32_t)i + 1;
@@ -194,7 +197,7 @@ static struct item *row_item(struct fold *f, const struct table *t, struct item 
 
 	if (x)
 		return x;
-	if (f->nitems * 2 >= f->nslots)
+	if (++f->nrows * 2 >= f->nslots)
 		grow_slots(f);
 	for (at = hash & (f->nslots - 1); f->slots[at];)
 		at = (at + 1) & (f->nslots - 1);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "units/sync/fold.h"
 
@@ -316,6 +317,31 @@ static void only_whole_images_of_free_tables(void **state)
 	free(f);
 }
 
+/* Many changes of a table that is not folded, then one of a table that is: its place is found. */
+static void many_of_another_table(void **state)
+{
+	struct fold *fold = fold_new();
+	struct fixture *alone = calloc(1, sizeof(*alone)), *f = calloc(1, sizeof(*f));
+	struct row r = {.a = "k"};
+	struct binlog_value *v;
+
+	(void)state;
+	make(alone, TABLE_ALONE);
+	make(f, TABLE_FOLDED);
+	v = image(alone, &r);
+	alarm(20); /* it did not end */
+	for (unsigned n = 0; n < 5000; n++)
+		assert_true(fold_add(fold, &alone->t, BINLOG_INSERT, NULL, v));
+	assert_true(add(f, fold, BINLOG_INSERT, "", 0, "x", 1));
+	assert_false(add(f, fold, BINLOG_INSERT, "", 0, "x", 2));
+	assert_true(add(f, fold, BINLOG_DELETE, "y", 1, "", 0));
+	alarm(0);
+	assert_int_equal(fold_count(fold), 5002);
+	fold_free(&fold);
+	free(alone);
+	free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +349,7 @@ int main(void)
 		cmocka_unit_test(a_missing_row_is_never_hidden),
 		cmocka_unit_test(contradictions_stand_alone),
 		cmocka_unit_test(only_whole_images_of_free_tables),
+		cmocka_unit_test(many_of_another_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
