@@ -182,6 +182,8 @@ static void give_way(const struct lane *l, unsigned tries)
 /* A statement that failed for what it says. */
 static bool is_refused(const struct err *e)
 {
+	if (e->code == ERR_sync_too_large)
+		return true; /* of all that was to go in one packet, perhaps */
 	return e->sql_errno != 0 && err_act(e->code) != ERR_ACT_RETRY && !db_error_is_lost(e->sql_errno);
 }
 

@@ -287,12 +287,15 @@ static int move(struct apply *a, struct err *e)
 
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
-	if (t->kind == TRX_DDL || t->alone)
-		return alone(a, t, e);
-	if (runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
+	/* Recorded ones first: whether a transaction is a large one, alone, need not be as it was before. */
+	bool rows = t->kind != TRX_DDL && t->xa == TRX_XA_NONE;
+
+	if (rows && runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
 		pass(a, t, true);
 		return 0;
 	}
+	if (t->kind == TRX_DDL || t->alone)
+		return alone(a, t, e);
 	if (t->raw.n > 0 && look_at(a, t, e) < 0) {
 		trx_free(&t);
 		return -1;

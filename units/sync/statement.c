@@ -38,7 +38,8 @@ void packet_clear(struct packet *p)
 
 bool packet_full(const struct packet *p)
 {
-	return p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
+	/* One by one, a large row need not share its packet with others. */
+	return (p->single && p->n > 0) || p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
 }
 
 static void put_name(struct packet *p, const struct table *t, unsigned i)
