@@ -26,7 +26,7 @@ struct node {
 
 /* One step of a path: .key or [index]. */
 struct leg {
-	bool is_key;
+	bool is_key, from_end; /* [last-2]: index 2 from the end */
 	struct str key;
 	uint64_t index;
 };
@@ -265,7 +265,21 @@ static struct str read_key(struct work *w, struct cur *c)
 	return key;
 }
 
-/* False: the path ends (or is damaged: c->bad). */
+/* "last" and the '-' behind it, if the number that follows counts from the end. */
+static bool skip_last(struct cur *c)
+{
+	static const char word[] = {'l', 'a', 's', 't'};
+
+	if (cur_left(c) < sizeof(word) || memcmp(c->p, word, sizeof(word)) != 0)
+		return false;
+	cur_skip(c, sizeof(word));
+	if (cur_left(c) > 0 && *c->p == '-')
+		cur_skip(c, 1);
+	return true;
+}
+
+/* False: the path ends (or is damaged: c->bad). MySQL writes a path's legs as its user did, but without
+ * blanks. */
 static bool next_leg(struct work *w, struct cur *c, struct leg *l)
 {
 	uint8_t b;
@@ -278,6 +292,7 @@ static bool next_leg(struct work *w, struct cur *c, struct leg *l)
 		l->is_key = true;
 		l->key = read_key(w, c);
 	} else if (b == '[') {
+		l->from_end = skip_last(c);
 		while (cur_left(c) > 0 && *c->p >= '0' && *c->p <= '9' && l->index < UINT32_MAX)
 			l->index = l->index * 10 + (uint64_t)(cur_u8(c) - '0');
 		c->bad |= cur_u8(c) != ']';
@@ -311,6 +326,14 @@ static size_t place_of(const struct node *n, struct str key, bool *found)
 	return lo;
 }
 
+/* The element that is meant; n->n: there is none. */
+static size_t index_in(const struct node *n, const struct leg *l)
+{
+	if (l->index >= n->n)
+		return n->n;
+	return l->from_end ? n->n - 1 - (size_t)l->index : (size_t)l->index;
+}
+
 /* The place where the child is kept; NULL: there is none. [0] of what is no array is the thing itself. */
 static struct node **child(struct node **at, const struct leg *l)
 {
@@ -325,8 +348,9 @@ static struct node **child(struct node **at, const struct leg *l)
 		return found ? &n->list[i].v : NULL;
 	}
 	if (!is_array(n))
-		return l->index == 0 ? at : NULL;
-	return l->index < n->n ? &n->list[l->index].v : NULL;
+		return l->index == 0 ? at : NULL; /* [0] and [last] */
+	i = index_in(n, l);
+	return i < n->n ? &n->list[i].v : NULL;
 }
 
 /* --- changes --- */
@@ -339,7 +363,9 @@ static bool insert(struct work *w, struct node *parent, const struct leg *l, str
 
 	if (l->is_key ? !is_object(parent) || l->key.n > MAX_KEY : !is_array(parent))
 		return false;
-	i = l->is_key ? place_of(parent, l->key, &found) : l->index < parent->n ? l->index : parent->n;
+	i = l->is_key ? place_of(parent, l->key, &found) : index_in(parent, l);
+	if (!l->is_key && l->from_end && l->index >= parent->n)
+		i = 0; /* before all that there is */
 	if (found)
 		return false;
 	m = make_room(w, parent, i);
@@ -350,13 +376,12 @@ static bool insert(struct work *w, struct node *parent, const struct leg *l, str
 
 static bool take_out(struct node *parent, const struct leg *l)
 {
-	size_t i = l->index;
 	bool found = true;
+	size_t i;
 
 	if (l->is_key ? !is_object(parent) : !is_array(parent))
 		return false;
-	if (l->is_key)
-		i = place_of(parent, l->key, &found);
+	i = l->is_key ? place_of(parent, l->key, &found) : index_in(parent, l);
 	if (!found || i >= parent->n)
 		return false;
 	memmove(&parent->list[i], &parent->list[i + 1], (parent->n - i - 1) * sizeof(*parent->list));

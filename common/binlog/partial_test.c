@@ -204,12 +204,38 @@ static void what_does_not_fit_is_an_error(void **state)
 	buf_free(&text);
 }
 
+/* MySQL logs "last" as its user wrote it; it counts from the end as it is at that moment. */
+static void from_the_end(void **state)
+{
+	static const char n[4][4] = {"\x05\x01\x00", "\x05\x02\x00", "\x05\x03\x00", "\x05\x04\x00"},
+			  array[] = "\x02\x00\x00\x04\x00";
+	struct buf d = {0}, text = {0};
+
+	(void)state;
+	put_diff(&d, 1, "$.a", array, 5);
+	put_diff(&d, 1, "$.a[last]", n[0], 3);   /* into nothing */
+	put_diff(&d, 1, "$.a[1]", n[1], 3);      /* [1, 2] */
+	put_diff(&d, 1, "$.a[last]", n[2], 3);   /* [1, 3, 2] */
+	put_diff(&d, 0, "$.a[last-1]", n[3], 3); /* [1, 4, 2] */
+	put_diff(&d, 1, "$.a[last-7]", n[2], 3); /* [3, 1, 4, 2] */
+	put_diff(&d, 0, "$.a[0][last]", n[0], 3);
+	assert_string_equal(applied(&d, &text), "{\"a\": [1, 1, 4, 2]}");
+	put_diff(&d, 2, "$.a[last-3]", NULL, 0);
+	put_diff(&d, 2, "$.a[last]", NULL, 0);
+	assert_string_equal(applied(&d, &text), "{\"a\": [1, 4]}");
+	put_diff(&d, 2, "$.a[last-2]", NULL, 0);
+	assert_null(applied(&d, &text));
+	buf_free(&d);
+	buf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_give_the_value_after),
 		cmocka_unit_test(without_a_value_before_it_is_refused),
 		cmocka_unit_test(changes_by_hand),
+		cmocka_unit_test(from_the_end),
 		cmocka_unit_test(what_does_not_fit_is_an_error),
 	};
 
