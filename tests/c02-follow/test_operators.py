@@ -73,6 +73,35 @@ def test_binlog_words(make_pair, job):
     pair.assert_equal("app", j.story)
 
 
+def test_other_words_after_the_first_were_done(make_pair, job):
+    """An operator's first statement was executed, something behind it failed, and the operator says it anew: the new words are
+    executed, the statement that was done before is no reason to leave them out."""
+    pair = make_pair("ma1011", "my97")
+    j = following(pair, job)
+    s, d = pair.source, pair.target
+    d.run("ALTER TABLE app.t ADD c int")
+    s.run("ALTER TABLE t ADD c int", "INSERT INTO t VALUES (2,2,2)", db="app")
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.t ADD x int; ALTER TABLE app.t DROP COLUMN nosuch")
+    procs.wait_for(lambda: "x" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story(), 0.2)
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.t DROP COLUMN x")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story(), 0.2)
+    # put before, and what follows it fails all the same
+    d.run("ALTER TABLE app.t ADD e int")
+    s.run("ALTER TABLE t ADD e int", "INSERT INTO t VALUES (3,3,3,3)", db="app")
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "inject", "run", "ALTER TABLE app.t ADD y int")
+    procs.wait_for(lambda: "y" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story(), 0.2)
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.t DROP COLUMN y")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story(), 0.2)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
 def test_rows_are_not_skipped(make_pair, job):
     """A row that is missing is no DDL: it is refused by name, and stays an error."""
     pair = make_pair("ma1011", "my97")
