@@ -67,6 +67,20 @@ def test_exactly_these_downstream(name, ready, job, bin_dir):
     pair.assert_equal("app", j.story)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_triggers_are_seen_downstream(name, ready, job, bin_dir):
+    """With the printed privileges a trigger of the target is seen, before it fires for the first row (T15)."""
+    pair = ready(name, "target")
+    make_user(pair.target, "tgtest", statements(bin_dir, pair.target, "downstream"))
+    j = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
+    j.run()
+    pair.target.run("CREATE TABLE app.fired (id int)", "CREATE TRIGGER app.tr AFTER INSERT ON app.t FOR EACH ROW INSERT INTO app.fired VALUES (NEW.id)")
+    pair.source.run("INSERT INTO app.t VALUES (2, 'b')")
+    j.run(expect=FAILED)
+    assert "60506" in j.stderr(), j.story()
+    assert pair.target.query("SELECT COUNT(*) FROM app.fired") == ((0,),)
+
+
 NEVER_WITHOUT = {"SELECT", "RELOAD", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR"}
 
 

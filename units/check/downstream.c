@@ -11,7 +11,7 @@
 #include "units/check/check.h"
 
 static const char *const wanted[] = {
-	"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"};
+	"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER"};
 
 enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
 
