@@ -22,6 +22,7 @@ def test_transactions(scenario, names, make_pair, build_dir, short_tmp, monkeypa
     monkeypatch.setenv("TGFOLLOW_DIR", str(short_tmp))
     os.chmod(short_tmp, 0o755)
     up, down = (live_test.Server(s.port, "tgtest_live") for s in (pair.source, pair.target))
+    up.again = lambda: (pair.source.stop(), pair.source.start())
     try:
         scenario(build_dir, up, down)
     finally:
