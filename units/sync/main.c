@@ -129,8 +129,8 @@ static int take_located(struct sync *s, struct str reply, struct err *e)
 	/* Behind a switch the file may be the copy's server's, or another one's of the same name. */
 	if (m.at.generation > 1 && !s->by_gtid)
 		return err_set(e, ERR_relay_gone,
-			"the copy ends at %s:%" PRIu64
-			", the upstream is another server since, and the copy knows no GTIDs",
+			"the start is %s:%" PRIu64 ", but the relay has followed more than one server, and "
+			"no GTIDs say which one is meant (an incremental task: binlog-gtid in `meta`)",
 			s->start_file, s->start_offset);
 	s->resolved = m.at;
 	return 0;
