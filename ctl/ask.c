@@ -40,8 +40,7 @@ void ask_close(struct ask **k)
 {
 	if (!*k)
 		return;
-	link_peer_free(&(*k)->master);
-	link_free(&(*k)->link);
+	link_leave(&(*k)->link);
 	loop_free(&(*k)->loop);
 	free(*k);
 	*k = NULL;

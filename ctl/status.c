@@ -96,7 +96,7 @@ void status_read(const json_t *answer, struct status_now *now)
 		now->show.phase = "sync";
 	else if (now->show.tables_total > 0)
 		now->show.phase = "load";
-	if (now->error.code && !now->paused)
+	if (now->error.code)
 		now->show.note = now->error.text;
 }
 
@@ -130,8 +130,13 @@ static bool source_reached(const json_t *source, struct status_end *end, size_t 
 		end->generation[i] = (uint32_t)json_num(master, "generation", 1);
 	}
 	if (position_load(str_of(json_text(sync, "position", "")), &at, NULL) == 0 &&
-		at.generation != end->generation[i])
-		return at.generation > end->generation[i];
+		at.generation != end->generation[i]) {
+		/* The upstream was switched: what the old one had last is in the new one's files, so it is
+		 * the new one's end that must be reached. */
+		if (at.generation > end->generation[i])
+			end->known[i] = false;
+		return false;
+	}
 	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i],
 		end->offset[i]);
 }

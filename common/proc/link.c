@@ -201,6 +201,29 @@ void link_free(struct link **kp)
 	*kp = NULL;
 }
 
+void link_leave(struct link **kp)
+{
+	struct link *k = *kp;
+
+	*kp = NULL;
+	if (!k)
+		return;
+	/* A call under way may still be heard of in a thread of nng's: then nothing goes. */
+	while (k->peers && !k->peers->calls) {
+		struct link_peer *p = k->peers;
+		k->peers = p->next;
+		free(p->path);
+		free(p);
+	}
+	if (k->peers || k->servers)
+		return;
+	if (k->loop)
+		loop_del(k->loop, k->event_fd);
+	close(k->event_fd);
+	pthread_mutex_destroy(&k->mtx);
+	free(k);
+}
+
 uint64_t link_request_id(void)
 {
 	static _Atomic uint64_t last;

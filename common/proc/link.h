@@ -31,6 +31,12 @@ struct link *link_new(struct loop *l);
 void link_free(struct link **k);
 
 /*
+ * For a process that ends at once and has asked only: frees what is ours and closes nothing of nng, whose
+ * nng_close of 1.5.2 now and then never returns. The process's end closes the sockets.
+ */
+void link_leave(struct link **k);
+
+/*
  * Listens at path. contexts: how many requests may be unanswered at once (readers that poll + spare). mode:
  * of the socket file. Malformed messages are answered with `failed` and logged; on gets the others.
  */
