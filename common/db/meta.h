@@ -26,6 +26,9 @@ int meta_setup(struct db *d, const char *schema, struct err *e);
 int meta_take_over(struct db *d, const struct meta_id *id, struct err *e);
 /* Records a connection before its use; the row goes with meta_forget_connection or the next take-over. */
 int meta_note_connection(struct db *d, const struct meta_id *id, uint64_t connection, struct err *e);
+/* Is that connection of that account still on the server? A server that was restarted gives the same numbers
+ * to others. */
+int meta_is_there(struct db *d, uint64_t connection, const char *account, bool *there, struct err *e);
 int meta_forget_connection(struct db *d, const struct meta_id *id, uint64_t connection, struct err *e);
 
 /* An applier's progress (T1, T2, T4). */

@@ -160,24 +160,23 @@ static int read_connections(struct db *d, const struct meta_id *id, struct conne
 }
 
 /* TiDB's own list spans its servers. */
-static int is_there_tidb(struct db *d, const struct connection *x, bool *there, struct err *e)
+static int is_there_tidb(struct db *d, uint64_t connection, const char *account, bool *there, struct err *e)
 {
 	struct buf sql = {0};
 	char text[8];
 	int r;
 
 	buf_putf(&sql, "SELECT 1 FROM information_schema.CLUSTER_PROCESSLIST WHERE ID=%llu AND USER=",
-		(unsigned long long)x->id);
-	meta_put_text(&sql, x->account);
+		(unsigned long long)connection);
+	meta_put_text(&sql, account);
 	r = db_value(d, buf_cstr(&sql), text, sizeof(text), there, e);
 	buf_free(&sql);
 	return r;
 }
 
-/* A server that was restarted gives the same numbers to others: only a connection of the recorded account is
- * meant. SHOW, as MySQL's information_schema.PROCESSLIST fails (3854) while any running statement holds a
- * character of four bytes. */
-static int is_there(struct db *d, const struct connection *x, bool *there, struct err *e)
+/* SHOW, as MySQL's information_schema.PROCESSLIST fails (3854) while any running statement holds a character
+ * of four bytes. */
+int meta_is_there(struct db *d, uint64_t connection, const char *account, bool *there, struct err *e)
 {
 	const struct str *v;
 	struct db_rows *rows;
@@ -185,14 +184,14 @@ static int is_there(struct db *d, const struct connection *x, bool *there, struc
 	int r;
 
 	if (d->server.flavor == FLAVOR_TIDB)
-		return is_there_tidb(d, x, there, e);
+		return is_there_tidb(d, connection, account, there, e);
 	*there = false;
-	snprintf(id, sizeof(id), "%llu", (unsigned long long)x->id);
+	snprintf(id, sizeof(id), "%llu", (unsigned long long)connection);
 	rows = db_query(d, STR_LIT("SHOW PROCESSLIST"), e);
 	if (!rows)
 		return -1;
 	while ((r = db_fetch(rows, &v, e)) > 0)
-		*there |= str_is(v[0], id) && str_is(v[1], x->account);
+		*there |= str_is(v[0], id) && str_is(v[1], account);
 	db_rows_close(&rows);
 	return r;
 }
@@ -204,7 +203,7 @@ static int end_one(struct db *d, const struct connection *x, struct err *e)
 	bool tidb = d->server.flavor == FLAVOR_TIDB, there = true;
 	struct err mine = {0};
 
-	if (strcmp(x->account, d->user) == 0 && is_there(d, x, &there, e) < 0)
+	if (strcmp(x->account, d->user) == 0 && meta_is_there(d, x->id, x->account, &there, e) < 0)
 		return -1;
 	if (!there)
 		return 1;

@@ -92,20 +92,6 @@ void load_disconnect(struct load *l, struct db **c)
 	db_close(c);
 }
 
-static int is_there(struct load *l, struct db *c, uint64_t old, bool *there, struct err *e)
-{
-	struct buf sql = {0};
-	char text[8];
-	int r;
-
-	buf_putf(&sql, "SELECT 1 FROM information_schema.%s WHERE ID=%" PRIu64 " AND USER=",
-		db_server(c)->flavor == FLAVOR_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST", old);
-	record_put_text(&sql, l->downstream.user);
-	r = db_value(c, buf_cstr(&sql), text, sizeof(text), there, e);
-	buf_free(&sql);
-	return r;
-}
-
 int load_end_old(struct load *l, struct db *c, uint64_t old, struct err *e)
 {
 	uint64_t deadline = clock_ms() + GONE_WAIT_MS;
@@ -113,7 +99,7 @@ int load_end_old(struct load *l, struct db *c, uint64_t old, struct err *e)
 	bool there = true;
 
 	while (!load_stopping(l)) {
-		if (is_there(l, c, old, &there, e) < 0)
+		if (meta_is_there(c, old, l->downstream.user, &there, e) < 0)
 			return -1;
 		if (!there)
 			return meta_forget_connection(c, &l->id, old, e);
