@@ -435,21 +435,31 @@ static int one(struct work *w, struct node **root, struct cur *c)
 	return change(w, root, op, path, v);
 }
 
-int binlog_json_apply(struct str base, struct str diffs, struct arena *a, struct str *out, struct err *e)
+/* The value unfolded is many times the bytes, and only these are kept: it has an arena of its own. */
+static int apply(struct work *w, struct str base, struct str diffs, struct buf *out)
 {
-	struct work w = {.a = a, .e = e};
-	struct node *root = unfold_root(&w, base);
+	struct node *root = unfold_root(w, base);
 	struct cur c = wire_cur(diffs);
-	struct buf b = {0};
 
 	while (root && cur_left(&c) > 0)
-		if (one(&w, &root, &c) < 0)
+		if (one(w, &root, &c) < 0)
 			root = NULL;
 	if (!root)
 		return -1;
-	buf_put_u8(&b, is_object(root) ? BJ_LARGE_OBJECT : is_array(root) ? BJ_LARGE_ARRAY : root->type);
-	put_node(&b, root);
-	*out = (struct str){arena_strdup(a, buf_str(&b)), b.n};
-	buf_free(&b);
+	buf_put_u8(out, is_object(root) ? BJ_LARGE_OBJECT : is_array(root) ? BJ_LARGE_ARRAY : root->type);
+	put_node(out, root);
 	return 0;
+}
+
+int binlog_json_apply(struct str base, struct str diffs, struct arena *a, struct str *out, struct err *e)
+{
+	struct work w = {.a = arena_new(0), .e = e};
+	struct buf b = {0};
+	int r = apply(&w, base, diffs, &b);
+
+	if (r == 0)
+		*out = (struct str){arena_strdup(a, buf_str(&b)), b.n};
+	buf_free(&b);
+	arena_free(&w.a);
+	return r;
 }
