@@ -150,7 +150,7 @@ bool surplus_files(struct relay *r, const struct store_generation *g, const stru
 		if (span.size == 0)
 			continue;
 		/* Purged there: nothing can be compared from here on back. */
-		if (!lost && !not_same && span.at.file < logs->list[0].number)
+		if (!lost && !not_same && logs->n > 0 && span.at.file < logs->list[0].number)
 			break;
 		l = logs_find(logs, g->base, span.at.file);
 		if (l && l->size >= span.size && !not_same)

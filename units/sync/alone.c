@@ -3,11 +3,10 @@
  * the scheduler's thread over its own connection, with its own progress row, while all lanes are empty.
  */
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "units/sync/apply.h"
 #include "units/sync/xa.h"
 
-enum { RETRIES = 20, PIECE_BYTES = 1 << 20 };
+enum { PIECE_BYTES = 1 << 20 };
 
 /* Its changes, as they come by. 1: a count is wrong. */
 static int put_rows(struct apply *a, struct trx *t, struct err *e)
@@ -39,32 +38,22 @@ static int put_all(struct apply *a, struct trx *t, struct err *e)
 	return r == 0 && t->xa ? xa_record(a, t, e) : r;
 }
 
-/* Deadlocks and lock waits end the transaction, not the connection. */
-static bool may_retry(const struct err *e)
-{
-	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno);
-}
-
 static int put_until_done(struct apply *a, struct trx *t, struct err *e)
 {
 	for (unsigned tries = 0;; tries++) {
+		enum writer_again again;
 		int r = put_all(a, t, e);
 
 		if (r == 0)
 			return apply_commit(a, a->db, t->end, a->gtid_text, e);
-		/* Once more, a row a statement, to name the one that is missing. */
-		if (r > 0 && !a->writer.packet.single) {
-			a->writer.packet.single = true;
-			if (apply_rollback(a->db, e) < 0)
-				return -1;
-			continue;
-		}
-		if (r > 0 || !may_retry(e) || tries == RETRIES)
+		again = writer_again(&a->writer, r, tries, e);
+		if (again == WRITER_NOT)
 			return -1;
-		log_warn("tried again: %s", e->text);
-		atomic_fetch_add(&a->counts.retries, 1);
 		if (apply_rollback(a->db, e) < 0)
 			return -1;
+		if (again == WRITER_SINGLE)
+			continue;
+		atomic_fetch_add(&a->counts.retries, 1);
 		clock_sleep_ms(10u << (tries < 6 ? tries : 6));
 	}
 }

@@ -11,10 +11,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
-#include "common/base/log.h"
 #include "common/base/xalloc.h"
 
-enum { RETRIES = 20, BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
+enum { BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
 
 /* The transactions of one downstream transaction, and the progress that it records. */
 struct batch {
@@ -166,48 +165,28 @@ static int put_batch(struct lane *l, struct err *e)
 	return r == 0 ? writer_flush(&l->writer, e) : r;
 }
 
-/* Deadlocks and lock waits end the transaction, not the connection: it is tried again as it was. */
-static bool try_again(const struct err *e, unsigned tries)
-{
-	return err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != 0 && !db_error_is_lost(e->sql_errno) &&
-	       tries < RETRIES;
-}
-
 /* Two lanes that lock each other's gaps must not meet again at the same moment. */
 static void give_way(const struct lane *l, unsigned tries)
 {
 	clock_sleep_ms((10u << (tries < 6 ? tries : 6)) + 7 * l->number);
 }
 
-/* A statement that failed for what it says. */
-static bool is_refused(const struct err *e)
-{
-	if (e->code == ERR_sync_too_large)
-		return true; /* of all that was to go in one packet, perhaps */
-	return e->sql_errno != 0 && err_act(e->code) != ERR_ACT_RETRY && !db_error_is_lost(e->sql_errno);
-}
-
 static int apply_batch(struct lane *l, struct err *e)
 {
 	for (unsigned tries = 0;; tries++) {
+		enum writer_again again;
 		int r = put_batch(l, e);
 
 		if (r == 0)
 			return commit_end(l->db, &l->slot, e);
-		if (!l->writer.packet.single && (r > 0 || is_refused(e))) {
-			/* Once more, a row a statement and nothing folded, to name the row. */
-			log_info("row by row: %s", e->text);
-			l->writer.packet.single = true;
-			if (apply_rollback(l->db, e) < 0)
-				return -1;
-			continue;
-		}
-		if (r > 0 || !try_again(e, tries))
+		again = writer_again(&l->writer, r, tries, e);
+		if (again == WRITER_NOT)
 			return -1;
-		log_warn("tried again: %s", e->text);
-		atomic_fetch_add(&l->a->counts.retries, 1);
 		if (apply_rollback(l->db, e) < 0)
 			return -1;
+		if (again == WRITER_SINGLE)
+			continue;
+		atomic_fetch_add(&l->a->counts.retries, 1);
 		give_way(l, tries);
 	}
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/log.h"
 
 /* More than this is not held: memory, and nothing is gained by it. */
 enum { HOLD_CHANGES = 50000 };
@@ -173,4 +174,28 @@ int writer_put(struct writer *w, const struct change *list, size_t n, struct err
 	int r = writer_hold(w, list, n, e);
 
 	return r == 0 ? unfold(w, e) : r;
+}
+
+/* A statement that failed for what it says, or for all that was to go in one packet. */
+static bool is_refused(const struct err *e)
+{
+	if (e->code == ERR_sync_too_large)
+		return true;
+	return e->sql_errno != 0 && err_act(e->code) != ERR_ACT_RETRY && !db_error_is_lost(e->sql_errno);
+}
+
+enum writer_again writer_again(struct writer *w, int r, unsigned tries, const struct err *e)
+{
+	enum { RETRIES = 20 };
+
+	if (!w->packet.single && (r > 0 || is_refused(e))) {
+		log_info("row by row: %s", e->text);
+		w->packet.single = true;
+		return WRITER_SINGLE;
+	}
+	if (r > 0 || err_act(e->code) != ERR_ACT_RETRY || e->sql_errno == 0 ||
+		db_error_is_lost(e->sql_errno) || tries >= RETRIES)
+		return WRITER_NOT;
+	log_warn("tried again: %s", e->text);
+	return WRITER_SAME;
 }

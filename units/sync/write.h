@@ -29,3 +29,12 @@ int writer_put(struct writer *w, const struct change *list, size_t n, struct err
 int writer_hold(struct writer *w, const struct change *list, size_t n, struct err *e);
 /* Sends what is left. As writer_put. */
 int writer_flush(struct writer *w, struct err *e);
+
+/*
+ * What its user does about a transaction that did not go through, r and e being what the calls above said:
+ * roll back and write it again as it was (deadlocks and lock waits end the transaction, not the connection)
+ * or a row a statement and nothing folded (to name the row; packet.single is set then), or give up. Says so
+ * in the log.
+ */
+enum writer_again { WRITER_NOT, WRITER_SAME, WRITER_SINGLE };
+enum writer_again writer_again(struct writer *w, int r, unsigned tries, const struct err *e);
