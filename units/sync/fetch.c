@@ -20,7 +20,6 @@ enum {
 	HEAD_BYTES = 4096,
 	PAUSE_MS = 200
 };
-enum { QUEUE_BYTES = 32 << 20 };
 
 static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
 					<< 30; /* the protocol's largest packet: no event is larger */
@@ -362,7 +361,7 @@ static void ask(struct fetch *f)
 static bool wants(struct fetch *f)
 {
 	if (!f->large.pieces)
-		return queue_bytes(f->queue) < QUEUE_BYTES;
+		return queue_has_room(f->queue);
 	if (pieces_again(f->large.pieces)) {
 		f->large.next = (struct position){f->large.from.generation, f->large.from.file, 4};
 		f->large.head = false;

@@ -71,7 +71,7 @@ static int sync_open(void *self, struct unit_env *env, struct err *e)
 {
 	struct sync *s = self;
 
-	queue_init(&s->queue);
+	queue_init(&s->queue, wake, env);
 	s->opened = true;
 	if (read_slice(s, env, e) < 0)
 		return -1;

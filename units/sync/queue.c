@@ -1,17 +1,18 @@
 /*
- * The queue of whole transactions between the main thread and the applier. Here the scheduler comes, with
- * several appliers.
+ * The queue of whole transactions between the main thread and the scheduler's. Bounded in bytes: the reader
+ * stops when it is full and is woken when half of it is gone, so that it has work again long before the
+ * scheduler runs dry.
  */
 #include "units/sync/queue.h"
 
 #include <errno.h>
 #include <time.h>
 
-void queue_init(struct queue *q)
+void queue_init(struct queue *q, void (*wake)(void *arg), void *wake_arg)
 {
 	pthread_condattr_t attr;
 
-	*q = (struct queue){0};
+	*q = (struct queue){.wake = wake, .wake_arg = wake_arg};
 	q->tail = &q->head;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -44,7 +45,6 @@ void queue_put(struct queue *q, struct trx *t)
 	*q->tail = t;
 	for (; t; t = t->next) {
 		q->bytes += weight(t);
-		q->count++;
 		q->tail = &t->next;
 	}
 	pthread_cond_signal(&q->more);
@@ -68,6 +68,17 @@ size_t queue_bytes(struct queue *q)
 	return n;
 }
 
+bool queue_has_room(struct queue *q)
+{
+	bool room;
+
+	pthread_mutex_lock(&q->lock);
+	room = q->bytes < QUEUE_BYTES;
+	q->full = !room;
+	pthread_mutex_unlock(&q->lock);
+	return room;
+}
+
 static void deadline_in(unsigned ms, struct timespec *t)
 {
 	clock_gettime(CLOCK_MONOTONIC, t);
@@ -83,6 +94,7 @@ struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
 {
 	struct timespec until;
 	struct trx *t;
+	bool room = false;
 	int r = 0;
 
 	deadline_in(ms, &until);
@@ -95,21 +107,14 @@ struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
 		if (!q->head)
 			q->tail = &q->head;
 		q->bytes -= weight(t);
-		q->count--;
 		t->next = NULL;
+		room = q->full && q->bytes < QUEUE_BYTES / 2;
+		q->full = q->full && !room;
 	}
 	*safe = q->safe;
 	pthread_mutex_unlock(&q->lock);
-	return t;
-}
-
-const struct trx *queue_peek(struct queue *q)
-{
-	const struct trx *t;
-
-	pthread_mutex_lock(&q->lock);
-	t = q->head;
-	pthread_mutex_unlock(&q->lock);
+	if (room)
+		q->wake(q->wake_arg);
 	return t;
 }
 

@@ -1,0 +1,81 @@
+/* Tests of the queue's bounds: a reader that found it full has work again before it is empty. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/base/xalloc.h"
+#include "units/sync/queue.h"
+
+enum { SIZE = 1 << 20 };
+
+static void count(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void put(struct queue *q)
+{
+	struct trx *t = xcalloc(1, sizeof(*t));
+
+	buf_room(&t->raw, SIZE);
+	t->raw.n = SIZE;
+	queue_put(q, t);
+}
+
+static bool take(struct queue *q)
+{
+	struct position safe;
+	struct trx *t = queue_take(q, 0, &safe);
+	bool any = t != NULL;
+
+	trx_free(&t);
+	return any;
+}
+
+static void a_full_queue_calls_when_half_is_gone(void **state)
+{
+	unsigned woken = 0, left = 0;
+	struct queue q;
+
+	(void)state;
+	queue_init(&q, count, &woken);
+	while (queue_has_room(&q))
+		put(&q);
+	while (woken == 0 && take(&q))
+		;
+	assert_int_equal(woken, 1);
+	assert_true(queue_has_room(&q));
+	while (take(&q))
+		left++;
+	assert_in_range(left, QUEUE_BYTES / SIZE / 4, QUEUE_BYTES / SIZE / 2);
+	/* Once is enough. */
+	assert_int_equal(woken, 1);
+	queue_fini(&q);
+}
+
+static void nobody_is_called_who_does_not_wait(void **state)
+{
+	unsigned woken = 0;
+	struct queue q;
+
+	(void)state;
+	queue_init(&q, count, &woken);
+	for (unsigned i = 0; i < 2 * QUEUE_BYTES / SIZE; i++)
+		put(&q);
+	while (take(&q))
+		;
+	assert_int_equal(woken, 0);
+	queue_fini(&q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_queue_calls_when_half_is_gone),
+		cmocka_unit_test(nobody_is_called_who_does_not_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
