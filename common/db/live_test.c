@@ -268,11 +268,15 @@ static void test_structure(void **state)
 	assert_int_equal(s->keys[s->key].columns[0], 1);
 	assert_false(s->keys[0].usable); /* k1: nullable */
 	assert_false(s->keys[1].usable); /* k2: a prefix */
+	assert_null(s->keys[0].prefixes);
+	assert_int_equal(s->keys[1].prefixes[0], 10);
+	assert_non_null(s->columns[3].expression);
+	assert_false(s->columns[3].is_virtual);
 	structure_free(&s);
 	if (mysql) {
 		exec(d, "CREATE TABLE " DATA
 			".x (a INT NOT NULL, b INT INVISIBLE, j JSON, u CHAR(9) DEFAULT (UUID()), "
-			"UNIQUE KEY kx ((a+1)))");
+			"UNIQUE KEY kx ((a+1), u(3)))");
 		s = db_structure(d, DATA, "x", &found, &e);
 		assert_non_null(s);
 		assert_true(s->columns[1].invisible);
@@ -281,6 +285,7 @@ static void test_structure(void **state)
 		assert_int_equal(s->key, -1);
 		assert_true(s->keys[0].unique);
 		assert_false(s->keys[0].usable);
+		assert_null(s->keys[0].prefixes);
 		structure_free(&s);
 	}
 	assert_null(db_structure(d, DATA, "not there", &found, &e));

@@ -51,7 +51,7 @@ static unsigned length_of(enum column_kind k, const char *type)
 	return fixed && paren ? (unsigned)strtoul(paren + 1, NULL, 10) : 0;
 }
 
-/* v: name, type, nullable, extra, charset, collation */
+/* v: name, type, nullable, extra, charset, collation, expression */
 static void take_column(struct column *c, const struct str *v, const struct server *server)
 {
 	c->name = copy(v[0]);
@@ -62,6 +62,8 @@ static void take_column(struct column *c, const struct str *v, const struct serv
 	c->invisible = holds(v[3], "INVISIBLE");
 	c->charset = copy(v[4]);
 	c->collation = copy(v[5]);
+	c->expression = c->generated && v[6].n ? copy(v[6]) : NULL;
+	c->is_virtual = c->generated && holds(v[3], "VIRTUAL");
 	c->kind = column_kind_of(c->type, c->charset, server);
 	c->is_unsigned = is_number(c->kind) && strstr(c->type, "unsigned") != NULL;
 	c->length = length_of(c->kind, c->type);
@@ -75,8 +77,8 @@ static int read_columns(struct db *d, struct structure *s, struct err *e)
 	int n;
 
 	buf_puts(&sql,
-		"SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME "
-		"FROM information_schema.COLUMNS");
+		"SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME, "
+		"GENERATION_EXPRESSION FROM information_schema.COLUMNS");
 	put_where(&sql, s->schema, s->table);
 	buf_puts(&sql, " ORDER BY ORDINAL_POSITION");
 	r = db_query(d, buf_str(&sql), e);
@@ -105,6 +107,19 @@ static struct key *key_of(struct structure *s, struct str name, bool unique)
 	return k;
 }
 
+/* The last part counts up to so much of its column; 0: all of it. */
+static void note_prefix(struct key *k, unsigned length)
+{
+	if (!k->whole && !k->prefixes) /* there is an expression */
+		return;
+	if (length && !k->prefixes)
+		k->prefixes = xcalloc(k->ncolumns, sizeof(*k->prefixes));
+	else if (k->prefixes)
+		k->prefixes = xrealloc(k->prefixes, k->ncolumns * sizeof(*k->prefixes));
+	if (k->prefixes)
+		k->prefixes[k->ncolumns - 1] = length;
+}
+
 /* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column). */
 static int take_key_part(struct structure *s, const struct str *v, struct err *e)
 {
@@ -114,6 +129,8 @@ static int take_key_part(struct structure *s, const struct str *v, struct err *e
 
 	if (!v[2].p) {
 		k->usable = k->whole = false;
+		free(k->prefixes);
+		k->prefixes = NULL;
 		return 0;
 	}
 	snprintf(name, sizeof(name), "%.*s", STR_ARG(v[2]));
@@ -123,6 +140,7 @@ static int take_key_part(struct structure *s, const struct str *v, struct err *e
 			k->name, s->schema, s->table, name);
 	k->columns = xrealloc(k->columns, (k->ncolumns + 1) * sizeof(*k->columns));
 	k->columns[k->ncolumns++] = (unsigned)column;
+	note_prefix(k, v[3].p ? (unsigned)strtoul(v[3].p, NULL, 10) : 0);
 	if (v[3].p)
 		k->whole = false;
 	if (v[3].p || s->columns[column].nullable)

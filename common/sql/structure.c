@@ -112,6 +112,7 @@ static void column_fini(struct column *c)
 	free(c->type);
 	free(c->charset);
 	free(c->collation);
+	free(c->expression);
 }
 
 void structure_free(struct structure **s)
@@ -126,6 +127,7 @@ void structure_free(struct structure **s)
 	for (unsigned i = 0; i < t->nkeys; i++) {
 		free(t->keys[i].name);
 		free(t->keys[i].columns);
+		free(t->keys[i].prefixes);
 	}
 	free(t->columns);
 	free(t->keys);
@@ -160,21 +162,30 @@ static json_t *column_to_json(const struct column *c)
 	json_object_set_new(o, "generated", json_boolean(c->generated));
 	json_object_set_new(o, "invisible", json_boolean(c->invisible));
 	json_object_set_new(o, "auto_increment", json_boolean(c->auto_increment));
+	if (c->expression) {
+		json_object_set_new(o, "expression", json_string(c->expression));
+		json_object_set_new(o, "virtual", json_boolean(c->is_virtual));
+	}
 	return o;
 }
 
 static json_t *key_to_json(const struct key *k)
 {
-	json_t *o = json_object(), *list = json_array();
+	json_t *o = json_object(), *list = json_array(), *prefixes = k->prefixes ? json_array() : NULL;
 
-	for (unsigned i = 0; i < k->ncolumns; i++)
+	for (unsigned i = 0; i < k->ncolumns; i++) {
 		json_array_append_new(list, json_integer(k->columns[i]));
+		if (prefixes)
+			json_array_append_new(prefixes, json_integer(k->prefixes[i]));
+	}
 	json_object_set_new(o, "name", json_string(k->name));
 	json_object_set_new(o, "primary", json_boolean(k->primary));
 	json_object_set_new(o, "unique", json_boolean(k->unique));
 	json_object_set_new(o, "usable", json_boolean(k->usable));
 	json_object_set_new(o, "whole", json_boolean(k->whole));
 	json_object_set_new(o, "columns", list);
+	if (prefixes)
+		json_object_set_new(o, "prefixes", prefixes);
 	return o;
 }
 
@@ -236,6 +247,10 @@ static int column_from_json(const json_t *o, struct column *c, struct err *e)
 		take_text(o, "charset", &c->charset, e) < 0 ||
 		take_text(o, "collation", &c->collation, e) < 0)
 		return -1;
+	/* Older records don't say how a generated column is made. */
+	if (json_object_get(o, "expression") && take_text(o, "expression", &c->expression, e) < 0)
+		return -1;
+	c->is_virtual = flag(o, "virtual");
 	c->kind = (enum column_kind)kind;
 	c->length = (unsigned)length;
 	c->is_unsigned = flag(o, "unsigned");
@@ -243,6 +258,24 @@ static int column_from_json(const json_t *o, struct column *c, struct err *e)
 	c->generated = flag(o, "generated");
 	c->invisible = flag(o, "invisible");
 	c->auto_increment = flag(o, "auto_increment");
+	return 0;
+}
+
+/* Older records have none. */
+static int take_prefixes(const json_t *list, struct key *k, struct err *e)
+{
+	if (!list)
+		return 0;
+	if (json_array_size(list) != k->ncolumns)
+		return bad(e, "a key", "prefixes");
+	k->prefixes = xcalloc(k->ncolumns ? k->ncolumns : 1, sizeof(*k->prefixes));
+	for (unsigned i = 0; i < k->ncolumns; i++) {
+		const json_t *v = json_array_get(list, i);
+
+		if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX)
+			return bad(e, "a key", "prefixes");
+		k->prefixes[i] = (unsigned)json_integer_value(v);
+	}
 	return 0;
 }
 
@@ -270,7 +303,7 @@ static int key_from_json(const json_t *o, struct key *k, unsigned ncolumns, stru
 			return bad(e, "a key", "columns");
 		k->columns[i] = (unsigned)column;
 	}
-	return 0;
+	return take_prefixes(json_object_get(o, "prefixes"), k, e);
 }
 
 static int fill(struct structure *s, const json_t *o, struct err *e)

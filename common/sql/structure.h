@@ -37,6 +37,8 @@ struct column {
 	bool is_unsigned, nullable, generated, invisible, auto_increment;
 	char *charset, *collation; /* "" where there is none */
 	unsigned length;           /* BINARY(n), BIT(n), VECTOR(n): n; else 0 */
+	char *expression;          /* of a generated one; NULL: none, or not recorded */
+	bool is_virtual;           /* generated when it is read */
 };
 
 struct key {
@@ -44,6 +46,9 @@ struct key {
 	bool primary, unique;
 	unsigned *columns; /* indexes into columns */
 	unsigned ncolumns;
+	/* Of each column, how much of it counts: characters, or bytes of a binary one; 0: all of it. NULL:
+	 * there is none but whole columns, or an expression, or it is not recorded. */
+	unsigned *prefixes;
 	bool whole;  /* whole columns: no prefix, no expression */
 	bool usable; /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
 };

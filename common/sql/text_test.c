@@ -307,10 +307,14 @@ static const char whole[] =
 	"true},"
 	"{\"name\":\"b\",\"type\":\"binary(16)\",\"kind\":\"binary\",\"charset\":\"\",\"collation\":\"\","
 	"\"length\":16,"
-	"\"unsigned\":false,\"nullable\":true,\"generated\":true,\"invisible\":true,\"auto_increment\":false}"
+	"\"unsigned\":false,\"nullable\":true,\"generated\":true,\"invisible\":true,\"auto_increment\":"
+	"false,\"expression\":\"unhex(`id`)\",\"virtual\":true}"
 	"],"
 	"\"keys\":[{\"name\":\"PRIMARY\",\"primary\":true,\"unique\":true,\"usable\":true,\"whole\":true,"
 	"\"columns\":[0]},"
+	"{\"name\":\"p\",\"primary\":false,\"unique\":true,\"usable\":false,\"whole\":false,\"columns\":[0,1]"
+	","
+	"\"prefixes\":[0,4]},"
 	"{\"name\":\"f\",\"primary\":false,\"unique\":false,\"usable\":false,\"whole\":false,\"columns\":[]}]"
 	",\"key\":0}";
 
@@ -329,6 +333,12 @@ static void structure_round_trip(void **state)
 	assert_int_equal(s->columns[1].length, 16);
 	assert_int_equal(s->columns[1].kind, COLUMN_BINARY);
 	assert_true(s->columns[0].auto_increment);
+	assert_null(s->columns[0].expression);
+	assert_string_equal(s->columns[1].expression, "unhex(`id`)");
+	assert_true(s->columns[1].is_virtual);
+	assert_null(s->keys[0].prefixes);
+	assert_int_equal(s->keys[1].prefixes[0], 0);
+	assert_int_equal(s->keys[1].prefixes[1], 4);
 	assert_int_equal(structure_column(s, "B"), 1);
 	assert_int_equal(structure_column(s, "c"), -1);
 	back = structure_to_json(s);
@@ -356,7 +366,10 @@ static void structure_refused(void **state)
 		{"\"columns\":[0]", "\"columns\":[\"id\"]"},
 		{"\"columns\":[0]", "\"columns\":[]"},
 		{"\"columns\":[0]", "\"columns\":0"},
-		{"\"key\":0", "\"key\":2"},
+		{"\"prefixes\":[0,4]", "\"prefixes\":[0]"},
+		{"\"prefixes\":[0,4]", "\"prefixes\":[0,-1]"},
+		{"\"expression\":\"unhex(`id`)\"", "\"expression\":1"},
+		{"\"key\":0", "\"key\":3"},
 		{"\"key\":0", "\"key\":-2"},
 		{"\"key\":0", "\"key\":\"PRIMARY\""},
 	};

@@ -26,11 +26,15 @@ TABLES = {
     "words": "id int PRIMARY KEY, w varchar(40) UNIQUE, n int DEFAULT 0",
     "word_key": "w varchar(40) CHARACTER SET {charset} PRIMARY KEY, n int DEFAULT 0",
     "prefixes": "id int PRIMARY KEY, w varchar(40), n int DEFAULT 0, UNIQUE KEY p (w(4))",
+    "starts": "id int PRIMARY KEY, w varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, b varbinary(20), n int DEFAULT 0, UNIQUE KEY p (w(2), b(1))",
     "pairs": "a int, b int, n int DEFAULT 0, PRIMARY KEY (a, b), UNIQUE KEY ba (b, a)",
     "keyless": "a int, w varchar(40), n int DEFAULT 0",
     "counted": "id int PRIMARY KEY, a int, g int AS (a * 2) STORED, n int DEFAULT 0, UNIQUE KEY g (g)",
+    "made": "id int PRIMARY KEY, a int, g int AS (a + 7) VIRTUAL, n int DEFAULT 0, UNIQUE KEY g (g)",
     "parent": "id int PRIMARY KEY, n int DEFAULT 0",
 }
+MADE = ("counted", "made")  # a column of theirs is computed
+HANDED = ("uniques", "words", "prefixes", "starts", "pairs", *MADE)
 CHILD = ("id int PRIMARY KEY, p int, n int DEFAULT 0, KEY p (p), "
          "FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE")
 
@@ -53,12 +57,12 @@ class Writer(threading.Thread):
     def values(self, t):
         k, w, n = self.k, self.w, self.rnd.randint(0, 9)
         return {"plain": (k(), w(), n), "uniques": (k(), self.rnd.choice([None, k(), k()]), k(), self.rnd.choice([None, 1, 2]), n), "words": (k(), w(), n),
-                "word_key": (w(), n), "prefixes": (k(), w(), n), "pairs": (k() % 9, k(), n), "keyless": (k() % 5, w(), n), "parent": (k(), n),
+                "word_key": (w(), n), "prefixes": (k(), w(), n), "starts": (k(), w(), w(), n), "pairs": (k() % 9, k(), n), "keyless": (k() % 5, w(), n), "parent": (k(), n),
                 "child": (k(), k(), n)}[t]
 
     def hand_over(self, connection, c, t):
         """A value of a second unique key goes from one row to another, in transactions of their own."""
-        column = {"uniques": "a", "words": "w", "prefixes": "w", "pairs": "b", "counted": "a"}[t]
+        column = {"uniques": "a", "words": "w", "prefixes": "w", "starts": "w", "pairs": "b", "counted": "a", "made": "a"}[t]
         key = "a" if t == "pairs" else "id"
         c.execute(f"SELECT {key}, {column} FROM {t} WHERE {column} IS NOT NULL ORDER BY RAND() LIMIT 1")
         row = c.fetchone()
@@ -75,14 +79,14 @@ class Writer(threading.Thread):
 
     def statement(self, connection, c):
         r, t = self.rnd, self.rnd.choice(self.tables)
-        if t in ("uniques", "words", "prefixes", "pairs", "counted") and r.random() < 0.3:
+        if t in HANDED and r.random() < 0.3:
             return self.hand_over(connection, c, t)
         key = {"word_key": "w", "keyless": "a", "pairs": "b"}.get(t, "id")
         what = r.random()
         some = self.w() if key == "w" else self.k() % 5 if t == "keyless" else self.k()
         if what < 0.4:
-            if t == "counted":
-                c.execute("INSERT INTO counted (id, a, n) VALUES (%s, %s, %s)", (self.k(), r.choice([None, self.k()]), 1))
+            if t in MADE:
+                c.execute(f"INSERT INTO {t} (id, a, n) VALUES (%s, %s, %s)", (self.k(), r.choice([None, self.k()]), 1))
             else:
                 v = self.values(t)
                 c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(v))})", v)
@@ -93,7 +97,7 @@ class Writer(threading.Thread):
         elif what < 0.8:  # the same key again, at once
             c.execute(f"SELECT * FROM {t} WHERE {key}=%s LIMIT 1", (some,))
             row = c.fetchone()
-            if row and t != "counted":
+            if row and t not in MADE:
                 c.execute(f"DELETE FROM {t} WHERE {key}=%s LIMIT 1", (some,))
                 c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(row))})", row)
         elif what < 0.9 and t in ("plain", "uniques", "words", "parent"):  # two keys change places
@@ -102,7 +106,7 @@ class Writer(threading.Thread):
                 c.execute(f"UPDATE {t} SET id=%s WHERE id=%s", (b, a))
         elif t == "uniques":  # a chain
             c.execute("UPDATE uniques SET a=a+1 WHERE a IS NOT NULL ORDER BY a DESC")
-        elif t in ("words", "prefixes"):
+        elif t in ("words", "prefixes", "starts"):
             c.execute(f"UPDATE {t} SET w=%s WHERE id=%s", (self.w(), some))
         else:
             c.execute(f"UPDATE {t} SET n=n+1 WHERE {key} BETWEEN %s AND %s", (some, some))

@@ -169,7 +169,7 @@ static void indexes_that_are_serial(void **state)
 	for (int what = 0; what < 7; what++) {
 		make(&f);
 		switch (what) {
-		case 0: /* a prefix, an expression */
+		case 0: /* an expression; a prefix of a length that is not known */
 			f.down_keys[2].whole = false;
 			break;
 		case 1: /* its values are made downstream */
@@ -198,6 +198,123 @@ static void indexes_that_are_serial(void **state)
 			fail_msg("case %d: the rows don't meet", what);
 		keys_free(&f.t.keys);
 	}
+}
+
+/* Only the beginning counts: characters of text, bytes of the rest. */
+static void prefixes(void **state)
+{
+	static const struct {
+		const char *collation, *a, *b;
+		bool meet;
+	} words[] = {
+		{"utf8mb4_general_ci", "abcd1", "ABCD2", true},
+		{"utf8mb4_general_ci", "abcd", "abcd2", true},
+		{"utf8mb4_general_ci", "abc1", "abc2", false},
+		{"utf8mb4_general_ci", "abc", "abcd", false},
+		{"utf8mb4_general_ci", "ab", "ab  x", true}, /* padded */
+		{"utf8mb4_general_ci", "abcd\xc3\xa9", "abcde", true},
+		{"utf8mb4_general_ci", "abcd\xc3\xa9", "abce", false},
+		{"utf8mb4_general_ci", "abc\xc3\xa9", "abcE", true}, /* four characters: an é may be an e */
+		{"utf8mb4_general_ci", "abc\xc3\xa9", "x", true},    /* so it waits for all */
+		{"utf8mb4_bin", "abcd1", "abcd2", true},
+		{"utf8mb4_bin", "abcd1", "ABCD1", false},
+		{"utf8mb4_bin", "\xc3\xa9", "\xc3\xa8", false},
+		{"utf8mb4_bin", "\xc3\xa9", "\xc3\xa9  x", true},
+		{"utf8mb4_bin", "ab\xc3\xa9\xc3\xa9", "ab\xc3\xa9\xc3\xa9x", true},
+		{"utf8mb4_bin", "abcd\xc3\xa9", "abcd", true},
+		{"utf8mb4_lithuanian_ci", "abcd", "wxyz", true},
+	};
+	unsigned four[] = {4};
+	struct fixture f;
+
+	(void)state;
+	make(&f);
+	f.keys[WORD].whole = f.down_keys[WORD].whole = false;
+	f.keys[WORD].prefixes = f.down_keys[WORD].prefixes = four;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		learned(&f, words[i].collation);
+		if (meet(insert(&f, "aaaa", words[i].a, "pppp"), insert(&f, "bbbb", words[i].b, "qqqq")) !=
+			words[i].meet)
+			fail_msg("%s: '%s' and '%s' must%s meet", words[i].collation, words[i].a, words[i].b,
+				words[i].meet ? "" : " not");
+	}
+	f.up_columns[WORD].kind = f.down_columns[WORD].kind = COLUMN_BINARY;
+	learned(&f, "");
+	assert_true(meet(
+		insert(&f, "aaaa", "\xc3\xa9\xc3\xa9", NULL), insert(&f, "bbbb", "\xc3\xa9\xc3\xa9x", NULL)));
+	assert_false(meet(
+		insert(&f, "aaaa", "\xc3\xa9\xc3\xa9", NULL), insert(&f, "bbbb", "\xc3\xa9\xc3\xaa", NULL)));
+	/* Its beginning is that of the text, which is not what the wire has. */
+	f.up_columns[WORD].kind = COLUMN_UUID;
+	f.down_columns[WORD].kind = COLUMN_TEXT;
+	learned(&f, "utf8mb4_bin");
+	assert_true(meet(insert(&f, "aaaa", "abcd", NULL), insert(&f, "bbbb", "wxyz", NULL)));
+	keys_free(&f.t.keys);
+}
+
+/* Whole on one side, a prefix on the other: both count. */
+static void a_prefix_on_one_side(void **state)
+{
+	unsigned four[] = {4};
+	struct fixture f;
+
+	(void)state;
+	make(&f);
+	f.down_keys[WORD].whole = false;
+	f.down_keys[WORD].prefixes = four;
+	learned(&f, "utf8mb4_bin");
+	assert_true(meet(insert(&f, "aaaa", "abcd1", NULL), insert(&f, "bbbb", "abcd2", NULL)));
+	assert_false(meet(insert(&f, "aaaa", "abc1", NULL), insert(&f, "bbbb", "abc2", NULL)));
+	keys_free(&f.t.keys);
+}
+
+/* Generated columns, as a server tells them: is the value in the stream the downstream's? */
+static void generated_columns(void **state)
+{
+	static const struct {
+		const char *up, *down;
+		bool is_virtual;
+		enum flavor from, to;
+		bool serial;
+	} list[] = {
+		{"`id` * 2", "(`id` * 2)", false, FLAVOR_MARIADB, FLAVOR_MYSQL, false},
+		{"((`id` + 1) * (`id` - 1))", "(`id` + 1) * (`id` - 1)", true, FLAVOR_MYSQL, FLAVOR_MARIADB,
+			false},
+		{"`id` * 2", "`id` * 2", true, FLAVOR_MARIADB, FLAVOR_MARIADB, true},
+		{"`id` * 2", NULL, false, FLAVOR_MYSQL, FLAVOR_MYSQL, false}, /* an ordinary one there */
+		{NULL, "`id` * 2", false, FLAVOR_MYSQL, FLAVOR_MYSQL, true},
+		{"`id` * 2", "`id` * 3", false, FLAVOR_MYSQL, FLAVOR_MYSQL, true},
+		{"length(`word`)", "length(`word`)", false, FLAVOR_MARIADB, FLAVOR_MARIADB, false},
+		{"length(`word`)", "length(`word`)", false, FLAVOR_MARIADB, FLAVOR_MYSQL, true},
+		{"`word` + 1", "`word` + 1", false, FLAVOR_MARIADB, FLAVOR_MYSQL, true},
+		{"(`id`) / 2", "(`id`) / 2", false, FLAVOR_MARIADB, FLAVOR_MYSQL, true},
+	};
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		make(&f);
+		f.t.from = list[i].from;
+		f.t.to = list[i].to;
+		f.up_columns[OTHER].expression = (char *)(uintptr_t)list[i].up;
+		f.up_columns[OTHER].generated = list[i].up != NULL;
+		f.up_columns[OTHER].is_virtual = list[i].is_virtual;
+		f.down_columns[OTHER].expression = (char *)(uintptr_t)list[i].down;
+		f.down_columns[OTHER].generated = list[i].down != NULL;
+		keys_learn(&f.t);
+		if (meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")) != list[i].serial)
+			fail_msg("case %zu: must%s be serial", i, list[i].serial ? "" : " not");
+		assert_true(meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "pppp")));
+		keys_free(&f.t.keys);
+	}
+	/* A column of the expression is of another type downstream. */
+	make(&f);
+	f.up_columns[OTHER].generated = f.down_columns[OTHER].generated = true;
+	f.up_columns[OTHER].expression = f.down_columns[OTHER].expression = (char *)(uintptr_t) "`id` * 2";
+	f.down_columns[ID].type = "bigint(20)";
+	keys_learn(&f.t);
+	assert_true(meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")));
+	keys_free(&f.t.keys);
 }
 
 static struct touch update(struct fixture *f, struct binlog_value *before, struct binlog_value *after)
@@ -249,6 +366,12 @@ static void minimal_images(void **state)
 	assert_false(meet(update(&f, before, after), insert(&f, "bbbb", "anything", NULL)));
 	assert_true(meet(update(&f, before, after), insert(&f, "aaaa", "anything", NULL)));
 	keys_free(&f.t.keys);
+	/* But a generated one may have changed. */
+	f.up_columns[OTHER].generated = true;
+	f.up_columns[OTHER].expression = (char *)(uintptr_t) "1";
+	learned(&f, "utf8mb4_general_ci");
+	assert_true(meet(update(&f, before, after), insert(&f, "bbbb", "anything", "qqqq")));
+	keys_free(&f.t.keys);
 }
 
 /* A key of one side only counts as well (T9). */
@@ -276,6 +399,9 @@ int main(void)
 		cmocka_unit_test(rows_meet_by_each_key),
 		cmocka_unit_test(text_as_the_downstream_compares_it),
 		cmocka_unit_test(indexes_that_are_serial),
+		cmocka_unit_test(prefixes),
+		cmocka_unit_test(a_prefix_on_one_side),
+		cmocka_unit_test(generated_columns),
 		cmocka_unit_test(updates_touch_what_they_change),
 		cmocka_unit_test(minimal_images),
 		cmocka_unit_test(keys_of_either_side),

@@ -125,6 +125,7 @@ static void see(void *arg, const struct change *list, size_t n)
 /* Once, and after each foreign key that comes with a DDL (T13); nothing is under way then. */
 static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
 {
+	a->tables.from = t->format.server;
 	if (a->cascades_known || t->events == 0)
 		return 0;
 	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||

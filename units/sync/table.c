@@ -376,6 +376,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	bool found;
 
 	err_clear(e);
+	t->from = ts->from.flavor;
+	t->to = db_server(ts->ask_down)->flavor;
 	t->down = db_structure(ts->ask_down, t->schema, t->name, &found, e);
 	if (!t->down && e->code)
 		return -1;

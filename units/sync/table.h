@@ -21,6 +21,7 @@ struct table_keys;
 struct table {
 	char *schema, *name;
 	bool wanted;
+	enum flavor from, to;        /* of the two servers */
 	struct structure *up, *down; /* NULL where not wanted */
 	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
@@ -41,6 +42,7 @@ struct tables {
 	struct map *map;         /* "schema\0table" -> struct table */
 	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
+	struct server from; /* the upstream, as the stream says */
 	const struct endpoint *upstream;
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */

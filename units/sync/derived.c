@@ -1,0 +1,96 @@
+/*
+ * Generated columns whose value in the stream is what the downstream makes of the row: the same expression
+ * over columns of the same types. Between two families only sums of whole numbers are trusted. Called by
+ * hash.c.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "units/sync/hash.h"
+
+/* MySQL puts the whole in parentheses, MariaDB does not. */
+static struct str bare(const char *z)
+{
+	struct str s = str_of(z);
+
+	while (s.n > 2 && s.p[0] == '(' && s.p[s.n - 1] == ')') {
+		int depth = 0;
+		size_t i = 0;
+
+		do
+			depth += s.p[i] == '(' ? 1 : s.p[i] == ')' ? -1 : 0;
+		while (depth > 0 && ++i < s.n);
+		if (i + 1 != s.n)
+			break;
+		s = (struct str){s.p + 1, s.n - 2};
+	}
+	return s;
+}
+
+/* `a` * 2 + (`b` - 1): no word but names in backticks. */
+static bool is_sum(struct str s)
+{
+	bool name = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '`')
+			name = !name;
+		else if (!name && !isdigit((unsigned char)c) && !memchr(" +-*()", c, 6))
+			return false;
+	}
+	return !name;
+}
+
+static bool same_type(const struct column *up, const struct column *down)
+{
+	if (up->kind != down->kind || up->is_unsigned != down->is_unsigned)
+		return false;
+	/* int(11) and int are one. */
+	if (hash_is_int(up) && hash_is_int(down))
+		return strcspn(up->type, "( ") == strcspn(down->type, "( ") &&
+		       strncasecmp(up->type, down->type, strcspn(up->type, "( ")) == 0;
+	return strcasecmp(up->type, down->type) == 0 && table_same_charset(up->charset, down->charset) &&
+	       strcmp(up->collation, down->collation) == 0;
+}
+
+static bool names(struct str s, const char *column)
+{
+	size_t n = strlen(column);
+
+	for (size_t i = 0; i + n + 2 <= s.n; i++)
+		if (s.p[i] == '`' && s.p[i + n + 1] == '`' && strncasecmp(s.p + i + 1, column, n) == 0)
+			return true;
+	return false;
+}
+
+/* Each column in it is of one type on both sides, and nothing that was made itself. */
+static bool same_columns(const struct table *t, struct str s, bool ints)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		const struct column *c = &t->up->columns[i];
+		int at = names(s, c->name) ? structure_column(t->down, c->name) : 0;
+
+		if (!names(s, c->name))
+			continue;
+		if (at < 0 || c->generated || t->down->columns[at].generated ||
+			!same_type(c, &t->down->columns[at]) || (ints && !hash_is_int(c)))
+			return false;
+	}
+	return true;
+}
+
+bool derived_same(const struct table *t, const struct column *up, const struct column *down)
+{
+	struct str a, b;
+	bool sum;
+
+	if (!up->generated || !up->expression || !down->expression || !same_type(up, down))
+		return false;
+	a = bare(up->expression);
+	b = bare(down->expression);
+	sum = is_sum(a) && hash_is_int(up);
+	return str_eq(a, b) && (sum || t->from == t->to) && same_columns(t, a, sum);
+}
