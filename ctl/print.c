@@ -31,16 +31,45 @@ static void put_copy(const json_t *raw)
 		(long long)json_num(load, "tables_total", 0), rows, bytes);
 }
 
+static void put_lag(const json_t *s, const json_t *sync, bool running)
+{
+	char lag[64];
+
+	if (running)
+		progress_lag((double)json_num(sync, "lag_ms", 0), !json_flag(sync, "lag_known", true),
+			(double)json_num(sync, "upstream_ms", 0), lag, sizeof(lag));
+	else /* DM's word goes on while nothing runs */
+		snprintf(lag, sizeof(lag), "%s s",
+			json_text(json_object_get(s, "sync"), "secondsBehindMaster", "0"));
+	printf("  lag %s", lag);
+}
+
+static void put_sync(const json_t *s, const json_t *sync)
+{
+	bool running = strcmp(json_text(s, "stage", ""), "Running") == 0;
+	char rows[24], bytes[24], queue[24];
+
+	printf("  %s:%lld  %lld rows", json_text(sync, "file", ""), (long long)json_num(sync, "offset", 0),
+		(long long)json_num(sync, "rows", 0));
+	put_lag(s, sync, running);
+	if (!running)
+		return;
+	progress_count((double)json_num(sync, "rows_s", 0), rows, sizeof(rows));
+	progress_bytes((double)json_num(sync, "bytes_s", 0), bytes, sizeof(bytes));
+	progress_bytes((double)json_num(sync, "queue_bytes", 0), queue, sizeof(queue));
+	printf("  %s rows/s  %s/s  busy %lld/%lld  queue %s  waits %lld", rows, bytes,
+		(long long)json_num(sync, "busy", 0), (long long)json_num(sync, "appliers", 0), queue,
+		(long long)json_num(sync, "waits", 0));
+}
+
 static void put_subtask(const char *source, const json_t *s)
 {
-	const json_t *raw = json_object_get(s, "tidegate"), *sync = json_object_get(raw, "sync"), *error;
+	const json_t *raw = json_object_get(s, "tidegate"), *error;
 	const char *unit = json_text(s, "unit", "");
 
 	printf("%-20s %-20s %-9s %-5s", json_text(s, "name", ""), source, json_text(s, "stage", ""), unit);
 	if (strcmp(unit, "Sync") == 0)
-		printf("  %s:%lld  %lld rows  lag %.1f s", json_text(sync, "file", ""),
-			(long long)json_num(sync, "offset", 0), (long long)json_num(sync, "rows", 0),
-			(double)json_num(sync, "lag_ms", 0) / 1000);
+		put_sync(s, json_object_get(raw, "sync"));
 	else
 		put_copy(raw);
 	putchar('\n');

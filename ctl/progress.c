@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "common/config/json.h"
 
-enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, BAR = 20 };
+enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, SILENT_MS = 5000, BAR = 20 };
 
 void progress_init(struct progress *p, bool json)
 {
@@ -37,6 +37,12 @@ void progress_bytes(double v, char *out, size_t size)
 		snprintf(out, size, "%.2f GB", v / 1e9);
 	else
 		snprintf(out, size, "%.1f MB", v / 1e6);
+}
+
+void progress_lag(double ms, bool unknown, double silent_ms, char *out, size_t size)
+{
+	snprintf(out, size, "%s%.1f s%s", unknown ? "unknown for " : "", ms / 1000,
+		silent_ms > SILENT_MS ? " (the upstream is silent)" : "");
 }
 
 void progress_time(double seconds, char *out, size_t size)
@@ -120,25 +126,26 @@ static int copy_line(const struct progress *p, const struct progress_now *n, cha
 
 static int follow_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
 {
-	char changes[24], speed[24];
+	char changes[24], speed[24], lag[64];
 
 	if (!n->file[0])
 		return snprintf(out, size, "follow  waiting for the relay log");
 	progress_count(n->changes, changes, sizeof(changes));
 	progress_count(p->rows_per_s, speed, sizeof(speed));
-	return snprintf(out, size, "follow  %s:%.0f  %.0f transactions  %s rows  %s rows/s  lag %.1f s",
-		n->file, n->offset, n->transactions, changes, speed, n->lag_ms / 1000);
+	progress_lag(n->lag_ms, n->lag_unknown, n->silent_ms, lag, sizeof(lag));
+	return snprintf(out, size, "follow  %s:%.0f  %.0f transactions  %s rows  %s rows/s  lag %s", n->file,
+		n->offset, n->transactions, changes, speed, lag);
 }
 
 static void show_json(const struct progress *p, const struct progress_now *n)
 {
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:s}", "phase",
-		n->phase, "tables_done", (json_int_t)n->tables_done, "tables_total",
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:b, s:s}",
+		"phase", n->phase, "tables_done", (json_int_t)n->tables_done, "tables_total",
 		(json_int_t)n->tables_total, "rows_done", (json_int_t)n->rows_done, "rows_estimated",
 		(json_int_t)n->rows_estimated, "bytes_done", (json_int_t)n->bytes_done, "rows_per_s",
 		p->rows_per_s, "transactions", (json_int_t)n->transactions, "changes", (json_int_t)n->changes,
-		"file", n->file, "offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms, "note",
-		n->note);
+		"file", n->file, "offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms,
+		"lag_known", !n->lag_unknown, "note", n->note);
 	struct buf line = {0};
 
 	json_write(o, &line);

@@ -20,7 +20,8 @@ struct progress {
 struct progress_now {
 	const char *phase; /* "start", "dump", "load", "sync", "done" */
 	double tables_done, tables_total, rows_done, rows_estimated, bytes_done;
-	double transactions, changes, lag_ms;
+	double transactions, changes, lag_ms, silent_ms; /* silent: since the upstream last answered */
+	bool lag_unknown;                                /* lag_ms is the least that it can be */
 	const char *file;
 	double offset;
 	const char *note; /* a retried error, or "" */
@@ -33,4 +34,6 @@ void progress_end(struct progress *p);
 /* "1.2M", "340 MB", "0:32" into out. */
 void progress_count(double v, char *out, size_t size);
 void progress_bytes(double v, char *out, size_t size);
+/* "0.3 s", "unknown for 12.0 s", "12.0 s (the upstream is silent)" */
+void progress_lag(double ms, bool unknown, double silent_ms, char *out, size_t size);
 void progress_time(double seconds, char *out, size_t size);

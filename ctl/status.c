@@ -49,6 +49,10 @@ static void add_sync(struct progress_now *s, const json_t *subtask)
 	s->changes += num(sync, "rows");
 	if (num(sync, "lag_ms") > s->lag_ms)
 		s->lag_ms = num(sync, "lag_ms");
+	if (num(sync, "upstream_ms") > s->silent_ms)
+		s->silent_ms = num(sync, "upstream_ms");
+	if (!json_flag(sync, "lag_known", true))
+		s->lag_unknown = true;
 	if (!s->file[0]) {
 		s->file = json_text(sync, "file", "");
 		s->offset = num(sync, "offset");

@@ -107,6 +107,18 @@ static double average(double now, double first, const struct speed *sp, uint64_t
 	return sp && seconds >= 1 && now > first ? (now - first) / seconds : 0;
 }
 
+/* What is paused falls behind all the while; its last word is of when it still ran. */
+static double lag_seconds(const json_t *u, const struct speed *sp, uint64_t now_ms)
+{
+	return (num(u, "lag_ms") + (sp && sp->still_ms ? (double)(now_ms - sp->still_ms) : 0)) / 1000;
+}
+
+/* Of the last few seconds, while it runs. */
+static json_t *recent(const json_t *u, const char *key, const struct speed *sp)
+{
+	return text_num(sp && sp->still_ms ? 0 : num(u, key));
+}
+
 json_t *shape_sync(const json_t *u, const json_t *relay, const struct speed *sp, uint64_t now_ms)
 {
 	const json_t *master = json_object_get(relay, "master");
@@ -117,7 +129,7 @@ json_t *shape_sync(const json_t *u, const json_t *relay, const struct speed *sp,
 	json_object_set_new(o, "totalEvents", text_num(rows + num(u, "ddls")));
 	json_object_set_new(
 		o, "totalTps", text_num(average(transactions, sp ? sp->first_transactions : 0, sp, now_ms)));
-	json_object_set_new(o, "recentTps", text_num(sp ? sp->tps : 0));
+	json_object_set_new(o, "recentTps", recent(u, "transactions_s", sp));
 	json_object_set_new(o, "masterBinlog",
 		shape_position(json_text(master, "file", ""), json_num(master, "offset", 0)));
 	json_object_set_new(o, "masterBinlogGtid", json_string(json_text(master, "gtid", "")));
@@ -129,12 +141,12 @@ json_t *shape_sync(const json_t *u, const json_t *relay, const struct speed *sp,
 		json_boolean(
 			same_generation(u, master) && caught_up(file, json_num(u, "offset", 0), master)));
 	json_object_set_new(o, "binlogType", json_string("local"));
-	json_object_set_new(o, "secondsBehindMaster", text_num(num(u, "lag_ms") / 1000));
+	json_object_set_new(o, "secondsBehindMaster", text_num(lag_seconds(u, sp, now_ms)));
 	json_object_set_new(o, "blockDDLOwner", json_string(""));
 	json_object_set_new(o, "conflictMsg", json_string(""));
 	json_object_set_new(o, "totalRows", text_num(rows));
 	json_object_set_new(o, "totalRps", text_num(average(rows, sp ? sp->first_rows : 0, sp, now_ms)));
-	json_object_set_new(o, "recentRps", text_num(sp ? sp->rps : 0));
+	json_object_set_new(o, "recentRps", recent(u, "rows_s", sp));
 	json_object_set_new(o, "ioTotalBytes", text_num(num(u, "bytes")));
 	json_object_set_new(o, "dumpIOTotalBytes", text_num(0));
 	return o;

@@ -1,8 +1,11 @@
-/* Speeds for query-status: DM shows bytes and rows per second, units only tell counters. Called by report.c
- * and status.c. */
+/*
+ * Speeds for query-status: DM shows bytes per second and averages since the start, units only tell counters
+ * (and sync its speed of the moment). Called by report.c and status_cmd.c.
+ */
 #include "master/speed.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
@@ -36,22 +39,25 @@ static double rate(double now, double before, double seconds)
 
 static void start(struct speed *s, uint64_t now_ms, const json_t *report)
 {
-	*s = (struct speed){.first_ms = now_ms, .last_ms = now_ms};
+	*s = (struct speed){.first_ms = now_ms, .last_ms = now_ms, .still_ms = s->still_ms};
 	s->dump_bytes = number(report, "dump", "bytes_done");
 	s->load_bytes = number(report, "load", "bytes_done");
 	s->first_rows = s->rows = number(report, "sync", "rows");
-	s->first_transactions = s->transactions = number(report, "sync", "transactions");
+	s->first_transactions = number(report, "sync", "transactions");
 }
 
 void speed_take(struct master *m, const char *task, const char *source, const json_t *report)
 {
 	struct speed *s = find(m, task, source);
 	double dump = number(report, "dump", "bytes_done"), load = number(report, "load", "bytes_done");
-	double rows = number(report, "sync", "rows"), transactions = number(report, "sync", "transactions"),
-	       seconds;
+	double rows = number(report, "sync", "rows"), seconds;
 
 	if (!s)
 		return;
+	if (strcmp(json_text(report, "stage", "Running"), "Running") == 0)
+		s->still_ms = 0;
+	else if (s->still_ms == 0)
+		s->still_ms = m->now_ms;
 	if (s->first_ms == 0 || rows < s->rows) {
 		start(s, m->now_ms, report);
 		return;
@@ -61,12 +67,9 @@ void speed_take(struct master *m, const char *task, const char *source, const js
 	seconds = (double)(m->now_ms - s->last_ms) / 1000;
 	s->dump_bps = rate(dump, s->dump_bytes, seconds);
 	s->load_bps = rate(load, s->load_bytes, seconds);
-	s->rps = rate(rows, s->rows, seconds);
-	s->tps = rate(transactions, s->transactions, seconds);
 	s->dump_bytes = dump;
 	s->load_bytes = load;
 	s->rows = rows;
-	s->transactions = transactions;
 	s->last_ms = m->now_ms;
 }
 

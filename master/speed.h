@@ -4,9 +4,10 @@
 /* How fast a subtask goes: from the counters of successive reports. */
 struct speed {
 	uint64_t first_ms, last_ms;
-	double dump_bytes, load_bytes, rows, transactions; /* at last_ms */
+	uint64_t still_ms;                   /* since when it has not been running; 0: it is */
+	double dump_bytes, load_bytes, rows; /* at last_ms */
 	double first_rows, first_transactions;
-	double dump_bps, load_bps, rps, tps; /* over the last second or more */
+	double dump_bps, load_bps; /* over the last second or more */
 };
 
 void speed_take(struct master *m, const char *task, const char *source, const json_t *report);

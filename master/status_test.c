@@ -90,10 +90,10 @@ static void test_sync(void **state)
 			  "\"mysql-bin.000003\","
 			  "\"offset\":4711,\"gtid\":\"0-1-9\",\"transactions\":50,\"rows\":1000,\"ddls\":2,"
 			  "\"bytes\":5000000000,"
-			  "\"lag_ms\":2600}");
+			  "\"lag_ms\":2600,\"rows_s\":12,\"transactions_s\":3}");
 	json_t *relay =
 		parse("{\"master\":{\"file\":\"mysql-bin.000003\",\"offset\":4711,\"gtid\":\"0-1-9\"}}");
-	const struct speed sp = {.first_ms = 1000, .rps = 12, .tps = 3};
+	struct speed sp = {.first_ms = 1000};
 	json_t *o;
 
 	(void)state;
@@ -106,6 +106,10 @@ static void test_sync(void **state)
 					       "\"blockDDLOwner\":\"\",\"conflictMsg\":\"\",\"totalRows\":"
 					       "\"1000\",\"totalRps\":\"100\",\"recentRps\":\"12\","
 					       "\"ioTotalBytes\":\"5000000000\",\"dumpIOTotalBytes\":\"0\"}");
+	/* Paused: the lag goes on, the speed of the moment does not. */
+	sp.still_ms = 9000;
+	same(take(shape_sync(u, relay, &sp, 11000), "secondsBehindMaster"), "\"5\"");
+	same(take(shape_sync(u, relay, &sp, 11000), "recentRps"), "\"0\"");
 	json_object_set_new(json_object_get(relay, "master"), "offset", json_integer(4712));
 	o = shape_sync(u, relay, NULL, 0);
 	assert_false(json_flag(o, "synced", true));
@@ -266,13 +270,19 @@ static void test_speed(void **state)
 	m.now_ms += 500;
 	speed_take(&m, "t", "s", r);
 	sp = speed_get(&m, "t", "s");
-	assert_true(sp->rps == 0);
+	assert_true(sp->load_bps == 0);
 	m.now_ms += 1500;
 	speed_take(&m, "t", "s", r);
-	assert_true(sp->rps == 100 && sp->load_bps == 2000);
+	assert_true(sp->load_bps == 2000 && sp->still_ms == 0);
+	json_object_set_new(r, "stage", json_string("Paused"));
+	speed_take(&m, "t", "s", r);
+	m.now_ms += 500;
 	json_object_set_new(json_object_get(r, "sync"), "rows", json_integer(1));
 	speed_take(&m, "t", "s", r);
-	assert_true(sp->rps == 0 && sp->rows == 1);
+	assert_true(sp->load_bps == 0 && sp->rows == 1 && sp->still_ms == 7000);
+	json_object_set_new(r, "stage", json_string("Running"));
+	speed_take(&m, "t", "s", r);
+	assert_true(sp->still_ms == 0);
 	json_decref(r);
 	master_fini(&m);
 }

@@ -40,8 +40,8 @@ def free_port():
 class Server:
     """One running server. name: my97, ma1011 …; role only tells two of the same name apart."""
 
-    def __init__(self, name, role, run_dir, extra="", binlog=True):
-        self.name, self.role, self.run_dir, self.extra, self.binlog = name, role, run_dir, extra, binlog
+    def __init__(self, name, role, run_dir, extra="", binlog=True, env=None):
+        self.name, self.role, self.run_dir, self.extra, self.binlog, self.env = name, role, run_dir, extra, binlog, env or {}
         self.port = free_port()
         self.start()
         self._make_user()
@@ -54,7 +54,7 @@ class Server:
         return f"{self.name}/{self.role}"
 
     def _script(self, *args):
-        env = dict(os.environ, TIDEGATE_RUN=str(self.run_dir), EXTRA=self.extra, POOL="96M", BINLOG="1" if self.binlog else "0")
+        env = dict(os.environ, TIDEGATE_RUN=str(self.run_dir), EXTRA=self.extra, POOL="96M", BINLOG="1" if self.binlog else "0", **self.env)
         done = subprocess.run([str(SCRIPT), *map(str, args)], env=env, capture_output=True, text=True, timeout=600)
         if done.returncode:
             raise RuntimeError(f"servers.sh {' '.join(map(str, args))}: {done.stderr.strip()}")

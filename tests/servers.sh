@@ -12,7 +12,7 @@
 #
 # Environment: TIDEGATE_CACHE (default $XDG_CACHE_HOME or ~/.cache): the servers are below its tidegate/servers.
 #   TIDEGATE_RUN  where the data folders are (default: run/ beside the servers)
-#   EXTRA="--opt …"  more options for "up"; POOL=128M; ID=server-id (default: the port); BINLOG=0: no binlog
+#   EXTRA="--opt …"  more options for "up"; POOL=128M; ID=server-id (default: the port); BINLOG=0: no binlog; PRELOAD: a library
 # Works as any user. It starts no service and writes nothing outside its two folders. root has no password.
 set -u -o pipefail
 export LC_ALL=C
@@ -280,7 +280,7 @@ up() {
 	# Its own: a MariaDB that starts removes other servers' temporary tables from a shared one.
 	mkdir -p "$d/tmp"
 	# a session of its own: Ctrl-C at the caller's terminal is not for the server
-	setsid env ${LIBS:+LD_LIBRARY_PATH="$LIBS"} "$SERVER" "${BASE[@]}" --datadir="$d/data" --tmpdir="$d/tmp" "${options[@]}" ${EXTRA:-} \
+	setsid env ${LIBS:+LD_LIBRARY_PATH="$LIBS"} ${PRELOAD:+LD_PRELOAD="$PRELOAD"} "$SERVER" "${BASE[@]}" --datadir="$d/data" --tmpdir="$d/tmp" "${options[@]}" ${EXTRA:-} \
 		>>"$d/out.log" 2>&1 </dev/null 9>&- &
 	echo $! >"$d/pid"
 	client_of "$port" -e 'select 1'

@@ -96,6 +96,15 @@ class Job:
         text = self.log() + "".join(f.read_text(errors="replace") for f in self.folder.glob("err.*"))
         return [line[:300] for line in text.splitlines() if ACCIDENT.search(line)]
 
+    def ask(self, *words, expect=DONE):
+        """One command of the control program; its JSON, or stderr where it is to fail."""
+        done = subprocess.run([str(self.bin / "tidegate"), *words, "--state", self.state], capture_output=True, text=True, timeout=60)
+        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
+        return json.loads(done.stdout) if expect == DONE else done.stderr
+
+    def subtask(self, task="run"):
+        return self.ask("query-status", task)["sources"][0]["subTaskStatus"][0]
+
     # --- its processes
 
     def alive(self):

@@ -1,7 +1,7 @@
 /*
- * The asker: a thread with a plain connection of its own that asks the upstream how far its binlog goes, for
- * the status that tells how far behind we are. Knows nothing else; its trouble is the puller's too, so it is
- * not reported twice.
+ * The asker: a thread with a plain connection of its own that asks the upstream how far its binlog goes, and
+ * what time it is there, for the status that tells how far behind we are. Knows nothing else; its trouble is
+ * the puller's too, so it is not reported twice.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +14,35 @@
 
 enum { ASK_MS = 500, PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 10000 };
 
+/* What its clock shows, and when that was by ours: half-way between question and answer. */
+static int ask_clock(struct db *d, uint64_t *clock, uint64_t *asked, struct err *e)
+{
+	uint64_t before = clock_us();
+	char text[40];
+	bool found;
+
+	if (db_value(d, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)", text, sizeof(text),
+		    &found, e) < 0)
+		return -1;
+	*asked = before + (clock_us() - before) / 2;
+	*clock = found ? strtoull(text, NULL, 10) : 0;
+	return 0;
+}
+
 static int ask(struct relay *r, struct db *d, const char *server, struct err *e)
 {
 	struct relay_shared *s = &r->shared;
 	struct db_master_status m;
-	uint64_t asked = clock_ms();
+	uint64_t clock, asked;
 
-	if (db_master_status(d, &m, e) < 0)
+	/* The clock first: everything from before that moment lies before the end that comes then. */
+	if (ask_clock(d, &clock, &asked, e) < 0 || db_master_status(d, &m, e) < 0)
 		return -1;
 	pthread_mutex_lock(&s->lock);
 	free(s->master.gtid);
 	s->master = m;
-	s->master_asked_ms = asked;
+	s->master_asked_us = asked;
+	s->master_clock_us = clock;
 	snprintf(s->master_server, sizeof(s->master_server), "%s", server);
 	pthread_mutex_unlock(&s->lock);
 	return 0;

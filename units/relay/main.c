@@ -143,7 +143,8 @@ static json_t *master_status(const struct relay_shared *s, uint32_t generation, 
 
 	return json_pack("{s:i, s:s, s:I, s:s, s:I}", "generation", ours ? (int)generation : 0, "file",
 		ours ? s->master.file : "", "offset", (json_int_t)(ours ? s->master.offset : 0), "gtid",
-		ours && s->master.gtid ? s->master.gtid : "", "asked_ms", (json_int_t)s->master_asked_ms);
+		ours && s->master.gtid ? s->master.gtid : "", "asked_ms",
+		(json_int_t)(s->master_asked_us / 1000));
 }
 
 static void relay_status(void *self, struct unit_env *env, json_t *out)
@@ -229,6 +230,7 @@ static const struct unit_on relay_on[] = {
 	{MSG_fetch, 1u << STAGE_Running, serve_on_fetch},
 	{MSG_locate, 1u << STAGE_Running, serve_on_locate},
 	{MSG_resolve, 1u << STAGE_Running, serve_on_resolve},
+	{MSG_upstream, 1u << STAGE_Running, serve_on_upstream},
 	{MSG_pin, 1u << STAGE_Running, serve_on_pin},
 	{0},
 };

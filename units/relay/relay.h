@@ -47,7 +47,8 @@ struct relay_shared {
 	uint64_t events, bytes;
 	struct db_master_status master; /* the asker's last answer */
 	char master_server[STORE_NAME]; /* whose answer it was */
-	uint64_t master_asked_ms;
+	uint64_t master_asked_us;       /* CLOCK_BOOTTIME */
+	uint64_t master_clock_us;       /* what its clock was then */
 };
 
 struct relay {

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -349,6 +350,41 @@ void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req)
 	serve_waiting(r);
 	if (r->serve.waiting == f && f->m.wait_ms)
 		loop_timer(env->loop, f->m.wait_ms, wake, env);
+}
+
+/* An answer of another server than the one that we read from (yet) says nothing about our files. */
+static struct position upstream_end(const struct relay_shared *s, const char *server, uint32_t generation)
+{
+	struct position at = {.generation = generation, .offset = s->master.offset};
+	char base[256];
+
+	if (strcmp(s->master_server, server) != 0 ||
+		binlog_name_split(str_of(s->master.file), base, sizeof(base), &at.file, NULL) < 0)
+		return (struct position){0};
+	return at;
+}
+
+void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct relay_shared *s = &r->shared;
+	char server[STORE_NAME] = "";
+	struct store_generation g = {0};
+	struct msg_upstream_at m = {0};
+	struct buf b = {0};
+	struct store_file f;
+
+	(void)env;
+	store_last(&r->store, &g, &f, server, sizeof(server));
+	pthread_mutex_lock(&s->lock);
+	m.asked_us = s->master_asked_us;
+	m.clock_us = s->master_clock_us;
+	m.at = upstream_end(s, server, g.number);
+	m.gtid = str_of(s->master.gtid ? s->master.gtid : "");
+	msg_put_upstream_at(&b, (*req)->head.request, &m);
+	pthread_mutex_unlock(&s->lock);
+	link_reply(req, &b);
+	buf_free(&b);
 }
 
 void serve_on_pin(void *self, struct unit_env *env, struct link_req **req)

@@ -26,6 +26,7 @@ struct serve {
 void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req);
 void serve_on_locate(void *self, struct unit_env *env, struct link_req **req);
 void serve_on_resolve(void *self, struct unit_env *env, struct link_req **req);
+void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req);
 void serve_on_pin(void *self, struct unit_env *env, struct link_req **req);
 /* New data, or time has passed: answers those who wait and can be answered. */
 void serve_waiting(struct relay *r);

@@ -78,7 +78,7 @@ int apply_alone(struct apply *a, struct trx *t, struct err *e)
 	atomic_fetch_add(&c->transactions, 1);
 	atomic_fetch_add(&c->batches, 1);
 	atomic_fetch_add(&c->bytes, t->bytes);
-	if (t->timestamp)
-		atomic_store(&c->last_timestamp, t->timestamp);
+	if (trx_commit_us(t))
+		atomic_store(&c->commit_us, trx_commit_us(t));
 	return 0;
 }

@@ -15,8 +15,8 @@
 struct apply_counts {
 	_Atomic uint64_t transactions, inserts, updates, deletes, ddls, bytes;
 	_Atomic uint64_t batches, waits,
-		retries;                 /* downstream transactions; those that waited for another lane */
-	_Atomic uint32_t last_timestamp; /* seconds, of the newest transaction applied */
+		retries;            /* downstream transactions; those that waited for another lane */
+	_Atomic uint64_t commit_us; /* of the last transaction before the watermark: trx_commit_us */
 };
 
 /*

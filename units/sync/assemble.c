@@ -66,6 +66,11 @@ void trx_free(struct trx **t)
 	*t = NULL;
 }
 
+uint64_t trx_commit_us(const struct trx *t)
+{
+	return t->commit_us ? t->commit_us : (uint64_t)t->timestamp * 1000000;
+}
+
 struct assemble *assemble_new(const struct rules *rules, size_t keep)
 {
 	struct assemble *a = xcalloc(1, sizeof(*a));
@@ -111,6 +116,7 @@ static struct trx *begin(struct assemble *a, enum trx_kind kind)
 	t->start = a->announced ? a->begin : a->at;
 	t->has_gtid = a->announced && !a->gtid.anonymous;
 	t->gtid = a->gtid;
+	t->commit_us = a->announced ? a->gtid.immediate_commit_us : 0;
 	t->format = a->format;
 	a->announced = false;
 	a->nmarks = 0;

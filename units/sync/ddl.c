@@ -542,7 +542,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 			note_failed(a, t);
 	} else {
 		atomic_fetch_add(&a->counts.ddls, 1);
-		atomic_store(&a->counts.last_timestamp, t->timestamp);
+		atomic_store(&a->counts.commit_us, trx_commit_us(t));
 	}
 	buf_free(&j.text);
 	arena_clear(a->scratch);

@@ -14,6 +14,7 @@
 #include "common/config/json.h"
 #include "common/proc/unit.h"
 #include "units/sync/fetch.h"
+#include "units/sync/status.h"
 #include "units/sync/xa.h"
 
 enum { RESOLVE_MS = 10000, BUSY_SLEEP_MS = 1000 };
@@ -27,7 +28,9 @@ struct sync {
 	struct queue queue;
 	struct apply apply;
 	struct fetch fetch;
+	struct status status;
 	struct link_peer *relay;
+	uint64_t opened_us;   /* CLOCK_BOOTTIME */
 	bool opened, running; /* running: the first position is known, reader and applier are at work */
 	bool resolving;
 	bool by_gtid; /* the upstream is another server than at the copy's time: its files say nothing, the
@@ -73,6 +76,7 @@ static int sync_open(void *self, struct unit_env *env, struct err *e)
 
 	queue_init(&s->queue, wake, env);
 	s->opened = true;
+	s->opened_us = clock_us();
 	if (read_slice(s, env, e) < 0)
 		return -1;
 	s->apply.id = (struct meta_id){
@@ -92,6 +96,7 @@ static void start_work(struct sync *s)
 
 	position_text(s->apply.slot.watermark, s->apply.base, at, sizeof(at));
 	log_info("following from %s", at);
+	status_begin(&s->status, &s->apply, &s->fetch, s->relay);
 	apply_start(&s->apply);
 	s->running = true;
 }
@@ -220,84 +225,21 @@ static int sync_step(void *self, struct unit_env *env, struct err *e)
 	env->progress = atomic_load(&s->apply.counts.transactions) + atomic_load(&s->apply.counts.ddls);
 	if (fetch_step(&s->fetch, e) < 0)
 		return -1;
+	status_step(&s->status);
 	if (s->fetch.base[0] && !s->apply.base[0])
 		log_debug("base name %s", s->fetch.base);
 	return UNIT_GO_ON;
 }
 
-/* 0 when everything that the relay has is applied; else the age of what was applied last. */
-static uint64_t lag_ms(struct sync *s, struct position at)
-{
-	uint64_t then = (uint64_t)atomic_load(&s->apply.counts.last_timestamp) * 1000,
-		 now = clock_wall_us() / 1000;
-
-	if (position_cmp(at, s->fetch.end) >= 0 || then == 0 || then > now)
-		return 0;
-	return now - then;
-}
-
-/* Where the DDL statement stands that it is paused on: what `binlog skip` without a position means. */
-static void put_failed_ddl(struct sync *s, json_t *out)
-{
-	struct position at;
-	char file[300];
-
-	pthread_mutex_lock(&s->apply.lock);
-	at = s->apply.failed_ddl;
-	pthread_mutex_unlock(&s->apply.lock);
-	if (position_is_zero(at))
-		return;
-	binlog_name_make(file, sizeof(file), s->apply.base, at.file);
-	json_object_set_new(out, "failed_ddl",
-		json_pack("{s:i, s:s, s:I}", "generation", (int)at.generation, "file", file, "offset",
-			(json_int_t)at.offset));
-}
-
 static void sync_status(void *self, struct unit_env *env, json_t *out)
 {
 	struct sync *s = self;
-	struct apply_counts *c = &s->apply.counts;
-	char *gtid, position[64], fetched[64], file[300] = "";
-	struct position at;
-	unsigned busy;
-	size_t bytes;
 
 	(void)env;
-	if (!s->running) {
-		json_object_set_new(out, "phase", json_string("start"));
-		return;
-	}
-	at = apply_watermark(&s->apply, &gtid);
-	position_store(at, position, sizeof(position));
-	position_store(s->fetch.end, fetched, sizeof(fetched));
-	binlog_name_make(file, sizeof(file), s->apply.base, at.file);
-	json_object_set_new(
-		out, "phase", json_string(position_cmp(at, s->fetch.end) >= 0 ? "live" : "catch-up"));
-	json_object_set_new(out, "position", json_string(position));
-	json_object_set_new(out, "base", json_string(s->apply.base));
-	json_object_set_new(out, "file", json_string(file));
-	json_object_set_new(out, "offset", json_integer((json_int_t)at.offset));
-	json_object_set_new(out, "gtid", json_string(gtid));
-	json_object_set_new(out, "fetched", json_string(fetched));
-	json_object_set_new(out, "transactions", json_integer((json_int_t)atomic_load(&c->transactions)));
-	json_object_set_new(out, "inserts", json_integer((json_int_t)atomic_load(&c->inserts)));
-	json_object_set_new(out, "updates", json_integer((json_int_t)atomic_load(&c->updates)));
-	json_object_set_new(out, "deletes", json_integer((json_int_t)atomic_load(&c->deletes)));
-	json_object_set_new(out, "rows",
-		json_integer((json_int_t)(atomic_load(&c->inserts) + atomic_load(&c->updates) +
-					  atomic_load(&c->deletes))));
-	json_object_set_new(out, "ddls", json_integer((json_int_t)atomic_load(&c->ddls)));
-	json_object_set_new(out, "bytes", json_integer((json_int_t)atomic_load(&c->bytes)));
-	apply_load(&s->apply, &bytes, &busy);
-	json_object_set_new(out, "appliers", json_integer(s->apply.workers));
-	json_object_set_new(out, "busy", json_integer(busy));
-	json_object_set_new(out, "batches", json_integer((json_int_t)atomic_load(&c->batches)));
-	json_object_set_new(out, "waits", json_integer((json_int_t)atomic_load(&c->waits)));
-	json_object_set_new(out, "retries", json_integer((json_int_t)atomic_load(&c->retries)));
-	json_object_set_new(out, "queue_bytes", json_integer((json_int_t)(bytes + queue_bytes(&s->queue))));
-	json_object_set_new(out, "lag_ms", json_integer((json_int_t)lag_ms(s, at)));
-	put_failed_ddl(s, out);
-	free(gtid);
+	if (s->running)
+		status_put(&s->status, out);
+	else
+		status_put_start(s->opened_us, out);
 }
 
 /* Asked to leave: the batch in hand is committed, its progress with it. */

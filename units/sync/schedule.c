@@ -32,8 +32,8 @@ static void over(struct apply *a, struct trx *t)
 {
 	if (position_cmp(t->end, a->watermark) > 0)
 		a->watermark = t->end;
-	if (t->timestamp)
-		atomic_store(&a->counts.last_timestamp, t->timestamp);
+	if (trx_commit_us(t))
+		atomic_store(&a->counts.commit_us, trx_commit_us(t));
 	if (t->has_gtid && a->gtid && !a->failed && gtid_set_add(a->gtid, &t->gtid, &a->error) < 0) {
 		a->failed = a->leaving = true;
 		a->wake(a->wake_arg);

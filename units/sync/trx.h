@@ -43,6 +43,7 @@ struct trx {
 	bool inside; /* a DDL inside a transaction (T17): its rows follow, the watermark stays at start */
 	struct position event; /* TRX_DDL: where its event is; names its doing/done record */
 	uint32_t timestamp;    /* seconds, of its last event that has one; 0: none */
+	uint64_t commit_us;    /* the upstream's clock at its COMMIT, where that is logged; 0: it is not */
 	bool has_gtid;         /* false in a DDL inside, though gtid names it: its transaction's end counts */
 	struct binlog_gtid_event gtid;
 	struct binlog_format format; /* how raw is read */
@@ -78,6 +79,8 @@ struct trx {
 };
 
 void trx_free(struct trx **t);
+/* When the upstream committed it, by its clock, as exactly as is logged. 0: not known. */
+uint64_t trx_commit_us(const struct trx *t);
 /* It is applied: its events and changes are gone, the rest stays. */
 void trx_shed(struct trx *t);
 

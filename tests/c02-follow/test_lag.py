@@ -1,0 +1,151 @@
+"""How far behind: by the upstream's clock, also where it is hours away from ours, where nothing is written, and where the upstream can't be reached."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+import failover
+import procs
+from conftest import Pair
+
+HOURS = 3
+
+
+@pytest.fixture(scope="module")
+def fake_clock(tmp_path_factory, root_dir):
+    lib = tmp_path_factory.mktemp("clock") / "fake_clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", lib, root_dir / "tests/tools/fake_clock.c"], check=True)
+    return lib
+
+
+@pytest.fixture
+def elsewhen(pool, fake_clock):
+    """A server whose clock is some seconds off."""
+    made = []
+
+    def make(name, seconds):
+        if name in pool.without:
+            pytest.skip(f"--without {name}")
+        made.append(pool.get(name, f"clock{seconds}", env={"PRELOAD": str(fake_clock), "TIDEGATE_FAKE_CLOCK": str(seconds)}))
+        assert abs(made[-1].query("SELECT UNIX_TIMESTAMP()")[0][0] - time.time() - seconds) < 60
+        return made[-1]
+
+    yield make
+    for s in made:
+        pool.drop(s)
+
+
+def sync(j):
+    return j.subtask()["tidegate"]["sync"]
+
+
+def on_terminal(j, *words):
+    """What a person sees."""
+    master, slave = os.openpty()
+    subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], stdout=slave, stdin=subprocess.DEVNULL, timeout=60, check=True)
+    os.close(slave)
+    text = b""
+    try:
+        while part := os.read(master, 1 << 16):
+            text += part
+    except OSError:  # the end, on Linux
+        pass
+    os.close(master)
+    return text.decode()
+
+
+def follow(j):
+    j.start("--stay", until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    procs.wait_for(lambda: sync(j).get("lag_known") and sync(j)["lag_ms"] < 1500, 60, f"it does not catch up\n{j.story()}", 0.3)
+    return j
+
+
+def lags(j, seconds):
+    """Lag in seconds, looked at again and again."""
+    seen, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        seen.append(sync(j)["lag_ms"] / 1000)
+        time.sleep(0.2)
+    return seen
+
+
+@pytest.mark.parametrize("name, sign", [("my97", 1), ("my97", -1), ("ma1011", 1), ("ma1011", -1)])
+def test_clocks_apart(name, sign, elsewhen, server, job):
+    """Three hours before or behind ours: idle, busy, and held up downstream."""
+    pair = Pair(elsewhen(name, sign * HOURS * 3600), server("my97" if name == "ma1011" else "ma1011", "down"))
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1)")
+    j = follow(job(pair, tables="app.*"))
+    assert max(lags(j, 3)) < 1.5
+    for i in range(2, 40):
+        s.run(f"INSERT INTO app.t VALUES ({i}, {i})")
+        time.sleep(0.05)
+    assert max(lags(j, 1)) < 2.5  # MariaDB's events have whole seconds
+    with pair.target.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES app.t WRITE")
+        s.run("INSERT INTO app.t VALUES (100, 100)")
+        seen = lags(j, 6)
+        assert 4 < seen[-1] < 9, seen
+        assert [x["lag_ms"] for x in j.lines()][-1] > 3000
+        cur.execute("UNLOCK TABLES")
+    procs.wait_for(lambda: sync(j)["lag_ms"] < 1500, 30, j.story(), 0.2)
+    j.interrupt()
+    pair.assert_equal("app", j.story)
+
+
+def test_no_upstream(make_pair, job):
+    """The upstream can't be reached: the lag grows and the upstream is called silent, also when relay and sync are started again meanwhile;
+    so it does while the task is paused."""
+    pair = make_pair("my97", "ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1)")
+    way = failover.Forwarder(pair.source)
+    try:
+        j = follow(job(pair, tables="app.*", source_url=way.url()))
+        way.to(None)
+        seen = lags(j, 8)
+        assert 4 < seen[-1] < 10, seen
+        assert sync(j)["upstream_ms"] > 4000
+        assert "the upstream is silent" in on_terminal(j, "query-status", "run")
+        for unit in ("relay", "sync"):
+            old = j.wait_unit(unit)
+            old.kill()
+            j.wait_unit(unit, other_than=[old])
+        procs.wait_for(lambda: sync(j).get("lag_known") is False, 20, j.story(), 0.2)
+        assert "lag unknown for" in on_terminal(j, "query-status", "run")
+        seen = lags(j, 4)
+        assert seen[-1] > seen[0] > 0 and seen[-1] - seen[0] > 2, seen
+        way.to(pair.source)
+        procs.wait_for(lambda: sync(j).get("lag_known") and sync(j)["lag_ms"] < 1500, 60, j.story(), 0.3)
+        j.ask("pause-task", "run")
+        time.sleep(4)
+        assert int(j.subtask()["sync"]["secondsBehindMaster"]) >= 3
+    finally:
+        way.close()
+
+
+def test_numbers(make_pair, job):
+    """What an operator sees while rows come: speeds in DM's fields, appliers, what waits; and all of it in the table of a terminal."""
+    pair = make_pair("my97", "my97")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)")
+    j = follow(job(pair, tables="app.*"))
+    with s.connect(database="app") as c, c.cursor() as cur:
+        for i in range(300):
+            cur.execute(f"INSERT INTO t VALUES ({2 * i}, 1), ({2 * i + 1}, 1)")
+            time.sleep(0.01)
+    procs.wait_for(lambda: sync(j)["rows"] == 600, 20, j.story(), 0.2)
+    now = j.subtask()
+    sync_now = now["tidegate"]["sync"]
+    assert 20 < sync_now["rows_s"] < 600 and 20 < int(now["sync"]["recentRps"]) < 600 and int(now["sync"]["recentTps"]) >= 10
+    assert sync_now["bytes_s"] > sync_now["rows_s"] and sync_now["appliers"] >= 1 and sync_now["busy"] <= sync_now["appliers"]
+    assert sync_now["queue_bytes"] >= 0 and sync_now["waits"] >= 0
+    assert re.search(r"Sync .* 600 rows  lag \d\.\d s  \d+ rows/s  \d+\.\d MB/s  busy \d/\d+  queue \d+\.\d MB  waits \d+", on_terminal(j, "query-status", "run"))
+    with pair.target.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES app.t WRITE")
+        s.run("INSERT INTO app.t VALUES (1000, 1)")
+        procs.wait_for(lambda: sync(j)["busy"] == 1 and sync(j)["queue_bytes"] > 0, 20, j.story(), 0.2)
+        cur.execute("UNLOCK TABLES")
+    procs.wait_for(lambda: sync(j)["busy"] == 0 and sync(j)["rows_s"] == 0, 20, j.story(), 0.2)
