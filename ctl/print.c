@@ -52,6 +52,8 @@ static void put_sync(const json_t *s, const json_t *sync)
 	printf("  %s:%lld  %lld rows", json_text(sync, "file", ""), (long long)json_num(sync, "offset", 0),
 		(long long)json_num(sync, "rows", 0));
 	put_lag(s, sync, running);
+	if (json_num(sync, "missing_rows", 0) > 0)
+		printf("  %lld rows missing", (long long)json_num(sync, "missing_rows", 0));
 	if (!running)
 		return;
 	progress_count((double)json_num(sync, "rows_s", 0), rows, sizeof(rows));

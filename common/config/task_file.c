@@ -147,6 +147,14 @@ static void copy_number(json_t *to, const char *name, const json_t *from, const 
 		json_object_set_new(to, name, json_integer(json_num(from, key, 0)));
 }
 
+static void copy_text(json_t *to, const char *name, const json_t *from, const char *key)
+{
+	const char *text = json_text(from, key, "");
+
+	if (text[0])
+		json_object_set_new(to, name, json_string(text));
+}
+
 /* The next word of extra-args, outer quotes and an '=' taken as a blank. */
 static bool next_arg(const char **at, char *out, size_t size)
 {
@@ -220,6 +228,7 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	copy_number(sync, "batch_rows", syncer, "batch");
 	copy_number(sync, "workers", syncer, "worker-count");
 	copy_number(sync, "workers", instance, "syncer-thread");
+	copy_text(sync, "missing_row", syncer, "missing-row");
 	return 0;
 }
 

@@ -375,7 +375,7 @@ static void test_meta_slots(void **state)
 	ok(meta_setup(d, META, &e), &e);
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", version, sizeof(version), &found, &e),
 		&e);
-	assert_string_equal(version, "2");
+	assert_string_equal(version, "3");
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);

@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 2, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 3, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -44,6 +44,11 @@ static const struct {
 	{"tidegate_xa", OWNER "`xid` varbinary(140) NOT NULL, `position` varchar(64) NOT NULL, `state` "
 			      "varchar(16) NOT NULL, "
 			      "PRIMARY KEY (`task`,`source`,`xid`)"},
+	{"tidegate_missing",
+		OWNER "`slot` int unsigned NOT NULL, `table_schema` varchar(64) NOT NULL, "
+		      "`table_name` varchar(64) NOT NULL, `row_count` " NUMBER ", "
+		      "`last_position` varchar(64) NOT NULL, `last_key` varbinary(300) NOT NULL, "
+		      "`updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`,`table_schema`,`table_name`)"},
 };
 
 /* 1: the version's row is there; 0: no schema, no table or no row. */
@@ -116,8 +121,8 @@ static int make_tables(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 1 -> 2: applied intervals. Another one may be doing the same; the version's row comes last. */
-static int migrate(struct db *d, const char *schema, struct err *e)
+/* 1 -> 2: applied intervals. */
+static int add_applied(struct db *d, const char *schema, struct err *e)
 {
 	struct err mine = {0};
 	struct buf sql = {0};
@@ -127,18 +132,27 @@ static int migrate(struct db *d, const char *schema, struct err *e)
 	meta_put_table(&sql, schema, "tidegate_slot");
 	buf_puts(&sql, " ADD COLUMN `applied` longtext AFTER `gtid`");
 	r = db_exec(d, buf_str(&sql), &mine);
-	if (r < 0 && mine.sql_errno == DUPLICATE_COLUMN)
-		r = 0;
-	if (r == 0) {
-		buf_clear(&sql);
-		buf_puts(&sql, "UPDATE ");
-		meta_put_table(&sql, schema, "tidegate_version");
-		buf_putf(&sql, " SET `version`=%d WHERE `id`=1 AND `version`=1", VERSION);
-		r = db_exec(d, buf_str(&sql), &mine);
-	}
 	buf_free(&sql);
+	if (r < 0 && mine.sql_errno == DUPLICATE_COLUMN)
+		return 0;
 	if (r < 0 && e)
 		*e = mine;
+	return r;
+}
+
+/* 2 -> 3: tidegate_missing. Another one may be doing the same; the version's row comes last. */
+static int migrate(struct db *d, const char *schema, long from, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	if ((from < 2 && add_applied(d, schema, e) < 0) || make_tables(d, schema, e) < 0)
+		return -1;
+	buf_puts(&sql, "UPDATE ");
+	meta_put_table(&sql, schema, "tidegate_version");
+	buf_putf(&sql, " SET `version`=%d WHERE `id`=1 AND `version`=%ld", VERSION, from);
+	r = db_exec(d, buf_str(&sql), e);
+	buf_free(&sql);
 	return r;
 }
 
@@ -149,7 +163,7 @@ int meta_setup(struct db *d, const char *schema, struct err *e)
 
 	if (r == 0 && (make_schema(d, schema, e) < 0 || make_tables(d, schema, e) < 0))
 		r = -1;
-	if (r > 0 && version == 1 && migrate(d, schema, e) < 0)
+	if (r > 0 && version < VERSION && migrate(d, schema, version, e) < 0)
 		r = -1;
 	if (r < 0)
 		return err_add(e, "making the tables in %s", schema);

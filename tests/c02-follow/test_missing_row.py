@@ -1,5 +1,19 @@
-"""A row that should be there downstream and is not: the task stops, and names it; nothing of its transaction is applied (T7)."""
+"""A row that should be there downstream and is not: the task stops, and names it; nothing of its transaction is applied (T7). Or, if the task
+says so, it is counted."""
+import procs
+from servers import PASSWORD
 from tidegate import FAILED
+
+TASK = """name: run
+task-mode: all
+target-database: {{host: 127.0.0.1, port: {to}, user: tg, password: "{password}"}}
+mysql-instances: [{{source-id: s1, block-allow-list: only, syncer-config-name: s}}]
+block-allow-list: {{only: {{do-dbs: ["app"]}}}}
+syncers: {{s: {{missing-row: count}}}}
+"""
+SOURCE = """source-id: s1
+from: {{host: 127.0.0.1, port: {port}, user: tg, password: "{password}"}}
+"""
 
 
 def test_the_row_is_named(make_pair, job):
@@ -9,10 +23,34 @@ def test_the_row_is_named(make_pair, job):
     j = job(pair, tables="app.*")
     j.run()
     pair.target.run("DELETE FROM app.t WHERE id = 377")
+    file, offset = pair.source.query("SHOW MASTER STATUS")[0][:2]
     pair.source.run("UPDATE app.t SET v = 1")
     j.run(expect=FAILED)
-    assert "60502" in j.stderr() and "377" in j.stderr(), j.story()
+    assert "60502" in j.stderr() and "377" in j.stderr() and f":{file}:{offset}" in j.stderr(), j.story()
     assert pair.target.query("SELECT COUNT(*), SUM(v) FROM app.t") == ((499, 0),)
     pair.target.run("INSERT INTO app.t VALUES (377, 0)")
     j.run()
     pair.assert_equal("app", j.story)
+
+
+def test_counted(make_pair, job, tmp_path):
+    """By task.yaml: the stream goes on, query-status tells how many there were."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t SELECT seq, 0 FROM mysql.seq_1_to_500")
+    files = []
+    for name, text, port in (("task", TASK, pair.target.port), ("source", SOURCE, pair.source.port)):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(text.format(to=port, port=port, password=PASSWORD))
+        files[-1].chmod(0o600)
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.start(*files, until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    pair.target.run("DELETE FROM app.t WHERE id IN (377, 378)")
+    pair.source.run("UPDATE app.t SET v = 1", "DELETE FROM app.t WHERE id = 377", "UPDATE app.t SET v = 2 WHERE id = 1")
+    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t WHERE id = 1") == ((2,),), 60, j.story())
+    assert pair.target.query("SELECT COUNT(*), SUM(v) FROM app.t") == ((498, 499),)
+    procs.wait_for(lambda: j.subtask()["tidegate"]["sync"].get("missing_rows") == 3, 30, j.story())
+    assert j.ask("query-status", "run")["result"]
+    assert "passed by: `app`.`t`, `id`=377, transaction at" in j.log()
+    j.interrupt()

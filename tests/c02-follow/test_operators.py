@@ -1,20 +1,16 @@
 """binlog skip, replace, inject, revert, list, as an operator types them while a job stands on a DDL statement."""
 import json
-import subprocess
 
 import procs
 from tidegate import FAILED, INTERRUPTED
 
 
 def ask(j, *words, expect=0):
-    """One command of the control program; its JSON."""
-    done = subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], capture_output=True, text=True, timeout=60)
-    assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{j.story()}"
-    return json.loads(done.stdout) if expect == 0 else done.stderr
+    return j.ask(*words, expect=expect)
 
 
 def subtask(j):
-    return ask(j, "query-status", "run")["sources"][0]["subTaskStatus"][0]
+    return j.subtask()
 
 
 def wait_stage(j, stage, code=None):

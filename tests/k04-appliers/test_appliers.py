@@ -2,7 +2,6 @@
 appliers; in the end both sides are equal and dm_meta says so. Relay and sync alone, between two servers (units/sync/live_test.py).
 --seeds N: how many runs (5; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
 import random
-import sys
 import threading
 import time
 from pathlib import Path
@@ -10,11 +9,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from ends import Ends, live
 from failpoints import names
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "units" / "sync"))
-
-import live_test as live  # noqa: E402
 
 APPLIERS = [1, 2, 4, 8, 16]
 PLACES = [n for n in names() if n.startswith("sync_") and not n.startswith("sync_ddl")]
@@ -150,21 +146,6 @@ def check_meta(down, f):
             assert place(start) < place(end)
             assert place(end) <= top, f"slot {slot}: {line} is above the watermark {top}, and everything is applied"
     assert len({e for _, e, _, _ in rows}) == 1, rows
-
-
-class Ends:
-    """The pair of servers, as live_test wants them."""
-
-    def __init__(self, server, source, target):
-        self.up, self.down = (self.open(server(n, role)) for n, role in ((source, "up"), (target, "down")))
-        live.clean(self.up)
-        live.clean(self.down)
-
-    @staticmethod
-    def open(s):
-        """A user without a password: units that no agent started have no key to read one with. server() drops it."""
-        s.run("SET sql_log_bin=0", "CREATE USER IF NOT EXISTS tgtestlive@'%'", "GRANT ALL ON *.* TO tgtestlive@'%'")
-        return live.Server(s.port, "tgtestlive")
 
 
 def one_run(build, ends, seed, kills=4, big=0):

@@ -33,9 +33,12 @@ static int put_all(struct apply *a, struct trx *t, struct err *e)
 	int r = apply_guard(a, a->db, t->end, a->gtid_text, e);
 
 	writer_reset(&a->writer);
+	a->writer.packet.at = t->start;
 	if (r == 0)
 		r = put_rows(a, t, e);
-	return r == 0 && t->xa ? xa_record(a, t, e) : r;
+	if (r == 0 && t->xa)
+		r = xa_record(a, t, e);
+	return r == 0 ? missing_record(&a->writer.missing, a->db, &a->id, a->slot.slot, e) : r;
 }
 
 static int put_until_done(struct apply *a, struct trx *t, struct err *e)
@@ -71,7 +74,8 @@ int apply_alone(struct apply *a, struct trx *t, struct err *e)
 		position_text(t->start, a->base, at, sizeof(at));
 		return err_add(e, "transaction at %s", at);
 	}
-	a->writer.packet.single = false;
+	writer_fast(&a->writer);
+	missing_report(&a->writer.missing, &a->missing, clock_ms());
 	atomic_fetch_add(&c->inserts, a->writer.in_hand[BINLOG_INSERT]);
 	atomic_fetch_add(&c->updates, a->writer.in_hand[BINLOG_UPDATE]);
 	atomic_fetch_add(&c->deletes, a->writer.in_hand[BINLOG_DELETE]);

@@ -98,13 +98,17 @@ int apply_open(struct apply *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
+	missing_log_init(&a->missing);
 	a->scratch = arena_new(0);
 	a->workers = a->workers < 1 ? 1 : a->workers > LANES_MAX ? LANES_MAX : a->workers;
 	a->depend = depend_new(a->workers, a->batch_rows);
 	tables_init(&a->tables);
-	if (open_connections(a, e) < 0 || read_limits(a, e) < 0 || open_lanes(a, e) < 0)
+	if (open_connections(a, e) < 0 || read_limits(a, e) < 0 || open_lanes(a, e) < 0 ||
+		missing_load(&a->missing, a->ddl, &a->id, e) < 0)
 		return -1;
 	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
+	a->writer.base = a->base;
+	a->writer.missing.count = a->count_missing;
 	a->tables.rules = a->rules;
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
@@ -261,6 +265,7 @@ void apply_close(struct apply *a)
 	free(a->gtid_text);
 	free(a->watermark_gtid);
 	pthread_cond_destroy(&a->changed);
+	missing_log_fini(&a->missing);
 	pthread_mutex_destroy(&a->lock);
 }
 

@@ -32,6 +32,7 @@ struct apply {
 	struct queue *queue;
 	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes;
+	bool count_missing;      /* rows that are not there are counted, not an error */
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 
@@ -68,6 +69,7 @@ struct apply {
 	struct position failed_ddl; /* the error is that of the DDL statement there; {0,0,0}: it is not */
 	struct err error;
 	struct apply_counts counts;
+	struct missing_log missing; /* has a lock of its own */
 };
 
 /* Takes the task over (T3), loads or makes the progress rows. Main thread, boxed, before apply_start. */

@@ -62,6 +62,8 @@ struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, st
 		return NULL;
 	}
 	writer_init(&l->writer, l->db, a->batch_bytes, a->max_packet);
+	l->writer.base = a->base;
+	l->writer.missing.count = a->count_missing;
 	return l;
 }
 
@@ -142,27 +144,39 @@ static int put_pieces(struct lane *l, struct trx *t, struct err *e)
 /* All rows of one upstream transaction into packets. 1: a count is wrong. */
 static int put_trx(struct lane *l, struct trx *t, struct err *e)
 {
-	int r = t->decoded ? writer_hold(&l->writer, t->changes, t->nchanges, e) : put_pieces(l, t, e);
+	l->writer.packet.at = t->start;
+	return t->decoded ? writer_hold(&l->writer, t->changes, t->nchanges, e) : put_pieces(l, t, e);
+}
 
-	if (r < 0) {
-		char at[300];
+/* Of the transaction that the error is about, or of the one in hand. */
+static void say_where(const struct lane *l, const struct trx *t, struct err *e)
+{
+	bool known = !position_is_zero(l->writer.failed_at);
+	char at[300];
 
-		position_text(t->start, l->a->base, at, sizeof(at));
-		err_add(e, "transaction at %s", at);
-	}
-	return r;
+	position_text(known ? l->writer.failed_at : t->start, l->a->base, at, sizeof(at));
+	err_add(e, "transaction at %s", at);
 }
 
 static int put_batch(struct lane *l, struct err *e)
 {
 	struct batch *b = &l->batch;
 	struct meta_progress p = {b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
-	int r = commit_guard(l->db, &l->a->id, &l->slot, &p, e);
+	struct trx *t = NULL;
+	int r = 0;
 
 	writer_reset(&l->writer);
-	for (unsigned i = 0; r == 0 && i < b->n; i++)
-		r = put_trx(l, b->list[i], e);
-	return r == 0 ? writer_flush(&l->writer, e) : r;
+	if (commit_guard(l->db, &l->a->id, &l->slot, &p, e) < 0)
+		return -1;
+	for (unsigned i = 0; r == 0 && i < b->n; i++) {
+		t = b->list[i];
+		r = put_trx(l, t, e);
+	}
+	if (r == 0)
+		r = writer_flush(&l->writer, e);
+	if (r != 0)
+		say_where(l, t, e);
+	return r == 0 ? missing_record(&l->writer.missing, l->db, &l->a->id, l->slot.slot, e) : r;
 }
 
 /* Two lanes that lock each other's gaps must not meet again at the same moment. */
@@ -177,8 +191,12 @@ static int apply_batch(struct lane *l, struct err *e)
 		enum writer_again again;
 		int r = put_batch(l, e);
 
-		if (r == 0)
-			return commit_end(l->db, &l->slot, e);
+		if (r == 0) {
+			r = commit_end(l->db, &l->slot, e);
+			if (r == 0)
+				missing_report(&l->writer.missing, &l->a->missing, clock_ms());
+			return r;
+		}
 		again = writer_again(&l->writer, r, tries, e);
 		if (again == WRITER_NOT)
 			return -1;
@@ -310,7 +328,7 @@ static void *lane_main(void *arg)
 
 		pthread_mutex_unlock(&a->lock);
 		r = apply_batch(l, &e);
-		l->writer.packet.single = false;
+		writer_fast(&l->writer);
 		if (r < 0)
 			apply_fail(a, &e);
 		else

@@ -58,6 +58,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.workers = (unsigned)json_num(options, "workers", 4);
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
+	s->apply.count_missing = strcmp(json_text(options, "missing_row", "stop"), "count") == 0;
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
 		return -1;
 	s->fetch.keep = (size_t)json_num(options, "large_transaction", FETCH_KEEP);
@@ -222,6 +223,7 @@ static int sync_step(void *self, struct unit_env *env, struct err *e)
 		return UNIT_GO_ON;
 	if (apply_failed(&s->apply, e))
 		return -1;
+	missing_tick(&s->apply.missing, clock_ms());
 	env->progress = atomic_load(&s->apply.counts.transactions) + atomic_load(&s->apply.counts.ddls);
 	if (fetch_step(&s->fetch, e) < 0)
 		return -1;

@@ -38,13 +38,20 @@ void packet_clear(struct packet *p)
 
 bool packet_full(const struct packet *p)
 {
-	/* One by one, a large row need not share its packet with others. */
-	return (p->single && p->n > 0) || p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
+	return (p->apart && p->n > 0) || p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
 }
 
 static void put_name(struct packet *p, const struct table *t, unsigned i)
 {
 	sql_put_ident(&p->sql, str_of(t->up->columns[i].name));
+}
+
+struct str statement_key(const struct packet *p, const struct statement *s)
+{
+	enum { MOST = 300 };
+	size_t n = s->end - s->where;
+
+	return (struct str){p->sql.p + s->where, n > MOST ? MOST : n};
 }
 
 static bool in_key(const struct table *t, unsigned column)
@@ -95,7 +102,7 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	if (p->n > 0)
 		buf_putc(&p->sql, ';');
 	s = &p->list[p->n++];
-	*s = (struct statement){.table = t, .change = change, .from = p->sql.n};
+	*s = (struct statement){.table = t, .change = change, .from = p->sql.n, .at = p->at};
 	return s;
 }
 
@@ -448,6 +455,8 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 		buf_puts(&p->sql, " IN ");
 	}
 	buf_putc(&p->sql, '(');
+	if (!listed)
+		s->where = p->sql.n;
 	keep_open(p, t, BINLOG_DELETE, (struct str){0});
 	if ((listed ? put_listed(p, t, row, e) : put_key(p, t, row, e)) < 0)
 		return -1;

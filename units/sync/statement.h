@@ -1,6 +1,7 @@
 #pragma once
 #include "common/base/arena.h"
 #include "common/base/buf.h"
+#include "common/base/position.h"
 #include "common/binlog/row.h"
 #include "units/sync/table.h"
 
@@ -16,10 +17,11 @@ enum { PACKET_STATEMENTS = 512 };
 struct statement {
 	const struct table *table;
 	enum binlog_change change;
-	uint64_t rows;     /* that it must insert, match or delete */
-	bool upsert;       /* INSERT … ON DUPLICATE KEY UPDATE of rows that are there */
-	size_t from;       /* where it begins in the packet */
-	size_t where, end; /* for messages: the part of the packet that names the (first) row */
+	uint64_t rows;      /* that it must insert, match or delete */
+	bool upsert;        /* INSERT … ON DUPLICATE KEY UPDATE of rows that are there */
+	size_t from;        /* where it begins in the packet */
+	size_t where, end;  /* for messages: the part of the packet that names the (first) row */
+	struct position at; /* of the transaction that the (first) row is of, where nothing is folded */
 };
 
 /*
@@ -38,7 +40,9 @@ struct packet {
 	struct buf sql;
 	struct statement list[PACKET_STATEMENTS];
 	unsigned n;
-	bool single; /* one row a statement: to find the one that is missing */
+	bool single;        /* one row a statement: to find the one that is missing */
+	bool apart;         /* and one statement a packet: a large row has it to itself */
+	struct position at; /* of the transaction in hand: for messages */
 	size_t max_bytes;
 	/* the statement that can still take rows */
 	bool open;
@@ -60,3 +64,5 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 /* Ends the open statement; the text is ready to be sent. */
 void packet_end(struct packet *p);
+/* What names its (first) row, in SQL; cut where it is long. */
+struct str statement_key(const struct packet *p, const struct statement *s);

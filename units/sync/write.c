@@ -24,6 +24,7 @@ void writer_fini(struct writer *w)
 {
 	packet_fini(&w->packet);
 	fold_free(&w->fold);
+	missing_fini(&w->missing);
 }
 
 void writer_reset(struct writer *w)
@@ -31,16 +32,18 @@ void writer_reset(struct writer *w)
 	packet_clear(&w->packet);
 	fold_clear(w->fold);
 	memset(w->in_hand, 0, sizeof(w->in_hand));
+	missing_clear(&w->missing);
+	w->failed_at = (struct position){0};
 }
 
 /* Which statement did not do what it must, in words. */
 static int missing(const struct packet *p, const struct statement *s, uint64_t did, struct err *e)
 {
 	static const char *const verbs[] = {"INSERT", "UPDATE", "DELETE"};
-	size_t n = s->end - s->where;
+	struct str key = statement_key(p, s);
 
 	return err_set(e, ERR_sync_row_missing, "%s %s: %" PRIu64 " rows instead of %" PRIu64 ", %.*s",
-		verbs[s->change], s->table->head, did, s->rows, n > 300 ? 300 : (int)n, p->sql.p + s->where);
+		verbs[s->change], s->table->head, did, s->rows, STR_ARG(key));
 }
 
 /* Words of our own for what the downstream says of a structure that is not the expected one. */
@@ -69,31 +72,54 @@ static int too_large(const struct writer *w, const struct packet *p, struct err 
 		p->list[p->n - 1].table->head, p->sql.n, w->max_packet);
 }
 
+/* Folded, a statement's rows are of any transaction. */
+static void note_place(struct writer *w, const struct statement *s)
+{
+	if (w->packet.single)
+		w->failed_at = s->at;
+}
+
+/* 1: a count is not what was foretold, and that is no row that may be passed by. */
+static int compare(struct writer *w, const struct db_multi *m, struct err *e)
+{
+	const struct packet *p = &w->packet;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct statement *s = &p->list[i];
+		bool sent = i < m->done;
+		uint64_t did = !sent ? 0 : s->change == BINLOG_UPDATE ? m->matched[i] : m->affected[i];
+
+		if (sent && statement_fits(s, m->affected[i], m->matched[i]))
+			continue;
+		if (sent && missing_may_pass(&w->missing, p, s, did)) {
+			missing_note(&w->missing, p, s, w->base);
+			continue;
+		}
+		missing(p, s, did, e);
+		note_place(w, s);
+		return 1;
+	}
+	return 0;
+}
+
 /* Sends the packet and compares every count. */
 static int send_packet(struct writer *w, struct err *e)
 {
 	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
 	struct packet *p = &w->packet;
 	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n};
-	int r = 0;
+	int r;
 
 	packet_end(p);
-	if (p->n > 0 && p->sql.n + 64 > w->max_packet)
+	if (p->n > 0 && p->sql.n + 64 > w->max_packet) {
+		note_place(w, &p->list[p->n - 1]);
 		return too_large(w, p, e);
-	if (p->n > 0 && db_exec_multi(w->db, buf_str(&p->sql), &m, e) < 0)
-		return say_why(p, &m, e);
-	for (unsigned i = 0; i < p->n && r == 0; i++) {
-		const struct statement *s = &p->list[i];
-
-		if (i >= m.done || !statement_fits(s, affected[i], matched[i])) {
-			missing(p, s,
-				i >= m.done                  ? 0
-				: s->change == BINLOG_UPDATE ? matched[i]
-							     : affected[i],
-				e);
-			r = 1;
-		}
 	}
+	if (p->n > 0 && db_exec_multi(w->db, buf_str(&p->sql), &m, e) < 0) {
+		note_place(w, &p->list[m.done < p->n ? m.done : p->n - 1]);
+		return say_why(p, &m, e);
+	}
+	r = compare(w, &m, e);
 	packet_clear(p);
 	if (r == 0 && FAILPOINT_HIT(sync_mid_rows))
 		return err_set(e, ERR_db_lost, "failpoint");
@@ -188,9 +214,12 @@ enum writer_again writer_again(struct writer *w, int r, unsigned tries, const st
 {
 	enum { RETRIES = 20 };
 
-	if (!w->packet.single && (r > 0 || is_refused(e))) {
+	if ((r > 0 && !w->packet.single) || (r <= 0 && is_refused(e) && !w->packet.apart)) {
 		log_info("row by row: %s", e->text);
 		w->packet.single = true;
+		/* A missing row stops nothing of what is in its packet: where they are counted there may be
+		 * many. */
+		w->packet.apart = r <= 0 || !w->missing.count;
 		return WRITER_SINGLE;
 	}
 	if (r > 0 || err_act(e->code) != ERR_ACT_RETRY || e->sql_errno == 0 ||
@@ -198,4 +227,9 @@ enum writer_again writer_again(struct writer *w, int r, unsigned tries, const st
 		return WRITER_NOT;
 	log_warn("tried again: %s", e->text);
 	return WRITER_SAME;
+}
+
+void writer_fast(struct writer *w)
+{
+	w->packet.single = w->packet.apart = false;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include "units/sync/decode.h"
 #include "units/sync/fold.h"
+#include "units/sync/missing.h"
 #include "units/sync/statement.h"
 
 /*
@@ -11,10 +12,13 @@ struct writer {
 	struct db *db;     /* borrowed */
 	struct fold *fold; /* changes that are no statements yet */
 	struct packet packet;
-	uint64_t max_packet;  /* the downstream's max_allowed_packet */
-	bool foreign_keys;    /* checks are on in db's session */
-	bool cascades_logged; /* by the upstream: then they are never on (T13) */
-	uint64_t in_hand[3];  /* rows since writer_reset, by enum binlog_change */
+	uint64_t max_packet;       /* the downstream's max_allowed_packet */
+	bool foreign_keys;         /* checks are on in db's session */
+	bool cascades_logged;      /* by the upstream: then they are never on (T13) */
+	uint64_t in_hand[3];       /* rows since writer_reset, by enum binlog_change */
+	const char *base;          /* of the binlog's files: for messages */
+	struct missing missing;    /* rows that were passed by since writer_reset */
+	struct position failed_at; /* of the transaction that the error's statement is of; zero: folded */
 };
 
 void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet);
@@ -33,8 +37,9 @@ int writer_flush(struct writer *w, struct err *e);
 /*
  * What its user does about a transaction that did not go through, r and e being what the calls above said:
  * roll back and write it again as it was (deadlocks and lock waits end the transaction, not the connection)
- * or a row a statement and nothing folded (to name the row; packet.single is set then), or give up. Says so
- * in the log.
+ * or a row a statement and nothing folded (to name the row, or to pass it by; packet.single is set then), or
+ * give up. Says so in the log. writer_fast: the next transaction is written in the fast way again.
  */
 enum writer_again { WRITER_NOT, WRITER_SAME, WRITER_SINGLE };
 enum writer_again writer_again(struct writer *w, int r, unsigned tries, const struct err *e);
+void writer_fast(struct writer *w);
