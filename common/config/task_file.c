@@ -229,6 +229,8 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	copy_number(sync, "workers", syncer, "worker-count");
 	copy_number(sync, "workers", instance, "syncer-thread");
 	copy_text(sync, "missing_row", syncer, "missing-row");
+	if (json_flag(syncer, "safe-mode", false))
+		json_object_set_new(sync, "safe_mode", json_true());
 	return 0;
 }
 

@@ -14,8 +14,10 @@ static int put_rows(struct apply *a, struct trx *t, struct err *e)
 	struct change *list;
 	struct decode d;
 	size_t n;
-	int r;
+	int r = writer_safe(&a->writer, t->safe, e);
 
+	if (r != 0)
+		return r;
 	arena_clear(a->scratch);
 	decode_open(&d, t, &a->tables);
 	while ((r = decode_next(&d, a->scratch, PIECE_BYTES, &list, &n, e)) > 0) {

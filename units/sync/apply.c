@@ -113,6 +113,7 @@ int apply_open(struct apply *a, struct err *e)
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
 	a->tables.id = &a->id;
+	a->tables.safe_mode = a->safe_mode;
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct apply {
 	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes;
 	bool count_missing;      /* rows that are not there are counted, not an error */
+	bool safe_mode;          /* the option */
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 

@@ -4,6 +4,8 @@
  */
 #include "units/sync/arrange.h"
 
+#include "common/base/log.h"
+
 static struct buf name_of(struct str schema, struct str table)
 {
 	struct buf b = {0};
@@ -25,29 +27,43 @@ static bool is_ascii(const char *z)
 	return *z == '\0';
 }
 
-/* Where it is not known which tables are tied, and for names that servers fold in ways of their own: tied. */
-static bool is_tied(const struct tables *ts, const struct table *t)
+/* What a foreign key makes of a table; values of the map of names. */
+static const char by_key[] = "it refers, or is referred to", acts[] = "and its changes make others";
+
+/* NULL: no foreign key. Where it is not known, and for names that servers fold in ways of their own: the
+ * most.
+ */
+static const char *tie_of(const struct tables *ts, const struct table *t)
 {
+	const char *tie;
 	struct buf name;
-	bool tied;
 
 	if (!ts->tied)
-		return true;
+		return acts;
 	if (map_count(ts->tied) == 0)
-		return false;
+		return NULL;
 	if (!is_ascii(t->schema) || !is_ascii(t->name))
-		return true;
+		return acts;
 	name = name_of(str_of(t->schema), str_of(t->name));
-	tied = map_get(ts->tied, buf_str(&name)) != NULL;
+	tie = map_get(ts->tied, buf_str(&name));
 	buf_free(&name);
-	return tied;
+	return tie;
+}
+
+static bool same_columns(const struct table *t, const struct key *down)
+{
+	unsigned same = 0;
+
+	for (unsigned k = 0; k < t->key->ncolumns; k++)
+		for (unsigned d = 0; d < down->ncolumns; d++)
+			same += t->target[t->key->columns[k]] == (int)down->columns[d];
+	return same == down->ncolumns && down->ncolumns == t->key->ncolumns;
 }
 
 /* The downstream's only unique key, if it is the one that names rows in the stream. */
 static const struct key *only_key(const struct table *t)
 {
 	const struct key *only = NULL;
-	unsigned same = 0;
 
 	for (unsigned i = 0; i < t->down->nkeys; i++) {
 		if (t->down->keys[i].unique && only)
@@ -55,12 +71,22 @@ static const struct key *only_key(const struct table *t)
 		if (t->down->keys[i].unique)
 			only = &t->down->keys[i];
 	}
-	if (!only || !only->usable || !t->key || only->ncolumns != t->key->ncolumns)
-		return NULL;
-	for (unsigned k = 0; k < t->key->ncolumns; k++)
-		for (unsigned d = 0; d < only->ncolumns; d++)
-			same += t->target[t->key->columns[k]] == (int)only->columns[d];
-	return same == only->ncolumns ? only : NULL;
+	return only && only->usable && t->key && same_columns(t, only) ? only : NULL;
+}
+
+/* Whatever a row collides with must be the row itself, or be written again by what follows. */
+static enum table_safe find_safe(const struct table *t)
+{
+	unsigned unique = 0;
+	bool named = false;
+
+	for (unsigned i = 0; i < t->down->nkeys; i++) {
+		const struct key *k = &t->down->keys[i];
+
+		unique += k->unique;
+		named |= k->unique && k->usable && t->key && same_columns(t, k);
+	}
+	return !named ? TABLE_SAFE_NOT : unique == 1 ? TABLE_SAFE_UPSERT : TABLE_SAFE_REPLACE;
 }
 
 /* Nothing in a row of the downstream but what the stream says, or what is computed from it. */
@@ -86,16 +112,35 @@ void arrange_find(const struct tables *ts, struct table *t)
 {
 	const struct key *only = only_key(t);
 	const struct server *down = db_server(ts->ask_down);
+	const char *tie = tie_of(ts, t);
 
-	t->order = is_tied(ts, t) ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
+	t->safe = find_safe(t);
+	t->acts = tie == acts;
+	if (ts->safe_mode && t->safe == TABLE_SAFE_NOT)
+		log_warn(
+			"%s has no unique key in the downstream by which rows are named: they are written as "
+			"without safe-mode",
+			t->head);
+	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
 	t->upsert = t->order == TABLE_FOLDED && only->primary;
 	t->row_alias = down->flavor == FLAVOR_MYSQL && down->version >= 80020;
+}
+
+static void note_tie(struct tables *ts, const struct str name_at[2], bool parent_acts)
+{
+	struct buf name = name_of(name_at[0], name_at[1]);
+
+	if (map_get(ts->tied, buf_str(&name)) != acts)
+		map_put(ts->tied, buf_str(&name), (void *)(uintptr_t)(parent_acts ? acts : by_key));
+	buf_free(&name);
 }
 
 int arrange_read(struct tables *ts, struct err *e)
 {
 	static const char sql[] =
-		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME "
+		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, "
+		"UPDATE_RULE IN ('CASCADE','SET NULL','SET DEFAULT') "
+		"OR DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT') "
 		"FROM information_schema.REFERENTIAL_CONSTRAINTS";
 	struct db_rows *rows = db_query(ts->ask_down, STR_LIT(sql), e);
 	const struct str *v;
@@ -109,10 +154,7 @@ int arrange_read(struct tables *ts, struct err *e)
 	ts->tied = map_new();
 	while ((n = db_fetch(rows, &v, e)) > 0)
 		for (int side = 0; side < 4; side += 2) {
-			struct buf name = name_of(v[side], v[side + 1]);
-
-			map_put(ts->tied, buf_str(&name), ts);
-			buf_free(&name);
+			note_tie(ts, v + side, side == 2 && str_is(v[4], "1"));
 		}
 	db_rows_close(&rows);
 	while (n == 0 && map_next(ts->map, &at, NULL, &table))

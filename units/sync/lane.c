@@ -144,8 +144,13 @@ static int put_pieces(struct lane *l, struct trx *t, struct err *e)
 /* All rows of one upstream transaction into packets. 1: a count is wrong. */
 static int put_trx(struct lane *l, struct trx *t, struct err *e)
 {
+	int r;
+
 	l->writer.packet.at = t->start;
-	return t->decoded ? writer_hold(&l->writer, t->changes, t->nchanges, e) : put_pieces(l, t, e);
+	r = writer_safe(&l->writer, t->safe, e);
+	if (r == 0)
+		r = t->decoded ? writer_hold(&l->writer, t->changes, t->nchanges, e) : put_pieces(l, t, e);
+	return r;
 }
 
 /* Of the transaction that the error is about, or of the one in hand. */

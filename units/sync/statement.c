@@ -65,7 +65,9 @@ static bool in_key(const struct table *t, unsigned column)
 /* The name of the new row where VALUES() is deprecated. */
 #define NEW_ROW "tg_new"
 
-static void end_upsert(struct packet *p, const struct table *t)
+/* In safe mode the key's columns too: to its collation the row that is there may be the same in other bytes.
+ */
+static void end_upsert(struct packet *p, const struct table *t, struct str bits)
 {
 	const char *comma = "";
 
@@ -73,7 +75,7 @@ static void end_upsert(struct packet *p, const struct table *t)
 		buf_puts(&p->sql, " AS " NEW_ROW);
 	buf_puts(&p->sql, " ON DUPLICATE KEY UPDATE ");
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		if (t->target[i] < 0 || in_key(t, i))
+		if (!bits.p[i] || (!p->safe && in_key(t, i)))
 			continue;
 		buf_puts(&p->sql, comma);
 		put_name(p, t, i);
@@ -90,7 +92,7 @@ void packet_end(struct packet *p)
 	if (p->open && p->open_change == BINLOG_DELETE && p->open_table->key)
 		buf_putc(&p->sql, ')');
 	else if (p->open && p->open_upsert)
-		end_upsert(p, p->open_table);
+		end_upsert(p, p->open_table, p->open_bits);
 	p->open = false;
 }
 
@@ -102,7 +104,8 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	if (p->n > 0)
 		buf_putc(&p->sql, ';');
 	s = &p->list[p->n++];
-	*s = (struct statement){.table = t, .change = change, .from = p->sql.n, .at = p->at};
+	*s = (struct statement){
+		.table = t, .change = change, .from = p->sql.n, .at = p->at, .any = p->safe != SAFE_OFF};
 	return s;
 }
 
@@ -330,8 +333,9 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 		s = &p->list[p->n - 1];
 	} else {
 		s = begin(p, t, change);
-		s->upsert = change == BINLOG_UPDATE;
-		put_verb(p, t, "INSERT ", "INTO ", lax);
+		s->upsert = change == BINLOG_UPDATE || (p->safe && t->safe == TABLE_SAFE_UPSERT);
+		put_verb(p, t, p->safe && t->safe == TABLE_SAFE_REPLACE ? "REPLACE " : "INSERT ", "INTO ",
+			lax);
 		buf_puts(&p->sql, " (");
 		put_columns(p, t, bits);
 		buf_puts(&p->sql, ") VALUES ");
@@ -344,6 +348,8 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 		return -1;
 	if (s->rows++ == 0)
 		s->end = p->sql.n;
+	if (lax && s->upsert)
+		end_upsert(p, t, bits);
 	return 0;
 }
 
@@ -464,7 +470,7 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 	return 0;
 }
 
-int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
+static int add_plain(struct packet *p, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	switch (change) {
@@ -477,4 +483,53 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 	default:
 		return add_delete(p, t, before, e);
 	}
+}
+
+/* A row that is there must be overwritten as a whole, and one that isn't must become whole. */
+static bool is_safe(const struct table *t, enum binlog_change change, const struct binlog_value *after)
+{
+	for (unsigned i = 0; change == BINLOG_UPDATE && i < t->up->ncolumns; i++)
+		if (t->target[i] >= 0 && !after[i].present)
+			return false;
+	return t->safe != TABLE_SAFE_NOT;
+}
+
+static bool key_moves(
+	const struct table *t, const struct binlog_value *before, const struct binlog_value *after)
+{
+	for (unsigned k = 0; k < t->key->ncolumns; k++)
+		if (!same_value(&before[t->key->columns[k]], &after[t->key->columns[k]]))
+			return true;
+	return false;
+}
+
+static int add_safe(struct packet *p, const struct table *t, enum binlog_change change,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+{
+	if (change == BINLOG_DELETE || (change == BINLOG_UPDATE && key_moves(t, before, after)))
+		if (add_delete(p, t, before, e) < 0)
+			return -1;
+	return change == BINLOG_DELETE ? 0 : add_tuple(p, t, BINLOG_INSERT, after, e);
+}
+
+int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+{
+	enum safe_mode mode = p->safe;
+	int r;
+
+	if (mode == SAFE_OFF)
+		return add_plain(p, t, change, before, after, e);
+	if (is_safe(t, change, after))
+		return add_safe(p, t, change, before, after, e);
+	if (mode == SAFE_MUST)
+		return err_set(e, ERR_sync_safe_mode, "%s: %s", t->head,
+			t->safe == TABLE_SAFE_NOT ? "no unique key of the downstream names its rows"
+						  : "the binlog's row is not whole (binlog_row_image)");
+	packet_end(p);
+	p->safe = SAFE_OFF;
+	r = add_plain(p, t, change, before, after, e);
+	packet_end(p);
+	p->safe = mode;
+	return r;
 }

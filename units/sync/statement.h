@@ -4,6 +4,7 @@
 #include "common/base/position.h"
 #include "common/binlog/row.h"
 #include "units/sync/table.h"
+#include "units/sync/trx.h"
 
 /*
  * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share
@@ -19,6 +20,7 @@ struct statement {
 	enum binlog_change change;
 	uint64_t rows;      /* that it must insert, match or delete */
 	bool upsert;        /* INSERT … ON DUPLICATE KEY UPDATE of rows that are there */
+	bool any;           /* safe mode: any count is right */
 	size_t from;        /* where it begins in the packet */
 	size_t where, end;  /* for messages: the part of the packet that names the (first) row */
 	struct position at; /* of the transaction that the (first) row is of, where nothing is folded */
@@ -31,6 +33,8 @@ struct statement {
  */
 static inline bool statement_fits(const struct statement *s, uint64_t affected, uint64_t matched)
 {
+	if (s->any)
+		return true;
 	if (s->upsert)
 		return affected == 2 * s->rows;
 	return (s->change == BINLOG_UPDATE ? matched : affected) == s->rows;
@@ -40,9 +44,10 @@ struct packet {
 	struct buf sql;
 	struct statement list[PACKET_STATEMENTS];
 	unsigned n;
-	bool single;        /* one row a statement: to find the one that is missing */
-	bool apart;         /* and one statement a packet: a large row has it to itself */
-	struct position at; /* of the transaction in hand: for messages */
+	bool single;         /* one row a statement: to find the one that is missing */
+	bool apart;          /* and one statement a packet: a large row has it to itself */
+	struct position at;  /* of the transaction in hand: for messages */
+	enum safe_mode safe; /* of the changes that come; packet_end before it changes */
 	size_t max_bytes;
 	/* the statement that can still take rows */
 	bool open;
@@ -59,7 +64,8 @@ void packet_fini(struct packet *p);
 void packet_clear(struct packet *p);
 /* True: no further row before it is sent. */
 bool packet_full(const struct packet *p);
-/* before: UPDATE, DELETE; after: INSERT, UPDATE. ERR_sync_columns where the image lacks what is needed. */
+/* before: UPDATE, DELETE; after: INSERT, UPDATE. ERR_sync_columns where the image lacks what is needed;
+ * ERR_sync_safe_mode. */
 int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 /* Ends the open statement; the text is ready to be sent. */

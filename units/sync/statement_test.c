@@ -214,6 +214,83 @@ static void an_update_of_nothing_is_still_sql(void **state)
 	packet_fini(&p);
 }
 
+/* What may be there already: one key, several, none; and any count is right. */
+static void safe_mode_writes_twice(void **state)
+{
+	struct binlog_value a[3], b[3], part[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	row(a, "\1\0\0\0");
+	row(b, "\2\0\0\0");
+	row(part, "\1\0\0\0");
+	part[1].present = false;
+	packet_init(&p, 1 << 20);
+	p.safe = SAFE_MUST;
+	f.t.safe = TABLE_SAFE_UPSERT;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, b, b, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, part, &e), 0);
+	packet_end(&p);
+	f.t.safe = TABLE_SAFE_REPLACE;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, b, NULL, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,1),(2,NULL,2) ON DUPLICATE KEY UPDATE "
+		"`id`=VALUES(`id`),`v`=VALUES(`v`),`n`=VALUES(`n`);"
+		"INSERT INTO `d`.`t` (`id`,`n`) VALUES (1,1) ON DUPLICATE KEY UPDATE "
+		"`id`=VALUES(`id`),`n`=VALUES(`n`);"
+		"DELETE FROM `d`.`t` WHERE `id` IN (1);"
+		"REPLACE INTO `d`.`t` (`id`,`v`,`n`) VALUES (2,NULL,2);"
+		"DELETE FROM `d`.`t` WHERE `id` IN (2)");
+	for (unsigned i = 0; i < p.n; i++)
+		assert_true(statement_fits(&p.list[i], 0, 0) && statement_fits(&p.list[i], 9, 9));
+	packet_clear(&p);
+	/* An image that is not whole could not make a row that is not there. */
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, part, &e), -1);
+	assert_int_equal(e.code, ERR_sync_safe_mode);
+	f.t.safe = TABLE_SAFE_NOT;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), -1);
+	p.safe = SAFE_WHERE_IT_CAN;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_DELETE, a, NULL, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql), "INSERT INTO `d`.`t` (`id`,`v`,`n`) VALUES (1,NULL,1);"
+					      "DELETE FROM `d`.`t` WHERE `id` IN (1)");
+	assert_false(statement_fits(&p.list[0], 0, 0));
+	packet_fini(&p);
+}
+
+/* ENUM's invalid value has a statement of its own, whole all the same. */
+static void safe_mode_of_a_lax_row(void **state)
+{
+	struct binlog_value a[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	row(a, "\1\0\0\0");
+	a[2] = (struct binlog_value){.present = true, .type = WIRE_ENUM, .raw = {"\0", 1}};
+	f.columns[2].kind = COLUMN_ENUM;
+	f.t.has_enum = true;
+	f.t.safe = TABLE_SAFE_UPSERT;
+	packet_init(&p, 1 << 20);
+	p.safe = SAFE_MUST;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"SET STATEMENT sql_mode='" STATEMENT_LAX_MODE "' FOR INSERT INTO `d`.`t` (`id`,`v`,`n`) "
+		"VALUES (1,NULL,0) ON DUPLICATE KEY UPDATE "
+		"`id`=VALUES(`id`),`v`=VALUES(`v`),`n`=VALUES(`n`)");
+	packet_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +298,8 @@ int main(void)
 		cmocka_unit_test(an_update_of_nothing_is_still_sql),
 		cmocka_unit_test(neighbours_share_a_statement),
 		cmocka_unit_test(changed_rows_are_upserted),
+		cmocka_unit_test(safe_mode_writes_twice),
+		cmocka_unit_test(safe_mode_of_a_lax_row),
 		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),
 	};
 

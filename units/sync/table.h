@@ -14,6 +14,13 @@ enum table_order {
 	TABLE_FOLDED, /* one key and nothing else: what a batch does to a row is one change */
 };
 
+/* How a row is written that may be there already. */
+enum table_safe {
+	TABLE_SAFE_NOT,     /* nothing names it: it would be there twice */
+	TABLE_SAFE_UPSERT,  /* one unique key: INSERT … ON DUPLICATE KEY UPDATE */
+	TABLE_SAFE_REPLACE, /* several: whatever holds one of its values goes */
+};
+
 struct table_keys;
 
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
@@ -29,8 +36,10 @@ struct table {
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
 	enum table_order order;
-	bool upsert;             /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
-	bool row_alias;          /* … which gives the new row a name: VALUES() is deprecated there */
+	bool upsert;    /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
+	bool row_alias; /* … which gives the new row a name: VALUES() is deprecated there */
+	enum table_safe safe;
+	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
 	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
 	struct table_keys *keys; /* of keys.c: what the scheduler looks at */
@@ -48,6 +57,7 @@ struct tables {
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
 	struct map *tied; /* of arrange.c */
+	bool safe_mode;   /* the option: what can't be written so is said in the log */
 	struct map *ties; /* of ties.c */
 };
 

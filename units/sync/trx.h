@@ -17,6 +17,13 @@ enum trx_kind {
 	TRX_DDL,  /* raw: the QUERY event */
 };
 
+/* Its rows may be in the downstream already. */
+enum safe_mode {
+	SAFE_OFF,
+	SAFE_WHERE_IT_CAN, /* the user's option: what can't be written twice is written as ever */
+	SAFE_MUST,         /* ERR_sync_safe_mode where it can't */
+};
+
 /* What an XA transaction's part does to its record in dm_meta (xa.h). */
 enum trx_xa {
 	TRX_XA_NONE,
@@ -65,6 +72,7 @@ struct trx {
 	unsigned nwaits, lane;
 	size_t weight; /* bytes held */
 
+	enum safe_mode safe;
 	bool alone; /* a barrier, as a DDL is: neither merged with others nor beside them */
 	/* Too large for memory: raw is empty, its events are read again from the relay log, [from, to), and
 	 * come in pieces. */

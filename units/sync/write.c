@@ -34,6 +34,7 @@ void writer_reset(struct writer *w)
 	memset(w->in_hand, 0, sizeof(w->in_hand));
 	missing_clear(&w->missing);
 	w->failed_at = (struct position){0};
+	w->packet.safe = SAFE_OFF;
 }
 
 /* Which statement did not do what it must, in words. */
@@ -158,7 +159,8 @@ int writer_flush(struct writer *w, struct err *e)
  */
 static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
 {
-	bool on = !w->cascades_logged && checks;
+	/* In safe mode a row's parent may be gone already. */
+	bool on = !w->cascades_logged && checks && !w->packet.safe;
 	int r;
 
 	if (on == w->foreign_keys)
@@ -171,17 +173,69 @@ static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
 	return r;
 }
 
-static int take(struct writer *w, const struct change *c, struct err *e)
+int writer_safe(struct writer *w, enum safe_mode mode, struct err *e)
+{
+	int r = mode == w->packet.safe ? 0 : unfold(w, e);
+
+	if (r != 0 || mode == w->packet.safe)
+		return r;
+	packet_end(&w->packet);
+	w->packet.safe = mode;
+	return 0;
+}
+
+/* Does any column change by which a foreign key could find this row? */
+static bool changes_a_key(const struct change *c)
+{
+	const struct table *t = c->table;
+
+	for (unsigned k = 0; k < t->down->nkeys; k++)
+		for (unsigned d = 0; d < t->down->keys[k].ncolumns; d++)
+			for (unsigned i = 0; i < t->up->ncolumns; i++)
+				if (t->target[i] == (int)t->down->keys[k].columns[d] && c->after[i].present &&
+					c->before[i].present &&
+					(c->after[i].null != c->before[i].null ||
+						!str_eq(c->after[i].raw, c->before[i].raw)))
+					return true;
+	return false;
+}
+
+/*
+ * A change that must make others happen downstream: those need the row that the upstream had, and the checks.
+ * So it is no change that can be made twice.
+ */
+static bool must_act(const struct writer *w, const struct change *c)
+{
+	return c->table->acts && !w->cascades_logged && c->checks && c->kind != BINLOG_INSERT &&
+	       (c->kind == BINLOG_DELETE || changes_a_key(c));
+}
+
+static int put_change(struct writer *w, const struct change *c, struct err *e)
 {
 	int r;
 
-	w->in_hand[c->kind]++;
-	if (!w->packet.single && fold_add(w->fold, c->table, c->kind, c->before, c->after))
+	if (!w->packet.single && !w->packet.safe && fold_add(w->fold, c->table, c->kind, c->before, c->after))
 		return 0;
 	/* Tied tables keep their order among themselves, and no other table has to do with them. Else: what
 	 * is held of this table goes first. */
 	r = c->table->order == TABLE_TIED ? set_foreign_keys(w, c->checks, e) : unfold(w, e);
 	return r == 0 ? add_change(w, c->table, c->kind, c->before, c->after, e) : r;
+}
+
+static int take(struct writer *w, const struct change *c, struct err *e)
+{
+	enum safe_mode mode = w->packet.safe;
+	int r;
+
+	w->in_hand[c->kind]++;
+	if (mode == SAFE_OFF || !must_act(w, c))
+		return put_change(w, c, e);
+	if (mode == SAFE_MUST)
+		return err_set(e, ERR_sync_safe_mode, "%s: foreign keys to it change rows of other tables",
+			c->table->head);
+	r = writer_safe(w, SAFE_OFF, e);
+	r = r == 0 ? put_change(w, c, e) : r;
+	return r == 0 ? writer_safe(w, mode, e) : r;
 }
 
 int writer_hold(struct writer *w, const struct change *list, size_t n, struct err *e)

@@ -23,6 +23,8 @@ struct writer {
 
 void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet);
 void writer_fini(struct writer *w);
+/* How the changes that come are written, until writer_reset. As writer_put. */
+int writer_safe(struct writer *w, enum safe_mode mode, struct err *e);
 /* Nothing is in hand: before each transaction. */
 void writer_reset(struct writer *w);
 /* The changes in their order; what is put together is sent when a packet is full. 1: a count is wrong (e says
