@@ -228,6 +228,8 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	copy_number(sync, "batch_rows", syncer, "batch");
 	copy_number(sync, "workers", syncer, "worker-count");
 	copy_number(sync, "workers", instance, "syncer-thread");
+	if (json_flag(syncer, "preserve-commit-order", false))
+		json_object_set_new(sync, "preserve_commit_order", json_true());
 	copy_text(sync, "missing_row", syncer, "missing-row");
 	if (json_flag(syncer, "safe-mode", false))
 		json_object_set_new(sync, "safe_mode", json_true());

@@ -366,7 +366,7 @@ static void test_warnings(void **state)
 		"mydumper-thread: 3\n"
 		"  route-rules: []\n  meta: {binlog-name: mysql-bin.000009, binlog-pos: 154}\n"
 		"  syncer: {worker-count: 16, batch: 100, compact: false, missing-row: count, safe-mode: "
-		"true}\n";
+		"true, preserve-commit-order: true}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
 		"9:1: `enable-heartbeat` is deprecated", "18:3: `max-allowed-packet` is deprecated",
 		"`sql_mode`", "`compact`", "`black-white-list` is deprecated"};
@@ -384,7 +384,8 @@ static void test_warnings(void **state)
 		"{\"file\":\"mysql-bin.000009\",\"offset\":154,\"gtid\":\"\"}");
 	same_json(json_object_get(one, "dump"), "{\"threads\":3}");
 	same_json(json_object_get(one, "sync"),
-		"{\"batch_rows\":100,\"workers\":16,\"missing_row\":\"count\",\"safe_mode\":true}");
+		"{\"batch_rows\":100,\"workers\":16,\"preserve_commit_order\":true,"
+		"\"missing_row\":\"count\",\"safe_mode\":true}");
 	same_json(json_object_get(json_object_get(one, "rules"), "do_dbs"), "[\"a\"]");
 	same_json(json_object_get(o, "ignore_checking_items"), "[\"auto_increment_ID\"]");
 	assert_string_equal(json_text(json_object_get(o, "downstream"), "tls", ""), "verify-ca");

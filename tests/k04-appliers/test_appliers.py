@@ -148,14 +148,14 @@ def check_meta(down, f):
     assert len({e for _, e, _, _ in rows}) == 1, rows
 
 
-def one_run(build, ends, seed, kills=4, big=0):
+def one_run(build, ends, seed, kills=4, big=0, **sync):
     rnd = random.Random(seed)
     up, down = ends.up, ends.down
     for s in (up, down):
         s.run("DROP DATABASE IF EXISTS p")
     down.run("DROP DATABASE IF EXISTS dm_meta")
     workers = APPLIERS[seed % len(APPLIERS)]
-    f = live.Follow(build, up, down, ["p"], sync={"workers": workers, "batch_rows": rnd.choice([1, 20, 2000])})
+    f = live.Follow(build, up, down, ["p"], sync=dict({"workers": workers, "batch_rows": rnd.choice([1, 20, 2000])}, **sync))
     story = [f"seed {seed}: {workers} appliers"]
     fired = []
     try:
@@ -212,6 +212,11 @@ def test_random_transactions(build_dir, server, request, source, target):
     for seed in range(first, first + n):
         hit |= {x.split(" ")[0] for x in one_run(build_dir, ends, seed)}
     assert n < 5 or hit == set(PLACES), f"never hit: {set(PLACES) - hit}"
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_random_transactions_in_order(build_dir, server, seed):
+    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True)
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -6,6 +6,7 @@
 #include "common/db/meta.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
+#include "units/sync/turn.h"
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
 #include "units/sync/table.h"
@@ -32,6 +33,7 @@ struct apply {
 	struct queue *queue;
 	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes;
+	bool ordered;            /* commits are in the upstream's order */
 	bool count_missing;      /* rows that are not there are counted, not an error */
 	bool safe_mode;          /* the option */
 	void (*wake)(void *arg); /* something happened that the main thread must see */
@@ -58,6 +60,7 @@ struct apply {
 	pthread_mutex_t lock;   /* guards the rest */
 	pthread_cond_t changed; /* something was committed, or all must leave */
 	struct depend *depend;
+	struct turns turns;
 	struct trx *window[WINDOW_MAX]; /* by number: those under way */
 	uint64_t last_seq;              /* of the last that was something to anybody */
 	size_t bytes;                   /* held by those that are not committed */

@@ -15,6 +15,10 @@
 
 enum { BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
 
+/* In the upstream's order the oldest batch may want what a later one, which waits for it, has locked: the
+ * server can't see that. Metadata locks too: an ALTER of somebody may stand between the two. */
+#define SHORT_WAITS "SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=1"
+
 /* The transactions of one downstream transaction, and the progress that it records. */
 struct batch {
 	struct trx *list[BATCH_TRX];
@@ -57,7 +61,8 @@ struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, st
 	l->scratch = arena_new(0);
 	pthread_cond_init(&l->work, NULL);
 	l->db = db_open(a->downstream, &rows, e);
-	if (!l->db || meta_note_connection(a->ddl, &a->id, db_connection_id(l->db), e) < 0) {
+	if (!l->db || (a->ordered && db_exec(l->db, STR_LIT(SHORT_WAITS), e) < 0) ||
+		meta_note_connection(a->ddl, &a->id, db_connection_id(l->db), e) < 0) {
 		lane_close(&l);
 		return NULL;
 	}
@@ -108,6 +113,11 @@ size_t lane_runs(struct lane *l, struct position watermark)
 {
 	runs_cut(&l->done, watermark);
 	return l->done.n;
+}
+
+bool lane_waits_for(const struct lane *l, uint64_t seq)
+{
+	return l->batch.n > 0 && seq < l->batch.list[0]->seq;
 }
 
 bool lane_holds(const struct lane *l, const struct trx *t)
@@ -190,27 +200,110 @@ static void give_way(const struct lane *l, unsigned tries)
 	clock_sleep_ms((10u << (tries < 6 ? tries : 6)) + 7 * l->number);
 }
 
+/* --- the upstream's order (turn.c) --- */
+
+/* Nobody will commit the oldest transaction any more. */
+static bool nothing_comes(struct apply *a)
+{
+	const struct trx *t = a->window[depend_oldest(a->depend) % WINDOW_MAX];
+
+	if (a->failed || !a->leaving)
+		return a->failed;
+	for (unsigned i = 0; i < a->workers; i++)
+		if (t && lane_holds(a->lanes[i], t))
+			return false;
+	return true;
+}
+
+/* TURN_WAIT: it is no use, all leave. */
+static enum turn_next wait_turn(struct lane *l)
+{
+	struct apply *a = l->a;
+	uint64_t first = l->batch.list[0]->seq;
+	enum turn_next next;
+
+	if (FAILPOINT_HIT(order_turn))
+		return TURN_GIVE_UP;
+	pthread_mutex_lock(&a->lock);
+	while ((next = turn_now(&a->turns, a->depend, first)) == TURN_WAIT && !nothing_comes(a))
+		pthread_cond_wait(&a->changed, &a->lock);
+	pthread_mutex_unlock(&a->lock);
+	return next;
+}
+
+/* With nothing open. False: all leave. */
+static bool wait_oldest(struct lane *l)
+{
+	struct apply *a = l->a;
+	uint64_t first = l->batch.list[0]->seq;
+	bool oldest;
+
+	pthread_mutex_lock(&a->lock);
+	while (!(oldest = turn_is_oldest(a->depend, first)) && !nothing_comes(a))
+		pthread_cond_wait(&a->changed, &a->lock);
+	pthread_mutex_unlock(&a->lock);
+	return oldest;
+}
+
+/* A lock was not to be had. True: it may be tried again at once. */
+static bool failed_first(struct lane *l)
+{
+	struct apply *a = l->a;
+	bool first;
+
+	pthread_mutex_lock(&a->lock);
+	first = turn_failed(&a->turns, a->depend, l->batch.list[0]->seq);
+	if (first)
+		pthread_cond_broadcast(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+	return first;
+}
+
+/* --- one batch --- */
+
+static int commit_batch(struct lane *l, struct err *e)
+{
+	if (commit_end(l->db, &l->slot, e) < 0)
+		return -1;
+	missing_report(&l->writer.missing, &l->a->missing, clock_ms());
+	return 0;
+}
+
+/* 0: committed; 1: rolled back, to be written again; 2: rolled back, all leave. */
+static int end_batch(struct lane *l, struct err *e)
+{
+	enum turn_next next = l->a->ordered ? wait_turn(l) : TURN_COMMIT;
+
+	if (next == TURN_COMMIT)
+		return commit_batch(l, e);
+	if (apply_rollback(l->db, e) < 0)
+		return -1;
+	return next == TURN_GIVE_UP && wait_oldest(l) ? 1 : 2;
+}
+
+/* 2: not committed, all leave. */
 static int apply_batch(struct lane *l, struct err *e)
 {
-	for (unsigned tries = 0;; tries++) {
+	for (unsigned tries = 0;;) {
 		enum writer_again again;
 		int r = put_batch(l, e);
 
 		if (r == 0) {
-			r = commit_end(l->db, &l->slot, e);
-			if (r == 0)
-				missing_report(&l->writer.missing, &l->a->missing, clock_ms());
+			r = end_batch(l, e);
+			if (r == 1)
+				continue;
 			return r;
 		}
 		again = writer_again(&l->writer, r, tries, e);
-		if (again == WRITER_NOT)
-			return -1;
-		if (apply_rollback(l->db, e) < 0)
+		if (again == WRITER_NOT || apply_rollback(l->db, e) < 0)
 			return -1;
 		if (again == WRITER_SINGLE)
 			continue;
 		atomic_fetch_add(&l->a->counts.retries, 1);
-		give_way(l, tries);
+		if (!l->a->ordered || failed_first(l))
+			give_way(l, tries++);
+		else if (!wait_oldest(l))
+			return 2;
 	}
 }
 
@@ -222,6 +315,20 @@ static bool may_begin(struct apply *a, const struct trx *t)
 		if (!depend_committed(a->depend, t->waits[i]))
 			return false;
 	return true;
+}
+
+/* In the upstream's order a batch is a stretch of neighbours: what it waits for at its COMMIT is before all
+ * of it. */
+static bool may_join(const struct lane *l)
+{
+	const struct batch *b = &l->batch;
+
+	return !l->a->ordered || l->head->prev == b->list[b->n - 1]->seq;
+}
+
+static bool may_begin_now(struct apply *a, const struct trx *t)
+{
+	return may_begin(a, t) && (!a->ordered || turn_may_begin(&a->turns, a->depend, t->seq));
 }
 
 static void add(struct lane *l)
@@ -269,17 +376,17 @@ static bool take(struct lane *l)
 
 	while (!l->head && !a->leaving)
 		pthread_cond_wait(&l->work, &a->lock);
-	if (!a->leaving && !may_begin(a, l->head))
+	if (!a->leaving && !may_begin_now(a, l->head))
 		atomic_fetch_add(&a->counts.waits, 1);
-	while (!a->leaving && !may_begin(a, l->head))
+	while (!a->leaving && !may_begin_now(a, l->head))
 		pthread_cond_wait(&a->changed, &a->lock);
 	if (a->leaving)
 		return false;
 	b->bytes = b->rows = 0;
 	do
 		add(l);
-	while (l->head && may_begin(a, l->head) && b->n < BATCH_TRX && b->bytes < a->batch_bytes &&
-		b->rows < a->batch_rows);
+	while (l->head && may_begin(a, l->head) && may_join(l) && b->n < BATCH_TRX &&
+		b->bytes < a->batch_bytes && b->rows < a->batch_rows);
 	depend_taken(a->depend, l->number, b->rows + b->n);
 	l->writer.cascades_logged = a->cascades_logged;
 	note_progress(l);
@@ -312,6 +419,7 @@ static void finish(struct lane *l)
 		a->bytes -= t->weight;
 		trx_shed(t);
 	}
+	turn_committed(&a->turns, b->list[0]->seq);
 	runs_append(&l->done, &b->runs, neighbour);
 	l->done_seq = b->list[b->n - 1]->seq;
 	b->n = 0;
@@ -336,10 +444,10 @@ static void *lane_main(void *arg)
 		writer_fast(&l->writer);
 		if (r < 0)
 			apply_fail(a, &e);
-		else
+		else if (r == 0)
 			count(l);
 		pthread_mutex_lock(&a->lock);
-		if (r < 0)
+		if (r != 0)
 			break;
 		finish(l);
 	}

@@ -21,5 +21,7 @@ void lane_put(struct lane *l, struct trx *t);
 void lane_wake(struct lane *l);
 /* Under the lock: its intervals above the watermark, the others forgotten. */
 size_t lane_runs(struct lane *l, struct position watermark);
+/* Does it stand before those in its batch in hand? */
+bool lane_waits_for(const struct lane *l, uint64_t seq);
 /* Has it taken this transaction into the batch in hand? */
 bool lane_holds(const struct lane *l, const struct trx *t);

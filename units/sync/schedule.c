@@ -68,7 +68,9 @@ struct position schedule_reach(struct apply *a, const struct lane *l, char **gti
 	for (uint64_t seq = depend_oldest(a->depend); seq < depend_next(a->depend); seq++) {
 		const struct trx *t = at(a, seq);
 
-		if (t && !depend_committed(a->depend, seq) && !lane_holds(l, t))
+		/* In the upstream's order its COMMIT is not sent before those of all before it are done. */
+		if (t && !depend_committed(a->depend, seq) && !lane_holds(l, t) &&
+			!(a->ordered && lane_waits_for(l, seq)))
 			break;
 		if (!t)
 			continue;
