@@ -30,6 +30,8 @@ int cmd_query_status(const struct args *a, struct err *e);
 int cmd_start_task(const struct args *a, struct err *e);
 int cmd_task_word(const struct args *a, struct err *e);
 int cmd_binlog(const struct args *a, struct err *e);
+int cmd_binlog_schema(const struct args *a, struct err *e);
+int cmd_operate_schema(const struct args *a, struct err *e);
 int cmd_operate_source(const struct args *a, struct err *e);
 int cmd_list_member(const struct args *a, struct err *e);
 int cmd_logs(const struct args *a, struct err *e);

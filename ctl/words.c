@@ -3,9 +3,12 @@
  * where the output is no terminal; a readable table else (print.c).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
+#include "common/base/xalloc.h"
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
 #include "common/config/yaml.h"
@@ -14,13 +17,18 @@
 #include "ctl/job.h"
 #include "ctl/print.h"
 
-enum { ASK_MS = 30000 };
+enum {
+	ASK_MS = 30000,
+	ASK_UNIT_MS = 70000,
+	FILE_MAX = 1 << 20
+}; /* what a unit must do takes a minute at most */
 
-static int send_word(const struct args *a, const char *word, json_t *words, struct err *e)
+static int send_slow(
+	const struct args *a, const char *word, json_t *words, unsigned timeout_ms, struct err *e)
 {
 	char run[200];
 	struct ask *k = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
-	json_t *answer = k ? ask_command(k, word, words, ASK_MS, e) : NULL;
+	json_t *answer = k ? ask_command(k, word, words, timeout_ms, e) : NULL;
 	int code = answer ? EXIT_DONE : e->code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
 
 	json_decref(words);
@@ -31,6 +39,11 @@ static int send_word(const struct args *a, const char *word, json_t *words, stru
 	json_decref(answer);
 	ask_close(&k);
 	return code;
+}
+
+static int send_word(const struct args *a, const char *word, json_t *words, struct err *e)
+{
+	return send_slow(a, word, words, ASK_MS, e);
 }
 
 static json_t *sources_of(const struct args *a)
@@ -106,6 +119,87 @@ int cmd_binlog(const struct args *a, struct err *e)
 		json_pack("{s:s, s:s, s:s, s:o, s:o}", "op", op, "task", a->rest[!old], "pos",
 			a->binlog_pos ? a->binlog_pos : "", "sqls", sqls, "sources", sources_of(a)),
 		e);
+}
+
+/* The text of a file; NULL: an error. */
+static json_t *read_text(const char *path, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	char *text = xcalloc(FILE_MAX + 1, 1);
+	size_t n = f ? fread(text, 1, FILE_MAX + 1, f) : 0;
+	json_t *o = NULL;
+
+	if (!f || ferror(f))
+		err_sys(e, ERR_usage, "%s", path);
+	else if (n == 0 || n > FILE_MAX)
+		err_set(e, ERR_usage, n ? "%s: more than 1 MiB" : "%s is empty", path);
+	else if (!(o = json_stringn(text, n)))
+		err_set(e, ERR_usage, "%s is no UTF-8", path);
+	if (f)
+		fclose(f);
+	free(text);
+	return o;
+}
+
+struct schema_call {
+	const char *op, *task, *schema, *table, *file;
+};
+
+static int send_schema(const struct args *a, const struct schema_call *s, struct err *e)
+{
+	json_t *text = s->file ? read_text(s->file, e) : json_string("");
+
+	if (!text)
+		return EXIT_USAGE;
+	if ((a->flush && strcasecmp(a->flush, "false") == 0) || (a->from_source && a->from_target)) {
+		json_decref(text);
+		return wrong(e, a->from_source && a->from_target
+					? "--from-source or --from-target, not both"
+					: "--flush=false: what is changed is always durable at once");
+	}
+	return send_slow(a, "binlog-schema",
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o}", "op", s->op, "task", s->task, "schema",
+			s->schema, "table", s->table, "text", text, "from",
+			a->from_source   ? "source"
+			: a->from_target ? "target"
+					 : "",
+			"sources", sources_of(a)),
+		ASK_UNIT_MS, e);
+}
+
+static const char *rest(const struct args *a, int i)
+{
+	return i < a->nrest ? a->rest[i] : "";
+}
+
+int cmd_binlog_schema(const struct args *a, struct err *e)
+{
+	struct schema_call s = {.op = rest(a, 0),
+		.task = rest(a, 1),
+		.schema = rest(a, 2),
+		.table = rest(a, 3),
+		.file = a->nrest > 4 ? a->rest[4] : NULL};
+
+	if (a->nrest < 2 || a->nrest > 5)
+		return wrong(e, "binlog-schema list|update|delete task database table [file]");
+	return send_schema(a, &s, e);
+}
+
+int cmd_operate_schema(const struct args *a, struct err *e)
+{
+	static const char *const words[][2] = {{"get", "list"}, {"set", "update"}, {"remove", "delete"}};
+	struct schema_call s = {.op = "",
+		.task = rest(a, 1),
+		.schema = a->database ? a->database : "",
+		.table = a->table ? a->table : "",
+		.file = a->nrest > 2 ? a->rest[2] : NULL};
+
+	for (size_t i = 0; i < 3; i++)
+		if (strcmp(words[i][0], rest(a, 0)) == 0)
+			s.op = words[i][1];
+	if (!*s.op || a->nrest < 2 || a->nrest > 3)
+		return wrong(e, "operate-schema get|set|remove task -d database -t table [file]");
+	return send_schema(a, &s, e);
 }
 
 /* The key of the state folder encrypts what the master may see only as cipher text. */

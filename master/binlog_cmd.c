@@ -238,7 +238,7 @@ static int list_text(struct master *m, const json_t *s, const struct call *c, ch
 	return 0;
 }
 
-static bool in_sync(struct master *m, const json_t *s)
+bool command_follows(struct master *m, const json_t *s)
 {
 	const json_t *report = report_subtask(m, json_text(s, "task", ""), json_text(s, "source", ""));
 	const char *mode =
@@ -251,7 +251,7 @@ static bool in_sync(struct master *m, const json_t *s)
 static int one(
 	struct master *m, const char *key, const json_t *s, const struct call *c, char **text, struct err *e)
 {
-	if (!in_sync(m, s))
+	if (!command_follows(m, s))
 		return err_set(e, ERR_bad_stage,
 			"source `%s` does not follow the binlog yet: see query-status",
 			json_text(s, "source", ""));

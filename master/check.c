@@ -14,11 +14,25 @@
 #include "master/bind.h"
 #include "master/valid.h"
 
+void check_group_free(struct check_group **g)
+{
+	json_decref((*g)->answer);
+	free(*g);
+	*g = NULL;
+}
+
+struct link_req **check_waiting(struct check *c)
+{
+	return c->group ? &c->group->req : &c->req;
+}
+
 static void free_check(struct check **c)
 {
 	json_wipe(json_object_get((*c)->order, "endpoint"), "password");
 	json_decref((*c)->order);
 	json_decref((*c)->ignore);
+	if ((*c)->group && --(*c)->group->waiting == 0)
+		check_group_free(&(*c)->group);
 	free(*c);
 	*c = NULL;
 }
@@ -69,15 +83,15 @@ static unsigned next_sub(struct master *m)
 	return MASTER_CHECK_SUB + m->last_check_sub - 1;
 }
 
-static json_t *make_order(struct master *m, const json_t *args, uint64_t id)
+static json_t *make_order(struct master *m, const json_t *args)
 {
 	const char *name = json_text(args, "source", "");
 	const json_t *source = model_get(&m->model, STORE_SOURCE, name);
 	json_int_t slot = (json_int_t)json_num(source, "slot", bind_free_slot(m));
 
-	return json_pack("{s:I, s:s, s:I, s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o}", "id", (json_int_t)id,
-		"source", name, "slot", slot, "sub", (int)next_sub(m), "task", json_text(args, "task", ""),
-		"endpoint", copy_or(args, "endpoint", json_object()), "downstream",
+	return json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o}", "source", name, "slot", slot,
+		"sub", 0, "task", json_text(args, "task", ""), "endpoint",
+		copy_or(args, "endpoint", json_object()), "downstream",
 		copy_or(args, "downstream", json_object()), "mode", json_text(args, "mode", "all"),
 		"meta_schema", json_text(args, "meta_schema", "dm_meta"), "rules",
 		copy_or(args, "rules", json_object()), "options", copy_or(args, "options", json_object()));
@@ -92,38 +106,98 @@ static int validate(const json_t *args, struct err *e)
 	return valid_endpoint(json_object_get(args, "downstream"), "the downstream", e);
 }
 
-int check_start(struct master *m, const json_t *args, struct link_req **req, struct err *e)
+/* Takes order; it gets its number. */
+static struct check *add(struct master *m, const char *source, json_t *order, struct err *e)
 {
-	const json_t *source = model_get(&m->model, STORE_SOURCE, json_text(args, "source", ""));
-	const struct agent *a = choose(m, source);
+	const struct agent *a = choose(m, model_get(&m->model, STORE_SOURCE, source));
 	struct check *c;
 	int i = 0;
 
-	if (validate(args, e) < 0)
-		return -1;
-	if (!a)
-		return err_set(e, ERR_source_unbound, "no agent is there to check with");
 	while (i < MASTER_CHECKS && m->checks[i])
 		i++;
-	if (i == MASTER_CHECKS)
-		return err_set(
-			e, ERR_bad_stage, "%d checks are under way already: ask again later", MASTER_CHECKS);
+	if (!a || i == MASTER_CHECKS) {
+		json_decref(order);
+		if (!a)
+			err_set(e, ERR_source_unbound, "no agent is there to check with");
+		else
+			err_set(e, ERR_bad_stage, "%d checks are under way already: ask again later",
+				MASTER_CHECKS);
+		return NULL;
+	}
 	c = xcalloc(1, sizeof(*c));
 	/* Greater than any of an earlier run of the master, whose findings may still come in. */
 	m->last_check = m->last_check >= m->now_ms ? m->last_check + 1 : m->now_ms;
 	c->id = m->last_check;
 	snprintf(c->agent, sizeof(c->agent), "%s", a->name);
 	c->until_ms = m->now_ms + MASTER_CHECK_MS;
-	c->order = make_order(m, args, c->id);
-	c->ignore = copy_or(args, "ignore", json_array());
+	c->order = order;
+	json_object_set_new(order, "id", json_integer((json_int_t)c->id));
+	json_object_set_new(order, "sub", json_integer((json_int_t)next_sub(m)));
 	m->checks[i] = c;
+	return c;
+}
+
+static void drop(struct master *m, struct check *c)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] == c)
+			free_check(&m->checks[i]);
+}
+
+int check_start(struct master *m, const json_t *args, struct link_req **req, struct err *e)
+{
+	struct check *c;
+
+	if (validate(args, e) < 0)
+		return -1;
+	c = add(m, json_text(args, "source", ""), make_order(m, args), e);
+	if (!c)
+		return -1;
+	c->ignore = copy_or(args, "ignore", json_array());
 	if (model_commit(&m->model, e) < 0) {
-		free_check(&m->checks[i]);
+		drop(m, c);
 		return -1;
 	}
 	c->req = *req;
 	*req = NULL;
 	return 0;
+}
+
+void check_drop_group(struct master *m, struct check_group *g)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && m->checks[i]->group == g)
+			free_check(&m->checks[i]);
+}
+
+struct check *check_join(
+	struct master *m, struct check_group *g, const char *source, json_t *order, struct err *e)
+{
+	struct check *c = add(m, source, order, e);
+
+	if (c) {
+		c->ignore = json_array();
+		c->group = g;
+		g->waiting++;
+	}
+	return c;
+}
+
+void check_group_put(
+	struct check_group *g, struct master *m, const char *source, const char *text, const struct err *e)
+{
+	json_t *list;
+
+	answer_source(g->answer, source, json_text(model_get(&m->model, STORE_SOURCE, source), "agent", ""),
+		e->code ? e->text : text);
+	if (!e->code) {
+		g->done++;
+		return;
+	}
+	if (!g->first.code)
+		g->first = *e;
+	list = json_object_get(g->answer, "sources");
+	json_object_set_new(json_array_get(list, json_array_size(list) - 1), "result", json_false());
 }
 
 static bool ignored(const json_t *ignore, const char *item)
@@ -160,9 +234,32 @@ static json_t *make_answer(const struct check *c, const json_t *done)
 	return answer_error(&e);
 }
 
-static void finish(struct check **c, json_t *answer, check_answer_fn *send)
+/* Its one finding is the source's part of the answer, which goes out with the last of them. */
+static void put_part(struct master *m, struct check *c, json_t *answer, check_answer_fn *send)
 {
-	send(&(*c)->req, answer);
+	const json_t *f = json_array_get(json_object_get(answer, "findings"), 0);
+	bool failed = !json_flag(answer, "result", false);
+	struct check_group *g = c->group;
+	struct err e = {0};
+
+	if (failed)
+		err_set(&e, (enum err_code)json_num(answer, "code", ERR_check_failed), "%s",
+			json_text(answer, "msg", ""));
+	else if (strcmp(json_text(f, "state", "fail"), "fail") == 0)
+		err_set(&e, (enum err_code)json_num(f, "code", ERR_check_failed), "%s",
+			json_text(f, "what", "the check found nothing"));
+	check_group_put(g, m, json_text(c->order, "source", ""), json_text(f, "what", ""), &e);
+	json_decref(answer);
+	if (g->waiting == 1)
+		send(&g->req, g->done ? json_incref(g->answer) : answer_error(&g->first));
+}
+
+static void finish(struct master *m, struct check **c, json_t *answer, check_answer_fn *send)
+{
+	if ((*c)->group)
+		put_part(m, *c, answer, send);
+	else
+		send(&(*c)->req, answer);
 	free_check(c);
 }
 
@@ -179,7 +276,7 @@ bool check_report(struct master *m, const json_t *report, check_answer_fn *answe
 			if (!c || (int64_t)c->id != json_num(done, "id", -1) ||
 				!json_flag(done, "done", false))
 				continue;
-			finish(&m->checks[i], make_answer(c, done), answer);
+			finish(m, &m->checks[i], make_answer(c, done), answer);
 			any = true;
 		}
 	return any;
@@ -197,7 +294,7 @@ bool check_expire(struct master *m, check_answer_fn *answer)
 			continue;
 		err_set(&e, ERR_check_failed, "no findings for source %s within %d s",
 			json_text(c->order, "source", ""), MASTER_CHECK_MS / 1000);
-		finish(&m->checks[i], answer_error(&e), answer);
+		finish(m, &m->checks[i], answer_error(&e), answer);
 		any = true;
 	}
 	return any;

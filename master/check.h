@@ -9,7 +9,16 @@ struct check {
 	json_t *order;  /* its entry in orders.checks */
 	json_t *ignore; /* items whose failure is only a warning */
 	uint64_t until_ms;
-	struct link_req *req; /* who waits */
+	struct link_req *req;      /* who waits */
+	struct check_group *group; /* instead of req: one of several whose findings make one answer */
+};
+
+/* A command that asks about several sources at once. */
+struct check_group {
+	json_t *answer; /* in DM's shape, a source after the other */
+	struct link_req *req;
+	unsigned waiting, done;
+	struct err first; /* of the sources that failed */
 };
 
 /* Answers a command that waits: takes req and answer. serve.c sends; tests look. */
@@ -17,9 +26,19 @@ typedef void check_answer_fn(struct link_req **req, json_t *answer);
 
 /* Takes *req on success; the model is committed, so that the agent hears of it. */
 int check_start(struct master *m, const json_t *args, struct link_req **req, struct err *e);
+/* One more check, of this order (taken), for the group. The caller commits. NULL: no agent, or no room. */
+struct check *check_join(
+	struct master *m, struct check_group *g, const char *source, json_t *order, struct err *e);
+/* What came of one source: text, or e with its code set. */
+void check_group_put(
+	struct check_group *g, struct master *m, const char *source, const char *text, const struct err *e);
+struct link_req **check_waiting(struct check *c);
 /* The report's findings; those waiting are answered. True where a check went (the orders changed; not yet
  * committed). */
 bool check_report(struct master *m, const json_t *report, check_answer_fn *answer);
 /* Time is up for some. */
 bool check_expire(struct master *m, check_answer_fn *answer);
+/* All checks of the group, and with the last one the group. */
+void check_drop_group(struct master *m, struct check_group *g);
+void check_group_free(struct check_group **g);
 void check_free_all(struct master *m);

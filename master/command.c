@@ -23,6 +23,7 @@ static const struct {
 	{"query-status", command_query_status},
 	{"list-member", command_list_member},
 	{"binlog", command_binlog},
+	{"binlog-schema", command_binlog_schema},
 	{"check", command_check},
 };
 

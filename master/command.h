@@ -24,8 +24,11 @@ int command_resume_task(struct master *m, struct command_call *c, struct err *e)
 int command_query_status(struct master *m, struct command_call *c, struct err *e);
 int command_list_member(struct master *m, struct command_call *c, struct err *e);
 int command_binlog(struct master *m, struct command_call *c, struct err *e);
+int command_binlog_schema(struct master *m, struct command_call *c, struct err *e);
 int command_check(struct master *m, struct command_call *c, struct err *e);
 
+/* Does this subtask follow the binlog, as far as is known? */
+bool command_follows(struct master *m, const json_t *subtask);
 /* Is the source one of args.sources, or does that name none? */
 bool command_wants(const json_t *args, const char *source);
 /* All names in args.sources are sources of the task; the task is there. */

@@ -1,99 +1,7 @@
 /*
- * The master without its socket: commands in, answers out, a made-up agent that says hello and reports. The
- * clock is a variable. Names of tests say what an operator relies on.
+ * The master without its socket (testing.h). Names of tests say what an operator relies on.
  */
-#include "master/master.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-/* cmocka needs the ones above. */
-#include <cmocka.h>
-
-#include "common/base/log.h"
-#include "common/config/json.h"
-#include "common/proc/link.h"
-#include "master/bind.h"
-#include "master/check.h"
-#include "master/command.h"
-#include "master/orders.h"
-#include "master/report.h"
-
-#define EP(port) "{\"host\":\"h\",\"port\":" #port ",\"user\":\"u\",\"password\":\"tg1:AAAA\"}"
-#define TASK(mode, rest)                                                                                     \
-	"{\"task\":{\"name\":\"t\",\"mode\":\"" mode "\",\"sources\":[\"s1\"],\"downstream\":" EP(4000) rest \
-		"}}"
-
-enum { WALL = 1700000000 };
-
-static struct link_req *answered_req;
-static json_t *answered; /* by a check */
-
-static void keep_answer(struct link_req **req, json_t *answer)
-{
-	answered_req = *req;
-	*req = NULL;
-	json_decref(answered);
-	answered = answer;
-}
-
-static int begin(void **state)
-{
-	struct master *m = calloc(1, sizeof(*m));
-
-	m->now_ms = 1000000;
-	m->wall_s = WALL;
-	*state = m;
-	return master_init(m, NULL, NULL);
-}
-
-static int end(void **state)
-{
-	master_fini(*state);
-	free(*state);
-	json_decref(answered);
-	answered = NULL;
-	return 0;
-}
-
-static json_t *ask(struct master *m, const char *word, const char *args)
-{
-	json_t *o = json_loads(args, 0, NULL), *answer;
-	struct link_req r = {0}, *req = &r;
-	bool changed;
-
-	if (!o)
-		fail_msg("bad JSON: %s", args);
-	answer = command_run(m, word, o, &req, &changed);
-	json_decref(o);
-	assert_non_null(answer);
-	return answer;
-}
-
-static void ok(struct master *m, const char *word, const char *args)
-{
-	json_t *a = ask(m, word, args);
-
-	if (!json_flag(a, "result", false))
-		fail_msg("%s %s: %s", word, args, json_text(a, "msg", ""));
-	json_decref(a);
-}
-
-static void refused(struct master *m, const char *word, const char *args, enum err_code code)
-{
-	uint64_t revision = m->model.revision;
-	json_t *a = ask(m, word, args);
-
-	if (json_flag(a, "result", true) || json_num(a, "code", 0) != (int64_t)code)
-		fail_msg("%s %s: %lld %s", word, args, (long long)json_num(a, "code", 0),
-			json_text(a, "msg", ""));
-	assert_int_equal(m->model.revision, revision);
-	assert_true(json_text(a, "msg", "")[0]);
-	json_decref(a);
-}
+#include "master/testing.h"
 
 /* Does it, and looks for a text in the whole answer. */
 static void says(struct master *m, const char *word, const char *args, const char *text)
@@ -106,56 +14,6 @@ static void says(struct master *m, const char *word, const char *args, const cha
 		fail_msg("%s %s:\n%s\nhas no\n%s", word, args, buf_cstr(&b), text);
 	buf_free(&b);
 	json_decref(a);
-}
-
-static void source(struct master *m, const char *id)
-{
-	char args[300];
-
-	snprintf(args, sizeof(args),
-		"{\"op\":\"create\",\"source\":{\"source-id\":\"%s\",\"endpoint\":" EP(3306) "}}", id);
-	ok(m, "operate-source", args);
-}
-
-static struct agent *hello_of(struct master *m, const char *name, pid_t pid)
-{
-	struct err e = {0};
-	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", 999, pid}, &e);
-
-	assert_non_null(a);
-	assert_int_equal(model_commit(&m->model, &e), 0);
-	return a;
-}
-
-/* A new process each time. */
-static struct agent *hello(struct master *m, const char *name)
-{
-	static pid_t last = 1000;
-
-	return hello_of(m, name, ++last);
-}
-
-static void report(struct master *m, struct agent *a, const char *text)
-{
-	struct err e = {0};
-	json_t *o = json_loads(text, 0, NULL);
-
-	if (!o)
-		fail_msg("bad JSON: %s", text);
-	assert_int_equal(report_take(m, a, o, keep_answer, &e), 0);
-}
-
-/* The orders of an agent hold this text, or not. */
-static void orders_say(struct master *m, const char *agent, const char *text, bool wanted)
-{
-	json_t *o = orders_make(m, agent);
-	struct buf b = {0};
-
-	json_write(o, &b);
-	if ((strstr(buf_cstr(&b), text) != NULL) != wanted)
-		fail_msg("%s\n%s\n%s", buf_cstr(&b), wanted ? "has no" : "has", text);
-	buf_free(&b);
-	json_decref(o);
 }
 
 static int64_t epoch(struct master *m, const char *id)
@@ -625,78 +483,6 @@ static void test_remove_meta(void **state)
 	orders_say(m, "host-1", "\"remove_meta\":false", true);
 }
 
-#define CHECK                                                               \
-	"{\"source\":\"new\",\"endpoint\":" EP(3306) ",\"downstream\":" EP( \
-		4000) ",\"mode\":\"all\",\"ignore\":[\"binlog_db\"]}"
-
-static void start_check(struct master *m, struct link_req *r)
-{
-	json_t *args = json_loads(CHECK, 0, NULL);
-	struct link_req *req = r;
-	bool changed;
-
-	assert_null(command_run(m, "check", args, &req, &changed));
-	assert_null(req);
-	assert_true(changed);
-	json_decref(args);
-}
-
-static void test_check(void **state)
-{
-	struct master *m = *state;
-	struct link_req r = {0};
-	struct agent *a;
-	char text[500];
-
-	refused(m, "check", CHECK, ERR_source_unbound);
-	refused(m, "check", "{\"source\":\"x\"}", ERR_config_bad);
-	a = hello(m, "host-1");
-	start_check(m, &r);
-	orders_say(m, "host-1", "\"source\":\"new\",\"slot\":1,\"sub\":900", true);
-	report(m, a,
-		"{\"revision\":9,\"checks\":[{\"id\":12345,\"done\":true}]}"); /* of somebody before us */
-	assert_null(answered);
-	snprintf(text, sizeof(text),
-		"{\"revision\":9,\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"item\":\"binlog_"
-		"db\",\"state\":\"fail\"},"
-		"{\"item\":\"version\",\"state\":\"fail\"}],\"error\":{\"code\":0,\"text\":\"\"}}]}",
-		(unsigned long long)m->last_check);
-	report(m, a, text);
-	assert_ptr_equal(answered_req, &r);
-	assert_true(json_flag(answered, "result", false));
-	assert_string_equal(
-		json_text(json_array_get(json_object_get(answered, "findings"), 0), "state", ""), "warn");
-	assert_string_equal(
-		json_text(json_array_get(json_object_get(answered, "findings"), 1), "state", ""), "fail");
-	orders_say(m, "host-1", "\"checks\":[]", true);
-}
-
-static void test_check_ends(void **state)
-{
-	struct master *m = *state;
-	struct link_req r = {0};
-	struct agent *a = hello(m, "host-1");
-	char text[300];
-
-	start_check(m, &r);
-	assert_false(check_expire(m, keep_answer));
-	m->now_ms += MASTER_CHECK_MS;
-	assert_true(check_expire(m, keep_answer));
-	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
-	m->now_ms += 1;
-	a->seen_ms = m->now_ms;
-	start_check(m, &r);
-	snprintf(text, sizeof(text),
-		"{\"checks\":[{\"id\":%llu,\"done\":true,\"error\":{\"code\":26002,\"text\":\"no way\"}}]}",
-		(unsigned long long)m->last_check);
-	report(m, a, text);
-	assert_int_equal(json_num(answered, "code", 0), ERR_check_connect);
-	assert_string_equal(json_text(answered, "msg", ""), "no way");
-	for (int i = 0; i < MASTER_CHECKS; i++)
-		start_check(m, &r);
-	refused(m, "check", CHECK, ERR_bad_stage);
-}
-
 /* Whatever an agent reports, the master stays up. */
 static void test_hostile_reports(void **state)
 {
@@ -763,8 +549,6 @@ int main(void)
 		T(test_binlog_positions),
 		T(test_copied),
 		T(test_remove_meta),
-		T(test_check),
-		T(test_check_ends),
 		T(test_hostile_reports),
 		T(test_list_member),
 	};

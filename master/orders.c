@@ -31,7 +31,7 @@ static bool follows(const struct master *m, const json_t *subtask)
 }
 
 /* The source's own case rule is stronger than the task's, as in DM: the server's names are what they are. */
-static json_t *rules_of(const json_t *source, const json_t *subtask)
+json_t *orders_rules(const json_t *source, const json_t *subtask)
 {
 	json_t *rules = json_copy(json_object_get(subtask, "rules")),
 	       *own = json_object_get(source, "case_sensitive");
@@ -51,7 +51,7 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
 		json_text(s, "stage", "Paused"), "resumes", (json_int_t)json_num(s, "resume", 0), "mode",
 		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
-		json_text(task, "meta_schema", "dm_meta"), "rules", rules_of(source, s), "dump",
+		json_text(task, "meta_schema", "dm_meta"), "rules", orders_rules(source, s), "dump",
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
 		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "operators",

@@ -286,6 +286,6 @@ void serve_end(struct serve *s)
 		if (s->m->agents[i].poll)
 			fail(&s->m->agents[i].poll, ERR_link, "the master is leaving");
 	for (int i = 0; i < MASTER_CHECKS; i++)
-		if (s->m->checks[i] && s->m->checks[i]->req)
-			fail(&s->m->checks[i]->req, ERR_link, "the master is leaving");
+		if (s->m->checks[i] && *check_waiting(s->m->checks[i]))
+			fail(check_waiting(s->m->checks[i]), ERR_link, "the master is leaving");
 }

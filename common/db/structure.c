@@ -172,19 +172,6 @@ static int read_keys(struct db *d, struct structure *s, struct err *e)
 	return n;
 }
 
-static int naming_key(const struct structure *s)
-{
-	unsigned i;
-
-	for (i = 0; i < s->nkeys; i++)
-		if (s->keys[i].primary && s->keys[i].usable)
-			return (int)i;
-	for (i = 0; i < s->nkeys; i++)
-		if (s->keys[i].usable)
-			return (int)i;
-	return -1;
-}
-
 struct structure *db_structure(
 	struct db *d, const char *schema, const char *table, bool *found, struct err *e)
 {
@@ -199,7 +186,7 @@ struct structure *db_structure(
 		structure_free(&s);
 	if (!s)
 		return NULL;
-	s->key = naming_key(s);
+	s->key = structure_naming_key(s);
 	*found = true;
 	return s;
 }

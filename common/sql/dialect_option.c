@@ -45,7 +45,7 @@ static unsigned family(const struct server *s)
 /* --- charsets --- */
 
 /* MariaDB's short form, uca1400_ai_ci: of the charset beside it. */
-static const struct collation *collation_of(struct tr *t, size_t charset, size_t collate)
+const struct collation *tr_collation(struct tr *t, size_t charset, size_t collate)
 {
 	struct str name;
 
@@ -67,7 +67,7 @@ void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals
 
 	if (charset == SIZE_MAX && collate == SIZE_MAX)
 		return;
-	c = collation_of(t, charset, collate);
+	c = tr_collation(t, charset, collate);
 	if (!c)
 		return;
 	n = collation_nearest(c, t->to);
@@ -250,8 +250,7 @@ static int partition(struct tr *t, size_t i, size_t b)
 	return 0;
 }
 
-/* [DEFAULT] CHARACTER SET [=] x, CHARSET [=] x, COLLATE [=] x: where the value is, or 0. */
-static size_t charset_value(const struct tr *t, size_t i, const char **equals)
+size_t tr_charset_value(const struct tr *t, size_t i)
 {
 	size_t at = 0;
 
@@ -263,7 +262,6 @@ static size_t charset_value(const struct tr *t, size_t i, const char **equals)
 		at = i + 1;
 	if (!at)
 		return 0;
-	*equals = tr_is_char(t, at, '=') ? "=" : " ";
 	at += tr_is_char(t, at, '=');
 	return at < t->n ? at : 0;
 }
@@ -276,8 +274,10 @@ int tr_options(struct tr *t, size_t a, size_t b)
 
 	t->engine_changed = t->engine_changed || changes_engine(t, a, b);
 	while (a < b) {
-		size_t next, value = charset_value(t, a, &equals);
+		size_t next, value = tr_charset_value(t, a);
 
+		if (value)
+			equals = tr_is_char(t, value - 1, '=') ? "=" : " ";
 		if (value && !tr_is(t, value, "DEFAULT")) {
 			*(tr_is(t, a, "COLLATE") ? &collate : &charset) = value;
 			a = value + 1;

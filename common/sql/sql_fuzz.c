@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sql/create.h"
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
@@ -70,6 +71,25 @@ static void translate(struct str text, const struct server *from, const struct s
 	buf_free(&notes);
 }
 
+/* What was read is written, and read again. */
+static void create(struct str text, const struct server *from)
+{
+	struct err e = {0};
+	struct structure *s = structure_from_create(text, from, "utf8mb4_bin", &e), *again;
+	struct buf out = {0};
+
+	if (!s) {
+		assert(e.code == ERR_sql_parse);
+		return;
+	}
+	structure_put_create(s, &out);
+	again = structure_from_create(buf_str(&out), from, "", &e);
+	assert(!again || again->ncolumns == s->ncolumns); /* what no server takes need not be read again */
+	structure_free(&again);
+	structure_free(&s);
+	buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -91,5 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	else
 		assert(e.code == ERR_sql_parse);
 	translate(text, from, to, mode);
+	create(text, from);
 	return 0;
 }

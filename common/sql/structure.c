@@ -147,6 +147,19 @@ int structure_column(const struct structure *s, const char *name)
 	return -1;
 }
 
+int structure_naming_key(const struct structure *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nkeys; i++)
+		if (s->keys[i].primary && s->keys[i].usable)
+			return (int)i;
+	for (i = 0; i < s->nkeys; i++)
+		if (s->keys[i].usable)
+			return (int)i;
+	return -1;
+}
+
 static json_t *column_to_json(const struct column *c)
 {
 	json_t *o = json_object();

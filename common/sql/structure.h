@@ -66,4 +66,6 @@ void structure_free(struct structure **s);
 enum column_kind column_kind_of(const char *type, const char *charset, const struct server *server);
 json_t *structure_to_json(const struct structure *s); /* new reference */
 struct structure *structure_from_json(const json_t *o, struct err *e);
+/* Which of the keys names a row: the primary key, else the first usable one; -1: none. */
+int structure_naming_key(const struct structure *s);
 int structure_column(const struct structure *s, const char *name); /* index, or -1 */

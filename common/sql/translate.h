@@ -90,5 +90,9 @@ int tr_options(struct tr *t, size_t a, size_t b); /* of tables and databases, pa
 /* A charset and (or) a collation token that belong together; SIZE_MAX: none. equals: how an added COLLATE is
  * written. */
 void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals);
+/* What the two say; MariaDB's short form too. NULL: not in the table. */
+const struct collation *tr_collation(struct tr *t, size_t charset, size_t collate);
+/* [DEFAULT] CHARACTER SET [=] x, CHARSET [=] x, COLLATE [=] x: where the value is, or 0. */
+size_t tr_charset_value(const struct tr *t, size_t i);
 int tr_alter(struct tr *t, size_t from);          /* the specifications of ALTER TABLE (dialect_alter.c) */
 int tr_element(struct tr *t, size_t a, size_t b); /* of CREATE TABLE ( … ) */

@@ -3,29 +3,7 @@ import json
 
 import procs
 from tidegate import FAILED, INTERRUPTED
-
-
-def ask(j, *words, expect=0):
-    return j.ask(*words, expect=expect)
-
-
-def subtask(j):
-    return j.subtask()
-
-
-def wait_stage(j, stage, code=None):
-    def look():
-        s = subtask(j)
-        return s["stage"] == stage and (code is None or (s["result"] or {"errors": [{"ErrCode": 0}]})["errors"][0]["ErrCode"] == code)
-    procs.wait_for(look, 60, f"not {stage}\n{j.story()}", 0.3)
-
-
-def following(pair, job):
-    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1)")
-    j = job(pair, tables="app.*")
-    j.start("--stay", until=None)
-    j.wait_status(lambda s: s.get("phase") == "sync")
-    return j
+from words import ask, following, subtask, wait_stage
 
 
 def test_binlog_words(make_pair, job):

@@ -3,7 +3,7 @@
 
 #include "common/base/err.h"
 #include "common/config/endpoint.h"
-#include "common/db/db.h"
+#include "common/db/meta.h"
 #include "common/sql/rules.h"
 
 /* What tidegate-check is asked, and what it finds (docs/protocol.md: check). */
@@ -11,6 +11,9 @@ struct check {
 	struct endpoint upstream, downstream;
 	char mode[16], meta_schema[65];
 	struct rules *rules;
+	const json_t *ask; /* NULL, or of `binlog-schema`: then that and nothing else is done */
+	const char *task, *source;
+	uint64_t epoch;
 	json_t *findings;
 	json_t *schemas; /* names of the wanted schemas, as seen upstream */
 };
@@ -28,5 +31,7 @@ struct db *check_connect(struct check *c, const char *item, const struct endpoin
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */
 void check_account(struct db *d, char *out, size_t size);
 
+/* What `binlog-schema` asks: one finding, whose text is the answer. */
+void check_tracked(struct check *c);
 void check_upstream(struct check *c);
 void check_downstream(struct check *c);

@@ -1,7 +1,7 @@
 /*
  * tidegate-check: one shot. Asks both servers whether a task can work, in the same box and from the same host
  * as the units that will do it, and leaves. It changes nothing but to make Tidegate's own tables in the meta
- * schema.
+ * schema, and what `binlog-schema` says of them.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,6 +31,10 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	snprintf(c->mode, sizeof(c->mode), "%s", json_text(env->config, "mode", "all"));
 	snprintf(c->meta_schema, sizeof(c->meta_schema), "%s",
 		json_text(env->config, "meta_schema", "dm_meta"));
+	c->ask = json_object_get(env->config, "schema");
+	c->task = json_text(env->config, "task", "");
+	c->source = json_text(env->config, "source", "");
+	c->epoch = (uint64_t)json_num(env->config, "epoch", 0);
 	if (endpoint_from_json(json_object_get(env->config, "upstream"), &c->upstream, e) < 0 ||
 		endpoint_from_json(json_object_get(env->config, "downstream"), &c->downstream, e) < 0)
 		return -1;
@@ -42,8 +46,12 @@ static void *check_main(void *arg)
 {
 	struct state *s = arg;
 
-	check_upstream(&s->check);
-	check_downstream(&s->check);
+	if (s->check.ask) {
+		check_tracked(&s->check);
+	} else {
+		check_upstream(&s->check);
+		check_downstream(&s->check);
+	}
 	atomic_store(&s->done, true);
 	unit_wake(s->env);
 	return NULL;

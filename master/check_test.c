@@ -1,0 +1,162 @@
+/*
+ * What the master has a one-shot unit do: checks before a start, and `binlog-schema`.
+ */
+#include "master/testing.h"
+
+#define CHECK                                                               \
+	"{\"source\":\"new\",\"endpoint\":" EP(3306) ",\"downstream\":" EP( \
+		4000) ",\"mode\":\"all\",\"ignore\":[\"binlog_db\"]}"
+
+static void start_check(struct master *m, struct link_req *r)
+{
+	json_t *args = json_loads(CHECK, 0, NULL);
+	struct link_req *req = r;
+	bool changed;
+
+	assert_null(command_run(m, "check", args, &req, &changed));
+	assert_null(req);
+	assert_true(changed);
+	json_decref(args);
+}
+
+static void test_check(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0};
+	struct agent *a;
+	char text[500];
+
+	refused(m, "check", CHECK, ERR_source_unbound);
+	refused(m, "check", "{\"source\":\"x\"}", ERR_config_bad);
+	a = hello(m, "host-1");
+	start_check(m, &r);
+	orders_say(m, "host-1", "\"source\":\"new\",\"slot\":1,\"sub\":900", true);
+	report(m, a,
+		"{\"revision\":9,\"checks\":[{\"id\":12345,\"done\":true}]}"); /* of somebody before us */
+	assert_null(answered);
+	snprintf(text, sizeof(text),
+		"{\"revision\":9,\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"item\":\"binlog_"
+		"db\",\"state\":\"fail\"},"
+		"{\"item\":\"version\",\"state\":\"fail\"}],\"error\":{\"code\":0,\"text\":\"\"}}]}",
+		(unsigned long long)m->last_check);
+	report(m, a, text);
+	assert_ptr_equal(answered_req, &r);
+	assert_true(json_flag(answered, "result", false));
+	assert_string_equal(
+		json_text(json_array_get(json_object_get(answered, "findings"), 0), "state", ""), "warn");
+	assert_string_equal(
+		json_text(json_array_get(json_object_get(answered, "findings"), 1), "state", ""), "fail");
+	orders_say(m, "host-1", "\"checks\":[]", true);
+}
+
+static void test_check_ends(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0};
+	struct agent *a = hello(m, "host-1");
+	char text[300];
+
+	start_check(m, &r);
+	assert_false(check_expire(m, keep_answer));
+	m->now_ms += MASTER_CHECK_MS;
+	assert_true(check_expire(m, keep_answer));
+	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
+	m->now_ms += 1;
+	a->seen_ms = m->now_ms;
+	start_check(m, &r);
+	snprintf(text, sizeof(text),
+		"{\"checks\":[{\"id\":%llu,\"done\":true,\"error\":{\"code\":26002,\"text\":\"no way\"}}]}",
+		(unsigned long long)m->last_check);
+	report(m, a, text);
+	assert_int_equal(json_num(answered, "code", 0), ERR_check_connect);
+	assert_string_equal(json_text(answered, "msg", ""), "no way");
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		start_check(m, &r);
+	refused(m, "check", CHECK, ERR_bad_stage);
+}
+
+static void finding(struct master *m, struct agent *a, uint64_t id, const char *state, const char *what)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		"{\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"state\":\"%s\",\"code\":44005,"
+		"\"what\":\"%s\"}],\"error\":{\"code\":0}}]}",
+		(unsigned long long)id, state, what);
+	report(m, a, text);
+}
+
+static void ask_schema(struct master *m, struct link_req *r, const char *args)
+{
+	json_t *o = json_loads(args, 0, NULL);
+	struct link_req *req = r;
+	bool changed;
+
+	assert_null(command_run(m, "binlog-schema", o, &req, &changed));
+	assert_null(req);
+	assert_true(changed);
+	json_decref(o);
+}
+
+#define SCHEMA(op, rest) "{\"op\":\"" op "\",\"task\":\"t\",\"schema\":\"d\",\"table\":\"x\"" rest "}"
+#define PAUSED_NOW                                                                                  \
+	"{\"revision\":99,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":" \
+	"\"Paused\","                                                                               \
+	"\"unit\":\"Sync\"}]}]}"
+
+/* Of two sources one is asked and one can't be; of two that are asked the answer waits for both. */
+static void test_binlog_schema(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	struct link_req r = {0};
+	const json_t *list;
+
+	source(m, "s1");
+	source(m, "s2");
+	refused(m, "binlog-schema", SCHEMA("list", ""), ERR_task_unknown);
+	ok(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\",\"s2\"],"
+		"\"downstream\":" EP(4000) "}}");
+	refused(m, "binlog-schema", SCHEMA("get", ""), ERR_usage);
+	refused(m, "binlog-schema", SCHEMA("update", ""), ERR_usage);
+	refused(m, "binlog-schema", SCHEMA("update", ",\"from\":\"source\",\"text\":\"x\""), ERR_usage);
+	refused(m, "binlog-schema", SCHEMA("list", ",\"from\":\"source\""), ERR_usage);
+	refused(m, "binlog-schema", "{\"op\":\"delete\",\"task\":\"t\",\"schema\":\"d\"}", ERR_usage);
+	refused(m, "binlog-schema", SCHEMA("delete", ""), ERR_bad_stage);
+	report(m, a, PAUSED_NOW);
+	ask_schema(m, &r, SCHEMA("delete", ""));
+	orders_say(m, "host-1", "\"schema\":{\"op\":\"delete\",\"schema\":\"d\",\"table\":\"x\"", true);
+	finding(m, a, m->last_check, "success", "");
+	assert_ptr_equal(answered_req, &r);
+	list = json_object_get(answered, "sources");
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(json_flag(json_array_get(list, 0), "result", false) +
+				 json_flag(json_array_get(list, 1), "result", false),
+		1);
+	answered_req = NULL;
+	ask_schema(m, &r, SCHEMA("list", ""));
+	finding(m, a, m->last_check - 1, "fail", "no such thing");
+	assert_null(answered_req);
+	finding(m, a, m->last_check, "success", "CREATE TABLE");
+	assert_ptr_equal(answered_req, &r);
+	assert_true(json_flag(answered, "result", false));
+	ask_schema(m, &r, SCHEMA("list", ""));
+	finding(m, a, m->last_check - 1, "fail", "no such thing");
+	finding(m, a, m->last_check, "fail", "nor here");
+	assert_false(json_flag(answered, "result", true));
+	assert_int_equal(json_num(answered, "code", 0), ERR_structure_unknown);
+	ask_schema(m, &r, SCHEMA("list", ""));
+	m->now_ms += MASTER_CHECK_MS;
+	assert_true(check_expire(m, keep_answer));
+	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+	const struct CMUnitTest tests[] = {T(test_check), T(test_check_ends), T(test_binlog_schema)};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
