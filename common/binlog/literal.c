@@ -17,44 +17,60 @@
 #include "common/binlog/wire.h"
 #include "common/sql/quote.h"
 
-static void put_integer(struct buf *sql, const struct binlog_value *v, const struct column *c)
+int64_t binlog_value_int(const struct binlog_value *v, const struct column *c)
 {
 	struct cur raw = wire_cur(v->raw);
 	unsigned bytes = (unsigned)v->raw.n;
-	uint64_t u = cur_uint(&raw, bytes);
+	uint64_t u;
 
-	if (v->type == WIRE_YEAR) {
-		u = u ? u + 1900 : 0;
-	} else if (!c->is_unsigned) {
-		int64_t i = (int64_t)(u << (64 - 8 * bytes)) >> (64 - 8 * bytes);
-
-		if (i < 0)
-			buf_putc(sql, '-');
-		u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-	}
-	buf_put_digits(sql, u, 1);
+	if (v->type == WIRE_BIT)
+		return (int64_t)wire_big_endian((const uint8_t *)v->raw.p, bytes);
+	u = cur_uint(&raw, bytes);
+	if (v->type == WIRE_YEAR)
+		return u ? (int64_t)u + 1900 : 0;
+	if (c->is_unsigned || v->type == WIRE_ENUM || v->type == WIRE_SET || bytes == 0)
+		return (int64_t)u;
+	return (int64_t)(u << (64 - 8 * bytes)) >> (64 - 8 * bytes);
 }
 
-/* Seventeen digits name a double exactly; the exponent keeps the server from reading a DECIMAL. */
-static int put_real(struct buf *sql, const struct binlog_value *v, struct err *e)
+static void put_integer(struct buf *sql, const struct binlog_value *v, const struct column *c)
+{
+	int64_t i = binlog_value_int(v, c);
+	bool negative = v->type != WIRE_YEAR && !c->is_unsigned && i < 0;
+
+	if (negative)
+		buf_putc(sql, '-');
+	buf_put_digits(sql, negative ? 0 - (uint64_t)i : (uint64_t)i, 1);
+}
+
+int binlog_value_real(const struct binlog_value *v, double *out, struct err *e)
 {
 	struct cur raw = wire_cur(v->raw);
 	uint32_t bits32;
 	uint64_t bits;
-	double d;
 	float f;
 
 	if (v->type == WIRE_FLOAT) {
 		bits32 = cur_u32(&raw);
 		memcpy(&f, &bits32, sizeof(f));
-		d = (double)f;
+		*out = (double)f;
 	} else {
 		bits = cur_u64(&raw);
-		memcpy(&d, &bits, sizeof(d));
+		memcpy(out, &bits, sizeof(*out));
 	}
-	if (!isfinite(d))
-		return err_set(e, ERR_sync_binlog,
-			"a number in the binlog is infinite or none at all: no server can take it");
+	if (isfinite(*out))
+		return 0;
+	return err_set(e, ERR_sync_binlog,
+		"a number in the binlog is infinite or none at all: no server can take it");
+}
+
+/* Seventeen digits name a double exactly; the exponent keeps the server from reading a DECIMAL. */
+static int put_real(struct buf *sql, const struct binlog_value *v, struct err *e)
+{
+	double d;
+
+	if (binlog_value_real(v, &d, e) < 0)
+		return -1;
 	buf_putf(sql, "%.16e", d);
 	return 0;
 }

@@ -111,6 +111,12 @@ bool binlog_is_rows(uint8_t type);
 int binlog_value_bytes(const struct binlog_value *v, const struct column *c, struct arena *a, struct str *out,
 	struct err *e);
 
+/* A number's bits as 64: INT, YEAR (as the year), BIT, ENUM, SET; signed ones are extended. c is the
+ * upstream's column; the value is not NULL. */
+int64_t binlog_value_int(const struct binlog_value *v, const struct column *c);
+/* FLOAT, DOUBLE. -1: it is infinite, or no number. */
+int binlog_value_real(const struct binlog_value *v, double *out, struct err *e);
+
 /*
  * A value as an SQL literal for a connection under SET NAMES binary and time_zone +00:00: exact, also for
  * FLOAT (as its double with 17 digits), zero dates, DECIMAL(65,30), JSON (as text with the _utf8mb4

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/db/db.h"
 
 unsigned long STDCALL mysql_net_read_packet(MYSQL *mysql);
 
@@ -28,6 +29,7 @@ struct client {
 	MYSQL m;
 	MYSQL_RES *rows;
 	bool multi;
+	struct client_error bulk; /* of a prepared statement, which has its own; number 0: of m */
 };
 
 /* The library's own start is not safe in two threads at once. */
@@ -161,12 +163,12 @@ const char *client_version(const struct client *c)
 
 unsigned client_errno(const struct client *c)
 {
-	return mysql_errno((MYSQL *)&c->m);
+	return c->bulk.number ? c->bulk.number : mysql_errno((MYSQL *)&c->m);
 }
 
 const char *client_error(const struct client *c)
 {
-	return mysql_error((MYSQL *)&c->m);
+	return c->bulk.number ? c->bulk.text : mysql_error((MYSQL *)&c->m);
 }
 
 int client_socket(const struct client *c)
@@ -188,6 +190,7 @@ bool client_is_plain(const struct client *c)
 
 int client_query(struct client *c, struct str sql)
 {
+	c->bulk.number = 0;
 	return mysql_real_query(&c->m, sql.p, sql.n) ? -1 : 0;
 }
 
@@ -282,6 +285,124 @@ void client_rows_end(struct client *c)
 		mysql_free_result(c->rows);
 	c->rows = NULL;
 }
+
+#ifdef MARIADB_PACKAGE_VERSION
+struct client_bulk {
+	struct client *c;
+	MYSQL_STMT *statement;
+};
+
+_Static_assert((int)STMT_INDICATOR_NULL == (int)DB_BULK_NULL, "the library's number for NULL");
+
+bool client_can_bulk(const struct client *c)
+{
+	unsigned long flags = 0;
+
+	return mariadb_get_infov((MYSQL *)&c->m, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &flags) ==
+		       0 &&
+	       (flags & (unsigned long)(MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32));
+}
+
+static void fail_bulk(struct client_bulk *b)
+{
+	say(&b->c->bulk, mysql_stmt_errno(b->statement), mysql_stmt_error(b->statement));
+}
+
+struct client_bulk *client_bulk_open(struct client *c, struct str sql)
+{
+	struct client_bulk *b = xcalloc(1, sizeof(*b));
+
+	c->bulk.number = 0;
+	b->c = c;
+	b->statement = mysql_stmt_init(&c->m);
+	if (b->statement && mysql_stmt_prepare(b->statement, sql.p, sql.n) == 0)
+		return b;
+	if (b->statement)
+		fail_bulk(b);
+	client_bulk_close(&b);
+	return NULL;
+}
+
+static void bind(MYSQL_BIND *to, const struct db_bulk_column *from)
+{
+	static const enum enum_field_types types[] = {
+		[DB_BULK_INT] = MYSQL_TYPE_LONGLONG,
+		[DB_BULK_UNSIGNED] = MYSQL_TYPE_LONGLONG,
+		[DB_BULK_DOUBLE] = MYSQL_TYPE_DOUBLE,
+		[DB_BULK_BYTES] = MYSQL_TYPE_STRING,
+	};
+
+	to->buffer_type = types[from->type];
+	to->is_unsigned = from->type == DB_BULK_UNSIGNED;
+	to->buffer = from->values;
+	to->length = from->lengths;
+	to->u.indicator = from->nulls;
+}
+
+int client_bulk_run(struct client_bulk *b, const struct db_bulk_column *columns, unsigned n, unsigned rows)
+{
+	MYSQL_BIND *binds = xcalloc(n, sizeof(*binds));
+	bool ok;
+
+	b->c->bulk.number = 0;
+	for (unsigned i = 0; i < n; i++)
+		bind(&binds[i], &columns[i]);
+	ok = mysql_stmt_attr_set(b->statement, STMT_ATTR_ARRAY_SIZE, &rows) == 0 &&
+	     mysql_stmt_bind_param(b->statement, binds) == 0 && mysql_stmt_execute(b->statement) == 0;
+	if (!ok)
+		fail_bulk(b);
+	free(binds);
+	return ok ? 0 : -1;
+}
+
+uint64_t client_bulk_affected(const struct client_bulk *b)
+{
+	return mysql_stmt_affected_rows(b->statement);
+}
+
+void client_bulk_close(struct client_bulk **b)
+{
+	if (!*b)
+		return;
+	if ((*b)->statement)
+		mysql_stmt_close((*b)->statement);
+	free(*b);
+	*b = NULL;
+}
+#else
+bool client_can_bulk(const struct client *c)
+{
+	(void)c;
+	return false;
+}
+
+struct client_bulk *client_bulk_open(struct client *c, struct str sql)
+{
+	(void)c;
+	(void)sql;
+	return NULL;
+}
+
+int client_bulk_run(struct client_bulk *b, const struct db_bulk_column *columns, unsigned n, unsigned rows)
+{
+	(void)b;
+	(void)columns;
+	(void)n;
+	(void)rows;
+	return -1;
+}
+
+uint64_t client_bulk_affected(const struct client_bulk *b)
+{
+	(void)b;
+	return 0;
+}
+
+void client_bulk_close(struct client_bulk **b)
+{
+	*b = NULL;
+}
+#endif
 
 int client_send_command(struct client *c, uint8_t command, struct str arg)
 {

@@ -52,6 +52,20 @@ const char *client_column_name(const struct client *c, unsigned i);
 int client_row(struct client *c, struct str *values);
 void client_rows_end(struct client *c); /* reads what is left */
 
+/*
+ * A prepared statement that is executed for many rows in one packet (COM_STMT_BULK_EXECUTE of MariaDB, since
+ * 10.2). Built with a library that lacks it: client_can_bulk is false.
+ */
+struct client_bulk;
+struct db_bulk_column;
+bool client_can_bulk(const struct client *c);
+/* NULL: client_errno. */
+struct client_bulk *client_bulk_open(struct client *c, struct str sql);
+int client_bulk_run(struct client_bulk *b, const struct db_bulk_column *columns, unsigned n, unsigned rows);
+uint64_t client_bulk_affected(const struct client_bulk *b);
+/* Before client_close. */
+void client_bulk_close(struct client_bulk **b);
+
 /* Raw protocol: a command without waiting for the answer, and one packet of it (borrowed until the next
  * call). */
 int client_send_command(struct client *c, uint8_t command, struct str arg);

@@ -54,6 +54,34 @@ struct db_multi {
 };
 int db_exec_multi(struct db *d, struct str sql, struct db_multi *m, struct err *e);
 
+/*
+ * One statement with ? for values, prepared once and executed for many rows in one packet: MariaDB's bulk
+ * execute, which spares the server the reading of text. Values of one column stand one behind the other.
+ */
+enum db_bulk_type {
+	DB_BULK_INT,      /* int64_t */
+	DB_BULK_UNSIGNED, /* uint64_t */
+	DB_BULK_DOUBLE,
+	DB_BULK_BYTES, /* const char *, and lengths */
+};
+enum { DB_BULK_NULL = 1 };
+struct db_bulk_column {
+	enum db_bulk_type type;
+	void *values;
+	unsigned long *lengths; /* DB_BULK_BYTES */
+	char *nulls;            /* of each row: DB_BULK_NULL or 0 */
+};
+struct db_bulk;
+/* Only MariaDB has it. */
+bool db_can_bulk(const struct db *d);
+/* columns: how many ? it has. NULL with e. */
+struct db_bulk *db_bulk_open(struct db *d, struct str sql, unsigned columns, struct err *e);
+/* affected: of all rows together. */
+int db_bulk_run(struct db_bulk *b, const struct db_bulk_column *columns, unsigned rows, uint64_t *affected,
+	struct err *e);
+/* Before the connection's db_close. */
+void db_bulk_close(struct db_bulk **b);
+
 /* A result read row by row (not stored). Fetch to the end or close. */
 struct db_rows;
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e);

@@ -155,7 +155,8 @@ def one_run(build, ends, seed, kills=4, big=0, **sync):
         s.run("DROP DATABASE IF EXISTS p")
     down.run("DROP DATABASE IF EXISTS dm_meta")
     workers = APPLIERS[seed % len(APPLIERS)]
-    f = live.Follow(build, up, down, ["p"], sync=dict({"workers": workers, "batch_rows": rnd.choice([1, 20, 2000])}, **sync))
+    draws = {"workers": workers, "batch_rows": rnd.choice([1, 20, 2000]), "bulk_rows": rnd.choice([1, 64])}
+    f = live.Follow(build, up, down, ["p"], sync=dict(draws, **sync))
     story = [f"seed {seed}: {workers} appliers"]
     fired = []
     try:

@@ -107,6 +107,7 @@ int apply_open(struct apply *a, struct err *e)
 		missing_load(&a->missing, a->ddl, &a->id, e) < 0)
 		return -1;
 	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
+	a->writer.bulk_rows = a->bulk_rows;
 	a->writer.base = a->base;
 	a->writer.missing.count = a->count_missing;
 	a->tables.rules = a->rules;

@@ -6,10 +6,10 @@
 #include "common/db/meta.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
-#include "units/sync/turn.h"
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
 #include "units/sync/table.h"
+#include "units/sync/turn.h"
 #include "units/sync/write.h"
 
 /* What the appliers have done so far; read by the status while they work. */
@@ -32,7 +32,7 @@ struct apply {
 	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
 	unsigned workers; /* lanes */
-	uint64_t batch_rows, batch_bytes;
+	uint64_t batch_rows, batch_bytes, bulk_rows;
 	bool ordered;            /* commits are in the upstream's order */
 	bool count_missing;      /* rows that are not there are counted, not an error */
 	bool safe_mode;          /* the option */

@@ -5,6 +5,7 @@
 #include "units/sync/arrange.h"
 
 #include "common/base/log.h"
+#include "units/sync/bulk.h"
 
 static struct buf name_of(struct str schema, struct str table)
 {
@@ -123,6 +124,7 @@ void arrange_find(const struct tables *ts, struct table *t)
 			t->head);
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
 	t->upsert = t->order == TABLE_FOLDED && only->primary;
+	t->bulk = bulk_can(t);
 	t->row_alias = down->flavor == FLAVOR_MYSQL && down->version >= 80020;
 }
 

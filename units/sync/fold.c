@@ -29,7 +29,6 @@ struct item {
 struct group {
 	const struct table *table;
 	uint32_t head, tail;
-	size_t changes[3]; /* order: unused */
 };
 
 struct fold {
@@ -269,6 +268,11 @@ bool fold_add(struct fold *f, const struct table *t, enum binlog_change change,
 	return true;
 }
 
+static enum binlog_change kind_of(const struct item *x)
+{
+	return !x->first ? BINLOG_INSERT : x->last ? BINLOG_UPDATE : BINLOG_DELETE;
+}
+
 static int emit_kind(const struct fold *f, const struct group *g, enum binlog_change kind, fold_emit *emit,
 	void *arg, struct err *e)
 {
@@ -276,12 +280,37 @@ static int emit_kind(const struct fold *f, const struct group *g, enum binlog_ch
 
 	for (uint32_t i = g->head; r == 0 && i != NONE; i = f->items[i].next) {
 		const struct item *x = &f->items[i];
-		enum binlog_change c = !x->first ? BINLOG_INSERT : x->last ? BINLOG_UPDATE : BINLOG_DELETE;
 
-		if (c == kind && (x->first || x->last))
+		if ((x->first || x->last) && kind_of(x) == kind)
 			r = emit(arg, g->table, kind, x->first, x->last, e);
 	}
 	return r;
+}
+
+static void count_kinds(const struct fold *f, const struct group *g, size_t n[3])
+{
+	memset(n, 0, 3 * sizeof(n[0]));
+	for (uint32_t i = g->head; i != NONE; i = f->items[i].next)
+		if (f->items[i].first || f->items[i].last)
+			n[kind_of(&f->items[i])]++;
+}
+
+static int emit_folded(
+	const struct fold *f, const struct group *g, fold_run *run, fold_emit *emit, void *arg, struct err *e)
+{
+	static const enum binlog_change order[] = {BINLOG_DELETE, BINLOG_UPDATE, BINLOG_INSERT};
+	size_t n[3];
+	int r = 0;
+
+	count_kinds(f, g, n);
+	for (int k = 0; r == 0 && k < 3; k++) {
+		if (n[order[k]] == 0)
+			continue;
+		r = run ? run(arg, g->table, order[k], n[order[k]], e) : 0;
+		if (r == 0)
+			r = emit_kind(f, g, order[k], emit, arg, e);
+	}
+	return r == 0 && run ? run(arg, g->table, BINLOG_INSERT, 0, e) : r;
 }
 
 static int emit_in_order(
@@ -297,9 +326,8 @@ static int emit_in_order(
 	return r;
 }
 
-int fold_each(const struct fold *f, fold_emit *emit, void *arg, struct err *e)
+int fold_each(const struct fold *f, fold_run *run, fold_emit *emit, void *arg, struct err *e)
 {
-	static const enum binlog_change order[] = {BINLOG_DELETE, BINLOG_UPDATE, BINLOG_INSERT};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < f->ngroups; i++) {
@@ -308,8 +336,7 @@ int fold_each(const struct fold *f, fold_emit *emit, void *arg, struct err *e)
 		if (g->table->order == TABLE_ALONE)
 			r = emit_in_order(f, g, emit, arg, e);
 		else
-			for (int k = 0; r == 0 && k < 3; k++)
-				r = emit_kind(f, g, order[k], emit, arg, e);
+			r = emit_folded(f, g, run, emit, arg, e);
 	}
 	return r;
 }

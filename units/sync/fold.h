@@ -19,11 +19,15 @@ bool fold_add(struct fold *f, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after);
 /* Changes taken since fold_clear. */
 size_t fold_count(const struct fold *f);
+/* n changes of this kind of a folded table follow, and no others before the next call; 0: the table is done.
+ */
+typedef int fold_run(void *arg, const struct table *t, enum binlog_change change, size_t n, struct err *e);
 typedef int fold_emit(void *arg, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 /*
  * Hands out what is left of the changes, table by table: deletes, then updates, then inserts where rows are
- * folded; in their order where not. Ends at the first emit that does not return 0, with its result.
+ * folded, run by run (run may be NULL); in their order where not. Ends
+ * at the first call that does not return 0, with its result.
  */
-int fold_each(const struct fold *f, fold_emit *emit, void *arg, struct err *e);
+int fold_each(const struct fold *f, fold_run *run, fold_emit *emit, void *arg, struct err *e);
 void fold_clear(struct fold *f);

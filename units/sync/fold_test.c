@@ -183,7 +183,7 @@ static void give_out(struct fixture *f, struct fold *fold)
 
 	f->emitted = 0;
 	f->refused = false;
-	assert_int_equal(fold_each(fold, emit, f, &e), 0);
+	assert_int_equal(fold_each(fold, NULL, emit, f, &e), 0);
 	fold_clear(fold);
 	f->used = 0;
 }

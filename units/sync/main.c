@@ -61,6 +61,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.ordered = json_flag(options, "preserve_commit_order", false);
 	s->apply.count_missing = strcmp(json_text(options, "missing_row", "stop"), "count") == 0;
 	s->apply.safe_mode = json_flag(options, "safe_mode", false);
+	s->apply.bulk_rows = (uint64_t)json_num(options, "bulk_rows", 64);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
 		return -1;
 	s->fetch.keep = (size_t)json_num(options, "large_transaction", FETCH_KEEP);

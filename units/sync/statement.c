@@ -41,9 +41,14 @@ bool packet_full(const struct packet *p)
 	return (p->apart && p->n > 0) || p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
 }
 
+static void put_column(struct buf *sql, const struct table *t, unsigned i)
+{
+	sql_put_ident(sql, str_of(t->up->columns[i].name));
+}
+
 static void put_name(struct packet *p, const struct table *t, unsigned i)
 {
-	sql_put_ident(&p->sql, str_of(t->up->columns[i].name));
+	put_column(&p->sql, t, i);
 }
 
 struct str statement_key(const struct packet *p, const struct statement *s)
@@ -65,26 +70,53 @@ static bool in_key(const struct table *t, unsigned column)
 /* The name of the new row where VALUES() is deprecated. */
 #define NEW_ROW "tg_new"
 
-/* In safe mode the key's columns too: to its collation the row that is there may be the same in other bytes.
- */
-static void end_upsert(struct packet *p, const struct table *t, struct str bits)
+/* bits: the columns that are written; none: all. all: in safe mode, the key's columns too: to its collation
+ * the row that is there may be the same in other bytes. */
+static void end_upsert(struct buf *sql, const struct table *t, struct str bits, bool all)
 {
 	const char *comma = "";
 
 	if (t->row_alias)
-		buf_puts(&p->sql, " AS " NEW_ROW);
-	buf_puts(&p->sql, " ON DUPLICATE KEY UPDATE ");
+		buf_puts(sql, " AS " NEW_ROW);
+	buf_puts(sql, " ON DUPLICATE KEY UPDATE ");
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		if (!bits.p[i] || (!p->safe && in_key(t, i)))
+		if (!(bits.p ? bits.p[i] : t->target[i] >= 0) || (!all && in_key(t, i)))
 			continue;
-		buf_puts(&p->sql, comma);
-		put_name(p, t, i);
-		buf_puts(&p->sql, t->row_alias ? "=" NEW_ROW "." : "=VALUES(");
-		put_name(p, t, i);
+		buf_puts(sql, comma);
+		put_column(sql, t, i);
+		buf_puts(sql, t->row_alias ? "=" NEW_ROW "." : "=VALUES(");
+		put_column(sql, t, i);
 		if (!t->row_alias)
-			buf_putc(&p->sql, ')');
+			buf_putc(sql, ')');
 		comma = ",";
 	}
+}
+
+void statement_put_prepared(struct buf *sql, const struct table *t, enum binlog_change change)
+{
+	const char *before = " (";
+
+	buf_puts(sql, "INSERT INTO ");
+	buf_puts(sql, t->head);
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0)
+			continue;
+		buf_puts(sql, before);
+		put_column(sql, t, i);
+		before = ",";
+	}
+	buf_puts(sql, ") VALUES ");
+	before = "(";
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0)
+			continue;
+		buf_puts(sql, before);
+		buf_putc(sql, '?');
+		before = ",";
+	}
+	buf_putc(sql, ')');
+	if (change == BINLOG_UPDATE)
+		end_upsert(sql, t, (struct str){0}, false);
 }
 
 void packet_end(struct packet *p)
@@ -92,7 +124,7 @@ void packet_end(struct packet *p)
 	if (p->open && p->open_change == BINLOG_DELETE && p->open_table->key)
 		buf_putc(&p->sql, ')');
 	else if (p->open && p->open_upsert)
-		end_upsert(p, p->open_table, p->open_bits);
+		end_upsert(&p->sql, p->open_table, p->open_bits, p->safe);
 	p->open = false;
 }
 
@@ -136,8 +168,7 @@ static int put_value(
 	return 0;
 }
 
-/* ENUM's invalid value (number 0): a strict server refuses it, so its statement is lax. */
-static bool is_lax(const struct table *t, const struct binlog_value *row)
+bool statement_is_lax(const struct table *t, const struct binlog_value *row)
 {
 	for (unsigned i = 0; t->has_enum && i < t->up->ncolumns; i++) {
 		const struct binlog_value *v = &row[i];
@@ -325,7 +356,7 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 	const struct binlog_value *row, struct err *e)
 {
 	struct str bits = bits_of(p, t, row);
-	bool lax = is_lax(t, row);
+	bool lax = statement_is_lax(t, row);
 	struct statement *s;
 
 	if (!lax && joins(p, t, change, bits)) {
@@ -349,7 +380,7 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 	if (s->rows++ == 0)
 		s->end = p->sql.n;
 	if (lax && s->upsert)
-		end_upsert(p, t, bits);
+		end_upsert(&p->sql, t, bits, p->safe);
 	return 0;
 }
 
@@ -358,16 +389,12 @@ static bool same_value(const struct binlog_value *a, const struct binlog_value *
 	return a->null == b->null && (a->null || str_eq(a->raw, b->raw));
 }
 
-/*
- * May this update be an upsert? The image must be whole, for a row that is not there must not be a new kind
- * of error; and something must change, for unchanged rows count nothing. JSON may be the same in other bytes.
- */
-static bool can_upsert(const struct packet *p, const struct table *t, const struct binlog_value *before,
-	const struct binlog_value *after)
+bool statement_can_upsert(
+	const struct table *t, const struct binlog_value *before, const struct binlog_value *after)
 {
 	bool changes = false;
 
-	if (p->single || !t->upsert || t->order != TABLE_FOLDED || is_lax(t, after))
+	if (!t->upsert || t->order != TABLE_FOLDED || statement_is_lax(t, after))
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		if (t->target[i] < 0)
@@ -389,7 +416,7 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 	struct statement *s = begin(p, t, BINLOG_UPDATE);
 	const char *comma = " SET ";
 
-	put_verb(p, t, "UPDATE ", "", is_lax(t, after));
+	put_verb(p, t, "UPDATE ", "", statement_is_lax(t, after));
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		if (t->target[i] < 0 || (!after[i].present && !(t->on_update && t->on_update[i])))
 			continue;
@@ -477,7 +504,7 @@ static int add_plain(struct packet *p, const struct table *t, enum binlog_change
 	case BINLOG_INSERT:
 		return add_tuple(p, t, BINLOG_INSERT, after, e);
 	case BINLOG_UPDATE:
-		if (can_upsert(p, t, before, after))
+		if (!p->single && statement_can_upsert(t, before, after))
 			return add_tuple(p, t, BINLOG_UPDATE, after, e);
 		return add_update(p, t, before, after, e);
 	default:

@@ -40,6 +40,17 @@ static inline bool statement_fits(const struct statement *s, uint64_t affected, 
 	return (s->change == BINLOG_UPDATE ? matched : affected) == s->rows;
 }
 
+/*
+ * May this update be an upsert? The image must be whole, for a row that is not there must not be a new kind
+ * of error; and something must change, for unchanged rows count nothing. JSON may be the same in other bytes.
+ */
+bool statement_can_upsert(
+	const struct table *t, const struct binlog_value *before, const struct binlog_value *after);
+/* ENUM's invalid value (number 0): a strict server refuses it, so its statement is lax. */
+bool statement_is_lax(const struct table *t, const struct binlog_value *row);
+/* An INSERT, or (BINLOG_UPDATE) an upsert, of one row with ? for every column that is written. */
+void statement_put_prepared(struct buf *sql, const struct table *t, enum binlog_change change);
+
 struct packet {
 	struct buf sql;
 	struct statement list[PACKET_STATEMENTS];

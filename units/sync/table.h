@@ -37,6 +37,7 @@ struct table {
 	bool has_enum, versioned;
 	enum table_order order;
 	bool upsert;    /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
+	bool bulk;      /* rows may be written by bulk execute, where the downstream can (bulk.h) */
 	bool row_alias; /* … which gives the new row a name: VALUES() is deprecated there */
 	enum table_safe safe;
 	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */

@@ -18,6 +18,7 @@ void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t
 	*w = (struct writer){.db = db, .max_packet = max_packet};
 	packet_init(&w->packet, batch_bytes);
 	w->fold = fold_new();
+	w->bulk = bulk_new(db);
 }
 
 void writer_fini(struct writer *w)
@@ -25,12 +26,16 @@ void writer_fini(struct writer *w)
 	packet_fini(&w->packet);
 	fold_free(&w->fold);
 	missing_fini(&w->missing);
+	bulk_free(&w->bulk);
 }
 
 void writer_reset(struct writer *w)
 {
 	packet_clear(&w->packet);
 	fold_clear(w->fold);
+	if (w->bulk)
+		bulk_clear(w->bulk);
+	w->in_bulk = false;
 	memset(w->in_hand, 0, sizeof(w->in_hand));
 	missing_clear(&w->missing);
 	w->failed_at = (struct position){0};
@@ -132,15 +137,31 @@ static int add_change(void *arg, const struct table *t, enum binlog_change kind,
 {
 	struct writer *w = arg;
 
+	if (w->in_bulk && bulk_takes(t, kind, before, after)) {
+		if (bulk_add(w->bulk, t, kind, after, e) < 0)
+			return -1;
+		return bulk_full(w->bulk) ? bulk_run(w->bulk, e) : 0;
+	}
 	if (packet_add(&w->packet, t, kind, before, after, e) < 0)
 		return -1;
 	return packet_full(&w->packet) ? send_packet(w, e) : 0;
 }
 
+/* What comes next of a folded table: by bulk, or in the packet. Deletes stand in the packet, and go first. */
+static int on_run(void *arg, const struct table *t, enum binlog_change kind, size_t n, struct err *e)
+{
+	struct writer *w = arg;
+	int r = w->in_bulk ? bulk_run(w->bulk, e) : 0;
+
+	w->in_bulk = w->bulk && t->bulk && n >= w->bulk_rows && kind != BINLOG_DELETE && !w->packet.single &&
+		     !w->packet.safe;
+	return r == 0 && w->in_bulk ? send_packet(w, e) : r;
+}
+
 /* What is held becomes statements. */
 static int unfold(struct writer *w, struct err *e)
 {
-	int r = fold_count(w->fold) > 0 ? fold_each(w->fold, add_change, w, e) : 0;
+	int r = fold_count(w->fold) > 0 ? fold_each(w->fold, on_run, add_change, w, e) : 0;
 
 	fold_clear(w->fold);
 	return r;

@@ -1,4 +1,5 @@
 #pragma once
+#include "units/sync/bulk.h"
 #include "units/sync/decode.h"
 #include "units/sync/fold.h"
 #include "units/sync/missing.h"
@@ -12,11 +13,14 @@ struct writer {
 	struct db *db;     /* borrowed */
 	struct fold *fold; /* changes that are no statements yet */
 	struct packet packet;
-	uint64_t max_packet;       /* the downstream's max_allowed_packet */
-	bool foreign_keys;         /* checks are on in db's session */
-	bool cascades_logged;      /* by the upstream: then they are never on (T13) */
-	uint64_t in_hand[3];       /* rows since writer_reset, by enum binlog_change */
-	const char *base;          /* of the binlog's files: for messages */
+	struct bulk *bulk;    /* NULL: not with this downstream */
+	uint64_t bulk_rows;   /* of one table and kind: fewer are quicker as text, tables sharing a packet */
+	bool in_bulk;         /* the run in hand goes there */
+	uint64_t max_packet;  /* the downstream's max_allowed_packet */
+	bool foreign_keys;    /* checks are on in db's session */
+	bool cascades_logged; /* by the upstream: then they are never on (T13) */
+	uint64_t in_hand[3];  /* rows since writer_reset, by enum binlog_change */
+	const char *base;     /* of the binlog's files: for messages */
 	struct missing missing;    /* rows that were passed by since writer_reset */
 	struct position failed_at; /* of the transaction that the error's statement is of; zero: folded */
 };
