@@ -14,6 +14,7 @@
 #include "units/sync/ddl_fence.h"
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_record.h"
+#include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_session.h"
 
 struct ddl_job {
@@ -22,6 +23,7 @@ struct ddl_job {
 	struct buf text; /* in the downstream's dialect */
 	bool wanted[SQL_DDL_MAX_TABLES];
 	bool fenced; /* a swap of tables, with ours taken along */
+	bool cut;    /* a RENAME of which only some pairs are left */
 	struct ddl_place place;
 };
 
@@ -30,15 +32,36 @@ static bool of_database(enum sql_verb v)
 	return v == SQL_VERB_CREATE_DATABASE || v == SQL_VERB_ALTER_DATABASE || v == SQL_VERB_DROP_DATABASE;
 }
 
+/* Wanted and unwanted tables in one statement that can't be cut. */
+static int mixed(struct ddl_job *j, struct err *e)
+{
+	const struct sql_name *t = j->ddl->tables;
+
+	if (j->ddl->rename)
+		return ddl_rename_across(&t[0], &t[1], j->wanted[0], j->q.schema, e);
+	if (j->ddl->like)
+		return err_set(e, ERR_sync_ddl_mixed,
+			"`%s` is made like `%s`, which the task's rules leave out: what it looks like is not "
+			"known",
+			t[0].table, t[1].table);
+	return err_set(e, ERR_sync_ddl_mixed, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+}
+
 /* 1: wanted, 0: not, -1: partly, which can't be done in one statement (T30). */
 static int wanted(struct apply *a, struct ddl_job *j, struct err *e)
 {
-	const struct sql_ddl *ddl = j->ddl;
-	unsigned yes = 0, count = ddl->like || ddl->as_select ? 1 : ddl->ntables;
+	struct sql_ddl *ddl = j->ddl;
+	unsigned yes = 0, count = ddl->as_select ? 1 : ddl->ntables;
 	char name[257];
 
 	if (of_database(ddl->verb))
 		return rules_schema(a->rules, ddl->schema[0] ? str_of(ddl->schema) : j->q.schema);
+	if (ddl->verb == SQL_VERB_RENAME_TABLE && !ddl->more) {
+		int r = ddl_rename_cut(a->rules, ddl, j->q.schema, e);
+
+		j->cut = r > 0;
+		return r;
+	}
 	if (count > ddl->ntables)
 		count = ddl->ntables;
 	for (unsigned i = 0; i < count; i++) {
@@ -49,10 +72,12 @@ static int wanted(struct apply *a, struct ddl_job *j, struct err *e)
 	}
 	if (yes == 0 && !ddl->more)
 		return 0;
+	/* Like a wanted one: not ours all the same. */
+	if (ddl->like && !j->wanted[0])
+		return 0;
 	if (!ddl->more && (yes == count || ddl->verb == SQL_VERB_DROP_TABLE))
 		return 1;
-	return err_set(e, ERR_sync_ddl_parse, "it names tables that are wanted and tables that are not: %.*s",
-		j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	return mixed(j, e);
 }
 
 /* A name without its schema counts on the default database. */
@@ -85,19 +110,25 @@ static void write_drop(struct ddl_job *j, bool tolerant)
 	j->text = text;
 }
 
-/* RENAME of several: with the fence at its end, without the comments that may stand there. */
-static void write_rename(struct apply *a, struct ddl_job *j)
+/* RENAME of several: those that are wanted, without the comments that may stand between. */
+static void write_rename(const struct ddl_job *j, struct buf *out)
 {
 	const struct sql_ddl *ddl = j->ddl;
-	struct buf text = {0};
 
-	buf_puts(&text, ddl->if_exists ? "RENAME TABLE IF EXISTS " : "RENAME TABLE ");
+	buf_puts(out, ddl->if_exists ? "RENAME TABLE IF EXISTS " : "RENAME TABLE ");
 	for (unsigned i = 0; i < ddl->ntables; i++) {
-		buf_puts(&text, i == 0 ? "" : i % 2 ? " TO " : ", ");
-		buf_put(&text, j->q.sql.p + ddl->tables[i].at, ddl->tables[i].end - ddl->tables[i].at);
+		buf_puts(out, i == 0 ? "" : i % 2 ? " TO " : ", ");
+		if (ddl->tables[i].schema[0])
+			sql_put_table(out, str_of(ddl->tables[i].schema), str_of(ddl->tables[i].table));
+		else
+			sql_put_ident(out, str_of(ddl->tables[i].table));
 	}
-	ddl_fence_put(a, &text);
-	j->text = text;
+}
+
+static void write_fenced(struct apply *a, struct ddl_job *j)
+{
+	write_rename(j, &j->text);
+	ddl_fence_put(a, &j->text);
 }
 
 static bool wants_fence(struct apply *a, const struct sql_ddl *ddl)
@@ -124,8 +155,12 @@ static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, st
 			j->q.error_code, text.n > 300 ? 300 : (int)text.n, text.p);
 	j->fenced = wants_fence(a, j->ddl);
 	if (j->fenced) {
-		write_rename(a, j);
+		write_fenced(a, j);
 		return 0;
+	}
+	if (j->cut) {
+		write_rename(j, &whole);
+		text = buf_str(&whole);
 	}
 	if (j->ddl->start_transaction) {
 		/* MySQL's atomic CREATE TABLE … SELECT: its rows come behind, under the same GTID (T17). */
@@ -476,7 +511,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	s.place.also = last ? j->ddl : NULL;
 	s.fenced = wants_fence(a, s.ddl);
 	if (s.fenced)
-		write_rename(a, &s);
+		write_fenced(a, &s);
 	else
 		buf_put(&s.text, s.q.sql.p, s.q.sql.n);
 	log_warn("as an operator said, %s this statement of the upstream: %.*s",
