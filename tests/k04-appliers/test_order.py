@@ -100,7 +100,7 @@ def test_blocked_by_a_later_one(build_dir, server, target):
             up.run("DELETE FROM p.u WHERE id=1")
             f.wait()
             retries = f.out.count("tried again")
-            f.failpoints.arm("sync_after_guard", "sleep", at=1, arg=1500)
+            f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=1500)
             begun = time.time()
             up.run("INSERT INTO p.u VALUES (3, 15)", "INSERT INTO p.u VALUES (4, 10)")
             f.wait(45)

@@ -113,6 +113,11 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */
 int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot *s,
 	const struct meta_progress *p, struct err *e);
+/* The same for a writer, which sends it with the first rows (writer_open); and what to do where its guard did
+ * not pass: rolls back, -1 with ERR_sync_fenced. */
+void commit_put_opening(
+	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p);
+int commit_fenced(struct db *d, const struct meta_id *id, const struct meta_slot *s, struct err *e);
 /* COMMIT after all counts are read; the slot's version moves. */
 int commit_end(struct db *d, struct meta_slot *s, struct err *e);
 /* Both for the scheduler's slot; its commit moves the watermark. */

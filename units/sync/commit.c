@@ -10,6 +10,22 @@
 #include "common/base/xalloc.h"
 #include "units/sync/apply.h"
 
+void commit_put_opening(
+	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p)
+{
+	buf_puts(sql, "BEGIN;");
+	meta_slot_guard(sql, id, s, p);
+}
+
+int commit_fenced(struct db *d, const struct meta_id *id, const struct meta_slot *s, struct err *e)
+{
+	struct err ignored = {0};
+
+	apply_rollback(d, &ignored);
+	return err_set(e, ERR_sync_fenced, "slot %u of task %s is not at epoch %llu, version %llu any more",
+		s->slot, id->task, (unsigned long long)id->epoch, (unsigned long long)s->version);
+}
+
 int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot *s,
 	const struct meta_progress *p, struct err *e)
 {
@@ -18,18 +34,13 @@ int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot 
 	struct buf sql = {0};
 	int r;
 
-	buf_puts(&sql, "BEGIN;");
-	meta_slot_guard(&sql, id, s, p);
+	commit_put_opening(&sql, id, s, p);
 	r = db_exec_multi(d, buf_str(&sql), &m, e);
 	buf_free(&sql);
 	if (r < 0)
 		return err_add(e, "the guard of slot %u", s->slot);
-	if (m.done != 2 || affected[1] != 1) {
-		apply_rollback(d, e);
-		return err_set(e, ERR_sync_fenced,
-			"slot %u of task %s is not at epoch %llu, version %llu any more", s->slot, id->task,
-			(unsigned long long)id->epoch, (unsigned long long)s->version);
-	}
+	if (m.done != 2 || affected[1] != 1)
+		return commit_fenced(d, id, s, e);
 	return FAILPOINT_HIT(sync_after_guard) ? err_set(e, ERR_db_lost, "failpoint") : 0;
 }
 

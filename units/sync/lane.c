@@ -36,6 +36,7 @@ struct lane {
 	struct db *db;
 	struct meta_slot slot;
 	struct writer writer;
+	struct buf opening; /* BEGIN and the guard of the batch in hand */
 	struct arena *scratch;
 	pthread_t thread;
 	bool started;
@@ -91,6 +92,7 @@ void lane_close(struct lane **lane)
 	runs_fini(&l->done);
 	runs_fini(&l->batch.runs);
 	buf_free(&l->batch.applied);
+	buf_free(&l->opening);
 	free(l->batch.gtid);
 	arena_free(&l->scratch);
 	pthread_cond_destroy(&l->work);
@@ -174,23 +176,34 @@ static void say_where(const struct lane *l, const struct trx *t, struct err *e)
 	err_add(e, "transaction at %s", at);
 }
 
-static int put_batch(struct lane *l, struct err *e)
+static int open_batch(struct lane *l, struct err *e)
 {
 	struct batch *b = &l->batch;
 	struct meta_progress p = {b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
-	struct trx *t = NULL;
-	int r = 0;
 
 	writer_reset(&l->writer);
-	if (commit_guard(l->db, &l->a->id, &l->slot, &p, e) < 0)
-		return -1;
+	if (FAILPOINT_HIT(sync_before_guard))
+		return err_set(e, ERR_db_lost, "failpoint");
+	buf_clear(&l->opening);
+	commit_put_opening(&l->opening, &l->a->id, &l->slot, &p);
+	return writer_open(&l->writer, buf_str(&l->opening), e);
+}
+
+static int put_batch(struct lane *l, struct err *e)
+{
+	struct batch *b = &l->batch;
+	struct trx *t = NULL;
+	int r = open_batch(l, e);
+
 	for (unsigned i = 0; r == 0 && i < b->n; i++) {
 		t = b->list[i];
 		r = put_trx(l, t, e);
 	}
 	if (r == 0)
 		r = writer_flush(&l->writer, e);
-	if (r != 0)
+	if (r == WRITER_FENCED)
+		return commit_fenced(l->db, &l->a->id, &l->slot, e);
+	if (r != 0 && t)
 		say_where(l, t, e);
 	return r == 0 ? missing_record(&l->writer.missing, l->db, &l->a->id, l->slot.slot, e) : r;
 }

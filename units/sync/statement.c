@@ -32,8 +32,15 @@ void packet_clear(struct packet *p)
 {
 	buf_clear(&p->sql);
 	arena_clear(p->arena);
-	p->n = 0;
+	p->n = p->opening = 0;
 	p->open = false;
+}
+
+void packet_open(struct packet *p, struct str opening)
+{
+	packet_clear(p);
+	buf_put(&p->sql, opening.p, opening.n);
+	p->opening = PACKET_OPENING;
 }
 
 bool packet_full(const struct packet *p)
@@ -133,7 +140,7 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	struct statement *s;
 
 	packet_end(p);
-	if (p->n > 0)
+	if (p->n > 0 || p->opening > 0)
 		buf_putc(&p->sql, ';');
 	s = &p->list[p->n++];
 	*s = (struct statement){

@@ -10,7 +10,7 @@
  * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share
  * a packet. Each statement's count is foretold; whoever sends the packet compares (T7). Pure: no network.
  */
-enum { PACKET_STATEMENTS = 512 };
+enum { PACKET_STATEMENTS = 512, PACKET_OPENING = 2 };
 /* As of the applier's session, without its strictness: for the one value that no strict server takes, ENUM's
  * invalid one. */
 #define STATEMENT_LAX_MODE "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
@@ -55,6 +55,7 @@ struct packet {
 	struct buf sql;
 	struct statement list[PACKET_STATEMENTS];
 	unsigned n;
+	unsigned opening;    /* statements before those of the list: PACKET_OPENING or 0 */
 	bool single;         /* one row a statement: to find the one that is missing */
 	bool apart;          /* and one statement a packet: a large row has it to itself */
 	struct position at;  /* of the transaction in hand: for messages */
@@ -73,6 +74,8 @@ struct packet {
 void packet_init(struct packet *p, size_t max_bytes);
 void packet_fini(struct packet *p);
 void packet_clear(struct packet *p);
+/* An empty one begins with this: PACKET_OPENING statements. */
+void packet_open(struct packet *p, struct str opening);
 /* True: no further row before it is sent. */
 bool packet_full(const struct packet *p);
 /* before: UPDATE, DELETE; after: INSERT, UPDATE. ERR_sync_columns where the image lacks what is needed;

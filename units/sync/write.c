@@ -53,10 +53,10 @@ static int missing(const struct packet *p, const struct statement *s, uint64_t d
 }
 
 /* Words of our own for what the downstream says of a structure that is not the expected one. */
-static int say_why(const struct packet *p, const struct db_multi *m, struct err *e)
+static int say_why(const struct packet *p, unsigned done, struct err *e)
 {
 	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
-	const struct statement *s = &p->list[m->done < p->n ? m->done : p->n - 1];
+	const struct statement *s = &p->list[done < p->n ? done : p->n - 1];
 	size_t n = (s < &p->list[p->n - 1] ? s[1].from - 1 : p->sql.n) - s->from;
 	char *in = strstr(e->text, ", in: ");
 
@@ -108,28 +108,61 @@ static int compare(struct writer *w, const struct db_multi *m, struct err *e)
 	return 0;
 }
 
-/* Sends the packet and compares every count. */
-static int send_packet(struct writer *w, struct err *e)
+/* Sends all that the packet has. m: the answers, those of the opening too. */
+static int execute(struct writer *w, struct db_multi *m, struct err *e)
 {
-	uint64_t affected[PACKET_STATEMENTS], matched[PACKET_STATEMENTS];
 	struct packet *p = &w->packet;
-	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n};
-	int r;
+	unsigned done;
 
-	packet_end(p);
 	if (p->n > 0 && p->sql.n + 64 > w->max_packet) {
 		note_place(w, &p->list[p->n - 1]);
 		return too_large(w, p, e);
 	}
-	if (p->n > 0 && db_exec_multi(w->db, buf_str(&p->sql), &m, e) < 0) {
-		note_place(w, &p->list[m.done < p->n ? m.done : p->n - 1]);
-		return say_why(p, &m, e);
-	}
+	if (db_exec_multi(w->db, buf_str(&p->sql), m, e) == 0)
+		return 0;
+	/* Whatever the rows met: behind a guard that did not pass it says nothing. */
+	if (p->opening > 0 && m->done >= p->opening && m->affected[p->opening - 1] != 1)
+		return WRITER_FENCED;
+	if (m->done < p->opening)
+		return err_add(e, "the guard");
+	done = m->done - p->opening;
+	note_place(w, &p->list[done < p->n ? done : p->n - 1]);
+	return say_why(p, done, e);
+}
+
+/* Sends the packet and compares every count. */
+static int send_packet(struct writer *w, struct err *e)
+{
+	uint64_t affected[PACKET_OPENING + PACKET_STATEMENTS], matched[PACKET_OPENING + PACKET_STATEMENTS];
+	struct packet *p = &w->packet;
+	struct db_multi m = {.affected = affected, .matched = matched, .count = p->n + p->opening};
+	unsigned opening = p->opening;
+	int r;
+
+	packet_end(p);
+	if (m.count == 0)
+		return 0;
+	r = execute(w, &m, e);
+	if (r != 0)
+		return r;
+	if (opening > 0 && (m.done < opening || affected[opening - 1] != 1))
+		return WRITER_FENCED;
+	m.affected += opening;
+	m.matched += opening;
+	m.done -= opening;
 	r = compare(w, &m, e);
 	packet_clear(p);
-	if (r == 0 && FAILPOINT_HIT(sync_mid_rows))
+	if (opening > 0 && r == 0 && FAILPOINT_HIT(sync_after_guard))
+		return err_set(e, ERR_db_lost, "failpoint");
+	if (m.done > 0 && r == 0 && FAILPOINT_HIT(sync_mid_rows))
 		return err_set(e, ERR_db_lost, "failpoint");
 	return r;
+}
+
+int writer_open(struct writer *w, struct str opening, struct err *e)
+{
+	packet_open(&w->packet, opening);
+	return w->packet.apart ? send_packet(w, e) : 0;
 }
 
 static int add_change(void *arg, const struct table *t, enum binlog_change kind,

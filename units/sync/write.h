@@ -31,6 +31,14 @@ void writer_fini(struct writer *w);
 int writer_safe(struct writer *w, enum safe_mode mode, struct err *e);
 /* Nothing is in hand: before each transaction. */
 void writer_reset(struct writer *w);
+/*
+ * The transaction's two first statements, BEGIN and the guard, for the packet that its first rows are in: one
+ * way to the server less. Rows of a batch that the guard does not pass are rolled back like any others. Sent
+ * by itself where there must be nothing beside a row. As writer_put.
+ */
+int writer_open(struct writer *w, struct str opening, struct err *e);
+/* What the calls below give where the guard counted nothing; the transaction may not go on. */
+enum { WRITER_FENCED = 2 };
 /* The changes in their order; what is put together is sent when a packet is full. 1: a count is wrong (e says
  * which); -1 with e. The changes may be gone afterwards, and those of writer_hold. */
 int writer_put(struct writer *w, const struct change *list, size_t n, struct err *e);
