@@ -34,6 +34,9 @@ static const char *const verb_names[] = {
 	[SQL_VERB_TRUNCATE] = "TRUNCATE",
 	[SQL_VERB_CREATE_INDEX] = "CREATE INDEX",
 	[SQL_VERB_DROP_INDEX] = "DROP INDEX",
+	[SQL_VERB_CREATE_SEQUENCE] = "CREATE SEQUENCE",
+	[SQL_VERB_ALTER_SEQUENCE] = "ALTER SEQUENCE",
+	[SQL_VERB_DROP_SEQUENCE] = "DROP SEQUENCE",
 	[SQL_VERB_DML] = "DML",
 	[SQL_VERB_TEMPORARY] = "temporary table",
 	[SQL_VERB_OBJECT] = "object",
@@ -44,6 +47,16 @@ static const char *const verb_names[] = {
 const char *sql_verb_name(enum sql_verb v)
 {
 	return v < SQL_VERB_END ? verb_names[v] : "unknown";
+}
+
+bool sql_verb_is_ddl(enum sql_verb v)
+{
+	return v >= SQL_VERB_CREATE_DATABASE && v <= SQL_VERB_DROP_SEQUENCE;
+}
+
+bool sql_verb_is_sequence(enum sql_verb v)
+{
+	return v >= SQL_VERB_CREATE_SEQUENCE && v <= SQL_VERB_DROP_SEQUENCE;
 }
 
 static bool is(const struct reader *r, const char *word)
@@ -315,9 +328,9 @@ static int alter_table(struct reader *r)
 
 /* --- the others --- */
 
-static int drop_table(struct reader *r)
+static int drop_names(struct reader *r, enum sql_verb verb)
 {
-	r->d->verb = SQL_VERB_DROP_TABLE;
+	r->d->verb = verb;
 	if (if_exists(r) < 0)
 		return -1;
 	do {
@@ -329,6 +342,32 @@ static int drop_table(struct reader *r)
 		accept(r, "CASCADE");
 	accept_char(r, ';');
 	return r->lx.type == SQL_END ? 0 : not_read(r, "',' or the end");
+}
+
+static int drop_table(struct reader *r)
+{
+	return drop_names(r, SQL_VERB_DROP_TABLE);
+}
+
+static int drop_sequence(struct reader *r)
+{
+	return drop_names(r, SQL_VERB_DROP_SEQUENCE);
+}
+
+static int sequence(struct reader *r, enum sql_verb verb)
+{
+	r->d->verb = verb;
+	return if_exists(r) < 0 || add_table(r) < 0 ? -1 : read_end(r);
+}
+
+static int create_sequence(struct reader *r)
+{
+	return sequence(r, SQL_VERB_CREATE_SEQUENCE);
+}
+
+static int alter_sequence(struct reader *r)
+{
+	return sequence(r, SQL_VERB_ALTER_SEQUENCE);
 }
 
 static int rename_table(struct reader *r)
@@ -451,7 +490,8 @@ static const struct noun {
 	{"PACKAGE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
 	{"LIBRARY", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
 	{"EVENT", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
-	{"SEQUENCE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
+	{"SEQUENCE", C | A | D, SQL_VERB_UNKNOWN, create_sequence, alter_sequence, drop_sequence},
+	{"SEQUENCES", D, SQL_VERB_UNKNOWN, NULL, NULL, drop_sequence},
 	{"SERVER", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
 	{"TABLESPACE", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},
 	{"UNDO", C | A | D, SQL_VERB_OBJECT, NULL, NULL, NULL},

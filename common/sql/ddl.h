@@ -25,11 +25,14 @@ enum sql_verb {
 	SQL_VERB_TRUNCATE,
 	SQL_VERB_CREATE_INDEX,
 	SQL_VERB_DROP_INDEX,
-	SQL_VERB_DML,       /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, … logged as a statement */
-	SQL_VERB_TEMPORARY, /* CREATE/ALTER/DROP TEMPORARY TABLE: never ours, also as DROP with a version
-			       comment round TEMPORARY */
-	SQL_VERB_OBJECT, /* views, triggers, routines, events, sequences, tablespaces, servers: recognised and
-			    skipped by rule */
+	SQL_VERB_CREATE_SEQUENCE, /* MariaDB's */
+	SQL_VERB_ALTER_SEQUENCE,
+	SQL_VERB_DROP_SEQUENCE,
+	SQL_VERB_DML,         /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, … logged as a statement */
+	SQL_VERB_TEMPORARY,   /* CREATE/ALTER/DROP TEMPORARY TABLE: never ours, also as DROP with a version
+				 comment round TEMPORARY */
+	SQL_VERB_OBJECT,      /* views, triggers, routines, events, tablespaces, servers: recognised and
+				 skipped by rule */
 	SQL_VERB_ACCOUNT,     /* users, roles, grants, passwords: skipped */
 	SQL_VERB_MAINTENANCE, /* ANALYZE, OPTIMIZE, REPAIR, CHECK, FLUSH, SET, only a comment: nothing to
 				 apply */
@@ -64,6 +67,8 @@ struct sql_ddl {
  * can't be read. */
 int sql_ddl_read(
 	struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e);
+bool sql_verb_is_ddl(enum sql_verb v);      /* what is executed in the downstream */
+bool sql_verb_is_sequence(enum sql_verb v); /* the names are of sequences */
 const char *sql_verb_name(enum sql_verb v);
 
 /* sql_mode bits that change how text is read (as in QUERY events' status variables). */

@@ -130,6 +130,18 @@ static int names_only(struct tr *t)
 	return 0;
 }
 
+/* AS type, which MariaDB has since 11.5: older ones count in BIGINT. */
+static int sequence(struct tr *t)
+{
+	size_t i = tr_find(t, t->ddl->tables[0].end);
+
+	if (!tr_is(t, i, "AS") || knows(t->to, FEATURE_sequence_type))
+		return 0;
+	tr_note(t, "AS %.*s was dropped: the target's sequences are BIGINT", STR_ARG(tr_text(t, i + 1)));
+	tr_drop(t, i, i + 2 + (tr_is(t, i + 2, "UNSIGNED") || tr_is(t, i + 2, "SIGNED")));
+	return 0;
+}
+
 static int database(struct tr *t)
 {
 	size_t verb = tr_find(t, t->ddl->statement_at);
@@ -178,7 +190,11 @@ static int rules(struct tr *t)
 	case SQL_VERB_CREATE_INDEX:
 	case SQL_VERB_DROP_INDEX:
 		return index_statement(t);
+	case SQL_VERB_CREATE_SEQUENCE:
+	case SQL_VERB_ALTER_SEQUENCE:
+		return sequence(t);
 	case SQL_VERB_DROP_TABLE:
+	case SQL_VERB_DROP_SEQUENCE:
 	case SQL_VERB_RENAME_TABLE:
 	case SQL_VERB_TRUNCATE:
 		return names_only(t);

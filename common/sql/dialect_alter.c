@@ -45,6 +45,30 @@ static int drop_spec(struct tr *t, size_t a, size_t b)
 	return 0;
 }
 
+/* A new column's default fills the rows that are there. What it gives must be what it gave at the source. */
+static int same_values(struct tr *t, size_t a, size_t b)
+{
+	static const char *const others[] = {"nextval", "lastval", "setval", "uuid", "uuid_v4", "uuid_v7",
+		"uuid_short", "sys_guid", "rand", "random_bytes", "user", "current_user", "session_user",
+		"system_user", "current_role", "connection_id"};
+
+	for (size_t i = a; i < b; i++) {
+		bool next = tr_is(t, i, "NEXT") && tr_is(t, i + 1, "VALUE");
+
+		for (size_t k = 0; !next && k < sizeof(others) / sizeof(others[0]); k++)
+			next = tr_is(t, i, others[k]) &&
+			       (tr_is_char(t, i + 1, '(') || tr_is(t, i - 1, "DEFAULT"));
+		if (next)
+			return tr_fail(t,
+				"the new column's default (%.*s) gave the rows that are there values which "
+				"can't be "
+				"made again: add it without the default, and fill it by hand or copy the "
+				"table again",
+				STR_ARG(tr_text(t, i)));
+	}
+	return 0;
+}
+
 static int spec_add(struct tr *t, size_t a, size_t b)
 {
 	size_t i = a + 1;
@@ -65,6 +89,8 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 		return drop_spec(t, a, b);
 	i += tr_is(t, i, "COLUMN");
 	i = if_clause(t, i, FEATURE_alter_if_exists);
+	if (!tr_is_key(t, i) && same_values(t, a, b) < 0)
+		return -1;
 	if (tr_is_key(t, i)) { /* ADD INDEX IF NOT EXISTS i (…) */
 		for (size_t k = i; k < b && !tr_is_char(t, k, '('); k++) {
 			if (tr_is(t, k, "IF"))

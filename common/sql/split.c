@@ -34,8 +34,7 @@ static int take(
 	struct sql_ddl *ddl = xcalloc(1, sizeof(*ddl));
 	int r = sql_ddl_read(s, &any, 0, ddl, e);
 
-	if (r == 0 &&
-		(ddl->verb < SQL_VERB_CREATE_DATABASE || ddl->verb > SQL_VERB_DROP_INDEX || ddl->as_select))
+	if (r == 0 && (!sql_verb_is_ddl(ddl->verb) || ddl->as_select))
 		r = err_set(e, ERR_sql_parse, "no DDL statement of tables, databases or indexes: %.*s",
 			s.n > 200 ? 200 : (int)s.n, s.p);
 	free(ddl);

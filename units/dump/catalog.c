@@ -38,6 +38,7 @@ void catalog_fini(struct catalog *c)
 	items_fini(&c->schemas);
 	items_fini(&c->tables);
 	items_fini(&c->views);
+	items_fini(&c->sequences);
 }
 
 static char *copy(struct str s)
@@ -118,8 +119,9 @@ static int add(struct catalog *c, const struct str *v, const struct map *engines
 		i->schema = copy(v[0]);
 		i->name = copy(v[1]);
 	} else if (str_is(v[2], "SEQUENCE")) {
-		log_warn("sequence `%.*s`.`%.*s` is left out: make it in the downstream at cutover",
-			STR_ARG(v[0]), STR_ARG(v[1]));
+		i = items_add(&c->sequences);
+		i->schema = copy(v[0]);
+		i->name = copy(v[1]);
 	} else if (!str_is(v[2], "SYSTEM VIEW") && !str_starts(v[2], "TEMPORARY")) {
 		return err_set(e, ERR_dump_failed,
 			"`%.*s`.`%.*s` is a %.*s, which is not known; leave it out by rule", STR_ARG(v[0]),
@@ -206,8 +208,8 @@ static int read_table(struct item *t, struct db *d, struct err *e)
 	return 0;
 }
 
-/* A view that can't be shown (its tables are gone, a privilege is missing) does not hold up the data. */
-static void read_views(struct items *views, struct db *d)
+/* One that can't be shown (a view's tables are gone, a privilege is missing) does not hold up the data. */
+static void read_others(struct items *views, const char *what, struct db *d)
 {
 	unsigned kept = 0;
 
@@ -215,12 +217,12 @@ static void read_views(struct items *views, struct db *d)
 		struct item *v = &views->p[i];
 		struct err e = {0};
 
-		v->create = show_create(d, "VIEW", v, &e);
+		v->create = show_create(d, what, v, &e);
 		if (v->create) {
 			views->p[kept++] = *v;
 			continue;
 		}
-		log_warn("view `%s`.`%s` is left out: %s", v->schema, v->name, e.text);
+		log_warn("%s `%s`.`%s` is left out: %s", what, v->schema, v->name, e.text);
 		free(v->schema);
 		free(v->name);
 	}
@@ -237,7 +239,8 @@ static int read_texts(struct catalog *c, struct db *d, struct err *e)
 	for (unsigned i = 0; i < c->tables.n; i++)
 		if (read_table(&c->tables.p[i], d, e) < 0)
 			return -1;
-	read_views(&c->views, d);
+	read_others(&c->views, "VIEW", d);
+	read_others(&c->sequences, "SEQUENCE", d);
 	return 0;
 }
 

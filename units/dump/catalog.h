@@ -24,11 +24,11 @@ struct items {
 };
 
 struct catalog {
-	struct items schemas, tables, views;
+	struct items schemas, tables, views, sequences;
 	uint64_t rows, bytes; /* sums of the estimates */
 };
 
-/* Fills c; what is left out (sequences) is logged. d is a DB_PLAIN connection. */
+/* Fills c; what is left out is logged. d is a DB_PLAIN connection. */
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*
  * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than

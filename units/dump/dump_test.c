@@ -43,6 +43,9 @@ static void names_are_known_ones(void **state)
 	buf_clear(&b);
 	name_view_schema(&b, str_of("app"), str_of("v"), 0);
 	assert_string_equal(buf_cstr(&b), "app.v-schema-view.sql");
+	buf_clear(&b);
+	name_sequence_schema(&b, str_of("app"), str_of("s"), 0);
+	assert_string_equal(buf_cstr(&b), "app.s-schema-sequence.sql");
 	buf_free(&b);
 }
 

@@ -60,6 +60,12 @@ void name_view_schema(struct buf *b, struct str schema, struct str view, unsigne
 	buf_puts(b, "-schema-view.sql");
 }
 
+void name_sequence_schema(struct buf *b, struct str schema, struct str sequence, unsigned index)
+{
+	put_pair(b, schema, sequence, index);
+	buf_puts(b, "-schema-sequence.sql");
+}
+
 void name_data(struct buf *b, struct str schema, struct str table, struct name_part part)
 {
 	put_pair(b, schema, table, part.index);

@@ -13,6 +13,8 @@ void name_table_schema(
 	struct buf *b, struct str schema, struct str table, unsigned index); /* app.t-schema.sql */
 void name_view_schema(
 	struct buf *b, struct str schema, struct str view, unsigned index); /* app.v-schema-view.sql */
+void name_sequence_schema(struct buf *b, struct str schema, struct str sequence,
+	unsigned index); /* app.s-schema-sequence.sql, as mydumper names it */
 struct name_part {
 	unsigned index; /* of the table */
 	unsigned range; /* of the table's key */

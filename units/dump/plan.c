@@ -95,6 +95,8 @@ static int make_text(struct dump *d, struct err *e)
 		r = add_items(plan, "tables", &d->catalog.tables, e);
 	if (r == 0)
 		r = add_items(plan, "views", &d->catalog.views, e);
+	if (r == 0)
+		r = add_items(plan, "sequences", &d->catalog.sequences, e);
 	buf_clear(&d->plan);
 	if (r == 0)
 		json_write(plan, &d->plan);
@@ -139,6 +141,11 @@ static int put_schema_files(struct dump *d, struct err *e)
 	for (unsigned i = 0; r == 0 && i < c->views.n; i++) {
 		name_view_schema(&name, str_of(c->views.p[i].schema), str_of(c->views.p[i].name), i);
 		r = put_schema_file(d, &name, &c->views.p[i], e);
+	}
+	for (unsigned i = 0; r == 0 && i < c->sequences.n; i++) {
+		name_sequence_schema(
+			&name, str_of(c->sequences.p[i].schema), str_of(c->sequences.p[i].name), i);
+		r = put_schema_file(d, &name, &c->sequences.p[i], e);
 	}
 	buf_free(&name);
 	return r;

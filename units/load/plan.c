@@ -60,7 +60,8 @@ static int read_tables(struct plan *p, const json_t *list, struct err *e)
 
 static int read_others(struct plan *p, const json_t *o, struct err *e)
 {
-	const json_t *schemas = json_object_get(o, "schemas"), *views = json_object_get(o, "views");
+	const json_t *schemas = json_object_get(o, "schemas"), *views = json_object_get(o, "views"),
+		     *sequences = json_object_get(o, "sequences");
 
 	new_items(&p->schemas, schemas);
 	for (unsigned i = 0; i < p->schemas.n; i++)
@@ -69,6 +70,10 @@ static int read_others(struct plan *p, const json_t *o, struct err *e)
 	new_items(&p->views, views);
 	for (unsigned i = 0; i < p->views.n; i++)
 		if (read_item(&p->views.p[i], json_array_get(views, i), "schema", "table", e) < 0)
+			return -1;
+	new_items(&p->sequences, sequences); /* none from an older dump */
+	for (unsigned i = 0; i < p->sequences.n; i++)
+		if (read_item(&p->sequences.p[i], json_array_get(sequences, i), "schema", "table", e) < 0)
 			return -1;
 	return 0;
 }
@@ -156,6 +161,7 @@ void plan_fini(struct plan *p)
 	items_fini(&p->schemas);
 	items_fini(&p->tables);
 	items_fini(&p->views);
+	items_fini(&p->sequences);
 	plan_snapshot_fini(&p->snapshot);
 	free(p->copy_id);
 	*p = (struct plan){0};

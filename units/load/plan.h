@@ -26,7 +26,7 @@ struct plan {
 	char *copy_id;
 	struct plan_snapshot snapshot;
 	struct server from;
-	struct plan_items schemas, tables, views;
+	struct plan_items schemas, tables, views, sequences;
 	uint64_t rows;
 };
 

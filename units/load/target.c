@@ -141,6 +141,27 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 	return 0;
 }
 
+/* Only MariaDB has them; what is there already stays as it is. Their values are set at cutover. */
+static int claim_sequence(struct claiming *m, const struct plan_item *s, struct err *e)
+{
+	enum ddl_object what;
+
+	if (m->l->to.flavor != FLAVOR_MARIADB) {
+		log_warn("sequence `%s`.`%s` is left out: the downstream has none", s->schema, s->name);
+		return 0;
+	}
+	if (own_has(m->old, "sequences", s->schema, s->name))
+		return 0;
+	if (ddl_object_type(m->c, s->schema, s->name, &what, e) < 0)
+		return -1;
+	if (what == DDL_OBJECT_NONE)
+		own_add(m->own, "sequences", s->schema, s->name);
+	else
+		log_warn("sequence `%s`.`%s` is not made: there is something of this name downstream",
+			s->schema, s->name);
+	return 0;
+}
+
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e)
 {
 	struct claiming m = {l, c, old, own};
@@ -155,6 +176,9 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 		if (claim_table(&m, t, e) < 0)
 			return err_add(e, "downstream table `%s`.`%s`", t->schema, t->name);
 	}
+	for (unsigned i = 0; i < l->plan.sequences.n; i++)
+		if (claim_sequence(&m, &l->plan.sequences.p[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -215,6 +239,20 @@ static int make_table(
 	return ddl_use(c, t->schema, e) < 0 || ddl_translated(l, c, t, e) < 0 ? -1 : 0;
 }
 
+/* Before the tables: a column's default may ask one. */
+static int make_sequences(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	for (unsigned i = 0; i < l->plan.sequences.n; i++) {
+		const struct plan_item *s = &l->plan.sequences.p[i];
+
+		if (own_has(own, "sequences", s->schema, s->name) &&
+			(ddl_about(c, "DROP SEQUENCE IF EXISTS ", s->schema, s->name, e) < 0 ||
+				ddl_use(c, s->schema, e) < 0 || ddl_translated(l, c, s, e) < 0))
+			return err_add(e, "making sequence `%s`.`%s`", s->schema, s->name);
+	}
+	return 0;
+}
+
 int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
 	struct making m = {l, c, e};
@@ -223,6 +261,8 @@ int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
 			return -1;
 	if (own_each(own, "made", drop_one, &m) < 0 || own_each(own, "taken", empty_one, &m) < 0)
+		return -1;
+	if (make_sequences(l, c, own, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
@@ -239,7 +279,7 @@ int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken"};
+	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "sequences"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
@@ -249,8 +289,9 @@ json_t *target_prune(const struct load *l, const json_t *own)
 			if (own_has(own, kinds[k], t->schema, t->name))
 				own_add(out, kinds[k], t->schema, t->name);
 	}
-	if (json_object_get(own, "views"))
-		json_object_set(out, "views", json_object_get(own, "views"));
+	for (size_t k = 0; k < 2; k++)
+		if (json_object_get(own, others[k]))
+			json_object_set(out, others[k], json_object_get(own, others[k]));
 	return out;
 }
 

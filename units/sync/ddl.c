@@ -32,6 +32,11 @@ static bool of_database(enum sql_verb v)
 	return v == SQL_VERB_CREATE_DATABASE || v == SQL_VERB_ALTER_DATABASE || v == SQL_VERB_DROP_DATABASE;
 }
 
+static bool is_drop(enum sql_verb v)
+{
+	return v == SQL_VERB_DROP_TABLE || v == SQL_VERB_DROP_SEQUENCE;
+}
+
 /* Wanted and unwanted tables in one statement that can't be cut. */
 static int mixed(struct ddl_job *j, struct err *e)
 {
@@ -75,7 +80,7 @@ static int wanted(struct apply *a, struct ddl_job *j, struct err *e)
 	/* Like a wanted one: not ours all the same. */
 	if (ddl->like && !j->wanted[0])
 		return 0;
-	if (!ddl->more && (yes == count || ddl->verb == SQL_VERB_DROP_TABLE))
+	if (!ddl->more && (yes == count || is_drop(ddl->verb)))
 		return 1;
 	return mixed(j, e);
 }
@@ -97,7 +102,8 @@ static void write_drop(struct ddl_job *j, bool tolerant)
 	struct buf text = {0};
 	bool any = false;
 
-	buf_puts(&text, tolerant ? "DROP TABLE IF EXISTS " : "DROP TABLE ");
+	buf_puts(&text, sql_verb_name(j->ddl->verb));
+	buf_puts(&text, tolerant ? " IF EXISTS " : " ");
 	for (unsigned i = 0; i < j->ddl->ntables; i++) {
 		if (!j->wanted[i])
 			continue;
@@ -145,7 +151,7 @@ static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, st
 	struct str text = j->q.sql;
 	int r;
 
-	if (j->ddl->verb == SQL_VERB_DROP_TABLE) {
+	if (is_drop(j->ddl->verb)) {
 		/* One that ended with an error had dropped what was there. */
 		write_drop(j, j->ddl->if_exists || j->q.error_code != 0);
 		return 0;
@@ -340,7 +346,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 /* A multi-table DROP that a crash cut in two: the rest of it. */
 static bool drop_goes_on(const struct sql_ddl *ddl)
 {
-	return ddl->verb == SQL_VERB_DROP_TABLE && ddl->ntables > 1;
+	return is_drop(ddl->verb) && ddl->ntables > 1;
 }
 
 /* An operator's words were changed after the earlier ones were begun, and there was a crash. */
@@ -466,11 +472,6 @@ static int pass_by(struct apply *a, const struct trx *t, struct err *e)
 	return apply_commit(a, a->db, t->end, a->gtid_text, e);
 }
 
-static bool is_ddl(enum sql_verb v)
-{
-	return v >= SQL_VERB_CREATE_DATABASE && v <= SQL_VERB_DROP_INDEX;
-}
-
 /* As the stream has it. */
 static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
@@ -478,10 +479,15 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 
 	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0)
 		return -1;
-	if (!is_ddl(j->ddl->verb))
+	if (!sql_verb_is_ddl(j->ddl->verb))
 		return err_set(
 			e, ERR_sync_ddl_parse, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 	r = wanted(a, j, e);
+	if (r > 0 && sql_verb_is_sequence(j->ddl->verb) && db_server(a->ddl)->flavor != FLAVOR_MARIADB) {
+		log_info("left out, as the downstream has no sequences: %.*s",
+			j->q.sql.n > 120 ? 120 : (int)j->q.sql.n, j->q.sql.p);
+		r = 0;
+	}
 	if (r == 0)
 		return pass_by(a, t, e);
 	return r < 0 || translate(a, t, j, e) < 0 ? -1 : do_it(a, t, j, e);
@@ -502,7 +508,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	s.q.sql_mode &= ~(uint64_t)(SQL_MODE_ANSI_QUOTES | SQL_MODE_NO_BACKSLASH_ESCAPES);
 	if (sql_ddl_read(s.q.sql, db_server(a->ddl), s.q.sql_mode, s.ddl, e) < 0)
 		return -1;
-	if (!is_ddl(s.ddl->verb) || s.ddl->as_select)
+	if (!sql_verb_is_ddl(s.ddl->verb) || s.ddl->as_select)
 		return err_set(e, ERR_sync_ddl_parse, "the operator's statement is no DDL: %.*s",
 			s.q.sql.n > 200 ? 200 : (int)s.q.sql.n, s.q.sql.p);
 	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
@@ -538,7 +544,7 @@ static int obey(
 	struct err unread;
 
 	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, &unread) < 0 ||
-		!is_ddl(j->ddl->verb))
+		!sql_verb_is_ddl(j->ddl->verb))
 		memset(j->ddl, 0, sizeof(*j->ddl));
 	if (h->op == DDL_SKIP)
 		return skip(a, t, j, e);

@@ -133,8 +133,8 @@ int ddl_picture(struct apply *a, const struct sql_ddl *ddl, struct str schema, s
 		return put_shown(a, "DATABASE", ddl->schema[0] ? ddl->schema : name, NULL, out, e);
 	}
 	for (unsigned i = 0; i < ddl->ntables; i++)
-		if (put_shown(a, "TABLE", ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table,
-			    out, e) < 0)
+		if (put_shown(a, sql_verb_is_sequence(ddl->verb) ? "SEQUENCE" : "TABLE",
+			    ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, out, e) < 0)
 			return -1;
 	return 0;
 }
@@ -339,7 +339,15 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
 		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
-	for (unsigned i = 0; i < ddl->ntables; i++)
+	/* Their rows are left out, so they are no tables to us. */
+	for (unsigned i = 0; sql_verb_is_sequence(ddl->verb) && i < ddl->ntables; i++) {
+		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
+
+		tables_forget(&a->tables, s, ddl->tables[i].table);
+		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
+			return -1;
+	}
+	for (unsigned i = 0; !sql_verb_is_sequence(ddl->verb) && i < ddl->ntables; i++)
 		if (track(a, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, place, e) <
 			0)
 			return -1;

@@ -142,29 +142,43 @@ static bool looks_like_sequence(const struct binlog_table *map)
 	return map->ncolumns == sizeof(types) && memcmp(map->types, types, sizeof(types)) == 0;
 }
 
-/* MariaDB's sequences log rows too (T18); they are no tables here. One that is gone by now is known by its
- * shape. */
-static bool is_sequence(
-	struct tables *t, const char *schema, const char *name, const struct binlog_table *map)
+/* "" where there is no such thing; -1: not known. */
+static int type_of(struct db *d, const char *schema, const char *name, char *type, size_t size, struct err *e)
 {
 	struct buf sql = {0};
-	char type[64] = "";
-	struct err ignored;
 	bool found = false;
+	int r;
 
-	if (!looks_like_sequence(map) || !tables_upstream(t, &ignored))
-		return false;
 	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
 	sql_put_string(&sql, str_of(schema));
 	buf_puts(&sql, " AND TABLE_NAME=");
 	sql_put_string(&sql, str_of(name));
-	if (db_value(t->ask_up, buf_cstr(&sql), type, sizeof(type), &found, &ignored) < 0) {
-		db_close(&t->ask_up); /* it may be lost: nothing is known */
-		found = true;
-		type[0] = '\0';
-	}
+	r = db_value(d, buf_cstr(&sql), type, size, &found, e);
 	buf_free(&sql);
-	return !found || strcmp(type, "SEQUENCE") == 0;
+	if (!found)
+		type[0] = '\0';
+	return r;
+}
+
+/* MariaDB's sequences log rows too (T18); they are no tables here. Where the downstream has none, one that is
+ * gone from the upstream by now is known by its shape. */
+static bool is_sequence(struct tables *t, const struct table *table, const struct binlog_table *map)
+{
+	struct err ignored;
+	char type[64] = "";
+
+	if (!looks_like_sequence(map))
+		return false;
+	if (table->down)
+		return type_of(t->ask_down, table->schema, table->name, type, sizeof(type), &ignored) == 0 &&
+		       strcmp(type, "SEQUENCE") == 0;
+	if (!tables_upstream(t, &ignored))
+		return false;
+	if (type_of(t->ask_up, table->schema, table->name, type, sizeof(type), &ignored) < 0) {
+		db_close(&t->ask_up); /* it may be lost: nothing is known */
+		return false;
+	}
+	return !type[0] || strcmp(type, "SEQUENCE") == 0;
 }
 
 static void put_place(struct buf *sql, const struct tables *t, const char *schema, const char *name)
@@ -381,7 +395,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	t->down = db_structure(ts->ask_down, t->schema, t->name, &found, e);
 	if (!t->down && e->code)
 		return -1;
-	if (!t->down && is_sequence(ts, t->schema, t->name, map)) {
+	if (is_sequence(ts, t, map)) {
 		log_info("left out: %s is a sequence; its value is set at cutover", t->head);
 		t->wanted = false;
 		return 0;
