@@ -10,8 +10,10 @@ import live_test as live  # noqa: E402
 class Ends:
     """The pair of servers, as live_test wants them."""
 
-    def __init__(self, server, source, target):
-        self.up, self.down = (self.open(server(n, role)) for n, role in ((source, "up"), (target, "down")))
+    def __init__(self, server, source, target, native=False):
+        """native: MySQL as it was up to 9.5, which does not log what foreign keys do."""
+        up = server(source, "native", extra="--innodb_native_foreign_keys=ON") if native else server(source, "up")
+        self.up, self.down = self.open(up), self.open(server(target, "down"))
         live.clean(self.up)
         live.clean(self.down)
 

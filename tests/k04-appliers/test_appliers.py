@@ -28,11 +28,22 @@ TABLES = {
     "counted": "id int PRIMARY KEY, a int, g int AS (a * 2) STORED, n int DEFAULT 0, UNIQUE KEY g (g)",
     "made": "id int PRIMARY KEY, a int, g int AS (a + 7) VIRTUAL, n int DEFAULT 0, UNIQUE KEY g (g)",
     "parent": "id int PRIMARY KEY, n int DEFAULT 0",
+    "boss": "id int PRIMARY KEY, code varchar(12), n int DEFAULT 0, UNIQUE KEY code (code)",
+    "owner": "id int PRIMARY KEY, n int DEFAULT 0",
 }
 MADE = ("counted", "made")  # a column of theirs is computed
 HANDED = ("uniques", "words", "prefixes", "starts", "pairs", *MADE)
-CHILD = ("id int PRIMARY KEY, p int, n int DEFAULT 0, KEY p (p), "
-         "FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE")
+# Tables that come with others, by foreign keys.
+FAMILIES = {
+    "parent": {"child": "id int PRIMARY KEY, p int, n int DEFAULT 0, KEY p (p), FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE"},
+    "boss": {"worker": "id int PRIMARY KEY, b int, c varchar(12), chief int, n int DEFAULT 0, KEY b (b), KEY c (c), KEY chief (chief), "
+                       "FOREIGN KEY (b) REFERENCES boss (id), FOREIGN KEY (c) REFERENCES boss (code), FOREIGN KEY (chief) REFERENCES worker (id)"},
+    "owner": {"thing": "id int PRIMARY KEY, o int, n int DEFAULT 0, KEY o (o), FOREIGN KEY (o) REFERENCES owner (id) ON DELETE SET NULL",
+              "part": "id int PRIMARY KEY, t int NOT NULL, n int DEFAULT 0, KEY t (t), FOREIGN KEY (t) REFERENCES thing (id) ON DELETE CASCADE"},
+}
+# Who refers to whom: child, column, parent, column.
+REFERS = [("child", "p", "parent", "id"), ("worker", "b", "boss", "id"), ("worker", "c", "boss", "code"), ("worker", "chief", "worker", "id"),
+          ("thing", "o", "owner", "id"), ("part", "t", "thing", "id")]
 
 
 class Writer(threading.Thread):
@@ -54,7 +65,30 @@ class Writer(threading.Thread):
         k, w, n = self.k, self.w, self.rnd.randint(0, 9)
         return {"plain": (k(), w(), n), "uniques": (k(), self.rnd.choice([None, k(), k()]), k(), self.rnd.choice([None, 1, 2]), n), "words": (k(), w(), n),
                 "word_key": (w(), n), "prefixes": (k(), w(), n), "starts": (k(), w(), w(), n), "pairs": (k() % 9, k(), n), "keyless": (k() % 5, w(), n), "parent": (k(), n),
-                "child": (k(), k(), n)}[t]
+                "child": (k(), k(), n), "boss": (k(), self.code(), n), "owner": (k(), n), "thing": (k(), self.rnd.choice([None, k(), k()]), n), "part": (k(), k(), n),
+                "worker": (k(), self.rnd.choice([None, k()]), self.rnd.choice([None, self.code()]), self.rnd.choice([None, None, k()]), n)}[t]
+
+    def code(self):
+        return f"{self.rnd.choice('cCé')}{self.k()}"
+
+    def family(self, connection, c):
+        """A child goes, its parent goes, both come again: each in a transaction of its own, or all in one."""
+        t, column, parent, key = self.rnd.choice([r for r in REFERS if r[0] in self.tables])
+        alone = self.rnd.random() < 0.7
+        c.execute(f"SELECT * FROM {t} WHERE {column} IS NOT NULL ORDER BY RAND() LIMIT 1")
+        row = c.fetchone()
+        if not row:
+            return
+        names = [d[0] for d in c.description]
+        value = row[names.index(column)]
+        c.execute(f"SELECT * FROM {parent} WHERE {key}=%s", (value,))
+        above = c.fetchone()
+        put = lambda to, v: c.execute(f"INSERT INTO {to} VALUES ({', '.join(['%s'] * len(v))})", v)  # noqa: E731
+        c.execute(f"DELETE FROM {t} WHERE {column}=%s", (value,))
+        for step in (lambda: c.execute(f"DELETE FROM {parent} WHERE {key}=%s", (value,)), lambda: put(parent, above), lambda: put(t, row)):
+            if alone:
+                connection.commit()
+            step()
 
     def hand_over(self, connection, c, t):
         """A value of a second unique key goes from one row to another, in transactions of their own."""
@@ -77,6 +111,8 @@ class Writer(threading.Thread):
         r, t = self.rnd, self.rnd.choice(self.tables)
         if t in HANDED and r.random() < 0.3:
             return self.hand_over(connection, c, t)
+        if any(t == x[0] for x in REFERS) and r.random() < 0.2:
+            return self.family(connection, c)
         key = {"word_key": "w", "keyless": "a", "pairs": "b"}.get(t, "id")
         what = r.random()
         some = self.w() if key == "w" else self.k() % 5 if t == "keyless" else self.k()
@@ -96,7 +132,7 @@ class Writer(threading.Thread):
             if row and t not in MADE:
                 c.execute(f"DELETE FROM {t} WHERE {key}=%s LIMIT 1", (some,))
                 c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(row))})", row)
-        elif what < 0.9 and t in ("plain", "uniques", "words", "parent"):  # two keys change places
+        elif what < 0.9 and t in ("plain", "uniques", "words", "parent", "boss", "owner"):  # two keys change places
             x, y = self.k(), self.k()
             for a, b in ((x, -1), (y, x), (-1, y)):
                 c.execute(f"UPDATE {t} SET id=%s WHERE id=%s", (b, a))
@@ -123,16 +159,17 @@ class Writer(threading.Thread):
             self.failed = e
 
 
-def make_tables(server, rnd):
-    chosen = rnd.sample(sorted(TABLES), rnd.randint(2, 4))
+def make_tables(server, rnd, wanted=()):
+    chosen = list(wanted) or rnd.sample(sorted(TABLES), rnd.randint(2, 4))
     chosen += [] if {"uniques", "words"} & set(chosen) else [rnd.choice(["uniques", "words"])]
     server.run("CREATE DATABASE p CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CREATE TABLE p.more (id int PRIMARY KEY AUTO_INCREMENT)")
     for t in chosen:
         server.run(f"CREATE TABLE {t} ({TABLES[t].format(charset=rnd.choice(['latin1', 'utf8mb4 COLLATE utf8mb4_bin', 'utf8mb4 COLLATE utf8mb4_unicode_ci']))})", db="p")
-    if "parent" in chosen:
-        server.run(f"CREATE TABLE child ({CHILD})", db="p")
-        chosen.append("child")
-    return chosen
+    for t in set(chosen) & set(FAMILIES):
+        for child, text in FAMILIES[t].items():
+            server.run(f"CREATE TABLE {child} ({text})", db="p")
+            chosen.append(child)
+    return sorted(chosen)
 
 
 def check_meta(down, f):
@@ -148,7 +185,7 @@ def check_meta(down, f):
     assert len({e for _, e, _, _ in rows}) == 1, rows
 
 
-def one_run(build, ends, seed, kills=4, big=0, **sync):
+def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
     rnd = random.Random(seed)
     up, down = ends.up, ends.down
     for s in (up, down):
@@ -161,7 +198,7 @@ def one_run(build, ends, seed, kills=4, big=0, **sync):
     fired = []
     try:
         f.start(180)
-        tables = make_tables(up, rnd)
+        tables = make_tables(up, rnd, wanted)
         f.wait(60)
         image = rnd.choice(["FULL", "FULL", "MINIMAL"])
         if image == "MINIMAL":  # without a key it takes the whole row
@@ -218,6 +255,15 @@ def test_random_transactions(build_dir, server, request, source, target):
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_random_transactions_in_order(build_dir, server, seed):
     one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True)
+
+
+@pytest.mark.parametrize("source, target, native", [("ma1011", "my97", False), ("my97", "ma1011", True), ("my97", "ma1011", False)])
+def test_foreign_keys(build_dir, server, request, source, target, native):
+    """Nothing but tables with foreign keys, where the downstream checks and cascades, and where the upstream's binlog says all."""
+    ends = Ends(server, source, target, native)
+    first = request.config.getoption("--first-seed")
+    for seed in range(first, first + max(3, seeds(request.config) // 10)):
+        one_run(build_dir, ends, 100000 + seed, wanted=[["boss"], ["boss", "parent"], ["boss", "owner"]][seed % 3])
 
 
 @pytest.mark.parametrize("workers", [1, 4])

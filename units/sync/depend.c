@@ -54,6 +54,15 @@ void touch_key(struct touch *t, uint64_t key)
 	t->keys[t->nkeys++] = key;
 }
 
+void touch_ref(struct touch *t, uint64_t key, bool owner)
+{
+	if (t->nrefs == t->refs_room) {
+		t->refs_room = t->refs_room ? t->refs_room * 2 : 64;
+		t->refs = xrealloc(t->refs, t->refs_room * sizeof(*t->refs));
+	}
+	t->refs[t->nrefs++] = (struct ref_use){key, owner};
+}
+
 void touch_gate(struct touch *t, uint64_t gate, bool exclusive)
 {
 	/* Mostly the same few again: the newest first. */
@@ -71,13 +80,14 @@ void touch_gate(struct touch *t, uint64_t gate, bool exclusive)
 
 void touch_clear(struct touch *t)
 {
-	t->nkeys = t->ngates = 0;
+	t->nkeys = t->nrefs = t->ngates = 0;
 	t->all = false;
 }
 
 void touch_fini(struct touch *t)
 {
 	free(t->keys);
+	free(t->refs);
 	free(t->gates);
 	*t = (struct touch){0};
 }
@@ -182,20 +192,52 @@ static void need(struct depend *d, uint64_t seq, uint64_t newest[LANES_MAX])
 		newest[lane] = seq;
 }
 
-static void need_key(struct depend *d, uint64_t key, uint64_t newest[LANES_MAX])
+/* seq has it last from now on; who had it before, 0: nobody. */
+static uint64_t note(struct depend *d, uint64_t key, uint64_t seq)
 {
 	struct writer_of *w;
+	uint64_t was;
 
 	if (d->used * 2 >= d->size)
 		sweep(d);
 	w = place_of(d->keys, d->size, key);
-	if (!w->seq) {
+	was = w->seq;
+	if (!was) {
 		d->used++;
 		w->key = key;
-	} else if (w->seq != d->next) {
-		need(d, w->seq, newest);
 	}
-	w->seq = d->next;
+	w->seq = seq;
+	return was;
+}
+
+static void need_key(struct depend *d, uint64_t key, uint64_t newest[LANES_MAX])
+{
+	uint64_t was = note(d, key, d->next);
+
+	if (was != d->next)
+		need(d, was, newest);
+}
+
+/* Those of a lane who share a key: the last of them stands for all, as with a gate. Under a key of its own,
+ * for there are many. */
+static uint64_t share_of(uint64_t key, unsigned lane)
+{
+	return key ^ (0x9e3779b97f4a7c15ULL * (lane + 1));
+}
+
+static void need_ref(struct depend *d, const struct ref_use *u, uint64_t newest[LANES_MAX])
+{
+	uint64_t was;
+
+	if (!u->owner) {
+		was = place_of(d->keys, d->size, u->key)->seq;
+		if (was != d->next)
+			need(d, was, newest);
+		return;
+	}
+	need_key(d, u->key, newest);
+	for (unsigned i = 0; i < d->lanes; i++)
+		need(d, place_of(d->keys, d->size, share_of(u->key, i))->seq, newest);
 }
 
 static struct gate *gate_of(struct depend *d, uint64_t id)
@@ -279,6 +321,8 @@ void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct
 		need(d, d->lane[i].last, newest);
 	for (size_t i = 0; i < t->nkeys; i++)
 		need_key(d, t->keys[i], newest);
+	for (size_t i = 0; i < t->nrefs; i++)
+		need_ref(d, &t->refs[i], newest);
 	for (size_t i = 0; i < t->ngates; i++)
 		need_gate(d, &t->gates[i], newest);
 	out->lane = choose(d, newest);
@@ -287,6 +331,9 @@ void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct
 		if (newest[i] && i != out->lane)
 			out->waits[out->nwaits++] = newest[i];
 	out->seq = number(d, out->lane, false);
+	for (size_t i = 0; i < t->nrefs; i++)
+		if (!t->refs[i].owner)
+			note(d, share_of(t->refs[i].key, out->lane), out->seq);
 	for (size_t i = 0; i < t->ngates; i++)
 		pass_gate(d, &t->gates[i], out->seq, out->lane);
 	if (t->all)

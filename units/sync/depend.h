@@ -13,6 +13,11 @@ enum { LANES_MAX = 64, WINDOW_MAX = 16384 };
 struct touch {
 	uint64_t *keys; /* written: of any two transactions with one, the later waits for the earlier */
 	size_t nkeys, keys_room;
+	struct ref_use {
+		uint64_t key;
+		bool owner; /* else one of those who share it: they don't wait for each other */
+	} * refs;
+	size_t nrefs, refs_room;
 	struct gate_use {
 		uint64_t gate;
 		bool exclusive; /* else shared: shared users don't wait for each other */
@@ -21,6 +26,8 @@ struct touch {
 	bool all; /* waits for everything before, and everything behind waits for it */
 };
 void touch_key(struct touch *t, uint64_t key);
+/* As a gate, for many: a key that a lane or two use at a time. */
+void touch_ref(struct touch *t, uint64_t key, bool owner);
 void touch_gate(struct touch *t, uint64_t gate, bool exclusive);
 void touch_clear(struct touch *t);
 void touch_fini(struct touch *t);

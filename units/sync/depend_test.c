@@ -60,6 +60,10 @@ static bool conflict(const struct touch *a, const struct touch *b)
 		for (size_t k = 0; k < b->nkeys; k++)
 			if (a->keys[i] == b->keys[k])
 				return true;
+	for (size_t i = 0; i < a->nrefs; i++)
+		for (size_t k = 0; k < b->nrefs; k++)
+			if (a->refs[i].key == b->refs[k].key && (a->refs[i].owner || b->refs[k].owner))
+				return true;
 	for (size_t i = 0; i < a->ngates; i++) {
 		bool other;
 
@@ -76,6 +80,8 @@ static void place(struct world *w, unsigned space)
 
 	for (unsigned i = rnd(w, THINGS); i > 0; i--)
 		touch_key(&m->touch, (uint64_t)(1 + rnd(w, space)) * 0x9e3779b97f4a7c15u);
+	for (unsigned i = rnd(w, 4); i > 0; i--)
+		touch_ref(&m->touch, (uint64_t)(1 + rnd(w, space)) * 0xc2b2ae3d27d4eb4fu, rnd(w, 4) == 0);
 	for (unsigned i = rnd(w, 3); i > 0; i--)
 		touch_gate(&m->touch, 1 + rnd(w, 3), rnd(w, 20) == 0);
 	m->touch.all = rnd(w, 200) == 0;
@@ -234,6 +240,34 @@ static void lanes_chosen(void **state)
 	depend_free(&d);
 }
 
+/* Who shares a key does not wait for others who do; the owner waits for the last of each lane. */
+static void shared_keys(void **state)
+{
+	struct depend *d = depend_new(2, 1);
+	struct touch t = {0};
+	struct place a, b, c, e;
+
+	(void)state;
+	touch_ref(&t, 7, false);
+	depend_place(d, &t, 1, &a);
+	depend_place(d, &t, 1, &b);
+	assert_int_not_equal(a.lane, b.lane);
+	assert_int_equal(b.nwaits, 0);
+	touch_clear(&t);
+	touch_ref(&t, 7, true);
+	depend_place(d, &t, 1, &c);
+	assert_int_equal(c.lane, b.lane);
+	assert_int_equal(c.nwaits, 1);
+	assert_int_equal(c.waits[0], a.seq);
+	touch_ref(&t, 7, false); /* its own child with it */
+	touch_ref(&t, 8, false);
+	depend_place(d, &t, 1, &e);
+	assert_int_equal(e.lane, c.lane);
+	assert_int_equal(e.nwaits, 1);
+	touch_fini(&t);
+	depend_free(&d);
+}
+
 /* Keys of committed transactions leave: memory follows what is under way. */
 static void keys_are_forgotten(void **state)
 {
@@ -346,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(lanes_chosen),
+		cmocka_unit_test(shared_keys),
 		cmocka_unit_test(keys_are_forgotten),
 		cmocka_unit_test(runs_and_their_text),
 		cmocka_unit_test(runs_of_mysql),

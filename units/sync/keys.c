@@ -8,6 +8,7 @@
 
 #include "common/base/xalloc.h"
 #include "units/sync/hash.h"
+#include "units/sync/ties.h"
 
 struct index_column {
 	unsigned up;     /* place in the upstream's structure */
@@ -212,8 +213,10 @@ void keys_touch(struct touch *to, const struct change *c)
 	}
 	if (k->n == 0) {
 		touch_key(to, k->id);
+		ties_touch(to, c);
 		return;
 	}
+	ties_touch(to, c);
 	touch_gate(to, k->id, false);
 	for (unsigned i = 0; i < k->n; i++)
 		touch_index(to, k, &k->list[i], c);

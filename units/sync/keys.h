@@ -11,8 +11,8 @@ struct table_keys;
 /* Once the structures of both sides are known; kept in t->keys. */
 void keys_learn(struct table *t);
 void keys_free(struct table_keys **k);
-/* Tables of one group (not 0) are tied by foreign keys whose work the downstream does: one after the other
- * (T13). */
+/* Tables of one group (not 0) are tied by foreign keys of which nothing finer can be said: one after the
+ * other (T13). */
 void keys_set_group(struct table *t, uint64_t group);
 /* Adds what the change touches. */
 void keys_touch(struct touch *to, const struct change *c);

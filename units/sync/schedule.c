@@ -120,7 +120,7 @@ static void see(void *arg, const struct change *list, size_t n)
 {
 	struct apply *a = arg;
 
-	for (size_t i = 0; i < n && a->touch.nkeys <= KEYS_MAX; i++)
+	for (size_t i = 0; i < n && a->touch.nkeys + a->touch.nrefs <= KEYS_MAX; i++)
 		keys_touch(&a->touch, &list[i]);
 }
 
@@ -144,9 +144,9 @@ static int look_at(struct apply *a, struct trx *t, struct err *e)
 
 	touch_clear(&a->touch);
 	if (know_cascades(a, t, e) == 0 && decode_trx(t, &a->tables, see, a, e) == 0) {
-		a->touch.all = a->touch.nkeys > KEYS_MAX;
+		a->touch.all = a->touch.nkeys + a->touch.nrefs > KEYS_MAX;
 		if (a->touch.all)
-			a->touch.nkeys = 0;
+			a->touch.nkeys = a->touch.nrefs = 0;
 		return 0;
 	}
 	position_text(t->start, a->base, where, sizeof(where));

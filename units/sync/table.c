@@ -28,6 +28,7 @@ static void table_free(void *p)
 	struct table *t = p;
 
 	keys_free(&t->keys);
+	ties_free(&t->ties);
 	structure_free(&t->up);
 	structure_free(&t->down);
 	free(t->target);

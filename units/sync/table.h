@@ -22,6 +22,8 @@ enum table_safe {
 };
 
 struct table_keys;
+struct table_ties;
+struct ties;
 
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
  */
@@ -44,6 +46,7 @@ struct table {
 	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
 	struct table_keys *keys; /* of keys.c: what the scheduler looks at */
+	struct table_ties *ties; /* of ties.c: NULL: no foreign key */
 	struct table *next;      /* forgotten ones, until the packet in hand is sent */
 };
 
@@ -57,9 +60,9 @@ struct tables {
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
-	struct map *tied; /* of arrange.c */
-	bool safe_mode;   /* the option: what can't be written so is said in the log */
-	struct map *ties; /* of ties.c */
+	struct map *tied;  /* of arrange.c */
+	bool safe_mode;    /* the option: what can't be written so is said in the log */
+	struct ties *ties; /* of ties.c */
 };
 
 /* utf8 and utf8mb3 are one. */
