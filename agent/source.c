@@ -222,13 +222,21 @@ bool source_wants_relay(const struct source *s)
 	return false;
 }
 
+static bool start_is_open(const struct source *s)
+{
+	for (struct subtask *t = s->subtasks; t; t = t->next)
+		if (subtask_start_is_open(t))
+			return true;
+	return false;
+}
+
 static void relay_tick(struct source *s, uint64_t now)
 {
 	if (s->gone || !source_wants_relay(s))
 		relay_event(s, EVENT_STOP);
 	else if (s->stage == STAGE_New || s->stage == STAGE_Stopped || s->stage == STAGE_Stopping)
 		relay_event(s, EVENT_RUN);
-	proc_want(s->relay, s->stage == STAGE_Running);
+	proc_want(s->relay, s->stage == STAGE_Running && !(proc_is_off(s->relay) && start_is_open(s)));
 	tell_readers(s);
 	proc_tick(s->relay, now);
 	if (proc_is_off(s->relay))

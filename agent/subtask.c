@@ -60,6 +60,23 @@ static void on_copied(struct subtask *t)
 	}
 }
 
+static bool is_incremental(const struct subtask *t)
+{
+	return strcmp(subtask_mode(t), "incremental") == 0;
+}
+
+static void on_looked(struct subtask *t)
+{
+	bool found = json_flag(t->load->status, "found", false);
+
+	t->looked = true;
+	t->source->agent->changed = true;
+	if (found && !is_incremental(t))
+		on_copied(t);
+	else
+		t->phase = is_incremental(t) ? PHASE_SYNC : PHASE_COPY;
+}
+
 static void on_ended(void *owner, struct proc *p, enum proc_end how)
 {
 	struct subtask *t = owner;
@@ -70,7 +87,10 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 			t->error = p->error;
 		subtask_event(t, EVENT_ERROR);
 	} else if (how == PROC_FINISHED && p == t->load) {
-		on_copied(t);
+		if (t->phase == PHASE_LOOK)
+			on_looked(t);
+		else
+			on_copied(t);
 	} else if (how == PROC_FINISHED && p == t->sync) {
 		t->phase = PHASE_DONE;
 		subtask_event(t, EVENT_DONE);
@@ -156,9 +176,16 @@ const json_t *subtask_start(const struct subtask *t)
 	return has_position(said) ? said : NULL;
 }
 
+static bool must_look(const struct subtask *t)
+{
+	return json_flag(t->spec, "look", false) && !t->looked && !t->copied;
+}
+
 static enum phase first_phase(const struct subtask *t)
 {
-	if (strcmp(subtask_mode(t), "incremental") == 0)
+	if (must_look(t))
+		return PHASE_LOOK;
+	if (is_incremental(t))
 		return PHASE_SYNC;
 	if (!t->copied)
 		return PHASE_COPY;
@@ -249,7 +276,7 @@ static bool is_another_life(const struct subtask *t, const json_t *spec)
 
 static void forget_progress(struct subtask *t)
 {
-	t->copied = t->meta_removed = false;
+	t->copied = t->meta_removed = t->looked = false;
 	json_decref(t->snapshot);
 	t->snapshot = NULL;
 }
@@ -300,6 +327,11 @@ static bool may_copy(struct subtask *t)
 	return t->copying;
 }
 
+bool subtask_start_is_open(const struct subtask *t)
+{
+	return must_look(t) && subtask_needs_relay(t);
+}
+
 void subtask_tick(struct subtask *t, uint64_t now)
 {
 	bool copy, follow;
@@ -309,7 +341,7 @@ void subtask_tick(struct subtask *t, uint64_t now)
 	copy = may_copy(t);
 	follow = t->stage == STAGE_Running && t->phase == PHASE_SYNC;
 	proc_want(t->dump, copy);
-	proc_want(t->load, copy);
+	proc_want(t->load, copy || (t->stage == STAGE_Running && t->phase == PHASE_LOOK));
 	proc_want(t->sync, follow);
 	proc_tick(t->dump, now);
 	proc_tick(t->load, now);

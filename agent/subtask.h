@@ -9,6 +9,7 @@ struct source;
 
 /* What a subtask has still to do. */
 enum phase {
+	PHASE_LOOK, /* load alone looks whether the copy is done, or DM's task to be taken over */
 	PHASE_COPY, /* dump and load */
 	PHASE_SYNC, /* sync */
 	PHASE_DONE, /* nothing */
@@ -26,6 +27,7 @@ struct subtask {
 	enum phase phase;
 	bool copying; /* dump and load may run: the relay held a position when they were to start (mode all)
 		       */
+	bool looked;  /* PHASE_LOOK is over, whatever it found */
 	bool copied;  /* the full copy is done */
 	bool meta_removed; /* the load has done what remove_meta asked for */
 	json_t *snapshot;  /* {"file","offset","gtid"} of the copy, NULL: not known */
@@ -49,6 +51,8 @@ bool subtask_is_off(const struct subtask *t);
 const char *subtask_mode(const struct subtask *t);
 /* It follows the binlog, now or later: the relay must run. */
 bool subtask_needs_relay(const struct subtask *t);
+/* Where it starts is still to be found: a relay that is off waits for that. */
+bool subtask_start_is_open(const struct subtask *t);
 /* The snapshot of the copy, or where the orders say to start; NULL: nowhere yet. Borrowed. */
 const json_t *subtask_start(const struct subtask *t);
 /* What it needs of the binlog from now on: an object with "file" and "offset", or NULL. Borrowed. */

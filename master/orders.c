@@ -47,15 +47,17 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 {
 	const json_t *task = model_get(&m->model, STORE_TASK, json_text(s, "task", ""));
 
-	return json_pack("{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:o}",
+	return json_pack(
+		"{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:b, s:o}",
 		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
 		json_text(s, "stage", "Paused"), "resumes", (json_int_t)json_num(s, "resume", 0), "mode",
 		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
 		json_text(task, "meta_schema", "dm_meta"), "rules", orders_rules(source, s), "dump",
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
-		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "operators",
-		list_of(s, "operators"));
+		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "look",
+		follows(m, s) && !json_flag(s, "remove_meta", false) && !json_flag(s, "looked", false),
+		"operators", list_of(s, "operators"));
 }
 
 static json_t *source_order(const struct master *m, const json_t *source)

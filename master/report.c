@@ -79,12 +79,13 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 	const char *task = json_text(s, "task", "");
 	const json_t *was = model_subtask(&m->model, task, source);
 	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
+	bool looked = json_flag(s, "looked", false) && !json_flag(was, "looked", false);
 	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused;
 	char key[MODEL_KEY];
 	json_t *doc;
 
 	paused = was && is_paused_by_error(was, s, revision);
-	if (!was || (!copied && !begun && !paused))
+	if (!was || (!copied && !looked && !begun && !paused))
 		return false;
 	model_subtask_key(task, source, key);
 	doc = model_edit(&m->model, STORE_SUBTASK, key);
@@ -93,6 +94,8 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 		if (json_is_object(json_object_get(s, "snapshot")))
 			json_object_set_new(doc, "snapshot", json_deep_copy(json_object_get(s, "snapshot")));
 	}
+	if (looked)
+		json_object_set_new(doc, "looked", json_true());
 	if (begun)
 		json_object_set_new(doc, "remove_meta", json_false());
 	if (paused)

@@ -125,15 +125,6 @@ class Job:
     def assert_gone(self, timeout=12):
         procs.wait_gone(self.units(), timeout)
 
-    def ask(self, *words, expect=0):
-        """One command of the control program; its JSON."""
-        done = subprocess.run([str(self.bin / "tidegate"), *words, "--state", self.state], capture_output=True, text=True, timeout=60)
-        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
-        return json.loads(done.stdout) if expect == 0 else done.stderr
-
-    def subtask(self):
-        return self.ask("query-status", "run")["sources"][0]["subTaskStatus"][0]
-
     def interrupt(self, timeout=40):
         self.process.send_signal(signal.SIGINT)
         return self.wait(timeout)

@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 3, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 4, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -49,6 +49,9 @@ static const struct {
 		      "`table_name` varchar(64) NOT NULL, `row_count` " NUMBER ", "
 		      "`last_position` varchar(64) NOT NULL, `last_key` varbinary(300) NOT NULL, "
 		      "`updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`,`table_schema`,`table_name`)"},
+	{"tidegate_takeover", OWNER
+		"`until` varchar(64) NOT NULL, `until_gtid` longtext NOT NULL, `tables` longtext NOT NULL, "
+		"PRIMARY KEY (`task`,`source`)"},
 };
 
 /* 1: the version's row is there; 0: no schema, no table or no row. */
@@ -140,7 +143,8 @@ static int add_applied(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 2 -> 3: tidegate_missing. Another one may be doing the same; the version's row comes last. */
+/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover. Another one may be doing the same; the version's row
+ * comes last. */
 static int migrate(struct db *d, const char *schema, long from, struct err *e)
 {
 	struct buf sql = {0};

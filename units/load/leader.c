@@ -12,6 +12,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/db/dm_checkpoint.h"
 #include "units/load/dumplink.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
@@ -24,9 +25,10 @@ static void set_phase(struct load *l, enum load_phase p)
 	unit_wake(l->env);
 }
 
-static void publish_snapshot(struct load *l, const struct plan_snapshot *s)
+static void publish_snapshot(struct load *l, const struct plan_snapshot *s, bool taken)
 {
 	pthread_mutex_lock(&l->lock);
+	l->taken = taken;
 	plan_snapshot_fini(&l->snapshot);
 	l->snapshot.file = xstrdup(s->file);
 	l->snapshot.gtid = xstrdup(s->gtid);
@@ -161,7 +163,7 @@ static int load_copy(struct load *l, struct db *c, struct record *r, struct err 
 {
 	if (dumplink_plan(l, r->copy_id ? r->copy_id : "", e) < 0)
 		return -1;
-	publish_snapshot(l, &l->plan.snapshot);
+	publish_snapshot(l, &l->plan.snapshot, false);
 	if (prepare(l, c, r, e) < 0)
 		return -1;
 	count_start(l);
@@ -183,12 +185,53 @@ static int run(struct load *l, struct db *c, struct err *e)
 
 	if (rc == 0 && r.stage == RECORD_FINISHED) {
 		log_info("the copy is loaded already");
-		publish_snapshot(l, &r.snapshot);
+		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 	} else if (rc == 0) {
 		rc = load_copy(l, c, &r, e);
 	}
 	record_fini(&r);
 	return rc;
+}
+
+/* DM's task of this name becomes ours, where it stands. 0: there is none. */
+static int take_from_dm(struct load *l, struct db *c, struct err *e)
+{
+	struct plan_snapshot at = {0};
+	struct dm_checkpoint dm;
+	int r = dm_checkpoint_read(c, &l->id, &dm, e);
+
+	if (r <= 0)
+		return r;
+	log_info("DM's task `%s` of source %s is taken over at %s:%" PRIu64 ": no new copy", l->task,
+		l->source, dm.at.file, dm.at.offset);
+	at = (struct plan_snapshot){dm.at.file, dm.gtid, dm.at.offset};
+	r = record_taken(l, c, &at, e);
+	if (r == 0)
+		publish_snapshot(l, &at, true);
+	dm_checkpoint_fini(&dm);
+	return r < 0 ? -1 : 1;
+}
+
+/* Before anything is copied, and before the relay is told where to begin. */
+static int look(struct load *l, struct db *c, struct err *e)
+{
+	struct record r = {0};
+	bool followed = true;
+	int found = record_read(l, c, &r, e);
+
+	if (found == 0 && r.stage == RECORD_FINISHED) {
+		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
+		found = 1;
+	} else if (found == 0 && r.stage == RECORD_NONE) {
+		found = meta_has_followed(c, &l->id, &followed, e);
+		if (found == 0 && !followed)
+			found = take_from_dm(l, c, e);
+	}
+	record_fini(&r);
+	pthread_mutex_lock(&l->lock);
+	l->found = found > 0;
+	pthread_mutex_unlock(&l->lock);
+	return found < 0 ? -1 : 0;
 }
 
 static void leave(struct load *l, struct db **c)
@@ -205,7 +248,7 @@ void *leader_main(void *arg)
 	struct load *l = arg;
 	struct err e = {0};
 	struct db *c = take_over(l, &e);
-	int r = c ? run(l, c, &e) : -1;
+	int r = !c ? -1 : l->look ? look(l, c, &e) : run(l, c, &e);
 
 	leave(l, &c);
 	if (r < 0) {

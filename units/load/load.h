@@ -29,6 +29,7 @@ struct load {
 	struct meta_id id;
 	char *meta_schema, *task, *source;
 	bool remove_meta;
+	bool look; /* nothing is to be loaded: only, whether that is done or DM's to take over */
 	struct server to;
 	struct link_peer *dump;
 
@@ -39,8 +40,8 @@ struct load {
 	bool has_leader;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct err fail; /* the first error of any thread */
-	bool finished;
+	struct err fail;               /* the first error of any thread */
+	bool finished, found, taken;   /* found: by look; taken: the snapshot is where DM was */
 	struct plan_snapshot snapshot; /* of the copy that is being loaded, or is done */
 	struct db **conns;             /* every open connection, to cut them off */
 	unsigned nconns;

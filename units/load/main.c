@@ -23,6 +23,7 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 		return err_set(e, ERR_config_bad, "load: threads is %" PRId64 ", it must be 1 to %d", threads,
 			THREADS_MAX);
 	l->threads = (unsigned)threads;
+	l->look = json_flag(config, "look", false);
 	l->remove_meta = json_flag(config, "remove_meta", false);
 	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
 	l->task = xstrdup(json_text(config, "task", ""));
@@ -104,6 +105,10 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 		json_object_set_new(out, "snapshot",
 			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
 				(json_int_t)l->snapshot.offset, "gtid", l->snapshot.gtid));
+	if (l->snapshot.file && l->taken)
+		json_object_set_new(json_object_get(out, "snapshot"), "dm", json_true());
+	if (l->look)
+		json_object_set_new(out, "found", json_boolean(l->found));
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -210,8 +210,8 @@ static int forget(struct load *l, struct db *c, const char *table, const char *t
 /* What an earlier copy, or an earlier following, has left: all of it belongs to another snapshot. */
 static int forget_all(struct load *l, struct db *c, struct err *e)
 {
-	static const char *const tables[] = {
-		"tidegate_chunk", "tidegate_structure", "tidegate_ddl", "tidegate_xa", "tidegate_missing"};
+	static const char *const tables[] = {"tidegate_chunk", "tidegate_structure", "tidegate_ddl",
+		"tidegate_xa", "tidegate_missing", "tidegate_takeover"};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (forget(l, c, tables[i], "", e) < 0)
@@ -291,6 +291,24 @@ static int do_finish(struct load *l, struct db *c, const void *arg, struct err *
 int record_finish(struct load *l, struct db *c, struct err *e)
 {
 	return as_owner(l, c, do_finish, NULL, e);
+}
+
+static int do_taken(struct load *l, struct db *c, const void *at, struct err *e)
+{
+	json_t *own = json_object();
+	struct row w = {.stage = RECORD_FINISHED,
+		.own = own,
+		.copy_id = RECORD_OF_DM,
+		.snapshot = *(const struct plan_snapshot *)at};
+	int r = put_plan(l, c, &w, e);
+
+	json_decref(own);
+	return r;
+}
+
+int record_taken(struct load *l, struct db *c, const struct plan_snapshot *at, struct err *e)
+{
+	return as_owner(l, c, do_taken, at, e);
 }
 
 /* --- tidegate_structure --- */

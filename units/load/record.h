@@ -7,6 +7,7 @@
  * The load's rows in the meta schema: tidegate_plan, _chunk, _structure (docs/design/meta.md). Each function
  * that writes is one transaction under the lock of the owner's row: a fenced owner writes nothing (T1).
  */
+#define RECORD_OF_DM "dm" /* the copy_id where DM has made the copy */
 enum record_stage { RECORD_NONE, RECORD_SCHEMA, RECORD_LOAD, RECORD_FINISHED };
 
 struct record {
@@ -30,6 +31,8 @@ int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e)
 int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e);
 int record_own(struct load *l, struct db *c, const json_t *own, struct err *e);
 int record_finish(struct load *l, struct db *c, struct err *e);
+/* The copy is there and was DM's; the task goes on at this place. */
+int record_taken(struct load *l, struct db *c, const struct plan_snapshot *at, struct err *e);
 /* The chunks that are in the downstream. */
 int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e);
 bool recorded_has(const struct recorded *r, uint64_t number);

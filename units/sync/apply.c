@@ -114,21 +114,27 @@ int apply_open(struct apply *a, struct err *e)
 	a->tables.upstream = a->upstream;
 	a->tables.ask_down = a->ddl;
 	a->tables.id = &a->id;
+	a->tables.takeover = &a->takeover;
 	a->tables.safe_mode = a->safe_mode;
 	return 0;
+}
+
+struct gtid_set *apply_parse_gtid(const char *text, struct err *e)
+{
+	bool mariadb = strchr(text, '-') && strspn(text, "0123456789-, \n") == strlen(text);
+
+	return gtid_set_parse(mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL, str_of(text), e);
 }
 
 /* The set at the watermark is kept where there is one; what can't be read as one is no GTID position. */
 static int take_gtid(struct apply *a, const char *text, struct err *e)
 {
-	bool mariadb = strchr(text, '-') && strspn(text, "0123456789-, \n") == strlen(text);
-
 	gtid_set_free(&a->gtid);
 	free(a->gtid_text);
 	a->gtid_text = NULL;
 	if (!*text)
 		return 0;
-	a->gtid = gtid_set_parse(mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL, str_of(text), e);
+	a->gtid = apply_parse_gtid(text, e);
 	if (!a->gtid)
 		return -1;
 	a->gtid_text = xstrdup(text);
@@ -163,7 +169,8 @@ int apply_begin_at(struct apply *a, struct position at, const char *base, const 
 {
 	snprintf(a->base, sizeof(a->base), "%s", base);
 	if (take_gtid(a, gtid, e) < 0 || apply_guard(a, a->db, at, gtid, e) < 0 ||
-		tables_each_same_default(&a->tables, note_default, a, e) < 0)
+		tables_each_same_default(&a->tables, note_default, a, e) < 0 ||
+		(a->takeover.on && takeover_record(a, e) < 0))
 		return -1;
 	return apply_commit(a, a->db, at, gtid, e);
 }
@@ -261,6 +268,7 @@ void apply_close(struct apply *a)
 	arena_free(&a->scratch);
 	touch_fini(&a->touch);
 	runs_fini(&a->recorded);
+	takeover_fini(&a->takeover);
 	depend_free(&a->depend);
 	gtid_set_free(&a->gtid);
 	meta_slot_fini(&a->slot);

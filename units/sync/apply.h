@@ -9,6 +9,7 @@
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
 #include "units/sync/table.h"
+#include "units/sync/takeover.h"
 #include "units/sync/turn.h"
 #include "units/sync/write.h"
 
@@ -33,9 +34,10 @@ struct apply {
 	struct queue *queue;
 	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes, bulk_rows;
-	bool ordered;            /* commits are in the upstream's order */
-	bool count_missing;      /* rows that are not there are counted, not an error */
-	bool safe_mode;          /* the option */
+	bool ordered;       /* commits are in the upstream's order */
+	bool count_missing; /* rows that are not there are counted, not an error */
+	bool safe_mode;     /* the option */
+	struct takeover takeover;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 
@@ -82,6 +84,8 @@ int apply_open(struct apply *a, struct err *e);
 int apply_resume(struct apply *a, struct err *e);
 /* The first start of a task: where to begin, with which GTID set. Durable. */
 int apply_begin_at(struct apply *a, struct position at, const char *base, const char *gtid, struct err *e);
+/* Text of a set of either family, not empty; NULL with e. */
+struct gtid_set *apply_parse_gtid(const char *text, struct err *e);
 void apply_start(struct apply *a);
 /* Asks all threads to end after the batches in hand, and joins them; save: then progress is one position, if
  * it can be written. */

@@ -53,7 +53,7 @@ static int mixed(struct ddl_job *j, struct err *e)
 }
 
 /* 1: wanted, 0: not, -1: partly, which can't be done in one statement (T30). */
-static int wanted(struct apply *a, struct ddl_job *j, struct err *e)
+static int wanted(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	struct sql_ddl *ddl = j->ddl;
 	unsigned yes = 0, count = ddl->as_select ? 1 : ddl->ntables;
@@ -70,9 +70,12 @@ static int wanted(struct apply *a, struct ddl_job *j, struct err *e)
 	if (count > ddl->ntables)
 		count = ddl->ntables;
 	for (unsigned i = 0; i < count; i++) {
-		j->wanted[i] =
-			rules_table(a->rules, str_of(ddl_schema_of(&ddl->tables[i], j->q.schema, name)),
-				str_of(ddl->tables[i].table));
+		struct str schema = str_of(ddl_schema_of(&ddl->tables[i], j->q.schema, name)),
+			   table = str_of(ddl->tables[i].table);
+
+		/* What DM has done to it already is not done again. */
+		j->wanted[i] = rules_table(a->rules, schema, table) &&
+			       !takeover_has(&a->takeover, schema, table, t->end);
 		yes += j->wanted[i];
 	}
 	if (yes == 0 && !ddl->more)
@@ -482,7 +485,7 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 	if (!sql_verb_is_ddl(j->ddl->verb))
 		return err_set(
 			e, ERR_sync_ddl_parse, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
-	r = wanted(a, j, e);
+	r = wanted(a, t, j, e);
 	if (r > 0 && sql_verb_is_sequence(j->ddl->verb) && db_server(a->ddl)->flavor != FLAVOR_MARIADB) {
 		log_info("left out, as the downstream has no sequences: %.*s",
 			j->q.sql.n > 120 ? 120 : (int)j->q.sql.n, j->q.sql.p);

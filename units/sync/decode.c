@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "units/sync/takeover.h"
 
 enum {
 	WHOLE_BYTES = 1 << 20, /* of events: up to here decoded at once */
@@ -61,7 +62,10 @@ static int find_table(struct decode *d, struct mapped *m, struct err *e)
 			binlog_table_adopt(&m->map, m->table->up);
 		return 0;
 	}
-	m->table = tables_get(d->tables, &m->map, e);
+	m->table =
+		d->tables->takeover && takeover_has(d->tables->takeover, m->map.schema, m->map.table, t->end)
+			? &d->tables->passed
+			: tables_get(d->tables, &m->map, e);
 	if (!m->table)
 		return -1;
 	if (t->large)

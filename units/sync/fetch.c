@@ -43,7 +43,7 @@ static void next_place(struct fetch *f)
 void fetch_resume(struct fetch *f, struct position watermark)
 {
 	f->assemble = assemble_new(f->apply->rules, f->keep);
-	overlap_begin(&f->overlap, watermark, f->apply->gtid);
+	overlap_begin(&f->overlap, watermark, f->apply->gtid, f->by_gtid);
 	f->watermark = watermark;
 	next_place(f);
 }
@@ -51,9 +51,21 @@ void fetch_resume(struct fetch *f, struct position watermark)
 void fetch_begin(struct fetch *f, struct position head, struct position skip)
 {
 	f->assemble = assemble_new(f->apply->rules, f->keep);
-	overlap_begin(&f->overlap, skip, f->apply->gtid);
+	f->scan.on = false;
+	overlap_begin(&f->overlap, skip, f->apply->gtid, f->by_gtid);
 	f->next = head;
 	f->skip = skip;
+}
+
+int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e)
+{
+	f->scan.on = true;
+	f->next = head;
+	f->skip = to;
+	if (!*gtid)
+		return 0;
+	f->scan.set = apply_parse_gtid(gtid, e);
+	return f->scan.set ? 0 : -1;
 }
 
 void fetch_leave(struct fetch *f)
@@ -73,6 +85,7 @@ void fetch_fini(struct fetch *f)
 	pieces_release(&f->large.pieces);
 	assemble_free(&f->assemble);
 	overlap_fini(&f->overlap);
+	gtid_set_free(&f->scan.set);
 	buf_free(&f->event);
 	buf_free(&f->again);
 }
@@ -145,6 +158,28 @@ static int hand_on(struct fetch *f, struct trx *t, struct position end, struct e
 	return r;
 }
 
+/* 1: the place is reached. */
+static int on_scanned(struct fetch *f, struct str event, struct position at, struct err *e)
+{
+	struct binlog_gtid_event g;
+	struct binlog_header h;
+
+	f->scan.done = position_cmp(at, f->skip) >= 0;
+	if (f->scan.done)
+		return 1;
+	if (binlog_read_header(event, &h, e) < 0)
+		return -1;
+	if (h.type == BINLOG_FORMAT)
+		return binlog_read_format(event, &f->scan.format, e);
+	if (h.type != BINLOG_GTID && h.type != BINLOG_GTID_TAGGED && h.type != BINLOG_MARIA_GTID)
+		return 0;
+	if (binlog_read_gtid(event, &f->scan.format, &g, e) < 0)
+		return -1;
+	if (!f->scan.set)
+		f->scan.set = gtid_set_new(g.mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL);
+	return gtid_set_add(f->scan.set, &g, e);
+}
+
 /* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of
  * no use. */
 static int on_event(struct fetch *f, struct str event, struct position at, struct err *e)
@@ -154,6 +189,8 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 	struct trx *t = NULL;
 	int r = 0;
 
+	if (f->scan.on)
+		return on_scanned(f, event, at, e);
 	if (binlog_read_header(event, &h, e) < 0)
 		return -1;
 	if (position_cmp(at, f->skip) < 0 && h.type != BINLOG_FORMAT)
@@ -299,6 +336,7 @@ static int on_events(struct fetch *f, struct str reply, struct err *e)
 		snprintf(f->base, sizeof(f->base), "%.*s", STR_ARG(m.base));
 	if (m.data.n == 0) {
 		*place(f) = m.next;
+		f->scan.done = f->scan.on && position_cmp(m.next, f->skip) >= 0;
 		return 0;
 	}
 	return m.piece ? on_piece(f, &m, e) : on_whole(f, &m, e);
@@ -332,7 +370,8 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 /* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
 static struct position durable(struct fetch *f)
 {
-	struct position watermark = apply_durable(f->apply), pin = assemble_pin(f->assemble, watermark);
+	struct position watermark = apply_durable(f->apply),
+			pin = f->assemble ? assemble_pin(f->assemble, watermark) : (struct position){0};
 	const struct position *again = (const struct position *)(const void *)f->again.p;
 
 	/* They are not known to the assembler before they are read again. */
@@ -376,7 +415,7 @@ int fetch_step(struct fetch *f, struct err *e)
 		*e = f->error;
 		return -1;
 	}
-	if (f->asking || clock_ms() < f->again_ms)
+	if (f->asking || clock_ms() < f->again_ms || (f->scan.on && f->scan.done))
 		return 0;
 	if (f->large.pieces && pieces_alone(f->large.pieces))
 		pieces_release(&f->large.pieces);

@@ -35,6 +35,13 @@ struct fetch {
 		struct position from, to, next;
 		bool head; /* the FORMAT event of its file is sent */
 	} large;
+	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
+	/* Before the first start: GTIDs up to a place. */
+	struct {
+		bool on, done;
+		struct gtid_set *set; /* NULL: none so far */
+		struct binlog_format format;
+	} scan;
 	bool asking, failed;
 	uint64_t again_ms; /* not before; 0: at once */
 	struct err error;
@@ -46,6 +53,9 @@ struct fetch {
 void fetch_resume(struct fetch *f, struct position watermark);
 /* The first start: from a file's head, skipping what is before `skip`. */
 void fetch_begin(struct fetch *f, struct position head, struct position skip);
+/* Reads from a file's head up to `to` for nothing but the GTIDs, added to those of the head: scan.set, when
+ * scan.done. */
+int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e);
 /* Keeps one request under way while the queue has room; -1 once something is wrong. */
 int fetch_step(struct fetch *f, struct err *e);
 /* An applier that waits for events of a large transaction need not wait any more. */

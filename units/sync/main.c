@@ -13,17 +13,13 @@
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
 #include "common/proc/unit.h"
-#include "units/sync/fetch.h"
+#include "units/sync/first.h"
 #include "units/sync/status.h"
 #include "units/sync/xa.h"
-
-enum { RESOLVE_MS = 10000, BUSY_SLEEP_MS = 1000 };
 
 struct sync {
 	struct endpoint upstream, downstream;
 	char task[256], source[64], meta_schema[65];
-	char start_file[256], *start_gtid;
-	uint64_t start_offset;
 	struct rules *rules;
 	struct queue queue;
 	struct apply apply;
@@ -32,12 +28,7 @@ struct sync {
 	struct link_peer *relay;
 	uint64_t opened_us;   /* CLOCK_BOOTTIME */
 	bool opened, running; /* running: the first position is known, reader and applier are at work */
-	bool resolving;
-	bool by_gtid; /* the upstream is another server than at the copy's time: its files say nothing, the
-			 set does */
-	struct position resolved;
-	struct err resolve_error;
-	char resolved_base[256];
+	struct first first;
 };
 
 static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
@@ -52,9 +43,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	snprintf(s->source, sizeof(s->source), "%s", json_text(env->config, "source", ""));
 	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s",
 		json_text(env->config, "meta_schema", "dm_meta"));
-	snprintf(s->start_file, sizeof(s->start_file), "%s", json_text(start, "file", ""));
-	s->start_offset = (uint64_t)json_num(start, "offset", 0);
-	s->start_gtid = xstrdup(json_text(start, "gtid", ""));
+	first_read(&s->first, start);
 	s->apply.workers = (unsigned)json_num(options, "workers", 4);
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
@@ -117,9 +106,13 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->fetch.queue = &s->queue;
 	s->fetch.apply = &s->apply;
 	s->fetch.reader = s->task;
+	s->first.relay = s->relay;
+	s->first.apply = &s->apply;
+	s->first.fetch = &s->fetch;
+	s->fetch.by_gtid = !s->first.file[0];
 	if (position_is_zero(s->apply.slot.watermark))
-		return 0; /* the first start: step() asks the relay where the copy's position is */
-	if (apply_resume(&s->apply, e) < 0)
+		return first_open(&s->first, e); /* the first start, step by step */
+	if (apply_resume(&s->apply, e) < 0 || takeover_load(&s->apply, e) < 0)
 		return -1;
 	if (xa_pending(&s->apply, &s->fetch.again, e) < 0)
 		return -1;
@@ -128,102 +121,17 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	return 0;
 }
 
-static int take_located(struct sync *s, struct str reply, struct err *e)
-{
-	struct msg_located m;
-	struct str body;
-
-	if (msg_expect(reply, MSG_located, &body, e) < 0 || msg_get_located(body, &m, e) < 0)
-		return -1;
-	/* Behind a switch the file may be the copy's server's, or another one's of the same name. */
-	if (m.at.generation > 1 && !s->by_gtid)
-		return err_set(e, ERR_relay_gone,
-			"the start is %s:%" PRIu64 ", but the relay has followed more than one server, and "
-			"no GTIDs say which one is meant (an incremental task: binlog-gtid in `meta`)",
-			s->start_file, s->start_offset);
-	s->resolved = m.at;
-	return 0;
-}
-
-static void on_resolved(void *arg, const struct err *e, struct str reply)
-{
-	struct sync *s = arg;
-
-	s->resolving = false;
-	if (e)
-		s->resolve_error = *e;
-	else
-		take_located(s, reply, &s->resolve_error);
-	if (s->resolve_error.code == ERR_relay_gone && !s->by_gtid && *s->start_gtid) {
-		s->by_gtid = true;
-		err_clear(&s->resolve_error);
-	}
-}
-
-/* Where the copy's file and offset are in the relay log; behind a switch of the upstream, where its set is.
- */
-static void resolve(struct sync *s)
-{
-	struct buf out = {0};
-
-	s->resolving = true;
-	err_clear(&s->resolve_error);
-	if (s->by_gtid)
-		msg_put_locate(&out, link_request_id(), &(struct msg_locate){.gtid = str_of(s->start_gtid)});
-	else
-		msg_put_resolve(&out, link_request_id(),
-			&(struct msg_resolve){.file = str_of(s->start_file), .offset = s->start_offset});
-	link_call(s->relay, &out, RESOLVE_MS, on_resolved, s);
-	buf_free(&out);
-}
-
-static int begin(struct sync *s, struct err *e)
-{
-	struct position at = s->resolved;
-	char base[256];
-	uint64_t number;
-
-	if (binlog_name_split(str_of(s->start_file), base, sizeof(base), &number, e) < 0)
-		return -1;
-	/* In a later generation the file's head: what the copy has already is known by its GTIDs. In the
-	 * first one file and offset are the copy's own, however they were found: no later one begins within
-	 * its set. */
-	if (at.generation == 1) {
-		at.file = number;
-		at.offset = s->start_offset;
-	}
-	if (apply_begin_at(&s->apply, at, base, s->start_gtid, e) < 0)
-		return -1;
-	fetch_begin(&s->fetch, s->resolved, at);
-	start_work(s);
-	return 0;
-}
-
-static int first_start(struct sync *s, struct err *e)
-{
-	if (!s->start_file[0])
-		return err_set(e, ERR_relay_gone,
-			"task %s has no progress in the downstream and no position to start from", s->task);
-	if (!position_is_zero(s->resolved))
-		return begin(s, e);
-	if (s->resolve_error.code && s->resolve_error.code != ERR_link &&
-		s->resolve_error.code != ERR_relay_not_there) {
-		*e = s->resolve_error;
-		return -1;
-	}
-	if (!s->resolving)
-		resolve(s);
-	return 0;
-}
-
 static int sync_step(void *self, struct unit_env *env, struct err *e)
 {
 	struct sync *s = self;
 
-	if (!s->running && first_start(s, e) < 0)
-		return -1;
-	if (!s->running)
-		return UNIT_GO_ON;
+	if (!s->running) {
+		int r = first_step(&s->first, e);
+
+		if (r > 0)
+			start_work(s);
+		return r < 0 ? -1 : UNIT_GO_ON;
+	}
 	if (apply_failed(&s->apply, e))
 		return -1;
 	missing_tick(&s->apply.missing, clock_ms());
@@ -273,7 +181,7 @@ static void sync_close(void *self, struct unit_env *env)
 	fetch_fini(&s->fetch);
 	queue_fini(&s->queue);
 	rules_free(&s->rules);
-	free(s->start_gtid);
+	first_fini(&s->first);
 	endpoint_wipe(&s->upstream);
 	endpoint_wipe(&s->downstream);
 }

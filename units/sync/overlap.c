@@ -10,13 +10,13 @@
 
 #include "common/base/log.h"
 
-void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid)
+void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid, bool by_gtid)
 {
 	*o = (struct overlap){.generation = at.generation};
 	if (!gtid)
 		return;
 	o->seen = gtid_set_copy(gtid);
-	if (at.generation > 1) /* the work may have ended in the middle of what came twice */
+	if (at.generation > 1 || by_gtid) /* the work may have ended in the middle of what came twice */
 		o->before = gtid_set_copy(gtid);
 }
 

@@ -21,8 +21,9 @@ struct overlap {
 	unsigned n;
 };
 
-/* Begins at a watermark whose GTID set is `gtid` (copied; NULL: none). */
-void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid);
+/* Begins at a watermark whose GTID set is `gtid` (copied; NULL: none). by_gtid: the set alone said where to
+ * begin, so what is in it may come in the first generation too. */
+void overlap_begin(struct overlap *o, struct position at, const struct gtid_set *gtid, bool by_gtid);
 /*
  * t, in the stream's order: emptied where it was seen before. -1: it can't be told (ERR_relay_gone), or what
  * comes does not go on where the old upstream ended (ERR_relay_ahead).

@@ -38,7 +38,7 @@ static void begin(struct fixture *f, uint32_t generation, enum flavor flavor, co
 	struct gtid_set *s = set ? gtid_set_parse(flavor, str_of(set), &f->e) : NULL;
 
 	f->generation = generation;
-	overlap_begin(&f->o, (struct position){generation, 3, 4}, s);
+	overlap_begin(&f->o, (struct position){generation, 3, 4}, s, false);
 	gtid_set_free(&s);
 }
 

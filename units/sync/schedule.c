@@ -293,7 +293,9 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	/* Recorded ones first: whether a transaction is a large one, alone, need not be as it was before. */
 	bool rows = t->kind != TRX_DDL && t->xa == TRX_XA_NONE;
 
-	t->safe = a->safe_mode ? SAFE_WHERE_IT_CAN : SAFE_OFF;
+	t->safe = takeover_may_have(&a->takeover, t) ? SAFE_MUST
+		  : a->safe_mode                     ? SAFE_WHERE_IT_CAN
+						     : SAFE_OFF;
 	if (rows && runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
 		pass(a, t, true);
 		return 0;

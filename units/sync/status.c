@@ -135,6 +135,18 @@ static void put_failed_ddl(struct apply *a, json_t *out)
 			(json_int_t)at.offset));
 }
 
+/* A task that was DM's: rows may be there already, up to here. */
+static void put_safe(struct apply *a, struct position at, json_t *out)
+{
+	char file[300];
+
+	if (!a->takeover.on || position_cmp(at, a->takeover.until) >= 0)
+		return;
+	binlog_name_make(file, sizeof(file), a->base, a->takeover.until.file);
+	json_object_set_new(out, "safe_until",
+		json_sprintf("%s:%llu", file, (unsigned long long)a->takeover.until.offset));
+}
+
 void status_put_start(uint64_t since_us, json_t *out)
 {
 	json_object_set_new(out, "phase", json_string("start"));
@@ -161,6 +173,7 @@ void status_put(struct status *s, json_t *out)
 	put_counts(s, out);
 	put_load(s, out);
 	put_lag(s, out);
+	put_safe(s->apply, at, out);
 	put_failed_ddl(s->apply, out);
 	free(gtid);
 }

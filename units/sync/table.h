@@ -60,9 +60,11 @@ struct tables {
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
-	struct map *tied;  /* of arrange.c */
-	bool safe_mode;    /* the option: what can't be written so is said in the log */
-	struct ties *ties; /* of ties.c */
+	struct map *tied; /* of arrange.c */
+	const struct takeover *takeover;
+	struct table passed; /* not wanted: the downstream has it already, as DM recorded */
+	bool safe_mode;      /* the option: what can't be written so is said in the log */
+	struct ties *ties;   /* of ties.c */
 };
 
 /* utf8 and utf8mb3 are one. */
