@@ -103,6 +103,11 @@ struct position assemble_pin(struct assemble *a, struct position watermark)
 	return pending_pin(a->pending, watermark);
 }
 
+size_t assemble_held(const struct assemble *a)
+{
+	return a->open ? a->open->raw.n : 0;
+}
+
 bool assemble_ready(const struct assemble *a)
 {
 	return a->format.valid;

@@ -400,7 +400,7 @@ static void ask(struct fetch *f)
 static bool wants(struct fetch *f)
 {
 	if (!f->large.pieces)
-		return queue_has_room(f->queue);
+		return queue_has_room(f->queue, assemble_held(f->assemble));
 	if (pieces_again(f->large.pieces)) {
 		f->large.next = (struct position){f->large.from.generation, f->large.from.file, 4};
 		f->large.head = false;

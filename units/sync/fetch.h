@@ -4,7 +4,7 @@
 #include "units/sync/overlap.h"
 
 /* Bytes of a transaction's events that are kept in memory; a larger one is read twice. */
-enum { FETCH_KEEP = 16 << 20 };
+enum { FETCH_KEEP = 24 << 20 };
 
 /*
  * The reader: asks the relay for events by position, with the next request under way while the last answer is

@@ -68,12 +68,12 @@ size_t queue_bytes(struct queue *q)
 	return n;
 }
 
-bool queue_has_room(struct queue *q)
+bool queue_has_room(struct queue *q, size_t more)
 {
 	bool room;
 
 	pthread_mutex_lock(&q->lock);
-	room = q->bytes < QUEUE_BYTES;
+	room = q->bytes == 0 || q->bytes + more < QUEUE_BYTES;
 	q->full = !room;
 	pthread_mutex_unlock(&q->lock);
 	return room;

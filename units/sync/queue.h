@@ -18,7 +18,7 @@ struct queue {
 	bool leaving;
 };
 
-enum { QUEUE_BYTES = 32 << 20 };
+enum { QUEUE_BYTES = 24 << 20 };
 
 /* wake is called from the taking thread, not under the lock, when there is room again. */
 void queue_init(struct queue *q, void (*wake)(void *arg), void *wake_arg);
@@ -26,8 +26,9 @@ void queue_fini(struct queue *q);
 void queue_put(struct queue *q, struct trx *t); /* takes t and what hangs on t->next */
 void queue_set_safe(struct queue *q, struct position safe);
 size_t queue_bytes(struct queue *q);
-/* Below QUEUE_BYTES. False: wake is called once half of it is taken, so that the reader needs no clock. */
-bool queue_has_room(struct queue *q);
+/* Below QUEUE_BYTES with the reader's `more` that is no whole transaction yet, or empty. False: wake is
+ * called once half of it is taken, so that the reader needs no clock. */
+bool queue_has_room(struct queue *q, size_t more);
 /* Waits at most ms for a transaction. NULL: none; *safe then tells how far the stream is known to hold
  * nothing for us. */
 struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe);

@@ -41,17 +41,40 @@ static void a_full_queue_calls_when_half_is_gone(void **state)
 
 	(void)state;
 	queue_init(&q, count, &woken);
-	while (queue_has_room(&q))
+	while (queue_has_room(&q, 0))
 		put(&q);
 	while (woken == 0 && take(&q))
 		;
 	assert_int_equal(woken, 1);
-	assert_true(queue_has_room(&q));
+	assert_true(queue_has_room(&q, 0));
 	while (take(&q))
 		left++;
 	assert_in_range(left, QUEUE_BYTES / SIZE / 4, QUEUE_BYTES / SIZE / 2);
 	/* Once is enough. */
 	assert_int_equal(woken, 1);
+	queue_fini(&q);
+}
+
+static void half_a_transaction_counts(void **state)
+{
+	unsigned woken = 0;
+	struct queue q;
+
+	(void)state;
+	queue_init(&q, count, &woken);
+	assert_true(queue_has_room(&q, 2 * QUEUE_BYTES)); /* or it would never be a whole one */
+	put(&q);
+	put(&q);
+	assert_false(queue_has_room(&q, QUEUE_BYTES - SIZE));
+	assert_true(queue_has_room(&q, QUEUE_BYTES - 4 * SIZE));
+	/* Each one that is taken is a reason to look again. */
+	assert_false(queue_has_room(&q, QUEUE_BYTES));
+	take(&q);
+	assert_int_equal(woken, 1);
+	assert_false(queue_has_room(&q, QUEUE_BYTES));
+	take(&q);
+	assert_int_equal(woken, 2);
+	assert_true(queue_has_room(&q, QUEUE_BYTES));
 	queue_fini(&q);
 }
 
@@ -74,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_queue_calls_when_half_is_gone),
+		cmocka_unit_test(half_a_transaction_counts),
 		cmocka_unit_test(nobody_is_called_who_does_not_wait),
 	};
 

@@ -113,5 +113,7 @@ struct position assemble_safe(const struct assemble *a);
  * watermark is applied: from here the relay must keep its log. Zero: none.
  */
 struct position assemble_pin(struct assemble *a, struct position watermark);
+/* Held of a transaction whose end is not there yet. */
+size_t assemble_held(const struct assemble *a);
 /* A FORMAT event has been seen: others can be read. */
 bool assemble_ready(const struct assemble *a);
