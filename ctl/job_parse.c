@@ -99,19 +99,24 @@ static int parse_threads(const struct args *a, long *threads, struct err *e)
 	if (a->consistency && strcmp(a->consistency, "auto") != 0 && strcmp(a->consistency, "flush") != 0 &&
 		strcmp(a->consistency, "lock") != 0 && strcmp(a->consistency, "none") != 0)
 		return err_set(e, ERR_usage, "--consistency '%s': auto, flush, lock or none", a->consistency);
+	if (a->collation_policy && strcmp(a->collation_policy, "nearest") != 0 &&
+		strcmp(a->collation_policy, "fail") != 0 && strcmp(a->collation_policy, "exact") != 0)
+		return err_set(
+			e, ERR_usage, "--collation-policy '%s': nearest, fail or exact", a->collation_policy);
 	return 0;
 }
 
 static json_t *make_task(
 	const struct args *a, const struct job *j, const struct endpoint *to, json_t *rules, long threads)
 {
-	const char *mode;
+	const char *mode, *collations = a->collation_policy ? a->collation_policy : "nearest";
 
 	parse_until(a, &mode, NULL);
-	return json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i}, s:{}}", "name", "run",
-		"mode", mode, "sources", j->sources[0].id, "downstream", endpoint_to_json(to), "meta_schema",
-		"dm_meta", "rules", rules, "dump", "threads", (int)threads, "consistency",
-		a->consistency ? a->consistency : "auto", "load", "threads", (int)threads, "sync");
+	return json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i, s:s}, s:{s:s}}", "name",
+		"run", "mode", mode, "sources", j->sources[0].id, "downstream", endpoint_to_json(to),
+		"meta_schema", "dm_meta", "rules", rules, "dump", "threads", (int)threads, "consistency",
+		a->consistency ? a->consistency : "auto", "load", "threads", (int)threads, "collations",
+		collations, "sync", "collations", collations);
 }
 
 /* Servers by host and port, not by user: a changed password or account is the same job. */

@@ -208,6 +208,14 @@ static int read_dump(struct task_file *f, const json_t *instance, json_t *dump)
 	return dumper ? read_extra_args(f, dumper, dump) : 0;
 }
 
+/* DM has two words for it. */
+static void put_collations(const struct task_file *f, json_t *options)
+{
+	if (strcmp(json_text(f->o, "collation_compatible", ""), "strict") == 0)
+		json_object_set_new(options, "collations", json_string("exact"));
+	copy_text(options, "collations", f->o, "collation-policy");
+}
+
 static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 {
 	const json_t *loader;
@@ -216,6 +224,7 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 		return -1;
 	copy_number(load, "threads", loader, "pool-size");
 	copy_number(load, "threads", instance, "loader-thread");
+	put_collations(f, load);
 	return 0;
 }
 
@@ -231,6 +240,7 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	if (json_flag(syncer, "preserve-commit-order", false))
 		json_object_set_new(sync, "preserve_commit_order", json_true());
 	copy_text(sync, "missing_row", syncer, "missing-row");
+	put_collations(f, sync);
 	if (json_flag(syncer, "safe-mode", false))
 		json_object_set_new(sync, "safe_mode", json_true());
 	return 0;

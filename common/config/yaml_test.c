@@ -176,7 +176,8 @@ static const struct broken broken_tasks[] = {
 	{"", "expression-filter: {e: {schema: a}}\n", ERR_config_unsupported, "`expression-filter`"},
 	{"", "validators: {v: {mode: full}}\n", ERR_config_unsupported, "`validators`"},
 	{"", "column-mappings: {c: {}}\n", ERR_config_unsupported, "`column-mappings`"},
-	{"", "collation_compatible: strict\n", ERR_config_unsupported, "`collation_compatible: strict`"},
+	{"", "collation_compatible: hard\n", ERR_config_bad, "`collation_compatible` can't be `hard`"},
+	{"", "collation-policy: near\n", ERR_config_bad, "`collation-policy` can't be `near`"},
 	{"  block-allow-list: bal", "  route-rules: [r]", ERR_config_unsupported,
 		"task.yaml:10:3: `route-rules` in mysql-instances"},
 	{"{pool-size: 6}", "{import-mode: physical}", ERR_config_unsupported, "`import-mode: physical`"},
@@ -357,7 +358,7 @@ static void test_warnings(void **state)
 	static const char text[] =
 		"name: t1\ntask-mode: incremental\nshard-mode: \"\"\nis-sharding: false\nroutes: {}\n"
 		"filters:\ntimezone: \"+00:00\"\nonline-ddl: true\nenable-heartbeat: "
-		"false\nblack-white-list:\n"
+		"false\ncollation-policy: fail\nblack-white-list:\n"
 		"  b: {do-dbs: [a]}\nignore-checking-items: [auto_increment_ID]\ntarget-database:\n  host: "
 		"h\n"
 		"  port: 4000\n  user: u\n  password:\n  max-allowed-packet: 67108864\n"
@@ -368,7 +369,7 @@ static void test_warnings(void **state)
 		"  syncer: {worker-count: 16, batch: 100, compact: false, missing-row: count, safe-mode: "
 		"true, preserve-commit-order: true}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
-		"9:1: `enable-heartbeat` is deprecated", "18:3: `max-allowed-packet` is deprecated",
+		"9:1: `enable-heartbeat` is deprecated", "19:3: `max-allowed-packet` is deprecated",
 		"`sql_mode`", "`compact`", "`black-white-list` is deprecated"};
 	json_t *o = load_text("task.yaml", text, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const size_t n = sizeof(says) / sizeof(says[0]);
@@ -385,7 +386,8 @@ static void test_warnings(void **state)
 	same_json(json_object_get(one, "dump"), "{\"threads\":3}");
 	same_json(json_object_get(one, "sync"),
 		"{\"batch_rows\":100,\"workers\":16,\"preserve_commit_order\":true,"
-		"\"missing_row\":\"count\",\"safe_mode\":true}");
+		"\"missing_row\":\"count\",\"collations\":\"fail\",\"safe_mode\":true}");
+	same_json(json_object_get(one, "load"), "{\"collations\":\"fail\"}");
 	same_json(json_object_get(json_object_get(one, "rules"), "do_dbs"), "[\"a\"]");
 	same_json(json_object_get(o, "ignore_checking_items"), "[\"auto_increment_ID\"]");
 	assert_string_equal(json_text(json_object_get(o, "downstream"), "tls", ""), "verify-ca");

@@ -366,6 +366,48 @@ const struct collation *collation_nearest(const struct collation *c, const struc
 	return found ? found : c;
 }
 
+/* Unicode 9 and 14; the older ones weigh many letters otherwise. */
+static bool is_modern(const struct traits *t)
+{
+	return strstr(t->rest, "0900_") || strstr(t->rest, "uca1400_");
+}
+
+bool collation_is_twin(const struct collation *a, const struct collation *b)
+{
+	struct traits x = traits_of(a), y = traits_of(b);
+
+	if (a == b)
+		return true;
+	if (!str_eq(x.charset, y.charset) || x.bin != y.bin || x.nopad != y.nopad)
+		return false;
+	if (x.bin)
+		return true;
+	return is_modern(&x) && is_modern(&y) && x.accents == y.accents && x.cases == y.cases &&
+	       x.tailored == y.tailored && strcmp(x.mysql, y.mysql) == 0;
+}
+
+int collation_policy_of(const char *word)
+{
+	static const char *const words[COLLATION_POLICIES] = {"nearest", "fail", "exact"};
+
+	for (int i = 0; i < COLLATION_POLICIES; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return -1;
+}
+
+bool sql_collation_may(
+	struct str name, const struct server *from, const struct server *to, enum collation_policy policy)
+{
+	const struct collation *c = collation_find(name), *n;
+
+	if (!c)
+		c = collation_default(name, from);
+	n = c ? collation_nearest(c, to) : NULL;
+	return !n || policy == COLLATION_NEAREST || c == n ||
+	       (policy == COLLATION_FAIL && collation_is_twin(c, n));
+}
+
 const char *sql_map_collation(struct str name, const struct server *from, const struct server *to)
 {
 	const struct collation *c = collation_find(name);

@@ -19,6 +19,8 @@ const char *collation_name(const struct collation *c, const struct server *s);
 /* The same collation where `to` knows it, else the nearest that keeps apart whatever this one keeps apart (as
  * far as there is one). */
 const struct collation *collation_nearest(const struct collation *c, const struct server *to);
+/* They compare alike, but for characters that are newer than one of them. */
+bool collation_is_twin(const struct collation *a, const struct collation *b);
 /* What a charset alone means; NULL for a charset that is not in the table. */
 const struct collation *collation_default(struct str charset, const struct server *s);
 /* The charset of a collation, as this server writes it. */

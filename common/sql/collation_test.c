@@ -130,6 +130,49 @@ static void nearest(void **state)
 	}
 }
 
+static const struct {
+	const struct server *from, *to;
+	const char *name;
+	bool fail, exact; /* taken by these policies */
+} policies[] = {
+	{&my97, &ma118, "utf8mb4_general_ci", true, true},
+	{&my97, &ma118, "utf8mb3_general_ci", true, true},
+	{&my97, &ma105, "utf8mb3_general_ci", true, true}, /* utf8_general_ci */
+	{&ma105, &my97, "utf8", true, true},
+	{&my97, &ma118, "utf8mb4_0900_ai_ci", true, true},
+	{&my97, &ma1011, "utf8mb4_0900_ai_ci", true, false}, /* uca1400_nopad_ai_ci */
+	{&my97, &ma1011, "utf8mb4_0900_as_cs", true, false},
+	{&my97, &ma1011, "utf8mb4_pl_0900_ai_ci", true, false},
+	{&my97, &ma1011, "utf8mb4_nb_0900_ai_ci", false, false}, /* Danish */
+	{&my97, &ma1011, "utf8mb4_0900_bin", true, false},       /* nopad_bin */
+	{&my97, &ma105, "utf8mb4_0900_ai_ci", false, false},     /* unicode_520_nopad_ci */
+	{&my97, &ma118, "gb18030_bin", false, false},            /* another charset */
+	{&ma118, &my97, "utf8mb4_nopad_bin", true, false},
+	{&ma118, &my97, "utf8mb4_uca1400_nopad_ai_ci", true, false},
+	{&ma118, &my97, "utf8mb4_uca1400_ai_ci", false, false}, /* pads */
+	{&ma118, &my97, "latin1_nopad_bin", false, false},
+	{&ma118, &ti85, "latin1", false, false},
+	{&ma118, &ti85, "utf8mb4", false, false}, /* uca1400_ai_ci */
+	{&my97, &ti85, "utf8mb4", true, true},
+};
+
+static void policy(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		struct str name = str_of(policies[i].name);
+		const struct server *from = policies[i].from, *to = policies[i].to;
+
+		assert_true(sql_collation_may(name, from, to, COLLATION_NEAREST));
+		if (sql_collation_may(name, from, to, COLLATION_FAIL) != policies[i].fail ||
+			sql_collation_may(name, from, to, COLLATION_EXACT) != policies[i].exact)
+			fail_msg("%s, %s %u to %s %u", policies[i].name, flavor_name(from->flavor),
+				from->version, flavor_name(to->flavor), to->version);
+	}
+	assert_int_equal(collation_policy_of("exact"), COLLATION_EXACT);
+	assert_int_equal(collation_policy_of("strict"), -1);
+}
+
 /* Every collation finds one that the target knows; what the target knows stays. */
 static void always_known(void **state)
 {
@@ -241,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nearest),
+		cmocka_unit_test(policy),
 		cmocka_unit_test(always_known),
 		cmocka_unit_test(what_a_charset_means),
 		cmocka_unit_test(by_number),

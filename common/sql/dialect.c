@@ -151,14 +151,15 @@ static int database(struct tr *t)
 }
 
 /* Collations and introducers inside expressions, which no clause above has looked at. */
-static void expressions(struct tr *t)
+static int expressions(struct tr *t)
 {
 	for (size_t i = 0; i + 1 < t->n; i++) {
 		struct str word = tr_text(t, i);
 		const char *mapped;
 
 		if (tr_is(t, i, "COLLATE") && tr_is_name(t, i + 1) && !t->t[i + 1].text && !t->t[i].drop)
-			tr_charset(t, SIZE_MAX, i + 1, " ");
+			if (tr_charset(t, SIZE_MAX, i + 1, " ") < 0)
+				return -1;
 		if (t->t[i].type != SQL_WORD || word.p[0] != '_' || t->t[i + 1].type != SQL_STRING)
 			continue;
 		mapped = sql_map_collation((struct str){word.p + 1, word.n - 1}, t->from, t->to);
@@ -167,6 +168,7 @@ static void expressions(struct tr *t)
 			strncmp(mapped, "utf8", 4) == 0 && !t->t[i].text)
 			tr_replace(t, i, "_%s", mapped);
 	}
+	return 0;
 }
 
 static void set_statement(struct tr *t)
@@ -206,27 +208,28 @@ static int rules(struct tr *t)
 	}
 }
 
-int sql_translate(struct str text, const struct server *from, const struct server *to, uint64_t sql_mode,
-	struct buf *out, struct buf *notes, struct err *e)
+int sql_translate(
+	struct str text, const struct sql_dialects *d, struct buf *out, struct buf *notes, struct err *e)
 {
 	struct sql_ddl *ddl = xcalloc(1, sizeof(*ddl));
-	struct tr t = {.from = from,
-		.to = to,
+	struct tr t = {.from = d->from,
+		.to = d->to,
+		.collations = d->collations,
 		.source = text,
 		.notes = notes,
 		.e = e,
 		.ddl = ddl,
 		.mem = arena_new(4096)};
-	int rc = sql_ddl_read(text, from, sql_mode, ddl, e);
+	int rc = sql_ddl_read(text, d->from, d->sql_mode, ddl, e);
 
 	if (rc == 0)
-		rc = tr_read(&t, sql_mode);
+		rc = tr_read(&t, d->sql_mode);
 	if (rc == 0)
 		rc = rules(&t);
-	if (rc == 0) {
-		expressions(&t);
+	if (rc == 0)
+		rc = expressions(&t);
+	if (rc == 0)
 		tr_write(&t, out);
-	}
 	free(t.t);
 	free(t.vc);
 	arena_free(&t.mem);

@@ -3,15 +3,35 @@
 #include "common/base/err.h"
 #include "server.h"
 
+/* What becomes of a collation that the target lacks. */
+enum collation_policy {
+	COLLATION_NEAREST, /* the nearest, and a line in the log */
+	COLLATION_FAIL,    /* a twin that compares alike, else an error */
+	COLLATION_EXACT,   /* an error */
+	COLLATION_POLICIES
+};
+/* Of its word; -1: unknown. */
+int collation_policy_of(const char *word);
+
+/* Between which servers, and how. */
+struct sql_dialects {
+	const struct server *from, *to;
+	uint64_t sql_mode;
+	enum collation_policy collations;
+};
+
 /*
  * Moves DDL text (CREATE, ALTER, DROP and RENAME of tables, indexes, databases) from one server family or
  * version to another: types, collations, charsets and clauses that only one knows become the nearest of the
  * other (docs/design/dialects.md). Everything else passes through byte for byte. Each change adds one line to
  * notes ("`db`.`t`.`c`: UUID became CHAR(36)"), for the log. -1: ERR_sql_parse, or ERR_ddl_untranslatable
- * with what can't be said and what to do.
+ * (ERR_collation_refused) with what can't be said and what to do.
  */
-int sql_translate(struct str text, const struct server *from, const struct server *to, uint64_t sql_mode,
-	struct buf *out, struct buf *notes, struct err *e);
+int sql_translate(
+	struct str text, const struct sql_dialects *d, struct buf *out, struct buf *notes, struct err *e);
+/* Does the policy take the nearest of `to` for it? */
+bool sql_collation_may(
+	struct str name, const struct server *from, const struct server *to, enum collation_policy policy);
 /* The nearest collation (or charset) of `to`; NULL: as it is. */
 const char *sql_map_collation(struct str name, const struct server *from, const struct server *to);
 /* The name of a collation's number, as events of that server carry it; NULL: not known. */

@@ -341,7 +341,8 @@ int tr_column(struct tr *t, size_t a, size_t b)
 		if (attribute(&c, &i) < 0)
 			return -1;
 	}
-	tr_charset(t, c.charset, c.collate < t->n ? c.collate : SIZE_MAX, " ");
+	if (tr_charset(t, c.charset, c.collate < t->n ? c.collate : SIZE_MAX, " ") < 0)
+		return -1;
 	settle_invisible(&c);
 	settle_generated(&c);
 	i = (size_t)settle_timestamp(&c);

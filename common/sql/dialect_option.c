@@ -60,19 +60,30 @@ const struct collation *tr_collation(struct tr *t, size_t charset, size_t collat
 	return collation_find(name);
 }
 
-void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals)
+static int refused(struct tr *t, const struct collation *c, const struct collation *nearest)
+{
+	tr_fail(t, "collation %s is not in the target, where %s is the nearest", collation_name(c, t->from),
+		collation_name(nearest, t->to));
+	if (t->e)
+		t->e->code = ERR_collation_refused;
+	return -1;
+}
+
+int tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals)
 {
 	const struct collation *c, *n;
 	const char *new_charset, *name;
 
 	if (charset == SIZE_MAX && collate == SIZE_MAX)
-		return;
+		return 0;
 	c = tr_collation(t, charset, collate);
 	if (!c)
-		return;
+		return 0;
 	n = collation_nearest(c, t->to);
 	name = collation_name(n, t->to);
 	new_charset = collation_charset(n, t->to);
+	if (!sql_collation_may(str_of(c->name), t->from, t->to, t->collations))
+		return refused(t, c, n);
 	if (c != n)
 		tr_note(t, "collation %s became %s", collation_name(c, t->from), name);
 	if (charset != SIZE_MAX && !str_is_ci(str_of(tr_name(t, charset)), new_charset))
@@ -83,6 +94,7 @@ void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals
 	} else if (n != collation_default(str_of(new_charset), t->to)) {
 		tr_append(t, charset, " COLLATE%s%s", equals, name);
 	}
+	return 0;
 }
 
 /* --- engines --- */
@@ -284,8 +296,7 @@ int tr_options(struct tr *t, size_t a, size_t b)
 			continue;
 		}
 		if (tr_is(t, a, "PARTITION")) {
-			tr_charset(t, charset, collate, equals);
-			return partition(t, a, b);
+			return tr_charset(t, charset, collate, equals) < 0 ? -1 : partition(t, a, b);
 		}
 		next = database ? database_option(t, a) : special_option(t, a);
 		if (!next && !database)
@@ -294,6 +305,5 @@ int tr_options(struct tr *t, size_t a, size_t b)
 			next = tr_close(t, a) + 1;
 		a = next ? next : a + 1;
 	}
-	tr_charset(t, charset, collate, equals);
-	return 0;
+	return tr_charset(t, charset, collate, equals);
 }

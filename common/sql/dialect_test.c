@@ -48,9 +48,51 @@ static int translate(const char *text, size_t n, const struct server *from, cons
 	int rc;
 
 	memcpy(copy, text, n);
-	rc = sql_translate((struct str){copy, n}, from, to, 0, out, notes, e);
+	rc = sql_translate(
+		(struct str){copy, n}, &(struct sql_dialects){.from = from, .to = to}, out, notes, e);
 	free(copy);
 	return rc;
+}
+
+/* An error that names table, column, and both collations; what the target knows passes. */
+static void collations(void **state)
+{
+	static const char *const refused[] = {
+		"CREATE TABLE `d`.`t` (a varchar(3) COLLATE utf8mb4_0900_ai_ci)",
+		"CREATE TABLE `d`.`t` (b int, `a` varchar(3)) CHARSET=utf8mb4",
+		"ALTER TABLE `d`.`t` ADD a varchar(3) COLLATE utf8mb4_0900_as_cs",
+		"ALTER TABLE `d`.`t` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci",
+		"CREATE TABLE `d`.`t` (a varchar(3) CHARACTER SET latin1, g int AS (a = 'x' COLLATE "
+		"utf8mb4_0900_ai_ci))",
+		"CREATE DATABASE d COLLATE utf8mb4_0900_ai_ci",
+	};
+	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT};
+	struct buf out = {0}, notes = {0};
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		err_clear(&e);
+		assert_int_equal(sql_translate(str_of(refused[i]), &d, &out, &notes, &e), -1);
+		if (e.code != ERR_collation_refused || !strstr(e.text, "collation utf8mb4_0900_a") ||
+			!strstr(e.text, "is the nearest"))
+			fail_msg("%s: %s", refused[i], e.text);
+		if (i == 0)
+			assert_string_equal(e.text,
+				"`d`.`t`.`a`: collation utf8mb4_0900_ai_ci is not in the target, where "
+				"utf8mb4_unicode_520_nopad_ci is the nearest");
+	}
+	assert_int_equal(
+		sql_translate(STR_LIT("CREATE TABLE t (a varchar(3) COLLATE utf8mb3_general_ci, b text "
+				      "CHARACTER SET latin1)"),
+			&d, &out, &notes, &e),
+		0);
+	d.collations = COLLATION_FAIL;
+	assert_int_equal(sql_translate(str_of(refused[0]), &d, &out, &notes, &e), -1);
+	d.to = &ma118;
+	assert_int_equal(sql_translate(str_of(refused[0]), &d, &out, &notes, &e), 0);
+	buf_free(&out);
+	buf_free(&notes);
 }
 
 static void table(void **state)
@@ -119,8 +161,10 @@ static void ansi_quotes(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(sql_translate(STR_LIT("create table \"t\" (\"a\" uuid, \"b,c\" int)"), &ma118, &my97,
-				 SQL_MODE_ANSI_QUOTES, &out, &notes, &e),
+	assert_int_equal(
+		sql_translate(STR_LIT("create table \"t\" (\"a\" uuid, \"b,c\" int)"),
+			&(struct sql_dialects){.from = &ma118, .to = &my97, .sql_mode = SQL_MODE_ANSI_QUOTES},
+			&out, &notes, &e),
 		0);
 	assert_string_equal(
 		buf_cstr(&out), "create table \"t\" (\"a\" char(36) CHARACTER SET ascii, \"b,c\" int)");
@@ -133,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table),
+		cmocka_unit_test(collations),
 		cmocka_unit_test(byte_for_byte),
 		cmocka_unit_test(cut_short),
 		cmocka_unit_test(ansi_quotes),

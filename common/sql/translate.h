@@ -7,6 +7,7 @@
 #include "common/base/err.h"
 #include "common/sql/collation.h"
 #include "common/sql/ddl.h"
+#include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
 
 /*
@@ -32,6 +33,7 @@ struct version_comment {
 
 struct tr {
 	const struct server *from, *to;
+	enum collation_policy collations;
 	struct str source;
 	struct sql_lexer lx; /* as the source reads the text */
 	struct tok *t;       /* n of them, then one of type SQL_END */
@@ -89,7 +91,7 @@ void tr_check_name(struct tr *t, size_t name);
 int tr_options(struct tr *t, size_t a, size_t b); /* of tables and databases, partitions (dialect_option.c) */
 /* A charset and (or) a collation token that belong together; SIZE_MAX: none. equals: how an added COLLATE is
  * written. */
-void tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals);
+int tr_charset(struct tr *t, size_t charset, size_t collate, const char *equals);
 /* What the two say; MariaDB's short form too. NULL: not in the table. */
 const struct collation *tr_collation(struct tr *t, size_t charset, size_t collate);
 /* [DEFAULT] CHARACTER SET [=] x, CHARSET [=] x, COLLATE [=] x: where the value is, or 0. */

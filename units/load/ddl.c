@@ -15,7 +15,7 @@ void ddl_put_text(struct buf *sql, const char *text)
 /* A refusal of the downstream is a matter for a person; lost connections stay what they are. */
 static int failed(struct err *e)
 {
-	if (err_act(e->code) == ERR_ACT_PAUSE)
+	if (err_act(e->code) == ERR_ACT_PAUSE && e->code != ERR_collation_refused)
 		e->code = ERR_load_failed;
 	return -1;
 }
@@ -94,10 +94,28 @@ static void log_notes(const struct buf *notes)
 	}
 }
 
+static int translate(
+	struct load *l, const struct plan_item *i, struct buf *sql, struct buf *notes, struct err *e)
+{
+	struct sql_dialects d = {.from = &l->plan.from, .to = &l->to, .collations = l->collations};
+
+	return sql_translate(str_of(i->create), &d, sql, notes, e);
+}
+
+int ddl_can_translate(struct load *l, const struct plan_item *i, struct err *e)
+{
+	struct buf sql = {0}, notes = {0};
+	int r = translate(l, i, &sql, &notes, e);
+
+	buf_free(&sql);
+	buf_free(&notes);
+	return r < 0 ? failed(e) : 0;
+}
+
 int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e)
 {
 	struct buf sql = {0}, notes = {0};
-	int r = sql_translate(str_of(i->create), &l->plan.from, &l->to, 0, &sql, &notes, e);
+	int r = translate(l, i, &sql, &notes, e);
 
 	if (r == 0)
 		r = db_exec(c, buf_str(&sql), e);

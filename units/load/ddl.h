@@ -11,5 +11,7 @@ int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err 
 /* "<words>`schema`.`name`"; a schema that is not there is no error. */
 int ddl_about(struct db *c, const char *words, const char *schema, const char *name, struct err *e);
 int ddl_use(struct db *c, const char *schema, struct err *e);
+/* Could it be made? Nothing is sent. */
+int ddl_can_translate(struct load *l, const struct plan_item *i, struct err *e);
 /* Executes the item's CREATE, moved to the downstream's family; what was changed is logged. */
 int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e);

@@ -7,6 +7,7 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "common/proc/unit.h"
+#include "common/sql/dialect.h"
 #include "units/load/plan.h"
 
 /*
@@ -31,6 +32,7 @@ struct load {
 	bool remove_meta;
 	bool look; /* nothing is to be loaded: only, whether that is done or DM's to take over */
 	struct server to;
+	enum collation_policy collations;
 	struct link_peer *dump;
 
 	struct plan plan;

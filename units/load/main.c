@@ -17,13 +17,18 @@ enum { THREADS_MAX = 64 };
 
 static int read_options(struct load *l, const json_t *config, struct err *e)
 {
-	int64_t threads = json_num(json_object_get(config, "options"), "threads", 4);
+	const json_t *options = json_object_get(config, "options");
+	int64_t threads = json_num(options, "threads", 4);
+	int collations = collation_policy_of(json_text(options, "collations", "nearest"));
 
 	if (threads < 1 || threads > THREADS_MAX)
 		return err_set(e, ERR_config_bad, "load: threads is %" PRId64 ", it must be 1 to %d", threads,
 			THREADS_MAX);
+	if (collations < 0)
+		return err_set(e, ERR_config_bad, "load: collations: nearest, fail or exact");
 	l->threads = (unsigned)threads;
 	l->look = json_flag(config, "look", false);
+	l->collations = (enum collation_policy)collations;
 	l->remove_meta = json_flag(config, "remove_meta", false);
 	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
 	l->task = xstrdup(json_text(config, "task", ""));

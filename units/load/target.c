@@ -137,6 +137,9 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return err_set(e, ERR_load_failed, "it is a view downstream");
 	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
 		return -1;
+	/* Before it is recorded as ours to drop: a person may make it by hand. */
+	if (what == DDL_OBJECT_NONE && ddl_can_translate(m->l, t, e) < 0)
+		return -1;
 	own_add(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->schema, t->name);
 	return 0;
 }

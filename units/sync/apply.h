@@ -4,6 +4,7 @@
 
 #include "common/db/db.h"
 #include "common/db/meta.h"
+#include "common/sql/dialect.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
 #include "units/sync/queue.h"
@@ -36,7 +37,8 @@ struct apply {
 	uint64_t batch_rows, batch_bytes, bulk_rows;
 	bool ordered;       /* commits are in the upstream's order */
 	bool count_missing; /* rows that are not there are counted, not an error */
-	bool safe_mode;     /* the option */
+	enum collation_policy collations;
+	bool safe_mode; /* the option */
 	struct takeover takeover;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;

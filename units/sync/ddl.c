@@ -150,6 +150,7 @@ static bool wants_fence(struct apply *a, const struct sql_ddl *ddl)
 
 static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations};
 	struct buf whole = {0}, notes = {0};
 	struct str text = j->q.sql;
 	int r;
@@ -178,7 +179,7 @@ static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, st
 			text.n - j->ddl->start_transaction_end);
 		text = buf_str(&whole);
 	}
-	r = sql_translate(text, &t->format.server, db_server(a->ddl), j->q.sql_mode, &j->text, &notes, e);
+	r = sql_translate(text, &d, &j->text, &notes, e);
 	if (r == 0 && notes.n > 0)
 		log_warn("DDL mapped: %s", buf_cstr(&notes));
 	buf_free(&whole);
@@ -315,6 +316,13 @@ static bool was_so_before(const struct ddl_job *j, const struct server *from, ui
 	return said;
 }
 
+static int server_collation(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), 0, a->collations};
+
+	return ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &d, e);
+}
+
 static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	char name[257];
@@ -326,8 +334,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 		return -1;
 	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->ddl), e) < 0)
 		return -1;
-	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE &&
-		ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &t->format.server, e) < 0)
+	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE && server_collation(a, t, j, e) < 0)
 		return err_add(e, "the default collation of a new database");
 	if (j->ddl->or_replace && db_server(a->ddl)->flavor != FLAVOR_MARIADB && drop_replaced(a, j, e) < 0)
 		return -1;

@@ -224,7 +224,7 @@ static int collation_name(struct db *upstream, unsigned id, char *name, size_t s
 }
 
 int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_query *q,
-	const struct server *from, struct err *e)
+	const struct sql_dialects *s, struct err *e)
 {
 	char name[128] = "";
 	const char *nearest;
@@ -235,7 +235,10 @@ int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_
 		return db_execf(d, e, "SET collation_server=%u", q->server_collation);
 	if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
 		return -1;
-	nearest = name[0] ? sql_map_collation(str_of(name), from, db_server(d)) : NULL;
+	if (name[0] && !sql_collation_may(str_of(name), s->from, s->to, s->collations))
+		return err_set(
+			e, ERR_collation_refused, "%s, the upstream's default for a new database", name);
+	nearest = name[0] ? sql_map_collation(str_of(name), s->from, s->to) : NULL;
 	return db_execf(d, e, "SET collation_server='%s'",
 		nearest   ? nearest
 		: name[0] ? name

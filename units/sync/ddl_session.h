@@ -2,6 +2,7 @@
 #include "common/base/arena.h"
 #include "common/binlog/event.h"
 #include "common/db/db.h"
+#include "common/sql/dialect.h"
 
 /* Gives d the session that the event's statement ran in. needs_database: some table is named without its
  * schema. */
@@ -13,9 +14,10 @@ int ddl_session(
  * second byte is a quote.
  */
 int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, struct err *e);
-/* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's.
+/* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's,
+ * if the policy takes it.
  */
 int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_query *q,
-	const struct server *from, struct err *e);
+	const struct sql_dialects *s, struct err *e);
 /* Back to what the applier's own statements want. */
 int ddl_session_reset(struct db *d, struct err *e);

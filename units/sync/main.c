@@ -31,6 +31,16 @@ struct sync {
 	struct first first;
 };
 
+static int read_collations(struct sync *s, const json_t *options, struct err *e)
+{
+	int policy = collation_policy_of(json_text(options, "collations", "nearest"));
+
+	if (policy < 0)
+		return err_set(e, ERR_config_bad, "collations: nearest, fail or exact");
+	s->apply.collations = (enum collation_policy)policy;
+	return 0;
+}
+
 static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 {
 	const json_t *options = json_object_get(env->config, "options"),
@@ -49,6 +59,8 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
 	s->apply.ordered = json_flag(options, "preserve_commit_order", false);
 	s->apply.count_missing = strcmp(json_text(options, "missing_row", "stop"), "count") == 0;
+	if (read_collations(s, options, e) < 0)
+		return -1;
 	s->apply.safe_mode = json_flag(options, "safe_mode", false);
 	s->apply.bulk_rows = (uint64_t)json_num(options, "bulk_rows", 64);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)

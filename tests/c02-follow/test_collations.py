@@ -1,0 +1,50 @@
+"""collation-policy: what becomes of a collation that the downstream lacks, in the copy and in the stream."""
+import procs
+from tidegate import FAILED, INTERRUPTED
+from words import ask, wait_stage
+
+
+def test_in_the_copy(make_pair, job):
+    """0900_ai_ci is not in MariaDB 10.11: exact stops before a row is copied and names the column, fail takes the twin; 10.5 has no twin,
+    there only nearest goes on. A table that was made by hand is the way out."""
+    pair = make_pair("my97", "ma1011")
+    s, d = pair.source, pair.target
+    tables = ["CREATE DATABASE app CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+              "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) COLLATE utf8mb4_0900_ai_ci) COLLATE utf8mb4_bin", "INSERT INTO app.t VALUES (1, 'a'), (2, 'É')"]
+    s.run(*tables)
+    j = job(pair, tables="app.*")
+    said = j.run("--collation-policy", "exact", expect=FAILED)
+    assert "60542" in said and "`app`.`t`" in said and "`t`.`v`: collation utf8mb4_0900_ai_ci is not in the target" in said, said
+    assert d.query("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='app'")[0][0] == 0
+    d.run("CREATE DATABASE IF NOT EXISTS app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) COLLATE utf8mb4_unicode_ci) COLLATE utf8mb4_bin")
+    j.run("--collation-policy", "exact")
+    assert d.query("SELECT COUNT(*) FROM app.t")[0][0] == 2
+    pair = make_pair("my97", "ma105")
+    pair.source.run(*tables)
+    j = job(pair, tables="app.*")
+    said = j.run("--collation-policy", "fail", expect=FAILED)
+    assert "60542" in said and "where utf8mb4_unicode_520_nopad_ci is the nearest" in said, said
+    j.run()
+    assert "collation utf8mb4_0900_ai_ci became utf8mb4_unicode_520_nopad_ci" in j.log()
+
+
+def test_in_the_stream(make_pair, job):
+    """Twins pass under fail; what compares otherwise stops at its statement, and an operator says what is to be done."""
+    pair = make_pair("my97", "ma1011")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    j = job(pair, tables="app.*")
+    j.start("--collation-policy", "fail", "--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    s.run("ALTER TABLE t ADD a varchar(9) COLLATE utf8mb4_0900_as_cs, ADD b varchar(9) COLLATE utf8mb4_0900_bin", "INSERT INTO t VALUES (2, 'a', 'b')", db="app")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t")[0][0] == 2, 60, j.story(), 0.2)
+    s.run("ALTER TABLE t ADD c varchar(9) COLLATE utf8mb4_nb_0900_ai_ci", "INSERT INTO t VALUES (3, 'a', 'b', 'c')", db="app")
+    wait_stage(j, "Paused", 60542)
+    assert "`t`.`c`: collation utf8mb4_nb_0900_ai_ci is not in the target" in j.subtask()["result"]["errors"][0]["Message"]
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.t ADD c varchar(9) COLLATE utf8mb4_danish_ci")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t")[0][0] == 3, 60, j.story(), 0.2)
+    s.run("CREATE DATABASE app2")
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run("--collation-policy", "fail")
+    pair.assert_equal("app", j.story)
