@@ -29,6 +29,9 @@ static void test_codes(void **state)
 	assert_true(db_error_is_lost(3169));
 	assert_false(db_error_is_lost(1213));
 	assert_false(db_error_is_lost(8501));
+	assert_false(db_error_is_undone(8501));
+	assert_false(db_error_is_undone(1205));
+	assert_true(db_error_is_undone(9007));
 	assert_int_equal(err_act(ERR_db_lost), ERR_ACT_RETRY);
 }
 

@@ -26,6 +26,7 @@ static const uint32_t retry[] = {
 	1317,             /* somebody ended the query */
 	1412,             /* the table's definition has changed since the snapshot */
 	1637, 3572,       /* too many transactions; NOWAIT */
+	3101,             /* group replication: a conflict with another member */
 	8001, 8175, 8176, /* TiDB: memory */
 	8002, 8005, 8022, /* write conflicts, a commit that may be tried again */
 	8020, 8229,       /* a table is locked; its locks have grown too old */
@@ -37,6 +38,12 @@ static const uint32_t retry[] = {
 	9005, 9006, 9007, /* a region is away; older than what is kept; a write conflict */
 	9010, 9011, 9012, 9013, /**/
 };
+
+/*
+ * As the answer to a COMMIT: it was rolled back, surely. A conflict (TiDB, a cluster's certification) that
+ * was found before anything was committed; where TiDB can't tell it says 8501.
+ */
+static const uint32_t undone[] = {1213, 3101, 8002, 8005, 8022, 8028, 9007};
 
 static bool in(const uint32_t *list, size_t n, uint32_t x)
 {
@@ -51,6 +58,11 @@ static bool in(const uint32_t *list, size_t n, uint32_t x)
 bool db_error_is_lost(uint32_t sql_errno)
 {
 	return in(lost, sizeof(lost) / sizeof(*lost), sql_errno);
+}
+
+bool db_error_is_undone(uint32_t sql_errno)
+{
+	return in(undone, sizeof(undone) / sizeof(*undone), sql_errno);
 }
 
 uint32_t db_error_code(uint32_t sql_errno)

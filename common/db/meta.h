@@ -18,6 +18,9 @@ struct meta_id {
  * them. */
 int meta_setup(struct db *d, const char *schema, struct err *e);
 
+/* Names the task and source where a name of them must be short and plain. The text of each DDL of theirs in
+ * TiDB holds "tidegate-<hash in 16 digits>-". */
+uint64_t meta_hash(const struct meta_id *id);
 /*
  * Takes the task over for this epoch (T3): raises the epoch of all slots in one transaction, KILLs the
  * connections recorded under older epochs and waits until they are gone. ERR_sync_fenced where a greater

@@ -4,10 +4,12 @@
  * lost its source can't land another byte, be it by a transaction (fenced by the epoch) or by a DDL (fenced
  * by nothing else).
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/db/meta_internal.h"
 
@@ -238,26 +240,52 @@ static int wait_gone(struct db *d, const struct connection *x, struct err *e)
 	return r;
 }
 
-/* TiDB runs a DDL as a job of its own, which may outlive the connection that asked for it. */
-static int wait_ddl_jobs(struct db *d, struct err *e)
+uint64_t meta_hash(const struct meta_id *id)
 {
-	static const char sql[] = "SELECT JOB_ID FROM information_schema.DDL_JOBS WHERE STATE NOT IN "
-				  "('synced','cancelled','rollback done','paused') LIMIT 1";
-	uint64_t deadline = clock_ms() + DDL_WAIT_MS;
-	char job[24];
-	bool found;
+	const char *parts[] = {id->task, id->source};
+	uint64_t hash = 0xcbf29ce484222325u;
 
-	for (;;) {
-		if (db_value(d, sql, job, sizeof(job), &found, e) < 0)
-			return err_add(e, "looking for DDL jobs of the task's former owner");
-		if (!found)
-			return 0;
-		if (clock_ms() > deadline)
-			return err_set(e, ERR_db_lost,
+	for (int i = 0; i < 2; i++) {
+		for (const char *p = parts[i]; *p; p++)
+			hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+		hash = (hash ^ 0xff) * 0x100000001b3u;
+	}
+	return hash;
+}
+
+/*
+ * TiDB runs a DDL as a job of its own, which may outlive the connection that asked for it. Those of this task
+ * are known by their text, whoever's connection is on record; where one was ended just now, any job may be
+ * its.
+ */
+static int wait_ddl_jobs(struct db *d, const struct meta_id *id, bool any, struct err *e)
+{
+	uint64_t deadline = clock_ms() + DDL_WAIT_MS;
+	bool found = true, said = false;
+	struct buf sql = {0};
+	char job[24];
+	int r = 0;
+
+	buf_puts(&sql, "SELECT JOB_ID FROM information_schema.DDL_JOBS WHERE STATE NOT IN "
+		       "('synced','cancelled','rollback done')");
+	buf_putf(&sql, " AND (QUERY LIKE '%%tidegate-%016" PRIx64 "-%%'%s) LIMIT 1", meta_hash(id),
+		any ? " OR STATE<>'paused'" : "");
+	while (r == 0 && found) {
+		if (db_value(d, buf_cstr(&sql), job, sizeof(job), &found, e) < 0)
+			r = err_add(e, "looking for DDL jobs of the task's former owner");
+		else if (found && clock_ms() > deadline)
+			r = err_set(e, ERR_db_lost,
 				"%s: DDL job %s, perhaps of the task's former owner, is not over", d->where,
 				job);
-		clock_sleep_ms(500);
+		else if (found) {
+			if (!said)
+				log_info("waiting for DDL job %s, begun before this process", job);
+			said = true;
+			clock_sleep_ms(500);
+		}
 	}
+	buf_free(&sql);
+	return r;
 }
 
 static int end_connections(struct db *d, const struct meta_id *id, struct err *e)
@@ -269,8 +297,8 @@ static int end_connections(struct db *d, const struct meta_id *id, struct err *e
 	for (i = 0; r == 0 && i < c.n; i++)
 		if (wait_gone(d, &c.list[i], e) < 0 || meta_forget_connection(d, id, c.list[i].id, e) < 0)
 			r = -1;
-	if (r == 0 && c.n && d->server.flavor == FLAVOR_TIDB)
-		r = wait_ddl_jobs(d, e);
+	if (r == 0 && d->server.flavor == FLAVOR_TIDB)
+		r = wait_ddl_jobs(d, id, c.n > 0, e);
 	free(c.list);
 	return r;
 }

@@ -49,8 +49,11 @@ static int put_until_done(struct apply *a, struct trx *t, struct err *e)
 		enum writer_again again;
 		int r = put_all(a, t, e);
 
-		if (r == 0)
-			return apply_commit(a, a->db, t->end, a->gtid_text, e);
+		if (r == 0) {
+			r = apply_commit(a, a->db, t->end, a->gtid_text, e);
+			if (r == 0 || !db_error_is_undone(e->sql_errno))
+				return r;
+		}
 		again = writer_again(&a->writer, r, tries, e);
 		if (again == WRITER_NOT)
 			return -1;

@@ -10,15 +10,7 @@
 
 uint64_t ddl_fence_hash(const struct apply *a)
 {
-	const char *parts[] = {a->id.task, a->id.source};
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (int i = 0; i < 2; i++) {
-		for (const char *p = parts[i]; *p; p++)
-			hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
-		hash = (hash ^ 0xff) * 0x100000001b3u;
-	}
-	return hash;
+	return meta_hash(&a->id);
 }
 
 /* 0: as it was made, 1: moved. */

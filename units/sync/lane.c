@@ -306,7 +306,8 @@ static int apply_batch(struct lane *l, struct err *e)
 			r = end_batch(l, e);
 			if (r == 1)
 				continue;
-			return r;
+			if (r >= 0 || !db_error_is_undone(e->sql_errno))
+				return r;
 		}
 		again = writer_again(&l->writer, r, tries, e);
 		if (again == WRITER_NOT || apply_rollback(l->db, e) < 0)
