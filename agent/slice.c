@@ -71,6 +71,23 @@ static const json_t *relay_start(const struct source *s)
 	return first;
 }
 
+/* The sets where tasks begin that name no file: the relay asks the upstream which one that is. */
+static void put_gtids(const struct source *s, json_t *options)
+{
+	json_t *list = json_object_get(options, "start_gtids");
+
+	list = json_is_array(list) ? json_incref(list) : json_array();
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
+		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+
+		if (start && !json_text(start, "file", "")[0] && json_text(start, "gtid", "")[0])
+			json_array_append(list, json_object_get(start, "gtid"));
+	}
+	if (json_array_size(list) > 0)
+		json_object_set(options, "start_gtids", list);
+	json_decref(list);
+}
+
 json_t *slice_relay(const struct source *s, const struct proc *p)
 {
 	json_t *o = head(p, s->spec);
@@ -82,6 +99,7 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 		json_object_set_new(options, "start_file", json_string(json_text(start, "file", "")));
 		json_object_set_new(options, "start_offset", json_integer(json_num(start, "offset", 0)));
 	}
+	put_gtids(s, options);
 	json_object_set_new(o, "options", options);
 	return o;
 }

@@ -248,11 +248,14 @@ static void begin_where_task_does(const struct job *j, json_t *source, const cha
 	const json_t *start = json_object_get(instance, "start");
 	json_t *relay = json_object_get(source, "relay");
 
-	if (!json_flag(source, "enable_relay", false) || !json_text(start, "file", "")[0] ||
-		json_text(relay, "start_file", "")[0])
+	if (!json_flag(source, "enable_relay", false) || json_text(relay, "start_file", "")[0])
 		return;
-	json_object_set(relay, "start_file", json_object_get(start, "file"));
-	json_object_set_new(relay, "start_offset", json_integer(4));
+	if (json_text(start, "file", "")[0]) {
+		json_object_set(relay, "start_file", json_object_get(start, "file"));
+		json_object_set_new(relay, "start_offset", json_integer(4));
+	} else if (json_text(start, "gtid", "")[0]) {
+		json_object_set_new(relay, "start_gtids", json_pack("[O]", json_object_get(start, "gtid")));
+	}
 }
 
 static int parse_files(const struct args *a, struct job *j, struct err *e)

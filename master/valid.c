@@ -65,9 +65,11 @@ int valid_start(const json_t *start, struct err *e)
 	uint64_t number;
 	char base[256];
 
+	if (!file[0] && json_text(start, "gtid", "")[0])
+		return 0;
 	if (!file[0])
 		return err_set(e, ERR_config_bad,
-			"an incremental task wants a start position (binlog file and offset)");
+			"an incremental task wants a start position (binlog file and offset, or a GTID set)");
 	if (binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
 		return err_set(
 			e, ERR_config_bad, "`%.100s` is no binlog file's name (mysql-bin.000003)", file);

@@ -145,6 +145,9 @@ static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 		json_object_set_new(options, "start_file", json_string(start));
 		json_object_set_new(options, "start_offset", json_integer(4));
 	}
+	if (!start[0] && json_text(o, "relay-binlog-gtid", "")[0])
+		json_object_set_new(
+			options, "start_gtids", json_pack("[s]", json_text(o, "relay-binlog-gtid", "")));
 	if (json_flag(o, "enable-relay", false))
 		json_object_set_new(options, "quota_bytes", json_integer(NO_QUOTA));
 	return options;

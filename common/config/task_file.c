@@ -264,16 +264,10 @@ static int read_start(struct task_file *f, const json_t *instance, json_t *start
 	}
 	if (!meta || (!file[0] && !json_text(meta, "binlog-gtid", "")[0]))
 		return checked_error(f->name, instance, meta ? "meta" : NULL, f->e,
-			"an incremental task wants `meta` with binlog-name and binlog-pos for each source");
-	if (!file[0]) {
-		checked_error(f->name, meta, "binlog-gtid", f->e,
-			"beginning at a binlog-gtid alone is not supported yet: give binlog-name and "
-			"binlog-pos");
-		if (f->e)
-			f->e->code = ERR_config_unsupported;
-		return -1;
-	}
-	if (binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
+			"an incremental task wants `meta` with binlog-name and binlog-pos, or binlog-gtid, "
+			"for "
+			"each source");
+	if (file[0] && binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
 		return checked_error(f->name, meta, "binlog-name", f->e,
 			"`%.100s` is no binlog file's name (mysql-bin.000003)", file);
 	json_object_set_new(start, "file", json_string(file));

@@ -227,7 +227,7 @@ static const struct broken broken_sources[] = {
 		"`enable-relay` is `true`, must be true or false"},
 	{"enable-relay: true", "enable-rely: true", ERR_config_unknown_key, "did you mean `enable-relay`?"},
 	{"enable-relay: true", "enable: false", ERR_config_unsupported, "`enable` in a source file"},
-	{"enable-relay: true", "relay-binlog-gtid: \"0-1-1\"", ERR_config_unsupported, "`relay-binlog-gtid`"},
+	{"enable-relay: true", "relay-binlog-gtid: [a]", ERR_config_bad, "`relay-binlog-gtid`"},
 	{"enable-relay: true", "relay-binlog-name: binlog", ERR_config_bad,
 		"`binlog` is no binlog file's name"},
 	{"enable-relay: true", "filters: [{action: Do}]", ERR_config_unsupported, "`filters`"},

@@ -1,6 +1,7 @@
 """DM's task-mode incremental: nothing is copied, the task follows from the file and position that its file names."""
 import pytest
 
+import procs
 from servers import PASSWORD
 from tidegate import FAILED
 from workload import Workload
@@ -25,6 +26,19 @@ def write_files(folder, pair, file, offset, relay):
     for f in (task, source):
         f.chmod(0o600)
     return [str(task), str(source)]
+
+
+def write_gtid(folder, pair, gtid, relay, source_more=""):
+    """`meta` with a GTID set alone."""
+    files = write_files(folder, pair, "mysql-bin.000001", 4, relay)
+    task, source = folder / "task.yaml", folder / "source.yaml"
+    task.write_text(task.read_text().replace("binlog-name: mysql-bin.000001, binlog-pos: 4", f'binlog-gtid: "{gtid}"'))
+    source.write_text(source.read_text() + source_more)
+    return files
+
+
+def gtid_of(server):
+    return server.query("SELECT @@global.gtid_executed" if server.flavor == "mysql" else "SELECT @@global.gtid_binlog_pos")[0][0].replace("\n", "")
 
 
 def binlog_files(server):
@@ -55,3 +69,81 @@ def test_a_file_that_is_gone(make_pair, job, tmp_path):
     j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=60, expect=FAILED)
     assert file in j.stderr() and "60202" in j.stderr(), j.story()
     assert "app" not in pair.target.databases()
+
+
+@pytest.mark.parametrize("relay", [False, True], ids=["relay-by-need", "enable-relay"])
+def test_from_a_gtid_set(relay, pair, job, tmp_path):
+    """`meta` has binlog-gtid alone: the middle of a file some files back; what is in the set is passed by, also after restarts in between."""
+    pair.source.run("FLUSH BINARY LOGS", "CREATE DATABASE app", "CREATE TABLE app.there (id int PRIMARY KEY)", "CREATE TABLE app.n (a int)", "INSERT INTO app.n VALUES (1),(1)")
+    job(pair, tables="app.*").run(until="full")
+    gtid = gtid_of(pair.source)
+    Workload(pair.source, "app", rows=50).make()
+    pair.source.run("INSERT INTO app.n VALUES (1)", "FLUSH BINARY LOGS", "INSERT INTO app.there VALUES (1)", "FLUSH BINARY LOGS")
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    files = write_gtid(tmp_path, pair, gtid, relay)
+    j.start(*files, until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    for _ in range(2):
+        sync = j.wait_unit("sync")
+        sync.kill()
+        j.wait_unit("sync", other_than=[sync])
+    j.interrupt()
+    pair.source.run("INSERT INTO app.n VALUES (2)", "FLUSH BINARY LOGS")
+    j.run(*files, timeout=90)
+    pair.assert_equal("app", j.story)
+
+
+def test_a_set_with_a_hole(make_pair, job, tmp_path):
+    """MySQL: transactions in the middle of the set's range that it does not have are applied, those behind them that it has are not."""
+    pair = make_pair("my97", "ma1011")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.n (a int)")
+    job(pair, tables="app.*").run(until="full")
+    s.run(*(f"INSERT INTO app.n VALUES ({i})" for i in range(1, 7)))
+    uuid, last = gtid_of(s).split(":")[0], int(gtid_of(s).rsplit("-", 1)[1])
+    pair.target.run("INSERT INTO app.n VALUES (1),(4)")
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.run(*write_gtid(tmp_path, pair, f"{uuid}:1-{last - 5}:{last - 2}", False), timeout=60)
+    pair.assert_equal("app", j.story)
+
+
+def test_sets_that_do_not_fit(make_pair, job, tmp_path):
+    """More than the upstream has, or what comes next is purged: said by name, nothing is applied."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.n (a int)")
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    domain, server, seq = gtid_of(s).split("-")
+    j.run(*write_gtid(tmp_path, pair, f"{domain}-{server}-{int(seq) + 5}", False), timeout=60, expect=FAILED)
+    assert "60201" in j.stderr() and "which it does not have" in j.stderr(), j.story()
+    at = gtid_of(s)
+    s.run("INSERT INTO app.n VALUES (1)", "FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
+
+    def purged():  # not while a dump thread whose client is gone still holds a file
+        s.run(f"PURGE BINARY LOGS TO '{binlog_files(s)[-1]}'")
+        return len(binlog_files(s)) == 1
+    procs.wait_for(purged, 60, "the server keeps its files", 1)
+    again = tmp_path / "again"
+    again.mkdir()
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.run(*write_gtid(again, pair, at, False), timeout=60, expect=FAILED)
+    assert "60202" in j.stderr() and "begins within it" in j.stderr(), j.story()
+
+
+def test_relay_binlog_gtid(make_pair, job, tmp_path):
+    """relay-binlog-gtid in the source: the relay log of one that is kept on begins where the set says."""
+    pair = make_pair("ma1011", "ma1011")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.n (a int)", "FLUSH BINARY LOGS")
+    job(pair, tables="app.*").run(until="full")
+    at, file = gtid_of(s), binlog_files(s)[-1]
+    s.run("INSERT INTO app.n VALUES (1)", "FLUSH BINARY LOGS", "INSERT INTO app.n VALUES (2)", "FLUSH BINARY LOGS")
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.run(*write_gtid(tmp_path, pair, at, True, f'relay-binlog-gtid: "{at}"\n'), timeout=60)
+    pair.assert_equal("app", j.story)
+    assert f"beginning with {file}" in j.log()

@@ -1,4 +1,5 @@
 #pragma once
+#include <jansson.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct relay_options {
 	uint64_t quota;
 	char start_file[256];
 	uint64_t start_offset;
+	json_t *start_gtids; /* texts of sets; NULL: none */
 	unsigned heartbeat_ms;
 };
 

@@ -93,27 +93,107 @@ static int begin_generation(struct relay *r, const char *server, const struct lo
 	return 0;
 }
 
-/* The very first start: the file that is wanted, or the upstream's present one, from its head. */
-static int place_first(
-	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+/* The newest file of the upstream whose head lies within the set; NULL: there is none. */
+static int choose(struct relay *r, const struct logs *logs, const struct gtid_set *set,
+	const struct log **out, struct err *e)
 {
-	const struct log *l = &logs->list[logs->n - 1];
+	char name[300];
+	size_t i;
+
+	*out = NULL;
+	for (i = logs->n; i > 0 && !*out; i--) {
+		struct head h = {0};
+
+		binlog_name_make(name, sizeof(name), logs->list[i - 1].base, logs->list[i - 1].number);
+		if (head_of_upstream(r, name, &h, e) < 0)
+			return -1;
+		if (gtid_set_flavor(h.set) == gtid_set_flavor(set) && gtid_set_contains(set, h.set))
+			*out = &logs->list[i - 1];
+		head_fini(&h);
+	}
+	return 0;
+}
+
+/* What of the set the upstream has not executed. */
+static int lacks(struct db *d, const struct gtid_set *set, struct buf *out, struct err *e)
+{
+	struct db_master_status m;
+	struct gtid_set *theirs;
+
+	if (db_master_status(d, &m, e) < 0)
+		return -1;
+	theirs = gtid_set_parse(gtid_set_flavor(set), str_of(m.gtid), e);
+	free(m.gtid);
+	if (!theirs)
+		return -1;
+	gtid_set_subtract_text(set, theirs, out);
+	gtid_set_free(&theirs);
+	return 0;
+}
+
+/* Where a task begins that has only a set: *l moves there if that is earlier. */
+static int reach_set(struct relay *r, struct db *d, const struct logs *logs, const char *text,
+	const struct log **l, struct err *e)
+{
+	enum flavor f = db_server(d)->flavor == FLAVOR_MARIADB ? FLAVOR_MARIADB : FLAVOR_MYSQL;
+	struct gtid_set *set = gtid_set_parse(f, str_of(text), e);
+	const struct log *found = NULL;
+	struct buf more = {0};
+	int rc = set ? choose(r, logs, set, &found, e) : -1;
+
+	if (rc == 0 && lacks(d, set, &more, e) < 0)
+		rc = -1;
+	gtid_set_free(&set);
+	if (rc == 0 && more.n > 0)
+		rc = err_set(e, ERR_relay_ahead,
+			"%s: a task begins at a GTID set with %s, which it does not have", db_where(d),
+			buf_cstr(&more));
+	buf_free(&more);
+	if (rc == 0 && !found)
+		rc = err_set(e, ERR_relay_gone,
+			"%s: a task begins at the GTID set %s, and none of the binlog files that there are "
+			"begins within it",
+			db_where(d), text);
+	if (rc == 0 && (!*l || found->number < (*l)->number))
+		*l = found;
+	return rc;
+}
+
+/* The file that is named; NULL: none is. */
+static int named_file(
+	struct relay *r, struct db *d, const struct logs *logs, const struct log **l, struct err *e)
+{
 	char base[256];
 	uint64_t number;
 
-	if (*r->o.start_file) {
-		if (binlog_name_split(str_of(r->o.start_file), base, sizeof(base), &number, e) < 0)
+	if (!*r->o.start_file)
+		return 0;
+	if (binlog_name_split(str_of(r->o.start_file), base, sizeof(base), &number, e) < 0)
+		return -1;
+	*l = logs_find(logs, base, number);
+	if (!*l)
+		return err_set(
+			e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d), r->o.start_file);
+	if (r->o.start_offset > (*l)->size)
+		return err_set(e, ERR_relay_ahead, "%s: %s has %" PRIu64 " bytes, the start is at %" PRIu64,
+			db_where(d), r->o.start_file, (*l)->size, r->o.start_offset);
+	return 0;
+}
+
+/* The very first start: what is wanted, or the upstream's present file, from its head. */
+static int place_first(
+	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+{
+	const struct log *l = NULL;
+	const json_t *set;
+	size_t i;
+
+	if (named_file(r, d, logs, &l, e) < 0)
+		return -1;
+	json_array_foreach(r->o.start_gtids, i, set)
+		if (json_is_string(set) && reach_set(r, d, logs, json_string_value(set), &l, e) < 0)
 			return -1;
-		l = logs_find(logs, base, number);
-		if (!l)
-			return err_set(e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d),
-				r->o.start_file);
-		if (r->o.start_offset > l->size)
-			return err_set(e, ERR_relay_ahead,
-				"%s: %s has %" PRIu64 " bytes, the start is at %" PRIu64, db_where(d),
-				r->o.start_file, l->size, r->o.start_offset);
-	}
-	return begin_generation(r, server, l, e);
+	return begin_generation(r, server, l ? l : &logs->list[logs->n - 1], e);
 }
 
 /* T20: what we have, the upstream must have executed. */
@@ -194,27 +274,6 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 	return check_gtids(r, d, e);
 }
 
-/* The newest file of the new upstream whose head lies within what we have. */
-static int choose(struct relay *r, const struct logs *logs, const struct log **out, struct err *e)
-{
-	const struct gtid_set *ours = r->writer.track.set;
-	char name[300];
-	size_t i;
-
-	*out = NULL;
-	for (i = logs->n; i > 0 && !*out; i--) {
-		struct head h = {0};
-
-		binlog_name_make(name, sizeof(name), logs->list[i - 1].base, logs->list[i - 1].number);
-		if (head_of_upstream(r, name, &h, e) < 0)
-			return -1;
-		if (gtid_set_flavor(h.set) == gtid_set_flavor(ours) && gtid_set_contains(ours, h.set))
-			*out = &logs->list[i - 1];
-		head_fini(&h);
-	}
-	return 0;
-}
-
 static int place_switched(
 	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
@@ -226,7 +285,7 @@ static int place_switched(
 			"can tell where to go "
 			"on",
 			db_where(d), server);
-	if (check_gtids(r, d, e) < 0 || choose(r, logs, &l, e) < 0)
+	if (check_gtids(r, d, e) < 0 || choose(r, logs, r->writer.track.set, &l, e) < 0)
 		return -1;
 	if (!l)
 		return err_set(e, ERR_relay_gone,

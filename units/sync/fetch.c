@@ -50,6 +50,7 @@ void fetch_resume(struct fetch *f, struct position watermark)
 
 void fetch_begin(struct fetch *f, struct position head, struct position skip)
 {
+	assemble_free(&f->assemble);
 	f->assemble = assemble_new(f->apply->rules, f->keep);
 	f->scan.on = false;
 	overlap_begin(&f->overlap, skip, f->apply->gtid, f->by_gtid);
@@ -59,6 +60,7 @@ void fetch_begin(struct fetch *f, struct position head, struct position skip)
 
 int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e)
 {
+	f->assemble = assemble_new(f->apply->rules, f->keep);
 	f->scan.on = true;
 	f->next = head;
 	f->skip = to;
@@ -370,8 +372,7 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 /* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
 static struct position durable(struct fetch *f)
 {
-	struct position watermark = apply_durable(f->apply),
-			pin = f->assemble ? assemble_pin(f->assemble, watermark) : (struct position){0};
+	struct position watermark = apply_durable(f->apply), pin = assemble_pin(f->assemble, watermark);
 	const struct position *again = (const struct position *)(const void *)f->again.p;
 
 	/* They are not known to the assembler before they are read again. */

@@ -121,7 +121,7 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->first.relay = s->relay;
 	s->first.apply = &s->apply;
 	s->first.fetch = &s->fetch;
-	s->fetch.by_gtid = !s->first.file[0];
+	s->fetch.by_gtid = !s->first.file[0] && *s->first.gtid;
 	if (position_is_zero(s->apply.slot.watermark))
 		return first_open(&s->first, e); /* the first start, step by step */
 	if (apply_resume(&s->apply, e) < 0 || takeover_load(&s->apply, e) < 0)
