@@ -22,3 +22,16 @@ class Ends:
         """A user without a password: units that no agent started have no key to read one with. server() drops it."""
         s.run("SET sql_log_bin=0", "CREATE USER IF NOT EXISTS tgtestlive@'%'", "GRANT ALL ON *.* TO tgtestlive@'%'")
         return live.Server(s.port, "tgtestlive")
+
+
+def check_meta(down, f):
+    """One watermark, nothing recorded above it, all rows of one epoch."""
+    rows = down.query("SELECT slot, epoch, position, COALESCE(applied, '') FROM dm_meta.tidegate_slot WHERE task=%s AND slot>0", f.task)
+    place = lambda text: tuple(int(x) for x in text.split(":"))  # noqa: E731
+    top = max(place(p) for _, _, p, _ in rows)
+    for slot, _, _, applied in rows:
+        for line in applied.splitlines():
+            start, end, _ = line.split(" ")
+            assert place(start) < place(end)
+            assert place(end) <= top, f"slot {slot}: {line} is above the watermark {top}, and everything is applied"
+    assert len({e for _, e, _, _ in rows}) == 1, rows

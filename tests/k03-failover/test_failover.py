@@ -126,6 +126,49 @@ def test_good_replica(name, fleet, forward, server, job):
     assert j.log().count("beginning with") == 3, j.story()  # the first place, and two switches
 
 
+def xa(server, name, *statements):
+    """Prepared, and left behind by its connection."""
+    with server.connect(database="app") as c, c.cursor() as cur:
+        for s in (f"XA START '{name}'", *statements, f"XA END '{name}'", f"XA PREPARE '{name}'"):
+            cur.execute(s)
+
+
+@pytest.mark.parametrize("follows", [True, False], ids=["followed", "not-followed"])
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_pending_xa(name, follows, fleet, forward, server, job):
+    """Prepared on one server, decided on its replica that has taken its place; one of them later still, after another start."""
+    a, b = fleet(name, "a", "b")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    for _ in range(3):
+        b.run("FLUSH BINARY LOGS")
+    failover.follow(b, a)
+    door = forward(a)
+    pair = Pair(a, target)
+    a.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, n int)", *(f"INSERT INTO app.t VALUES ({i}, 0)" for i in range(20)))
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    followed(j)
+    for i in range(4):
+        xa(a, f"x{i}", f"UPDATE t SET n=n+1 WHERE id={i}", f"INSERT INTO t VALUES ({100 + i}, 1)")
+        a.run(f"UPDATE app.t SET n=n+1 WHERE id={10 + i}")
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((4,),) or j.ended(), 30, j.story)
+    failover.wait_replica(b, a)
+    if not follows:
+        assert j.interrupt() == INTERRUPTED, j.story()
+    failover.promote(b)
+    for word in ("COMMIT 'x0'", "ROLLBACK 'x1'"):
+        b.run(f"XA {word}")
+    xa(b, "x0", "UPDATE t SET n=n+1 WHERE id=0")  # the name again
+    door.to(b)
+    if not follows:
+        followed(j)
+    b.run("XA COMMIT 'x2'", *(f"UPDATE app.t SET n=n+1 WHERE id={i}" for i in (2, 12)))
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((2,),) or j.ended(), 30, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    b.run("FLUSH BINARY LOGS", "XA COMMIT 'x3'", "XA COMMIT 'x0'")
+    synced(j, Pair(b, target))
+    assert target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((0,),)
+
+
 @pytest.mark.parametrize("name", ["my97", long("ma1011")])
 def test_after_the_copy(name, fleet, forward, server, job):
     """The copy was taken from one server, the following begins at another: by the copy's GTID set, as file and offset say nothing there."""

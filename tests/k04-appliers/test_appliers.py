@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from ends import Ends, live
+from ends import Ends, check_meta, live
 from failpoints import names
 
 APPLIERS = [1, 2, 4, 8, 16]
@@ -51,7 +51,7 @@ class Writer(threading.Thread):
 
     def __init__(self, server, tables, seed, count, keys, image):
         super().__init__()
-        self.image = image
+        self.image, self.seed = image, seed
         self.server, self.tables, self.rnd, self.count, self.keys, self.done = server, tables, random.Random(seed), count, keys, 0
         self.failed = None
 
@@ -143,12 +143,49 @@ class Writer(threading.Thread):
         else:
             c.execute(f"UPDATE {t} SET n=n+1 WHERE {key} BETWEEN %s AND %s", (some, some))
 
+    def prepared(self):
+        """An XA transaction, decided soon after, by another connection: the one that prepared it is gone."""
+        name = f"'w{self.seed}.{self.done}'"
+        with self.server.connect(database="p") as c, c.cursor() as cur:
+            cur.execute(f"SET binlog_row_image={self.image}")
+            cur.execute(f"XA START {name}")
+            for _ in range(self.rnd.choice([1, 2, 3])):
+                self.change(cur, self.rnd.choice(self.tables))
+            cur.execute(f"XA END {name}")
+            cur.execute(f"XA PREPARE {name}")
+        time.sleep(self.rnd.choice([0, 0, 0.02, 0.1]))
+        word, end = self.rnd.choice(["COMMIT", "COMMIT", "ROLLBACK"]), time.time() + 10
+        while True:
+            try:
+                return self.server.run(f"XA {word} {name}")
+            except pymysql.MySQLError:  # the server may not have seen yet that the other is gone; or it changed nothing, and is gone with it
+                if not any(name.strip("'") == r[3] for r in self.server.query("XA RECOVER")):
+                    return
+                assert time.time() < end, f"{name} can't be decided"
+                time.sleep(0.02)
+
+    def change(self, c, t):
+        key = {"word_key": "w", "keyless": "a", "pairs": "b"}.get(t, "id")
+        some = self.w() if key == "w" else self.k() % 5 if t == "keyless" else self.k()
+        what = self.rnd.random()
+        if what < 0.4 and t not in MADE:
+            v = self.values(t)
+            c.execute(f"INSERT INTO {t} VALUES ({', '.join(['%s'] * len(v))})", v)
+        elif what < 0.8:
+            c.execute(f"UPDATE {t} SET n=n+1 WHERE {key}=%s", (some,))
+        else:
+            c.execute(f"DELETE FROM {t} WHERE {key}=%s LIMIT 2", (some,))
+
     def run(self):
         try:
             with self.server.connect(database="p", autocommit=False) as c, c.cursor() as cur:
                 cur.execute(f"SET binlog_row_image={self.image}")
                 for _ in range(self.count):
                     try:
+                        if self.rnd.random() < 0.08:
+                            self.prepared()
+                            self.done += 1
+                            continue
                         for _ in range(self.rnd.choice([1, 1, 2, 3, 8])):
                             self.statement(c, cur)
                         c.commit() if self.rnd.random() < 0.95 else c.rollback()
@@ -170,19 +207,6 @@ def make_tables(server, rnd, wanted=()):
             server.run(f"CREATE TABLE {child} ({text})", db="p")
             chosen.append(child)
     return sorted(chosen)
-
-
-def check_meta(down, f):
-    """One watermark, nothing recorded above it, all rows of one epoch."""
-    rows = down.query("SELECT slot, epoch, position, COALESCE(applied, '') FROM dm_meta.tidegate_slot WHERE task=%s AND slot>0", f.task)
-    place = lambda text: tuple(int(x) for x in text.split(":"))  # noqa: E731
-    top = max(place(p) for _, _, p, _ in rows)
-    for slot, _, _, applied in rows:
-        for line in applied.splitlines():
-            start, end, _ = line.split(" ")
-            assert place(start) < place(end)
-            assert place(end) <= top, f"slot {slot}: {line} is above the watermark {top}, and everything is applied"
-    assert len({e for _, e, _, _ in rows}) == 1, rows
 
 
 def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):

@@ -1,6 +1,6 @@
 /*
- * A transaction that nothing may be beside: too large for memory, or a part of an XA transaction. Written by
- * the scheduler's thread over its own connection, with its own progress row, while all lanes are empty.
+ * A transaction that nothing may be beside: too large for memory. Written by the scheduler's thread over its
+ * own connection, with its own progress row, while all lanes are empty.
  */
 #include "common/base/clock.h"
 #include "units/sync/apply.h"
@@ -39,7 +39,7 @@ static int put_all(struct apply *a, struct trx *t, struct err *e)
 	if (r == 0)
 		r = put_rows(a, t, e);
 	if (r == 0 && t->xa)
-		r = xa_record(a, t, e);
+		r = xa_record(a->db, &a->id, t, e);
 	return r == 0 ? missing_record(&a->writer.missing, a->db, &a->id, a->slot.slot, e) : r;
 }
 

@@ -55,6 +55,20 @@ void trx_shed(struct trx *t)
 	t->nwaits = 0;
 }
 
+void trx_empty(struct trx *t)
+{
+	trx_shed(t);
+	buf_clear(&t->cuts);
+	pieces_release(&t->pieces);
+	t->events = 0;
+	t->bytes = t->nth = 0;
+	t->large = t->alone = t->unknown = false;
+	t->kind = TRX_ROWS;
+	/* What is recorded of a prepared one must be where this stream has it; decided, it is no more. */
+	if (t->xa == TRX_XA_COMMIT)
+		t->xa = TRX_XA_ROLLBACK;
+}
+
 void trx_free(struct trx **t)
 {
 	if (!*t)

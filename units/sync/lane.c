@@ -4,6 +4,7 @@
  * along.
  */
 #include "units/sync/lane.h"
+#include "units/sync/xa.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -189,6 +190,24 @@ static int open_batch(struct lane *l, struct err *e)
 	return writer_open(&l->writer, buf_str(&l->opening), e);
 }
 
+/* Behind all rows: they go by one packet after the other, and it is one transaction. */
+static int put_records(struct lane *l, struct err *e)
+{
+	struct batch *b = &l->batch;
+	int r = missing_record(&l->writer.missing, l->db, &l->a->id, l->slot.slot, e);
+
+	for (unsigned i = 0; r == 0 && i < b->n; i++) {
+		if (!b->list[i]->xa)
+			continue;
+		r = xa_record(l->db, &l->a->id, b->list[i], e);
+		if (r == 0 && FAILPOINT_HIT(xa_record))
+			r = err_set(e, ERR_db_lost, "failpoint");
+		if (r < 0)
+			say_where(l, b->list[i], e);
+	}
+	return r;
+}
+
 static int put_batch(struct lane *l, struct err *e)
 {
 	struct batch *b = &l->batch;
@@ -205,7 +224,7 @@ static int put_batch(struct lane *l, struct err *e)
 		return commit_fenced(l->db, &l->a->id, &l->slot, e);
 	if (r != 0 && t)
 		say_where(l, t, e);
-	return r == 0 ? missing_record(&l->writer.missing, l->db, &l->a->id, l->slot.slot, e) : r;
+	return r == 0 ? put_records(l, e) : r;
 }
 
 /* Two lanes that lock each other's gaps must not meet again at the same moment. */

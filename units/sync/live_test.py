@@ -715,7 +715,7 @@ def test_xa(build, up, down):
 
 def test_xa_kills(build, up, down):
     """A kill or an error at each place of the sync while XA transactions are at work: each exactly once."""
-    names = [n for n in failpoints.names() if n.startswith("sync_") and "ddl" not in n]
+    names = [n for n in failpoints.names() if n.startswith("sync_") and "ddl" not in n] + ["xa_record"]
     f = Follow(build, up, down, ["app"]).start(600)
     w = XaWriter(up, 5)
     rnd = random.Random(11)

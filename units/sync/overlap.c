@@ -95,21 +95,6 @@ static int seen_before(struct overlap *o, const struct trx *t, struct err *e)
 									  : gtid_set_has(o->before, g);
 }
 
-static void make_empty(struct trx *t)
-{
-	buf_clear(&t->raw);
-	buf_clear(&t->cuts);
-	t->events = 0;
-	t->bytes = t->nth = 0;
-	t->large = t->unknown = false;
-	t->kind = TRX_ROWS;
-	/* What is recorded of a prepared one must be where this upstream has it; decided, it is no more. */
-	if (t->xa == TRX_XA_COMMIT)
-		t->xa = TRX_XA_ROLLBACK;
-	t->alone = t->xa != TRX_XA_NONE;
-	t->has_gtid = false; /* the set has it, and must not fall back to it */
-}
-
 int overlap_pass(struct overlap *o, struct trx *t, struct err *e)
 {
 	int seen = 0;
@@ -120,8 +105,10 @@ int overlap_pass(struct overlap *o, struct trx *t, struct err *e)
 		seen = seen_before(o, t, e);
 	if (seen < 0)
 		return -1;
-	if (seen)
-		make_empty(t);
+	if (seen) {
+		trx_empty(t);
+		t->has_gtid = false; /* the set has it, and must not fall back to it */
+	}
 	return t->has_gtid && o->seen ? gtid_set_add(o->seen, &t->gtid, e) : 0;
 }
 

@@ -86,7 +86,7 @@ struct trx *pending_prepare(struct pending *p, struct trx **t, const struct xid 
 	record->events = 0;
 	record->bytes = record->nth = 0;
 	record->large = false;
-	record->alone = true;
+	record->alone = false;
 	record->xa = TRX_XA_PREPARE;
 	record->xid = *xid;
 	x->xid = *xid;
@@ -110,7 +110,6 @@ static struct entry *decide(struct pending *p, const struct xid *xid, struct trx
 {
 	struct entry *x = *find(p, xid);
 
-	t->alone = true;
 	t->xa = how;
 	t->xid = *xid;
 	if (x)
@@ -132,7 +131,7 @@ bool pending_commit(struct pending *p, const struct xid *xid, struct trx *t)
 	t->events = x->t->events;
 	t->bytes = x->t->bytes;
 	t->nth = x->t->nth;
-	t->large = x->t->large;
+	t->large = t->alone = x->t->large;
 	t->from = x->t->from;
 	t->to = x->t->to;
 	trx_free(&x->t);

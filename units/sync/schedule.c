@@ -12,6 +12,7 @@
 #include "units/sync/keys.h"
 #include "units/sync/lane.h"
 #include "units/sync/ties.h"
+#include "units/sync/xa.h"
 
 enum {
 	WAIT_MS = 200,
@@ -143,10 +144,12 @@ static int look_at(struct apply *a, struct trx *t, struct err *e)
 	char where[300];
 
 	touch_clear(&a->touch);
-	if (know_cascades(a, t, e) == 0 && decode_trx(t, &a->tables, see, a, e) == 0) {
+	if (t->raw.n == 0 || (know_cascades(a, t, e) == 0 && decode_trx(t, &a->tables, see, a, e) == 0)) {
 		a->touch.all = a->touch.nkeys + a->touch.nrefs > KEYS_MAX;
 		if (a->touch.all)
 			a->touch.nkeys = a->touch.nrefs = 0;
+		if (t->xa)
+			touch_key(&a->touch, xa_key(t));
 		return 0;
 	}
 	position_text(t->start, a->base, where, sizeof(where));
@@ -290,23 +293,24 @@ static int move(struct apply *a, struct err *e)
 
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
-	/* Recorded ones first: whether a transaction is a large one, alone, need not be as it was before. */
-	bool rows = t->kind != TRX_DDL && t->xa == TRX_XA_NONE;
-
 	t->safe = takeover_may_have(&a->takeover, t) ? SAFE_MUST
 		  : a->safe_mode                     ? SAFE_WHERE_IT_CAN
 						     : SAFE_OFF;
-	if (rows && runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
-		pass(a, t, true);
-		return 0;
+	/* Recorded ones first: whether a transaction is a large one, alone, need not be as it was before. */
+	if (t->kind != TRX_DDL && runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
+		if (!t->xa) {
+			pass(a, t, true);
+			return 0;
+		}
+		trx_empty(t);
 	}
 	if (t->kind == TRX_DDL || t->alone)
 		return alone(a, t, e);
-	if (t->raw.n > 0 && look_at(a, t, e) < 0) {
+	if ((t->unknown && xa_refuse(t, e) < 0) || look_at(a, t, e) < 0) {
 		trx_free(&t);
 		return -1;
 	}
-	if (t->nchanges == 0)
+	if (t->nchanges == 0 && !t->xa)
 		pass(a, t, false);
 	else
 		place(a, t);

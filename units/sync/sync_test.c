@@ -418,7 +418,7 @@ static void prepared_rows_wait_for_their_commit(void **state)
 	assert_int_equal(t->events, 1);
 	assert_int_equal(t->raw.n, (strlen(mysql_table_map) + strlen(mysql_insert)) / 2);
 	assert_int_equal(position_cmp(t->start, behind), 0);
-	assert_true(t->alone);
+	assert_false(t->alone);
 	/* Until it is applied. */
 	assert_int_equal(position_cmp(assemble_pin(s->a, behind), start), 0);
 	assert_true(position_is_zero(assemble_pin(s->a, t->end)));

@@ -73,7 +73,7 @@ struct trx {
 	size_t weight; /* bytes held */
 
 	enum safe_mode safe;
-	bool alone; /* a barrier, as a DDL is: neither merged with others nor beside them */
+	bool alone; /* a barrier, as a DDL is: a large one */
 	/* Too large for memory: raw is empty, its events are read again from the relay log, [from, to), and
 	 * come in pieces. */
 	bool large;
@@ -91,6 +91,9 @@ void trx_free(struct trx **t);
 uint64_t trx_commit_us(const struct trx *t);
 /* It is applied: its events and changes are gone, the rest stays. */
 void trx_shed(struct trx *t);
+/* Its rows were applied before: what is left is its end, and an XA transaction's record, which is written
+ * once more. */
+void trx_empty(struct trx *t);
 
 /* Events in, transactions out. Pure: no network, no clock. */
 struct assemble;
