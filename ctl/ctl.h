@@ -39,5 +39,6 @@ int cmd_grants(const struct args *a, struct err *e);
 int cmd_encrypt(const struct args *a, struct err *e);
 #undef CTL
 
-/* The program's one way to speak of an error on stderr: "tidegate: [code] what; what to do". */
-void ctl_complain(const struct err *e, bool json);
+/* The program's one way to speak of an error on stderr: "tidegate: [code] what; what to do". a: NULL before
+ * it is read. */
+void ctl_complain(const struct err *e, const struct args *a);

@@ -20,10 +20,10 @@ static const struct {
 #undef CTL
 };
 
-static void complain_json(const struct err *e, const struct err_info *i)
+static void complain_json(const struct err *e, const struct err_info *i, const char *more)
 {
-	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s}", "result", 0, "code", (int)e->code, "class",
-		i->class, "msg", e->text, "workaround", i->workaround);
+	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s+}", "result", 0, "code", (int)e->code, "class",
+		i->class, "msg", e->text, "workaround", i->workaround, more);
 	struct buf line = {0};
 
 	json_write(o, &line);
@@ -32,14 +32,28 @@ static void complain_json(const struct err *e, const struct err_info *i)
 	json_decref(o);
 }
 
-void ctl_complain(const struct err *e, bool json)
+/* The words that an error advises reach a job while it runs: one that ends with its first error hears none.
+ */
+static const char *more_advice(const struct args *a, const struct err_info *i)
+{
+	bool of_run = a && a->word && strcmp(a->word, "run") == 0 && !a->stay;
+
+	if (of_run && (strstr(i->workaround, "binlog skip") || strstr(i->workaround, "binlog replace")))
+		return "; tidegate run takes such words while it runs: start it with --stay";
+	if (of_run && strstr(i->workaround, "resume-task"))
+		return " (of tidegate run: give the same command again)";
+	return "";
+}
+
+void ctl_complain(const struct err *e, const struct args *a)
 {
 	const struct err_info *i = err_info(e->code);
 
-	if (json)
-		complain_json(e, i);
+	if (a && a->json)
+		complain_json(e, i, more_advice(a, i));
 	else
-		fprintf(stderr, "tidegate: error %u: %s; %s\n", e->code, e->text, i->workaround);
+		fprintf(stderr, "tidegate: error %u: %s; %s%s\n", e->code, e->text, i->workaround,
+			more_advice(a, i));
 }
 
 /* A password in a URL must not stay readable in ps: everything between "://user:" and the last '@' becomes
@@ -83,7 +97,7 @@ static int run_words(int argc, char **argv)
 	int code = EXIT_USAGE;
 
 	if (args_parse(argc, argv, &a, &e) < 0) {
-		ctl_complain(&e, false);
+		ctl_complain(&e, NULL);
 		return EXIT_USAGE;
 	}
 	if (a.version) {
@@ -101,7 +115,7 @@ static int run_words(int argc, char **argv)
 			code = commands[i].fn(&a, &e);
 		}
 	if (e.code)
-		ctl_complain(&e, a.json != NULL);
+		ctl_complain(&e, &a);
 	if (code < 0)
 		code = e.code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
 	return code;

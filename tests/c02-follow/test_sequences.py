@@ -44,7 +44,7 @@ def test_a_default_that_fills_rows_stops(make_pair, job):
     j = job(pair, tables="app.*")
     j.run()
     pair.source.run("ALTER TABLE t ADD n bigint DEFAULT nextval(app.s)", db="app")
-    assert "60507" in j.run(expect=FAILED) and "the new column's default (nextval)" in j.stderr()
+    assert "60507" in j.run(expect=FAILED) and "the new column's default (nextval)" in j.stderr() and "start it with --stay" in j.stderr()
 
 
 def test_kill_between_doing_and_done(make_pair, job):

@@ -528,9 +528,9 @@ static void wait_replica(void)
 static void test_switch(void **state)
 {
 	struct fixture *f = *state;
-	struct position end, head;
+	struct position end, head, at;
 	struct buf ours = {0}, theirs = {0};
-	char path[700], file[300];
+	char path[700], file[300], gtid[1000];
 	struct err e = {0};
 	struct db *d;
 
@@ -566,6 +566,11 @@ static void test_switch(void **state)
 	assert_int_equal(io_read_file(f->h.fds[FD_STATE], path, 1 << 30, &ours, &e), 0);
 	assert_int_equal(ours.n, theirs.n);
 	assert_memory_equal(ours.p, theirs.p, ours.n);
+	/* A file of that name was the first one's: of this one nobody can say what it held. */
+	binlog_name_make(file, sizeof(file), f->r.base, 1);
+	assert_int_equal(resolve(&f->h, file, 4, &at, gtid, sizeof(gtid), &e), -1);
+	assert_int_equal(e.code, ERR_relay_gone);
+	assert_non_null(strstr(e.text, "has been switched"));
 	/* Back to the first, which never saw what the second wrote: that must not pass. */
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 	refused(f, ep_now, f->options, ERR_relay_ahead);

@@ -106,7 +106,8 @@ void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
 }
 
 /* Purged, or from before the relay log began: the operator can mend only the second. */
-static int not_here(struct relay *r, const struct msg_resolve *m, const char *base, struct err *e)
+static int not_here(
+	struct relay *r, const struct msg_resolve *m, const char *base, bool switched, struct err *e)
 {
 	struct store_generation g;
 	struct store_file last;
@@ -115,6 +116,14 @@ static int not_here(struct relay *r, const struct msg_resolve *m, const char *ba
 	if (!store_last(&r->store, &g, &last, server, sizeof(server)))
 		return err_set(e, ERR_relay_gone, "%.*s: the relay log is empty", STR_ARG(m->file));
 	binlog_name_make(first, sizeof(first), base, last.number + (g.nfiles ? 1 - g.nfiles : 0));
+	if (switched)
+		return err_set(e, ERR_relay_gone,
+			"%.*s is not of the server that is followed now: the source has been switched to "
+			"another "
+			"one, of which the relay log has %s and later; a file of the server before says "
+			"nothing "
+			"about this one's",
+			STR_ARG(m->file), first);
 	return err_set(e, ERR_relay_gone, "%.*s is not in the relay log, which begins with %s",
 		STR_ARG(m->file), first);
 }
@@ -146,7 +155,7 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	case STORE_BEYOND:
 		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
 	case STORE_GONE:
-		return not_here(r, m, own, e);
+		return not_here(r, m, own, end.generation > 1, e);
 	case STORE_WRONG:
 		return err_set(
 			e, ERR_relay_ahead, "%.*s has no offset %" PRIu64, STR_ARG(m->file), m->offset);
