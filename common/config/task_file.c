@@ -239,6 +239,7 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	copy_number(sync, "workers", instance, "syncer-thread");
 	if (json_flag(syncer, "preserve-commit-order", false))
 		json_object_set_new(sync, "preserve_commit_order", json_true());
+	copy_number(sync, "split_transaction", syncer, "split-transaction");
 	copy_text(sync, "missing_row", syncer, "missing-row");
 	put_collations(f, sync);
 	if (json_flag(syncer, "safe-mode", false))

@@ -367,7 +367,7 @@ static void test_warnings(void **state)
 		"mydumper-thread: 3\n"
 		"  route-rules: []\n  meta: {binlog-name: mysql-bin.000009, binlog-pos: 154}\n"
 		"  syncer: {worker-count: 16, batch: 100, compact: false, missing-row: count, safe-mode: "
-		"true, preserve-commit-order: true}\n";
+		"true, preserve-commit-order: true, split-transaction: 5000}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
 		"9:1: `enable-heartbeat` is deprecated", "19:3: `max-allowed-packet` is deprecated",
 		"`sql_mode`", "`compact`", "`black-white-list` is deprecated"};
@@ -386,7 +386,8 @@ static void test_warnings(void **state)
 	same_json(json_object_get(one, "dump"), "{\"threads\":3}");
 	same_json(json_object_get(one, "sync"),
 		"{\"batch_rows\":100,\"workers\":16,\"preserve_commit_order\":true,"
-		"\"missing_row\":\"count\",\"collations\":\"fail\",\"safe_mode\":true}");
+		"\"split_transaction\":5000,\"missing_row\":\"count\",\"collations\":\"fail\",\"safe_mode\":"
+		"true}");
 	same_json(json_object_get(one, "load"), "{\"collations\":\"fail\"}");
 	same_json(json_object_get(json_object_get(one, "rules"), "do_dbs"), "[\"a\"]");
 	same_json(json_object_get(o, "ignore_checking_items"), "[\"auto_increment_ID\"]");

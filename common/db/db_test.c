@@ -10,6 +10,14 @@
 
 #include "common/db/internal.h"
 
+static bool too_large(uint32_t number, const char *text)
+{
+	struct err e = {.sql_errno = number};
+
+	snprintf(e.text, sizeof(e.text), "%s", text);
+	return db_error_is_too_large(&e);
+}
+
 static void test_codes(void **state)
 {
 	(void)state;
@@ -28,6 +36,13 @@ static void test_codes(void **state)
 	assert_true(db_error_is_lost(1927));
 	assert_true(db_error_is_lost(3169));
 	assert_false(db_error_is_lost(1213));
+	assert_true(too_large(8004, "Transaction is too large, size: 104857601"));
+	assert_true(too_large(1197, ""));
+	assert_false(too_large(8025, "entry too large"));
+	assert_true(too_large(1105, "Maximum writeset size exceeded (error 1105), in: INSERT"));
+	assert_false(too_large(
+		1105, "unsupported (error 1105), in: INSERT INTO t VALUES ('transaction is too large')"));
+	assert_false(too_large(0, ""));
 	assert_false(db_error_is_lost(8501));
 	assert_false(db_error_is_undone(8501));
 	assert_false(db_error_is_undone(1205));

@@ -4,6 +4,7 @@
  * hold a password.
  */
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "common/db/internal.h"
@@ -45,6 +46,14 @@ static const uint32_t retry[] = {
  */
 static const uint32_t undone[] = {1213, 3101, 8002, 8005, 8022, 8028, 9007};
 
+/* So much at once does not go, less may. */
+static const uint32_t too_large[] = {
+	1197, /* max_binlog_cache_size; MySQL says it once in a session, */
+	1534, /* and then this one */
+	1206, /* InnoDB has no room for more locks */
+	8004, /* TiDB's txn-total-size-limit */
+};
+
 static bool in(const uint32_t *list, size_t n, uint32_t x)
 {
 	size_t i;
@@ -74,6 +83,26 @@ uint32_t db_error_code(uint32_t sql_errno)
 	/* 2020: a packet larger than the limit stays so. The library's other numbers are about the
 	 * connection. */
 	return sql_errno >= 2000 && sql_errno < 2100 && sql_errno != 2020 ? ERR_db_driver : ERR_db_execute;
+}
+
+bool db_error_is_too_large(const struct err *e)
+{
+	enum { UNKNOWN = 1105 };
+	static const char *const words[] = {
+		"transaction is too large", "transaction too large", "maximum writeset size exceeded"};
+	char text[sizeof(e->text)], *tail;
+
+	if (e->sql_errno != UNKNOWN)
+		return in(too_large, sizeof(too_large) / sizeof(*too_large), e->sql_errno);
+	/* TiDB and Galera say many things by it: here only the server's words tell, without the statement. */
+	snprintf(text, sizeof(text), "%s", e->text);
+	tail = strstr(text, ", in: ");
+	if (tail)
+		*tail = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcasestr(text, words[i]))
+			return true;
+	return false;
 }
 
 static bool holds_word(struct str sql, const char *word)

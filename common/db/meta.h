@@ -63,3 +63,6 @@ struct meta_progress {
  */
 void meta_slot_guard(
 	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p);
+/* Behind the guard, in the same transaction: another progress in its place. */
+int meta_slot_again(struct db *d, const struct meta_id *id, const struct meta_slot *s,
+	const struct meta_progress *p, struct err *e);

@@ -166,8 +166,9 @@ int meta_slots_load(struct db *d, const struct meta_id *id, unsigned count, stru
 	return r;
 }
 
-void meta_slot_guard(
-	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p)
+/* was: the version that it must have. */
+static void put_progress(struct buf *sql, const struct meta_id *id, const struct meta_slot *s,
+	const struct meta_progress *p, uint64_t was)
 {
 	char position[64];
 
@@ -184,5 +185,28 @@ void meta_slot_guard(
 	buf_puts(sql, ", `updated`=CURRENT_TIMESTAMP(6)");
 	meta_put_where(sql, id);
 	buf_putf(sql, " AND `slot`=%u AND `epoch`=%llu AND `version`=%llu", s->slot,
-		(unsigned long long)id->epoch, (unsigned long long)s->version);
+		(unsigned long long)id->epoch, (unsigned long long)was);
+}
+
+void meta_slot_guard(
+	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p)
+{
+	put_progress(sql, id, s, p, s->version);
+}
+
+int meta_slot_again(struct db *d, const struct meta_id *id, const struct meta_slot *s,
+	const struct meta_progress *p, struct err *e)
+{
+	uint64_t affected = 0, matched = 0;
+	struct db_multi m = {.affected = &affected, .matched = &matched, .count = 1};
+	struct buf sql = {0};
+	int r;
+
+	put_progress(&sql, id, s, p, s->version + 1);
+	r = db_exec_multi(d, buf_str(&sql), &m, e);
+	buf_free(&sql);
+	if (r == 0 && (m.done != 1 || matched != 1))
+		return err_set(
+			e, ERR_internal, "slot %u of task %s is not as the guard left it", s->slot, id->task);
+	return r;
 }

@@ -159,4 +159,25 @@ def test_entry_too_large(tidb_pair, job):
     j.run()
     pair.source.run("INSERT INTO app.t VALUES (1, REPEAT('x', 7000000))")
     err = j.run(expect=FAILED)
-    assert "entry too large" in err and "8025" in err and "`app`.`t`" in err, err
+    assert "60508" in err and "entry too large" in err and "8025" in err and "`app`.`t`" in err and "txn-entry-size-limit" in err, err
+
+
+@face_only
+def test_transaction_too_large(tidb_pair, job):
+    """TiDB's 8004: the transaction is applied in parts then, small ones beside it as ever; killed between two parts it goes on with the rest."""
+    pair = tidb_pair("ma1011")
+    s, face = pair.source, pair.target.face
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(200))", "CREATE TABLE app.k (n int, v varchar(200))")
+    j = job(pair, tables="app.*")
+    j.run()
+    face.txn_max = 300000
+    j.failpoints.arm("split_part", "kill", 3)
+    j.start()
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    s.run("INSERT INTO t VALUES (0, 'before')", "BEGIN", "INSERT INTO t SELECT seq, REPEAT('x', 100) FROM mysql.seq_1_to_5000", "INSERT INTO k SELECT seq % 10, 'twin' FROM mysql.seq_1_to_5000",
+          "UPDATE t SET v='y' WHERE id % 2", "COMMIT", "INSERT INTO t VALUES (100000, 'behind')", "UPDATE t SET v='z' WHERE id=1", db="app")
+    assert j.wait(120) == 0, j.story()
+    j.run(timeout=90)
+    assert j.failpoints.fired("split_part") == 1, j.story()
+    assert "is applied in parts of" in j.log() and "8004" in j.log(), j.story()
+    pair.assert_equal("app", j.story)

@@ -325,6 +325,28 @@ def test_fewer_appliers_after_a_kill(build_dir, server):
         f.close()
 
 
+def test_a_lock_that_stays(build_dir, server):
+    """Somebody holds a row for longer than a batch is tried: the process ends by an error to retry, and begins anew until the row is free."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "preserve_commit_order": True})  # waits of a second, not of 50
+    try:
+        f.start(180)
+        up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "INSERT INTO p.k VALUES (1, 0)")
+        f.wait(30)
+        with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
+            cur.execute("SELECT * FROM k FOR UPDATE")
+            up.run("UPDATE p.k SET n=n+1")
+            end = time.time() + 90
+            while f.out.count("start tidegate-sync") < 2 and time.time() < end:
+                time.sleep(0.2)
+            assert "tried 21 times" in f.out and f.out.count("start tidegate-sync") == 2, f.out[-2000:]
+            c.rollback()
+        f.end()
+    finally:
+        f.close()
+
+
 @pytest.mark.parametrize("place", ["sync_before_commit", "sync_after_commit", "sync_after_guard", "sync_ddl_doing", "an ALTER that waits"])
 def test_two_owners(build_dir, server, place):
     """A second owner comes while the first is held up at a place: the first one ends as fenced, and nothing that it sends afterwards lands."""

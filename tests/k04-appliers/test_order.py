@@ -5,6 +5,7 @@ import time
 import pymysql
 import pytest
 
+import procs
 from ends import Ends, live
 
 TABLES = 8
@@ -102,7 +103,9 @@ def test_blocked_by_a_later_one(build_dir, server, target):
             retries = f.out.count("tried again")
             f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=1500)
             begun = time.time()
-            up.run("INSERT INTO p.u VALUES (3, 15)", "INSERT INTO p.u VALUES (4, 10)")
+            up.run("INSERT INTO p.u VALUES (3, 15)")
+            procs.wait_for(lambda: f.failpoints.fired("sync_before_guard"), 20, f.out[-2000:])
+            up.run("INSERT INTO p.u VALUES (4, 10)")
             f.wait(45)
             took = time.time() - begun
             assert f.out.count("tried again") > retries, "nothing was in the way\n" + f.out[-2000:]

@@ -295,7 +295,7 @@ class Session(threading.Thread):
             longest = longest // 2 if b"0x" in raw or b"X'" in raw else longest
         if longest > ENTRY_MAX:
             return 8025, f"entry too large, the max entry size is {ENTRY_MAX}, the size of data is {longest}"
-        if self.txn > TXN_MAX:
+        if self.txn > self.face.txn_max:
             return 8004, f"Transaction is too large, size: {self.txn}"
         return None
 
@@ -415,6 +415,7 @@ class Face:
         self.socket, self.user, self.password, self.version = socket_path, user, password, version
         self.rules, self.sessions, self.lock, self.fired = [], [], threading.Lock(), []
         self.outlive, self.outlive_seconds = None, 2
+        self.txn_max = TXN_MAX
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()

@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/sql/quote.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/lane.h"
 
@@ -56,7 +57,8 @@ static int recover(struct apply *a, struct meta_slot *list, size_t n, struct err
 	for (size_t i = 0; i < n; i++) {
 		if (position_cmp(list[i].watermark, best->watermark) > 0)
 			best = &list[i];
-		if (runs_parse(&a->recorded, str_of(list[i].applied), e) < 0)
+		if (runs_parse(&a->recorded, str_of(list[i].applied), e) < 0 ||
+			part_parse(&a->part, str_of(list[i].applied), e) < 0)
 			return err_add(e, "slot %u of task %s", list[i].slot, a->id.task);
 	}
 	runs_cut(&a->recorded, best->watermark);
@@ -152,15 +154,34 @@ static int note_default(void *arg, const char *schema, struct err *e)
 	return ddl_record_default(a, schema, a->slot.watermark, e);
 }
 
+/* What other rows hold above the watermark is in slot 1's now: a part that is still said there when its
+ * transaction is long whole would be waited for in vain. */
+static int forget_others(struct apply *a, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "UPDATE ");
+	sql_put_table(&sql, str_of(a->id.schema), str_of("tidegate_slot"));
+	buf_puts(&sql, " SET `applied`='' WHERE `task`=_utf8mb4");
+	sql_put_string(&sql, str_of(a->id.task));
+	buf_puts(&sql, " AND `source`=_utf8mb4");
+	sql_put_string(&sql, str_of(a->id.source));
+	buf_puts(&sql, " AND `slot`>1");
+	r = db_exec(a->db, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
 int apply_resume(struct apply *a, struct err *e)
 {
 	snprintf(a->base, sizeof(a->base), "%s", a->slot.base);
 	if (take_gtid(a, a->slot.gtid, e) < 0)
 		return -1;
 	/* From here on lanes overwrite the rows that it was read from. */
-	if (a->recorded.n == 0 && position_cmp(a->durable, a->slot.watermark) == 0)
+	if (a->recorded.n == 0 && position_cmp(a->durable, a->slot.watermark) == 0 && !part_pending(&a->part))
 		return 0;
-	if (apply_guard(a, a->db, a->slot.watermark, a->slot.gtid, e) < 0)
+	if (apply_guard(a, a->db, a->slot.watermark, a->slot.gtid, e) < 0 || forget_others(a, e) < 0)
 		return -1;
 	return apply_commit(a, a->db, a->slot.watermark, a->slot.gtid, e);
 }

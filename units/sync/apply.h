@@ -7,6 +7,7 @@
 #include "common/sql/dialect.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
+#include "units/sync/part.h"
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
 #include "units/sync/table.h"
@@ -16,6 +17,7 @@
 
 /* What the appliers have done so far; read by the status while they work. */
 struct apply_counts {
+	_Atomic uint64_t split, parts; /* transactions applied in parts, and these */
 	_Atomic uint64_t transactions, inserts, updates, deletes, ddls, bytes;
 	_Atomic uint64_t batches, waits,
 		retries;            /* downstream transactions; those that waited for another lane */
@@ -35,8 +37,9 @@ struct apply {
 	struct queue *queue;
 	unsigned workers; /* lanes */
 	uint64_t batch_rows, batch_bytes, bulk_rows;
-	bool ordered;       /* commits are in the upstream's order */
-	bool count_missing; /* rows that are not there are counted, not an error */
+	uint64_t split_rows; /* more changes than this: applied in parts; 0: never */
+	bool ordered;        /* commits are in the upstream's order */
+	bool count_missing;  /* rows that are not there are counted, not an error */
 	enum collation_policy collations;
 	bool safe_mode; /* the option */
 	struct takeover takeover;
@@ -53,6 +56,7 @@ struct apply {
 	struct arena *scratch; /* of the transaction in hand */
 	struct writer writer;  /* over db, of transactions that are alone */
 	struct touch touch;
+	struct part part;     /* of the transaction that it applies in parts, or has still to */
 	struct runs recorded; /* applied above the watermark by those before this process */
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool cascades_known, cascades_logged;
@@ -129,6 +133,8 @@ int commit_end(struct db *d, struct meta_slot *s, struct err *e);
 /* Both for the scheduler's slot; its commit moves the watermark. */
 int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
 int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e);
+/* The scheduler's slot has this watermark now. */
+void apply_moved(struct apply *a, struct position watermark, const char *gtid);
 /* -1: the connection may not be used again: the next BEGIN would commit what is open. */
 int apply_rollback(struct db *d, struct err *e);
 /* The GTID set moves over t; apply_write_gtid makes its text of it. Nothing may be under way. */

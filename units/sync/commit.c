@@ -65,6 +65,7 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 	/* What others left above it stays on record here, whatever lanes write. */
 	runs_cut(&a->recorded, watermark);
 	runs_text(&a->recorded, &applied);
+	part_text(&a->part, &applied);
 	p.applied = buf_cstr(&applied);
 	r = commit_guard(d, &a->id, &a->slot, &p, e);
 	buf_free(&applied);
@@ -73,10 +74,16 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 
 int apply_commit(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
 {
-	char *text;
-
 	if (commit_end(d, &a->slot, e) < 0)
 		return -1;
+	apply_moved(a, watermark, gtid);
+	return 0;
+}
+
+void apply_moved(struct apply *a, struct position watermark, const char *gtid)
+{
+	char *text;
+
 	a->slot.watermark = watermark;
 	text = gtid ? xstrdup(gtid) : NULL; /* it may be the one that goes */
 	pthread_mutex_lock(&a->lock);
@@ -85,7 +92,6 @@ int apply_commit(struct apply *a, struct db *d, struct position watermark, const
 	a->watermark_gtid = text;
 	a->gtid_moved = false;
 	pthread_mutex_unlock(&a->lock);
-	return 0;
 }
 
 int apply_rollback(struct db *d, struct err *e)

@@ -357,6 +357,14 @@ void depend_taken(struct depend *d, unsigned lane, uint64_t rows)
 	l->queued -= rows < l->queued ? rows : l->queued;
 }
 
+void depend_returned(struct depend *d, unsigned lane, uint64_t rows)
+{
+	struct lane_load *l = &d->lane[lane];
+
+	l->taken -= rows < l->taken ? rows : l->taken;
+	l->queued += rows;
+}
+
 unsigned depend_busy(const struct depend *d)
 {
 	unsigned n = 0;

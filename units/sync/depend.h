@@ -55,6 +55,8 @@ bool depend_empty(const struct depend *d);
 
 /* The lane took so many rows off its queue and works on them; 0: it is done with all that it took. */
 void depend_taken(struct depend *d, unsigned lane, uint64_t rows);
+/* It gave so many back: they stand in its queue again. */
+void depend_returned(struct depend *d, unsigned lane, uint64_t rows);
 unsigned depend_busy(const struct depend *d);     /* lanes at work */
 void depend_done(struct depend *d, uint64_t seq); /* it is committed */
 bool depend_committed(const struct depend *d, uint64_t seq);

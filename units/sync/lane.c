@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/xalloc.h"
+#include "units/sync/split.h"
 
 enum { BATCH_TRX = 1000, PIECE_BYTES = 1 << 20 };
 
@@ -48,6 +49,7 @@ struct lane {
 	struct runs done;   /* committed, above the watermark */
 	uint64_t done_seq;  /* the last of them */
 	struct batch batch; /* n and list; the rest is the thread's */
+	unsigned apart;     /* so many more batches of one transaction each */
 };
 
 struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, struct err *e)
@@ -314,6 +316,104 @@ static int end_batch(struct lane *l, struct err *e)
 	return next == TURN_GIVE_UP && wait_oldest(l) ? 1 : 2;
 }
 
+/* What this batch's COMMIT will make true. */
+static void note_progress(struct lane *l)
+{
+	struct batch *b = &l->batch;
+
+	free(b->gtid);
+	b->watermark = schedule_reach(l->a, l, &b->gtid);
+	runs_clear(&b->runs);
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct trx *t = b->list[i];
+
+		if (position_cmp(t->end, b->watermark) > 0)
+			runs_add(&b->runs, t->start, t->end, t->has_gtid ? &t->gtid : NULL,
+				i > 0 && t->prev == b->list[i - 1]->seq);
+	}
+	runs_cut(&l->done, b->watermark);
+	buf_clear(&b->applied);
+	runs_text(&l->done, &b->applied);
+	runs_text(&b->runs, &b->applied);
+}
+
+/* --- too large for the downstream --- */
+
+/* The last of the batch stands first in the queue again, and so on; the first is tried alone, and so are
+ * they. */
+static void give_back(struct lane *l)
+{
+	struct apply *a = l->a;
+	struct batch *b = &l->batch;
+	uint64_t back = 0;
+
+	pthread_mutex_lock(&a->lock);
+	l->apart = b->n - 1;
+	while (b->n > 1) {
+		struct trx *t = b->list[--b->n];
+
+		t->next = l->head;
+		if (!l->head)
+			l->tail = &t->next;
+		l->head = t;
+		back += t->nchanges + 1;
+	}
+	b->bytes = b->list[0]->raw.n;
+	b->rows = b->list[0]->nchanges;
+	depend_returned(a->depend, l->number, back);
+	note_progress(l);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static int pause_part(void *arg, unsigned tries)
+{
+	struct lane *l = arg;
+
+	if (l->a->ordered)
+		failed_first(l);
+	give_way(l, tries);
+	return 0;
+}
+
+/*
+ * The batch's one transaction, in parts; when everything before it is committed, so that a start meets its
+ * rest first. What depends on it waits until it is whole.
+ */
+static int split_batch(struct lane *l, struct err *e)
+{
+	struct batch *b = &l->batch;
+	struct buf applied = {0};
+	struct split s = {.a = l->a,
+		.db = l->db,
+		.slot = &l->slot,
+		.writer = &l->writer,
+		.scratch = l->scratch,
+		.t = b->list[0],
+		.rows = split_guess(&l->writer),
+		.pause = pause_part,
+		.arg = l};
+	char *gtid;
+	int r;
+
+	if (!wait_oldest(l))
+		return 2;
+	s.before.watermark = apply_watermark(l->a, &gtid);
+	pthread_mutex_lock(&l->a->lock);
+	runs_cut(&l->done, s.before.watermark);
+	runs_text(&l->done, &applied);
+	pthread_mutex_unlock(&l->a->lock);
+	s.before = (struct meta_progress){s.before.watermark, l->a->base, gtid, buf_cstr(&applied)};
+	s.after = (struct meta_progress){
+		b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
+	r = split_apply(&s, e);
+	if (r < 0)
+		say_where(l, s.t, e);
+	free(gtid);
+	buf_free(&applied);
+	writer_reset(&l->writer); /* its rows are counted already */
+	return r == 1 ? 2 : r;
+}
+
 /* 2: not committed, all leave. */
 static int apply_batch(struct lane *l, struct err *e)
 {
@@ -325,7 +425,7 @@ static int apply_batch(struct lane *l, struct err *e)
 			r = end_batch(l, e);
 			if (r == 1)
 				continue;
-			if (r >= 0 || !db_error_is_undone(e->sql_errno))
+			if (r >= 0 || !writer_undone(e))
 				return r;
 		}
 		again = writer_again(&l->writer, r, tries, e);
@@ -333,6 +433,12 @@ static int apply_batch(struct lane *l, struct err *e)
 			return -1;
 		if (again == WRITER_SINGLE)
 			continue;
+		if (again == WRITER_SPLIT && l->batch.n == 1)
+			return split_batch(l, e);
+		if (again == WRITER_SPLIT) {
+			give_back(l);
+			continue;
+		}
 		atomic_fetch_add(&l->a->counts.retries, 1);
 		if (!l->a->ordered || failed_first(l))
 			give_way(l, tries++);
@@ -379,27 +485,6 @@ static void add(struct lane *l)
 	b->rows += t->nchanges;
 }
 
-/* What this batch's COMMIT will make true. */
-static void note_progress(struct lane *l)
-{
-	struct batch *b = &l->batch;
-
-	free(b->gtid);
-	b->watermark = schedule_reach(l->a, l, &b->gtid);
-	runs_clear(&b->runs);
-	for (unsigned i = 0; i < b->n; i++) {
-		const struct trx *t = b->list[i];
-
-		if (position_cmp(t->end, b->watermark) > 0)
-			runs_add(&b->runs, t->start, t->end, t->has_gtid ? &t->gtid : NULL,
-				i > 0 && t->prev == b->list[i - 1]->seq);
-	}
-	runs_cut(&l->done, b->watermark);
-	buf_clear(&b->applied);
-	runs_text(&l->done, &b->applied);
-	runs_text(&b->runs, &b->applied);
-}
-
 /* The first may have to wait for other lanes, and nothing is open then; those behind it may not (T6). False:
  * all leave.
  */
@@ -407,6 +492,7 @@ static bool take(struct lane *l)
 {
 	struct apply *a = l->a;
 	struct batch *b = &l->batch;
+	unsigned most;
 
 	while (!l->head && !a->leaving)
 		pthread_cond_wait(&l->work, &a->lock);
@@ -417,10 +503,12 @@ static bool take(struct lane *l)
 	if (a->leaving)
 		return false;
 	b->bytes = b->rows = 0;
+	most = l->apart > 0 ? 1 : BATCH_TRX;
+	l->apart -= l->apart > 0;
 	do
 		add(l);
-	while (l->head && may_begin(a, l->head) && may_join(l) && b->n < BATCH_TRX &&
-		b->bytes < a->batch_bytes && b->rows < a->batch_rows);
+	while (l->head && may_begin(a, l->head) && may_join(l) && b->n < most && b->bytes < a->batch_bytes &&
+		b->rows < a->batch_rows);
 	depend_taken(a->depend, l->number, b->rows + b->n);
 	l->writer.cascades_logged = a->cascades_logged;
 	note_progress(l);

@@ -58,6 +58,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
 	s->apply.batch_bytes = (uint64_t)json_num(options, "batch_bytes", 1 << 20);
 	s->apply.ordered = json_flag(options, "preserve_commit_order", false);
+	s->apply.split_rows = (uint64_t)json_num(options, "split_transaction", 0);
 	s->apply.count_missing = strcmp(json_text(options, "missing_row", "stop"), "count") == 0;
 	if (read_collations(s, options, e) < 0)
 		return -1;

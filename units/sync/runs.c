@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "units/sync/part.h"
 
 /* Numbers in a row of one origin: MySQL's "uuid" or "uuid:tag", MariaDB's domain. */
 struct span {
@@ -201,9 +202,14 @@ static int parse_span(struct run *r, struct str text, struct err *e)
 int runs_parse(struct runs *r, struct str text, struct err *e)
 {
 	while (text.n > 0) {
-		struct str line = head(&text, '\n'), from = head(&line, ' '), to = head(&line, ' ');
-		struct run *x = new_run(r);
+		struct str line = head(&text, '\n'), from, to;
+		struct run *x;
 
+		if (part_is_line(line))
+			continue;
+		from = head(&line, ' ');
+		to = head(&line, ' ');
+		x = new_run(r);
 		if (position_load(from, &x->start, e) < 0 || position_load(to, &x->end, e) < 0)
 			return err_add(e, "an applied interval");
 		while (line.n > 0 && !str_is(line, "-"))

@@ -291,6 +291,31 @@ static int move(struct apply *a, struct err *e)
 	return apply_commit(a, a->db, to, a->gtid_text, e);
 }
 
+/* Before the rest of a transaction that is applied in part, there is another one: it is not in the stream any
+ * more, or the stream begins behind it. Only what is nothing to us may come before it. */
+static int not_the_part(struct apply *a, struct trx *t, struct err *e)
+{
+	char at[300], part[300];
+	int r = 0;
+
+	position_text(t->start, a->base, at, sizeof(at));
+	position_text(a->part.start, a->base, part, sizeof(part));
+	if (t->kind == TRX_ROWS && !t->alone) {
+		r = look_at(a, t, e);
+		if (r == 0 && t->nchanges == 0) {
+			pass(a, t, false);
+			return 0;
+		}
+	}
+	if (r == 0)
+		r = err_set(e, ERR_sync_part,
+			"%" PRIu64 " rows of the transaction at %s are applied, its rest does not come: at "
+				   "%s is another one",
+			a->part.rows, part, at);
+	trx_free(&t);
+	return r;
+}
+
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
 	t->safe = takeover_may_have(&a->takeover, t) ? SAFE_MUST
@@ -304,7 +329,10 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 		}
 		trx_empty(t);
 	}
-	if (t->kind == TRX_DDL || t->alone)
+	if (part_pending(&a->part) && !part_is(&a->part, t) &&
+		(t->kind == TRX_DDL || t->alone || t->raw.n > 0))
+		return not_the_part(a, t, e);
+	if (t->kind == TRX_DDL || t->alone || part_is(&a->part, t))
 		return alone(a, t, e);
 	if ((t->unknown && xa_refuse(t, e) < 0) || look_at(a, t, e) < 0) {
 		trx_free(&t);
@@ -312,6 +340,8 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	}
 	if (t->nchanges == 0 && !t->xa)
 		pass(a, t, false);
+	else if (a->split_rows > 0 && t->nchanges > a->split_rows)
+		return alone(a, t, e);
 	else
 		place(a, t);
 	return 0;

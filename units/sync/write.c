@@ -55,7 +55,7 @@ static int missing(const struct packet *p, const struct statement *s, uint64_t d
 /* Words of our own for what the downstream says of a structure that is not the expected one. */
 static int say_why(const struct packet *p, unsigned done, struct err *e)
 {
-	enum { NO_TABLE = 1146, NO_COLUMN = 1054 };
+	enum { NO_TABLE = 1146, NO_COLUMN = 1054, ENTRY_TOO_LARGE = 8025 };
 	const struct statement *s = &p->list[done < p->n ? done : p->n - 1];
 	size_t n = (s < &p->list[p->n - 1] ? s[1].from - 1 : p->sql.n) - s->from;
 	char *in = strstr(e->text, ", in: ");
@@ -64,6 +64,8 @@ static int say_why(const struct packet *p, unsigned done, struct err *e)
 		e->code = ERR_sync_no_table;
 	else if (e->sql_errno == NO_COLUMN)
 		e->code = ERR_sync_columns;
+	else if (e->sql_errno == ENTRY_TOO_LARGE)
+		e->code = ERR_sync_too_large;
 	/* The packet's head is another statement. */
 	if (in)
 		snprintf(in, sizeof(e->text) - (size_t)(in - e->text), ", in: %.*s", n > 300 ? 300 : (int)n,
@@ -322,6 +324,8 @@ enum writer_again writer_again(struct writer *w, int r, unsigned tries, const st
 {
 	enum { RETRIES = 20 };
 
+	if (r < 0 && db_error_is_too_large(e))
+		return WRITER_SPLIT;
 	if ((r > 0 && !w->packet.single) || (r <= 0 && is_refused(e) && !w->packet.apart)) {
 		log_info("row by row: %s", e->text);
 		w->packet.single = true;
@@ -330,11 +334,19 @@ enum writer_again writer_again(struct writer *w, int r, unsigned tries, const st
 		w->packet.apart = r <= 0 || !w->missing.count;
 		return WRITER_SINGLE;
 	}
-	if (r > 0 || err_act(e->code) != ERR_ACT_RETRY || e->sql_errno == 0 ||
-		db_error_is_lost(e->sql_errno) || tries >= RETRIES)
+	if (r > 0 || err_act(e->code) != ERR_ACT_RETRY || e->sql_errno == 0 || db_error_is_lost(e->sql_errno))
 		return WRITER_NOT;
+	if (tries >= RETRIES) {
+		log_warn("tried %u times, the process begins anew: %s", tries + 1, e->text);
+		return WRITER_NOT;
+	}
 	log_warn("tried again: %s", e->text);
 	return WRITER_SAME;
+}
+
+bool writer_undone(const struct err *e)
+{
+	return db_error_is_undone(e->sql_errno) || db_error_is_too_large(e);
 }
 
 void writer_fast(struct writer *w)

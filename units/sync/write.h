@@ -52,8 +52,11 @@ int writer_flush(struct writer *w, struct err *e);
  * What its user does about a transaction that did not go through, r and e being what the calls above said:
  * roll back and write it again as it was (deadlocks and lock waits end the transaction, not the connection)
  * or a row a statement and nothing folded (to name the row, or to pass it by; packet.single is set then), or
- * give up. Says so in the log. writer_fast: the next transaction is written in the fast way again.
+ * less of it at once (the downstream can't take so much), or give up. Says so in the log. writer_fast: the
+ * next transaction is written in the fast way again.
  */
-enum writer_again { WRITER_NOT, WRITER_SAME, WRITER_SINGLE };
+enum writer_again { WRITER_NOT, WRITER_SAME, WRITER_SINGLE, WRITER_SPLIT };
 enum writer_again writer_again(struct writer *w, int r, unsigned tries, const struct err *e);
 void writer_fast(struct writer *w);
+/* A COMMIT that failed by this has surely not committed: it is for writer_again. */
+bool writer_undone(const struct err *e);
