@@ -10,7 +10,7 @@
 #include "common/binlog/json_walk.h"
 #include "common/binlog/wire.h"
 
-enum { DIFF_REPLACE = 0, DIFF_INSERT = 1, DIFF_REMOVE = 2, LARGE = 4, MAX_KEY = 65535 };
+enum { LARGE = 4, MAX_KEY = 65535 };
 
 struct node;
 struct member {
@@ -404,15 +404,15 @@ static int change(struct work *w, struct node **root, uint8_t op, struct str pat
 		at = child(parent, &l);
 		last = l;
 	}
-	if (c.bad || (!parent && op != DIFF_REPLACE))
+	if (c.bad || (!parent && op != JSON_DIFF_REPLACE))
 		return no_fit(w, path);
-	if (op == DIFF_REPLACE) {
+	if (op == JSON_DIFF_REPLACE) {
 		if (!at)
 			return no_fit(w, path);
 		*at = v;
 		return 0;
 	}
-	return (op == DIFF_INSERT ? insert(w, *parent, &last, v) : take_out(*parent, &last))
+	return (op == JSON_DIFF_INSERT ? insert(w, *parent, &last, v) : take_out(*parent, &last))
 		       ? 0
 		       : no_fit(w, path);
 }
@@ -423,11 +423,11 @@ static int one(struct work *w, struct node **root, struct cur *c)
 	struct str path = wire_text(c, wire_lenenc(c)), value = {0};
 	struct node *v = NULL;
 
-	if (op != DIFF_REMOVE)
+	if (op != JSON_DIFF_REMOVE)
 		value = wire_text(c, wire_lenenc(c));
-	if (c->bad || op > DIFF_REMOVE)
+	if (c->bad || op > JSON_DIFF_REMOVE)
 		return bj_damaged(w->e);
-	if (op != DIFF_REMOVE) {
+	if (op != JSON_DIFF_REMOVE) {
 		v = unfold_root(w, value);
 		if (!v)
 			return -1;

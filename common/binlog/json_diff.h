@@ -1,5 +1,6 @@
 #pragma once
 #include "common/base/arena.h"
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/str.h"
 
@@ -9,3 +10,10 @@
  * value.
  */
 int binlog_json_apply(struct str base, struct str diffs, struct arena *a, struct str *out, struct err *e);
+
+enum { JSON_DIFF_REPLACE = 0, JSON_DIFF_INSERT = 1, JSON_DIFF_REMOVE = 2 };
+/*
+ * The same as an SQL expression on what `column` (SQL) holds. A path that leads nowhere there changes
+ * nothing; in MariaDB the expression is NULL for what its functions can't read.
+ */
+int binlog_put_json_diff(struct buf *sql, struct str column, struct str diffs, bool mariadb, struct err *e);

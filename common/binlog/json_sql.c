@@ -141,6 +141,15 @@ static int put_expression(
 	return bj_open(v, depth, &k, e) < 0 ? -1 : put_members(sql, &k, depth, budget, e);
 }
 
+int bj_put_sql(struct buf *sql, struct str bytes, struct err *e)
+{
+	size_t budget = (bytes.n + 64) * 100;
+	struct bj_node v;
+
+	bj_root(bytes, &v);
+	return put_expression(sql, &v, 1, &budget, e);
+}
+
 int binlog_put_json(struct buf *sql, struct str bytes, struct err *e)
 {
 	size_t budget = bytes.n * 2 + 64;

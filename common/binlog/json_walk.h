@@ -45,5 +45,8 @@ int bj_key(const struct bj_container *k, uint32_t i, struct str *key, struct err
 int bj_member(const struct bj_container *k, uint32_t i, struct bj_node *v, struct err *e);
 /* A length of seven bits a byte, then the bytes. */
 struct str bj_string(struct cur *c);
+/* json_sql.c: the whole value as an SQL expression that is JSON, or of a type that becomes its own in JSON.
+ */
+int bj_put_sql(struct buf *sql, struct str bytes, struct err *e);
 /* json.c: the node as text. */
 int bj_put_node(struct buf *out, const struct bj_node *v, struct err *e);

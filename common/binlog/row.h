@@ -77,6 +77,7 @@ enum binlog_change { BINLOG_INSERT, BINLOG_UPDATE, BINLOG_DELETE };
 struct binlog_value {
 	bool present; /* false: not in this image (binlog_row_image) */
 	bool null;
+	bool diff;    /* not present, but raw holds changes to the JSON value that is there (json_diff.h) */
 	uint8_t type; /* wire type */
 	uint16_t meta;
 	struct str raw; /* its bytes in the event */

@@ -240,9 +240,13 @@ static int apply_partial(struct binlog_rows *r, const struct binlog_table *t, un
 		after->present = false; /* no change at all */
 		return 0;
 	}
-	return err_set(e, ERR_sync_event_unknown,
-		"PARTIAL_UPDATE_ROWS event of `%.*s`.`%.*s` whose image before lacks the JSON column %u: set "
-		"binlog_row_image=FULL or binlog_row_value_options='' on the upstream",
+	if (!before->present) {
+		after->present = false;
+		after->diff = true;
+		return 0;
+	}
+	return err_set(e, ERR_sync_binlog,
+		"PARTIAL_UPDATE_ROWS event of `%.*s`.`%.*s`: changes to column %u, which is NULL",
 		STR_ARG(t->schema), STR_ARG(t->table), i + 1);
 }
 

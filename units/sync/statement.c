@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/binlog/json.h"
+#include "common/binlog/json_diff.h"
 #include "common/sql/quote.h"
 
 enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200, DELETE_LISTED = 1000 };
@@ -417,6 +418,35 @@ bool statement_can_upsert(
 	return changes;
 }
 
+/* The changes of a partial update, as functions on what the column holds. */
+static int put_diff(
+	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+{
+	struct buf name = {0};
+	int r;
+
+	sql_put_ident(&name, str_of(t->up->columns[i].name));
+	r = binlog_put_json_diff(&p->sql, buf_str(&name), v->raw, t->to == FLAVOR_MARIADB, e);
+	buf_free(&name);
+	return r < 0 ? err_add(e, "%s column `%s`", t->head, t->up->columns[i].name) : 0;
+}
+
+/* MariaDB's functions are NULL, with a warning, for what they can't read or a path that they don't know: then
+ * the row must not match. */
+static int put_diffs_work(
+	struct packet *p, const struct table *t, const struct binlog_value *after, struct err *e)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		if (t->target[i] < 0 || !after[i].diff || t->to != FLAVOR_MARIADB)
+			continue;
+		buf_puts(&p->sql, " AND ");
+		if (put_diff(p, t, i, &after[i], e) < 0)
+			return -1;
+		buf_puts(&p->sql, " IS NOT NULL");
+	}
+	return 0;
+}
+
 static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before,
 	const struct binlog_value *after, struct err *e)
 {
@@ -425,11 +455,18 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 
 	put_verb(p, t, "UPDATE ", "", statement_is_lax(t, after));
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		if (t->target[i] < 0 || (!after[i].present && !(t->on_update && t->on_update[i])))
+		if (t->target[i] < 0 ||
+			(!after[i].present && !after[i].diff && !(t->on_update && t->on_update[i])))
 			continue;
 		buf_puts(&p->sql, comma);
 		put_name(p, t, i);
 		buf_putc(&p->sql, '=');
+		comma = ",";
+		if (after[i].diff) {
+			if (put_diff(p, t, i, &after[i], e) < 0)
+				return -1;
+			continue;
+		}
 		/* Left out of a minimal image, because it did not change: it must not change here either
 		 * (T10). */
 		if (!after[i].present)
@@ -449,7 +486,9 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 		comma = ",";
 	}
 	s->rows = 1;
-	return put_where(p, t, before, s, e);
+	if (put_where(p, t, before, s, e) < 0)
+		return -1;
+	return t->key ? put_diffs_work(p, t, after, e) : 0;
 }
 
 /* One column whose values are compared in a list as they are one by one: `key` IN (…). */
