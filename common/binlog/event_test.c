@@ -142,6 +142,70 @@ static void test_mysql_rows(void **state)
 	stop(&b);
 }
 
+/*
+ * The sample as another server would have written it: with this type, and with n bytes of extra row
+ * information (SIZE_MAX: a rows event of version 1, which has no length for that either).
+ */
+static struct str rewritten(struct bench *b, const char *hex, uint8_t type, const char *extra, size_t n)
+{
+	enum { LENGTH_AT = BINLOG_HEADER_SIZE + 8, ROWS_AT = LENGTH_AT + 2 };
+	struct str was = hold(b, hex);
+	struct buf out = {0};
+
+	assert_int_equal((uint8_t)was.p[LENGTH_AT], 2); /* the sample has none */
+	buf_put(&out, was.p, LENGTH_AT);
+	if (n != SIZE_MAX) {
+		buf_put_u16(&out, (uint16_t)(n + 2));
+		buf_put(&out, extra, n);
+	}
+	buf_put(&out, was.p + ROWS_AT, was.n - ROWS_AT);
+	out.p[4] = (char)type;
+	for (unsigned i = 0; i < 4; i++)
+		out.p[9 + i] = (char)(out.n >> (8 * i));
+	b->held[b->nheld++] = out.p;
+	return (struct str){out.p, out.n};
+}
+
+static void expect_same_rows(struct bench *b, struct str event, const char *hex)
+{
+	struct err e = {0};
+	char *want = xstrdup(read(b, hex));
+
+	buf_clear(&b->s.text);
+	if (sample_decode(&b->s, event, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(buf_cstr(&b->s.text), want);
+	free(want);
+}
+
+/* No server here writes them: MySQL with log_bin_use_v1_row_events, and rows of partitions or of NDB. */
+static void test_mysql_rows_of_other_servers(void **state)
+{
+	static const char *const samples[] = {mysql_insert, mysql_update, mysql_delete, mysql_minimal_update};
+	static const uint8_t v1[] = {BINLOG_WRITE_V1, BINLOG_UPDATE_V1, BINLOG_DELETE_V1, BINLOG_UPDATE_V1};
+	static const uint8_t v2[] = {BINLOG_WRITE_V2, BINLOG_UPDATE_V2, BINLOG_DELETE_V2, BINLOG_UPDATE_V2};
+	struct bench b;
+
+	(void)state;
+	start(&b, false);
+	/* MySQL 9 knows them no more; 5.7 and 8.0 say 8 bytes. */
+	for (unsigned type = BINLOG_WRITE_V1; type <= BINLOG_DELETE_V1; type++)
+		b.s.format.post_header[type] = 8;
+	read(&b, mysql_table_map);
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		struct str event = rewritten(&b, samples[i], v1[i], NULL, SIZE_MAX);
+		struct err e = {0};
+
+		expect_same_rows(&b, event, samples[i]);
+		expect_same_rows(&b, rewritten(&b, samples[i], v2[i], "\1\5\0", 3), samples[i]);
+		expect_same_rows(&b, rewritten(&b, samples[i], v2[i], "\0\4abcd", 6), samples[i]);
+		/* A version 1 taken for a version 2 is an error, not other rows. */
+		((char *)(uintptr_t)event.p)[4] = (char)v2[i];
+		assert_int_equal(sample_decode(&b.s, event, &e), -1);
+	}
+	stop(&b);
+}
+
 static void test_mariadb_rows(void **state)
 {
 	struct bench b;
@@ -377,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_checksum_finds_a_flipped_bit),
 		cmocka_unit_test(test_mysql_rows),
+		cmocka_unit_test(test_mysql_rows_of_other_servers),
 		cmocka_unit_test(test_mariadb_rows),
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_query_session),

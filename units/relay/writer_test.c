@@ -425,6 +425,49 @@ static void test_beyond_4g(void **state)
 	buf_free(&b);
 }
 
+/* Where events begin in a file whose offsets need more than 32 bits: a stream that starts by a number of 32
+ * starts before the end that we have. */
+static void test_boundaries_beyond_4g(void **state)
+{
+	const uint32_t sizes[] = {3221225472u, 1610612736u, 64};
+	struct fixture *f = *state;
+	uint64_t at = 4, begins[4], found;
+	int fd = openat(f->dir, "big", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	uint32_t size;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, BINLOG_MAGIC, 4), 4);
+	for (unsigned i = 0; i < 3; i++) {
+		struct buf head = {0};
+
+		buf_put_u32(&head, 1700000000);
+		buf_put_u8(&head, BINLOG_QUERY);
+		buf_put_u32(&head, 42);
+		buf_put_u32(&head, sizes[i]);
+		buf_put_u32(&head, (uint32_t)(at + sizes[i])); /* wraps */
+		buf_put_u16(&head, 0);
+		assert_int_equal(pwrite(fd, head.p, head.n, (off_t)at), head.n);
+		buf_free(&head);
+		begins[i] = at;
+		at += sizes[i];
+	}
+	begins[3] = at;
+	assert_int_equal(ftruncate(fd, (off_t)at), 0);
+	close(fd);
+	assert_true(begins[2] > UINT32_MAX);
+	assert_int_equal(evfile_boundary(f->dir, "big", at, 0, UINT32_MAX, &found, &size, &f->e), 0);
+	assert_true(found == begins[1] && size == sizes[1]);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(evfile_boundary(f->dir, "big", at, 0, begins[i], &found, &size, &f->e), 0);
+		assert_true(found == begins[i] && size == sizes[i]);
+		assert_int_equal(
+			evfile_boundary(f->dir, "big", at, begins[i], begins[i] + 20, &found, &size, &f->e),
+			0);
+		assert_true(found == begins[i]);
+	}
+	assert_int_equal(unlinkat(f->dir, "big", 0), 0);
+}
+
 /* --- after a crash --- */
 
 static void crash_with(struct fixture *f, size_t bytes, const char *tail, size_t n)
@@ -532,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_overlap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beyond_4g, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_boundaries_beyond_4g, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage_tail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_head, setup, teardown),

@@ -326,6 +326,31 @@ static void positions_have_64_bits(void **state)
 	assert_true(assemble_safe(s->a).offset == s->at.offset);
 }
 
+/* MariaDB's encrypt_binlog: scheme, key version and nonce stand behind each file's FORMAT event, also behind
+ * 4 GiB. The stream itself comes in the clear. */
+static void start_encryption_is_passed_by(void **state)
+{
+	struct stream *s = *state;
+	struct buf b = {0};
+	struct trx *t;
+
+	feed_hex(s, maria_format);
+	buf_put_u32(&b, 1700000000);
+	buf_put_u8(&b, BINLOG_MARIA_START_ENCRYPTION);
+	buf_put_u32(&b, 1);
+	buf_put_u32(&b, 19 + 1 + 4 + 12 + 4);
+	buf_put_u32(&b, 0);
+	buf_put_u16(&b, BINLOG_FLAG_IGNORABLE);
+	buf_put(&b, "\1\1\0\0\0nonce+nonce+\0\0\0\0", 21);
+	assert_int_equal(feed(s, buf_str(&b), &t), 0);
+	assert_null(t);
+	assert_true(assemble_safe(s->a).offset == s->at.offset);
+	s->at.offset = UINT64_C(5) << 32;
+	assert_int_equal(feed(s, buf_str(&b), &t), 0);
+	assert_true(!t && assemble_safe(s->a).offset == s->at.offset);
+	buf_free(&b);
+}
+
 /* It stops the applier when it gets there (units/sync/live_test.py), so that an operator can skip it. */
 static void what_is_not_understood_is_handed_on(void **state)
 {
@@ -632,6 +657,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_row_change_as_a_statement_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_incident_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(positions_have_64_bits, setup, teardown),
+		cmocka_unit_test_setup_teardown(start_encryption_is_passed_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_understood_is_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_is_alone, setup, teardown),
