@@ -1,6 +1,6 @@
 """Appliers side by side, exactly once: random schemas and transactions, kill -9 and made-up errors at every place of the sync, 1 to 16
 appliers; in the end both sides are equal and dm_meta says so. Relay and sync alone, between two servers (units/sync/live_test.py).
---seeds N: how many runs (5; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
+--seeds N: how many runs in all (50; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
 import random
 import threading
 import time
@@ -240,11 +240,11 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
             f.failpoints.arm(place, act, at=rnd.choice([1, 2, 5]))
             if act != "kill" or rnd.random() < 0.5:  # one lane lags, others go ahead
                 lags = "sync_before_commit" if place == "sync_after_guard" else "sync_after_guard"
-                f.failpoints.arm(lags, "sleep", at=rnd.choice([1, 3]), arg=rnd.choice([300, 1500]))
+                f.failpoints.arm(lags, "sleep", at=rnd.choice([1, 3]), arg=rnd.choice([200, 800]))
             end = time.time() + (120 if big else 20)
             while f.failpoints.fired(place) == before and time.time() < end:
                 if not any(w.is_alive() for w in writers):
-                    up.run("INSERT INTO p.more VALUES ()")  # no more work of its own accord
+                    up.run("INSERT INTO p.more VALUES ()", "DELETE FROM p.more ORDER BY id LIMIT 1")  # no more work of its own accord; not all of it by bulk
                 time.sleep(0.02)
             assert f.failpoints.fired(place) > before, f"{place} was never passed"
             fired.append(f"{place} {act}")
@@ -263,17 +263,20 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
     return fired
 
 
-def seeds(config):
-    return config.getoption("--seeds") or (1000 if config.getoption("--long") else 5)
+def seeds(config, turn, turns, share):
+    """Of all seeds those of one test: its share in a hundred, each with another number than its neighbours' (turn of turns)."""
+    n = config.getoption("--seeds") or (1000 if config.getoption("--long") else 50)
+    first = config.getoption("--first-seed") + turn
+    return range(first, first + turns * max(1, n * share // 100), turns)
 
 
-@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
-def test_random_transactions(build_dir, server, request, source, target):
+@pytest.mark.parametrize("turn, source, target", [(0, "ma1011", "my97"), (1, "my97", "ma1011")])
+def test_random_transactions(build_dir, server, request, turn, source, target):
     ends, hit = Ends(server, source, target), set()
-    n, first = seeds(request.config), request.config.getoption("--first-seed")
-    for seed in range(first, first + n):
+    mine = seeds(request.config, turn, 2, 38)
+    for seed in mine:
         hit |= {x.split(" ")[0] for x in one_run(build_dir, ends, seed)}
-    assert n < 5 or hit == set(PLACES), f"never hit: {set(PLACES) - hit}"
+    assert len(mine) < 5 or hit == set(PLACES), f"never hit: {set(PLACES) - hit}"
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
@@ -281,13 +284,12 @@ def test_random_transactions_in_order(build_dir, server, seed):
     one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True)
 
 
-@pytest.mark.parametrize("source, target, native", [("ma1011", "my97", False), ("my97", "ma1011", True), ("my97", "ma1011", False)])
-def test_foreign_keys(build_dir, server, request, source, target, native):
+@pytest.mark.parametrize("turn, source, target, native", [(0, "ma1011", "my97", False), (1, "my97", "ma1011", True), (2, "my97", "ma1011", False)])
+def test_foreign_keys(build_dir, server, request, turn, source, target, native):
     """Nothing but tables with foreign keys, where the downstream checks and cascades, and where the upstream's binlog says all."""
     ends = Ends(server, source, target, native)
-    first = request.config.getoption("--first-seed")
-    for seed in range(first, first + max(3, seeds(request.config) // 10)):
-        one_run(build_dir, ends, 100000 + seed, wanted=[["boss"], ["boss", "parent"], ["boss", "owner"]][seed % 3])
+    for i, seed in enumerate(seeds(request.config, turn, 3, 8)):
+        one_run(build_dir, ends, 100000 + seed, wanted=[["boss"], ["boss", "parent"], ["boss", "owner"]][i % 3])
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -97,7 +97,7 @@ def test_kill_at_a_decision(build_dir, ends, place):
         f.start(120)
         up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, n int)", "CREATE TABLE p.none (a int)", "INSERT INTO p.t VALUES (0, 0)")
         f.wait(30)
-        for turn in range(8):
+        for turn in range(4):
             for at in (turn % 3 + 1, turn % 4 + 1):
                 before = f.failpoints.fired(place)
                 f.failpoints.arm(place, "kill", at=at)
