@@ -183,6 +183,8 @@ static size_t meaning(struct reader *r, size_t i)
 		r->unique = true;
 	else if (tr_is(t, i, "PRIMARY") || (tr_is(t, i, "KEY") && !tr_is(t, i - 1, "UNIQUE")))
 		r->primary = true;
+	else if (tr_is(t, i, "SERIAL"))
+		r->unread = "SERIAL DEFAULT VALUE";
 	else if (tr_is(t, i, "BINARY") || tr_is(t, i, "ASCII") || tr_is(t, i, "UNICODE") ||
 		 tr_is(t, i, "BYTE") || tr_is(t, i, "VARYING"))
 		r->unread = "an attribute that says the charset without its name";
@@ -374,6 +376,8 @@ static int column(struct create *c, size_t a, size_t b)
 			rc = settle_charset(&r);
 		r.col->length = fixed_length(r.col);
 	}
+	if (r.primary)
+		r.col->nullable = false;
 	if (rc == 0 && (r.primary || r.unique))
 		add_part(add_key(c->s, name, r.primary, true), c->s->ncolumns - 1, 0);
 	buf_free(&type);

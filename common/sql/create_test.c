@@ -56,9 +56,9 @@ static const struct {
 		"a blob /*M!100301 COMPRESSED*/ ; x varchar(9)/utf8mb4/utf8mb4_0900_ai_ci N"},
 	{MA, "a varchar(9) COLLATE uca1400_ai_ci NOT NULL UNIQUE KEY",
 		"a varchar(9)/utf8mb4/utf8mb4_uca1400_ai_ci ; a(a)uwk*"},
-	{MY, "a int PRIMARY KEY, b int UNIQUE, c int KEY",
-		"a int N; b int N; c int N; PRIMARY(a)Puw; PRIMARY(c)Puw; "
-		"b(b)uw"},
+	{MY, "a int PRIMARY KEY, b int UNIQUE", "a int ; b int N; PRIMARY(a)Puwk*; b(b)uw"},
+	{MA, "a int NOT NULL, c int KEY", "a int ; c int ; PRIMARY(c)Puwk*"},
+	{MY, "a bigint unsigned SERIAL DEFAULT VALUE", "!`a`: SERIAL DEFAULT VALUE"},
 	{MY,
 		"a int NOT NULL, b varchar(20) NOT NULL, KEY k (b(3)), UNIQUE KEY z (a,b), CONSTRAINT n "
 		"UNIQUE (b(2)), "
