@@ -50,10 +50,10 @@ static int same_values(struct tr *t, size_t a, size_t b)
 {
 	static const char *const others[] = {"nextval", "lastval", "setval", "uuid", "uuid_v4", "uuid_v7",
 		"uuid_short", "sys_guid", "rand", "random_bytes", "user", "current_user", "session_user",
-		"system_user", "current_role", "connection_id"};
+		"system_user", "current_role", "connection_id", "sysdate", "version", "encrypt"};
 
 	for (size_t i = a; i < b; i++) {
-		bool next = tr_is(t, i, "NEXT") && tr_is(t, i + 1, "VALUE");
+		bool next = (tr_is(t, i, "NEXT") && tr_is(t, i + 1, "VALUE")) || t->t[i].type == SQL_VARIABLE;
 
 		for (size_t k = 0; !next && k < sizeof(others) / sizeof(others[0]); k++)
 			next = tr_is(t, i, others[k]) &&

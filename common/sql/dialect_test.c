@@ -95,6 +95,39 @@ static void collations(void **state)
 	buf_free(&notes);
 }
 
+/* The default of a new column is executed again, for the rows that are there. */
+static void defaults_of_new_columns(void **state)
+{
+	static const char *const refused[] = {"a varchar(36) DEFAULT uuid()",
+		"a datetime(6) DEFAULT (sysdate(6))",
+		"COLUMN a datetime DEFAULT (SYSDATE() + interval 1 day)",
+		"(b int, a double DEFAULT (rand()))", "a bigint DEFAULT nextval(s.q)",
+		"a bigint DEFAULT (NEXT VALUE FOR q)", "a varchar(90) DEFAULT CURRENT_USER",
+		"a varchar(90) DEFAULT (version())", "a varchar(90) DEFAULT (concat(@@hostname, 'x'))",
+		"a varchar(90) DEFAULT (encrypt('x'))"};
+	static const char *const taken[] = {"a datetime(6) DEFAULT now(6) ON UPDATE now(6)",
+		"sysdate int DEFAULT 1", "a varchar(9) DEFAULT 'uuid()@'", "`version` int COMMENT '@@'",
+		"a int DEFAULT (1 + 2)", "INDEX version (a)"};
+	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) + sizeof(taken) / sizeof(taken[0]); i++) {
+		bool ok = i >= sizeof(refused) / sizeof(refused[0]);
+		const char *spec = ok ? taken[i - sizeof(refused) / sizeof(refused[0])] : refused[i];
+		struct buf text = {0}, out = {0}, notes = {0};
+		struct err e = {0};
+
+		buf_putf(&text, "ALTER TABLE d.t ADD %s", spec);
+		if ((sql_translate(buf_str(&text), &d, &out, &notes, &e) == 0) != ok)
+			fail_msg("%s: %s", spec, ok ? e.text : "taken");
+		if (!ok && (e.code != ERR_ddl_untranslatable || !strstr(e.text, "made again")))
+			fail_msg("%s: %s", spec, e.text);
+		buf_free(&text);
+		buf_free(&out);
+		buf_free(&notes);
+	}
+}
+
 static void table(void **state)
 {
 	(void)state;
@@ -176,6 +209,7 @@ static void ansi_quotes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_of_new_columns),
 		cmocka_unit_test(table),
 		cmocka_unit_test(collations),
 		cmocka_unit_test(byte_for_byte),
