@@ -36,6 +36,12 @@ def test_goes_on_after_update(names, make_pair, job, tmp_path):
     s.run("SET sql_log_bin=0", "ALTER TABLE t ADD w int, ADD x int", db="app")
     answer = ask(j, "binlog-schema", "delete", "run", "app", "t")
     assert answer["sources"][0]["result"] and msg(answer) == "" and recorded(d, "t") is None
+    for damaged in ("{broken", "{}", ""):  # what can't be read any more can still be thrown away
+        d.run(f"INSERT INTO dm_meta.tidegate_structure (task, source, table_schema, table_name, position, structure) "
+              f"SELECT task, source, 'app', 't', '0:0:0', '{damaged}' FROM dm_meta.tidegate_slot WHERE slot=0")
+        ask(j, "binlog-schema", "list", "run", "app", "t", expect=FAILED)
+        ask(j, "binlog-schema", "delete", "run", "app", "t")
+        assert d.query("SELECT COUNT(*) FROM dm_meta.tidegate_structure WHERE table_name='t'")[0][0] == 0
     assert "44005" in ask(j, "binlog-schema", "delete", "run", "app", "t", expect=FAILED)
     assert "44005" in ask(j, "binlog-schema", "list", "run", "app", "t", expect=FAILED)
     ask(j, "resume-task", "run")
@@ -55,8 +61,9 @@ def test_goes_on_after_update(names, make_pair, job, tmp_path):
     assert [c["name"] for c in recorded(d, "t")["columns"]] == ["id", "v", "w", "x"]
     ask(j, "resume-task", "run")
     wait_stage(j, "Paused", 36027)
-    file.write_text("CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `v` int DEFAULT NULL,\n  PRIMARY KEY (`id`)\n)\n")
+    file.write_text("CREATE TABLE t (id int PRIMARY KEY, v int)")
     ask(j, "binlog-schema", "update", "run", "app", "t", str(file), "--flush", "--sync=false")
+    assert recorded(d, "t")["key"] == 0
     ask(j, "resume-task", "run")
     wait_row(j, d, "id=2 AND v=20")
     # now the downstream gets the columns too, and is what the next rows are read with

@@ -279,7 +279,7 @@ static int delete (struct tracked *t, struct err *e)
 	int r = list(t, &found, e);
 
 	/* One that can't be read any more may be what is to go. */
-	if (r == 0 || e->code == ERR_internal) {
+	if (r == 0 || e->code == ERR_internal || e->code == ERR_proto) {
 		err_clear(e);
 		buf_puts(&sql, "DELETE FROM ");
 		put_meta(&sql, t, "tidegate_structure");
