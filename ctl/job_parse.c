@@ -287,6 +287,20 @@ static int parse_files(const struct args *a, struct job *j, struct err *e)
 	return 0;
 }
 
+/* What is a key of the files, and would be passed by in silence. */
+static int no_keys_of_files(const struct args *a, struct err *e)
+{
+	const char *option = a->threads            ? "--threads"
+			     : a->consistency      ? "--consistency"
+			     : a->collation_policy ? "--collation-policy"
+						   : NULL;
+
+	if (!option || a->nrest == 0)
+		return 0;
+	return err_set(e, ERR_usage, "%s is for --from and --to: beside '%s' it is a key of the task file",
+		option, a->rest[0]);
+}
+
 int job_parse(const struct args *a, struct job *j, struct err *e)
 {
 	const char *mode;
@@ -295,7 +309,7 @@ int job_parse(const struct args *a, struct job *j, struct err *e)
 	if (a->nrest > 0 && (a->from || a->to || a->tables))
 		return err_set(
 			e, ERR_usage, "either --from and --to, or YAML files ('%s'), not both", a->rest[0]);
-	if (parse_until(a, &mode, e) < 0)
+	if (no_keys_of_files(a, e) < 0 || parse_until(a, &mode, e) < 0)
 		return -1;
 	if (a->nrest > 0)
 		return parse_files(a, j, e);

@@ -65,6 +65,9 @@ def goes_on(j, pair, schemas="app"):
     (["--from", "mysql://u@h", "--to", "mysql://u@h2", "--wrong"], ["--wrong"]),
     (["--from"], ["--from"]),
     (["/no/such/task.yaml"], ["/no/such/task.yaml"]),
+    (["task.yaml", "source.yaml", "--collation-policy", "exact"], ["--collation-policy", "task file"]),
+    (["task.yaml", "source.yaml", "--threads", "8"], ["--threads", "task file"]),
+    (["task.yaml", "source.yaml", "--consistency", "lock"], ["--consistency", "task file"]),
 ], ids=lambda v: " ".join(v)[-40:] if isinstance(v, list) else None)
 def test_wrong_usage(args, said, bin_dir, tmp_path):
     done = subprocess.run([str(bin_dir / "tidegate"), "run", *args, "--state", str(tmp_path / "s")], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
