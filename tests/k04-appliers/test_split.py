@@ -171,3 +171,29 @@ def test_by_need_in_order(build_dir, server):
         finally:
             ends.down.run(f"SET GLOBAL max_binlog_cache_size={was}")
             f.close()
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_by_need_stopped(build_dir, server, ordered):
+    """A clean stop between two parts, while others wait for their turn behind it: all leave."""
+    ends = Ends(server, "ma1011", "my97")
+    was = ends.down.query("SELECT @@max_binlog_cache_size")[0][0]
+    f = follow(build_dir, ends, preserve_commit_order=ordered, batch_rows=20)
+    f.stop()
+    try:
+        ends.down.run("SET GLOBAL binlog_cache_size=32768", "SET GLOBAL max_binlog_cache_size=65536")
+        f.start(200)
+        f.failpoints.arm("split_part", "sleep", at=2, arg=4000)
+        big(ends.up)
+        ends.up.run(*(f"INSERT INTO p.n VALUES ({100000 + i})" for i in range(60)))
+        procs.wait_for(lambda: f.failpoints.fired("split_part"), 30, f.out[-2000:])
+        f.stop()
+        assert "leaving hard" not in f.out, f.out[-3000:]
+        assert recorded(ends.down) > 0
+        f.start(120)
+        f.wait(90)
+        assert "rows of it are applied already" in f.out
+        f.end()
+    finally:
+        ends.down.run(f"SET GLOBAL max_binlog_cache_size={was}")
+        f.close()

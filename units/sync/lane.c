@@ -551,6 +551,13 @@ static void finish(struct lane *l)
 	schedule_advance(a);
 }
 
+/* Its batch will not be committed: nobody may wait for its turn behind that. */
+static void leave(struct lane *l)
+{
+	l->batch.n = 0;
+	pthread_cond_broadcast(&l->a->changed);
+}
+
 static void *lane_main(void *arg)
 {
 	struct lane *l = arg;
@@ -569,8 +576,10 @@ static void *lane_main(void *arg)
 		else if (r == 0)
 			count(l);
 		pthread_mutex_lock(&a->lock);
-		if (r != 0)
+		if (r != 0) {
+			leave(l);
 			break;
+		}
 		finish(l);
 	}
 	pthread_mutex_unlock(&a->lock);
