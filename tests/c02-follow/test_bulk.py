@@ -11,3 +11,23 @@ LONG = [pytest.param(*d, marks=pytest.mark.long) for d in (("my97", "ma102"), ("
 def test_bulk(build_dir, server, source, target):
     e = ends.Ends(server, source, target)
     live.test_bulk(build_dir, e.up, e.down)
+
+
+def test_small_packets(build_dir, server):
+    """The downstream's max_allowed_packet is no more than a run of rows has by itself, and one row is nearly as large: a packet above it would end the connection each time."""
+    e = ends.Ends(server, "ma1011", "ma1011")
+    was = e.down.query("SELECT @@max_allowed_packet")[0][0]
+    e.down.run("SET GLOBAL max_allowed_packet=1048576")
+    f = live.Follow(build_dir, e.up, e.down, ["p"])
+    try:
+        f.start(100)
+        e.up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, v mediumtext)")
+        e.up.run("INSERT INTO t SELECT seq, REPEAT(CHAR(97 + seq % 26), 20000) FROM seq_1_to_300", "UPDATE t SET v=CONCAT('u', v)",
+                 "INSERT INTO t SELECT seq, REPEAT('l', IF(seq = 1100, 1000000, 100)) FROM seq_1001_to_1200", db="p")
+        f.wait(60)
+        assert f.out.count("start tidegate-sync") == 1, f.out[-3000:]
+        e.down.run(f"SET GLOBAL max_allowed_packet={was}")  # what compares them makes values longer
+        f.end()
+    finally:
+        e.down.run(f"SET GLOBAL max_allowed_packet={was}")
+        f.close()

@@ -11,7 +11,7 @@
 
 #include "common/base/xalloc.h"
 
-enum { ROWS = 2000, BYTES = 1 << 20, STATEMENTS = 64 };
+enum { ROWS = 2000, BYTES = 1 << 20, STATEMENTS = 64, HEAD_BYTES = 4096 };
 
 struct column_values {
 	unsigned from; /* column of the image */
@@ -26,6 +26,8 @@ struct column_values {
 
 struct bulk {
 	struct db *db;
+	uint64_t max_packet;    /* what the downstream takes */
+	size_t most;            /* bytes of a run */
 	struct map *statements; /* text -> struct db_bulk */
 	struct buf sql, text;
 	struct arena *arena; /* of values that are no part of an event */
@@ -38,7 +40,7 @@ struct bulk {
 	size_t bytes;
 };
 
-struct bulk *bulk_new(struct db *d)
+struct bulk *bulk_new(struct db *d, uint64_t max_packet)
 {
 	struct bulk *b;
 
@@ -46,6 +48,8 @@ struct bulk *bulk_new(struct db *d)
 		return NULL;
 	b = xcalloc(1, sizeof(*b));
 	b->db = d;
+	b->max_packet = max_packet;
+	b->most = max_packet / 2 < BYTES ? (size_t)max_packet / 2 : BYTES;
 	b->statements = map_new();
 	b->arena = arena_new(0);
 	return b;
@@ -246,7 +250,7 @@ int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind, con
 
 bool bulk_full(const struct bulk *b)
 {
-	return b->rows == ROWS || b->bytes >= BYTES;
+	return b->rows == ROWS || b->bytes >= b->most;
 }
 
 /* Prepared once; the server prepares it again by itself where the table has changed. */
@@ -269,15 +273,25 @@ static struct db_bulk *prepare(struct bulk *b, struct err *e)
 	return s;
 }
 
+/* A run that ends with a large row: its packet would end the connection, each time anew. */
+static bool fits(const struct bulk *b)
+{
+	return b->bytes + HEAD_BYTES <= b->max_packet;
+}
+
 int bulk_run(struct bulk *b, struct err *e)
 {
-	struct db_bulk *s = b->rows > 0 ? prepare(b, e) : NULL;
+	struct db_bulk *s = b->rows > 0 && fits(b) ? prepare(b, e) : NULL;
 	uint64_t affected, wanted = b->kind == BINLOG_UPDATE ? 2 * (uint64_t)b->rows : b->rows;
 	int r = 0;
 
 	if (b->rows == 0)
 		return 0;
-	if (!s || db_bulk_run(s, b->columns, b->rows, &affected, e) < 0) {
+	if (!fits(b)) {
+		r = err_set(e, ERR_sync_too_large,
+			"%s: %u rows of %zu bytes, max_allowed_packet of the downstream is %" PRIu64,
+			b->table->head, b->rows, b->bytes, b->max_packet);
+	} else if (!s || db_bulk_run(s, b->columns, b->rows, &affected, e) < 0) {
 		r = err_add(e, "applying to %s", b->table->head);
 	} else if (affected != wanted) {
 		err_set(e, ERR_sync_row_missing, "%s of %u rows: the server counted %" PRIu64, b->table->head,

@@ -9,8 +9,8 @@
  */
 struct bulk;
 
-/* NULL: this downstream can't. */
-struct bulk *bulk_new(struct db *d);
+/* NULL: this downstream can't. max_packet: its max_allowed_packet. */
+struct bulk *bulk_new(struct db *d, uint64_t max_packet);
 void bulk_free(struct bulk **b);
 /* May this table's rows be written so? Every column that is written must be of a kind that a value in the
  * protocol says exactly as its literal does. */
@@ -22,7 +22,8 @@ bool bulk_takes(const struct table *t, enum binlog_change kind, const struct bin
 int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind, const struct binlog_value *after,
 	struct err *e);
 bool bulk_full(const struct bulk *b);
-/* Sends what was added, if anything. 1: the count is wrong (e says which); -1 with e. */
+/* Sends what was added, if anything. 1: the count is wrong (e says which); -1 with e
+ * (ERR_sync_too_large: not in one packet). */
 int bulk_run(struct bulk *b, struct err *e);
 /* Forgets what was added. */
 void bulk_clear(struct bulk *b);

@@ -18,7 +18,7 @@ void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t
 	*w = (struct writer){.db = db, .max_packet = max_packet};
 	packet_init(&w->packet, batch_bytes);
 	w->fold = fold_new();
-	w->bulk = bulk_new(db);
+	w->bulk = bulk_new(db, max_packet);
 }
 
 void writer_fini(struct writer *w)
