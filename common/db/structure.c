@@ -51,6 +51,28 @@ static unsigned length_of(enum column_kind k, const char *type)
 	return fixed && paren ? (unsigned)strtoul(paren + 1, NULL, 10) : 0;
 }
 
+/*
+ * As SHOW CREATE TABLE writes it. MySQL's information_schema has it as the inside of a string, each quote and
+ * backslash behind a backslash; where it does not (5.7), a first quote begins a literal and has none before
+ * it.
+ */
+static char *expression_of(struct str text, const struct server *server)
+{
+	const char *quote = memchr(text.p, '\'', text.n);
+	struct buf b = {0};
+	char *out;
+
+	if (server->flavor != FLAVOR_MYSQL || !quote || quote == text.p || quote[-1] != '\\')
+		return copy(text);
+	for (size_t i = 0; i < text.n; i++) {
+		i += text.p[i] == '\\' && i + 1 < text.n;
+		buf_putc(&b, text.p[i]);
+	}
+	out = xstrdup(buf_cstr(&b));
+	buf_free(&b);
+	return out;
+}
+
 /* v: name, type, nullable, extra, charset, collation, expression */
 static void take_column(struct column *c, const struct str *v, const struct server *server)
 {
@@ -62,7 +84,7 @@ static void take_column(struct column *c, const struct str *v, const struct serv
 	c->invisible = holds(v[3], "INVISIBLE");
 	c->charset = copy(v[4]);
 	c->collation = copy(v[5]);
-	c->expression = c->generated && v[6].n ? copy(v[6]) : NULL;
+	c->expression = c->generated && v[6].n ? expression_of(v[6], server) : NULL;
 	c->is_virtual = c->generated && holds(v[3], "VIRTUAL");
 	c->kind = column_kind_of(c->type, c->charset, server);
 	c->is_unsigned = is_number(c->kind) && strstr(c->type, "unsigned") != NULL;

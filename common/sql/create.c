@@ -191,22 +191,6 @@ static size_t meaning(struct reader *r, size_t i)
 	return i + 1;
 }
 
-/* As information_schema has it: MySQL's with a backslash before the quotes inside. */
-static char *copy_expression(const struct tr *t, size_t from, size_t to)
-{
-	struct buf b = {0};
-	char *text;
-
-	for (size_t i = from; i < to; i++) {
-		if (t->source.p[i] == '\'' && t->from->flavor == FLAVOR_MYSQL)
-			buf_putc(&b, '\\');
-		buf_putc(&b, t->source.p[i]);
-	}
-	text = b.n ? xstrdup(buf_cstr(&b)) : NULL;
-	buf_free(&b);
-	return text;
-}
-
 /* AS (…), or MariaDB's AS ROW START: virtual, unless a later word says otherwise. */
 static size_t expression(struct reader *r, size_t i)
 {
@@ -220,7 +204,7 @@ static size_t expression(struct reader *r, size_t i)
 	while (!paren && to > from && t->source.p[to - 1] == ' ')
 		to--;
 	free(r->col->expression);
-	r->col->expression = copy_expression(t, from, to);
+	r->col->expression = to > from ? xstrndup(t->source.p + from, to - from) : NULL;
 	r->col->generated = true;
 	r->col->is_virtual = paren;
 	return end + paren;
@@ -572,18 +556,13 @@ struct structure *structure_from_create(
 
 /* --- and back --- */
 
-/* MySQL's information_schema has \' for the quotes inside. */
 static void put_expression(const struct column *c, struct buf *out)
 {
 	if (!c->expression) {
 		buf_puts(out, " GENERATED ALWAYS AS (NULL) /* the expression is not recorded */");
 		return;
 	}
-	buf_puts(out, " GENERATED ALWAYS AS (");
-	for (const char *p = c->expression; *p; p++)
-		if (p[0] != '\\' || p[1] != '\'')
-			buf_putc(out, *p);
-	buf_puts(out, c->is_virtual ? ") VIRTUAL" : ") STORED");
+	buf_putf(out, " GENERATED ALWAYS AS (%s) %s", c->expression, c->is_virtual ? "VIRTUAL" : "STORED");
 }
 
 static void put_column(const struct column *c, struct buf *out)

@@ -56,6 +56,10 @@ static const struct {
 		"a blob /*M!100301 COMPRESSED*/ ; x varchar(9)/utf8mb4/utf8mb4_0900_ai_ci N"},
 	{MA, "a varchar(9) COLLATE uca1400_ai_ci NOT NULL UNIQUE KEY",
 		"a varchar(9)/utf8mb4/utf8mb4_uca1400_ai_ci ; a(a)uwk*"},
+	{MA, "a varchar(9), g int AS (a = 'it\\'s \\\\ x')",
+		"a varchar(9)/utf8mb4/utf8mb4_0900_ai_ci N; g int NV{a = 'it\\'s \\\\ x'}"},
+	{MY, "a varchar(9), g int AS (a = 'it\\'s \\\\ x')",
+		"a varchar(9)/utf8mb4/utf8mb4_0900_ai_ci N; g int NV{a = 'it\\'s \\\\ x'}"},
 	{MY, "a int PRIMARY KEY, b int UNIQUE", "a int ; b int N; PRIMARY(a)Puwk*; b(b)uw"},
 	{MA, "a int NOT NULL, c int KEY", "a int ; c int ; PRIMARY(c)Puwk*"},
 	{MY, "a bigint unsigned SERIAL DEFAULT VALUE", "!`a`: SERIAL DEFAULT VALUE"},
@@ -175,7 +179,7 @@ static void test_rows(void **state)
 		if (rows[i].want[0] == '!' ? s || !strstr(buf_cstr(&got), rows[i].want + 1)
 					   : strcmp(buf_cstr(&got), rows[i].want) != 0)
 			fail_msg("%s\n got  %s\n want %s", rows[i].columns, buf_cstr(&got), rows[i].want);
-		if (s && !strstr(rows[i].columns, "c int KEY"))
+		if (s)
 			there_and_back(s, rows[i].from, rows[i].columns);
 		structure_free(&s);
 		buf_free(&got);

@@ -110,6 +110,11 @@ def test_statements_are_read_as_the_server_means_them(names, make_pair, job, tmp
     j.wait_status(lambda x: x.get("phase") == "sync")
     ask(j, "pause-task", "run")
     wait_stage(j, "Paused")
+    # not copied: MariaDB itself does not take MySQL's _utf8mb4'it\'s' in a generated column
+    quotes = zoo.Animal("quotes", "id int NOT NULL PRIMARY KEY, a varchar(9), g varchar(40) AS (CONCAT(a, 'it\\'s \\\\ x')) VIRTUAL, h int AS (a = '\\'') STORED", [])
+    s.run("SET sql_log_bin=0", *quotes.create(), db=zoo.SCHEMA)
+    ask(j, "binlog-schema", "update", "run", zoo.SCHEMA, "quotes", "--from-source")
+    animals.append(quotes)
     file = tmp_path / "t.sql"
     for a in animals:
         was = recorded(d, a.name, zoo.SCHEMA)
