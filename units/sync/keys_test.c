@@ -315,6 +315,19 @@ static void generated_columns(void **state)
 	keys_learn(&f.t);
 	assert_true(meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")));
 	keys_free(&f.t.keys);
+	/* It reads a TIMESTAMP, in the zone of whoever writes. */
+	for (int timestamp = 0; timestamp < 2; timestamp++) {
+		make(&f);
+		f.up_columns[OTHER].generated = f.down_columns[OTHER].generated = true;
+		f.up_columns[OTHER].expression = f.down_columns[OTHER].expression = "hour(`id`)";
+		f.up_columns[ID].type = f.down_columns[ID].type = timestamp ? "timestamp" : "datetime";
+		f.up_columns[ID].kind = f.down_columns[ID].kind =
+			timestamp ? COLUMN_TIMESTAMP : COLUMN_DATETIME;
+		keys_learn(&f.t);
+		assert_int_equal(meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")),
+			timestamp);
+		keys_free(&f.t.keys);
+	}
 }
 
 static struct touch update(struct fixture *f, struct binlog_value *before, struct binlog_value *after)
