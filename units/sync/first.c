@@ -13,7 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 
-enum { ANSWER_MS = 10000 };
+enum { ANSWER_MS = 10000, PAUSE_MS = 100 };
 
 void first_read(struct first *f, const json_t *start)
 {
@@ -137,9 +137,11 @@ static int ask(struct first *f, void (*fn)(struct first *f), struct err *e)
 		*e = f->trouble;
 		return -1;
 	}
-	if (f->asking)
+	/* An answer that is of no use yet comes at once, and wakes us. */
+	if (f->asking || clock_ms() < f->again_ms)
 		return 0;
 	f->asking = true;
+	f->again_ms = clock_ms() + PAUSE_MS;
 	err_clear(&f->trouble);
 	fn(f);
 	return 0;

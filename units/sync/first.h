@@ -19,6 +19,7 @@ struct first {
 	uint64_t opened_us;   /* answers of before are old ones */
 	bool asking, by_gtid; /* by_gtid: the upstream is another server than at the copy's time: its files
 				 say nothing, the set does */
+	uint64_t again_ms;    /* not asked before */
 	struct position head; /* of the file to begin with, as the relay says; zero: not yet */
 	char *head_gtid;
 	bool heard; /* the upstream's end of this moment */
