@@ -43,7 +43,7 @@ def test_goes_on_after_update(names, make_pair, job, tmp_path):
         ask(j, "binlog-schema", "delete", "run", "app", "t")
         assert d.query("SELECT COUNT(*) FROM dm_meta.tidegate_structure WHERE table_name='t'")[0][0] == 0
     assert "44005" in ask(j, "binlog-schema", "delete", "run", "app", "t", expect=FAILED)
-    assert "44005" in ask(j, "binlog-schema", "list", "run", "app", "t", expect=FAILED)
+    assert "44005: no structure of `app`.`t`" in ask(j, "binlog-schema", "list", "run", "app", "t", expect=FAILED)
     ask(j, "resume-task", "run")
     wait_stage(j, "Paused", 36027)
     file = tmp_path / "t.sql"
@@ -53,7 +53,7 @@ def test_goes_on_after_update(names, make_pair, job, tmp_path):
         said = ask(j, "binlog-schema", "update", "run", "app", "t", str(file), expect=FAILED)
         assert why in said and said.count("\n") == 1, said
     assert "update wants one of" in ask(j, "binlog-schema", "update", "run", "app", "t", expect=USAGE)
-    assert "44007" in ask(j, "binlog-schema", "update", "run", "app", "nosuch", "--from-target", expect=FAILED)
+    assert "no table `app`.`nosuch`" in ask(j, "binlog-schema", "update", "run", "app", "nosuch", "--from-target", expect=FAILED)
     assert "left out by the task's rules" in ask(j, "binlog-schema", "update", "run", "other", "t", "--from-target", expect=USAGE)
     assert recorded(d, "t") is None
     # one that still does not fit is no answer

@@ -49,7 +49,8 @@ static void put_meta(struct buf *sql, const struct tracked *t, const char *table
 
 static int unknown(const struct tracked *t, struct err *e)
 {
-	return err_set(e, ERR_structure_unknown, "`%s`.`%s` of source %s", t->schema, t->table, t->id.source);
+	return err_set(e, ERR_structure_unknown, "no structure of `%s`.`%s` is recorded for source %s",
+		t->schema, t->table, t->id.source);
 }
 
 /* --- list --- */
@@ -136,7 +137,8 @@ static struct structure *from_server(const struct tracked *t, struct db *d, stru
 	struct structure *s = db_structure(d, t->schema, t->table, &found, e);
 
 	if (!s && !e->code)
-		err_set(e, ERR_structure_not_there, "%s: `%s`.`%s`", db_where(d), t->schema, t->table);
+		err_set(e, ERR_structure_not_there, "%s has no table `%s`.`%s`", db_where(d), t->schema,
+			t->table);
 	return s;
 }
 

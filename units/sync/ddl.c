@@ -49,7 +49,8 @@ static int mixed(struct ddl_job *j, struct err *e)
 			"`%s` is made like `%s`, which the task's rules leave out: what it looks like is not "
 			"known",
 			t[0].table, t[1].table);
-	return err_set(e, ERR_sync_ddl_mixed, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	return err_set(e, ERR_sync_ddl_mixed, "tables that are wanted, and others: %.*s",
+		j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 }
 
 /* 1: wanted, 0: not, -1: partly, which can't be done in one statement (T30). */
@@ -499,8 +500,8 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0)
 		return -1;
 	if (!sql_verb_is_ddl(j->ddl->verb))
-		return err_set(
-			e, ERR_sync_ddl_parse, "%.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+		return err_set(e, ERR_sync_ddl_parse, "not understood: %.*s",
+			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 	r = wanted(a, t, j, e);
 	if (r > 0 && sql_verb_is_sequence(j->ddl->verb) && db_server(a->ddl)->flavor != FLAVOR_MARIADB) {
 		log_info("left out, as the downstream has no sequences: %.*s",

@@ -236,8 +236,8 @@ int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_
 	if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
 		return -1;
 	if (name[0] && !sql_collation_may(str_of(name), s->from, s->to, s->collations))
-		return err_set(
-			e, ERR_collation_refused, "%s, the upstream's default for a new database", name);
+		return err_set(e, ERR_collation_refused,
+			"the new database's default, collation %s, is not in the target", name);
 	nearest = name[0] ? sql_map_collation(str_of(name), s->from, s->to) : NULL;
 	return db_execf(d, e, "SET collation_server='%s'",
 		nearest   ? nearest
