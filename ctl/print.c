@@ -77,8 +77,9 @@ static void put_subtask(const char *source, const json_t *s)
 	putchar('\n');
 	error = json_object_get(raw, "error");
 	if (json_num(error, "code", 0))
-		printf("    error %lld: %s\n", (long long)json_num(error, "code", 0),
-			json_text(error, "text", ""));
+		printf("    error %lld: %s; %s\n", (long long)json_num(error, "code", 0),
+			json_text(error, "text", ""),
+			err_info((enum err_code)json_num(error, "code", 0))->workaround);
 }
 
 static void put_sources(const json_t *sources)

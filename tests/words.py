@@ -1,4 +1,7 @@
 """dmctl's words, typed while a job runs: for tests of what an operator does."""
+import os
+import subprocess
+
 import procs
 
 
@@ -23,3 +26,18 @@ def following(pair, job):
     j.start("--stay", until=None)
     j.wait_status(lambda s: s.get("phase") == "sync")
     return j
+
+
+def on_terminal(j, *words):
+    """What a person sees."""
+    master, slave = os.openpty()
+    subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], stdout=slave, stdin=subprocess.DEVNULL, timeout=60, check=True)
+    os.close(slave)
+    text = b""
+    try:
+        while part := os.read(master, 1 << 16):
+            text += part
+    except OSError:  # the end, on Linux
+        pass
+    os.close(master)
+    return text.decode()

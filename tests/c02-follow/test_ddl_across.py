@@ -2,7 +2,7 @@
 import procs
 import pytest
 from tidegate import INTERRUPTED
-from words import ask, wait_stage
+from words import ask, on_terminal, wait_stage
 
 BOTH = pytest.mark.parametrize("names", ["ma1011>my97", "my97>ma118"])
 
@@ -55,6 +55,8 @@ def test_tables_that_change_sides(names, make_pair, job):
         wait_stage(j, "Paused", 60541)
         said = j.subtask()["result"]["errors"][0]
         assert why in said["Message"] and "binlog replace" in said["Workaround"], said
+        table = on_terminal(j, "query-status", "run")
+        assert "error 60541" in table and why in table and "binlog replace" in table, table
         assert d.query(f"SELECT v FROM app.a WHERE id >= {n}") == (("before",),)
         ask(j, "binlog", *instead)
         procs.wait_for(lambda: d.query(f"SELECT COUNT(*) FROM app.a WHERE id = {n + 1}")[0][0] == 1, 60, j.story(), 0.2)

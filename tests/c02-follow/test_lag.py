@@ -1,5 +1,4 @@
 """How far behind: by the upstream's clock, also where it is hours away from ours, where nothing is written, and where the upstream can't be reached."""
-import os
 import re
 import subprocess
 import time
@@ -9,6 +8,7 @@ import pytest
 import failover
 import procs
 from conftest import Pair
+from words import on_terminal
 
 HOURS = 3
 
@@ -39,21 +39,6 @@ def elsewhen(pool, fake_clock):
 
 def sync(j):
     return j.subtask()["tidegate"]["sync"]
-
-
-def on_terminal(j, *words):
-    """What a person sees."""
-    master, slave = os.openpty()
-    subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], stdout=slave, stdin=subprocess.DEVNULL, timeout=60, check=True)
-    os.close(slave)
-    text = b""
-    try:
-        while part := os.read(master, 1 << 16):
-            text += part
-    except OSError:  # the end, on Linux
-        pass
-    os.close(master)
-    return text.decode()
 
 
 def follow(j):
