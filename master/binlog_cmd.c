@@ -42,14 +42,34 @@ static enum op op_of(const char *word)
 	return OP_NONE;
 }
 
-/* "mysql-bin.000003:4711", also as DM spells a relay's: "mysql-bin|000001.000003:4711". */
-static int read_place(const char *text, struct place *p, struct err *e)
+/* The generation in front of a position as errors print it; *text moves behind it. -1: it is no number. */
+static int take_generation(const char **text, uint32_t *generation)
 {
-	const char *colon = strrchr(text, ':'), *bar = strchr(text, '|'), *dot;
+	const char *first = strchr(*text, ':');
+	char *end;
+
+	if (!first || first == strrchr(*text, ':'))
+		return 0;
+	*generation = (uint32_t)strtoul(*text, &end, 10);
+	if (end != first || *generation == 0)
+		return -1;
+	*text = first + 1;
+	return 0;
+}
+
+/* "mysql-bin.000003:4711", also as errors have it, "1:mysql-bin.000003:4711", and as DM spells a relay's:
+ * "mysql-bin|000001.000003:4711". */
+static int read_place(const char *given, struct place *p, struct err *e)
+{
+	const char *text = given, *colon, *bar, *dot;
 	char *end = NULL;
 	char name[256];
+	bool bad;
 
 	*p = (struct place){0};
+	bad = take_generation(&text, &p->at.generation) < 0;
+	colon = strrchr(text, ':');
+	bar = strchr(text, '|');
 	snprintf(name, sizeof(name), "%.*s", (int)(colon ? colon - text : 0), text);
 	if (bar && colon && bar < colon && (dot = strchr(bar, '.')) != NULL) {
 		p->at.generation = (uint32_t)strtoul(bar + 1, NULL, 10);
@@ -57,9 +77,9 @@ static int read_place(const char *text, struct place *p, struct err *e)
 	}
 	if (colon)
 		p->at.offset = strtoull(colon + 1, &end, 10);
-	if (!colon || end == colon + 1 || *end || p->at.offset < 4 ||
+	if (bad || !colon || end == colon + 1 || *end || p->at.offset < 4 ||
 		binlog_name_split(str_of(name), p->base, sizeof(p->base), &p->at.file, NULL) < 0)
-		return err_set(e, ERR_usage, "`%.100s` is no binlog position (mysql-bin.000003:4711)", text);
+		return err_set(e, ERR_usage, "`%.100s` is no binlog position (mysql-bin.000003:4711)", given);
 	snprintf(p->file, sizeof(p->file), "%s", name);
 	return 0;
 }

@@ -417,6 +417,13 @@ static void test_binlog_positions(void **state)
 	orders_say(m, "host-1", "\"stage\":\"Running\",\"resumes\":0", true);
 	orders_say(m, "host-1", "\"offset\":700,\"generation\":1,\"sqls\":[\"DROP TABLE x\"]", true);
 	orders_say(m, "host-1", "\"op\":\"skip\"", false); /* the later word about a position counts */
+	/* As errors print it. */
+	ok(m, "binlog", OP("replace", ",\"pos\":\"1:b.000007:700\",\"sqls\":[\"DROP TABLE z\"]"));
+	orders_say(m, "host-1",
+		"\"file\":\"b.000007\",\"offset\":700,\"generation\":1,\"sqls\":[\"DROP TABLE z\"]", true);
+	orders_say(m, "host-1", "DROP TABLE x", false);
+	refused(m, "binlog", OP("skip", ",\"pos\":\"1b:b.000007:700\""), ERR_usage);
+	refused(m, "binlog", OP("skip", ",\"pos\":\":b.000007:700\""), ERR_usage);
 	refused(m, "binlog", OP("revert", ",\"pos\":\"b.000008:5\""), ERR_bad_stage);
 	ok(m, "binlog", OP("revert", ",\"pos\":\"b.000008:4\""));
 	orders_say(m, "host-1", "DROP TABLE y", false);
@@ -427,7 +434,7 @@ static void test_binlog_positions(void **state)
 		"\"Running\",\"unit\":\"Sync\",\"sync\":{\"position\":\"1:7:900\"}}]}]}");
 	says(m, "binlog", OP("list", ""), "\"msg\":\"[]\"");
 	ok(m, "binlog", OP("skip", ",\"pos\":\"b.000009:4\""));
-	orders_say(m, "host-1", "DROP TABLE x", false);
+	orders_say(m, "host-1", "DROP TABLE z", false);
 }
 
 #define COPIED                                                                                     \
