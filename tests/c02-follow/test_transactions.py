@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "units" / "sync"))
 
 import live_test  # noqa: E402
+from ends import Ends  # noqa: E402
 
 PAIRS = [("my97", "my97"), ("ma1011", "my97"), ("my97", "ma1011"), ("ma1011", "ma1011")]
 SCENARIOS = [live_test.test_xa, live_test.test_xa_kills, live_test.test_xa_unseen, live_test.test_large, live_test.test_large_kills, live_test.test_large_again]
@@ -36,3 +37,32 @@ def test_transactions(scenario, names, make_pair, build_dir, short_tmp, monkeypa
 def test_partial_json(target, seed, make_pair, build_dir, short_tmp, monkeypatch):
     monkeypatch.setenv("TIDEGATE_TEST_SEED", str(seed))
     test_transactions(live_test.test_partial_json, ("my97", target), make_pair, build_dir, short_tmp, monkeypatch)
+
+
+def test_another_setting_of_foreign_keys(build_dir, server):
+    """MySQL begun anew with innodb_native_foreign_keys: its binlog no longer says what foreign keys do, so it must happen downstream; and back."""
+    source = server("my97", "up")
+    e = Ends(server, "my97", "ma1011")
+    was = source.extra
+    f = live_test.Follow(build_dir, e.up, e.down, ["p"])
+    try:
+        f.start(120)
+        e.up.run("CREATE DATABASE p", "CREATE TABLE p.boss (id int PRIMARY KEY)",
+                 "CREATE TABLE p.child (id int PRIMARY KEY, boss int, FOREIGN KEY (boss) REFERENCES p.boss (id) ON DELETE CASCADE)",
+                 "INSERT INTO p.boss VALUES (1), (2), (3), (4)", "INSERT INTO p.child SELECT id * 10, id FROM p.boss", "DELETE FROM p.boss WHERE id=1")
+        f.wait()
+        for boss, extra in ((2, "--innodb_native_foreign_keys=ON"), (3, was)):
+            source.stop()
+            source.extra = extra
+            source.start()
+            e.up.run(f"DELETE FROM p.boss WHERE id={boss}")
+            f.wait(60)
+            assert e.down.query("SELECT id FROM p.child ORDER BY id") == tuple((10 * i,) for i in range(boss + 1, 5)), f.out[-3000:]
+        assert f.out.count("start tidegate-sync") == 1, f.out[-3000:]
+        f.end()
+    finally:
+        f.close()
+        if source.extra != was:
+            source.stop()
+            source.extra = was
+            source.start()

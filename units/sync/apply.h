@@ -60,6 +60,7 @@ struct apply {
 	struct runs recorded; /* applied above the watermark by those before this process */
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool cascades_known, cascades_logged;
+	struct position cascades_at; /* of the transaction before which that was asked */
 	uint64_t last_move_ms;
 
 	pthread_t thread;

@@ -136,7 +136,20 @@ static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
 		arrange_read(&a->tables, e) < 0 || ties_read(&a->tables, !a->cascades_logged, e) < 0)
 		return -1;
 	a->cascades_known = true;
+	a->cascades_at = t->start;
 	return 0;
+}
+
+/* Another server, or MySQL begun anew with another setting (which begins a file): whether it logs what its
+ * foreign keys do may be another matter now. */
+static bool may_log_otherwise(const struct apply *a, const struct trx *t)
+{
+	const struct server *from = &t->format.server;
+	bool settable = from->flavor == FLAVOR_MYSQL && from->version >= MYSQL_LOGS_CASCADES;
+
+	return a->cascades_known && t->events > 0 && map_count(a->tables.tied) > 0 &&
+	       (t->start.generation != a->cascades_at.generation ||
+		       (settable && t->start.file != a->cascades_at.file));
 }
 
 static int look_at(struct apply *a, struct trx *t, struct err *e)
@@ -248,6 +261,16 @@ static bool drain(struct apply *a)
 	return ok;
 }
 
+/* False: all must leave. */
+static bool ask_cascades_anew(struct apply *a)
+{
+	if (!drain(a))
+		return false;
+	db_close(&a->tables.ask_up); /* of the server as it was */
+	a->cascades_known = false;
+	return true;
+}
+
 static int alone(struct apply *a, struct trx *t, struct err *e)
 {
 	int r = 0;
@@ -332,6 +355,10 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	if (part_pending(&a->part) && !part_is(&a->part, t) &&
 		(t->kind == TRX_DDL || t->alone || t->raw.n > 0))
 		return not_the_part(a, t, e);
+	if (may_log_otherwise(a, t) && !ask_cascades_anew(a)) {
+		trx_free(&t);
+		return 0;
+	}
 	if (t->kind == TRX_DDL || t->alone || part_is(&a->part, t))
 		return alone(a, t, e);
 	if ((t->unknown && xa_refuse(t, e) < 0) || look_at(a, t, e) < 0) {

@@ -442,7 +442,7 @@ int tables_cascades_logged(struct tables *t, const struct server *from, bool *lo
 	bool found;
 
 	*logged = false;
-	if (from->flavor != FLAVOR_MYSQL || from->version < 90600)
+	if (from->flavor != FLAVOR_MYSQL || from->version < MYSQL_LOGS_CASCADES)
 		return 0;
 	if (!tables_upstream(t, e) || db_value(t->ask_up, "SELECT @@innodb_native_foreign_keys", value,
 					      sizeof(value), &found, e) < 0)

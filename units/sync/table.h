@@ -77,6 +77,8 @@ void tables_fini(struct tables *t);
 struct table *tables_get(struct tables *t, struct binlog_table *map, struct err *e);
 /* A connection for questions to the upstream, of tables.c's own; NULL with e. */
 struct db *tables_upstream(struct tables *t, struct err *e);
+/* Since then MySQL may, by innodb_native_foreign_keys. */
+enum { MYSQL_LOGS_CASCADES = 90600 };
 /* Does the upstream write the changes that foreign keys make by themselves into its binlog (T13)? Asks it
  * where its version leaves that open. */
 int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
