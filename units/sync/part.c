@@ -40,11 +40,12 @@ bool part_is(const struct part *p, const struct trx *t)
 static uint64_t hash_row(uint64_t h, const struct table *t, const struct binlog_value *row)
 {
 	for (unsigned i = 0; row && i < t->up->ncolumns; i++) {
+		bool there = row[i].present ? !row[i].null : row[i].diff;
 		/* What is absent or NULL has a length that no value has. */
-		uint64_t n = !row[i].present ? UINT64_MAX : row[i].null ? UINT64_MAX - 1 : row[i].raw.n;
+		uint64_t n = there ? row[i].raw.n : row[i].present ? UINT64_MAX - 1 : UINT64_MAX;
 
 		h = (h ^ n) * UINT64_C(0x9e3779b97f4a7c15);
-		if (row[i].present && !row[i].null)
+		if (there)
 			h = XXH3_64bits_withSeed(row[i].raw.p, row[i].raw.n, h);
 	}
 	return h;

@@ -77,10 +77,16 @@ static void test_hash(void **state)
 	struct binlog_value y[2] = {{.present = true, .raw = {"1", 1}}, {.present = true, .raw = {"23", 2}}};
 	struct binlog_value null[2] = {{.present = true, .raw = {"12", 2}}, {.present = true, .null = true}};
 	struct binlog_value absent[2] = {{.present = true, .raw = {"12", 2}}, {0}};
+	struct binlog_value diffs[2][2] = {
+		{{.present = true, .raw = {"12", 2}}, {.diff = true, .raw = {"3", 1}}},
+		{{.present = true, .raw = {"12", 2}}, {.diff = true, .raw = {"4", 1}}}};
 	const struct change all[] = {{.table = &a, .kind = BINLOG_INSERT, .after = x},
 		{.table = &a, .kind = BINLOG_INSERT, .after = y},
 		{.table = &a, .kind = BINLOG_INSERT, .after = null},
 		{.table = &a, .kind = BINLOG_INSERT, .after = absent},
+		{.table = &a, .kind = BINLOG_UPDATE, .before = x, .after = absent},
+		{.table = &a, .kind = BINLOG_UPDATE, .before = x, .after = diffs[0]},
+		{.table = &a, .kind = BINLOG_UPDATE, .before = x, .after = diffs[1]},
 		{.table = &b, .kind = BINLOG_INSERT, .after = x},
 		{.table = &a, .kind = BINLOG_DELETE, .before = x},
 		{.table = &a, .kind = BINLOG_UPDATE, .before = x, .after = y}};
