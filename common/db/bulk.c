@@ -36,12 +36,13 @@ struct db_bulk *db_bulk_open(struct db *d, struct str sql, unsigned columns, str
 	return b;
 }
 
-int db_bulk_run(struct db_bulk *b, const struct db_bulk_column *columns, unsigned rows, uint64_t *affected,
+int db_bulk_run(struct db_bulk *b, const struct db_bulk_column *columns, unsigned rows, uint64_t *count,
 	struct err *e)
 {
 	if (client_bulk_run(b->c, columns, b->columns, rows) < 0)
 		return db_fail(b->d, str_of(b->head), ERR_db_execute, e);
-	*affected = client_bulk_affected(b->c);
+	if (!db_read_matched(client_info(b->d->c), count))
+		*count = client_bulk_affected(b->c);
 	return 0;
 }
 

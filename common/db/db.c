@@ -110,8 +110,7 @@ void db_interrupt(struct db *d)
 	shutdown(d->interrupt_fd, SHUT_RDWR);
 }
 
-/* "Rows matched: 1  Changed: 0  Warnings: 0" */
-static bool read_matched(const char *info, uint64_t *matched)
+bool db_read_matched(const char *info, uint64_t *matched)
 {
 	static const char head[] = "Rows matched: ";
 
@@ -128,7 +127,7 @@ static int take_answer(struct db *d)
 		return -1;
 	d->affected = client_affected(d->c);
 	d->warnings = client_warnings(d->c);
-	d->has_matched = read_matched(client_info(d->c), &d->matched);
+	d->has_matched = db_read_matched(client_info(d->c), &d->matched);
 	return 0;
 }
 

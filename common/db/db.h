@@ -76,8 +76,8 @@ struct db_bulk;
 bool db_can_bulk(const struct db *d);
 /* columns: how many ? it has. NULL with e. */
 struct db_bulk *db_bulk_open(struct db *d, struct str sql, unsigned columns, struct err *e);
-/* affected: of all rows together. */
-int db_bulk_run(struct db_bulk *b, const struct db_bulk_column *columns, unsigned rows, uint64_t *affected,
+/* count: of all rows together; of an UPDATE those that were found, else those that were affected. */
+int db_bulk_run(struct db_bulk *b, const struct db_bulk_column *columns, unsigned rows, uint64_t *count,
 	struct err *e);
 /* Before the connection's db_close. */
 void db_bulk_close(struct db_bulk **b);

@@ -19,6 +19,9 @@ struct db {
 /* db.c: how long a read of this connection may take; 0: for ever. */
 unsigned db_read_timeout_ms(const struct db *d);
 
+/* db.c: "Rows matched: 1  Changed: 0  Warnings: 0". False: it says nothing of that kind. */
+bool db_read_matched(const char *info, uint64_t *matched);
+
 /* error.c. The server's last error about sql; code ERR_db_execute gives way to `code`. Returns -1. */
 int db_fail(const struct db *d, struct str sql, enum err_code code, struct err *e);
 /* The beginning of a statement, on one line; one that may hold a password shows its first word alone. */

@@ -1,16 +1,18 @@
-"""Rows written by prepared statements, many at a time (MariaDB's bulk execute): the zoo, with no run of rows too short for it."""
+"""Rows written many at a time, by MariaDB's bulk execute and by joins with values: the zoo, with no run of rows too short for it."""
 import pytest
 
 import ends
 from ends import live
 
-LONG = [pytest.param(*d, marks=pytest.mark.long) for d in (("my97", "ma102"), ("ma105", "ma105"), ("my97", "ma114"), ("ma118", "ma118"), ("ma1011", "my97"))]
+PAIRS = [("my97", "ma1011"), ("ma1011", "ma1011"), ("my97", "my97"), ("ma1011", "my97")]
+LONG = [pytest.param(*d, marks=pytest.mark.long) for d in (("my97", "ma102"), ("ma105", "ma105"), ("my97", "ma114"), ("ma118", "ma118"))]
 
 
-@pytest.mark.parametrize("source, target", [("my97", "ma1011"), ("ma1011", "ma1011")] + LONG)
-def test_bulk(build_dir, server, source, target):
+@pytest.mark.parametrize("image, joins", [("FULL", False), ("FULL", True), ("MINIMAL", True)])
+@pytest.mark.parametrize("source, target", PAIRS + LONG)
+def test_many_rows(build_dir, server, source, target, image, joins):
     e = ends.Ends(server, source, target)
-    live.test_bulk(build_dir, e.up, e.down)
+    live.test_bulk(build_dir, e.up, e.down, image, joins)
 
 
 def test_small_packets(build_dir, server):

@@ -216,7 +216,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
         s.run("DROP DATABASE IF EXISTS p")
     down.run("DROP DATABASE IF EXISTS dm_meta")
     workers = APPLIERS[seed % len(APPLIERS)]
-    draws = {"workers": workers, "batch_rows": rnd.choice([1, 20, 2000]), "bulk_rows": rnd.choice([1, 64])}
+    draws = {"workers": workers, "batch_rows": rnd.choice([1, 20, 2000]), "bulk_rows": rnd.choice([1, 64]), "join_rows": rnd.choice([1, 8]), "no_upserts": rnd.random() < 0.3}
     f = live.Follow(build, up, down, ["p"], sync=dict(draws, **sync))
     story = [f"seed {seed}: {workers} appliers"]
     fired = []

@@ -110,6 +110,7 @@ int apply_open(struct apply *a, struct err *e)
 		return -1;
 	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
 	a->writer.bulk_rows = a->bulk_rows;
+	a->writer.join_rows = a->join_rows;
 	a->writer.base = a->base;
 	a->writer.missing.count = a->count_missing;
 	a->tables.rules = a->rules;
@@ -118,6 +119,7 @@ int apply_open(struct apply *a, struct err *e)
 	a->tables.id = &a->id;
 	a->tables.takeover = &a->takeover;
 	a->tables.safe_mode = a->safe_mode;
+	a->tables.no_upserts = a->no_upserts;
 	return 0;
 }
 

@@ -36,12 +36,13 @@ struct apply {
 	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
 	unsigned workers; /* lanes */
-	uint64_t batch_rows, batch_bytes, bulk_rows;
+	uint64_t batch_rows, batch_bytes, bulk_rows, join_rows;
 	uint64_t split_rows; /* more changes than this: applied in parts; 0: never */
 	bool ordered;        /* commits are in the upstream's order */
 	bool count_missing;  /* rows that are not there are counted, not an error */
 	enum collation_policy collations;
-	bool safe_mode; /* the option */
+	bool no_upserts; /* for tests: updates go by joins with values */
+	bool safe_mode;  /* the option */
 	struct takeover takeover;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;

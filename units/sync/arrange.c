@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "units/sync/bulk.h"
+#include "units/sync/join.h"
 
 static struct buf name_of(struct str schema, struct str table)
 {
@@ -90,6 +91,22 @@ static enum table_safe find_safe(const struct table *t)
 	return !named ? TABLE_SAFE_NOT : unique == 1 ? TABLE_SAFE_UPSERT : TABLE_SAFE_REPLACE;
 }
 
+/* The columns by which rows are named are a unique key of the downstream: an update can't meet two rows. */
+static bool is_unique(const struct table *t)
+{
+	for (unsigned i = 0; i < t->down->nkeys; i++) {
+		const struct key *k = &t->down->keys[i];
+		unsigned same = 0;
+
+		for (unsigned c = 0; c < k->ncolumns; c++)
+			for (unsigned u = 0; u < t->key->ncolumns; u++)
+				same += t->target[t->key->columns[u]] == (int)k->columns[c];
+		if (k->usable && same == k->ncolumns)
+			return true;
+	}
+	return false;
+}
+
 /* Nothing in a row of the downstream but what the stream says, or what is computed from it. */
 static bool covers(const struct table *t)
 {
@@ -123,8 +140,10 @@ void arrange_find(const struct tables *ts, struct table *t)
 			"without safe-mode",
 			t->head);
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
-	t->upsert = t->order == TABLE_FOLDED && only->primary;
+	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts;
 	t->bulk = bulk_can(t);
+	t->bulk_update = t->bulk && t->key && join_can_key(t) && is_unique(t);
+	t->join = join_can(t, down);
 	t->row_alias = down->flavor == FLAVOR_MYSQL && down->version >= 80020;
 }
 

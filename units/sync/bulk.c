@@ -13,8 +13,12 @@
 
 enum { ROWS = 2000, BYTES = 1 << 20, STATEMENTS = 64, HEAD_BYTES = 4096 };
 
+/* What a run's rows become. */
+enum form { FORM_INSERT, FORM_UPSERT, FORM_UPDATE };
+
 struct column_values {
 	unsigned from; /* column of the image */
+	bool before;   /* of the image before: the key of an UPDATE */
 	union {
 		int64_t *ints;
 		double *doubles;
@@ -33,7 +37,8 @@ struct bulk {
 	struct arena *arena; /* of values that are no part of an event */
 	/* the run in hand */
 	const struct table *table;
-	enum binlog_change kind;
+	enum form form;
+	char *bits; /* FORM_UPDATE: which columns are set */
 	struct db_bulk_column *columns;
 	struct column_values *values;
 	unsigned ncolumns, columns_cap, rows;
@@ -77,6 +82,7 @@ void bulk_free(struct bulk **b)
 	}
 	free(x->values);
 	free(x->columns);
+	free(x->bits);
 	buf_free(&x->sql);
 	buf_free(&x->text);
 	arena_free(&x->arena);
@@ -118,7 +124,7 @@ static bool can_column(const struct column *up, const struct column *down)
 
 bool bulk_can(const struct table *t)
 {
-	if (t->order != TABLE_FOLDED)
+	if (t->order == TABLE_TIED)
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
 		if (t->target[i] >= 0 && !can_column(&t->up->columns[i], &t->down->columns[t->target[i]]))
@@ -126,12 +132,39 @@ bool bulk_can(const struct table *t)
 	return true;
 }
 
+static bool is_whole(const struct table *t, const struct binlog_value *row)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		if (t->target[i] >= 0 && !row[i].present)
+			return false;
+	return true;
+}
+
+static bool sets_something(const struct table *t, const struct binlog_value *after)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		if (t->target[i] >= 0 && after[i].present)
+			return true;
+	return false;
+}
+
+static bool has_key(const struct table *t, const struct binlog_value *before)
+{
+	for (unsigned k = 0; k < t->key->ncolumns; k++)
+		if (!before[t->key->columns[k]].present)
+			return false;
+	return true;
+}
+
 bool bulk_takes(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
 	const struct binlog_value *after)
 {
-	return kind == BINLOG_UPDATE   ? statement_can_upsert(t, before, after)
-	       : kind == BINLOG_INSERT ? !statement_is_lax(t, after)
-				       : false;
+	if (kind == BINLOG_DELETE || statement_is_lax(t, after))
+		return false;
+	if (kind == BINLOG_INSERT)
+		return is_whole(t, after);
+	return statement_can_upsert(t, before, after) ||
+	       (t->bulk_update && sets_something(t, after) && has_key(t, before));
 }
 
 /* --- the run --- */
@@ -167,25 +200,34 @@ static void grow(struct bulk *b, unsigned n)
 		};
 }
 
-static void begin(struct bulk *b, const struct table *t, enum binlog_change kind)
+static void add_column(struct bulk *b, unsigned from, bool before)
+{
+	struct column_values *v = &b->values[b->ncolumns];
+
+	v->from = from;
+	v->before = before;
+	b->columns[b->ncolumns++] = (struct db_bulk_column){
+		.type = type_of(&b->table->up->columns[from]),
+		.values = v->v.ints,
+		.lengths = v->lengths,
+		.nulls = v->nulls,
+	};
+}
+
+static void begin(struct bulk *b, const struct table *t, enum form form, const struct binlog_value *after)
 {
 	b->table = t;
-	b->kind = kind;
+	b->form = form;
 	b->ncolumns = 0;
-	grow(b, t->up->ncolumns);
+	grow(b, t->up->ncolumns + (form == FORM_UPDATE ? t->key->ncolumns : 0));
+	b->bits = xrealloc(b->bits, t->up->ncolumns);
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		struct column_values *v = &b->values[b->ncolumns];
-
-		if (t->target[i] < 0)
-			continue;
-		v->from = i;
-		b->columns[b->ncolumns++] = (struct db_bulk_column){
-			.type = type_of(&t->up->columns[i]),
-			.values = v->v.ints,
-			.lengths = v->lengths,
-			.nulls = v->nulls,
-		};
+		b->bits[i] = t->target[i] >= 0 && after[i].present;
+		if (b->bits[i])
+			add_column(b, i, false);
 	}
+	for (unsigned k = 0; form == FORM_UPDATE && k < t->key->ncolumns; k++)
+		add_column(b, t->key->columns[k], true);
 }
 
 /* DECIMAL, dates and times go as the text of their literals; bytes as they are. */
@@ -236,14 +278,44 @@ static int put_value(struct bulk *b, unsigned i, const struct binlog_value *v, s
 	}
 }
 
-int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind, const struct binlog_value *after,
-	struct err *e)
+static enum form form_of(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
+	const struct binlog_value *after)
 {
+	if (kind == BINLOG_INSERT)
+		return FORM_INSERT;
+	return statement_can_upsert(t, before, after) ? FORM_UPSERT : FORM_UPDATE;
+}
+
+/* Would this row be said by the same statement? */
+static bool joins(
+	const struct bulk *b, const struct table *t, enum form form, const struct binlog_value *after)
+{
+	if (b->table != t || b->form != form)
+		return false;
+	for (unsigned i = 0; form == FORM_UPDATE && i < t->up->ncolumns; i++)
+		if (b->bits[i] != (t->target[i] >= 0 && after[i].present))
+			return false;
+	return true;
+}
+
+int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+{
+	enum form form = form_of(t, kind, before, after);
+	int r = 0;
+
+	if (b->rows > 0 && !joins(b, t, form, after))
+		r = bulk_run(b, e);
+	if (r != 0)
+		return r;
 	if (b->rows == 0)
-		begin(b, t, kind);
-	for (unsigned i = 0; i < b->ncolumns; i++)
-		if (put_value(b, i, &after[b->values[i].from], e) < 0)
-			return err_add(e, "%s column `%s`", t->head, t->up->columns[b->values[i].from].name);
+		begin(b, t, form, after);
+	for (unsigned i = 0; i < b->ncolumns; i++) {
+		const struct column_values *v = &b->values[i];
+
+		if (put_value(b, i, &(v->before ? before : after)[v->from], e) < 0)
+			return err_add(e, "%s column `%s`", t->head, t->up->columns[v->from].name);
+	}
 	b->rows++;
 	return 0;
 }
@@ -259,7 +331,10 @@ static struct db_bulk *prepare(struct bulk *b, struct err *e)
 	struct db_bulk *s;
 
 	buf_clear(&b->sql);
-	statement_put_prepared(&b->sql, b->table, b->kind);
+	if (b->form == FORM_UPDATE)
+		statement_put_prepared_update(&b->sql, b->table, b->bits);
+	else
+		statement_put_prepared(&b->sql, b->table, b->form == FORM_UPSERT);
 	s = map_get(b->statements, buf_str(&b->sql));
 	if (s)
 		return s;
@@ -282,7 +357,7 @@ static bool fits(const struct bulk *b)
 int bulk_run(struct bulk *b, struct err *e)
 {
 	struct db_bulk *s = b->rows > 0 && fits(b) ? prepare(b, e) : NULL;
-	uint64_t affected, wanted = b->kind == BINLOG_UPDATE ? 2 * (uint64_t)b->rows : b->rows;
+	uint64_t count, wanted = b->form == FORM_UPSERT ? 2 * (uint64_t)b->rows : b->rows;
 	int r = 0;
 
 	if (b->rows == 0)
@@ -291,11 +366,11 @@ int bulk_run(struct bulk *b, struct err *e)
 		r = err_set(e, ERR_sync_too_large,
 			"%s: %u rows of %zu bytes, max_allowed_packet of the downstream is %" PRIu64,
 			b->table->head, b->rows, b->bytes, b->max_packet);
-	} else if (!s || db_bulk_run(s, b->columns, b->rows, &affected, e) < 0) {
+	} else if (!s || db_bulk_run(s, b->columns, b->rows, &count, e) < 0) {
 		r = err_add(e, "applying to %s", b->table->head);
-	} else if (affected != wanted) {
+	} else if (count != wanted) {
 		err_set(e, ERR_sync_row_missing, "%s of %u rows: the server counted %" PRIu64, b->table->head,
-			b->rows, affected);
+			b->rows, count);
 		r = 1;
 	}
 	bulk_clear(b);

@@ -4,8 +4,8 @@
 
 /*
  * Rows of one table written by a prepared statement, many in one packet, where the downstream can do that
- * (MariaDB): inserts, and updates as upserts (T7). Folded tables only. One thread; borrows the changes' bytes
- * until bulk_run.
+ * (MariaDB): inserts, and updates, as upserts where those are right (T7). One thread; borrows the changes'
+ * bytes until bulk_run.
  */
 struct bulk;
 
@@ -15,12 +15,13 @@ void bulk_free(struct bulk **b);
 /* May this table's rows be written so? Every column that is written must be of a kind that a value in the
  * protocol says exactly as its literal does. */
 bool bulk_can(const struct table *t);
-/* kind: BINLOG_INSERT, BINLOG_UPDATE (as an upsert); the others of one run must be of the same table and
- * kind. False: this row needs a statement of its own (statement.h). */
+/* False: this row needs a statement of its own (statement.h). */
 bool bulk_takes(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
 	const struct binlog_value *after);
-int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind, const struct binlog_value *after,
-	struct err *e);
+/* Rows that are written in another way than those before are sent by another statement: these go first. As
+ * bulk_run. */
+int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 bool bulk_full(const struct bulk *b);
 /* Sends what was added, if anything. 1: the count is wrong (e says which); -1 with e
  * (ERR_sync_too_large: not in one packet). */

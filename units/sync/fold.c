@@ -29,6 +29,7 @@ struct item {
 struct group {
 	const struct table *table;
 	uint32_t head, tail;
+	bool ordered; /* in their order, not folded */
 };
 
 struct fold {
@@ -38,6 +39,10 @@ struct fold {
 	size_t nitems, items_cap, ngroups, groups_cap;
 	size_t nslots, nrows; /* nrows: items that have a slot, those of folded tables */
 	size_t count;
+	/* Tables whose images were not whole (binlog_row_image): not folded again. Only compared with, for
+	 * they may be gone. */
+	const struct table **partial;
+	size_t npartial;
 	uint32_t last_group; /* the group of the last change: often that of the next one */
 	uint64_t seed;
 };
@@ -59,6 +64,7 @@ void fold_free(struct fold **f)
 	free((*f)->items);
 	free((*f)->groups);
 	free((*f)->slots);
+	free((*f)->partial);
 	free(*f);
 	*f = NULL;
 }
@@ -127,6 +133,26 @@ static bool is_whole(const struct table *t, const struct binlog_value *row)
 	return true;
 }
 
+static bool is_ordered(const struct fold *f, const struct table *t)
+{
+	bool ordered = t->order == TABLE_ALONE;
+
+	for (size_t i = 0; i < f->npartial && !ordered; i++)
+		ordered = f->partial[i] == t;
+	return ordered;
+}
+
+static void note_partial(struct fold *f, const struct table *t)
+{
+	enum { MOST = 64 };
+
+	if (f->npartial == MOST)
+		f->npartial = 0;
+	if (!f->partial)
+		f->partial = xcalloc(MOST, sizeof(*f->partial));
+	f->partial[f->npartial++] = t;
+}
+
 static uint32_t group_of(struct fold *f, const struct table *t)
 {
 	if (f->last_group < f->ngroups && f->groups[f->last_group].table == t)
@@ -138,7 +164,8 @@ static uint32_t group_of(struct fold *f, const struct table *t)
 		f->groups_cap = f->groups_cap ? f->groups_cap * 2 : 16;
 		f->groups = xrealloc(f->groups, f->groups_cap * sizeof(*f->groups));
 	}
-	f->groups[f->ngroups] = (struct group){.table = t, .head = NONE, .tail = NONE};
+	f->groups[f->ngroups] =
+		(struct group){.table = t, .head = NONE, .tail = NONE, .ordered = is_ordered(f, t)};
 	return f->last_group = (uint32_t)f->ngroups++;
 }
 
@@ -150,7 +177,7 @@ static void grow_slots(struct fold *f)
 	for (size_t i = 0; i < f->nitems; i++) {
 		size_t at = f->items[i].hash & (f->nslots - 1);
 
-		if (f->groups[f->items[i].group].table->order != TABLE_FOLDED)
+		if (f->groups[f->items[i].group].ordered)
 			continue;
 		while (f->slots[at])
 			at = (at + 1) & (f->nslots - 1);
@@ -249,19 +276,28 @@ static bool fold_row(struct fold *f, const struct table *t, const struct binlog_
 bool fold_add(struct fold *f, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after)
 {
+	struct group *g;
 	struct item *x;
+	uint32_t at;
 
 	if (t->order == TABLE_TIED || f->nitems >= NONE / 2)
 		return false;
 	before = change == BINLOG_INSERT ? NULL : before;
 	after = change == BINLOG_DELETE ? NULL : after;
-	if (t->order == TABLE_ALONE) {
+	at = group_of(f, t); /* may move them */
+	g = &f->groups[at];
+	if (!g->ordered && ((before && !is_whole(t, before)) || (after && !is_whole(t, after)))) {
+		note_partial(f, t);
+		if (g->head != NONE)
+			return false; /* what is folded goes first */
+		g->ordered = true;
+	}
+	if (g->ordered) {
 		x = append(f, t);
 		x->first = before;
 		x->last = after;
 		x->change = change;
-	} else if ((before && !is_whole(t, before)) || (after && !is_whole(t, after)) ||
-		   !fold_row(f, t, before, after)) {
+	} else if (!fold_row(f, t, before, after)) {
 		return false;
 	}
 	f->count++;
@@ -313,17 +349,35 @@ static int emit_folded(
 	return r == 0 && run ? run(arg, g->table, BINLOG_INSERT, 0, e) : r;
 }
 
-static int emit_in_order(
-	const struct fold *f, const struct group *g, fold_emit *emit, void *arg, struct err *e)
+/* Changes of one kind that follow one another, from item i on. */
+static size_t count_run(const struct fold *f, uint32_t i)
 {
+	enum binlog_change kind = f->items[i].change;
+	size_t n = 0;
+
+	for (; i != NONE && f->items[i].change == kind; i = f->items[i].next)
+		n++;
+	return n;
+}
+
+static int emit_in_order(
+	const struct fold *f, const struct group *g, fold_run *run, fold_emit *emit, void *arg, struct err *e)
+{
+	size_t left = 0;
 	int r = 0;
 
 	for (uint32_t i = g->head; r == 0 && i != NONE; i = f->items[i].next) {
 		const struct item *x = &f->items[i];
 
-		r = emit(arg, g->table, x->change, x->first, x->last, e);
+		if (left == 0) {
+			left = count_run(f, i);
+			r = run ? run(arg, g->table, x->change, left, e) : 0;
+		}
+		left--;
+		if (r == 0)
+			r = emit(arg, g->table, x->change, x->first, x->last, e);
 	}
-	return r;
+	return r == 0 && run ? run(arg, g->table, BINLOG_INSERT, 0, e) : r;
 }
 
 int fold_each(const struct fold *f, fold_run *run, fold_emit *emit, void *arg, struct err *e)
@@ -333,8 +387,8 @@ int fold_each(const struct fold *f, fold_run *run, fold_emit *emit, void *arg, s
 	for (size_t i = 0; r == 0 && i < f->ngroups; i++) {
 		const struct group *g = &f->groups[i];
 
-		if (g->table->order == TABLE_ALONE)
-			r = emit_in_order(f, g, emit, arg, e);
+		if (g->ordered)
+			r = emit_in_order(f, g, run, emit, arg, e);
 		else
 			r = emit_folded(f, g, run, emit, arg, e);
 	}

@@ -72,6 +72,7 @@ struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, st
 	}
 	writer_init(&l->writer, l->db, a->batch_bytes, a->max_packet);
 	l->writer.bulk_rows = a->bulk_rows;
+	l->writer.join_rows = a->join_rows;
 	l->writer.base = a->base;
 	l->writer.missing.count = a->count_missing;
 	return l;

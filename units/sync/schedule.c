@@ -333,7 +333,7 @@ static int not_the_part(struct apply *a, struct trx *t, struct err *e)
 	if (r == 0)
 		r = err_set(e, ERR_sync_part,
 			"%" PRIu64 " rows of the transaction at %s are applied, its rest does not come: at "
-				   "%s is another one",
+			"%s is another one",
 			a->part.rows, part, at);
 	trx_free(&t);
 	return r;

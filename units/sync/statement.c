@@ -10,8 +10,9 @@
 #include "common/binlog/json.h"
 #include "common/binlog/json_diff.h"
 #include "common/sql/quote.h"
+#include "units/sync/join.h"
 
-enum { INSERT_BYTES = 256 << 10, DELETE_ROWS = 200, DELETE_LISTED = 1000 };
+enum { DELETE_ROWS = 200, DELETE_LISTED = 1000 };
 
 /* As a number, a SET of 64 members is signed to the servers: one with the last member equals a negative one.
  */
@@ -67,7 +68,7 @@ struct str statement_key(const struct packet *p, const struct statement *s)
 	return (struct str){p->sql.p + s->where, n > MOST ? MOST : n};
 }
 
-static bool in_key(const struct table *t, unsigned column)
+bool statement_in_key(const struct table *t, unsigned column)
 {
 	for (unsigned k = 0; k < t->key->ncolumns; k++)
 		if (t->key->columns[k] == column)
@@ -88,7 +89,7 @@ static void end_upsert(struct buf *sql, const struct table *t, struct str bits, 
 		buf_puts(sql, " AS " NEW_ROW);
 	buf_puts(sql, " ON DUPLICATE KEY UPDATE ");
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
-		if (!(bits.p ? bits.p[i] : t->target[i] >= 0) || (!all && in_key(t, i)))
+		if (!(bits.p ? bits.p[i] : t->target[i] >= 0) || (!all && statement_in_key(t, i)))
 			continue;
 		buf_puts(sql, comma);
 		put_column(sql, t, i);
@@ -100,7 +101,7 @@ static void end_upsert(struct buf *sql, const struct table *t, struct str bits, 
 	}
 }
 
-void statement_put_prepared(struct buf *sql, const struct table *t, enum binlog_change change)
+void statement_put_prepared(struct buf *sql, const struct table *t, bool upsert)
 {
 	const char *before = " (";
 
@@ -123,20 +124,52 @@ void statement_put_prepared(struct buf *sql, const struct table *t, enum binlog_
 		before = ",";
 	}
 	buf_putc(sql, ')');
-	if (change == BINLOG_UPDATE)
+	if (upsert)
 		end_upsert(sql, t, (struct str){0}, false);
+}
+
+void statement_put_prepared_update(struct buf *sql, const struct table *t, const char *bits)
+{
+	const char *before = " SET ";
+
+	buf_puts(sql, "UPDATE ");
+	buf_puts(sql, t->head);
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		/* As in a statement of its own (T10). */
+		bool stays = t->target[i] >= 0 && !bits[i] && t->on_update && t->on_update[i];
+
+		if (!bits[i] && !stays)
+			continue;
+		buf_puts(sql, before);
+		put_column(sql, t, i);
+		buf_putc(sql, '=');
+		if (stays)
+			put_column(sql, t, i);
+		else
+			buf_putc(sql, '?');
+		before = ",";
+	}
+	before = " WHERE ";
+	for (unsigned k = 0; k < t->key->ncolumns; k++) {
+		buf_puts(sql, before);
+		put_column(sql, t, t->key->columns[k]);
+		buf_puts(sql, "=?");
+		before = " AND ";
+	}
 }
 
 void packet_end(struct packet *p)
 {
 	if (p->open && p->open_change == BINLOG_DELETE && p->open_table->key)
 		buf_putc(&p->sql, ')');
+	else if (p->open && p->open_join)
+		join_end(p);
 	else if (p->open && p->open_upsert)
 		end_upsert(&p->sql, p->open_table, p->open_bits, p->safe);
 	p->open = false;
 }
 
-static struct statement *begin(struct packet *p, const struct table *t, enum binlog_change change)
+struct statement *statement_begin(struct packet *p, const struct table *t, enum binlog_change change)
 {
 	struct statement *s;
 
@@ -149,8 +182,7 @@ static struct statement *begin(struct packet *p, const struct table *t, enum bin
 	return s;
 }
 
-/* Which columns of an image are written: a byte each. Rows that write the same ones can share a statement. */
-static struct str bits_of(struct packet *p, const struct table *t, const struct binlog_value *row)
+struct str statement_bits(struct packet *p, const struct table *t, const struct binlog_value *row)
 {
 	char *bits = arena_alloc(p->arena, t->up->ncolumns);
 
@@ -159,7 +191,7 @@ static struct str bits_of(struct packet *p, const struct table *t, const struct 
 	return (struct str){bits, t->up->ncolumns};
 }
 
-static int put_value(
+int statement_put_value(
 	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
 {
 	if (v->null) {
@@ -213,7 +245,7 @@ static int put_key(struct packet *p, const struct table *t, const struct binlog_
 			buf_puts(&p->sql, " AND ");
 		put_name(p, t, i);
 		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? "=" SIGNED_OPEN : "=");
-		if (put_value(p, t, i, &row[i], e) < 0)
+		if (statement_put_value(p, t, i, &row[i], e) < 0)
 			return -1;
 		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? SIGNED_CLOSE : "");
 	}
@@ -268,7 +300,7 @@ static int put_same(
 	buf_putc(&p->sql, '=');
 	buf_puts(&p->sql, w.value_open);
 	buf_puts(&p->sql, recode ? "CONVERT(" : "");
-	if (put_value(p, t, i, v, e) < 0)
+	if (statement_put_value(p, t, i, v, e) < 0)
 		return -1;
 	if (recode)
 		buf_putf(&p->sql, " USING %s)", down->charset);
@@ -334,7 +366,7 @@ static int put_tuple(struct packet *p, const struct table *t, struct str bits, c
 		if (!bits.p[i])
 			continue;
 		buf_puts(&p->sql, comma);
-		if (put_value(p, t, i, &row[i], e) < 0)
+		if (statement_put_value(p, t, i, &row[i], e) < 0)
 			return -1;
 		comma = ",";
 	}
@@ -344,26 +376,26 @@ static int put_tuple(struct packet *p, const struct table *t, struct str bits, c
 
 static bool joins(const struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
 {
-	return p->open && !p->single && p->open_table == t && p->open_change == change &&
-	       p->sql.n - p->open_from < INSERT_BYTES &&
+	return p->open && !p->single && !p->open_join && p->open_table == t && p->open_change == change &&
+	       p->sql.n - p->open_from < STATEMENT_BYTES &&
 	       (change == BINLOG_DELETE || str_eq(p->open_bits, bits));
 }
 
-static void keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
+void statement_keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits)
 {
 	p->open = true;
 	p->open_from = p->sql.n;
 	p->open_table = t;
 	p->open_change = change;
 	p->open_bits = bits;
-	p->open_upsert = false;
+	p->open_upsert = p->open_join = false;
 }
 
 /* A row of an INSERT, or (BINLOG_UPDATE) of an upsert. */
 static int add_tuple(struct packet *p, const struct table *t, enum binlog_change change,
 	const struct binlog_value *row, struct err *e)
 {
-	struct str bits = bits_of(p, t, row);
+	struct str bits = statement_bits(p, t, row);
 	bool lax = statement_is_lax(t, row);
 	struct statement *s;
 
@@ -371,7 +403,7 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 		buf_putc(&p->sql, ',');
 		s = &p->list[p->n - 1];
 	} else {
-		s = begin(p, t, change);
+		s = statement_begin(p, t, change);
 		s->upsert = change == BINLOG_UPDATE || (p->safe && t->safe == TABLE_SAFE_UPSERT);
 		put_verb(p, t, p->safe && t->safe == TABLE_SAFE_REPLACE ? "REPLACE " : "INSERT ", "INTO ",
 			lax);
@@ -379,7 +411,7 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 		put_columns(p, t, bits);
 		buf_puts(&p->sql, ") VALUES ");
 		if (!lax)
-			keep_open(p, t, change, bits);
+			statement_keep_open(p, t, change, bits);
 		p->open_upsert = s->upsert;
 		s->where = p->sql.n;
 	}
@@ -411,7 +443,7 @@ bool statement_can_upsert(
 			return false;
 		if (!before[i].present || same_value(&before[i], &after[i]))
 			continue;
-		if (in_key(t, i))
+		if (statement_in_key(t, i))
 			return false;
 		changes = changes || after[i].type != WIRE_JSON;
 	}
@@ -450,7 +482,7 @@ static int put_diffs_work(
 static int add_update(struct packet *p, const struct table *t, const struct binlog_value *before,
 	const struct binlog_value *after, struct err *e)
 {
-	struct statement *s = begin(p, t, BINLOG_UPDATE);
+	struct statement *s = statement_begin(p, t, BINLOG_UPDATE);
 	const char *comma = " SET ";
 
 	put_verb(p, t, "UPDATE ", "", statement_is_lax(t, after));
@@ -471,7 +503,7 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 		 * (T10). */
 		if (!after[i].present)
 			put_name(p, t, i);
-		else if (put_value(p, t, i, &after[i], e) < 0)
+		else if (statement_put_value(p, t, i, &after[i], e) < 0)
 			return -1;
 		comma = ",";
 	}
@@ -507,7 +539,7 @@ static int put_listed(struct packet *p, const struct table *t, const struct binl
 	if (!row[i].present)
 		return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`", t->head,
 			t->up->columns[i].name);
-	return put_value(p, t, i, &row[i], e);
+	return statement_put_value(p, t, i, &row[i], e);
 }
 
 static int add_delete(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
@@ -521,7 +553,7 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 		p->list[p->n - 1].rows++;
 		return listed ? put_listed(p, t, row, e) : put_key(p, t, row, e);
 	}
-	s = begin(p, t, BINLOG_DELETE);
+	s = statement_begin(p, t, BINLOG_DELETE);
 	s->rows = 1;
 	buf_puts(&p->sql, "DELETE FROM ");
 	buf_puts(&p->sql, t->head);
@@ -536,7 +568,7 @@ static int add_delete(struct packet *p, const struct table *t, const struct binl
 	buf_putc(&p->sql, '(');
 	if (!listed)
 		s->where = p->sql.n;
-	keep_open(p, t, BINLOG_DELETE, (struct str){0});
+	statement_keep_open(p, t, BINLOG_DELETE, (struct str){0});
 	if ((listed ? put_listed(p, t, row, e) : put_key(p, t, row, e)) < 0)
 		return -1;
 	s->end = p->sql.n;
@@ -552,6 +584,8 @@ static int add_plain(struct packet *p, const struct table *t, enum binlog_change
 	case BINLOG_UPDATE:
 		if (!p->single && statement_can_upsert(t, before, after))
 			return add_tuple(p, t, BINLOG_UPDATE, after, e);
+		if (p->join && !p->single && join_takes(t, before, after))
+			return join_add(p, t, before, after, e);
 		return add_update(p, t, before, after, e);
 	default:
 		return add_delete(p, t, before, e);

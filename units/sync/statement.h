@@ -10,7 +10,9 @@
  * Rows become SQL: neighbouring changes of one kind to one table share a statement, several statements share
  * a packet. Each statement's count is foretold; whoever sends the packet compares (T7). Pure: no network.
  */
-enum { PACKET_STATEMENTS = 512, PACKET_OPENING = 2 };
+enum { PACKET_STATEMENTS = 512, PACKET_OPENING = 2, PACKET_JOINED = 1024 };
+/* No row is put to a statement that is longer. */
+enum { STATEMENT_BYTES = 256 << 10 };
 /* As of the applier's session, without its strictness: for the one value that no strict server takes, ENUM's
  * invalid one. */
 #define STATEMENT_LAX_MODE "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
@@ -48,8 +50,10 @@ bool statement_can_upsert(
 	const struct table *t, const struct binlog_value *before, const struct binlog_value *after);
 /* ENUM's invalid value (number 0): a strict server refuses it, so its statement is lax. */
 bool statement_is_lax(const struct table *t, const struct binlog_value *row);
-/* An INSERT, or (BINLOG_UPDATE) an upsert, of one row with ? for every column that is written. */
-void statement_put_prepared(struct buf *sql, const struct table *t, enum binlog_change change);
+/* One row with ? for every column that is written: an INSERT, or an upsert. */
+void statement_put_prepared(struct buf *sql, const struct table *t, bool upsert);
+/* UPDATE with ? for the columns that bits names (statement_bits), then for those of the key. */
+void statement_put_prepared_update(struct buf *sql, const struct table *t, const char *bits);
 
 struct packet {
 	struct buf sql;
@@ -57,6 +61,7 @@ struct packet {
 	unsigned n;
 	unsigned opening;    /* statements before those of the list: PACKET_OPENING or 0 */
 	bool single;         /* one row a statement: to find the one that is missing */
+	bool join;           /* updates that follow are many: they may share statements (join.h) */
 	bool apart;          /* and one statement a packet: a large row has it to itself */
 	struct position at;  /* of the transaction in hand: for messages */
 	enum safe_mode safe; /* of the changes that come; packet_end before it changes */
@@ -67,7 +72,9 @@ struct packet {
 	const struct table *open_table;
 	enum binlog_change open_change;
 	bool open_upsert;
-	struct str open_bits; /* which columns it writes */
+	bool open_join;                 /* of join.c */
+	uint64_t joined[PACKET_JOINED]; /* the rows in it, by hashes of their keys; 0: free */
+	struct str open_bits;           /* which columns it writes */
 	struct arena *arena;
 };
 
@@ -86,3 +93,12 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 void packet_end(struct packet *p);
 /* What names its (first) row, in SQL; cut where it is long. */
 struct str statement_key(const struct packet *p, const struct statement *s);
+
+/* For join.c. A new statement; it stays open for rows that write the same columns. */
+struct statement *statement_begin(struct packet *p, const struct table *t, enum binlog_change change);
+void statement_keep_open(struct packet *p, const struct table *t, enum binlog_change change, struct str bits);
+/* Which columns of an image are written: a byte each. Rows that write the same ones can share a statement. */
+struct str statement_bits(struct packet *p, const struct table *t, const struct binlog_value *row);
+int statement_put_value(
+	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e);
+bool statement_in_key(const struct table *t, unsigned column);

@@ -291,6 +291,50 @@ static void safe_mode_of_a_lax_row(void **state)
 	packet_fini(&p);
 }
 
+/* Updates that keep the unique keys share a statement, each row once. */
+static void updates_are_joined(void **state)
+{
+	struct binlog_value a[3], b[3], a2[3], b2[3];
+	struct fixture f;
+	struct packet p;
+	struct err e;
+
+	(void)state;
+	make(&f, true);
+	f.t.order = TABLE_ALONE;
+	f.t.join = true;
+	f.s.keys = &f.key;
+	f.s.nkeys = 1;
+	f.key.unique = f.key.whole = true;
+	row(a, "\1\0\0\0");
+	row(b, "\2\0\0\0");
+	row(a2, "\1\0\0\0");
+	row(b2, "\2\0\0\0");
+	a2[2].raw.p = "\7\0\0\0";
+	b2[2].raw.p = "\11\0\0\0";
+	packet_init(&p, 1 << 20);
+	p.join = true;
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, a2, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, b, b2, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a2, a, &e), 0); /* again: another statement */
+	b2[1].present = false;                                               /* other columns: too */
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, b, b2, &e), 0);
+	assert_int_equal(packet_add(&p, &f.t, BINLOG_UPDATE, a, b, &e), 0); /* the key moves */
+	packet_end(&p);
+	assert_string_equal(buf_cstr(&p.sql),
+		"UPDATE (VALUES ROW(1,NULL,7),ROW(2,NULL,9)) AS tg_v(k0,v0,v1) STRAIGHT_JOIN `d`.`t` AS tg_t "
+		"ON tg_t.`id`=tg_v.k0 SET tg_t.`v`=tg_v.v0,tg_t.`n`=tg_v.v1;"
+		"UPDATE (VALUES ROW(1,NULL,1)) AS tg_v(k0,v0,v1) STRAIGHT_JOIN `d`.`t` AS tg_t "
+		"ON tg_t.`id`=tg_v.k0 SET tg_t.`v`=tg_v.v0,tg_t.`n`=tg_v.v1;"
+		"UPDATE (VALUES ROW(2,9)) AS tg_v(k0,v0) STRAIGHT_JOIN `d`.`t` AS tg_t "
+		"ON tg_t.`id`=tg_v.k0 SET tg_t.`n`=tg_v.v0;"
+		"UPDATE `d`.`t` SET `id`=2,`v`=NULL,`n`=2 WHERE `id`=1");
+	assert_int_equal(p.n, 4);
+	assert_int_equal(p.list[0].rows, 2);
+	assert_false(p.list[0].upsert);
+	packet_fini(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +342,7 @@ int main(void)
 		cmocka_unit_test(an_update_of_nothing_is_still_sql),
 		cmocka_unit_test(neighbours_share_a_statement),
 		cmocka_unit_test(changed_rows_are_upserted),
+		cmocka_unit_test(updates_are_joined),
 		cmocka_unit_test(safe_mode_writes_twice),
 		cmocka_unit_test(safe_mode_of_a_lax_row),
 		cmocka_unit_test(rows_without_a_key_are_found_by_all_columns),

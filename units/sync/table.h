@@ -38,9 +38,11 @@ struct table {
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
 	enum table_order order;
-	bool upsert;    /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
-	bool bulk;      /* rows may be written by bulk execute, where the downstream can (bulk.h) */
-	bool row_alias; /* … which gives the new row a name: VALUES() is deprecated there */
+	bool upsert;      /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
+	bool join;        /* updates of many rows may share a statement (join.h) */
+	bool bulk_update; /* bulk execute serves updates that are no upserts too */
+	bool bulk;        /* rows may be written by bulk execute, where the downstream can (bulk.h) */
+	bool row_alias;   /* … which gives the new row a name: VALUES() is deprecated there */
 	enum table_safe safe;
 	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
 	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
@@ -63,6 +65,7 @@ struct tables {
 	struct map *tied; /* of arrange.c */
 	const struct takeover *takeover;
 	struct table passed; /* not wanted: the downstream has it already, as DM recorded */
+	bool no_upserts;     /* for tests: all updates by other means */
 	bool safe_mode;      /* the option: what can't be written so is said in the log */
 	struct ties *ties;   /* of ties.c */
 };

@@ -35,7 +35,7 @@ void writer_reset(struct writer *w)
 	fold_clear(w->fold);
 	if (w->bulk)
 		bulk_clear(w->bulk);
-	w->in_bulk = false;
+	w->in_bulk = w->packet.join = false;
 	memset(w->in_hand, 0, sizeof(w->in_hand));
 	missing_clear(&w->missing);
 	w->failed_at = (struct position){0};
@@ -167,29 +167,49 @@ int writer_open(struct writer *w, struct str opening, struct err *e)
 	return w->packet.apart ? send_packet(w, e) : 0;
 }
 
+static int add_to_bulk(struct writer *w, const struct table *t, enum binlog_change kind,
+	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+{
+	int r = send_packet(w, e);
+
+	if (r == 0)
+		r = bulk_add(w->bulk, t, kind, before, after, e);
+	return r == 0 && bulk_full(w->bulk) ? bulk_run(w->bulk, e) : r;
+}
+
 static int add_change(void *arg, const struct table *t, enum binlog_change kind,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	struct writer *w = arg;
+	int r;
 
-	if (w->in_bulk && bulk_takes(t, kind, before, after)) {
-		if (bulk_add(w->bulk, t, kind, after, e) < 0)
-			return -1;
-		return bulk_full(w->bulk) ? bulk_run(w->bulk, e) : 0;
-	}
+	if (w->in_bulk && bulk_takes(t, kind, before, after))
+		return add_to_bulk(w, t, kind, before, after, e);
+	/* In their order, also where some go another way. */
+	r = w->in_bulk ? bulk_run(w->bulk, e) : 0;
+	if (r != 0)
+		return r;
 	if (packet_add(&w->packet, t, kind, before, after, e) < 0)
 		return -1;
 	return packet_full(&w->packet) ? send_packet(w, e) : 0;
 }
 
-/* What comes next of a folded table: by bulk, or in the packet. Deletes stand in the packet, and go first. */
+static bool by_bulk(const struct writer *w, const struct table *t, enum binlog_change kind, size_t n)
+{
+	return w->bulk && t->bulk &&
+	       n >= (kind == BINLOG_UPDATE && !t->upsert ? w->join_rows : w->bulk_rows) &&
+	       (kind == BINLOG_INSERT || (kind == BINLOG_UPDATE && (t->upsert || t->bulk_update)));
+}
+
+/* What comes next of a table: by bulk, or in the packet. What stands in the packet goes first. */
 static int on_run(void *arg, const struct table *t, enum binlog_change kind, size_t n, struct err *e)
 {
 	struct writer *w = arg;
+	bool fast = !w->packet.single && !w->packet.safe;
 	int r = w->in_bulk ? bulk_run(w->bulk, e) : 0;
 
-	w->in_bulk = w->bulk && t->bulk && n >= w->bulk_rows && kind != BINLOG_DELETE && !w->packet.single &&
-		     !w->packet.safe;
+	w->in_bulk = fast && by_bulk(w, t, kind, n);
+	w->packet.join = fast && kind == BINLOG_UPDATE && n >= w->join_rows;
 	return r == 0 && w->in_bulk ? send_packet(w, e) : r;
 }
 
