@@ -66,8 +66,8 @@ static bool names(struct str s, const char *column)
 	return false;
 }
 
-/* Each column in it is of one type on both sides, and nothing that was made itself; no TIMESTAMP, whose day or
- * hour is another one in another session's time zone. */
+/* Each column in it is of one type on both sides, and nothing that was made itself; no TIMESTAMP, whose day
+ * or hour is another one in another session's time zone. */
 static bool same_columns(const struct table *t, struct str s, bool ints)
 {
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
@@ -76,9 +76,8 @@ static bool same_columns(const struct table *t, struct str s, bool ints)
 
 		if (!names(s, c->name))
 			continue;
-		if (at < 0 || c->generated || t->down->columns[at].generated ||
-			c->kind == COLUMN_TIMESTAMP || !same_type(c, &t->down->columns[at]) ||
-			(ints && !hash_is_int(c)))
+		if (at < 0 || c->generated || t->down->columns[at].generated || c->kind == COLUMN_TIMESTAMP ||
+			!same_type(c, &t->down->columns[at]) || (ints && !hash_is_int(c)))
 			return false;
 	}
 	return true;

@@ -324,8 +324,8 @@ static void generated_columns(void **state)
 		f.up_columns[ID].kind = f.down_columns[ID].kind =
 			timestamp ? COLUMN_TIMESTAMP : COLUMN_DATETIME;
 		keys_learn(&f.t);
-		assert_int_equal(meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")),
-			timestamp);
+		assert_int_equal(
+			meet(insert(&f, "aaaa", "x", "pppp"), insert(&f, "bbbb", "y", "qqqq")), timestamp);
 		keys_free(&f.t.keys);
 	}
 }
