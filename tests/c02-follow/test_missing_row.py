@@ -1,5 +1,7 @@
 """A row that should be there downstream and is not: the task stops, and names it; nothing of its transaction is applied (T7). Or, if the task
 says so, it is counted."""
+import pytest
+
 import procs
 from servers import PASSWORD
 from tidegate import FAILED
@@ -54,3 +56,20 @@ def test_counted(make_pair, job, tmp_path):
     assert j.ask("query-status", "run")["result"]
     assert "passed by: `app`.`t`, `id`=377, transaction at" in j.log()
     j.interrupt()
+
+
+@pytest.mark.parametrize("target, engine", [("ma1011", "Aria"), ("my97", "MyISAM")])
+def test_an_engine_without_transactions(target, engine, make_pair, job):
+    """What is rolled back would stay in such a table: its rows are not written, and the error says what to do."""
+    pair = make_pair("ma1011", target)
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1, 1)")
+    j = job(pair, tables="app.*")
+    j.run()
+    pair.target.run(f"ALTER TABLE app.t ENGINE={engine}")
+    pair.source.run("UPDATE app.t SET v = 2")
+    j.run(expect=FAILED)
+    assert "60512" in j.stderr() and engine in j.stderr() and "ENGINE=InnoDB" in j.stderr(), j.story()
+    assert pair.target.query("SELECT v FROM app.t") == ((1,),)
+    pair.target.run("ALTER TABLE app.t ENGINE=InnoDB")
+    j.run()
+    pair.assert_equal("app", j.story)
