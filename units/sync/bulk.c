@@ -320,6 +320,11 @@ int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
 	return 0;
 }
 
+bool bulk_empty(const struct bulk *b)
+{
+	return b->rows == 0;
+}
+
 bool bulk_full(const struct bulk *b)
 {
 	return b->rows == ROWS || b->bytes >= b->most;

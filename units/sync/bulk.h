@@ -23,6 +23,7 @@ bool bulk_takes(const struct table *t, enum binlog_change kind, const struct bin
 int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
 bool bulk_full(const struct bulk *b);
+bool bulk_empty(const struct bulk *b);
 /* Sends what was added, if anything. 1: the count is wrong (e says which); -1 with e
  * (ERR_sync_too_large: not in one packet). */
 int bulk_run(struct bulk *b, struct err *e);

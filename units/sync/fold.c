@@ -69,6 +69,14 @@ void fold_free(struct fold **f)
 	*f = NULL;
 }
 
+bool fold_ordered(const struct fold *f, const struct table *t)
+{
+	for (size_t i = 0; i < f->ngroups; i++)
+		if (f->groups[i].table == t)
+			return f->groups[i].ordered;
+	return true;
+}
+
 void fold_clear(struct fold *f)
 {
 	if (f->nrows > 0)

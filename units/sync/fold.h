@@ -30,4 +30,7 @@ typedef int fold_emit(void *arg, const struct table *t, enum binlog_change chang
  * at the first call that does not return 0, with its result.
  */
 int fold_each(const struct fold *f, fold_run *run, fold_emit *emit, void *arg, struct err *e);
+/* Are this table's changes handed out in their order? Else each row is in them once, and they may go in any.
+ */
+bool fold_ordered(const struct fold *f, const struct table *t);
 void fold_clear(struct fold *f);

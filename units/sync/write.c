@@ -167,14 +167,24 @@ int writer_open(struct writer *w, struct str opening, struct err *e)
 	return w->packet.apart ? send_packet(w, e) : 0;
 }
 
+static int run_bulk(struct writer *w, struct err *e)
+{
+	bool any = !bulk_empty(w->bulk);
+	int r = bulk_run(w->bulk, e);
+
+	if (any && r == 0 && FAILPOINT_HIT(sync_mid_rows))
+		return err_set(e, ERR_db_lost, "failpoint");
+	return r;
+}
+
 static int add_to_bulk(struct writer *w, const struct table *t, enum binlog_change kind,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
-	int r = send_packet(w, e);
+	int r = w->in_order ? send_packet(w, e) : 0;
 
 	if (r == 0)
 		r = bulk_add(w->bulk, t, kind, before, after, e);
-	return r == 0 && bulk_full(w->bulk) ? bulk_run(w->bulk, e) : r;
+	return r == 0 && bulk_full(w->bulk) ? run_bulk(w, e) : r;
 }
 
 static int add_change(void *arg, const struct table *t, enum binlog_change kind,
@@ -183,10 +193,12 @@ static int add_change(void *arg, const struct table *t, enum binlog_change kind,
 	struct writer *w = arg;
 	int r;
 
-	if (w->in_bulk && bulk_takes(t, kind, before, after))
+	/* Folded rows that are no upserts are few: those that are as they were. */
+	if (w->in_bulk && bulk_takes(t, kind, before, after) &&
+		(w->in_order || kind == BINLOG_INSERT || !t->upsert ||
+			statement_can_upsert(t, before, after)))
 		return add_to_bulk(w, t, kind, before, after, e);
-	/* In their order, also where some go another way. */
-	r = w->in_bulk ? bulk_run(w->bulk, e) : 0;
+	r = w->in_bulk && w->in_order ? run_bulk(w, e) : 0;
 	if (r != 0)
 		return r;
 	if (packet_add(&w->packet, t, kind, before, after, e) < 0)
@@ -206,9 +218,10 @@ static int on_run(void *arg, const struct table *t, enum binlog_change kind, siz
 {
 	struct writer *w = arg;
 	bool fast = !w->packet.single && !w->packet.safe;
-	int r = w->in_bulk ? bulk_run(w->bulk, e) : 0;
+	int r = w->in_bulk ? run_bulk(w, e) : 0;
 
 	w->in_bulk = fast && by_bulk(w, t, kind, n);
+	w->in_order = w->in_bulk && fold_ordered(w->fold, t);
 	w->packet.join = fast && kind == BINLOG_UPDATE && n >= w->join_rows;
 	return r == 0 && w->in_bulk ? send_packet(w, e) : r;
 }

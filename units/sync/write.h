@@ -16,6 +16,7 @@ struct writer {
 	struct bulk *bulk;    /* NULL: not with this downstream */
 	uint64_t bulk_rows;   /* of one table and kind: fewer are quicker as text, tables sharing a packet */
 	bool in_bulk;         /* the run in hand goes there */
+	bool in_order;        /* … and what goes another way keeps its place among it */
 	uint64_t join_rows;   /* updates: fewer are quicker one by one (join.h) */
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool foreign_keys;    /* checks are on in db's session */
