@@ -52,7 +52,8 @@ def split_pairs(config):
 def pytest_generate_tests(metafunc):
     if "pair_names" in metafunc.fixturenames:
         pairs = split_pairs(metafunc.config)
-        metafunc.parametrize("pair_names", pairs, ids=[f"{a}-to-{b}" for a, b in pairs])
+        across = metafunc.definition.get_closest_marker("across")
+        metafunc.parametrize("pair_names", [pytest.param((a, b), id=f"{a}-to-{b}", marks=[pytest.mark.long] if across and a[:2] == b[:2] else []) for a, b in pairs])
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ import pytest
 import ends
 from ends import live
 
-PAIRS = [("my97", "ma1011"), ("ma1011", "ma1011"), ("my97", "my97"), ("ma1011", "my97")]
-LONG = [pytest.param(*d, marks=pytest.mark.long) for d in (("my97", "ma102"), ("ma105", "ma105"), ("my97", "ma114"), ("ma118", "ma118"))]
+PAIRS = [("my97", "ma1011"), ("ma1011", "ma1011"), ("my97", "my97"), ("ma1011", "my97"), ("my97", "ma102"), ("ma105", "ma105"), ("my97", "ma114"), ("ma118", "ma118")]
+WAYS = [("FULL", False), ("FULL", True), ("MINIMAL", True)]
+SHORT = [("my97", "ma1011", "FULL", False), ("ma1011", "ma1011", "FULL", True), ("ma1011", "my97", "FULL", True), ("my97", "my97", "MINIMAL", True)]
+ALL = SHORT + [pytest.param(*p, *w, marks=pytest.mark.long) for p in PAIRS for w in WAYS if (*p, *w) not in SHORT]
 
 
-@pytest.mark.parametrize("image, joins", [("FULL", False), ("FULL", True), ("MINIMAL", True)])
-@pytest.mark.parametrize("source, target", PAIRS + LONG)
+@pytest.mark.parametrize("source, target, image, joins", ALL)
 def test_many_rows(build_dir, server, source, target, image, joins):
     e = ends.Ends(server, source, target)
     live.test_bulk(build_dir, e.up, e.down, image, joins)

@@ -84,6 +84,7 @@ def run_as_dm(pair, job, work):
     return at, end_of(pair.source)
 
 
+@pytest.mark.across
 @pytest.mark.parametrize("known", ["exit-known", "killed"])
 def test_taken_over(known, pair, job, tmp_path):
     """From the checkpoint on in safe mode, up to where DM said that it was, or to the upstream's end; nothing is copied, DM's tables stay as they

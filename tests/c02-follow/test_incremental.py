@@ -45,6 +45,7 @@ def binlog_files(server):
     return [row[0] for row in server.query("SHOW BINARY LOGS")]
 
 
+@pytest.mark.across
 @pytest.mark.parametrize("relay", [False, True], ids=["relay-by-need", "enable-relay"])
 def test_from_an_older_file(relay, pair, job, tmp_path):
     """The place is some files back: the relay begins there, also where it is kept on and starts before the task does."""
@@ -71,6 +72,7 @@ def test_a_file_that_is_gone(make_pair, job, tmp_path):
     assert "app" not in pair.target.databases()
 
 
+@pytest.mark.across
 @pytest.mark.parametrize("relay", [False, True], ids=["relay-by-need", "enable-relay"])
 def test_from_a_gtid_set(relay, pair, job, tmp_path):
     """`meta` has binlog-gtid alone: the middle of a file some files back; what is in the set is passed by, also after restarts in between."""

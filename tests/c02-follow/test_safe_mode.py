@@ -42,6 +42,7 @@ def again(job):
 KEYED = ["w_int", "w_text", "w_unique", "w_mixed"]
 
 
+@pytest.mark.across
 def test_from_the_beginning_again(pair, job, tmp_path):
     """All that a copy and its following have brought is applied a second time, from its beginning: keys that moved, rows that went and came
     back, several unique keys in each other's way."""

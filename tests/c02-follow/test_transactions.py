@@ -10,11 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "units" /
 import live_test  # noqa: E402
 from ends import Ends  # noqa: E402
 
-PAIRS = [("my97", "my97"), ("ma1011", "my97"), ("my97", "ma1011"), ("ma1011", "ma1011")]
+PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
+LIKE = [("my97", "my97"), ("ma1011", "ma1011")]
 SCENARIOS = [live_test.test_xa, live_test.test_xa_kills, live_test.test_xa_unseen, live_test.test_large, live_test.test_large_kills, live_test.test_large_again]
 
 
-@pytest.mark.parametrize("names", PAIRS, ids=[f"{a}-to-{b}" for a, b in PAIRS])
+@pytest.mark.parametrize("names", [pytest.param(p, id="-to-".join(p), marks=pytest.mark.long if p in LIKE else []) for p in PAIRS + LIKE])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[f.__name__[5:] for f in SCENARIOS])
 def test_transactions(scenario, names, make_pair, build_dir, short_tmp, monkeypatch):
     pair = make_pair(*names)
@@ -33,7 +34,7 @@ def test_transactions(scenario, names, make_pair, build_dir, short_tmp, monkeypa
 
 
 @pytest.mark.parametrize("target", ["my97", "ma1011"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)])
 def test_partial_json(target, seed, make_pair, build_dir, short_tmp, monkeypatch):
     monkeypatch.setenv("TIDEGATE_TEST_SEED", str(seed))
     test_transactions(live_test.test_partial_json, ("my97", target), make_pair, build_dir, short_tmp, monkeypatch)
