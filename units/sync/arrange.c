@@ -94,16 +94,9 @@ static enum table_safe find_safe(const struct table *t)
 /* The columns by which rows are named are a unique key of the downstream: an update can't meet two rows. */
 static bool is_unique(const struct table *t)
 {
-	for (unsigned i = 0; i < t->down->nkeys; i++) {
-		const struct key *k = &t->down->keys[i];
-		unsigned same = 0;
-
-		for (unsigned c = 0; c < k->ncolumns; c++)
-			for (unsigned u = 0; u < t->key->ncolumns; u++)
-				same += t->target[t->key->columns[u]] == (int)k->columns[c];
-		if (k->usable && same == k->ncolumns)
+	for (unsigned i = 0; i < t->down->nkeys; i++)
+		if (t->down->keys[i].usable && same_columns(t, &t->down->keys[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -13,9 +13,6 @@
 
 enum { ROWS = 2000, BYTES = 1 << 20, STATEMENTS = 64, HEAD_BYTES = 4096 };
 
-/* What a run's rows become. */
-enum form { FORM_INSERT, FORM_UPSERT, FORM_UPDATE };
-
 struct column_values {
 	unsigned from; /* column of the image */
 	bool before;   /* of the image before: the key of an UPDATE */
@@ -37,8 +34,8 @@ struct bulk {
 	struct arena *arena; /* of values that are no part of an event */
 	/* the run in hand */
 	const struct table *table;
-	enum form form;
-	char *bits; /* FORM_UPDATE: which columns are set */
+	enum bulk_form form;
+	char *bits; /* BULK_UPDATE: which columns are set */
 	struct db_bulk_column *columns;
 	struct column_values *values;
 	unsigned ncolumns, columns_cap, rows;
@@ -156,15 +153,16 @@ static bool has_key(const struct table *t, const struct binlog_value *before)
 	return true;
 }
 
-bool bulk_takes(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
+enum bulk_form bulk_form(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
 	const struct binlog_value *after)
 {
 	if (kind == BINLOG_DELETE || statement_is_lax(t, after))
-		return false;
+		return BULK_NOT;
 	if (kind == BINLOG_INSERT)
-		return is_whole(t, after);
-	return statement_can_upsert(t, before, after) ||
-	       (t->bulk_update && sets_something(t, after) && has_key(t, before));
+		return is_whole(t, after) ? BULK_INSERT : BULK_NOT;
+	if (statement_can_upsert(t, before, after))
+		return BULK_UPSERT;
+	return t->bulk_update && sets_something(t, after) && has_key(t, before) ? BULK_UPDATE : BULK_NOT;
 }
 
 /* --- the run --- */
@@ -214,19 +212,20 @@ static void add_column(struct bulk *b, unsigned from, bool before)
 	};
 }
 
-static void begin(struct bulk *b, const struct table *t, enum form form, const struct binlog_value *after)
+static void begin(
+	struct bulk *b, const struct table *t, enum bulk_form form, const struct binlog_value *after)
 {
 	b->table = t;
 	b->form = form;
 	b->ncolumns = 0;
-	grow(b, t->up->ncolumns + (form == FORM_UPDATE ? t->key->ncolumns : 0));
+	grow(b, t->up->ncolumns + (form == BULK_UPDATE ? t->key->ncolumns : 0));
 	b->bits = xrealloc(b->bits, t->up->ncolumns);
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		b->bits[i] = t->target[i] >= 0 && after[i].present;
 		if (b->bits[i])
 			add_column(b, i, false);
 	}
-	for (unsigned k = 0; form == FORM_UPDATE && k < t->key->ncolumns; k++)
+	for (unsigned k = 0; form == BULK_UPDATE && k < t->key->ncolumns; k++)
 		add_column(b, t->key->columns[k], true);
 }
 
@@ -278,30 +277,21 @@ static int put_value(struct bulk *b, unsigned i, const struct binlog_value *v, s
 	}
 }
 
-static enum form form_of(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
-	const struct binlog_value *after)
-{
-	if (kind == BINLOG_INSERT)
-		return FORM_INSERT;
-	return statement_can_upsert(t, before, after) ? FORM_UPSERT : FORM_UPDATE;
-}
-
 /* Would this row be said by the same statement? */
 static bool joins(
-	const struct bulk *b, const struct table *t, enum form form, const struct binlog_value *after)
+	const struct bulk *b, const struct table *t, enum bulk_form form, const struct binlog_value *after)
 {
 	if (b->table != t || b->form != form)
 		return false;
-	for (unsigned i = 0; form == FORM_UPDATE && i < t->up->ncolumns; i++)
+	for (unsigned i = 0; form == BULK_UPDATE && i < t->up->ncolumns; i++)
 		if (b->bits[i] != (t->target[i] >= 0 && after[i].present))
 			return false;
 	return true;
 }
 
-int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
-	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
+int bulk_add(struct bulk *b, const struct table *t, enum bulk_form form, const struct binlog_value *before,
+	const struct binlog_value *after, struct err *e)
 {
-	enum form form = form_of(t, kind, before, after);
 	int r = 0;
 
 	if (b->rows > 0 && !joins(b, t, form, after))
@@ -336,10 +326,10 @@ static struct db_bulk *prepare(struct bulk *b, struct err *e)
 	struct db_bulk *s;
 
 	buf_clear(&b->sql);
-	if (b->form == FORM_UPDATE)
+	if (b->form == BULK_UPDATE)
 		statement_put_prepared_update(&b->sql, b->table, b->bits);
 	else
-		statement_put_prepared(&b->sql, b->table, b->form == FORM_UPSERT);
+		statement_put_prepared(&b->sql, b->table, b->form == BULK_UPSERT);
 	s = map_get(b->statements, buf_str(&b->sql));
 	if (s)
 		return s;
@@ -362,7 +352,7 @@ static bool fits(const struct bulk *b)
 int bulk_run(struct bulk *b, struct err *e)
 {
 	struct db_bulk *s = b->rows > 0 && fits(b) ? prepare(b, e) : NULL;
-	uint64_t count, wanted = b->form == FORM_UPSERT ? 2 * (uint64_t)b->rows : b->rows;
+	uint64_t count, wanted = b->form == BULK_UPSERT ? 2 * (uint64_t)b->rows : b->rows;
 	int r = 0;
 
 	if (b->rows == 0)

@@ -15,13 +15,14 @@ void bulk_free(struct bulk **b);
 /* May this table's rows be written so? Every column that is written must be of a kind that a value in the
  * protocol says exactly as its literal does. */
 bool bulk_can(const struct table *t);
-/* False: this row needs a statement of its own (statement.h). */
-bool bulk_takes(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
+/* What a run's rows become. BULK_NOT: this row needs a statement of its own (statement.h). */
+enum bulk_form { BULK_NOT, BULK_INSERT, BULK_UPSERT, BULK_UPDATE };
+enum bulk_form bulk_form(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
 	const struct binlog_value *after);
-/* Rows that are written in another way than those before are sent by another statement: these go first. As
- * bulk_run. */
-int bulk_add(struct bulk *b, const struct table *t, enum binlog_change kind,
-	const struct binlog_value *before, const struct binlog_value *after, struct err *e);
+/* form: what bulk_form says of it. Rows that are written in another way than those before are sent by another
+ * statement: these go first. As bulk_run. */
+int bulk_add(struct bulk *b, const struct table *t, enum bulk_form form, const struct binlog_value *before,
+	const struct binlog_value *after, struct err *e);
 bool bulk_full(const struct bulk *b);
 bool bulk_empty(const struct bulk *b);
 /* Sends what was added, if anything. 1: the count is wrong (e says which); -1 with e

@@ -55,6 +55,21 @@ bool join_can_key(const struct table *t)
 	return true;
 }
 
+/* Of an expression, or over a generated column: its columns are not the ones that are written. */
+static bool has_odd_unique_key(const struct table *t)
+{
+	for (unsigned k = 0; k < t->down->nkeys; k++) {
+		const struct key *key = &t->down->keys[k];
+
+		if (key->unique && !key->whole)
+			return true;
+		for (unsigned c = 0; key->unique && c < key->ncolumns; c++)
+			if (t->down->columns[key->columns[c]].generated)
+				return true;
+	}
+	return false;
+}
+
 /*
  * MySQL from 9.0, where it was tried. Not MariaDB: an UPDATE that joins a derived table with a BLOB in it
  * crashed 10.11, and bulk execute does as well there.
@@ -62,7 +77,7 @@ bool join_can_key(const struct table *t)
 bool join_can(const struct table *t, const struct server *down)
 {
 	if (down->flavor != FLAVOR_MYSQL || down->version < 90000 || !t->key || t->order == TABLE_TIED ||
-		!join_can_key(t))
+		!join_can_key(t) || has_odd_unique_key(t))
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
 		if (t->target[i] >= 0 && !statement_in_key(t, i) &&
@@ -80,21 +95,6 @@ static bool in_unique_key(const struct table *t, int target)
 	return false;
 }
 
-/* Of an expression, or over a generated column: its columns are not the ones that are written. */
-static bool has_odd_unique_key(const struct table *t)
-{
-	for (unsigned k = 0; k < t->down->nkeys; k++) {
-		const struct key *key = &t->down->keys[k];
-
-		if (key->unique && !key->whole)
-			return true;
-		for (unsigned c = 0; key->unique && c < key->ncolumns; c++)
-			if (t->down->columns[key->columns[c]].generated)
-				return true;
-	}
-	return false;
-}
-
 static bool stays(const struct binlog_value *before, const struct binlog_value *after)
 {
 	if (!after->present)
@@ -107,7 +107,7 @@ bool join_takes(const struct table *t, const struct binlog_value *before, const 
 {
 	bool sets = false;
 
-	if (!t->join || has_odd_unique_key(t) || statement_is_lax(t, after))
+	if (!t->join || statement_is_lax(t, after))
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		bool key = statement_in_key(t, i);

@@ -177,13 +177,13 @@ static int run_bulk(struct writer *w, struct err *e)
 	return r;
 }
 
-static int add_to_bulk(struct writer *w, const struct table *t, enum binlog_change kind,
+static int add_to_bulk(struct writer *w, const struct table *t, enum bulk_form form,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	int r = w->in_order ? send_packet(w, e) : 0;
 
 	if (r == 0)
-		r = bulk_add(w->bulk, t, kind, before, after, e);
+		r = bulk_add(w->bulk, t, form, before, after, e);
 	return r == 0 && bulk_full(w->bulk) ? run_bulk(w, e) : r;
 }
 
@@ -191,13 +191,15 @@ static int add_change(void *arg, const struct table *t, enum binlog_change kind,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	struct writer *w = arg;
+	enum bulk_form form;
 	int r;
 
-	/* Folded rows that are no upserts are few: those that are as they were. */
-	if (w->in_bulk && bulk_takes(t, kind, before, after) &&
-		(w->in_order || kind == BINLOG_INSERT || !t->upsert ||
-			statement_can_upsert(t, before, after)))
-		return add_to_bulk(w, t, kind, before, after, e);
+	form = w->in_bulk ? bulk_form(t, kind, before, after) : BULK_NOT;
+	/* Folded rows that are no upserts are few (those that are as they were), and don't cut the run. */
+	if (form == BULK_UPDATE && t->upsert && !w->in_order)
+		form = BULK_NOT;
+	if (form != BULK_NOT)
+		return add_to_bulk(w, t, form, before, after, e);
 	r = w->in_bulk && w->in_order ? run_bulk(w, e) : 0;
 	if (r != 0)
 		return r;
