@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
@@ -167,9 +168,19 @@ static int unit_step(struct unit_run *r, struct err *e)
 		return err_set(e, ERR_internal, "failpoint unit_step");
 	if (unit_args(r, e) < 0)
 		return -1;
+	r->env.again_ms = 0;
 	int rc = r->u->step(r->self, &r->env, e);
 	arena_clear(r->env.scratch);
 	return rc;
+}
+
+static int unit_pause_ms(const struct unit_run *r)
+{
+	uint64_t now = clock_ms(), again = r->env.again_ms;
+
+	if (again == 0 || again >= now + UNIT_BEAT_MS)
+		return UNIT_BEAT_MS;
+	return again > now ? (int)(again - now) : 0;
 }
 
 /* UNIT_GO_ON: asked to leave. */
@@ -180,7 +191,7 @@ static int unit_work(struct unit_run *r, struct err *e)
 		if (rc != UNIT_GO_ON)
 			return rc;
 		if (!watch_leaving(r->watch))
-			loop_once(r->env.loop, UNIT_BEAT_MS);
+			loop_once(r->env.loop, unit_pause_ms(r));
 		if (r->error.code) {
 			*e = r->error;
 			return -1;

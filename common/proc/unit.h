@@ -27,6 +27,8 @@ struct unit_env {
 	struct arena *scratch; /* emptied after each step */
 	const char *title;     /* "orders@mysql-01" */
 	uint64_t progress;     /* the unit adds to it with each durable bit of work */
+	uint64_t again_ms;     /* set by step(): call it again at this clock_ms(), if nothing does so before;
+				  0: the next second will do */
 	bool abandoned;        /* set by close(): a thread hangs in a call that can't be cut; the process ends
 				  without it */
 };

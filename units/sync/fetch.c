@@ -408,8 +408,12 @@ int fetch_step(struct fetch *f, struct err *e)
 		*e = f->error;
 		return -1;
 	}
-	if (f->asking || clock_ms() < f->again_ms || (f->scan.on && f->scan.done))
+	if (f->asking || (f->scan.on && f->scan.done))
 		return 0;
+	if (clock_ms() < f->again_ms) {
+		f->env->again_ms = f->again_ms;
+		return 0;
+	}
 	if (f->large.pieces && pieces_alone(f->large.pieces))
 		pieces_release(&f->large.pieces);
 	if (wants(f))

@@ -138,8 +138,12 @@ static int ask(struct first *f, void (*fn)(struct first *f), struct err *e)
 		return -1;
 	}
 	/* An answer that is of no use yet comes at once, and wakes us. */
-	if (f->asking || clock_ms() < f->again_ms)
+	if (f->asking)
 		return 0;
+	if (clock_ms() < f->again_ms) {
+		f->fetch->env->again_ms = f->again_ms;
+		return 0;
+	}
 	f->asking = true;
 	f->again_ms = clock_ms() + PAUSE_MS;
 	err_clear(&f->trouble);

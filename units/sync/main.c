@@ -107,6 +107,7 @@ static void start_work(struct sync *s)
 	status_begin(&s->status, &s->apply, &s->fetch, s->relay);
 	apply_start(&s->apply);
 	s->running = true;
+	unit_wake(s->fetch.env); /* the first request goes out now, not with the next second */
 }
 
 static int sync_ready(void *self, struct unit_env *env, struct err *e)
