@@ -18,6 +18,8 @@ enum {
 
 /* A TABLE_MAP of the transaction in hand. */
 struct mapped {
+	struct mapped *next; /* the one that was met before */
+	uint64_t id;
 	struct str body; /* of its event */
 	struct binlog_table map;
 	struct table *table;
@@ -33,23 +35,32 @@ void decode_open(struct decode *d, struct trx *t, struct tables *tables)
 {
 	*d = (struct decode){.trx = t, .tables = tables};
 	walk_begin(&d->walk, t);
-	d->maps_in = arena_new(4096);
-	d->maps = map_new();
 	if (tables)
 		t->ntables = 0;
+	/* Small transactions are many, and decoded one after the other by one thread. */
+	if (tables && !t->large)
+		d->maps_in = tables->maps_in;
+	else
+		d->maps_in = arena_new(4096);
 }
 
 void decode_close(struct decode *d)
 {
 	walk_end(&d->walk);
-	map_free(&d->maps, NULL);
-	arena_free(&d->maps_in);
+	if (d->tables && d->maps_in == d->tables->maps_in)
+		arena_clear(d->maps_in);
+	else
+		arena_free(&d->maps_in);
 }
 
-static struct str id_key(uint64_t id, char out[8])
+/* A transaction names few tables, and mostly the same as just before. */
+static struct mapped *find_map(const struct decode *d, uint64_t id)
 {
-	memcpy(out, &id, 8);
-	return (struct str){out, 8};
+	struct mapped *m = d->maps;
+
+	while (m && m->id != id)
+		m = m->next;
+	return m;
 }
 
 static int find_table(struct decode *d, struct mapped *m, struct err *e)
@@ -80,21 +91,22 @@ static int on_table_map(struct decode *d, struct str event, const struct binlog_
 {
 	struct mapped *m;
 	uint64_t id;
-	char key[8];
 
 	if (binlog_rows_table_id(event, f, &id, e) < 0)
 		return -1;
 	/* Each statement has its own, mostly the same as before. */
-	m = map_get(d->maps, id_key(id, key));
+	m = find_map(d, id);
 	if (m && str_eq(m->body, binlog_body(event, f)))
 		return 0;
 	m = arena_zalloc(d->maps_in, sizeof(*m));
+	m->id = id;
 	if (d->trx->large) /* its bytes go by */
 		event.p = arena_strdup(d->maps_in, event);
 	m->body = binlog_body(event, f);
 	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, e) < 0)
 		return -1;
-	map_put(d->maps, id_key(id, key), m);
+	m->next = d->maps;
+	d->maps = m;
 	return 0;
 }
 
@@ -103,11 +115,10 @@ static int open_rows(
 {
 	struct mapped *m;
 	uint64_t id;
-	char key[8];
 
 	if (binlog_rows_table_id(event, f, &id, e) < 0)
 		return -1;
-	m = map_get(d->maps, id_key(id, key));
+	m = find_map(d, id);
 	if (!m)
 		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
 	if (!m->table->wanted)

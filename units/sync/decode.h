@@ -22,7 +22,7 @@ struct decode {
 	struct trx *trx;
 	struct tables *tables;  /* NULL: as noted */
 	struct arena *maps_in;  /* TABLE_MAPs of this walk */
-	struct map *maps;       /* table id -> struct mapped */
+	struct mapped *maps;    /* the newest first */
 	size_t ntables;         /* TABLE_MAPs met */
 	struct walk walk;       /* events */
 	bool ended;             /* there are no more */

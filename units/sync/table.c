@@ -42,6 +42,7 @@ static void table_free(void *p)
 void tables_init(struct tables *t)
 {
 	t->map = map_new();
+	t->maps_in = arena_new(4096);
 }
 
 void tables_fini(struct tables *t)
@@ -50,6 +51,7 @@ void tables_fini(struct tables *t)
 	map_free(&t->map, table_free);
 	map_free(&t->tied, NULL);
 	ties_fini(t);
+	arena_free(&t->maps_in);
 	db_close(&t->ask_up);
 }
 

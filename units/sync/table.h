@@ -1,4 +1,5 @@
 #pragma once
+#include "common/base/arena.h"
 #include "common/base/map.h"
 #include "common/binlog/row.h"
 #include "common/db/db.h"
@@ -58,7 +59,8 @@ struct tables {
 	struct map *map;         /* "schema\0table" -> struct table */
 	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
-	struct server from; /* the upstream, as the stream says */
+	struct arena *maps_in; /* of decode.c: TABLE_MAPs of the transaction in hand */
+	struct server from;    /* the upstream, as the stream says */
 	const struct endpoint *upstream;
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */
