@@ -1,5 +1,6 @@
 """Fixtures of the system tests: servers by name, a clean pair of them, jobs of `tidegate run`, the comparer."""
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import servers as servers_module  # noqa: E402
 from tidegate import Job  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
+LANE = os.environ.get("PYTEST_XDIST_WORKER")  # "gw0": one of several processes that share the tests (pytest -n)
 
 
 def pytest_addoption(parser):
@@ -32,7 +34,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    items.sort(key=lambda i: str(i.path.parent.name))
+    items.sort(key=lambda i: (not i.get_closest_marker("slow"), str(i.path.parent.name)))
     if not config.getoption("--long"):
         left = [i for i in items if i.get_closest_marker("long")]
         items[:] = [i for i in items if not i.get_closest_marker("long")]
@@ -61,12 +63,22 @@ def root_dir():
     return ROOT
 
 
+def lane_of(build):
+    """The build by hard links in a folder of this lane's own. Tests find their processes by the executable: so they see this lane's alone."""
+    own = build / "lanes" / LANE
+    shutil.rmtree(own, ignore_errors=True)
+    for d in ("bin", "test"):
+        shutil.copytree(build / d, own / d, copy_function=os.link)
+    shutil.copy(build / "CMakeCache.txt", own)
+    return own
+
+
 @pytest.fixture(scope="session")
 def build_dir(request):
     b = Path(request.config.getoption("--build") or ROOT / "build" / request.config.getoption("--preset"))
     if not (b / "bin").is_dir():
         pytest.fail(f"{b}/bin is not there: build it first (cmake --preset …, cmake --build …)")
-    return b.resolve()
+    return lane_of(b).resolve() if LANE else b.resolve()
 
 
 @pytest.fixture(scope="session")
@@ -172,7 +184,6 @@ def job(bin_dir, tmp_path, request):
 @pytest.fixture
 def short_tmp():
     """A folder with a short path, for sockets."""
-    import shutil
     import tempfile
 
     d = tempfile.mkdtemp(prefix="tg-")

@@ -1,5 +1,6 @@
 """Real servers for the tests: tests/servers.sh starts them, this gives them to Python. One user for everything: USER."""
 import os
+import random
 import re
 import shutil
 import socket
@@ -19,22 +20,26 @@ def quote(name):
     return "`" + name.replace("`", "``") + "`"
 
 
+def port_range():
+    """TIDEGATE_TEST_PORTS=13700-13799, else below those that the kernel gives to connections; of that this lane's share."""
+    low, high = map(int, os.environ.get("TIDEGATE_TEST_PORTS", "20000-31999").split("-"))
+    lanes, lane = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    share = (high + 1 - low) // lanes
+    return list(range(low + lane * share, low + (lane + 1) * share))
+
+
 def free_port():
-    """One nobody listens on; TIDEGATE_TEST_PORTS=13700-13799 keeps to a range."""
-    wanted = os.environ.get("TIDEGATE_TEST_PORTS")
-    if not wanted:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
-    low, high = map(int, wanted.split("-"))
-    for port in range(low, high + 1):
+    """One nobody listens on. Without a wanted range it begins anywhere: another run may be at work."""
+    ports = port_range()
+    at = 0 if os.environ.get("TIDEGATE_TEST_PORTS") else random.randrange(len(ports))
+    for port in ports[at:] + ports[:at]:
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
-    raise RuntimeError(f"no free port in {wanted}")
+    raise RuntimeError(f"no free port in {ports[0]}-{ports[-1]}")
 
 
 class Server:

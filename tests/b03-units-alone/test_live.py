@@ -23,6 +23,7 @@ def test_client_library(build_dir, server):
     live(build_dir, "db_live_test", server, 240)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own and mounts a small disk")
 def test_relay(build_dir, server):
     live(build_dir, "relay_live_test", server, 600, roles=("live1",))

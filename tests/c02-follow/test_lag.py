@@ -11,6 +11,7 @@ from conftest import Pair
 from words import on_terminal
 
 HOURS = 3
+pytestmark = pytest.mark.quiet
 
 
 @pytest.fixture(scope="module")

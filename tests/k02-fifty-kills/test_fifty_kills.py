@@ -79,6 +79,7 @@ def one_start(j, killer, work, rnd, armed):
 LONG = [pytest.param(d, marks=pytest.mark.long) for d in ("my97>ma1011", "my97>my97", "ma1011>ma1011", "ma118>my97", "ma105>ma1011")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["ma1011>my97"] + LONG)
 def test_fifty_kills(direction, make_pair, job):
     source, target = direction.split(">")

@@ -1,6 +1,7 @@
 """Appliers side by side, exactly once: random schemas and transactions, kill -9 and made-up errors at every place of the sync, 1 to 16
 appliers; in the end both sides are equal and dm_meta says so. Relay and sync alone, between two servers (units/sync/live_test.py).
 --seeds N: how many runs in all (50; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
+import os
 import random
 import threading
 import time
@@ -256,7 +257,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
         f.end(seconds=90)
         check_meta(down, f)
     except AssertionError as e:
-        (Path(f.dir).parent / f"tgfollow-failed-{seed}.out").write_text(f.out)
+        (Path(os.environ.get("TIDEGATE_TEST_KEEP", Path(f.dir).parent)) / f"tgfollow-failed-{seed}.out").write_text(f.out)
         raise AssertionError(f"{', '.join(story)}; {', '.join(fired)}\n{e}") from None
     finally:
         f.close()
@@ -270,6 +271,7 @@ def seeds(config, turn, turns, share):
     return range(first, first + turns * max(1, n * share // 100), turns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn, source, target", [(0, "ma1011", "my97"), (1, "my97", "ma1011")])
 def test_random_transactions(build_dir, server, request, turn, source, target):
     ends, hit = Ends(server, source, target), set()
@@ -284,6 +286,7 @@ def test_random_transactions_in_order(build_dir, server, seed):
     one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn, source, target, native", [(0, "ma1011", "my97", False), (1, "my97", "ma1011", True), (2, "my97", "ma1011", False)])
 def test_foreign_keys(build_dir, server, request, turn, source, target, native):
     """Nothing but tables with foreign keys, where the downstream checks and cascades, and where the upstream's binlog says all."""
@@ -292,6 +295,7 @@ def test_foreign_keys(build_dir, server, request, turn, source, target, native):
         one_run(build_dir, ends, 100000 + seed, wanted=[["boss"], ["boss", "parent"], ["boss", "owner"]][i % 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 4])
 def test_large_transactions(build_dir, server, workers):
     """A hundred thousand rows in one transaction, with the others beside it and kills inside it."""
