@@ -37,6 +37,7 @@ struct agent {
 	struct desk desks[SPAWN_MAX_SLOT + 1];
 	bool supervisor_leaving; /* no more starts */
 	bool changed;            /* something worth a report at once */
+	bool young;              /* a unit that was just started has told its status: worth one soon */
 	uint64_t timer;          /* the loop's timer for what is due next */
 	bool farewell;           /* the last report is on its way */
 	uint64_t farewell_by;

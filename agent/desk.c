@@ -16,7 +16,7 @@
 #include "common/config/json.h"
 
 /* The folder lets in only the source's user and the agent's group; within it the socket is open (T35). */
-enum { CONTEXTS = 32, SOCKET_MODE = 0666, POLL_MAX_MS = 10000, EARLY_MS = 3000 };
+enum { CONTEXTS = 32, SOCKET_MODE = 0666, POLL_MAX_MS = 10000, EARLY_MS = 3000, BEAT_MS = 1000 };
 
 /* Who is asked about: the same first fields in all three messages. */
 struct who {
@@ -85,6 +85,7 @@ static int on_next(struct proc *p, struct link_req **req, struct err *e)
 	p->stage = (enum stage)m.stage;
 	p->progress = m.progress;
 	p->agent->changed = p->agent->changed || p->stage != before;
+	p->agent->young = p->agent->young || m.wait_ms < BEAT_MS;
 	p->error = m.error;  /* code 0 with the first beat that goes well: the last run's error is over */
 	proc_answer_poll(p); /* of a beat whose answer the unit no longer waits for */
 	p->poll = *req;

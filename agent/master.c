@@ -20,6 +20,7 @@ enum {
 	NEXT_MS = WAIT_MS + 10000,
 	REPORT_MS = 5000,
 	REPORT_EVERY_MS = 1000,
+	REPORT_SOON_MS = 200,
 };
 
 #define SOCKET "master.sock"
@@ -158,7 +159,7 @@ void master_report(struct agent *a, uint64_t now)
 	msg_put_agent_report(&b, link_request_id(), &m);
 	a->master.reporting = true;
 	a->master.reported_ms = now;
-	a->changed = false;
+	a->changed = a->young = false;
 	link_call(a->master.peer, &b, REPORT_MS, on_reported, a);
 	buf_free(&text);
 	buf_free(&b);
@@ -167,6 +168,12 @@ void master_report(struct agent *a, uint64_t now)
 void master_open(struct agent *a)
 {
 	a->master.peer = link_dial(a->env->link, SOCKET);
+}
+
+/* Units that are at work for a while beat once a second; those that have just begun tell more. */
+static uint64_t report_due(const struct agent *a)
+{
+	return a->master.reported_ms + (a->young ? REPORT_SOON_MS : REPORT_EVERY_MS);
 }
 
 void master_tick(struct agent *a, uint64_t now)
@@ -182,7 +189,7 @@ void master_tick(struct agent *a, uint64_t now)
 	}
 	if (!m->asking)
 		ask_next(a);
-	if (a->changed || now - m->reported_ms >= REPORT_EVERY_MS)
+	if (a->changed || now >= report_due(a))
 		master_report(a, now);
 }
 
@@ -192,5 +199,5 @@ uint64_t master_due(const struct agent *a)
 
 	if (m->session == 0)
 		return m->helloing || m->asking || m->reporting ? 0 : (m->hello_at ? m->hello_at : 1);
-	return m->reporting ? 0 : m->reported_ms + REPORT_EVERY_MS;
+	return m->reporting ? 0 : report_due(a);
 }

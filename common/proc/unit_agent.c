@@ -15,7 +15,9 @@
 enum {
 	AGENT_HELLO_MS = 10000, /* an agent that just started the unit listens already */
 	AGENT_RETRY_MS = 200,
-	AGENT_WAIT_MS = 1000, /* the beat of the heart */
+	AGENT_WAIT_MS = 1000, /* the beat of the heart … */
+	AGENT_FIRST_MS = 200, /* … and of a young one: somebody may wait for what it comes to */
+	AGENT_YOUNG_MS = 20000,
 	AGENT_ANSWER_MS = 10000,
 	AGENT_LOST_MS = 30000,
 	AGENT_BYE_MS = 2000,
@@ -90,7 +92,7 @@ static int hello_welcome(struct unit_run *r, struct str reply, struct err *e)
 		*e = r->error;
 		return -1;
 	}
-	r->heard_ms = clock_ms();
+	r->heard_ms = r->welcome_ms = clock_ms();
 	return 0;
 }
 
@@ -169,7 +171,7 @@ static void next_put(struct unit_run *r, struct buf *b)
 		.slot = r->in.slot,
 		.sub = r->in.sub,
 		.revision = r->revision,
-		.wait_ms = AGENT_WAIT_MS,
+		.wait_ms = (uint32_t)r->beat_ms,
 		.stage = (uint32_t)r->stage,
 		.progress = r->env.progress,
 		.status = buf_str(&status),
@@ -222,19 +224,20 @@ static void next_done(void *arg, const struct err *e, struct str reply)
 		return;
 	r->heard_ms = clock_ms();
 	uint64_t took = r->heard_ms - r->asked_ms;
-	if (newer || took >= AGENT_WAIT_MS)
+	if (newer || took >= r->beat_ms)
 		unit_agent_ask(r);
 	else /* an agent that answers at once must not be asked in a circle */
-		loop_timer(r->env.loop, AGENT_WAIT_MS - took, next_again, r);
+		loop_timer(r->env.loop, r->beat_ms - took, next_again, r);
 }
 
 void unit_agent_ask(struct unit_run *r)
 {
 	struct buf b = {0};
 
-	next_put(r, &b);
 	r->asked_ms = clock_ms();
-	link_call(r->agent, &b, AGENT_WAIT_MS + AGENT_ANSWER_MS, next_done, r);
+	r->beat_ms = r->asked_ms - r->welcome_ms < AGENT_YOUNG_MS ? AGENT_FIRST_MS : AGENT_WAIT_MS;
+	next_put(r, &b);
+	link_call(r->agent, &b, r->beat_ms + AGENT_ANSWER_MS, next_done, r);
 	buf_free(&b);
 }
 

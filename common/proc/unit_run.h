@@ -18,7 +18,9 @@ struct unit_run {
 	bool run;                    /* ORDER_RUN has come */
 	json_t *args;                /* of an order, not yet given to order(); owned */
 	uint64_t asked_ms, heard_ms; /* the last unit_next, the last answer */
-	struct err error;            /* what ends this process; code 0: nothing does */
+	uint64_t welcome_ms,
+		beat_ms;  /* since when the agent knows us; how long the last unit_next may wait */
+	struct err error; /* what ends this process; code 0: nothing does */
 };
 
 static inline struct unit_run *unit_run_of(const struct unit_env *env)

@@ -285,7 +285,7 @@ static void does_not_spin(void **state)
 	agent_run(&a, &a.nexts, 1, 10000);
 	unsigned before = a.nexts;
 	agent_run(&a, &a.nexts, 1000, 2500);
-	assert_in_range(a.nexts - before, 1, 5);
+	assert_in_range(a.nexts - before, 1, 15); /* a young one beats five times a second */
 	kill(p.pid, SIGTERM);
 	assert_int_equal(proc_end(&p, &a, 5000), 0);
 	assert_int_equal(a.bye_stage, STAGE_Stopped);
