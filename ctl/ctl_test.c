@@ -74,6 +74,26 @@ static void numbers_read_well(void **state)
 	assert_string_equal(t, "0:00");
 }
 
+static void a_copy_is_summed_up(void **state)
+{
+	json_t *one = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "tables_done", 1, "tables_total",
+		4, "rows_done", 1000, "rows_estimated", 4000, "bytes_done", 1000000, "bytes_estimated",
+		4000000, "rows_s", 100, "left_s", 30);
+	struct progress_now n = {.phase = "load"};
+	char t[256];
+
+	(void)state;
+	status_add_copy(&n, one);
+	json_object_set_new(one, "left_s", json_integer(75));
+	status_add_copy(&n, one);
+	progress_copy(&n, t, sizeof(t));
+	assert_string_equal(t, " 25 %  2/8 tables  2000/8000 rows  2.0 MB/8.0 MB  200 rows/s  ETA 1:15");
+	json_object_set_new(one, "left_s", json_null());
+	status_add_copy(&n, one);
+	assert_true(n.left_s < 0); /* nobody knows of one of them */
+	json_decref(one);
+}
+
 /* A query-status answer of one source in Sync at file:offset whose upstream is at master. */
 static json_t *answer(const char *file, int offset, const char *master, int master_offset, uint64_t asked)
 {
@@ -167,6 +187,7 @@ int main(void)
 		cmocka_unit_test(options_are_found_by_name),
 		cmocka_unit_test(wrong_options_are_named),
 		cmocka_unit_test(numbers_read_well),
+		cmocka_unit_test(a_copy_is_summed_up),
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),
 		cmocka_unit_test(synced_counts_the_generation),
 		cmocka_unit_test(a_paused_subtask_is_an_error),

@@ -10,6 +10,7 @@
 
 #include "common/config/json.h"
 #include "ctl/progress.h"
+#include "ctl/status.h"
 
 void print_json(const json_t *answer)
 {
@@ -22,13 +23,30 @@ void print_json(const json_t *answer)
 
 static void put_copy(const json_t *raw)
 {
-	const json_t *load = json_object_get(raw, "load");
-	char rows[24], bytes[24];
+	struct progress_now n = {.phase = "load"};
+	char line[256];
 
-	progress_count((double)json_num(load, "rows_done", 0), rows, sizeof(rows));
-	progress_bytes((double)json_num(load, "bytes_done", 0), bytes, sizeof(bytes));
-	printf("  %lld/%lld tables  %s rows  %s", (long long)json_num(load, "tables_done", 0),
-		(long long)json_num(load, "tables_total", 0), rows, bytes);
+	status_add_copy(&n, json_object_get(raw, "copy"));
+	progress_copy(&n, line, sizeof(line));
+	printf("  %s", line);
+}
+
+/* Those under way. */
+static void put_tables(const json_t *tables)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(tables, i, t) {
+		char rows[24], all_rows[24], bytes[24], all_bytes[24];
+
+		progress_count((double)json_num(t, "rows_done", 0), rows, sizeof(rows));
+		progress_count((double)json_num(t, "rows_estimated", 0), all_rows, sizeof(all_rows));
+		progress_bytes((double)json_num(t, "bytes_done", 0), bytes, sizeof(bytes));
+		progress_bytes((double)json_num(t, "bytes_estimated", 0), all_bytes, sizeof(all_bytes));
+		printf("    %s  %.0f %%  %s/%s rows  %s/%s\n", json_text(t, "table", ""),
+			json_number_value(json_object_get(t, "percent")), rows, all_rows, bytes, all_bytes);
+	}
 }
 
 static void put_lag(const json_t *s, const json_t *sync, bool running)
@@ -75,6 +93,8 @@ static void put_subtask(const char *source, const json_t *s)
 	else
 		put_copy(raw);
 	putchar('\n');
+	if (strcmp(unit, "Sync") != 0)
+		put_tables(json_object_get(json_object_get(raw, "copy"), "tables"));
 	error = json_object_get(raw, "error");
 	if (json_num(error, "code", 0))
 		printf("    error %lld: %s; %s\n", (long long)json_num(error, "code", 0),

@@ -76,11 +76,10 @@ static void update_rate(struct progress *p, double rows)
 	p->rate_rows = rows;
 }
 
-/* How much of the copy is done, 0 to 1. Rows are the server's estimate, so never quite 1 before the end is
- * known. */
+/* How much of the copy is done, 0 to 1; 1 only where its end is known. */
 static double part_done(const struct progress_now *n)
 {
-	double part = n->rows_estimated > 0 ? n->rows_done / n->rows_estimated : 0;
+	double part = n->bytes_estimated > 0 ? n->bytes_done / n->bytes_estimated : 0;
 
 	if (strcmp(n->phase, "sync") == 0 || strcmp(n->phase, "done") == 0)
 		return 1;
@@ -98,30 +97,46 @@ static void put_bar(double part, char *out)
 	out[BAR + 2] = '\0';
 }
 
-/* The whole copy's rows per second, once it is complete; the last second says little then. */
-static double copy_rate(const struct progress *p, const struct progress_now *n)
+void progress_copy(const struct progress_now *n, char *out, size_t size)
+{
+	char rows[24], all_rows[24], bytes[24], all_bytes[24], speed[24], left[24] = "-:--";
+
+	progress_count(n->rows_done, rows, sizeof(rows));
+	progress_count(n->rows_estimated, all_rows, sizeof(all_rows));
+	progress_bytes(n->bytes_done, bytes, sizeof(bytes));
+	progress_bytes(n->bytes_estimated, all_bytes, sizeof(all_bytes));
+	progress_count(n->rows_per_s, speed, sizeof(speed));
+	if (n->left_s >= 0)
+		progress_time(n->left_s, left, sizeof(left));
+	snprintf(out, size, "%3.0f %%  %.0f/%.0f tables  %s/%s rows  %s/%s  %s rows/s  ETA %s",
+		100 * part_done(n), n->tables_done, n->tables_total, rows, all_rows, bytes, all_bytes, speed,
+		left);
+}
+
+/* The whole copy, once it is complete; the last seconds say little then. */
+static void put_end(const struct progress *p, const struct progress_now *n, char *out, size_t size)
 {
 	double ms = (double)(clock_ms() - p->began_ms);
+	char rows[24], bytes[24], speed[24], took[24];
 
-	return part_done(n) < 1 ? p->rows_per_s : ms > 0 ? (n->rows_done - p->began_rows) * 1000.0 / ms : 0;
+	progress_count(n->rows_done, rows, sizeof(rows));
+	progress_bytes(n->bytes_done, bytes, sizeof(bytes));
+	progress_count(ms > 0 ? (n->rows_done - p->began_rows) * 1000.0 / ms : 0, speed, sizeof(speed));
+	progress_time(ms / 1000, took, sizeof(took));
+	snprintf(out, size, "100 %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  in %s", n->tables_done,
+		n->tables_total, rows, bytes, speed, took);
 }
 
 static int copy_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
 {
-	char bar[BAR + 3], rows[24], bytes[24], speed[24], left[24] = "-:--";
-	double part = part_done(n);
+	char bar[BAR + 3], text[256];
 
-	put_bar(part, bar);
-	progress_count(n->rows_done, rows, sizeof(rows));
-	progress_bytes(n->bytes_done, bytes, sizeof(bytes));
-	progress_count(copy_rate(p, n), speed, sizeof(speed));
-	if (part >= 1)
-		progress_time((double)(clock_ms() - p->began_ms) / 1000, left, sizeof(left));
-	else if (p->rows_per_s > 1 && n->rows_estimated > n->rows_done)
-		progress_time((n->rows_estimated - n->rows_done) / p->rows_per_s, left, sizeof(left));
-	return snprintf(out, size, "copy  %s %3.0f %%  %.0f/%.0f tables  %s rows  %s  %s rows/s  %s %s", bar,
-		100 * part, n->tables_done, n->tables_total, rows, bytes, speed, part >= 1 ? "in" : "ETA",
-		left);
+	put_bar(part_done(n), bar);
+	if (part_done(n) >= 1)
+		put_end(p, n, text, sizeof(text));
+	else
+		progress_copy(n, text, sizeof(text));
+	return snprintf(out, size, "copy  %s %s", bar, text);
 }
 
 static int follow_line(const struct progress *p, const struct progress_now *n, char *out, size_t size)
@@ -139,13 +154,19 @@ static int follow_line(const struct progress *p, const struct progress_now *n, c
 
 static void show_json(const struct progress *p, const struct progress_now *n)
 {
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:b, s:s}",
-		"phase", n->phase, "tables_done", (json_int_t)n->tables_done, "tables_total",
-		(json_int_t)n->tables_total, "rows_done", (json_int_t)n->rows_done, "rows_estimated",
-		(json_int_t)n->rows_estimated, "bytes_done", (json_int_t)n->bytes_done, "rows_per_s",
-		p->rows_per_s, "transactions", (json_int_t)n->transactions, "changes", (json_int_t)n->changes,
-		"file", n->file, "offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms,
-		"lag_known", !n->lag_unknown, "note", n->note);
+	bool follow = strcmp(n->phase, "sync") == 0;
+	json_t *o =
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:s, s:I, s:I, "
+			  "s:b, s:s}",
+			"phase", n->phase, "tables_done", (json_int_t)n->tables_done, "tables_total",
+			(json_int_t)n->tables_total, "rows_done", (json_int_t)n->rows_done, "rows_estimated",
+			(json_int_t)n->rows_estimated, "bytes_done", (json_int_t)n->bytes_done,
+			"bytes_estimated", (json_int_t)n->bytes_estimated, "percent", 100 * part_done(n),
+			"rows_per_s", follow ? p->rows_per_s : n->rows_per_s, "bytes_per_s", n->bytes_per_s,
+			"left_s", n->left_s >= 0 ? json_real(n->left_s) : json_null(), "transactions",
+			(json_int_t)n->transactions, "changes", (json_int_t)n->changes, "file", n->file,
+			"offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms, "lag_known",
+			!n->lag_unknown, "note", n->note);
 	struct buf line = {0};
 
 	json_write(o, &line);

@@ -19,7 +19,9 @@ struct progress {
 /* The numbers of one subtask, summed up from query-status. */
 struct progress_now {
 	const char *phase; /* "start", "dump", "load", "sync", "done" */
-	double tables_done, tables_total, rows_done, rows_estimated, bytes_done;
+	double tables_done, tables_total, rows_done, rows_estimated, bytes_done, bytes_estimated;
+	double rows_per_s, bytes_per_s;                  /* of the copy */
+	double left_s;                                   /* of the copy, in seconds; below 0: not known */
 	double transactions, changes, lag_ms, silent_ms; /* silent: since the upstream last answered */
 	bool lag_unknown;                                /* lag_ms is the least that it can be */
 	const char *file;
@@ -37,3 +39,5 @@ void progress_bytes(double v, char *out, size_t size);
 /* "0.3 s", "unknown for 12.0 s", "12.0 s (the upstream is silent)" */
 void progress_lag(double ms, bool unknown, double silent_ms, char *out, size_t size);
 void progress_time(double seconds, char *out, size_t size);
+/* "42 %  3/10 tables  1.20M/2.90M rows  340.0 MB/800.0 MB  95.1k rows/s  ETA 0:32" */
+void progress_copy(const struct progress_now *n, char *out, size_t size);

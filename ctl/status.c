@@ -29,16 +29,29 @@ static void read_error(const json_t *subtask, struct status_now *now)
 	err_set(&now->error, (enum err_code)json_num(error, "code", 0), "%s", json_text(error, "text", ""));
 }
 
-static void add_copy(struct progress_now *s, const json_t *subtask)
+/* Sources are copied side by side: the last one to end ends it, and one whose end is unknown makes it
+ * unknown. */
+static void add_left(struct progress_now *s, const json_t *copy)
 {
-	const json_t *dump = raw(subtask, "dump"), *load = raw(subtask, "load");
-	const json_t *plan = json_num(load, "tables_total", 0) > 0 ? load : dump;
+	double left = (double)json_num(copy, "left_s", -1);
 
-	s->tables_done += num(load, "tables_done");
-	s->tables_total += num(plan, "tables_total");
-	s->rows_done += num(load, "rows_done");
-	s->rows_estimated += num(plan, "rows_estimated");
-	s->bytes_done += num(load, "bytes_done");
+	if (left < 0 && json_num(copy, "tables_done", 0) == json_num(copy, "tables_total", 0))
+		left = json_num(copy, "tables_total", 0) > 0 ? 0 : -1;
+	if (s->left_s >= 0)
+		s->left_s = left < 0 || left > s->left_s ? left : s->left_s;
+}
+
+void status_add_copy(struct progress_now *s, const json_t *copy)
+{
+	s->tables_done += num(copy, "tables_done");
+	s->tables_total += num(copy, "tables_total");
+	s->rows_done += num(copy, "rows_done");
+	s->rows_estimated += num(copy, "rows_estimated");
+	s->bytes_done += num(copy, "bytes_done");
+	s->bytes_estimated += num(copy, "bytes_estimated");
+	s->rows_per_s += num(copy, "rows_s");
+	s->bytes_per_s += num(copy, "bytes_s");
+	add_left(s, copy);
 }
 
 static void add_sync(struct progress_now *s, const json_t *subtask)
@@ -64,7 +77,7 @@ static void read_subtask(const json_t *subtask, struct status_now *now, unsigned
 	const char *unit = json_text(subtask, "unit", ""), *stage = json_text(subtask, "stage", "");
 
 	read_error(subtask, now);
-	add_copy(&now->show, subtask);
+	status_add_copy(&now->show, raw(subtask, "copy"));
 	if (strcmp(stage, "Paused") == 0)
 		now->paused = true;
 	if (strcmp(stage, "Finished") != 0)

@@ -24,6 +24,8 @@ struct status_end {
 	uint32_t generation[64]; /* of the relay: behind a switch of the upstream file names begin anew */
 };
 
+/* Adds one subtask's `tidegate.copy`. */
+void status_add_copy(struct progress_now *s, const json_t *copy);
 void status_read(const json_t *answer, struct status_now *now);
 /* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on
  * the way. */

@@ -21,16 +21,9 @@ static double num(const json_t *o, const char *key)
 	return (double)json_num(o, key, 0);
 }
 
-/* Estimates run over the end: only what is known to be complete says 100. */
 static json_t *percent(double done, double total, bool complete)
 {
-	double p = total > 0 ? 100 * done / total : 0;
-
-	if (complete)
-		p = 100;
-	else if (p > 99.99)
-		p = 99.99;
-	return json_sprintf("%.2f %%", p);
+	return json_sprintf("%.2f %%", copy_percent(done, total, complete));
 }
 
 json_t *shape_position(const char *file, int64_t offset)
@@ -50,32 +43,22 @@ json_t *shape_dump(const json_t *u, const struct speed *sp)
 	return json_pack("{s:o, s:f, s:f, s:f, s:f, s:o, s:o}", "totalTables",
 		text_num(num(u, "tables_total")), "completedTables", num(u, "tables_done"), "finishedBytes",
 		num(u, "bytes_done"), "finishedRows", num(u, "rows_done"), "estimateTotalRows",
-		num(u, "rows_estimated"), "bps", text_num(sp ? sp->dump_bps : 0), "progress",
+		num(u, "rows_estimated") > num(u, "rows_done") ? num(u, "rows_estimated")
+							       : num(u, "rows_done"),
+		"bps", text_num(sp ? sp->dump_bps : 0), "progress",
 		percent(num(u, "rows_done"), num(u, "rows_estimated"), complete));
 }
 
-/* How large the copy will be: known once the dump is complete, before that in proportion to the rows. */
-static double total_bytes(const json_t *u, const json_t *dump)
+json_t *shape_load(const json_t *report, const struct speed *sp)
 {
-	double done = num(u, "bytes_done"), rows = num(u, "rows_done"), estimated = num(u, "rows_estimated"),
-	       total = done;
+	const json_t *at = json_object_get(json_object_get(report, "load"), "snapshot");
+	struct copy_now n;
 
-	if (is_phase(dump, "serve") || is_phase(dump, "done"))
-		total = num(dump, "bytes_done");
-	else if (rows > 0 && estimated > rows)
-		total = done / rows * estimated;
-	return total > done ? total : done;
-}
-
-json_t *shape_load(const json_t *u, const json_t *dump, const struct speed *sp)
-{
-	const json_t *at = json_object_get(u, "snapshot");
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "finishedBytes", text_num(num(u, "bytes_done")),
-		"totalBytes", text_num(total_bytes(u, dump)), "progress",
-		percent(num(u, "rows_done"), num(u, "rows_estimated"), is_phase(u, "done")), "metaBinlog",
-		shape_position(json_text(at, "file", ""), json_num(at, "offset", 0)), "metaBinlogGTID",
-		json_text(at, "gtid", ""), "bps", text_num(sp ? sp->load_bps : 0));
+	copy_read(report, &n);
+	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "finishedBytes", text_num(n.bytes), "totalBytes",
+		text_num(n.bytes_whole), "progress", percent(n.bytes, n.bytes_whole, n.complete),
+		"metaBinlog", shape_position(json_text(at, "file", ""), json_num(at, "offset", 0)),
+		"metaBinlogGTID", json_text(at, "gtid", ""), "bps", text_num(sp ? sp->load_bps : 0));
 }
 
 /* Are file and offset at or behind the master's end? Names of one server compare by their number. */

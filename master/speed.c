@@ -39,7 +39,7 @@ static double rate(double now, double before, double seconds)
 
 static void start(struct speed *s, uint64_t now_ms, const json_t *report)
 {
-	*s = (struct speed){.first_ms = now_ms, .last_ms = now_ms, .still_ms = s->still_ms};
+	*s = (struct speed){.first_ms = now_ms, .last_ms = now_ms, .still_ms = s->still_ms, .copy = s->copy};
 	s->dump_bytes = number(report, "dump", "bytes_done");
 	s->load_bytes = number(report, "load", "bytes_done");
 	s->first_rows = s->rows = number(report, "sync", "rows");
@@ -51,6 +51,7 @@ void speed_take(struct master *m, const char *task, const char *source, const js
 	struct speed *s = find(m, task, source);
 	double dump = number(report, "dump", "bytes_done"), load = number(report, "load", "bytes_done");
 	double rows = number(report, "sync", "rows"), seconds;
+	struct copy_now copy;
 
 	if (!s)
 		return;
@@ -58,6 +59,8 @@ void speed_take(struct master *m, const char *task, const char *source, const js
 		s->still_ms = 0;
 	else if (s->still_ms == 0)
 		s->still_ms = m->now_ms;
+	copy_read(report, &copy);
+	copy_sample(&s->copy, &copy, m->now_ms);
 	if (s->first_ms == 0 || rows < s->rows) {
 		start(s, m->now_ms, report);
 		return;

@@ -1,4 +1,5 @@
 #pragma once
+#include "master/copy.h"
 #include "master/master.h"
 
 /* How fast a subtask goes: from the counters of successive reports. */
@@ -8,6 +9,7 @@ struct speed {
 	double dump_bytes, load_bytes, rows; /* at last_ms */
 	double first_rows, first_transactions;
 	double dump_bps, load_bps; /* over the last second or more */
+	struct copy_pace copy;
 };
 
 void speed_take(struct master *m, const char *task, const char *source, const json_t *report);

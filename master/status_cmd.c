@@ -92,13 +92,14 @@ static json_t *subtask_status(struct master *m, const json_t *doc, const json_t 
 	const char *stage = stage_of(doc, report), *unit = unit_of(m, doc, report);
 	const struct speed *sp = speed_get(m, task, source);
 	const json_t *dump = json_object_get(report, "dump");
+	struct copy_now copy;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", task, "stage", stage, "unit", unit,
 		"result", result_of(doc, stage, error), "unresolvedDDLLockID", "");
 
 	if (strcmp(unit, "Dump") == 0)
 		json_object_set_new(o, "dump", shape_dump(dump, sp));
 	else if (strcmp(unit, "Load") == 0)
-		json_object_set_new(o, "load", shape_load(json_object_get(report, "load"), dump, sp));
+		json_object_set_new(o, "load", shape_load(report, sp));
 	else if (strcmp(unit, "Sync") == 0)
 		json_object_set_new(
 			o, "sync", shape_sync(json_object_get(report, "sync"), relay, sp, m->now_ms));
@@ -106,6 +107,10 @@ static json_t *subtask_status(struct master *m, const json_t *doc, const json_t 
 		json_object_set_new(o, "msg", json_string(""));
 	json_object_set_new(o, "validation", json_null());
 	json_object_set_new(o, "tidegate", raw_of(doc, report, error));
+	copy_read(report, &copy);
+	if (copy.counts || strcmp(unit, "Sync") != 0)
+		json_object_set_new(
+			json_object_get(o, "tidegate"), "copy", copy_to_json(report, sp ? &sp->copy : NULL));
 	return o;
 }
 

@@ -68,20 +68,22 @@ static void test_dump(void **state)
 
 static void test_load(void **state)
 {
-	json_t *u = parse("{\"phase\":\"load\",\"rows_done\":2544,\"rows_estimated\":10000,\"bytes_done\":"
-			  "2544,\"snapshot\":{"
-			  "\"file\":\"bin.000001\",\"offset\":155,\"gtid\":\"0-1-2\"}}");
-	json_t *dump = parse("{\"phase\":\"serve\",\"bytes_done\":12000}");
+	json_t *r = parse("{\"load\":{\"phase\":\"load\",\"tables_total\":3,\"rows_done\":2544,\"rows_"
+			  "estimated\":10000,\"bytes_done\":2544,\"bytes_estimated\":10000,\"snapshot\":{"
+			  "\"file\":\"bin.000001\",\"offset\":155,\"gtid\":\"0-1-2\"}}}");
 
 	(void)state;
-	same(shape_load(u, NULL, NULL), "{\"finishedBytes\":\"2544\",\"totalBytes\":\"10000\",\"progress\":"
-					"\"25.44 %\",\"metaBinlog\":"
-					"\"(bin.000001, 155)\",\"metaBinlogGTID\":\"0-1-2\",\"bps\":\"0\"}");
-	same(take(shape_load(u, dump, NULL), "totalBytes"), "\"12000\"");
-	json_object_set_new(u, "phase", json_string("done"));
-	same(take(shape_load(u, dump, NULL), "progress"), "\"100.00 %\"");
-	json_decref(u);
-	json_decref(dump);
+	same(shape_load(r, NULL), "{\"finishedBytes\":\"2544\",\"totalBytes\":\"10000\",\"progress\":"
+				  "\"25.44 %\",\"metaBinlog\":"
+				  "\"(bin.000001, 155)\",\"metaBinlogGTID\":\"0-1-2\",\"bps\":\"0\"}");
+	json_object_set_new(r, "dump",
+		parse("{\"phase\":\"serve\",\"tables_total\":3,\"bytes_done\":12000,\"bytes_estimated\":"
+		      "12000,"
+		      "\"bytes_taken\":2544}"));
+	same(take(shape_load(r, NULL), "totalBytes"), "\"12000\"");
+	json_object_set_new(json_object_get(r, "load"), "phase", json_string("done"));
+	same(take(shape_load(r, NULL), "progress"), "\"100.00 %\"");
+	json_decref(r);
 }
 
 static void test_sync(void **state)
@@ -228,7 +230,10 @@ static void test_answer(void **state)
 		"\"error\":{\"code\":10003,"
 		"\"text\":\"lost\"},\"copied\":false,\"snapshot\":{\"file\":\"b.000001\"},\"restarts\":1,"
 		"\"wanted\":\"Running\","
-		"\"sub\":1,\"operators\":[]}}],\"tidegate\":{\"relay\":{},\"relay_stage\":\"Paused\",\"relay_"
+		"\"sub\":1,\"operators\":[],\"copy\":{\"tables_done\":0,\"tables_total\":0,\"rows_done\":0,"
+		"\"rows_estimated\":0,\"bytes_done\":0,\"bytes_estimated\":0,\"percent\":0.0,\"rows_s\":0,"
+		"\"bytes_s\":0,\"left_s\":null,\"tables\":[]}}}],\"tidegate\":{\"relay\":{},\"relay_stage\":"
+		"\"Paused\",\"relay_"
 		"restarts\":2,"
 		"\"relay_error\":{\"code\":30015,"
 		"\"text\":\"gone\"}}}]}");

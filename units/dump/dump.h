@@ -5,6 +5,7 @@
 
 #include "common/config/endpoint.h"
 #include "common/db/db.h"
+#include "common/proc/tally.h"
 #include "common/proc/unit.h"
 #include "units/dump/catalog.h"
 #include "units/dump/range.h"
@@ -79,7 +80,8 @@ struct dump {
 	atomic_bool stop;
 	atomic_bool disk_full;
 	_Atomic int phase; /* enum dump_phase */
-	_Atomic uint64_t tables_done, rows_done, bytes_done, lock_ms;
+	_Atomic uint64_t lock_ms;
+	struct tally *tally;     /* made before plan_ready; then it stays */
 	uint64_t told;           /* progress already reported to the skeleton */
 	struct waiting *waiting; /* requests not yet answered; main thread only */
 };

@@ -88,6 +88,15 @@ static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct
 	return check(d, e) < 0 || plan_make(d, e) < 0 ? -1 : 0;
 }
 
+static void expect_tables(struct dump *d)
+{
+	const struct items *t = &d->catalog.tables;
+
+	d->tally = tally_new(t->n);
+	for (unsigned i = 0; i < t->n; i++)
+		tally_expect(d->tally, i, (struct amount){t->p[i].rows, t->p[i].bytes});
+}
+
 static void publish_plan(struct dump *d)
 {
 	pthread_mutex_lock(&d->lock);
@@ -98,6 +107,8 @@ static void publish_plan(struct dump *d)
 
 static int finish(struct dump *d, struct err *e)
 {
+	struct tally_now all;
+
 	if (FAILPOINT_HIT(dump_all_done))
 		return err_set(e, ERR_io, "failpoint dump_all_done");
 	/* The load may have the end at once; the manifest only serves a restart. */
@@ -105,8 +116,9 @@ static int finish(struct dump *d, struct err *e)
 	unit_wake(d->env);
 	if (plan_complete(d, e) < 0)
 		return -1;
-	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks",
-		atomic_load(&d->rows_done), atomic_load(&d->bytes_done), d->spool.n);
+	tally_all(d->tally, &all);
+	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks", all.done.rows,
+		all.done.bytes, d->spool.n);
 	set_phase(d, DUMP_SERVE);
 	return 0;
 }
@@ -121,6 +133,7 @@ static int copy(struct dump *d, struct err *e)
 	r = prepare(d, conns, &keeper, e);
 	if (r == 0) {
 		worker_make_jobs(d);
+		expect_tables(d);
 		publish_plan(d);
 		worker_run_all(d, conns, &keeper);
 	}

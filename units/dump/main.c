@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/sql/quote.h"
 #include "units/dump/dump.h"
 #include "units/dump/leader.h"
 #include "units/dump/options.h"
@@ -93,23 +94,33 @@ static int dump_step(void *self, struct unit_env *env, struct err *e)
 	return UNIT_GO_ON;
 }
 
-static void put_snapshot(struct dump *d, json_t *out)
+static bool is_planned(struct dump *d)
 {
 	bool ready;
 
 	pthread_mutex_lock(&d->lock);
 	ready = d->plan_ready;
 	pthread_mutex_unlock(&d->lock);
-	if (!ready)
+	return ready;
+}
+
+/* Where a copy from before is served there is no catalog. */
+static void put_table_name(const void *arg, unsigned table, struct buf *b)
+{
+	const struct dump *d = arg;
+
+	if (d->has_leader)
+		sql_put_table(b, str_of(d->catalog.tables.p[table].schema),
+			str_of(d->catalog.tables.p[table].name));
+}
+
+static void put_snapshot(struct dump *d, json_t *out)
+{
+	if (!is_planned(d))
 		return;
 	json_object_set_new(out, "snapshot",
 		json_pack("{s:s, s:I, s:s}", "file", d->snapshot.file, "offset",
 			(json_int_t)d->snapshot.offset, "gtid", d->snapshot.gtid ? d->snapshot.gtid : ""));
-	json_object_set_new(out, "tables_total",
-		json_integer(
-			(json_int_t)(d->has_leader ? d->catalog.tables.n : atomic_load(&d->tables_done))));
-	json_object_set_new(out, "rows_estimated",
-		json_integer((json_int_t)(d->has_leader ? d->catalog.rows : atomic_load(&d->rows_done))));
 }
 
 static void put_number(json_t *out, const char *key, uint64_t v)
@@ -124,11 +135,7 @@ static void dump_status(void *self, struct unit_env *env, json_t *out)
 
 	(void)env;
 	json_object_set_new(out, "phase", json_string(phases[atomic_load(&d->phase)]));
-	put_number(out, "tables_total", 0);
-	put_number(out, "rows_estimated", 0);
-	put_number(out, "tables_done", atomic_load(&d->tables_done));
-	put_number(out, "rows_done", atomic_load(&d->rows_done));
-	put_number(out, "bytes_done", atomic_load(&d->bytes_done));
+	tally_status(is_planned(d) ? d->tally : NULL, &(struct tally_words){put_table_name, d, true}, out);
 	put_number(out, "lock_ms", atomic_load(&d->lock_ms));
 	pthread_mutex_lock(&d->spool.lock);
 	put_number(out, "chunks_done", d->spool.n);
@@ -168,6 +175,7 @@ static void dump_close(void *self, struct unit_env *env)
 		d->jobs = j->next;
 		free(j);
 	}
+	tally_free(&d->tally);
 	catalog_fini(&d->catalog);
 	spool_fini(&d->spool);
 	rules_free(&d->rules);

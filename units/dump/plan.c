@@ -255,6 +255,21 @@ static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
 	return true;
 }
 
+/* All of it is read, and counted. */
+static void count_restored(struct dump *d, unsigned tables)
+{
+	struct spool_chunk c;
+
+	d->tally = tally_new(tables);
+	for (size_t i = 0; spool_entry(&d->spool, i, &c); i++) {
+		tally_add(d->tally, c.table, (struct amount){c.rows, c.bytes});
+		if (c.done)
+			tally_take(d->tally, c.table, (struct amount){c.rows, c.bytes});
+	}
+	for (unsigned i = 0; i < tables; i++)
+		tally_end(d->tally, i);
+}
+
 static bool restore_chunks(struct dump *d, const json_t *manifest)
 {
 	const json_t *list = json_object_get(manifest, "chunks");
@@ -266,9 +281,7 @@ static bool restore_chunks(struct dump *d, const json_t *manifest)
 		if (!restore_chunk(d, json_array_get(list, i), tables))
 			return false;
 	spool_complete(&d->spool);
-	atomic_store(&d->tables_done, tables);
-	atomic_store(&d->rows_done, d->spool.total_rows);
-	atomic_store(&d->bytes_done, d->spool.total_bytes);
+	count_restored(d, (unsigned)tables);
 	return true;
 }
 

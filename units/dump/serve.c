@@ -163,15 +163,22 @@ static void on_chunk_done(void *self, struct unit_env *env, struct link_req **re
 {
 	struct dump *d = self;
 	struct msg_chunk_done m;
+	struct spool_chunk c = {.done = true};
 	struct buf b = {0};
 	struct err e = {0};
 
 	(void)env;
-	if (msg_get_chunk_done((*req)->body, &m, &e) < 0 || check_copy(d, m.copy_id, &e) < 0 ||
-		spool_done(&d->spool, m.number, &e) < 0) {
+	if (msg_get_chunk_done((*req)->body, &m, &e) < 0 || check_copy(d, m.copy_id, &e) < 0) {
 		link_fail(req, &e);
 		return;
 	}
+	spool_entry(&d->spool, m.number - 1, &c);
+	if (spool_done(&d->spool, m.number, &e) < 0) {
+		link_fail(req, &e);
+		return;
+	}
+	if (!c.done)
+		tally_take(d->tally, c.table, (struct amount){c.rows, c.bytes});
 	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){0});
 	reply(req, &b);
 }

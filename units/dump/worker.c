@@ -101,9 +101,11 @@ static void split_over(struct dump *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void table_ended(struct dump *d, const struct item *t)
+static void table_ended(struct dump *d, unsigned table)
 {
-	atomic_fetch_add(&d->tables_done, 1);
+	const struct item *t = &d->catalog.tables.p[table];
+
+	tally_end(d->tally, table);
 	if (t->transactional)
 		return;
 	pthread_mutex_lock(&d->lock);
@@ -123,8 +125,9 @@ int worker_end_stretch(struct dump *d, struct writer *w, struct err *e)
 	last = --d->tables[w->table].pending == 0;
 	r = writer_end(w, last, e);
 	pthread_mutex_unlock(&d->ends);
+	tally_stretch_over(d->tally, w->table, w->all_rows);
 	if (r == 0 && last)
-		table_ended(d, &d->catalog.tables.p[w->table]);
+		table_ended(d, w->table);
 	return r;
 }
 

@@ -52,7 +52,8 @@ static int flush(struct writer *w, struct err *e)
 		return -1;
 	w->written += w->out.n;
 	spool_grow(&w->d->spool, w->out.n);
-	atomic_fetch_add(&w->d->bytes_done, w->out.n);
+	tally_add(w->d->tally, w->table, (struct amount){w->rows - w->counted, w->out.n});
+	w->counted = w->rows;
 	buf_clear(&w->out);
 	if (w->out.cap > KEEP_BYTES)
 		buf_free(&w->out);
@@ -76,7 +77,7 @@ static int open_file(struct writer *w, struct err *e)
 	w->fd = file_create(w->d, w->file, e);
 	if (w->fd < 0)
 		return -1;
-	w->written = w->rows = 0;
+	w->written = w->rows = w->counted = 0;
 	buf_puts(&w->out, head);
 	return 0;
 }
@@ -96,6 +97,7 @@ static int close_file(struct writer *w, bool last, struct err *e)
 	if (flush(w, e) < 0)
 		return -1;
 	io_close(&w->fd);
+	w->all_rows += w->rows;
 	c.bytes = w->written;
 	c.file = w->file;
 	w->file = NULL;
@@ -140,7 +142,6 @@ int writer_row(struct writer *w, struct str row, bool odd, struct err *e)
 		return -1;
 	put_row(w, row, odd);
 	w->rows++;
-	atomic_fetch_add(&w->d->rows_done, 1);
 	return w->out.n >= FLUSH_BYTES ? flush(w, e) : 0;
 }
 

@@ -12,6 +12,8 @@ struct writer {
 	char *file;
 	struct buf out;         /* not yet written */
 	uint64_t written, rows; /* of this file */
+	uint64_t counted;       /* of the rows: told to the tally */
+	uint64_t all_rows;      /* of the files that are closed */
 	size_t statement;       /* bytes of the open INSERT, 0: none open */
 };
 

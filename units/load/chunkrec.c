@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
 #include "units/load/record.h"
@@ -80,6 +81,46 @@ int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err
 		out->bytes += number(v[2]);
 	}
 	db_rows_close(&rows);
+	return got;
+}
+
+/* By the name that is recorded. */
+static struct map *tables_by_name(const struct load *l)
+{
+	struct map *m = map_new();
+	struct buf name = {0};
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		struct plan_item *t = &l->plan.tables.p[i];
+
+		buf_clear(&name);
+		buf_putf(&name, "%s.%s", t->schema, t->name);
+		map_put(m, buf_str(&name), t);
+	}
+	buf_free(&name);
+	return m;
+}
+
+int record_amounts(struct load *l, struct db *c, struct tally *t, struct err *e)
+{
+	struct map *tables = tables_by_name(l);
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct plan_item *table;
+	const struct str *v;
+	int got = -1;
+
+	buf_puts(&sql, "SELECT `tbl`,SUM(`row_count`),SUM(`byte_count`)");
+	put_from_chunk(l, &sql);
+	buf_puts(&sql, " GROUP BY `tbl`");
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	while (rows && (got = db_fetch(rows, &v, e)) > 0)
+		if ((table = map_get(tables, v[0])))
+			tally_add(t, (unsigned)(table - l->plan.tables.p),
+				(struct amount){number(v[1]), number(v[2])});
+	db_rows_close(&rows);
+	map_free(&tables, NULL);
 	return got;
 }
 

@@ -149,14 +149,31 @@ static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
 	return record_finish(l, c, e);
 }
 
-static void count_start(struct load *l)
+static int count_start(struct load *l, struct db *c, struct err *e)
 {
-	atomic_store(&l->tables_total, l->plan.tables.n);
-	atomic_store(&l->rows_estimated, l->plan.rows);
-	atomic_store(&l->rows_done, l->recorded.rows);
-	atomic_store(&l->bytes_done, l->recorded.bytes);
+	struct tally *t = tally_new(l->plan.tables.n);
+	int r;
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		tally_expect(t, i, (struct amount){l->plan.tables.p[i].rows, l->plan.tables.p[i].bytes});
+	r = l->recorded.chunks > 0 ? record_amounts(l, c, t, e) : 0;
 	atomic_store(&l->chunks_done, l->recorded.chunks);
+	pthread_mutex_lock(&l->lock);
+	l->tally = t;
+	pthread_mutex_unlock(&l->lock);
 	set_phase(l, LOAD_LOAD);
+	return r;
+}
+
+static void say_loaded(struct load *l)
+{
+	struct tally_now all;
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		tally_end(l->tally, i);
+	tally_all(l->tally, &all);
+	log_info("the copy is loaded: %" PRIu64 " rows in %" PRIu64 " chunks", all.done.rows,
+		atomic_load(&l->chunks_done));
 }
 
 static int load_copy(struct load *l, struct db *c, struct record *r, struct err *e)
@@ -164,17 +181,14 @@ static int load_copy(struct load *l, struct db *c, struct record *r, struct err 
 	if (dumplink_plan(l, r->copy_id ? r->copy_id : "", e) < 0)
 		return -1;
 	publish_snapshot(l, &l->plan.snapshot, false);
-	if (prepare(l, c, r, e) < 0)
+	if (prepare(l, c, r, e) < 0 || count_start(l, c, e) < 0)
 		return -1;
-	count_start(l);
 	worker_run_all(l);
 	if (load_stopping(l))
 		return err_set(e, ERR_link, "asked to leave");
 	if (finish(l, c, r, e) < 0)
 		return -1;
-	atomic_store(&l->tables_done, l->plan.tables.n);
-	log_info("the copy is loaded: %" PRIu64 " rows in %" PRIu64 " chunks", atomic_load(&l->rows_done),
-		atomic_load(&l->chunks_done));
+	say_loaded(l);
 	return 0;
 }
 

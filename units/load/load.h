@@ -6,6 +6,7 @@
 #include "common/config/endpoint.h"
 #include "common/db/db.h"
 #include "common/db/meta.h"
+#include "common/proc/tally.h"
 #include "common/proc/unit.h"
 #include "common/sql/dialect.h"
 #include "units/load/plan.h"
@@ -55,8 +56,9 @@ struct load {
 
 	atomic_bool stop;
 	_Atomic int phase; /* enum load_phase */
-	_Atomic uint64_t tables_total, tables_done, rows_done, bytes_done, chunks_done, rows_estimated;
-	uint64_t told; /* progress already reported to the skeleton */
+	_Atomic uint64_t chunks_done;
+	struct tally *tally; /* made with the plan, under lock; then it stays */
+	uint64_t told;       /* progress already reported to the skeleton */
 };
 
 /* Keeps the first error, tells every thread to end; from any thread. */

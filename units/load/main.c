@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/sql/quote.h"
 #include "units/load/leader.h"
 #include "units/load/load.h"
 #include "units/load/record.h"
@@ -92,6 +93,13 @@ static void put_number(json_t *out, const char *key, uint64_t v)
 	json_object_set_new(out, key, json_integer((json_int_t)v));
 }
 
+static void put_table_name(const void *arg, unsigned table, struct buf *b)
+{
+	const struct load *l = arg;
+
+	sql_put_table(b, str_of(l->plan.tables.p[table].schema), str_of(l->plan.tables.p[table].name));
+}
+
 static void load_status(void *self, struct unit_env *env, json_t *out)
 {
 	static const char *const phases[] = {"wait", "schema", "load", "done"};
@@ -99,13 +107,9 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 
 	(void)env;
 	json_object_set_new(out, "phase", json_string(phases[atomic_load(&l->phase)]));
-	put_number(out, "tables_total", atomic_load(&l->tables_total));
-	put_number(out, "tables_done", atomic_load(&l->tables_done));
-	put_number(out, "rows_done", atomic_load(&l->rows_done));
-	put_number(out, "rows_estimated", atomic_load(&l->rows_estimated));
-	put_number(out, "bytes_done", atomic_load(&l->bytes_done));
 	put_number(out, "chunks_done", atomic_load(&l->chunks_done));
 	pthread_mutex_lock(&l->lock);
+	tally_status(l->tally, &(struct tally_words){put_table_name, l, false}, out);
 	if (l->snapshot.file)
 		json_object_set_new(out, "snapshot",
 			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
@@ -135,6 +139,7 @@ static void load_close(void *self, struct unit_env *env)
 	load_stop(l);
 	if (l->has_leader)
 		pthread_join(l->leader, NULL);
+	tally_free(&l->tally);
 	plan_fini(&l->plan);
 	plan_snapshot_fini(&l->snapshot);
 	recorded_fini(&l->recorded);

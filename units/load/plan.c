@@ -31,6 +31,7 @@ static int read_item(
 	if (name_key && text(o, name_key, &i->name, e) < 0)
 		return -1;
 	i->rows = (uint64_t)json_num(o, "rows", 0);
+	i->bytes = (uint64_t)json_num(o, "bytes", 0);
 	return 0;
 }
 
@@ -53,7 +54,6 @@ static int read_tables(struct plan *p, const json_t *list, struct err *e)
 		t->structure = structure_from_json(json_object_get(o, "structure"), e);
 		if (!t->structure)
 			return err_add(e, "the dump's plan: table `%s`.`%s`", t->schema, t->name);
-		p->rows += t->rows;
 	}
 	return 0;
 }

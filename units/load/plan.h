@@ -9,7 +9,7 @@
 struct plan_item {
 	char *schema, *name, *create; /* of a schema: name is NULL */
 	struct structure *structure;  /* of a table: as it is upstream */
-	uint64_t rows;                /* estimated */
+	uint64_t rows, bytes;         /* by the upstream's statistics */
 };
 
 struct plan_items {
@@ -27,7 +27,6 @@ struct plan {
 	struct plan_snapshot snapshot;
 	struct server from;
 	struct plan_items schemas, tables, views, sequences;
-	uint64_t rows;
 };
 
 /* text: planned.plan, or the file that it names, read from dir. */

@@ -35,6 +35,8 @@ int record_finish(struct load *l, struct db *c, struct err *e);
 int record_taken(struct load *l, struct db *c, const struct plan_snapshot *at, struct err *e);
 /* The chunks that are in the downstream. */
 int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e);
+/* How much of each table is in them. */
+int record_amounts(struct load *l, struct db *c, struct tally *t, struct err *e);
 bool recorded_has(const struct recorded *r, uint64_t number);
 void recorded_fini(struct recorded *r);
 /* 1: this chunk's record is there; 0: it is not. */

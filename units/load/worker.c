@@ -41,12 +41,11 @@ static int claim(struct load *l, struct chunk *k, struct err *e)
 static void count(struct load *l, const struct chunk *k, bool now)
 {
 	if (now) { /* what was recorded before is counted already */
-		atomic_fetch_add(&l->rows_done, k->rows);
-		atomic_fetch_add(&l->bytes_done, k->bytes);
+		tally_add(l->tally, k->table, (struct amount){k->rows, k->bytes});
 		atomic_fetch_add(&l->chunks_done, 1);
 	}
 	if (k->last)
-		atomic_fetch_add(&l->tables_done, 1);
+		tally_end(l->tally, k->table);
 	unit_wake(l->env);
 }
 
