@@ -124,7 +124,8 @@ static struct key *key_of(struct structure *s, struct str name, bool unique)
 		return k;
 	s->keys = xrealloc(s->keys, (s->nkeys + 1) * sizeof(*s->keys));
 	k = &s->keys[s->nkeys++];
-	*k = (struct key){.name = copy(name), .unique = unique, .usable = unique, .whole = true};
+	*k = (struct key){
+		.name = copy(name), .unique = unique, .usable = unique, .whole = true, .ordered = true};
 	k->primary = strcmp(k->name, "PRIMARY") == 0;
 	return k;
 }
@@ -142,13 +143,14 @@ static void note_prefix(struct key *k, unsigned length)
 		k->prefixes[k->ncolumns - 1] = length;
 }
 
-/* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column). */
+/* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column), order (A, D), kind.  */
 static int take_key_part(struct structure *s, const struct str *v, struct err *e)
 {
 	struct key *k = key_of(s, v[0], str_is(v[1], "0"));
 	char name[512];
 	int column;
 
+	k->ordered = k->ordered && str_is(v[4], "A") && str_is_ci(v[5], "BTREE");
 	if (!v[2].p) {
 		k->usable = k->whole = false;
 		free(k->prefixes);
@@ -177,8 +179,8 @@ static int read_keys(struct db *d, struct structure *s, struct err *e)
 	const struct str *v;
 	int n;
 
-	buf_puts(&sql,
-		"SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS");
+	buf_puts(&sql, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE FROM "
+		"information_schema.STATISTICS");
 	put_where(&sql, s->schema, s->table);
 	buf_puts(&sql, " ORDER BY NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
 	r = db_query(d, buf_str(&sql), e);

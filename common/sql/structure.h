@@ -49,8 +49,9 @@ struct key {
 	/* Of each column, how much of it counts: characters, or bytes of a binary one; 0: all of it. NULL:
 	 * there is none but whole columns, or an expression, or it is not recorded. */
 	unsigned *prefixes;
-	bool whole;  /* whole columns: no prefix, no expression */
-	bool usable; /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
+	bool whole;   /* whole columns: no prefix, no expression */
+	bool usable;  /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
+	bool ordered; /* ascending in all parts, no hash; only as read from a server, no record keeps it */
 };
 
 struct structure {

@@ -28,6 +28,9 @@ static void items_fini(struct items *l)
 		free(l->p[i].name);
 		free(l->p[i].create);
 		structure_free(&l->p[i].structure);
+		for (unsigned j = 0; j < l->p[i].npartitions; j++)
+			free(l->p[i].partitions[j].name);
+		free(l->p[i].partitions);
 	}
 	free(l->p);
 	*l = (struct items){0};
@@ -97,6 +100,8 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	t->rows = number(v[4]);
 	t->bytes = number(v[5]);
 	t->transactional = v[3].p && map_get(engines, v[3]);
+	t->innodb = t->transactional && str_is_ci(v[3], "InnoDB");
+	t->partitioned = v[6].p && memmem(v[6].p, v[6].n, "partitioned", strlen("partitioned"));
 	t->no_data = in_list(v[3], empty);
 	c->rows += t->rows;
 	c->bytes += t->bytes;
@@ -107,7 +112,7 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	return 0;
 }
 
-/* v: schema, name, type, engine, rows, bytes */
+/* v: schema, name, type, engine, rows, bytes, options */
 static int add(struct catalog *c, const struct str *v, const struct map *engines, struct err *e)
 {
 	struct item *i;
@@ -134,8 +139,8 @@ static int list_tables(
 	struct catalog *c, struct db *d, const struct rules *rules, const struct map *engines, struct err *e)
 {
 	struct db_rows *r = db_query(d,
-		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH FROM "
-			"information_schema.TABLES"
+		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH,"
+			"CREATE_OPTIONS FROM information_schema.TABLES"
 			" WHERE TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')"
 			" ORDER BY TABLE_SCHEMA,TABLE_NAME"),
 		e);
@@ -193,6 +198,39 @@ static char *show_create(struct db *d, const char *what, const struct item *i, s
 	return text;
 }
 
+/* v: partition, subpartition, rows, bytes */
+static void add_partition(struct item *t, const struct str *v)
+{
+	struct partition *p;
+
+	if (!v[0].p)
+		return;
+	t->partitions = xrealloc(t->partitions, (t->npartitions + 1) * sizeof(*t->partitions));
+	p = &t->partitions[t->npartitions++];
+	*p = (struct partition){copy(v[1].p ? v[1] : v[0]), number(v[2]), number(v[3])};
+}
+
+static int read_partitions(struct item *t, struct db *d, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int got = -1;
+
+	buf_puts(&sql, "SELECT PARTITION_NAME,SUBPARTITION_NAME,TABLE_ROWS,DATA_LENGTH FROM "
+		       "information_schema.PARTITIONS WHERE TABLE_SCHEMA=_utf8mb4");
+	sql_put_string(&sql, str_of(t->schema));
+	buf_puts(&sql, " AND TABLE_NAME=_utf8mb4");
+	sql_put_string(&sql, str_of(t->name));
+	buf_puts(&sql, " ORDER BY PARTITION_ORDINAL_POSITION,SUBPARTITION_ORDINAL_POSITION");
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	while (r && (got = db_fetch(r, &v, e)) > 0)
+		add_partition(t, v);
+	db_rows_close(&r);
+	return got;
+}
+
 static int read_table(struct item *t, struct db *d, struct err *e)
 {
 	bool found;
@@ -205,7 +243,7 @@ static int read_table(struct item *t, struct db *d, struct err *e)
 		return -1;
 	if (!t->structure)
 		return err_set(e, ERR_dump_changed, "table `%s`.`%s` went away", t->schema, t->name);
-	return 0;
+	return t->partitioned ? read_partitions(t, d, e) : 0;
 }
 
 /* One that can't be shown (a view's tables are gone, a privilege is missing) does not hold up the data. */

@@ -6,6 +6,12 @@
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
+/* Of a partitioned table: a partition, or where there are some, a subpartition. */
+struct partition {
+	char *name;
+	uint64_t rows, bytes; /* the server's estimates */
+};
+
 /* What is to be copied: schemas, tables, views, as the rules want them, with the upstream's own words for
  * each. */
 struct item {
@@ -15,7 +21,11 @@ struct item {
 	struct structure *structure;
 	uint64_t rows, bytes; /* the server's estimates */
 	bool transactional;   /* its engine keeps a snapshot; else it stays locked until it is copied */
-	bool no_data;         /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
+	bool innodb;
+	bool no_data; /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
+	bool partitioned;
+	struct partition *partitions; /* in their order */
+	unsigned npartitions;
 };
 
 struct items {

@@ -8,15 +8,15 @@
 #include "common/proc/tally.h"
 #include "common/proc/unit.h"
 #include "units/dump/catalog.h"
-#include "units/dump/range.h"
 #include "units/dump/spool.h"
+#include "units/dump/stretch.h"
 
 /*
  * The dump unit's one struct. The main thread (unit.h's callbacks) serves the load; a leader thread lists,
  * locks, opens the snapshots and starts the workers, one connection each. What several threads touch is under
  * `lock`, atomic, or in the spool.
  */
-enum consistency { CONSISTENCY_FLUSH, CONSISTENCY_LOCK, CONSISTENCY_NONE };
+enum consistency { CONSISTENCY_AUTO, CONSISTENCY_FLUSH, CONSISTENCY_LOCK, CONSISTENCY_NONE };
 enum dump_phase { DUMP_LOCK, DUMP_SNAPSHOT, DUMP_DUMP, DUMP_SERVE, DUMP_DONE };
 
 struct dump_options {
@@ -33,16 +33,8 @@ struct snapshot {
 	char *gtid;
 };
 
-/* A stretch of a table, read by one SELECT. */
-struct job {
-	struct job *next;
-	unsigned table;
-	unsigned number; /* of the stretch, for the file names */
-	bool split;      /* may still be cut into ranges */
-	struct range range;
-};
-
 struct dump_table {
+	struct stretches stretches;
 	unsigned pending; /* stretches not ended; under ends */
 };
 
@@ -69,12 +61,14 @@ struct dump {
 	pthread_mutex_t ends;  /* held while a stretch ends: its table's last chunk must be the last one */
 	struct err fail;       /* the first error of any thread */
 	bool plan_ready;
-	struct buf plan;         /* the JSON that goes to the load; fixed once plan_ready */
-	struct job *jobs;        /* not begun */
-	unsigned splitting;      /* workers that may yet add jobs */
-	unsigned locked_pending; /* tables without a snapshot, not yet copied */
+	struct buf plan; /* the JSON that goes to the load; fixed once plan_ready */
+	json_t *wanted;  /* what a copy that goes on still needs (plan.h); NULL: everything */
 	struct dump_table *tables;
-	struct db **conns; /* every open connection, to cut them off */
+	unsigned planned;            /* tables that a worker has begun to plan */
+	const struct stretch **jobs; /* all stretches, in the order of reading */
+	unsigned njobs, begun;
+	unsigned locked_pending; /* tables without a snapshot, not yet copied */
+	struct db **conns;       /* every open connection, to cut them off */
 	unsigned nconns;
 
 	atomic_bool stop;

@@ -1,4 +1,4 @@
-/* The dump's pure parts: names, values, ranges, texts. Hostile names and values are the point. */
+/* The dump's pure parts: names, values, texts. Hostile names and values are the point. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +13,6 @@
 #include "units/dump/json.h"
 #include "units/dump/name.h"
 #include "units/dump/plan.h"
-#include "units/dump/range.h"
-#include "units/dump/reader.h"
 #include "units/dump/value.h"
 
 /* --- names --- */
@@ -247,156 +245,6 @@ static void columns_are_selected_so_that_no_bit_is_lost(void **state)
 	check_select(COLUMN_ENUM, "enum('')", "latin1", "`a``b`+0");
 }
 
-/* --- ranges --- */
-
-static void check_round_trip(const char *text, bool is_unsigned)
-{
-	uint64_t v;
-	char back[32];
-
-	assert_true(range_parse(str_of(text), is_unsigned, &v));
-	range_text(v, is_unsigned, back, sizeof(back));
-	assert_string_equal(back, text);
-}
-
-static void keys_keep_their_order(void **state)
-{
-	static const char *const order[] = {
-		"-9223372036854775808", "-9223372036854775807", "-1", "0", "1", "9223372036854775807", NULL};
-	uint64_t last = 0, v;
-
-	(void)state;
-	for (const char *const *o = order; *o; o++) {
-		check_round_trip(*o, false);
-		assert_true(range_parse(str_of(*o), false, &v));
-		assert_true(o == order ? v == 0 : v > last);
-		last = v;
-	}
-	check_round_trip("18446744073709551615", true);
-	check_round_trip("0", true);
-}
-
-static void odd_keys_are_refused(void **state)
-{
-	uint64_t v;
-
-	(void)state;
-	assert_false(range_parse(str_of("-1"), true, &v));
-	assert_false(range_parse(str_of("18446744073709551616"), true, &v));
-	assert_false(range_parse(str_of("9223372036854775808"), false, &v));
-	assert_false(range_parse(str_of("-9223372036854775809"), false, &v));
-	assert_false(range_parse(str_of(""), false, &v));
-	assert_false(range_parse(str_of("-"), false, &v));
-	assert_false(range_parse(str_of("1.5"), false, &v));
-}
-
-/* A table's keys, sorted; estimates are exact counts. */
-struct keys {
-	uint64_t *p;
-	size_t n;
-	unsigned asked;
-	int fail_at;
-};
-
-static int count(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct err *e)
-{
-	struct keys *k = arg;
-
-	*rows = 0;
-	if (k->fail_at && ++k->asked == (unsigned)k->fail_at)
-		return err_set(e, ERR_db_lost, "gone");
-	for (size_t i = 0; i < k->n; i++)
-		*rows += k->p[i] >= lo && k->p[i] <= hi;
-	return 0;
-}
-
-/* Every key in exactly one piece, also keys outside of what was asked before. Returns the most keys in one
- * piece. */
-static size_t check_pieces(const struct keys *k, const struct range *r, int n)
-{
-	size_t most = 0, total = 0;
-
-	assert_false(r[0].has_lo);
-	assert_false(r[n - 1].has_hi);
-	for (int i = 0; i < n; i++) {
-		size_t here = 0;
-
-		if (i > 0) {
-			assert_true(r[i].has_lo && r[i - 1].has_hi);
-			assert_true(r[i].lo == r[i - 1].hi);
-		}
-		for (size_t j = 0; j < k->n; j++)
-			here += (!r[i].has_lo || k->p[j] >= r[i].lo) && (!r[i].has_hi || k->p[j] < r[i].hi);
-		most = here > most ? here : most;
-		total += here;
-	}
-	assert_int_equal(total, k->n);
-	return most;
-}
-
-static int split(struct keys *k, struct range *out, unsigned limit, uint64_t want)
-{
-	struct range_split s = {k->p[0], k->p[k->n - 1], k->n, want, count, k};
-	struct err e = {0};
-
-	return range_split(&s, out, limit, &e);
-}
-
-static void even_keys_give_even_pieces(void **state)
-{
-	uint64_t p[1000];
-	struct keys k = {p, 1000, 0, 0};
-	struct range r[200];
-	int n;
-
-	(void)state;
-	for (size_t i = 0; i < 1000; i++)
-		p[i] = (UINT64_C(1) << 63) - 500 + i; /* from -500 on */
-	n = split(&k, r, 200, 100);
-	assert_true(n >= 10 && n <= 20);
-	assert_true(check_pieces(&k, r, n) <= 100);
-}
-
-static void skewed_keys_give_even_pieces_too(void **state)
-{
-	uint64_t p[1001];
-	struct keys k = {p, 1001, 0, 0};
-	struct range r[300];
-	int n;
-
-	(void)state;
-	for (size_t i = 0; i < 1000; i++)
-		p[i] = i;
-	p[1000] = UINT64_MAX; /* one row at the far end */
-	n = split(&k, r, 300, 100);
-	assert_true(n >= 10 && n <= 30);
-	assert_true(check_pieces(&k, r, n) <= 100);
-}
-
-static void odd_tables_are_split_safely(void **state)
-{
-	uint64_t one[] = {5}, same[100], ends[] = {0, UINT64_MAX};
-	struct keys k = {one, 1, 0, 0};
-	struct range r[64];
-	struct range_split s;
-	struct err e = {0};
-
-	(void)state;
-	assert_int_equal(split(&k, r, 64, 1), 1);
-	check_pieces(&k, r, 1);
-	for (size_t i = 0; i < 100; i++) /* as the leading column of a longer key */
-		same[i] = 7;
-	k = (struct keys){same, 100, 0, 0};
-	assert_int_equal(split(&k, r, 64, 10), 1);
-	k = (struct keys){ends, 2, 0, 0};
-	check_pieces(&k, r, split(&k, r, 64, 1));
-	assert_int_equal(split(&k, r, 1, 1), 1); /* no room for more */
-	k.fail_at = 2;
-	s = (struct range_split){0, UINT64_MAX, 100, 1, count, &k};
-	assert_int_equal(range_split(&s, r, 64, &e), -1);
-	assert_int_equal(e.code, ERR_db_lost);
-}
-
 /* --- texts --- */
 
 static void check_stripped(const char *text, const char *want)
@@ -418,48 +266,6 @@ static void only_the_tables_auto_increment_is_stripped(void **state)
 	check_stripped("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB",
 		"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
 	check_stripped("", "");
-}
-
-static struct column columns[] = {
-	{.name = "id", .type = "bigint(20)", .kind = COLUMN_INT, .charset = ""},
-	{.name = "g", .type = "int(11)", .kind = COLUMN_INT, .generated = true, .charset = ""},
-	{.name = "f", .type = "float", .kind = COLUMN_FLOAT, .charset = ""},
-};
-static unsigned key_columns[] = {0};
-static struct key keys[] = {{.name = "PRIMARY",
-	.primary = true,
-	.unique = true,
-	.columns = key_columns,
-	.ncolumns = 1,
-	.usable = true}};
-static struct structure structure = {
-	.schema = "a", .table = "t", .columns = columns, .ncolumns = 3, .keys = keys, .nkeys = 1, .key = 0};
-
-static void check_sql(const struct item *t, struct range r, const char *want)
-{
-	struct buf b = {0};
-
-	reader_put_select(&b, t, &r);
-	assert_string_equal(buf_cstr(&b), want);
-	buf_free(&b);
-}
-
-static void selects_name_stored_columns_and_their_range(void **state)
-{
-	struct item t = {.schema = "a", .name = "t", .structure = &structure, .transactional = true};
-	uint64_t minus, plus;
-
-	(void)state;
-	assert_true(range_parse(str_of("-5"), false, &minus) && range_parse(str_of("5"), false, &plus));
-	check_sql(&t, (struct range){0},
-		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) ORDER BY `id`");
-	check_sql(&t, (struct range){true, true, minus, plus},
-		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) WHERE `id`>=-5 AND `id`<5 ORDER BY "
-		"`id`");
-	check_sql(&t, (struct range){false, true, 0, minus},
-		"SELECT `id`,`f`*1e0 FROM `a`.`t` FORCE INDEX (PRIMARY) WHERE `id`<-5 ORDER BY `id`");
-	t.transactional = false;
-	check_sql(&t, (struct range){0}, "SELECT `id`,`f`*1e0 FROM `a`.`t`");
 }
 
 static void metadata_is_as_dm_reads_it(void **state)
@@ -490,13 +296,7 @@ int main(void)
 		cmocka_unit_test(bytes_are_hex_until_they_are_many),
 		cmocka_unit_test(enum_error_value_is_told),
 		cmocka_unit_test(columns_are_selected_so_that_no_bit_is_lost),
-		cmocka_unit_test(keys_keep_their_order),
-		cmocka_unit_test(odd_keys_are_refused),
-		cmocka_unit_test(even_keys_give_even_pieces),
-		cmocka_unit_test(skewed_keys_give_even_pieces_too),
-		cmocka_unit_test(odd_tables_are_split_safely),
 		cmocka_unit_test(only_the_tables_auto_increment_is_stripped),
-		cmocka_unit_test(selects_name_stored_columns_and_their_range),
 		cmocka_unit_test(metadata_is_as_dm_reads_it),
 	};
 

@@ -76,16 +76,33 @@ static void close_conns(struct dump *d, struct db **conns, struct db **keeper)
 	free(conns);
 }
 
-static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+/* From the list to the plan, as of one moment. */
+static int plan(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
-	if (file_clear(d->dir, e) < 0 || list(d, e) < 0 || open_conns(d, conns, e) < 0)
+	if (list(d, e) < 0 || open_conns(d, conns, e) < 0)
 		return -1;
 	if (lock_snapshot(d, conns, keeper, e) < 0)
 		return -1;
 	set_phase(d, DUMP_SNAPSHOT);
 	if (FAILPOINT_HIT(dump_snapshot))
 		return err_set(e, ERR_db_lost, "failpoint dump_snapshot");
-	return check(d, e) < 0 || plan_make(d, e) < 0 ? -1 : 0;
+	if (check(d, e) < 0)
+		return -1;
+	worker_plan_all(d, conns);
+	return dump_stopping(d) ? 0 : plan_make(d, e);
+}
+
+static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+{
+	uint64_t since = clock_ms();
+	struct db *guard;
+	int r;
+
+	if (file_clear(d->dir, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
+		return -1;
+	r = plan(d, conns, keeper, e);
+	lock_release_ddl(d, &guard, since);
+	return r;
 }
 
 static void expect_tables(struct dump *d)
@@ -93,8 +110,12 @@ static void expect_tables(struct dump *d)
 	const struct items *t = &d->catalog.tables;
 
 	d->tally = tally_new(t->n);
-	for (unsigned i = 0; i < t->n; i++)
+	for (unsigned i = 0; i < t->n; i++) {
 		tally_expect(d->tally, i, (struct amount){t->p[i].rows, t->p[i].bytes});
+		tally_cut(d->tally, i, d->tables[i].stretches.n);
+		if (d->tables[i].stretches.n == 0)
+			tally_end(d->tally, i);
+	}
 }
 
 static void publish_plan(struct dump *d)
@@ -131,8 +152,7 @@ static int copy(struct dump *d, struct err *e)
 	clock_text(clock_wall_us(), d->started, sizeof(d->started));
 	d->started[19] = '\0';
 	r = prepare(d, conns, &keeper, e);
-	if (r == 0) {
-		worker_make_jobs(d);
+	if (r == 0 && !dump_stopping(d)) {
 		expect_tables(d);
 		publish_plan(d);
 		worker_run_all(d, conns, &keeper);

@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "units/dump/lockfree.h"
 
 enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000 };
 enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401 };
@@ -48,10 +49,10 @@ static int take_lock(struct locking *l, struct err *e)
 	struct buf sql = {0};
 	int r = 0;
 
-	if (l->d->o.consistency == CONSISTENCY_FLUSH)
-		buf_puts(&sql, "FLUSH TABLES WITH READ LOCK");
-	else if (l->d->o.consistency == CONSISTENCY_LOCK)
+	if (l->d->o.consistency == CONSISTENCY_LOCK)
 		put_lock_tables(&sql, &l->d->catalog, true);
+	else if (l->d->o.consistency != CONSISTENCY_NONE)
+		buf_puts(&sql, "FLUSH TABLES WITH READ LOCK");
 	if (sql.n > 0)
 		r = db_exec(l->control, buf_str(&sql), e);
 	buf_free(&sql);
@@ -244,23 +245,39 @@ static int try_once(struct locking *l, struct err *e)
 	return r;
 }
 
-/* Who is running for long: best effort, PROCESS shows others' statements. */
-static void put_blockers(struct db *c, struct buf *out)
+/* Rows of: connection, user, seconds, what. */
+static bool put_rows(struct db *c, const char *sql, struct buf *out)
 {
 	struct err ignored;
-	struct db_rows *r = db_query(c,
-		STR_LIT("SELECT ID,USER,TIME,LEFT(INFO,80) FROM information_schema.PROCESSLIST WHERE INFO IS "
-			"NOT NULL"
-			" AND ID<>CONNECTION_ID() AND COMMAND NOT IN ('Daemon','Binlog Dump','Binlog Dump "
-			"GTID')"
-			" ORDER BY TIME DESC LIMIT 3"),
-		&ignored);
+	struct db_rows *r = db_query(c, str_of(sql), &ignored);
 	const struct str *v;
+	bool good = r != NULL;
 
 	while (r && db_fetch(r, &v, &ignored) > 0)
 		buf_putf(out, "%sconnection %.*s of %.*s since %.*s s: %.*s", out->n ? "; " : "",
 			STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[2]), STR_ARG(v[3]));
 	db_rows_close(&r);
+	return good;
+}
+
+#define OTHERS "P.ID<>CONNECTION_ID() AND P.COMMAND NOT IN ('Daemon','Binlog Dump','Binlog Dump GTID')"
+
+/* Who is running for long, or idle inside a transaction, which LOCK TABLES and DDL wait for, too: best
+ * effort, PROCESS shows others. */
+static void put_blockers(struct db *c, struct buf *out)
+{
+	if (put_rows(c,
+		    "SELECT P.ID,P.USER,P.TIME,COALESCE(LEFT(P.INFO,80),'(idle in a transaction)') FROM "
+		    "information_schema.PROCESSLIST P LEFT JOIN information_schema.INNODB_TRX T ON "
+		    "T.trx_mysql_thread_id=P.ID WHERE (P.INFO IS NOT NULL OR T.trx_id IS NOT NULL) "
+		    "AND " OTHERS " ORDER BY P.TIME DESC LIMIT 3",
+		    out))
+		return;
+	put_rows(c,
+		"SELECT P.ID,P.USER,P.TIME,LEFT(P.INFO,80) FROM information_schema.PROCESSLIST P WHERE "
+		"P.INFO IS "
+		"NOT NULL AND " OTHERS " ORDER BY P.TIME DESC LIMIT 3",
+		out);
 }
 
 static int give_up(struct locking *l, struct err *e)
@@ -296,8 +313,10 @@ static int try_until(struct locking *l, struct err *e)
 int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
 	struct locking l = {.d = d, .conns = conns, .keeper = keeper};
-	int r;
+	int r = lockfree_snapshot(d, conns, e);
 
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
 		d->o.consistency = CONSISTENCY_FLUSH;
 	l.control = dump_connect(d, DB_PLAIN, e);
@@ -311,4 +330,62 @@ int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct 
 		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms",
 			d->snapshot.file, d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
 	return r;
+}
+
+/* --- DDL --- */
+
+/* 1: held; 0: the user may not, or it does not end; -1: the connection is gone. */
+static int hold(struct dump *d, struct db *c, struct err *e)
+{
+	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
+	struct buf who = {0};
+
+	while (db_exec(c, STR_LIT("LOCK INSTANCE FOR BACKUP"), e) < 0) {
+		if (err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != SQL_LOCK_TIMEOUT)
+			return -1;
+		if (e->sql_errno != SQL_LOCK_TIMEOUT) {
+			log_info("DDL of others is not held off while the snapshots open: %s", e->text);
+			err_clear(e);
+			return 0;
+		}
+		if (clock_ms() >= deadline) {
+			put_blockers(c, &who);
+			log_warn("DDL is running that does not end: it is not held off (%s)", buf_cstr(&who));
+			buf_free(&who);
+			err_clear(e);
+			return 0;
+		}
+		if (!dump_pause(d, PAUSE_MS))
+			return -1;
+	}
+	return 1;
+}
+
+int lock_hold_ddl(struct dump *d, struct db **guard, struct err *e)
+{
+	struct db *c = dump_connect(d, DB_PLAIN, e);
+	int r = c ? 0 : -1;
+
+	*guard = NULL;
+	if (c && db_server(c)->flavor == FLAVOR_MYSQL && db_server(c)->version >= 80000) {
+		r = db_execf(c, e, "SET SESSION lock_wait_timeout=%d", TRY_S);
+		if (r == 0)
+			r = hold(d, c, e);
+	}
+	if (r == 1)
+		*guard = c;
+	else
+		dump_disconnect(d, &c);
+	return r < 0 ? -1 : 0;
+}
+
+void lock_release_ddl(struct dump *d, struct db **guard, uint64_t since_ms)
+{
+	struct err ignored;
+
+	if (!*guard)
+		return;
+	db_exec(*guard, STR_LIT("UNLOCK INSTANCE"), &ignored);
+	dump_disconnect(d, guard);
+	log_info("DDL was held off for %" PRIu64 " ms", clock_ms() - since_ms);
 }

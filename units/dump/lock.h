@@ -7,3 +7,9 @@
  * locked, or NULL; to be disconnected once they are copied.
  */
 int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct err *e);
+/*
+ * Holds off DDL in a MySQL where the user may (BACKUP_ADMIN), from before the list of tables is read until
+ * lock_release_ddl: so that what was listed is what the snapshots see. *guard NULL: it is not held off.
+ */
+int lock_hold_ddl(struct dump *d, struct db **guard, struct err *e);
+void lock_release_ddl(struct dump *d, struct db **guard, uint64_t since_ms);

@@ -169,18 +169,16 @@ static void dump_close(void *self, struct unit_env *env)
 	dump_stop(d);
 	if (d->has_leader)
 		pthread_join(d->leader, NULL);
-	while (d->jobs) {
-		struct job *j = d->jobs;
-
-		d->jobs = j->next;
-		free(j);
-	}
+	for (unsigned i = 0; d->tables && i < d->catalog.tables.n; i++)
+		stretches_free(&d->tables[i].stretches);
 	tally_free(&d->tally);
 	catalog_fini(&d->catalog);
 	spool_fini(&d->spool);
 	rules_free(&d->rules);
 	buf_free(&d->plan);
 	free(d->tables);
+	free(d->jobs);
+	json_decref(d->wanted);
 	free(d->conns);
 	free(d->snapshot.gtid);
 	free(d->job_name);

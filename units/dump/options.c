@@ -33,7 +33,9 @@ static int read_number(const json_t *o, const struct number *n, uint64_t *out, s
 
 static int read_consistency(struct dump *d, const char *word, struct err *e)
 {
-	if (strcmp(word, "auto") == 0 || strcmp(word, "flush") == 0)
+	if (strcmp(word, "auto") == 0)
+		d->o.consistency = CONSISTENCY_AUTO;
+	else if (strcmp(word, "flush") == 0)
 		d->o.consistency = CONSISTENCY_FLUSH;
 	else if (strcmp(word, "lock") == 0)
 		d->o.consistency = CONSISTENCY_LOCK;

@@ -20,9 +20,10 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "units/dump/file.h"
+#include "units/dump/key.h"
 #include "units/dump/name.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 static const char plan_file[] = "plan.json", manifest_file[] = "manifest", metadata_file[] = "metadata";
 
@@ -62,6 +63,29 @@ static json_t *item_json(const struct item *i)
 	return o;
 }
 
+static json_t *key_json(const struct item *t)
+{
+	const struct key *k = key_of(t);
+	json_t *columns = json_array();
+
+	for (unsigned i = 0; i < k->ncolumns; i++)
+		json_array_append_new(columns, json_string(t->structure->columns[k->columns[i]].name));
+	return json_pack("{s:s, s:o}", "name", k->name, "columns", columns);
+}
+
+static void add_stretches(json_t *plan, const struct dump *d)
+{
+	json_t *list = json_object_get(plan, "tables");
+
+	for (unsigned i = 0; i < d->catalog.tables.n; i++) {
+		json_t *o = json_array_get(list, i);
+
+		if (key_cuts(&d->catalog.tables.p[i]))
+			json_object_set_new(o, "key", key_json(&d->catalog.tables.p[i]));
+		json_object_set_new(o, "stretches", stretches_to_json(&d->tables[i].stretches));
+	}
+}
+
 static int add_items(json_t *plan, const char *key, const struct items *l, struct err *e)
 {
 	json_t *list = json_array();
@@ -93,6 +117,8 @@ static int make_text(struct dump *d, struct err *e)
 	r = add_items(plan, "schemas", &d->catalog.schemas, e);
 	if (r == 0)
 		r = add_items(plan, "tables", &d->catalog.tables, e);
+	if (r == 0)
+		add_stretches(plan, d);
 	if (r == 0)
 		r = add_items(plan, "views", &d->catalog.views, e);
 	if (r == 0)
@@ -151,6 +177,17 @@ static int put_schema_files(struct dump *d, struct err *e)
 	return r;
 }
 
+int plan_want(struct dump *d, struct str wanted, struct err *e)
+{
+	json_t *o = wanted.n ? json_parse(wanted, "what is wanted of a copy", e) : NULL;
+
+	if (wanted.n && !o)
+		return -1;
+	json_decref(d->wanted);
+	d->wanted = o;
+	return 0;
+}
+
 int plan_make(struct dump *d, struct err *e)
 {
 	if (choose_copy_id(d, e) < 0 || make_text(d, e) < 0 || put_schema_files(d, e) < 0)
@@ -178,8 +215,10 @@ static json_t *chunks_json(struct dump *d)
 	struct spool_chunk c;
 
 	for (size_t i = 0; spool_entry(&d->spool, i, &c); i++)
-		json_array_append_new(list, json_pack("[I, b, I, I, s]", (json_int_t)c.table, (int)c.last,
-						    (json_int_t)c.rows, (json_int_t)c.bytes, c.file));
+		json_array_append_new(
+			list, json_pack("[I, b, I, I, s, I, I, b, s]", (json_int_t)c.table, (int)c.last,
+				      (json_int_t)c.rows, (json_int_t)c.bytes, c.file, (json_int_t)c.stretch,
+				      (json_int_t)c.seq, (int)c.ends_stretch, c.hi));
 	return list;
 }
 
@@ -232,20 +271,28 @@ static bool file_is_whole(int dir, const struct spool_chunk *c)
 
 static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
 {
-	json_int_t table, rows, bytes;
-	const char *file;
-	int last;
+	json_int_t table, rows, bytes, stretch, seq;
+	const char *file, *hi;
+	int last, ends;
 	struct spool_chunk c;
 
-	if (json_unpack((json_t *)(uintptr_t)o, "[I, b, I, I, s]", &table, &last, &rows, &bytes, &file) < 0)
+	if (json_unpack((json_t *)(uintptr_t)o, "[I, b, I, I, s, I, I, b, s]", &table, &last, &rows, &bytes,
+		    &file, &stretch, &seq, &ends, &hi) < 0)
 		return false;
 	if (table < 0 || (uint64_t)table >= tables || rows < 0 || bytes < 0 || strchr(file, '/'))
 		return false;
-	c = (struct spool_chunk){
-		.table = (uint32_t)table, .last = last, .rows = (uint64_t)rows, .bytes = (uint64_t)bytes};
+	c = (struct spool_chunk){.table = (uint32_t)table,
+		.stretch = (uint32_t)stretch,
+		.seq = (uint32_t)seq,
+		.ends_stretch = ends,
+		.last = last,
+		.rows = (uint64_t)rows,
+		.bytes = (uint64_t)bytes};
 	c.file = xstrdup(file);
+	c.hi = xstrdup(hi);
 	if (!file_is_whole(d->dir, &c)) {
 		free(c.file);
+		free(c.hi);
 		return false;
 	}
 	c.done = !exists(d->dir, file);

@@ -5,6 +5,13 @@
  * The dump folder's own record: plan.json (what the load is told), the schema files and DM's metadata file,
  * and the manifest, which stands for a complete spool.
  */
+/*
+ * What a copy that goes on still needs, in place of all rows: {"db":{"table":[{"lo":[…],"hi":[…],
+ * "partitions":["p0"]}]}}, the ranges as they stand in a plan's stretches; a table that is not in it is
+ * wanted whole, one with an empty list not at all. "": everything. Must be called before the stretches are
+ * planned, by one thread.
+ */
+int plan_want(struct dump *d, struct str wanted, struct err *e);
 /* Chooses the copy's name, makes the plan's text (d->plan) and writes plan.json and the schema files. */
 int plan_make(struct dump *d, struct err *e);
 /* After the last chunk: metadata, then the manifest. */

@@ -1,34 +1,41 @@
 #pragma once
+#include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/base/str.h"
+#include "common/sql/structure.h"
 
 /*
- * Cutting a big table by ranges of an integer key. Keys are ordinals: unsigned numbers that keep the order of
- * BIGINT (shifted by 2^63) as of BIGINT UNSIGNED.
+ * A place in a table's key: a SQL literal for each of the key's columns, or for its first ones only. No
+ * literal at all is the open end. Places are compared by servers only, in the columns' own collations; here
+ * they are text.
  */
+struct tuple {
+	char **v;
+	unsigned n;
+};
+
+/* lo < key <= hi */
 struct range {
-	bool has_lo, has_hi;
-	uint64_t lo, hi; /* lo <= key < hi; the first piece has no lo, the last no hi: no row falls between
-			    min and max asked before */
+	struct tuple lo, hi;
 };
 
-/* False: not a whole number of 64 bits. */
-bool range_parse(struct str text, bool is_unsigned, uint64_t *ordinal);
-void range_text(uint64_t ordinal, bool is_unsigned, char *out, size_t size);
+/* text: copied. */
+void tuple_add(struct tuple *t, struct str text);
+struct tuple tuple_copy(const struct tuple *t);
+void tuple_free(struct tuple *t);
+/* The same literals; false does not say that the places differ. */
+bool tuple_same(const struct tuple *a, const struct tuple *b);
+/* ["1","_utf8mb4 x'61'"], NULL for the open end; a new reference. */
+json_t *tuple_to_json(const struct tuple *t);
+/* NULL: the open end. Else it must have `columns` literals, none of them empty. */
+int tuple_from_json(struct tuple *out, const json_t *o, unsigned columns, struct err *e);
 
-struct range_split {
-	uint64_t min, max; /* ordinals, both in the table */
-	uint64_t rows;     /* about so many between them */
-	uint64_t want;     /* about so many in a piece */
-	/* About how many rows are in lo <= key <= hi. */
-	int (*estimate)(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct err *e);
-	void *arg;
-};
-
-/* out: room for limit (at least 1) pieces, which together are the whole table. Returns their number, or -1.
+struct range range_copy(const struct range *r);
+void range_free(struct range *r);
+/*
+ * "`a`>=1 AND (`a`>1 OR …)": the rows of the key k that are in r; nothing at all where both ends are open.
+ * True: something was written.
  */
-int range_split(const struct range_split *s, struct range *out, unsigned limit, struct err *e);
+bool range_put(struct buf *b, const struct structure *s, const struct key *k, const struct range *r);

@@ -5,70 +5,51 @@
  */
 #include "units/dump/reader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/base/log.h"
 #include "common/base/xalloc.h"
-#include "common/sql/quote.h"
+#include "common/config/json.h"
+#include "units/dump/key.h"
 #include "units/dump/value.h"
 #include "units/dump/worker.h"
 #include "units/dump/writer.h"
 
-enum { BIG_CHUNKS = 4, STRETCHES_PER_THREAD = 4, MAX_STRETCHES = 1024, GIANT_BYTES = 4 << 20 };
+enum { GIANT_BYTES = 4 << 20 };
 
-/* The column whose ranges cut the table: the integer that leads the key naming a row; -1: none. */
-static int range_column(const struct structure *s)
+/* Of a table with a key: which of the selected columns its places are made of. */
+struct places {
+	const struct key *k; /* NULL: there are no places */
+	unsigned *at;
+};
+
+static void put_key_columns(struct buf *b, const struct item *t)
 {
-	const struct column *c;
+	const struct key *k = key_cuts(t) ? key_of(t) : NULL;
 
-	if (s->key < 0 || s->keys[s->key].ncolumns == 0)
-		return -1;
-	c = &s->columns[s->keys[s->key].columns[0]];
-	/* A YEAR below 100 would be read as one of this century. */
-	if (c->kind != COLUMN_INT || c->generated || strncmp(c->type, "year", 4) == 0)
-		return -1;
-	return (int)s->keys[s->key].columns[0];
-}
+	for (unsigned i = 0; k && i < k->ncolumns; i++) {
+		const struct column *c = &t->structure->columns[k->columns[i]];
 
-static bool by_primary(const struct item *t)
-{
-	const struct structure *s = t->structure;
-
-	return t->transactional && s->key >= 0 && s->keys[s->key].primary && s->keys[s->key].usable;
-}
-
-static void put_where(struct buf *b, const struct structure *s, const struct range *r)
-{
-	const char *word = " WHERE ";
-	int at = range_column(s);
-	char text[32];
-
-	if (at < 0)
-		return;
-	for (int side = 0; side < 2; side++) {
-		if (!(side ? r->has_hi : r->has_lo))
+		if (key_is_selected(c))
 			continue;
-		buf_puts(b, word);
-		sql_put_ident(b, str_of(s->columns[at].name));
-		range_text(side ? r->hi : r->lo, s->columns[at].is_unsigned, text, sizeof(text));
-		buf_putf(b, "%s%s", side ? "<" : ">=", text);
-		word = " AND ";
+		buf_putc(b, ',');
+		key_put_select(b, c);
 	}
 }
 
-static void put_order(struct buf *b, const struct structure *s)
+static void put_where(struct buf *b, const struct item *t, const struct range *r)
 {
-	const struct key *k = &s->keys[s->key];
+	const struct key *k = key_of(t);
+	size_t start = b->n;
 
-	for (unsigned i = 0; i < k->ncolumns; i++) {
-		buf_puts(b, i ? "," : " ORDER BY ");
-		sql_put_ident(b, str_of(s->columns[k->columns[i]].name));
-	}
+	if (!k)
+		return;
+	buf_puts(b, " WHERE ");
+	if (!range_put(b, t->structure, k, r))
+		b->n = start;
+	stretch_put_order(b, t->structure, k, false);
 }
 
-void reader_put_select(struct buf *b, const struct item *t, const struct range *r)
+void reader_put_select(struct buf *b, const struct item *t, const struct stretch *stretch)
 {
 	const struct structure *s = t->structure;
 	const char *sep = "SELECT ";
@@ -80,133 +61,76 @@ void reader_put_select(struct buf *b, const struct item *t, const struct range *
 		value_put_select(b, &s->columns[i]);
 		sep = ",";
 	}
-	buf_puts(b, " FROM ");
-	sql_put_table(b, str_of(t->schema), str_of(t->name));
-	if (by_primary(t))
-		buf_puts(b, " FORCE INDEX (PRIMARY)");
-	put_where(b, s, r);
-	if (by_primary(t))
-		put_order(b, s);
+	put_key_columns(b, t);
+	stretch_put_from(b, t, stretch->partitions, "FORCE");
+	put_where(b, t, &stretch->range);
 }
 
-/* --- cutting into ranges --- */
+/* --- places --- */
 
-struct estimate {
-	struct db *c;
-	const struct item *t;
-	int column;
-};
-
-static int estimate(void *arg, uint64_t lo, uint64_t hi, uint64_t *rows, struct err *e)
+static unsigned stored_before(const struct structure *s, unsigned column)
 {
-	const struct estimate *m = arg;
-	const struct column *col = &m->t->structure->columns[m->column];
-	char from[32], to[32];
-	struct buf sql = {0};
-	struct db_rows *r;
-	const struct str *v;
-	int got = -1;
+	unsigned n = 0;
 
-	range_text(lo, col->is_unsigned, from, sizeof(from));
-	range_text(hi, col->is_unsigned, to, sizeof(to));
-	/* MySQL 9 answers with a tree unless asked not to. */
-	buf_puts(&sql, db_server(m->c)->flavor == FLAVOR_MYSQL ? "EXPLAIN FORMAT=TRADITIONAL SELECT "
-							       : "EXPLAIN SELECT ");
-	sql_put_ident(&sql, str_of(col->name));
-	buf_puts(&sql, " FROM ");
-	/* Not with FORCE INDEX: MySQL does not look into the index then, and says 1. */
-	sql_put_table(&sql, str_of(m->t->schema), str_of(m->t->name));
-	buf_puts(&sql, " WHERE ");
-	sql_put_ident(&sql, str_of(col->name));
-	buf_putf(&sql, " BETWEEN %s AND %s", from, to);
-	*rows = 0;
-	r = db_query(m->c, buf_str(&sql), e);
-	buf_free(&sql);
-	while (r && (got = db_fetch(r, &v, e)) > 0)
-		for (unsigned i = 0; i < db_columns(r); i++)
-			if (strcasecmp(db_column_name(r, i), "rows") == 0 && v[i].p)
-				*rows = strtoull(v[i].p, NULL, 10);
-	db_rows_close(&r);
-	return got;
+	for (unsigned i = 0; i < column; i++)
+		n += !s->columns[i].generated;
+	return n;
 }
 
-/* 1: asked; 0: the table is empty, or its key can't be cut. */
-static int ask_bounds(struct estimate *m, struct range_split *s, struct err *e)
+static struct places places_of(const struct item *t)
 {
-	const struct column *col = &m->t->structure->columns[m->column];
-	struct buf sql = {0};
-	struct db_rows *r;
-	const struct str *v;
-	int got = -1;
+	const struct structure *s = t->structure;
+	struct places p = {.k = key_cuts(t) ? key_of(t) : NULL};
+	unsigned extra = stored_before(s, s->ncolumns);
 
-	buf_puts(&sql, "SELECT MIN(");
-	sql_put_ident(&sql, str_of(col->name));
-	buf_puts(&sql, "),MAX(");
-	sql_put_ident(&sql, str_of(col->name));
-	buf_puts(&sql, ") FROM ");
-	sql_put_table(&sql, str_of(m->t->schema), str_of(m->t->name));
-	r = db_query(m->c, buf_str(&sql), e);
-	buf_free(&sql);
-	if (r && (got = db_fetch(r, &v, e)) > 0)
-		got = v[0].p && v[1].p && range_parse(v[0], col->is_unsigned, &s->min) &&
-		      range_parse(v[1], col->is_unsigned, &s->max);
-	db_rows_close(&r);
-	return got;
-}
+	if (!p.k)
+		return p;
+	p.at = xcalloc(p.k->ncolumns, sizeof(*p.at));
+	for (unsigned i = 0; i < p.k->ncolumns; i++) {
+		unsigned column = p.k->columns[i];
 
-static uint64_t wanted_rows(const struct dump *d, const struct item *t)
-{
-	uint64_t even = t->rows / (d->o.threads * STRETCHES_PER_THREAD) + 1;
-	/* A stretch below two chunks would only make more, smaller files. */
-	uint64_t least = (uint64_t)((double)t->rows * 2.0 * (double)d->o.chunk_bytes / (double)t->bytes) + 1;
-
-	return even > least ? even : least;
-}
-
-static bool worth_splitting(const struct dump *d, const struct item *t)
-{
-	return d->o.threads > 1 && t->transactional && t->rows > 1 &&
-	       t->bytes >= BIG_CHUNKS * d->o.chunk_bytes && range_column(t->structure) >= 0;
-}
-
-static int do_split(struct dump *d, struct db *c, struct job *j, struct err *e)
-{
-	const struct item *t = &d->catalog.tables.p[j->table];
-	struct estimate m = {c, t, range_column(t->structure)};
-	struct range_split s = {.rows = t->rows, .want = wanted_rows(d, t), .estimate = estimate, .arg = &m};
-	uint64_t limit = t->rows / s.want * 4 + 64;
-	struct range *ranges;
-	int n = ask_bounds(&m, &s, e);
-
-	if (n <= 0)
-		return n;
-	limit = limit < MAX_STRETCHES ? limit : MAX_STRETCHES;
-	ranges = xcalloc((size_t)limit, sizeof(*ranges));
-	n = range_split(&s, ranges, (unsigned)limit, e);
-	if (n > 1) {
-		log_info("table `%s`.`%s` is read in %d stretches", t->schema, t->name, n);
-		j->range = ranges[0];
-		worker_add_stretches(d, j, ranges + 1, (unsigned)n - 1);
+		p.at[i] = key_is_selected(&s->columns[column]) ? stored_before(s, column) : extra++;
 	}
-	free(ranges);
-	return n < 0 ? -1 : 0;
+	return p;
 }
 
-int reader_split(struct dump *d, struct db *c, struct job *j, struct err *e)
+/* The row's place as JSON. False: one of its values has no literal. */
+static bool put_place(struct buf *out, const struct places *p, const struct structure *s, const struct str *v)
 {
-	const struct item *t = &d->catalog.tables.p[j->table];
-	int r;
+	struct tuple place = {0};
+	struct buf text = {0};
+	json_t *o;
+	bool good = true;
 
-	if (!worth_splitting(d, t))
-		return 0;
-	r = db_exec(c, STR_LIT("SAVEPOINT tidegate"), e);
-	if (r == 0)
-		r = do_split(d, c, j, e);
-	if (r == 0)
-		r = db_exec(c, STR_LIT("ROLLBACK TO SAVEPOINT tidegate"), e);
-	if (r < 0)
-		dump_sql_error(e);
-	return r < 0 ? err_add(e, "cutting table `%s`.`%s` into ranges", t->schema, t->name) : 0;
+	for (unsigned i = 0; good && i < p->k->ncolumns; i++) {
+		buf_clear(&text);
+		good = key_put_literal(&text, &s->columns[p->k->columns[i]], v[p->at[i]]);
+		if (good)
+			tuple_add(&place, buf_str(&text));
+	}
+	if (good) {
+		o = tuple_to_json(&place);
+		json_write(o, out);
+		json_decref(o);
+	}
+	buf_free(&text);
+	tuple_free(&place);
+	return good;
+}
+
+/*
+ * A chunk that has become large ends behind a row whose place can be told; without places, anywhere. A copy
+ * that goes on reads from there.
+ */
+static void end_if_full(struct writer *w, const struct places *p, const struct item *t, const struct str *v)
+{
+	struct buf place = {0};
+
+	if (!writer_is_full(w))
+		return;
+	if (!p->k || put_place(&place, p, t->structure, v))
+		writer_end_here(w, buf_str(&place));
+	buf_free(&place);
 }
 
 /* --- reading --- */
@@ -267,6 +191,7 @@ static int copy_giant(struct writer *w, const struct item *t, const struct str *
 
 static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, struct err *e)
 {
+	struct places places = places_of(t);
 	struct buf row = {0};
 	const struct str *v;
 	int got;
@@ -280,21 +205,24 @@ static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, 
 			got = copy_row(w, &row, t, v, e);
 		if (got < 0)
 			break;
+		end_if_full(w, &places, t, v);
 	}
 	buf_free(&row);
+	free(places.at);
 	return got;
 }
 
-static int read_stretch(struct dump *d, struct db *c, struct writer *w, const struct job *j, struct err *e)
+static int read_stretch(
+	struct dump *d, struct db *c, struct writer *w, const struct stretch *s, struct err *e)
 {
-	const struct item *t = &d->catalog.tables.p[j->table];
+	const struct item *t = &d->catalog.tables.p[s->table];
 	struct buf sql = {0};
 	struct db_rows *r;
 	int got = -1;
 
 	if (db_exec(c, STR_LIT("SAVEPOINT tidegate"), e) < 0)
 		return dump_sql_error(e);
-	reader_put_select(&sql, t, &j->range);
+	reader_put_select(&sql, t, s);
 	r = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
 	if (r)
@@ -307,15 +235,15 @@ static int read_stretch(struct dump *d, struct db *c, struct writer *w, const st
 	return got < 0 ? dump_sql_error(e) : 0;
 }
 
-int reader_run(struct dump *d, struct db *c, const struct job *j, struct err *e)
+int reader_run(struct dump *d, struct db *c, const struct stretch *s, struct err *e)
 {
-	const struct item *t = &d->catalog.tables.p[j->table];
+	const struct item *t = &d->catalog.tables.p[s->table];
 	struct writer w;
 	int r = 0;
 
-	writer_init(&w, d, j);
+	writer_init(&w, d, s);
 	if (!t->no_data)
-		r = read_stretch(d, c, &w, j, e);
+		r = read_stretch(d, c, &w, s, e);
 	if (r == 0)
 		r = worker_end_stretch(d, &w, e);
 	writer_fini(&w);

@@ -109,6 +109,10 @@ static void answer_claim(struct link_req **req, const struct spool_chunk *c, con
 		m.number = c->number;
 		m.last = c->last ? 2 : 0;
 		m.table = c->table;
+		m.stretch = c->stretch;
+		m.seq = c->seq;
+		m.ends_stretch = c->ends_stretch;
+		m.hi = str_of(c->hi);
 		m.rows = c->rows;
 		m.bytes = c->bytes;
 		m.file = str_of(c->file);

@@ -21,8 +21,10 @@ void spool_init(struct spool *s, int dir, uint64_t limit)
 
 void spool_fini(struct spool *s)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		free(s->chunks[i].file);
+		free(s->chunks[i].hi);
+	}
 	free(s->chunks);
 	pthread_cond_destroy(&s->room);
 	pthread_mutex_destroy(&s->lock);

@@ -11,11 +11,14 @@
  */
 struct spool_chunk {
 	uint64_t number;
-	uint32_t table; /* index into the catalog */
-	bool last;      /* the last one of its table */
-	bool done;      /* recorded downstream, the file is gone */
+	uint32_t table;        /* index into the catalog */
+	uint32_t stretch, seq; /* of the table; within the stretch, from 0 */
+	bool ends_stretch;     /* the last one of its stretch */
+	bool last;             /* the last one of its table */
+	bool done;             /* recorded downstream, the file is gone */
 	uint64_t rows, bytes;
-	char *file; /* lives as long as the spool */
+	char *file,
+		*hi; /* live as long as the spool; hi: JSON of the place that it reaches to, "" (msg.def) */
 };
 
 struct spool {
@@ -36,7 +39,8 @@ void spool_fini(struct spool *s);
 /* Waits until a new file may be begun. False: stopped. */
 bool spool_wait_room(struct spool *s);
 void spool_grow(struct spool *s, uint64_t bytes);
-/* A finished chunk; file is taken. Returns its number. With done set: recorded downstream in an earlier life.
+/* A finished chunk; file and hi are taken. Returns its number. With done set: recorded downstream in an
+ * earlier life.
  */
 uint64_t spool_add(struct spool *s, struct spool_chunk chunk);
 void spool_complete(struct spool *s);

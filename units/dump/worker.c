@@ -1,14 +1,17 @@
 /*
- * Worker threads and their list of jobs: tables without a snapshot first, then by size. Called by the leader
- * thread. The last stretch of a table to end is the one that tells.
+ * Worker threads and what they take: tables to plan, then stretches to read, in the order of the list: tables
+ * without a snapshot first, then those with the largest stretches. Called by the leader thread. The last
+ * stretch of a table to end is the one that tells.
  */
 #include "units/dump/worker.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "units/dump/reader.h"
+#include "units/dump/stretch.h"
 #include "units/dump/writer.h"
 
 struct worker {
@@ -17,88 +20,103 @@ struct worker {
 	pthread_t thread;
 };
 
+static void run_threads(struct dump *d, struct db **conns, void *(*work)(void *), struct db **keeper);
+
+/* --- planning --- */
+
+static void *plan_main(void *arg)
+{
+	struct worker *w = arg;
+	struct dump *d = w->d;
+	struct err e = {0};
+	int r = 0;
+
+	while (r == 0) {
+		unsigned table;
+
+		pthread_mutex_lock(&d->lock);
+		table = d->planned < d->catalog.tables.n && !dump_stopping(d) ? d->planned++ : UINT_MAX;
+		pthread_mutex_unlock(&d->lock);
+		if (table == UINT_MAX)
+			return NULL;
+		r = stretch_plan(d, w->c, table, &d->tables[table].stretches, &e);
+	}
+	dump_fail(d, &e);
+	return NULL;
+}
+
 /* --- the list --- */
 
 struct order {
 	unsigned table;
 	bool locked;
-	uint64_t bytes;
+	uint64_t largest; /* stretch, in bytes */
 };
 
+/* One that can't be cut begins before all that can: else it would be the only one left in the end. */
 static int first_is_largest(const void *a, const void *b)
 {
 	const struct order *x = a, *y = b;
 
 	if (x->locked != y->locked)
 		return x->locked ? -1 : 1;
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
+	if (x->largest != y->largest)
+		return x->largest > y->largest ? -1 : 1;
 	return x->table < y->table ? -1 : x->table > y->table;
 }
 
-void worker_make_jobs(struct dump *d)
+static struct order order_of(struct dump *d, unsigned table)
 {
-	const struct items *t = &d->catalog.tables;
-	struct order *order = xcalloc(t->n + 1, sizeof(*order));
-	struct job **tail = &d->jobs;
+	const struct stretches *l = &d->tables[table].stretches;
+	struct order o = {table, !d->catalog.tables.p[table].transactional, 0};
 
-	d->tables = xcalloc(t->n + 1, sizeof(*d->tables));
-	for (unsigned i = 0; i < t->n; i++) {
-		order[i] = (struct order){i, !t->p[i].transactional, t->p[i].bytes};
-		d->locked_pending += !t->p[i].transactional;
+	for (unsigned i = 0; i < l->n; i++)
+		o.largest = l->p[i].bytes > o.largest ? l->p[i].bytes : o.largest;
+	return o;
+}
+
+static void list_jobs(struct dump *d)
+{
+	unsigned n = d->catalog.tables.n, total = 0;
+	struct order *order = xcalloc(n + 1, sizeof(*order));
+
+	for (unsigned i = 0; i < n; i++) {
+		order[i] = order_of(d, i);
+		d->tables[i].pending = d->tables[i].stretches.n;
+		total += d->tables[i].pending;
+		d->locked_pending += order[i].locked && d->tables[i].pending > 0;
 	}
-	qsort(order, t->n, sizeof(*order), first_is_largest);
-	for (unsigned i = 0; i < t->n; i++) {
-		struct job *j = xcalloc(1, sizeof(*j));
+	qsort(order, n, sizeof(*order), first_is_largest);
+	d->jobs = xcalloc(total + 1, sizeof(struct stretch *));
+	for (unsigned i = 0; i < n; i++) {
+		const struct stretches *l = &d->tables[order[i].table].stretches;
 
-		j->table = order[i].table;
-		j->split = true;
-		d->tables[j->table].pending = 1;
-		*tail = j;
-		tail = &j->next;
+		for (unsigned j = 0; j < l->n; j++)
+			d->jobs[d->njobs++] = &l->p[j];
 	}
 	free(order);
 }
 
-void worker_add_stretches(struct dump *d, const struct job *j, const struct range *ranges, unsigned n)
+void worker_plan_all(struct dump *d, struct db **conns)
 {
-	pthread_mutex_lock(&d->ends);
-	d->tables[j->table].pending += n;
-	pthread_mutex_unlock(&d->ends);
-	pthread_mutex_lock(&d->lock);
-	for (unsigned i = n; i > 0; i--) {
-		struct job *more = xcalloc(1, sizeof(*more));
+	struct db *none = NULL;
 
-		*more = (struct job){.next = d->jobs, .table = j->table, .number = i, .range = ranges[i - 1]};
-		d->jobs = more;
-	}
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	d->tables = xcalloc(d->catalog.tables.n + 1, sizeof(*d->tables));
+	run_threads(d, conns, plan_main, &none);
+	if (!dump_stopping(d))
+		list_jobs(d);
 }
 
 /* NULL: nothing is left, or the dump ends. */
-static struct job *take_job(struct dump *d)
+static const struct stretch *take_job(struct dump *d)
 {
-	struct job *j;
+	const struct stretch *s = NULL;
 
 	pthread_mutex_lock(&d->lock);
-	while (!d->jobs && d->splitting > 0 && !dump_stopping(d))
-		pthread_cond_wait(&d->changed, &d->lock);
-	j = dump_stopping(d) ? NULL : d->jobs;
-	if (j) {
-		d->jobs = j->next;
-		d->splitting += j->split;
-	}
+	if (!dump_stopping(d) && d->begun < d->njobs)
+		s = d->jobs[d->begun++];
 	pthread_mutex_unlock(&d->lock);
-	return j;
-}
-
-static void split_over(struct dump *d)
-{
-	pthread_mutex_lock(&d->lock);
-	d->splitting--;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	return s;
 }
 
 static void table_ended(struct dump *d, unsigned table)
@@ -122,39 +140,26 @@ int worker_end_stretch(struct dump *d, struct writer *w, struct err *e)
 	/* Other stretches' last chunks are announced before the table's last one: they ended under this lock
 	 * too. */
 	pthread_mutex_lock(&d->ends);
-	last = --d->tables[w->table].pending == 0;
+	last = --d->tables[w->s->table].pending == 0;
 	r = writer_end(w, last, e);
 	pthread_mutex_unlock(&d->ends);
-	tally_stretch_over(d->tally, w->table, w->all_rows);
+	tally_stretch_over(d->tally, w->s->table, w->all_rows);
 	if (r == 0 && last)
-		table_ended(d, w->table);
+		table_ended(d, w->s->table);
 	return r;
 }
 
 /* --- the threads --- */
 
-static int run_job(struct worker *w, struct job *j, struct err *e)
-{
-	int r = 0;
-
-	if (j->split) {
-		r = reader_split(w->d, w->c, j, e);
-		split_over(w->d);
-	}
-	return r < 0 ? -1 : reader_run(w->d, w->c, j, e);
-}
-
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct job *j;
+	const struct stretch *s;
 	struct err e = {0};
 	int r = 0;
 
-	while (r == 0 && (j = take_job(w->d))) {
-		r = run_job(w, j, &e);
-		free(j);
-	}
+	while (r == 0 && (s = take_job(w->d)))
+		r = reader_run(w->d, w->c, s, &e);
 	if (r < 0)
 		dump_fail(w->d, &e);
 	return NULL;
@@ -167,20 +172,18 @@ static void release_keeper(struct dump *d, struct db **keeper)
 	while (d->locked_pending > 0 && !dump_stopping(d))
 		pthread_cond_wait(&d->changed, &d->lock);
 	pthread_mutex_unlock(&d->lock);
-	if (*keeper) {
-		dump_disconnect(d, keeper);
-		log_info("the tables without a snapshot are copied and unlocked");
-	}
+	dump_disconnect(d, keeper);
+	log_info("the tables without a snapshot are copied and unlocked");
 }
 
-void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
+static void run_threads(struct dump *d, struct db **conns, void *(*work)(void *), struct db **keeper)
 {
 	struct worker *w = xcalloc(d->o.threads, sizeof(*w));
 	unsigned n = 0;
 
 	for (; n < d->o.threads; n++) {
 		w[n] = (struct worker){.d = d, .c = conns[n]};
-		if (pthread_create(&w[n].thread, NULL, worker_main, &w[n]) != 0) {
+		if (pthread_create(&w[n].thread, NULL, work, &w[n]) != 0) {
 			struct err e = {0};
 
 			err_set(&e, ERR_internal, "a thread can't be started");
@@ -188,8 +191,14 @@ void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
 			break;
 		}
 	}
-	release_keeper(d, keeper);
+	if (*keeper)
+		release_keeper(d, keeper);
 	while (n > 0)
 		pthread_join(w[--n].thread, NULL);
 	free(w);
+}
+
+void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
+{
+	run_threads(d, conns, worker_main, keeper);
 }

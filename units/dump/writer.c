@@ -10,6 +10,8 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/io.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "common/sql/quote.h"
 #include "units/dump/file.h"
 #include "units/dump/name.h"
@@ -18,12 +20,12 @@ enum { FLUSH_BYTES = 256 * 1024, KEEP_BYTES = 4 * 1024 * 1024 };
 
 static const char head[] = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n";
 
-void writer_init(struct writer *w, struct dump *d, const struct job *j)
+void writer_init(struct writer *w, struct dump *d, const struct stretch *stretch)
 {
-	const struct item *t = &d->catalog.tables.p[j->table];
+	const struct item *t = &d->catalog.tables.p[stretch->table];
 	const char *sep = " (";
 
-	*w = (struct writer){.d = d, .table = j->table, .stretch = j->number, .fd = -1};
+	*w = (struct writer){.d = d, .s = stretch, .fd = -1};
 	buf_puts(&w->columns, " INTO ");
 	sql_put_ident(&w->columns, str_of(t->name));
 	for (unsigned i = 0; i < t->structure->ncolumns; i++) {
@@ -40,6 +42,7 @@ void writer_fini(struct writer *w)
 {
 	io_close(&w->fd);
 	free(w->file);
+	free(w->end);
 	buf_free(&w->columns);
 	buf_free(&w->out);
 }
@@ -52,7 +55,7 @@ static int flush(struct writer *w, struct err *e)
 		return -1;
 	w->written += w->out.n;
 	spool_grow(&w->d->spool, w->out.n);
-	tally_add(w->d->tally, w->table, (struct amount){w->rows - w->counted, w->out.n});
+	tally_add(w->d->tally, w->s->table, (struct amount){w->rows - w->counted, w->out.n});
 	w->counted = w->rows;
 	buf_clear(&w->out);
 	if (w->out.cap > KEEP_BYTES)
@@ -64,13 +67,13 @@ static int flush(struct writer *w, struct err *e)
 
 static int open_file(struct writer *w, struct err *e)
 {
-	const struct item *t = &w->d->catalog.tables.p[w->table];
+	const struct item *t = &w->d->catalog.tables.p[w->s->table];
 	struct buf name = {0};
 
 	if (!spool_wait_room(&w->d->spool))
 		return err_set(e, ERR_link, "asked to leave");
 	name_data(&name, str_of(t->schema), str_of(t->name),
-		(struct name_part){w->table, w->stretch, w->files});
+		(struct name_part){w->s->table, w->s->id, w->files});
 	buf_cstr(&name);
 	w->file = name.p;
 	w->files++;
@@ -89,9 +92,30 @@ static void end_statement(struct writer *w)
 	w->statement = 0;
 }
 
-static int close_file(struct writer *w, bool last, struct err *e)
+/* What the stretch reaches to, whatever its last row is. */
+static char *stretch_end(const struct stretch *s)
 {
-	struct spool_chunk c = {.table = w->table, .last = last, .rows = w->rows};
+	json_t *o = tuple_to_json(&s->range.hi);
+	struct buf text = {0};
+
+	if (!o)
+		return xstrdup("");
+	json_write(o, &text);
+	json_decref(o);
+	buf_cstr(&text);
+	return text.p;
+}
+
+enum end { END_FILE, END_STRETCH, END_TABLE };
+
+static int close_file(struct writer *w, enum end end, struct err *e)
+{
+	struct spool_chunk c = {.table = w->s->table,
+		.stretch = w->s->id,
+		.seq = w->files - 1,
+		.last = end == END_TABLE,
+		.ends_stretch = end != END_FILE,
+		.rows = w->rows};
 
 	end_statement(w);
 	if (flush(w, e) < 0)
@@ -100,9 +124,13 @@ static int close_file(struct writer *w, bool last, struct err *e)
 	w->all_rows += w->rows;
 	c.bytes = w->written;
 	c.file = w->file;
-	w->file = NULL;
+	c.hi = end == END_FILE ? w->end : stretch_end(w->s);
+	if (end != END_FILE)
+		free(w->end);
+	w->file = w->end = NULL;
 	if (FAILPOINT_HIT(dump_chunk_done)) {
 		free(c.file);
+		free(c.hi);
 		return err_set(e, ERR_io, "failpoint dump_chunk_done");
 	}
 	spool_add(&w->d->spool, c);
@@ -136,7 +164,7 @@ static void put_row(struct writer *w, struct str row, bool odd)
 int writer_row(struct writer *w, struct str row, bool odd, struct err *e)
 {
 	/* Only when one more row is there: so the last file of a stretch is never an empty one. */
-	if (w->fd >= 0 && w->written + w->out.n >= w->d->o.chunk_bytes && close_file(w, false, e) < 0)
+	if (w->end && close_file(w, END_FILE, e) < 0)
 		return -1;
 	if (w->fd < 0 && open_file(w, e) < 0)
 		return -1;
@@ -145,7 +173,18 @@ int writer_row(struct writer *w, struct str row, bool odd, struct err *e)
 	return w->out.n >= FLUSH_BYTES ? flush(w, e) : 0;
 }
 
+bool writer_is_full(const struct writer *w)
+{
+	return w->fd >= 0 && w->written + w->out.n >= w->d->o.chunk_bytes;
+}
+
+void writer_end_here(struct writer *w, struct str place)
+{
+	free(w->end);
+	w->end = xstrndup(place.n ? place.p : "", place.n);
+}
+
 int writer_end(struct writer *w, bool last, struct err *e)
 {
-	return w->fd >= 0 ? close_file(w, last, e) : 0;
+	return w->fd >= 0 ? close_file(w, last ? END_TABLE : END_STRETCH, e) : 0;
 }

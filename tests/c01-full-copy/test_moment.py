@@ -1,0 +1,142 @@
+"""The one moment of a copy: what holds it, for how long, and who is named when it can't be had."""
+import re
+import threading
+import time
+
+import pymysql
+import pytest
+
+SNAPSHOT = re.compile(r"snapshot at (\S+):(\d+) gtid=(\S*), (.*?)(?:\"|$)", re.M)
+
+
+def told(j):
+    found = SNAPSHOT.findall(j.log())
+    assert found, j.story()
+    return found[-1]
+
+
+def make(source):
+    source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1),(2,2)")
+
+
+@pytest.mark.parametrize("name", ["ma1011", pytest.param("ma105", marks=pytest.mark.long), pytest.param("ma114", marks=pytest.mark.long),
+                                  pytest.param("ma118", marks=pytest.mark.long)])
+def test_without_a_lock(name, make_pair, job):
+    """MariaDB tells the position of each snapshot: nobody has to wait for anybody. Position and GTID are those of that moment."""
+    pair = make_pair(name, "my97")
+    make(pair.source)
+    j = job(pair)
+    j.run(until="full")
+    file, offset, gtid, how = told(j)
+    assert how.startswith("without a lock"), how
+    assert (file, int(offset)) == pair.source.query("SHOW MASTER STATUS")[0][:2]
+    assert gtid == pair.source.query("SELECT @@gtid_binlog_pos")[0][0]
+    pair.assert_equal("app", j.story)
+
+
+def test_with_a_lock_where_there_is_no_snapshot(make_pair, job):
+    """A MyISAM table has none: then a lock it is, and how long it was held is told."""
+    pair = make_pair("ma1011", "my97")
+    make(pair.source)
+    pair.source.run("CREATE TABLE app.m (id int) ENGINE=MyISAM", "INSERT INTO app.m VALUES (1)")
+    j = job(pair)
+    j.run(until="full")
+    assert re.fullmatch(r"the lock was held for \d+ ms", told(j)[3]), told(j)
+    pair.assert_equal("app", j.story)
+
+
+def test_prepared_xa_wants_a_lock(make_pair, job):
+    """Without a lock a transaction prepared before the snapshot and committed behind it would be lost: a server that has seen one gets a lock."""
+    pair = make_pair("ma1011", "my97")
+    make(pair.source)
+    with pair.source.connect() as c, c.cursor() as cur:
+        for s in ("XA START 'x'", "INSERT INTO app.t VALUES (3,3)", "XA END 'x'", "XA PREPARE 'x'"):
+            cur.execute(s)
+        j = job(pair)
+        j.start()
+        j.wait_log("prepared XA transactions are pending")
+        assert not j.ended(), j.story()
+        cur.execute("XA COMMIT 'x'")
+    assert j.wait() == 0
+    assert "the lock was held for" in told(j)[3], j.story()
+    assert pair.assert_equal("app", j.story).rows == 3
+
+
+@pytest.mark.parametrize("privilege", [True, False])
+def test_ddl_is_held_off(privilege, make_pair, job):
+    """MySQL: from the list of tables to the plan nobody changes a structure, where the account may have that."""
+    pair = make_pair("my97", "my97")
+    make(pair.source)
+    url = pair.source.url()
+    if not privilege:
+        pair.source.run("DROP USER IF EXISTS tgtestd@'%'", "CREATE USER tgtestd@'%' IDENTIFIED BY 'Grants-1'",
+                        "GRANT SELECT, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, LOCK TABLES, SHOW VIEW ON *.* TO tgtestd@'%'", "GRANT XA_RECOVER_ADMIN ON *.* TO tgtestd@'%'")
+        url = pair.source.url("tgtestd", "Grants-1")
+    j = job(pair, source_url=url)
+    j.failpoints.arm("dump_snapshot", "sleep", 1, 6000)
+    j.start(until="full")
+    end = time.monotonic() + 40
+    while not j.failpoints.fired("dump_snapshot") and time.monotonic() < end:
+        time.sleep(0.05)
+    with pair.source.connect() as c, c.cursor() as cur:
+        cur.execute("SET lock_wait_timeout=1")
+        if privilege:
+            with pytest.raises(pymysql.MySQLError, match="1205"):
+                cur.execute("CREATE TABLE app.late (id int PRIMARY KEY)")
+        else:
+            cur.execute("CREATE TABLE app.late (id int PRIMARY KEY)")
+            cur.execute("DROP TABLE app.late")
+    assert j.wait() == 0, j.story()
+    assert ("DDL was held off for" if privilege else "DDL of others is not held off") in j.log(), j.story()
+    pair.assert_equal("app", j.story)
+
+
+def test_busy_server(make_pair, job):
+    """Commits all the while: without a lock or with one, the copy is of the moment that the position names."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", *[f"CREATE TABLE app.t{n} (id int AUTO_INCREMENT PRIMARY KEY, gtid varchar(60))" for n in range(3)],
+                    "FLUSH BINARY LOGS")
+    stop, failed = threading.Event(), []
+
+    def write():
+        try:
+            with pair.source.connect(autocommit=True) as c, c.cursor() as cur:
+                while not stop.is_set():
+                    for n in range(3):
+                        cur.execute(f"INSERT INTO app.t{n} (gtid) VALUES ('x')")
+        except pymysql.MySQLError as e:
+            failed.append(repr(e))
+
+    writers = [threading.Thread(target=write, daemon=True) for _ in range(3)]
+    for w in writers:
+        w.start()
+    j = job(pair)
+    try:
+        j.run(until="full")
+    finally:
+        stop.set()
+        for w in writers:
+            w.join(20)
+    assert not failed, failed
+    file, offset, gtid, how = told(j)
+    # each transaction is one row: what is there is what the GTIDs of these tables' transactions say
+    events = pair.source.query(f"SHOW BINLOG EVENTS IN '{file}' LIMIT 1000000")
+    inserts = sum(1 for e in events if e[2].startswith("Write_rows") and int(e[4]) <= int(offset))
+    there = sum(pair.target.query(f"SELECT COUNT(*) FROM app.t{n}")[0][0] for n in range(3))
+    assert there == inserts > 0, (there, inserts, how)
+    assert gtid == pair.source.query(f"SELECT BINLOG_GTID_POS('{file}', {offset})")[0][0]
+
+
+def test_blocker_is_named(make_pair, job):
+    """Someone sits in a transaction that wants a table: after half a minute the copy gives up and says who it is."""
+    pair = make_pair("ma1011", "my97")
+    make(pair.source)
+    with pair.source.connect(autocommit=False) as c, c.cursor() as cur:
+        cur.execute("UPDATE app.t SET v=9 WHERE id=1")
+        cur.execute("SELECT CONNECTION_ID()")
+        who = cur.fetchone()[0]
+        j = job(pair)
+        j.start("--consistency", "lock", until="full")
+        j.wait_log("no lock within", 60)
+        assert f"connection {who} of" in j.log() and "idle in a transaction" in j.log(), j.story()
+        c.rollback()

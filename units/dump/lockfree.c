@@ -1,0 +1,208 @@
+/*
+ * MariaDB's snapshots know where in the binlog they are (T27): opened one after the other on all connections,
+ * they are of one moment if all tell the same position. Called by lock.c before it takes a lock. Must never
+ * call two moments one: in doubt there is the lock.
+ */
+#include "units/dump/lockfree.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+
+enum { TRIES = 30 };
+
+struct at {
+	char file[256];
+	uint64_t offset;
+	char gtid[4096];
+	bool has_gtid;
+};
+
+/* MyISAM and the like have no snapshot: only a lock makes them of the same moment. */
+static bool all_have_snapshots(const struct catalog *c)
+{
+	for (unsigned i = 0; i < c->tables.n; i++)
+		if (!c->tables.p[i].transactional && !c->tables.p[i].no_data)
+			return false;
+	return true;
+}
+
+static void take(struct at *at, struct str name, struct str value)
+{
+	char number[32];
+
+	if (str_is_ci(name, "binlog_snapshot_file"))
+		snprintf(at->file, sizeof(at->file), "%.*s", STR_ARG(value));
+	if (str_is_ci(name, "binlog_snapshot_position")) {
+		snprintf(number, sizeof(number), "%.*s", STR_ARG(value));
+		at->offset = strtoull(number, NULL, 10);
+	}
+	if (str_is_ci(name, "binlog_snapshot_gtid") && value.n < sizeof(at->gtid)) {
+		snprintf(at->gtid, sizeof(at->gtid), "%.*s", STR_ARG(value));
+		at->has_gtid = true;
+	}
+}
+
+static int read_at(struct db *c, struct at *at, struct err *e)
+{
+	struct db_rows *r = db_query(c, STR_LIT("SHOW SESSION STATUS LIKE 'binlog_snapshot_%'"), e);
+	const struct str *v;
+	int got = -1;
+
+	*at = (struct at){0};
+	while (r && (got = db_fetch(r, &v, e)) > 0)
+		if (v[1].p)
+			take(at, v[0], v[1]);
+	db_rows_close(&r);
+	return got;
+}
+
+static bool same(const struct at *a, const struct at *b)
+{
+	return strcmp(a->file, b->file) == 0 && a->offset == b->offset;
+}
+
+/* 1: all of one moment; 0: not. */
+static int open_all(struct dump *d, struct db **conns, struct at *at, struct err *e)
+{
+	struct at other;
+
+	for (unsigned i = 0; i < d->o.threads; i++)
+		if (db_exec(conns[i], STR_LIT("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"), e) <
+			0)
+			return -1;
+	if (read_at(conns[0], at, e) < 0)
+		return -1;
+	for (unsigned i = 1; i < d->o.threads; i++) {
+		if (read_at(conns[i], &other, e) < 0)
+			return -1;
+		if (!same(at, &other))
+			return 0;
+	}
+	return at->file[0] != '\0';
+}
+
+static int roll_back(struct dump *d, struct db **conns, struct err *e)
+{
+	for (unsigned i = 0; i < d->o.threads; i++)
+		if (db_exec(conns[i], STR_LIT("ROLLBACK"), e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Pending now, before any snapshot. */
+static int any_xa(struct db *c, struct err *e)
+{
+	struct db_rows *r = db_query(c, STR_LIT("XA RECOVER"), e);
+	const struct str *v;
+	int got = r ? db_fetch(r, &v, e) : -1;
+
+	db_rows_close(&r);
+	return got;
+}
+
+/*
+ * Rows prepared before the snapshots and committed behind them would be in neither (T12), and without a lock
+ * they may be so between two looks. So: none pending before, and none ever prepared since the server started,
+ * asked behind.
+ */
+static int ever_xa(struct db *c, struct err *e)
+{
+	struct db_rows *r = db_query(c, STR_LIT("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"), e);
+	const struct str *v;
+	int got = r ? db_fetch(r, &v, e) : -1, ever = 1;
+
+	if (got > 0 && v[1].p)
+		ever = !str_is(v[1], "0");
+	db_rows_close(&r);
+	return got < 0 ? -1 : ever;
+}
+
+static int ask_gtid(struct db *c, struct at *at, struct err *e)
+{
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT BINLOG_GTID_POS(");
+	sql_put_string(&sql, str_of(at->file));
+	buf_putf(&sql, ",%" PRIu64 ")", at->offset);
+	r = db_value(c, buf_cstr(&sql), at->gtid, sizeof(at->gtid), &found, e);
+	buf_free(&sql);
+	return r;
+}
+
+/* 1: open, and right; 0: once more. */
+static int try_once(struct dump *d, struct db **conns, struct at *at, struct err *e)
+{
+	int r = open_all(d, conns, at, e);
+
+	if (r > 0 && d->o.follows) {
+		int xa = ever_xa(conns[0], e);
+
+		if (xa != 0)
+			r = xa < 0 ? -1 : 0;
+	}
+	if (r > 0 && !at->has_gtid)
+		r = ask_gtid(conns[0], at, e) < 0 ? -1 : 1;
+	return r == 0 && roll_back(d, conns, e) < 0 ? -1 : r;
+}
+
+static void keep(struct dump *d, const struct at *at, unsigned tries)
+{
+	struct snapshot *s = &d->snapshot;
+
+	snprintf(s->file, sizeof(s->file), "%s", at->file);
+	s->offset = at->offset;
+	free(s->gtid);
+	s->gtid = xstrdup(at->gtid);
+	atomic_store(&d->lock_ms, 0);
+	log_info("snapshot at %s:%" PRIu64 " gtid=%s, without a lock (%u tries)", s->file, s->offset, s->gtid,
+		tries);
+}
+
+/* 0: this server, these tables or XA transactions want a lock. */
+static int may(struct dump *d, struct db *c, struct err *e)
+{
+	struct at at;
+	int xa;
+
+	if (d->o.consistency != CONSISTENCY_AUTO || db_server(c)->flavor != FLAVOR_MARIADB ||
+		!all_have_snapshots(&d->catalog))
+		return 0;
+	if (read_at(c, &at, e) < 0)
+		return -1;
+	if (!at.file[0] || !d->o.follows)
+		return at.file[0] != '\0';
+	xa = any_xa(c, e);
+	if (xa == 0)
+		xa = ever_xa(c, e);
+	return xa < 0 ? -1 : xa == 0;
+}
+
+int lockfree_snapshot(struct dump *d, struct db **conns, struct err *e)
+{
+	struct at at;
+	int r = may(d, conns[0], e);
+
+	if (r <= 0)
+		return r;
+	for (unsigned i = 1; i <= TRIES && !dump_stopping(d); i++) {
+		r = try_once(d, conns, &at, e);
+		if (r < 0)
+			return err_add(e, "opening snapshots without a lock");
+		if (r > 0) {
+			keep(d, &at, i);
+			return 1;
+		}
+	}
+	log_info("%d times transactions were committed between the snapshots of the connections: a short "
+		 "lock is taken",
+		TRIES);
+	return 0;
+}
