@@ -224,6 +224,9 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 		return -1;
 	copy_number(load, "threads", loader, "pool-size");
 	copy_number(load, "threads", instance, "loader-thread");
+	copy_text(load, "on_duplicate", loader, "on-duplicate-logical");
+	copy_text(load, "by", loader, "load-by");
+	copy_text(load, "keys", loader, "secondary-keys");
 	put_collations(f, load);
 	return 0;
 }

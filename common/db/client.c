@@ -1,7 +1,8 @@
 /*
  * The client library (libmariadb 3.3), behind client.h: the only file that includes <mysql.h>. Called by the
  * other files of common/db alone. Never prints, never keeps a password longer than the library does, never
- * reads an option file, never answers a server's wish for a local file.
+ * reads an option file. Never opens a file that a server asks for: what LOAD DATA LOCAL wants is given by a
+ * function, for one statement of ours, whatever name the server says.
  *
  * Two entries are semi-private: methods->db_command, in the installed header but documented nowhere, and
  * mysql_net_read_packet, exported but in no header. Both are needed to speak the replication protocol to
@@ -29,7 +30,8 @@ struct client {
 	MYSQL m;
 	MYSQL_RES *rows;
 	bool multi;
-	struct client_error bulk; /* of a prepared statement, which has its own; number 0: of m */
+	const struct client_infile *infile; /* of the statement under way; NULL: there is nothing to be had */
+	struct client_error other; /* of what the library does not keep in m, or did not do; number 0: of m */
 };
 
 /* The library's own start is not safe in two threads at once. */
@@ -67,13 +69,49 @@ static void set_tls(MYSQL *m, const struct endpoint *ep)
 		mysql_optionsv(m, MYSQL_OPT_SSL_KEY, ep->ssl_key);
 }
 
-static void set_options(MYSQL *m, const struct endpoint *ep, const struct client_options *o)
+/* --- LOAD DATA LOCAL --- */
+
+static int infile_begin(void **state, const char *name, void *arg)
 {
-	unsigned tcp = MYSQL_PROTOCOL_TCP, no = 0;
+	struct client *c = arg;
+
+	(void)name;
+	*state = c;
+	return c->infile ? 0 : 1;
+}
+
+static int infile_read(void *state, char *out, unsigned n)
+{
+	const struct client *c = state;
+
+	return c->infile->read(c->infile->arg, out, n);
+}
+
+static void infile_end(void *state)
+{
+	(void)state;
+}
+
+static int infile_error(void *state, char *out, unsigned n)
+{
+	const struct client *c = state;
+
+	snprintf(out, n, "%s",
+		c && c->infile ? "the rows can't be read"
+			       : "the server wants a local file that nobody offered it");
+	return CR_UNKNOWN_ERROR;
+}
+
+static void set_options(struct client *c, const struct endpoint *ep, const struct client_options *o)
+{
+	MYSQL *m = &c->m;
+	unsigned tcp = MYSQL_PROTOCOL_TCP, infile = o->infile;
 	unsigned connect_s = o->connect_timeout_s, io_s = o->read_timeout_s;
 
 	mysql_optionsv(m, MYSQL_OPT_PROTOCOL, &tcp);
-	mysql_optionsv(m, MYSQL_OPT_LOCAL_INFILE, &no);
+	mysql_optionsv(m, MYSQL_OPT_LOCAL_INFILE, &infile);
+	/* Always: the library's own would open the file. */
+	mysql_set_local_infile_handler(m, infile_begin, infile_read, infile_end, infile_error, c);
 	mysql_optionsv(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_optionsv(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_limit);
 	mysql_optionsv(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -111,7 +149,7 @@ static int try_connect(
 			"this libmariadb lacks the command interface that Tidegate relies on");
 		return -1;
 	}
-	set_options(&c->m, ep, o);
+	set_options(c, ep, o);
 	if (!mysql_real_connect(&c->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, flags))
 		say(why, mysql_errno(&c->m), mysql_error(&c->m));
 	else if (!tls_as_wanted(&c->m, ep))
@@ -163,12 +201,17 @@ const char *client_version(const struct client *c)
 
 unsigned client_errno(const struct client *c)
 {
-	return c->bulk.number ? c->bulk.number : mysql_errno((MYSQL *)&c->m);
+	return c->other.number ? c->other.number : mysql_errno((MYSQL *)&c->m);
 }
 
 const char *client_error(const struct client *c)
 {
-	return c->bulk.number ? c->bulk.text : mysql_error((MYSQL *)&c->m);
+	return c->other.number ? c->other.text : mysql_error((MYSQL *)&c->m);
+}
+
+void client_set_error(struct client *c, const struct client_error *why)
+{
+	c->other = *why;
 }
 
 int client_socket(const struct client *c)
@@ -190,8 +233,18 @@ bool client_is_plain(const struct client *c)
 
 int client_query(struct client *c, struct str sql)
 {
-	c->bulk.number = 0;
+	c->other.number = 0;
 	return mysql_real_query(&c->m, sql.p, sql.n) ? -1 : 0;
+}
+
+int client_load(struct client *c, struct str sql, const struct client_infile *from)
+{
+	int r;
+
+	c->infile = from;
+	r = client_query(c, sql);
+	c->infile = NULL;
+	return r;
 }
 
 int client_set_multi(struct client *c, bool on)
@@ -305,14 +358,14 @@ bool client_can_bulk(const struct client *c)
 
 static void fail_bulk(struct client_bulk *b)
 {
-	say(&b->c->bulk, mysql_stmt_errno(b->statement), mysql_stmt_error(b->statement));
+	say(&b->c->other, mysql_stmt_errno(b->statement), mysql_stmt_error(b->statement));
 }
 
 struct client_bulk *client_bulk_open(struct client *c, struct str sql)
 {
 	struct client_bulk *b = xcalloc(1, sizeof(*b));
 
-	c->bulk.number = 0;
+	c->other.number = 0;
 	b->c = c;
 	b->statement = mysql_stmt_init(&c->m);
 	if (b->statement && mysql_stmt_prepare(b->statement, sql.p, sql.n) == 0)
@@ -344,7 +397,7 @@ int client_bulk_run(struct client_bulk *b, const struct db_bulk_column *columns,
 	MYSQL_BIND *binds = xcalloc(n, sizeof(*binds));
 	bool ok;
 
-	b->c->bulk.number = 0;
+	b->c->other.number = 0;
 	for (unsigned i = 0; i < n; i++)
 		bind(&binds[i], &columns[i]);
 	ok = mysql_stmt_attr_set(b->statement, STMT_ATTR_ARRAY_SIZE, &rows) == 0 &&
@@ -406,6 +459,7 @@ void client_bulk_close(struct client_bulk **b)
 
 int client_send_command(struct client *c, uint8_t command, struct str arg)
 {
+	c->other.number = 0;
 	return c->m.methods->db_command(&c->m, (enum enum_server_command)command, arg.p, arg.n, 1, NULL) ? -1
 													 : 0;
 }

@@ -14,6 +14,7 @@ struct client;
 struct client_options {
 	unsigned connect_timeout_s, read_timeout_s; /* read 0: none */
 	bool multi;                                 /* several statements in a packet from the start */
+	bool infile;                                /* client_load is possible */
 };
 
 struct client_error {
@@ -21,19 +22,29 @@ struct client_error {
 	char text[512];
 };
 
-/* NULL with why. By TCP, whatever the host is called; no option file and no LOCAL INFILE, ever. */
+/* NULL with why. By TCP, whatever the host is called; no option file, and no local file is ever
+ * opened. */
 struct client *client_connect(
 	const struct endpoint *ep, const struct client_options *o, struct client_error *why);
 void client_close(struct client **c);
 const char *client_version(const struct client *c); /* as in the server's greeting */
 unsigned client_errno(const struct client *c);
 const char *client_error(const struct client *c);
+/* What came on the socket beside the library: client_errno and client_error until the next command. */
+void client_set_error(struct client *c, const struct client_error *why);
 int client_socket(const struct client *c);
 bool client_readable(const struct client *c); /* bytes wait in the socket */
 bool client_is_plain(const struct client *c); /* no TLS: what the socket holds is the protocol itself */
 
 /* Sends and reads the head of the first answer. -1: client_errno. */
 int client_query(struct client *c, struct str sql);
+/* A statement with LOCAL INFILE, whose bytes a function gives: 0 at the end, -1: it gave up, and so must the
+ * connection. */
+struct client_infile {
+	int (*read)(void *arg, char *out, unsigned n);
+	void *arg;
+};
+int client_load(struct client *c, struct str sql, const struct client_infile *from);
 int client_set_multi(struct client *c, bool on);
 /* To the next answer of a packet with several statements: 1, 0 when there is none, -1. */
 int client_next(struct client *c);

@@ -57,6 +57,7 @@ struct db *db_open(const struct endpoint *ep, const struct db_options *o, struct
 		.connect_timeout_s = o->connect_timeout_s ? o->connect_timeout_s : CONNECT_TIMEOUT_S,
 		.read_timeout_s = read_timeout(o),
 		.multi = o->session == DB_APPLY,
+		.infile = o->infile,
 	};
 	struct client_error why;
 	struct client *c = client_connect(ep, &co, &why);

@@ -26,6 +26,7 @@ struct db_options {
 	unsigned read_timeout_s;    /* 0: 600 for data, 30 for DB_BINLOG, none for DB_DDL */
 	bool upstream;              /* for the scope and words of errors */
 	bool foreign_key_checks;    /* DB_APPLY: 0 by default */
+	bool infile;                /* db_load is possible */
 };
 
 /* NULL with e: ERR_check_connect, ERR_check_login, ERR_check_root_socket (T46), ERR_db_…. Checks the
@@ -53,6 +54,18 @@ struct db_multi {
 	unsigned count;
 };
 int db_exec_multi(struct db *d, struct str sql, struct db_multi *m, struct err *e);
+
+/*
+ * LOAD DATA LOCAL INFILE of a name that no file has: its bytes come from read (how many, 0 at the end, -1 to
+ * give up: then the connection must be closed). The server turns errors of rows into warnings, so that the
+ * counts must be looked at (T25).
+ */
+struct db_load {
+	int (*read)(void *arg, char *out, unsigned n);
+	void *arg;
+	uint64_t records, deleted, skipped, warnings; /* what the server says */
+};
+int db_load(struct db *d, struct str sql, struct db_load *l, struct err *e);
 
 /*
  * One statement with ? for values, prepared once and executed for many rows in one packet: MariaDB's bulk
@@ -85,6 +98,8 @@ void db_bulk_close(struct db_bulk **b);
 /* A result read row by row (not stored). Fetch to the end or close. */
 struct db_rows;
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e);
+/* The same for millions of rows, with less work for each; db_column_name does not know its columns. */
+struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e);
 struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 unsigned db_columns(const struct db_rows *r);

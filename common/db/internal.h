@@ -22,6 +22,9 @@ unsigned db_read_timeout_ms(const struct db *d);
 /* db.c: "Rows matched: 1  Changed: 0  Warnings: 0". False: it says nothing of that kind. */
 bool db_read_matched(const char *info, uint64_t *matched);
 
+/* infile.c: what LOAD DATA says when it is through. False: it is not understood. */
+bool db_read_load_info(const char *info, struct db_load *l);
+
 /* error.c. The server's last error about sql; code ERR_db_execute gives way to `code`. Returns -1. */
 int db_fail(const struct db *d, struct str sql, enum err_code code, struct err *e);
 /* The beginning of a statement, on one line; one that may hold a password shows its first word alone. */

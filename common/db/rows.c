@@ -8,34 +8,69 @@
 
 #include "common/base/xalloc.h"
 #include "common/db/internal.h"
+#include "common/db/text_rows.h"
 
 struct db_rows {
 	struct db *d;
 	unsigned columns;
 	struct str *values;
 	char head[220]; /* of the statement, for errors */
+	bool large;
+	struct text_rows text; /* of a large one */
 };
+
+static struct db_rows *new_rows(struct db *d, struct str sql, unsigned columns)
+{
+	struct db_rows *r = xcalloc(1, sizeof(*r));
+
+	r->d = d;
+	r->columns = columns;
+	r->values = xcalloc(columns, sizeof(*r->values));
+	db_statement_head(sql, r->head, sizeof(r->head));
+	return r;
+}
+
+static struct db_rows *no_result(struct db *d, struct err *e)
+{
+	err_set(e, ERR_db_query, "%s: a query without a result", d->where);
+	return NULL;
+}
 
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e)
 {
-	struct db_rows *r;
-
 	if (client_query(d->c, sql) < 0) {
 		db_fail(d, sql, ERR_db_query, e);
 		return NULL;
 	}
 	if (client_columns(d->c) == 0 || client_rows(d->c) < 0) {
-		if (client_errno(d->c))
-			db_fail(d, sql, ERR_db_query, e);
-		else
-			err_set(e, ERR_db_query, "%s: a query without a result", d->where);
+		if (!client_errno(d->c))
+			return no_result(d, e);
+		db_fail(d, sql, ERR_db_query, e);
 		return NULL;
 	}
-	r = xcalloc(1, sizeof(*r));
-	r->d = d;
-	r->columns = client_columns(d->c);
-	r->values = xcalloc(r->columns, sizeof(*r->values));
-	db_statement_head(sql, r->head, sizeof(r->head));
+	return new_rows(d, sql, client_columns(d->c));
+}
+
+struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e)
+{
+	struct client_error why;
+	struct text_rows t;
+	struct db_rows *r;
+	int got;
+
+	if (!client_is_plain(d->c))
+		return db_query(d, sql, e);
+	got = text_rows_open(&t, d->c, sql, db_read_timeout_ms(d), &why);
+	if (got == 0)
+		return no_result(d, e);
+	if (got < 0) {
+		client_set_error(d->c, &why);
+		db_fail(d, sql, ERR_db_query, e);
+		return NULL;
+	}
+	r = new_rows(d, sql, t.columns);
+	r->text = t;
+	r->large = true;
 	return r;
 }
 
@@ -65,22 +100,30 @@ const char *db_column_name(const struct db_rows *r, unsigned i)
 
 int db_fetch(struct db_rows *r, const struct str **values, struct err *e)
 {
-	int n = client_row(r->d->c, r->values);
+	struct client_error why;
+	int n = r->large ? text_rows_next(&r->text, r->values, &why) : client_row(r->d->c, r->values);
 
 	*values = r->values;
+	if (n < 0 && r->large)
+		client_set_error(r->d->c, &why);
 	return n < 0 ? db_fail(r->d, str_of(r->head), ERR_db_query, e) : n;
+}
+
+static void end_result(struct client *c)
+{
+	client_rows_end(c);
+	while (client_next(c) > 0)
+		client_drop(c);
 }
 
 void db_rows_close(struct db_rows **r)
 {
-	struct client *c;
-
 	if (!*r)
 		return;
-	c = (*r)->d->c;
-	client_rows_end(c);
-	while (client_next(c) > 0)
-		client_drop(c);
+	if ((*r)->large)
+		text_rows_close(&(*r)->text);
+	else
+		end_result((*r)->d->c);
 	free((*r)->values);
 	free(*r);
 	*r = NULL;

@@ -40,27 +40,28 @@ static const char escapes[256] = {
 enum { BLOCK = 16 };
 typedef uint8_t block_bytes __attribute__((vector_size(BLOCK)));
 
-static bool needs_escape(const char *p)
+static inline bool needs_escape(const char *p, bool tab)
 {
 	block_bytes v, any;
 	uint64_t half[2];
 
 	memcpy(&v, p, BLOCK);
 	any = (block_bytes)((v == 0) | (v == '\n') | (v == '\r') | (v == 0x1a) | (v == '\'') | (v == '\\'));
+	if (tab)
+		any |= (block_bytes)(v == '\t');
 	memcpy(half, &any, BLOCK);
 	return (half[0] | half[1]) != 0;
 }
 
-void sql_put_string(struct buf *b, struct str bytes)
+/* There is room for twice the bytes at p. Returns the end. */
+static inline char *escape(char *p, struct str bytes, bool tab)
 {
-	char *p = buf_room(b, bytes.n * 2 + 2), *start = p;
 	size_t i = 0;
 
-	*p++ = '\'';
 	while (i < bytes.n) {
 		size_t end = bytes.n - i < BLOCK ? bytes.n : i + BLOCK;
 
-		if (end - i == BLOCK && !needs_escape(bytes.p + i)) {
+		if (end - i == BLOCK && !needs_escape(bytes.p + i, tab)) {
 			memcpy(p, bytes.p + i, BLOCK);
 			p += BLOCK;
 			i = end;
@@ -68,13 +69,31 @@ void sql_put_string(struct buf *b, struct str bytes)
 		for (; i < end; i++) {
 			char esc = escapes[(unsigned char)bytes.p[i]];
 
+			if (tab && bytes.p[i] == '\t')
+				esc = 't';
 			if (esc)
 				*p++ = '\\';
 			*p++ = esc ? esc : bytes.p[i];
 		}
 	}
+	return p;
+}
+
+void sql_put_string(struct buf *b, struct str bytes)
+{
+	char *start = buf_room(b, bytes.n * 2 + 2), *p = start;
+
+	*p++ = '\'';
+	p = escape(p, bytes, false);
 	*p++ = '\'';
 	b->n += (size_t)(p - start);
+}
+
+void sql_put_escaped(struct buf *b, struct str bytes)
+{
+	char *start = buf_room(b, bytes.n * 2);
+
+	b->n += (size_t)(escape(start, bytes, true) - start);
 }
 
 void sql_put_hex(struct buf *b, struct str bytes)

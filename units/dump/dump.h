@@ -25,6 +25,7 @@ struct dump_options {
 	size_t statement_size;
 	uint64_t chunk_bytes, spool_bytes;
 	bool follows; /* mode all: the position is used by a sync */
+	const struct row_format *format;
 };
 
 struct snapshot {

@@ -21,7 +21,7 @@ static void check_name(const char *schema, const char *table, struct name_part p
 {
 	struct buf b = {0};
 
-	name_data(&b, str_of(schema), str_of(table), part);
+	name_data(&b, str_of(schema), str_of(table), part, ".sql");
 	assert_string_equal(buf_cstr(&b), want);
 	buf_free(&b);
 }
@@ -66,8 +66,8 @@ static void names_fit_and_differ(void **state)
 	longest[sizeof(longest) - 1] = '\0';
 	memcpy(other, longest, sizeof(other));
 	other[sizeof(other) - 2] = 'x';
-	name_data(&a, str_of(longest), str_of(longest), (struct name_part){7, 999999999, 9999});
-	name_data(&b, str_of(longest), str_of(other), (struct name_part){8, 999999999, 9999});
+	name_data(&a, str_of(longest), str_of(longest), (struct name_part){7, 999999999, 9999}, ".rows");
+	name_data(&b, str_of(longest), str_of(other), (struct name_part){8, 999999999, 9999}, ".rows");
 	assert_true(a.n < 250);
 	assert_false(str_eq(buf_str(&a), buf_str(&b)));
 	buf_clear(&a);

@@ -66,8 +66,8 @@ void name_sequence_schema(struct buf *b, struct str schema, struct str sequence,
 	buf_puts(b, "-schema-sequence.sql");
 }
 
-void name_data(struct buf *b, struct str schema, struct str table, struct name_part part)
+void name_data(struct buf *b, struct str schema, struct str table, struct name_part part, const char *ending)
 {
 	put_pair(b, schema, table, part.index);
-	buf_putf(b, ".%09u%04u.sql", part.range, part.file);
+	buf_putf(b, ".%09u%04u%s", part.range, part.file, ending);
 }

@@ -20,5 +20,5 @@ struct name_part {
 	unsigned range; /* of the table's key */
 	unsigned file;  /* of the range */
 };
-void name_data(struct buf *b, struct str schema, struct str table,
-	struct name_part part); /* app.t.0000000010000.sql */
+void name_data(struct buf *b, struct str schema, struct str table, struct name_part part,
+	const char *ending); /* app.t.0000000010000.sql */

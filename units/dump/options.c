@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/config/json.h"
+#include "units/dump/format.h"
 
 struct number {
 	const char *name;
@@ -52,6 +53,17 @@ static int read_consistency(struct dump *d, const char *word, struct err *e)
 	return 0;
 }
 
+static int read_format(struct dump *d, const char *word, struct err *e)
+{
+	if (strcmp(word, "spool") == 0)
+		d->o.format = &format_spool;
+	else if (strcmp(word, "sql") == 0)
+		d->o.format = &format_sql;
+	else
+		return err_set(e, ERR_config_bad, "dump: format is \"%s\", it must be spool or sql", word);
+	return 0;
+}
+
 static int read_options(struct dump *d, const json_t *o, struct err *e)
 {
 	uint64_t n, size;
@@ -62,6 +74,8 @@ static int read_options(struct dump *d, const json_t *o, struct err *e)
 		return -1;
 	d->o.threads = (unsigned)n;
 	d->o.statement_size = (size_t)size;
+	if (read_format(d, json_text(o, "format", "spool"), e) < 0)
+		return -1;
 	return read_consistency(d, json_text(o, "consistency", "auto"), e);
 }
 

@@ -135,39 +135,6 @@ static void end_if_full(struct writer *w, const struct places *p, const struct i
 
 /* --- reading --- */
 
-static int put_values(struct buf *row, const struct item *t, const struct str *v, bool *odd, struct err *e)
-{
-	const struct structure *s = t->structure;
-	unsigned at = 0;
-
-	buf_clear(row);
-	*odd = false;
-	for (unsigned i = 0; i < s->ncolumns; i++) {
-		enum value_put r;
-
-		if (s->columns[i].generated)
-			continue;
-		buf_putc(row, at ? ',' : '(');
-		r = value_put(row, value_format_of(&s->columns[i]), v[at++]);
-		if (r == VALUE_MALFORMED)
-			return err_set(e, ERR_dump_failed, "column `%s` (%s) holds a value that is no number",
-				s->columns[i].name, s->columns[i].type);
-		*odd = *odd || r == VALUE_ENUM_ERROR;
-	}
-	buf_putc(row, ')');
-	return 0;
-}
-
-static int copy_row(
-	struct writer *w, struct buf *row, const struct item *t, const struct str *v, struct err *e)
-{
-	bool odd;
-
-	if (put_values(row, t, v, &odd, e) < 0)
-		return -1;
-	return writer_row(w, buf_str(row), odd, e);
-}
-
 static size_t row_bytes(const struct str *v, unsigned n)
 {
 	size_t sum = 0;
@@ -177,14 +144,12 @@ static size_t row_bytes(const struct str *v, unsigned n)
 	return sum;
 }
 
-static int copy_giant(struct writer *w, const struct item *t, const struct str *v, struct err *e)
+static int copy_giant(struct writer *w, const struct str *v, struct err *e)
 {
-	struct buf row = {0};
 	int r;
 
 	pthread_mutex_lock(&w->d->giant);
-	r = copy_row(w, &row, t, v, e);
-	buf_free(&row);
+	r = writer_row(w, v, e);
 	pthread_mutex_unlock(&w->d->giant);
 	return r;
 }
@@ -192,7 +157,6 @@ static int copy_giant(struct writer *w, const struct item *t, const struct str *
 static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, struct err *e)
 {
 	struct places places = places_of(t);
-	struct buf row = {0};
 	const struct str *v;
 	int got;
 
@@ -200,14 +164,13 @@ static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, 
 		if (dump_stopping(w->d))
 			got = err_set(e, ERR_link, "asked to leave");
 		else if (row_bytes(v, db_columns(r)) > GIANT_BYTES)
-			got = copy_giant(w, t, v, e);
+			got = copy_giant(w, v, e);
 		else
-			got = copy_row(w, &row, t, v, e);
+			got = writer_row(w, v, e);
 		if (got < 0)
 			break;
 		end_if_full(w, &places, t, v);
 	}
-	buf_free(&row);
 	free(places.at);
 	return got;
 }
@@ -223,7 +186,7 @@ static int read_stretch(
 	if (db_exec(c, STR_LIT("SAVEPOINT tidegate"), e) < 0)
 		return dump_sql_error(e);
 	reader_put_select(&sql, t, s);
-	r = db_query(c, buf_str(&sql), e);
+	r = db_query_large(c, buf_str(&sql), e);
 	buf_free(&sql);
 	if (r)
 		got = copy_rows(w, r, t, e);

@@ -59,8 +59,11 @@ static int set_up(void **state)
 	b->d.env = &b->env;
 	b->d.dir = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	b->d.job_name = xstrdup("job");
-	b->d.o = (struct dump_options){
-		.threads = 1, .statement_size = 40, .chunk_bytes = 1024, .spool_bytes = 1 << 20};
+	b->d.o = (struct dump_options){.format = &format_sql,
+		.threads = 1,
+		.statement_size = 40,
+		.chunk_bytes = 1024,
+		.spool_bytes = 1 << 20};
 	pthread_mutex_init(&b->d.lock, NULL);
 	pthread_cond_init(&b->d.changed, NULL);
 	spool_init(&b->d.spool, b->d.dir, b->d.o.spool_bytes);
@@ -90,7 +93,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void write_rows(struct bench *b, unsigned n, unsigned odd)
+static void write_rows(struct bench *b, unsigned n)
 {
 	struct stretch s = {.id = 1};
 	struct writer w;
@@ -99,8 +102,11 @@ static void write_rows(struct bench *b, unsigned n, unsigned odd)
 
 	writer_init(&w, &b->d, &s);
 	for (unsigned i = 1; i <= n; i++) {
-		snprintf(row, sizeof(row), "(%u)", i);
-		assert_int_equal(writer_row(&w, str_of(row), i == odd, &e), 0);
+		struct str v;
+
+		snprintf(row, sizeof(row), "%u", i);
+		v = str_of(row);
+		assert_int_equal(writer_row(&w, &v, &e), 0);
 		snprintf(row, sizeof(row), "[\"%u\"]", i);
 		if (writer_is_full(&w) && i % 2 == 0) /* odd ones' places can't be told, say */
 			writer_end_here(&w, str_of(row));
@@ -109,22 +115,61 @@ static void write_rows(struct bench *b, unsigned n, unsigned odd)
 	writer_fini(&w);
 }
 
-static void a_file_is_statements_of_rows(void **state)
+/* One column, an ENUM, whose error value is '': a file of these rows. */
+static void check_file(
+	struct bench *b, const struct row_format *format, const char *const *rows, const char *want)
 {
-	struct bench *b = *state;
+	struct structure *t = b->d.catalog.tables.p[0].structure;
+	struct stretch s = {.id = 1};
 	struct buf text = {0};
+	struct writer w;
 	struct err e = {0};
+	unsigned n = 0;
 
-	write_rows(b, 4, 3);
-	assert_int_equal(io_read_file(b->d.dir, "app.t.0000000010000.sql", 4096, &text, &e), 0);
-	assert_string_equal(buf_cstr(&text),
-		"/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
-		"INSERT INTO `t` (`a;\nb`) VALUES\n(1),\n(2);\n"
-		"INSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(3);\n"
-		"INSERT INTO `t` (`a;\nb`) VALUES\n(4);\n");
-	assert_int_equal(b->d.spool.total_rows, 4);
+	b->d.o.format = format;
+	t->columns[0].kind = COLUMN_ENUM;
+	free(t->columns[0].type);
+	t->columns[0].type = xstrdup("enum('a','it''s')");
+	writer_init(&w, &b->d, &s);
+	for (; rows[n]; n++) {
+		struct str v = rows[n][0] == '-' ? (struct str){0} : str_of(rows[n]);
+
+		assert_int_equal(writer_row(&w, &v, &e), 0);
+	}
+	assert_int_equal(writer_end(&w, true, &e), 0);
+	writer_fini(&w);
+	assert_int_equal(
+		io_read_file(b->d.dir,
+			format == &format_sql ? "app.t.0000000010000.sql" : "app.t.0000000010000.rows", 4096,
+			&text, &e),
+		0);
+	assert_string_equal(buf_cstr(&text), want);
+	assert_int_equal(b->d.spool.total_rows, n);
 	assert_int_equal(b->d.spool.bytes, text.n);
 	buf_free(&text);
+}
+
+static void a_file_is_statements_of_rows(void **state)
+{
+	check_file(*state, &format_sql, (const char *[]){"a", "-", "", "it's", NULL},
+		"/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
+		"INSERT INTO `t` (`a;\nb`) VALUES\n('a'),\n(NULL);\n"
+		"INSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(0);\n"
+		"INSERT INTO `t` (`a;\nb`) VALUES\n('it\\'s');\n");
+}
+
+static void a_spool_file_is_segments(void **state)
+{
+	check_file(*state, &format_spool, (const char *[]){"a", "-", "", "it's", NULL},
+		"T000000002 0000000005\na\n\\N\n"
+		"S000000001 0000000042\nINSERT IGNORE INTO `t` (`a;\nb`) VALUES\n(0)"
+		"S000000001 0000000041\nINSERT INTO `t` (`a;\nb`) VALUES\n('it\\'s')");
+}
+
+static void a_spool_file_of_text_alone(void **state)
+{
+	check_file(*state, &format_spool, (const char *[]){"a\tb\nc", "it's", NULL},
+		"T000000002 0000000014\na\\tb\\nc\nit\\'s\n");
 }
 
 static void files_are_cut_and_the_last_is_told(void **state)
@@ -135,7 +180,7 @@ static void files_are_cut_and_the_last_is_told(void **state)
 	bool last = false;
 	char hi[32];
 
-	write_rows(b, 1000, 0);
+	write_rows(b, 1000);
 	while (spool_next(&b->d.spool, after, &c) == SPOOL_CHUNK) {
 		assert_false(last);
 		assert_true(c.bytes >= 60 && c.bytes < 1024 + 100);
@@ -164,7 +209,7 @@ static void a_chunk_is_done_once(void **state)
 	struct err e = {0};
 	uint64_t before;
 
-	write_rows(b, 1000, 0);
+	write_rows(b, 1000);
 	before = b->d.spool.bytes;
 	assert_int_equal(spool_done(&b->d.spool, 2, &e), 0);
 	assert_int_equal(spool_done(&b->d.spool, 2, &e), 0);
@@ -200,7 +245,7 @@ static void complete(struct bench *b)
 	b->d.snapshot.offset = UINT64_C(1) << 33;
 	b->d.snapshot.gtid = xstrdup("0-1-2");
 	assert_int_equal(plan_make(&b->d, &e), 0);
-	write_rows(b, 1000, 0);
+	write_rows(b, 1000);
 	spool_complete(&b->d.spool);
 	assert_int_equal(plan_complete(&b->d, &e), 0);
 }
@@ -305,6 +350,8 @@ int main(void)
 #define WITH_BENCH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_BENCH(a_file_is_statements_of_rows),
+		WITH_BENCH(a_spool_file_is_segments),
+		WITH_BENCH(a_spool_file_of_text_alone),
 		WITH_BENCH(files_are_cut_and_the_last_is_told),
 		WITH_BENCH(a_chunk_is_done_once),
 		WITH_BENCH(a_complete_spool_is_served_again),

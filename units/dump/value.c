@@ -4,75 +4,11 @@
  */
 #include "units/dump/value.h"
 
-#include <string.h>
-
 #include "common/sql/quote.h"
 #include "units/dump/json.h"
 
 /* Hex doubles the size: above this the quoted form keeps a row below the downstream's max_allowed_packet. */
 enum { HEX_MAX = 64 * 1024 };
-
-/* Is '' one of the members in "enum('a','','it''s')"? Members are quoted, a quote inside is doubled. */
-static bool has_empty_member(const char *type)
-{
-	const char *p = strchr(type, '(');
-
-	while (p && (*p == '(' || *p == ',')) {
-		const char *start = ++p;
-
-		if (*start != '\'')
-			return false;
-		for (p = start + 1; *p; p++) {
-			if (p[0] == '\\' && p[1])
-				p++;
-			else if (p[0] == '\'' && p[1] == '\'')
-				p++;
-			else if (p[0] == '\'')
-				break;
-		}
-		if (*p && p == start + 1)
-			return true;
-		if (*p)
-			p++;
-	}
-	return false;
-}
-
-static enum value_format text_format(const struct column *c)
-{
-	/* MariaDB does not know it: its text goes by way of Unicode, which holds all of it. */
-	return c->charset && strcmp(c->charset, "gb18030") == 0 ? VALUE_UTF8MB4 : VALUE_STRING;
-}
-
-enum value_format value_format_of(const struct column *c)
-{
-	switch (c->kind) {
-	case COLUMN_INT:
-	case COLUMN_DECIMAL:
-		return VALUE_NUMBER;
-	case COLUMN_FLOAT:
-	case COLUMN_DOUBLE:
-		return VALUE_DOUBLE;
-	case COLUMN_BIT:
-	case COLUMN_BINARY:
-	case COLUMN_GEOMETRY:
-	case COLUMN_VECTOR:
-		return VALUE_BYTES;
-	case COLUMN_JSON:
-		return VALUE_JSON;
-	case COLUMN_UUID: /* a binary string would be taken for their raw bytes */
-	case COLUMN_INET4:
-	case COLUMN_INET6:
-		return VALUE_UTF8MB4;
-	case COLUMN_ENUM:
-		return has_empty_member(c->type) ? VALUE_ENUM_NUMBER : VALUE_ENUM;
-	case COLUMN_TEXT:
-	case COLUMN_SET:
-		return text_format(c);
-	default:
-		return VALUE_STRING;
-	}
-}
 
 void value_put_select(struct buf *b, const struct column *c)
 {
@@ -170,5 +106,30 @@ enum value_put value_put(struct buf *b, enum value_format f, struct str v)
 		break;
 	}
 	sql_put_string(b, v);
+	return VALUE_OK;
+}
+
+bool value_needs_sql(enum value_format f, struct str v)
+{
+	switch (f) {
+	case VALUE_ENUM:
+		return v.p && v.n == 0;
+	case VALUE_ENUM_NUMBER:
+		return v.n == 1 && v.p[0] == '0';
+	case VALUE_JSON:
+		return v.p && json_has_decimal(v);
+	default:
+		return false;
+	}
+}
+
+enum value_put value_put_field(struct buf *b, enum value_format f, struct str v)
+{
+	if (!v.p)
+		buf_put(b, "\\N", 2);
+	else if (value_format_is_number(f))
+		return put_number(b, f, v);
+	else
+		sql_put_escaped(b, v);
 	return VALUE_OK;
 }

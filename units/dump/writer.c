@@ -1,7 +1,6 @@
 /*
- * Chunk files: DM's layout, one statement after the other, each ending in ";\n". A newline never stands
- * inside a value, so the load can cut at ";\n" (docs/design/copy.md). A chunk is announced when its file is
- * whole.
+ * Chunk files: begun, cut at chunk_bytes, announced when they are whole. What their bytes are is format.c's.
+ * A newline never stands inside a value.
  */
 #include "units/dump/writer.h"
 
@@ -12,30 +11,15 @@
 #include "common/base/io.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
-#include "common/sql/quote.h"
 #include "units/dump/file.h"
 #include "units/dump/name.h"
 
 enum { FLUSH_BYTES = 256 * 1024, KEEP_BYTES = 4 * 1024 * 1024 };
 
-static const char head[] = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n";
-
 void writer_init(struct writer *w, struct dump *d, const struct stretch *stretch)
 {
-	const struct item *t = &d->catalog.tables.p[stretch->table];
-	const char *sep = " (";
-
 	*w = (struct writer){.d = d, .s = stretch, .fd = -1};
-	buf_puts(&w->columns, " INTO ");
-	sql_put_ident(&w->columns, str_of(t->name));
-	for (unsigned i = 0; i < t->structure->ncolumns; i++) {
-		if (t->structure->columns[i].generated)
-			continue;
-		buf_puts(&w->columns, sep);
-		sql_put_ident(&w->columns, str_of(t->structure->columns[i].name));
-		sep = ",";
-	}
-	buf_puts(&w->columns, ") VALUES\n");
+	rows_init(&w->rows, d->o.format, &d->catalog.tables.p[stretch->table], d->o.statement_size);
 }
 
 void writer_fini(struct writer *w)
@@ -43,23 +27,24 @@ void writer_fini(struct writer *w)
 	io_close(&w->fd);
 	free(w->file);
 	free(w->end);
-	buf_free(&w->columns);
-	buf_free(&w->out);
+	rows_fini(&w->rows);
 }
 
 static int flush(struct writer *w, struct err *e)
 {
-	if (w->out.n == 0)
+	struct buf *out = &w->rows.out;
+
+	if (out->n == 0)
 		return 0;
-	if (file_write(w->d, w->fd, w->file, buf_str(&w->out), e) < 0)
+	if (file_write(w->d, w->fd, w->file, buf_str(out), e) < 0)
 		return -1;
-	w->written += w->out.n;
-	spool_grow(&w->d->spool, w->out.n);
-	tally_add(w->d->tally, w->s->table, (struct amount){w->rows - w->counted, w->out.n});
-	w->counted = w->rows;
-	buf_clear(&w->out);
-	if (w->out.cap > KEEP_BYTES)
-		buf_free(&w->out);
+	w->written += out->n;
+	spool_grow(&w->d->spool, out->n);
+	tally_add(w->d->tally, w->s->table, (struct amount){w->count - w->told, out->n});
+	w->told = w->count;
+	buf_clear(out);
+	if (out->cap > KEEP_BYTES)
+		buf_free(out);
 	if (FAILPOINT_HIT(dump_mid_chunk))
 		return err_set(e, ERR_io, "failpoint dump_mid_chunk");
 	return 0;
@@ -73,23 +58,16 @@ static int open_file(struct writer *w, struct err *e)
 	if (!spool_wait_room(&w->d->spool))
 		return err_set(e, ERR_link, "asked to leave");
 	name_data(&name, str_of(t->schema), str_of(t->name),
-		(struct name_part){w->s->table, w->s->id, w->files});
+		(struct name_part){w->s->table, w->s->id, w->files}, w->rows.format->ending);
 	buf_cstr(&name);
 	w->file = name.p;
 	w->files++;
 	w->fd = file_create(w->d, w->file, e);
 	if (w->fd < 0)
 		return -1;
-	w->written = w->rows = w->counted = 0;
-	buf_puts(&w->out, head);
+	w->written = w->count = w->told = 0;
+	w->rows.format->begin(&w->rows);
 	return 0;
-}
-
-static void end_statement(struct writer *w)
-{
-	if (w->statement > 0)
-		buf_puts(&w->out, ";\n");
-	w->statement = 0;
 }
 
 /* What the stretch reaches to, whatever its last row is. */
@@ -115,13 +93,13 @@ static int close_file(struct writer *w, enum end end, struct err *e)
 		.seq = w->files - 1,
 		.last = end == END_TABLE,
 		.ends_stretch = end != END_FILE,
-		.rows = w->rows};
+		.rows = w->count};
 
-	end_statement(w);
+	w->rows.format->seal(&w->rows);
 	if (flush(w, e) < 0)
 		return -1;
 	io_close(&w->fd);
-	w->all_rows += w->rows;
+	w->all_rows += w->count;
 	c.bytes = w->written;
 	c.file = w->file;
 	c.hi = end == END_FILE ? w->end : stretch_end(w->s);
@@ -138,44 +116,29 @@ static int close_file(struct writer *w, enum end end, struct err *e)
 	return 0;
 }
 
-static void begin_statement(struct writer *w, const char *verb)
+static int flush_whole(struct writer *w, struct err *e)
 {
-	size_t start = w->out.n;
-
-	buf_puts(&w->out, verb);
-	buf_put(&w->out, w->columns.p, w->columns.n);
-	w->statement = w->out.n - start;
+	if (w->rows.format->whole)
+		w->rows.format->seal(&w->rows);
+	return flush(w, e);
 }
 
-static void put_row(struct writer *w, struct str row, bool odd)
-{
-	if (odd || w->statement >= w->d->o.statement_size)
-		end_statement(w);
-	if (w->statement == 0)
-		begin_statement(w, odd ? "INSERT IGNORE" : "INSERT");
-	else
-		buf_puts(&w->out, ",\n");
-	buf_put(&w->out, row.p, row.n);
-	w->statement += row.n + 2;
-	if (odd)
-		end_statement(w);
-}
-
-int writer_row(struct writer *w, struct str row, bool odd, struct err *e)
+int writer_row(struct writer *w, const struct str *v, struct err *e)
 {
 	/* Only when one more row is there: so the last file of a stretch is never an empty one. */
 	if (w->end && close_file(w, END_FILE, e) < 0)
 		return -1;
 	if (w->fd < 0 && open_file(w, e) < 0)
 		return -1;
-	put_row(w, row, odd);
-	w->rows++;
-	return w->out.n >= FLUSH_BYTES ? flush(w, e) : 0;
+	if (w->rows.format->row(&w->rows, v, e) < 0)
+		return -1;
+	w->count++;
+	return w->rows.out.n >= FLUSH_BYTES ? flush_whole(w, e) : 0;
 }
 
 bool writer_is_full(const struct writer *w)
 {
-	return w->fd >= 0 && w->written + w->out.n >= w->d->o.chunk_bytes;
+	return w->fd >= 0 && w->written + w->rows.out.n >= w->d->o.chunk_bytes;
 }
 
 void writer_end_here(struct writer *w, struct str place)

@@ -14,7 +14,9 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "segment.h"
 #include "units/load/record.h"
+#include "units/load/rows.h"
 #include "units/load/split.h"
 
 enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062, SQL_PACKET_TOO_BIG = 1153 };
@@ -31,9 +33,46 @@ static void lose(struct applier *a)
 	if (!a->c)
 		return;
 	a->old = db_connection_id(a->c);
+	rows_forget(a);
 	load_disconnect(a->l, &a->c);
 	free(a->schema);
 	a->schema = NULL;
+}
+
+/* A server may refuse LOCAL INFILE altogether: MySQL does by default. */
+static int may_load(struct applier *a, bool *may, struct err *e)
+{
+	char text[24];
+	bool found;
+
+	if (db_value(a->c, "SELECT @@global.local_infile", text, sizeof(text), &found, e) < 0)
+		return -1;
+	*may = found && strcmp(text, "1") == 0;
+	return *may ? db_exec(a->c, STR_LIT("SET SESSION max_error_count=64, SESSION sql_notes=1"), e) : 0;
+}
+
+/* What was measured to be the fastest of what the downstream has (docs/design/copy.md, "Ways to load"). */
+static int choose_way(struct applier *a, struct err *e)
+{
+	enum load_by want = a->l->by;
+	bool may = false;
+
+	if (want == LOAD_BY_AUTO)
+		want = a->l->to.flavor == FLAVOR_MARIADB ? LOAD_BY_BULK
+		       : a->l->to.flavor == FLAVOR_MYSQL ? LOAD_BY_LOAD_DATA
+							 : LOAD_BY_INSERT;
+	/* TiDB before 7.6 commits inside of LOAD DATA. */
+	if (want == LOAD_BY_LOAD_DATA && a->l->to.flavor != FLAVOR_TIDB && may_load(a, &may, e) < 0)
+		return -1;
+	a->way = want;
+	if ((want == LOAD_BY_LOAD_DATA && !may) || (want == LOAD_BY_BULK && !db_can_bulk(a->c)))
+		a->way = LOAD_BY_INSERT;
+	if (!atomic_exchange(&a->l->way_told, true))
+		log_info("rows are written by %s%s", rows_way_name(a),
+			want == LOAD_BY_LOAD_DATA && !may
+				? " (LOAD DATA is faster: SET GLOBAL local_infile=ON)"
+				: "");
+	return 0;
 }
 
 static int ask_limits(struct applier *a, struct err *e)
@@ -44,7 +83,7 @@ static int ask_limits(struct applier *a, struct err *e)
 	if (db_value(a->c, "SELECT @@max_allowed_packet", text, sizeof(text), &found, e) < 0)
 		return -1;
 	a->max_packet = found ? strtoull(text, NULL, 10) : 0;
-	return 0;
+	return choose_way(a, e);
 }
 
 static int see_old_gone(struct applier *a, struct err *e)
@@ -101,35 +140,53 @@ static int read_file(struct applier *a, const struct chunk *k, struct err *e)
 	return 0;
 }
 
-static int check_size(const struct applier *a, struct str statement, struct err *e)
+int apply_check_size(const struct applier *a, size_t bytes, struct err *e)
 {
-	if (a->max_packet == 0 || statement.n + 2 < a->max_packet)
+	if (a->max_packet == 0 || bytes + 2 < a->max_packet)
 		return 0;
 	return err_set(e, ERR_load_failed,
 		"a statement of %zu bytes is more than the downstream's max_allowed_packet of %" PRIu64
 		": SET GLOBAL max_allowed_packet to more, then resume-task",
-		statement.n, a->max_packet);
+		bytes, a->max_packet);
+}
+
+/* A file of SQL statements. */
+static int put_sql(struct applier *a, const struct chunk *k, uint64_t *rows, struct err *e)
+{
+	struct split s = {0};
+	struct str statement;
+	int r;
+
+	if (read_file(a, k, e) < 0)
+		return -1;
+	s.text = buf_str(&a->text);
+	while ((r = split_next(&s, &statement, e)) > 0) {
+		if (apply_check_size(a, statement.n, e) < 0 || db_exec(a->c, statement, e) < 0)
+			return -1;
+		if (!split_is_insert(statement))
+			continue;
+		*rows += db_affected(a->c);
+		if (FAILPOINT_HIT(load_mid_chunk))
+			return err_set(e, ERR_db_lost, "failpoint load_mid_chunk");
+	}
+	return r;
+}
+
+static bool is_spool(const char *file)
+{
+	size_t n = strlen(file), ending = strlen(SEGMENT_ENDING);
+
+	return n >= ending && strcmp(file + n - ending, SEGMENT_ENDING) == 0;
 }
 
 static int put_rows(struct applier *a, const struct chunk *k, struct err *e)
 {
-	struct split s = {.text = buf_str(&a->text)};
-	struct str statement;
+	bool spool = is_spool(k->file);
 	uint64_t rows = 0;
-	int r;
 
-	while ((r = split_next(&s, &statement, e)) > 0) {
-		if (check_size(a, statement, e) < 0 || db_exec(a->c, statement, e) < 0)
-			return -1;
-		if (!split_is_insert(statement))
-			continue;
-		rows += db_affected(a->c);
-		if (FAILPOINT_HIT(load_mid_chunk))
-			return err_set(e, ERR_db_lost, "failpoint load_mid_chunk");
-	}
-	if (r < 0)
+	if ((spool ? rows_put(a, k, &rows, e) : put_sql(a, k, &rows, e)) < 0)
 		return -1;
-	if (rows != k->rows)
+	if (rows != k->rows && a->care != CARE_DUPLICATES)
 		return err_set(e, ERR_load_failed, "%s has %" PRIu64 " rows, the downstream took %" PRIu64,
 			k->file, k->rows, rows);
 	return 0;
@@ -169,24 +226,48 @@ static int transaction(struct applier *a, const struct chunk *k, struct err *e)
 
 /* --- trying again --- */
 
-/* After a failure: 1: the chunk is recorded all the same; 0: try it again; -1: e stands. */
-static int look_again(struct applier *a, const struct chunk *k, const struct err *why, struct err *e)
+static void clear_transaction(struct applier *a, const struct err *why)
 {
 	struct err rollback = {0};
-	int r = 0;
 
-	if (is_lost(why))
+	if (a->cut || is_lost(why))
 		lose(a);
 	else if (a->c && db_exec(a->c, STR_LIT("ROLLBACK"), &rollback) < 0)
 		lose(a);
-	if (why->sql_errno != SQL_DUPLICATE && err_act(why->code) != ERR_ACT_RETRY)
-		return -1;
-	if (connect_now(a, e) == 0)
-		r = record_has_chunk(a->l, a->c, k->number, e);
+	a->cut = false;
+}
+
+/* Is there a more careful way to try it? */
+static bool more_care(struct applier *a, const struct err *why)
+{
+	bool duplicate = why->sql_errno == SQL_DUPLICATE && a->l->on_duplicate != DUPLICATE_ERROR;
+
+	if (a->doubt)
+		a->care = CARE_STRICT;
+	else if (duplicate && a->care != CARE_DUPLICATES)
+		a->care = CARE_DUPLICATES;
 	else
-		r = -1;
+		return false;
+	a->doubt = false;
+	return true;
+}
+
+/* After a failure: 1: the chunk is recorded all the same; 0: try it again; -1: e stands. */
+static int look_again(struct applier *a, const struct chunk *k, const struct err *why, struct err *e)
+{
+	bool duplicate = why->sql_errno == SQL_DUPLICATE, again = a->doubt;
+	int r;
+
+	clear_transaction(a, why);
+	if (!duplicate && !again && err_act(why->code) != ERR_ACT_RETRY)
+		return -1;
+	r = connect_now(a, e);
+	if (r == 0)
+		r = record_has_chunk(a->l, a->c, k->number, e);
+	if (r == 0 && (duplicate || again))
+		return more_care(a, why) ? 0 : -1;
 	if (r >= 0)
-		return r == 0 && why->sql_errno == SQL_DUPLICATE ? -1 : r;
+		return r;
 	if (is_lost(e))
 		lose(a);
 	return err_act(e->code) == ERR_ACT_RETRY ? 0 : -1;
@@ -205,8 +286,8 @@ int apply_chunk(struct applier *a, const struct chunk *k, struct err *e)
 	struct err why;
 	int r;
 
-	if (read_file(a, k, e) < 0)
-		return refused(e, k, t);
+	a->care = CARE_NONE;
+	a->doubt = a->cut = false;
 	for (unsigned n = 1;; n++) {
 		err_clear(e);
 		if (connect_now(a, e) == 0 && transaction(a, k, e) == 0)
@@ -234,6 +315,7 @@ void apply_fini(struct applier *a)
 {
 	struct err ignored;
 
+	rows_forget(a);
 	if (a->c && !load_stopping(a->l))
 		meta_forget_connection(a->c, &a->l->id, db_connection_id(a->c), &ignored);
 	load_disconnect(a->l, &a->c);

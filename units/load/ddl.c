@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
+#include "units/load/latekeys.h"
 
 void ddl_put_text(struct buf *sql, const char *text)
 {
@@ -112,16 +113,31 @@ int ddl_can_translate(struct load *l, const struct plan_item *i, struct err *e)
 	return r < 0 ? failed(e) : 0;
 }
 
-int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e)
+static int make(struct load *l, struct db *c, const struct plan_item *i, const json_t *refs, json_t *keys,
+	struct err *e)
 {
-	struct buf sql = {0}, notes = {0};
+	struct buf sql = {0}, notes = {0}, less = {0};
 	int r = translate(l, i, &sql, &notes, e);
 
+	if (r == 0 && keys)
+		latekeys_cut(buf_str(&sql), &l->to, i->structure, refs, &less, keys);
 	if (r == 0)
-		r = db_exec(c, buf_str(&sql), e);
+		r = db_exec(c, buf_str(less.n > 0 ? &less : &sql), e);
 	if (r == 0)
 		log_notes(&notes);
 	buf_free(&sql);
 	buf_free(&notes);
+	buf_free(&less);
 	return r < 0 ? failed(e) : 0;
+}
+
+int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e)
+{
+	return make(l, c, i, NULL, NULL, e);
+}
+
+int ddl_make_without_keys(struct load *l, struct db *c, const struct plan_item *t, const json_t *refs,
+	json_t *keys, struct err *e)
+{
+	return make(l, c, t, refs, keys, e);
 }

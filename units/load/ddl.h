@@ -15,3 +15,6 @@ int ddl_use(struct db *c, const char *schema, struct err *e);
 int ddl_can_translate(struct load *l, const struct plan_item *i, struct err *e);
 /* Executes the item's CREATE, moved to the downstream's family; what was changed is logged. */
 int ddl_translated(struct load *l, struct db *c, const struct plan_item *i, struct err *e);
+/* The same without the keys that can be made behind the rows (latekeys.h): those are put into keys. */
+int ddl_make_without_keys(struct load *l, struct db *c, const struct plan_item *t, const json_t *refs,
+	json_t *keys, struct err *e);

@@ -1,7 +1,8 @@
 /*
  * A stand-in for supervisor and agent, for tests of dump and load alone: starts both, answers hello, next and
  * bye, starts again what dies, until the load has finished. copy_drive BIN STATE RUN DUMP.json LOAD.json
- * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. Not installed.
+ * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. LOAD.json "-": no load; ends when
+ * the whole dump is on disk. Not installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ struct drive {
 	struct child child[2];
 	bool finished, failed;
 	bool leaving;
+	bool alone; /* the dump is */
 };
 
 static void die(const char *what)
@@ -135,7 +137,9 @@ static void on_next(struct drive *d, struct link_req *req, const struct msg_unit
 	struct buf b = {0};
 
 	printf("status %s %.*s progress=%llu\n", c->exe, STR_ARG(m->status), (unsigned long long)m->progress);
-	if (d->leaving || c->stop)
+	if (d->alone && memmem(m->status.p, m->status.n, "\"serve\"", 7))
+		d->finished = true;
+	if (d->leaving || d->finished || c->stop)
 		o = (struct msg_unit_order){
 			.revision = 2, .order = ORDER_STOP, .args = STR_LIT("{\"deadline_ms\":5000}")};
 	msg_put_unit_order(&b, req->head.request, &o);
@@ -230,6 +234,8 @@ int main(int argc, char **argv)
 	d.run = argv[3];
 	d.child[0] = (struct child){.exe = "tidegate-dump", .slice = argv[4], .kind = UNIT_dump};
 	d.child[1] = (struct child){.exe = "tidegate-load", .slice = argv[5], .kind = UNIT_load};
+	d.alone = strcmp(argv[5], "-") == 0;
+	d.child[1].stop = d.alone;
 	if (argc > 6 && argv[6][0])
 		d.failpoints = open(argv[6], O_RDWR);
 	end = clock_ms() + 1000 * (argc > 7 ? strtoull(argv[7], NULL, 10) : 120);

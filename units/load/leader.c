@@ -14,6 +14,7 @@
 #include "common/base/xalloc.h"
 #include "common/db/dm_checkpoint.h"
 #include "units/load/dumplink.h"
+#include "units/load/late.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
 #include "units/load/target.h"
@@ -183,6 +184,7 @@ static int load_copy(struct load *l, struct db *c, struct record *r, struct err 
 	publish_snapshot(l, &l->plan.snapshot, false);
 	if (prepare(l, c, r, e) < 0 || count_start(l, c, e) < 0)
 		return -1;
+	late_begin(l, r->own);
 	worker_run_all(l);
 	if (load_stopping(l))
 		return err_set(e, ERR_link, "asked to leave");

@@ -65,7 +65,7 @@ static void keep(struct load *l, struct db *c)
 
 struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e)
 {
-	struct db_options o = {.session = session};
+	struct db_options o = {.session = session, .infile = session == DB_APPLY};
 	struct db *c = db_open(&l->downstream, &o, e);
 
 	if (!c) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,6 +18,14 @@
  */
 enum load_phase { LOAD_WAIT, LOAD_SCHEMA, LOAD_LOAD, LOAD_DONE };
 
+/* How rows get into the downstream (docs/design/copy.md, "Ways to load"). */
+enum load_by { LOAD_BY_AUTO, LOAD_BY_INSERT, LOAD_BY_BULK, LOAD_BY_LOAD_DATA, LOAD_BYS };
+/* A row that meets another with one of its keys. */
+enum on_duplicate { DUPLICATE_ERROR, DUPLICATE_REPLACE, DUPLICATE_IGNORE, ON_DUPLICATES };
+
+/* When plain secondary keys are made. */
+enum load_keys { KEYS_AUTO, KEYS_BEFORE, KEYS_AFTER, LOAD_KEYS };
+
 /* Which chunks of this copy are recorded downstream. */
 struct recorded {
 	uint64_t *bits;
@@ -34,10 +43,16 @@ struct load {
 	bool look; /* nothing is to be loaded: only, whether that is done or DM's to take over */
 	struct server to;
 	enum collation_policy collations;
+	enum load_by by;
+	enum on_duplicate on_duplicate;
+	enum load_keys keys;
 	struct link_peer *dump;
 
 	struct plan plan;
 	struct recorded recorded; /* as read at start; fixed while workers run */
+
+	struct late_table *late; /* of each table of the plan; NULL: no key waits. Under lock */
+	json_t *late_keys;
 
 	pthread_t leader;
 	bool has_leader;
@@ -49,12 +64,13 @@ struct load {
 	struct db **conns;             /* every open connection, to cut them off */
 	unsigned nconns;
 
+	pthread_mutex_t giant;      /* held while a row of many MiB is in our buffers: one at a time (T28) */
 	pthread_mutex_t claim_lock; /* one worker at a time asks the dump */
 	uint64_t claimed;           /* the last number handed out */
 	bool end_seen;
 	uint64_t end_rows, end_bytes; /* the dump's sums */
 
-	atomic_bool stop;
+	atomic_bool stop, way_told;
 	_Atomic int phase; /* enum load_phase */
 	_Atomic uint64_t chunks_done;
 	struct tally *tally; /* made with the plan, under lock; then it stays */

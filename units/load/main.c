@@ -5,16 +5,48 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "units/load/late.h"
 #include "units/load/leader.h"
 #include "units/load/load.h"
 #include "units/load/record.h"
 
 enum { THREADS_MAX = 64 };
+
+/* The index of the option's word; 0 without one; -1 with e. */
+static int read_word(const json_t *options, const char *key, const char *const *words, int n, struct err *e)
+{
+	const char *word = json_text(options, key, words[0]);
+
+	for (int i = 0; i < n; i++)
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	return err_set(e, ERR_config_bad, "load: %s: `%s` is not known", key, word);
+}
+
+static int read_ways(struct load *l, const json_t *options, struct err *e)
+{
+	static const char *const ways[] = {"auto", "insert", "bulk", "load-data"};
+	static const char *const duplicates[] = {"error", "replace", "ignore"};
+	static const char *const keys[] = {"auto", "before", "after"};
+	int by = read_word(options, "by", ways, LOAD_BYS, e), duplicate, when;
+
+	if (by < 0)
+		return -1;
+	duplicate = read_word(options, "on_duplicate", duplicates, ON_DUPLICATES, e);
+	when = duplicate < 0 ? -1 : read_word(options, "keys", keys, LOAD_KEYS, e);
+	if (when < 0)
+		return -1;
+	l->keys = (enum load_keys)when;
+	l->by = (enum load_by)by;
+	l->on_duplicate = (enum on_duplicate)duplicate;
+	return 0;
+}
 
 static int read_options(struct load *l, const json_t *config, struct err *e)
 {
@@ -35,6 +67,8 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 	l->task = xstrdup(json_text(config, "task", ""));
 	l->source = xstrdup(json_text(config, "source", ""));
 	l->id = (struct meta_id){l->meta_schema, l->task, l->source, (uint64_t)json_num(config, "epoch", 0)};
+	if (read_ways(l, options, e) < 0)
+		return -1;
 	if (endpoint_from_json(json_object_get(config, "downstream"), &l->downstream, e) < 0)
 		return err_add(e, "downstream");
 	return 0;
@@ -48,6 +82,7 @@ static int load_open(void *self, struct unit_env *env, struct err *e)
 	l->env = env;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->claim_lock, NULL);
+	pthread_mutex_init(&l->giant, NULL);
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&l->changed, &a);
@@ -143,6 +178,7 @@ static void load_close(void *self, struct unit_env *env)
 	plan_fini(&l->plan);
 	plan_snapshot_fini(&l->snapshot);
 	recorded_fini(&l->recorded);
+	late_end(l);
 	free(l->conns);
 	free(l->meta_schema);
 	free(l->task);

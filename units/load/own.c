@@ -23,7 +23,12 @@ static json_t *sub(json_t *o, const char *key)
 
 void own_add(json_t *own, const char *kind, const char *schema, const char *name)
 {
-	json_object_set_new(sub(sub(own, kind), schema), name, json_true());
+	own_set(own, kind, schema, name, json_true());
+}
+
+void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value)
+{
+	json_object_set_new(sub(sub(own, kind), schema), name, value);
 }
 
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),

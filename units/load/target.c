@@ -14,6 +14,7 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/load/ddl.h"
+#include "units/load/latekeys.h"
 #include "units/load/own.h"
 
 /* --- which tables may be used --- */
@@ -227,10 +228,25 @@ static int make_schema(struct load *l, struct db *c, const struct plan_item *s, 
 	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->schema);
 }
 
-static int make_table(
-	struct load *l, struct db *c, const struct plan_item *t, const json_t *own, struct err *e)
+/* A small table's keys are made faster with it than behind its rows. */
+static bool keys_wait(const struct load *l, const struct plan_item *t)
 {
+	enum { WORTH_IT = 8 << 20 };
+
+	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE)
+		return false;
+	return l->keys == KEYS_AFTER || t->bytes >= WORTH_IT;
+}
+
+/* refs: see latekeys.h. */
+static int make_table(
+	struct making *m, const struct plan_item *t, json_t *own, const json_t *refs, struct err *e)
+{
+	struct load *l = m->l;
+	struct db *c = m->c;
 	enum ddl_object what;
+	json_t *keys;
+	int r;
 
 	if (!own_has(own, "made", t->schema, t->name)) {
 		/* Taken as it was; somebody may have dropped it since. */
@@ -239,7 +255,49 @@ static int make_table(
 		if (what == DDL_OBJECT_TABLE)
 			return 0;
 	}
-	return ddl_use(c, t->schema, e) < 0 || ddl_translated(l, c, t, e) < 0 ? -1 : 0;
+	if (ddl_use(c, t->schema, e) < 0)
+		return -1;
+	if (!keys_wait(l, t) || !own_has(own, "made", t->schema, t->name))
+		return ddl_translated(l, c, t, e);
+	keys = json_object();
+	r = ddl_make_without_keys(l, c, t, refs, keys, e);
+	if (json_object_size(keys) > 0)
+		own_set(own, "late", t->schema, t->name, keys);
+	else
+		json_decref(keys);
+	return r;
+}
+
+static json_t *references(const struct load *l)
+{
+	json_t *refs = json_object();
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		latekeys_references(str_of(t->create), &l->plan.from, t->schema, refs);
+	}
+	return refs;
+}
+
+static int make_tables(struct making *m, json_t *own, struct err *e)
+{
+	json_t *refs = references(m->l);
+	int r = 0;
+
+	json_object_del(own, "late");
+	for (unsigned i = 0; r == 0 && i < m->l->plan.tables.n; i++) {
+		const struct plan_item *t = &m->l->plan.tables.p[i];
+
+		if (load_stopping(m->l))
+			r = err_set(e, ERR_link, "asked to leave");
+		else if (make_table(m, t, own, refs, e) < 0)
+			r = err_add(e, "making table `%s`.`%s`", t->schema, t->name);
+		else if (FAILPOINT_HIT(load_schema))
+			r = err_set(e, ERR_db_lost, "failpoint load_schema");
+	}
+	json_decref(refs);
+	return r;
 }
 
 /* Before the tables: a column's default may ask one. */
@@ -256,7 +314,7 @@ static int make_sequences(struct load *l, struct db *c, const json_t *own, struc
 	return 0;
 }
 
-int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
+int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 {
 	struct making m = {l, c, e};
 
@@ -265,24 +323,13 @@ int target_make(struct load *l, struct db *c, const json_t *own, struct err *e)
 			return -1;
 	if (own_each(own, "made", drop_one, &m) < 0 || own_each(own, "taken", empty_one, &m) < 0)
 		return -1;
-	if (make_sequences(l, c, own, e) < 0)
-		return -1;
-	for (unsigned i = 0; i < l->plan.tables.n; i++) {
-		const struct plan_item *t = &l->plan.tables.p[i];
-
-		if (load_stopping(l))
-			return err_set(e, ERR_link, "asked to leave");
-		if (make_table(l, c, t, own, e) < 0)
-			return err_add(e, "making table `%s`.`%s`", t->schema, t->name);
-		if (FAILPOINT_HIT(load_schema))
-			return err_set(e, ERR_db_lost, "failpoint load_schema");
-	}
-	return 0;
+	return make_sequences(l, c, own, e) < 0 ? -1 : make_tables(&m, own, e);
 }
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "sequences"};
+	static const char *const kinds[] = {"made", "taken"}, *const others[] = {
+								      "views", "sequences", "late"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
@@ -292,7 +339,7 @@ json_t *target_prune(const struct load *l, const json_t *own)
 			if (own_has(own, kinds[k], t->schema, t->name))
 				own_add(out, kinds[k], t->schema, t->name);
 	}
-	for (size_t k = 0; k < 2; k++)
+	for (size_t k = 0; k < sizeof(others) / sizeof(*others); k++)
 		if (json_object_get(own, others[k]))
 			json_object_set(out, others[k], json_object_get(own, others[k]));
 	return out;

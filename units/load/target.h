@@ -7,8 +7,9 @@
 
 /* Changes nothing: which tables may be used, and how (own is filled). ERR_load_target_not_empty, … */
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e);
-/* Drops or empties what is ours, makes what is missing. To be repeated after a crash. */
-int target_make(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* Drops or empties what is ours, makes what is missing; own learns which keys wait for the rows ("late"). To
+ * be repeated after a crash. */
+int target_make(struct load *l, struct db *c, json_t *own, struct err *e);
 /* own without what the plan no longer has. New reference. */
 json_t *target_prune(const struct load *l, const json_t *own);
 /* Which views may be made: added to own. */

@@ -9,6 +9,7 @@
 #include "common/base/xalloc.h"
 #include "units/load/apply.h"
 #include "units/load/dumplink.h"
+#include "units/load/late.h"
 #include "units/load/record.h"
 
 struct worker {
@@ -27,8 +28,10 @@ static int claim(struct load *l, struct chunk *k, struct err *e)
 		r = err_set(e, ERR_link, "asked to leave");
 	else if (!l->end_seen)
 		r = dumplink_claim(l, l->claimed, k, e);
-	if (r > 0)
+	if (r > 0) {
 		l->claimed = k->number;
+		late_chunk_taken(l, k->table, k->last);
+	}
 	if (r == 0 && !l->end_seen) {
 		l->end_seen = true;
 		l->end_rows = k->rows;
@@ -56,7 +59,10 @@ static int do_chunk(struct worker *w, const struct chunk *k, struct err *e)
 	if (!there && apply_chunk(&w->a, k, e) < 0)
 		return -1;
 	count(w->l, k, !there);
-	return dumplink_done(w->l, k->number, e);
+	if (dumplink_done(w->l, k->number, e) < 0)
+		return -1;
+	late_chunk_done(w->l, k->table);
+	return late_make(w->l, false, e);
 }
 
 static void *worker_main(void *arg)
@@ -73,6 +79,8 @@ static void *worker_main(void *arg)
 		if (r < 0)
 			break;
 	}
+	if (r == 0)
+		r = late_make(w->l, true, &e);
 	if (r < 0)
 		load_fail(w->l, &e);
 	apply_fini(&w->a);

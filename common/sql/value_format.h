@@ -1,0 +1,22 @@
+#pragma once
+#include "common/sql/structure.h"
+
+/* How a column's values travel from the dump to the load, bit for bit (docs/design/copy.md, "Bit for bit").
+ */
+enum value_format {
+	VALUE_NUMBER,      /* the server's digits */
+	VALUE_DOUBLE,      /* FLOAT and DOUBLE: `c`*1e0, an exponent added */
+	VALUE_STRING,      /* raw bytes */
+	VALUE_BYTES,       /* raw bytes of no charset */
+	VALUE_JSON,        /* text in utf8mb4, or an expression that makes it again */
+	VALUE_UTF8MB4,     /* text in utf8mb4: UUID, INET; and text of a charset that only MySQL has */
+	VALUE_ENUM,        /* as VALUE_STRING; '' is the error value */
+	VALUE_ENUM_NUMBER, /* an ENUM with a member '': `c`+0; 0 is the error value */
+};
+
+enum value_format value_format_of(const struct column *c);
+/* Is it said as a number, without quotes? */
+static inline bool value_format_is_number(enum value_format f)
+{
+	return f == VALUE_NUMBER || f == VALUE_DOUBLE || f == VALUE_ENUM_NUMBER;
+}

@@ -1,0 +1,216 @@
+/*
+ * Rows of spool files as SQL, and the words around them. Pure; called by rows.c. What stands in a spool
+ * file's field is what stands inside of an SQL string, so nothing is escaped here, nor may be.
+ */
+#include "units/load/into.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+
+static void put_names(const struct into *i, struct buf *b, const char *open, const char *close)
+{
+	buf_puts(b, open);
+	for (unsigned k = 0; k < i->n; k++) {
+		buf_puts(b, k ? "," : "");
+		sql_put_ident(b, str_of(i->columns[k]->name));
+	}
+	buf_puts(b, close);
+}
+
+void into_init(struct into *i, const struct plan_item *t)
+{
+	const struct structure *s = t->structure;
+
+	*i = (struct into){.t = t};
+	i->columns = xcalloc(s->ncolumns + 1, sizeof(*i->columns));
+	i->formats = xcalloc(s->ncolumns + 1, sizeof(*i->formats));
+	for (unsigned k = 0; k < s->ncolumns; k++) {
+		if (s->columns[k].generated)
+			continue;
+		i->columns[i->n] = &s->columns[k];
+		i->formats[i->n++] = value_format_of(&s->columns[k]);
+	}
+	buf_puts(&i->names, " INTO ");
+	sql_put_ident(&i->names, str_of(t->name));
+	put_names(i, &i->names, " (", ") VALUES");
+}
+
+void into_fini(struct into *i)
+{
+	free(i->columns);
+	free(i->formats);
+	buf_free(&i->names);
+	*i = (struct into){0};
+}
+
+/* Its bytes can't go into the column as they come: by way of a variable. */
+static bool needs_variable(enum value_format f)
+{
+	return f == VALUE_JSON || f == VALUE_UTF8MB4 || f == VALUE_ENUM_NUMBER;
+}
+
+/* text: a variable or a placeholder, which holds binary text. */
+static void put_expression(struct buf *b, enum value_format f, const char *text)
+{
+	if (f == VALUE_ENUM_NUMBER) /* '2' would be a member of that name */
+		buf_putf(b, "%s+0", text);
+	else
+		buf_putf(b, "CONVERT(%s USING utf8mb4)", text);
+}
+
+static void put_load_columns(const struct into *i, struct buf *sql)
+{
+	const char *sep = " SET ";
+	char name[24];
+
+	buf_puts(sql, " (");
+	for (unsigned k = 0; k < i->n; k++) {
+		buf_puts(sql, k ? "," : "");
+		if (needs_variable(i->formats[k]))
+			buf_putf(sql, "@v%u", k);
+		else
+			sql_put_ident(sql, str_of(i->columns[k]->name));
+	}
+	buf_putc(sql, ')');
+	for (unsigned k = 0; k < i->n; k++) {
+		if (!needs_variable(i->formats[k]))
+			continue;
+		snprintf(name, sizeof(name), "@v%u", k);
+		buf_puts(sql, sep);
+		sql_put_ident(sql, str_of(i->columns[k]->name));
+		buf_putc(sql, '=');
+		put_expression(sql, i->formats[k], name);
+		sep = ",";
+	}
+}
+
+void into_put_load(const struct into *i, struct buf *sql)
+{
+	buf_puts(sql, "LOAD DATA LOCAL INFILE 'tidegate' INTO TABLE ");
+	sql_put_ident(sql, str_of(i->t->name));
+	buf_puts(sql,
+		" CHARACTER SET binary FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES "
+		"STARTING BY '' TERMINATED BY '\\n'");
+	put_load_columns(i, sql);
+}
+
+void into_put_bulk(const struct into *i, const char *verb, struct buf *sql)
+{
+	buf_puts(sql, verb);
+	buf_put(sql, i->names.p, i->names.n);
+	for (unsigned k = 0; k < i->n; k++) {
+		buf_putc(sql, k ? ',' : '(');
+		if (needs_variable(i->formats[k]))
+			put_expression(sql, i->formats[k], "?");
+		else
+			buf_putc(sql, '?');
+	}
+	buf_putc(sql, ')');
+}
+
+void into_put_keep(const struct into *i, struct buf *sql)
+{
+	buf_puts(sql, " ON DUPLICATE KEY UPDATE ");
+	sql_put_ident(sql, str_of(i->columns[0]->name));
+	buf_putc(sql, '=');
+	sql_put_ident(sql, str_of(i->columns[0]->name));
+}
+
+/* The next field of line, from *at on; at the last one a further tab is none of its. False: there is none. */
+static bool next_field(struct str line, size_t *at, bool last, struct str *field)
+{
+	const char *start = line.p + *at, *tab;
+
+	if (*at > line.n)
+		return false;
+	tab = memchr(start, '\t', line.n - *at);
+	if (last ? tab != NULL : tab == NULL)
+		return false;
+	field->p = start;
+	field->n = last ? line.n - *at : (size_t)(tab - start);
+	*at += field->n + 1;
+	return true;
+}
+
+static bool is_null(struct str field)
+{
+	return field.n == 2 && field.p[0] == '\\' && field.p[1] == 'N';
+}
+
+bool into_put_row(const struct into *i, struct str line, struct buf *sql)
+{
+	struct str field;
+	size_t at = 0;
+
+	for (unsigned k = 0; k < i->n; k++) {
+		enum value_format f = i->formats[k];
+		bool quote = !value_format_is_number(f);
+
+		if (!next_field(line, &at, k + 1 == i->n, &field))
+			return false;
+		buf_putc(sql, k ? ',' : '(');
+		if (is_null(field)) {
+			buf_puts(sql, "NULL");
+			continue;
+		}
+		if (f == VALUE_JSON || f == VALUE_UTF8MB4)
+			buf_puts(sql, "_utf8mb4");
+		if (quote)
+			buf_putc(sql, '\'');
+		buf_put(sql, field.p, field.n);
+		if (quote)
+			buf_putc(sql, '\'');
+	}
+	buf_putc(sql, ')');
+	return true;
+}
+
+static char unescaped(char c)
+{
+	switch (c) {
+	case '0':
+		return '\0';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 't':
+		return '\t';
+	case 'Z':
+		return 0x1a;
+	default:
+		return c;
+	}
+}
+
+static size_t unescape(char *p, size_t n)
+{
+	char *in = memchr(p, '\\', n), *out = in, *end = p + n;
+
+	while (in && in < end) {
+		bool escape = *in == '\\' && in + 1 < end;
+
+		*out++ = escape ? unescaped(in[1]) : *in;
+		in += escape ? 2 : 1;
+	}
+	return out ? (size_t)(out - p) : n;
+}
+
+bool into_split(const struct into *i, char *line, size_t n, struct str *values)
+{
+	struct str whole = {line, n}, field;
+	size_t at = 0;
+
+	for (unsigned k = 0; k < i->n; k++) {
+		if (!next_field(whole, &at, k + 1 == i->n, &field))
+			return false;
+		values[k] = (struct str){NULL, 0};
+		if (!is_null(field))
+			values[k] = (struct str){field.p, unescape(line + (field.p - line), field.n)};
+	}
+	return true;
+}

@@ -1,0 +1,377 @@
+/*
+ * The ways in which the rows of a spool file get into the downstream. Called by apply.c within a chunk's
+ * transaction. Never commits; never takes a row for stored that the downstream did not count.
+ */
+#include "units/load/rows.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "segment.h"
+#include "units/load/into.h"
+#include "units/load/segments.h"
+
+enum { STATEMENT_BYTES = 1000000, BULK_ROWS = 4096, KEEP_BYTES = 4 << 20, GIANT_BYTES = 4 << 20 };
+
+struct rowset {
+	unsigned table; /* index into the plan, whose words these are */
+	struct into into;
+	struct buf text; /* an INSERT, or the values of a bulk */
+	/* bulk execute */
+	struct db_bulk *bulk;
+	struct db_bulk_column *columns;
+	struct str *values; /* of one row */
+	unsigned rows;
+};
+
+/* One run over the rows of a file. */
+struct putting {
+	struct applier *a;
+	struct rowset *r;
+	struct segments s;
+	uint64_t rows; /* counted by the downstream */
+	bool giant;    /* we hold the lock for rows of many MiB: one at a time (T28) */
+};
+
+/* --- the table's words --- */
+
+static void free_columns(struct rowset *r)
+{
+	for (unsigned i = 0; r->columns && i < r->into.n; i++) {
+		free(r->columns[i].values);
+		free(r->columns[i].lengths);
+		free(r->columns[i].nulls);
+	}
+	free(r->columns);
+	free(r->values);
+	r->columns = NULL;
+	r->values = NULL;
+}
+
+void rows_forget(struct applier *a)
+{
+	struct rowset *r = a->rows;
+
+	if (!r)
+		return;
+	db_bulk_close(&r->bulk);
+	free_columns(r);
+	into_fini(&r->into);
+	buf_free(&r->text);
+	free(r);
+	a->rows = NULL;
+}
+
+static struct rowset *rowset_of(struct applier *a, unsigned table)
+{
+	if (a->rows && a->rows->table == table)
+		return a->rows;
+	rows_forget(a);
+	a->rows = xcalloc(1, sizeof(*a->rows));
+	a->rows->table = table;
+	into_init(&a->rows->into, &a->l->plan.tables.p[table]);
+	return a->rows;
+}
+
+/* --- what all ways share --- */
+
+static int not_of_table(const struct putting *p, struct err *e)
+{
+	return err_set(e, ERR_load_failed, "%s holds a row with another number of columns than the table",
+		p->s.file);
+}
+
+/* A segment of that size holds a row of that size: whoever is about to keep it takes turns. */
+static void take_turns(struct putting *p)
+{
+	bool giant = p->s.kind && p->s.left > GIANT_BYTES;
+
+	if (giant && !p->giant)
+		pthread_mutex_lock(&p->a->l->giant);
+	else if (!giant && p->giant)
+		pthread_mutex_unlock(&p->a->l->giant);
+	p->giant = giant;
+}
+
+static int check_failpoint(struct err *e)
+{
+	return FAILPOINT_HIT(load_mid_chunk) ? err_set(e, ERR_db_lost, "failpoint load_mid_chunk") : 0;
+}
+
+static const char *verb(const struct applier *a)
+{
+	return a->care == CARE_DUPLICATES && a->l->on_duplicate == DUPLICATE_REPLACE ? "REPLACE" : "INSERT";
+}
+
+static bool keeps(const struct applier *a)
+{
+	return a->care == CARE_DUPLICATES && a->l->on_duplicate == DUPLICATE_IGNORE;
+}
+
+static int execute(struct putting *p, struct str sql, struct err *e)
+{
+	if (apply_check_size(p->a, sql.n, e) < 0 || db_exec(p->a->c, sql, e) < 0)
+		return -1;
+	p->rows += db_affected(p->a->c);
+	return check_failpoint(e);
+}
+
+/* --- INSERT with many rows --- */
+
+static int run_insert(struct putting *p, struct err *e)
+{
+	struct buf *sql = &p->r->text;
+	int r;
+
+	if (sql->n == 0)
+		return 0;
+	if (keeps(p->a))
+		into_put_keep(&p->r->into, sql);
+	r = execute(p, buf_str(sql), e);
+	buf_clear(sql);
+	if (sql->cap > KEEP_BYTES)
+		buf_free(sql);
+	return r;
+}
+
+static int put_inserts(struct putting *p, struct err *e)
+{
+	struct buf *sql = &p->r->text;
+	struct str line;
+	int r;
+
+	buf_clear(sql);
+	while ((r = segments_line(&p->s, &line, e)) > 0) {
+		if (sql->n > 0 && sql->n + line.n > STATEMENT_BYTES && run_insert(p, e) < 0)
+			return -1;
+		take_turns(p);
+		if (sql->n == 0) {
+			buf_puts(sql, verb(p->a));
+			buf_put(sql, p->r->into.names.p, p->r->into.names.n);
+		} else {
+			buf_putc(sql, ',');
+		}
+		if (!into_put_row(&p->r->into, line, sql))
+			return not_of_table(p, e);
+	}
+	return r < 0 ? -1 : run_insert(p, e);
+}
+
+/* --- bulk execute --- */
+
+static int prepare_bulk(struct putting *p, struct err *e)
+{
+	struct rowset *r = p->r;
+	struct buf sql = {0};
+
+	if (r->bulk)
+		return 0;
+	into_put_bulk(&r->into, "INSERT", &sql);
+	r->bulk = db_bulk_open(p->a->c, buf_str(&sql), r->into.n, e);
+	buf_free(&sql);
+	if (!r->bulk)
+		return -1;
+	free_columns(r);
+	r->columns = xcalloc(r->into.n, sizeof(*r->columns));
+	r->values = xcalloc(r->into.n, sizeof(*r->values));
+	for (unsigned i = 0; i < r->into.n; i++)
+		r->columns[i] = (struct db_bulk_column){.type = DB_BULK_BYTES,
+			.values = xcalloc(BULK_ROWS, sizeof(char *)),
+			.lengths = xcalloc(BULK_ROWS, sizeof(unsigned long)),
+			.nulls = xcalloc(BULK_ROWS, 1)};
+	return 0;
+}
+
+static int run_bulk(struct putting *p, struct err *e)
+{
+	struct rowset *r = p->r;
+	uint64_t count;
+
+	if (r->rows == 0)
+		return 0;
+	if (db_bulk_run(r->bulk, r->columns, r->rows, &count, e) < 0)
+		return -1;
+	p->rows += count;
+	r->rows = 0;
+	buf_clear(&r->text);
+	if (r->text.cap > KEEP_BYTES)
+		buf_free(&r->text);
+	return check_failpoint(e);
+}
+
+/* The values stay where they are in text until the bulk has run: it may not move, but when it is empty. */
+static int add_to_bulk(struct putting *p, struct str line, struct err *e)
+{
+	struct rowset *r = p->r;
+	char *copy;
+
+	if (r->rows > 0 && (r->rows == BULK_ROWS || r->text.cap - r->text.n < line.n) && run_bulk(p, e) < 0)
+		return -1;
+	if (r->rows == 0) {
+		if (apply_check_size(p->a, line.n, e) < 0)
+			return -1;
+		buf_clear(&r->text);
+		buf_room(&r->text, line.n > STATEMENT_BYTES ? line.n : STATEMENT_BYTES);
+	}
+	copy = r->text.p + r->text.n;
+	buf_put(&r->text, line.p, line.n);
+	if (!into_split(&r->into, copy, line.n, r->values))
+		return not_of_table(p, e);
+	for (unsigned i = 0; i < r->into.n; i++) {
+		((const char **)r->columns[i].values)[r->rows] = r->values[i].p;
+		r->columns[i].lengths[r->rows] = r->values[i].n;
+		r->columns[i].nulls[r->rows] = r->values[i].p ? 0 : DB_BULK_NULL;
+	}
+	r->rows++;
+	return 0;
+}
+
+static int put_bulks(struct putting *p, struct err *e)
+{
+	struct str line;
+	int r;
+
+	p->r->rows = 0;
+	if (prepare_bulk(p, e) < 0)
+		return -1;
+	while ((r = segments_line(&p->s, &line, e)) > 0) {
+		take_turns(p);
+		if (add_to_bulk(p, line, e) < 0)
+			return -1;
+	}
+	return r < 0 ? -1 : run_bulk(p, e);
+}
+
+/* --- LOAD DATA --- */
+
+static int give_bytes(void *arg, char *out, unsigned n)
+{
+	return segments_bytes(arg, out, n);
+}
+
+/* What the server says of the first rows that it did not take as they are. */
+static void put_warnings(struct db *c, struct buf *b)
+{
+	struct err ignored;
+	struct db_rows *rows = db_query(c, STR_LIT("SHOW WARNINGS LIMIT 3"), &ignored);
+	const struct str *v;
+
+	while (rows && db_fetch(rows, &v, &ignored) > 0)
+		buf_putf(b, "%s%.*s (%.*s)", b->n ? "; " : "", STR_ARG(v[2]), STR_ARG(v[1]));
+	db_rows_close(&rows);
+	buf_cstr(b);
+}
+
+static int check_load(struct putting *p, const struct db_load *l, uint64_t want, struct err *e)
+{
+	struct buf said = {0};
+
+	if (l->records == want && l->deleted == 0 && l->skipped == 0 && l->warnings == 0) {
+		p->rows += want;
+		return check_failpoint(e);
+	}
+	p->a->doubt = true;
+	put_warnings(p->a->c, &said);
+	err_set(e, ERR_load_failed,
+		"LOAD DATA took %" PRIu64 " of %" PRIu64 " rows, skipped %" PRIu64 ", with %" PRIu64
+		" warnings: %s",
+		l->records, want, l->skipped, l->warnings, said.p);
+	buf_free(&said);
+	return -1;
+}
+
+static int put_load(struct putting *p, struct err *e)
+{
+	struct db_load l = {.read = give_bytes, .arg = &p->s};
+	uint64_t before = p->s.text_rows - p->s.rows;
+	struct buf *sql = &p->r->text;
+	int r;
+
+	buf_clear(sql);
+	into_put_load(&p->r->into, sql);
+	r = db_load(p->a->c, buf_str(sql), &l, e);
+	if (p->s.failed.code) {
+		/* The server took what it got for the whole file: that session must not go on. */
+		p->a->cut = true;
+		*e = p->s.failed;
+		return -1;
+	}
+	return r < 0 ? -1 : check_load(p, &l, p->s.text_rows - before, e);
+}
+
+/* --- rows that only SQL can say --- */
+
+static int put_statement(struct putting *p, struct err *e)
+{
+	struct buf *sql = &p->r->text;
+	struct str statement;
+	int r = segments_statement(&p->s, &statement, e);
+
+	if (r <= 0)
+		return r;
+	if (!str_starts(statement, "INSERT "))
+		return err_set(e, ERR_load_failed, "%s holds a statement that inserts nothing", p->s.file);
+	if (p->a->care != CARE_DUPLICATES || str_starts(statement, "INSERT IGNORE "))
+		return execute(p, statement, e);
+	buf_clear(sql);
+	buf_puts(sql, verb(p->a));
+	buf_put(sql, statement.p + strlen("INSERT"), statement.n - strlen("INSERT"));
+	if (keeps(p->a))
+		into_put_keep(&p->r->into, sql);
+	r = execute(p, buf_str(sql), e);
+	buf_clear(sql);
+	return r;
+}
+
+/* --- choosing --- */
+
+static const struct way {
+	const char *name;
+	int (*put)(struct putting *p, struct err *e);
+} ways[] = {
+	[LOAD_BY_INSERT] = {"INSERT", put_inserts},
+	[LOAD_BY_BULK] = {"bulk execute", put_bulks},
+	[LOAD_BY_LOAD_DATA] = {"LOAD DATA", put_load},
+};
+
+static enum load_by way_of(const struct applier *a)
+{
+	/* A strict INSERT says what is wrong with a row, and can be told what to do with one that is there.
+	 */
+	return a->care != CARE_NONE ? LOAD_BY_INSERT : a->way;
+}
+
+const char *rows_way_name(const struct applier *a)
+{
+	return ways[way_of(a)].name;
+}
+
+static int put_all(struct putting *p, struct err *e)
+{
+	const struct way *way = &ways[way_of(p->a)];
+	int r = 0;
+
+	while (r == 0 && p->s.kind) {
+		r = p->s.kind == SEGMENT_TEXT ? way->put(p, e) : put_statement(p, e);
+		take_turns(p);
+	}
+	return r;
+}
+
+int rows_put(struct applier *a, const struct chunk *k, uint64_t *rows, struct err *e)
+{
+	struct putting p = {.a = a, .r = rowset_of(a, k->table)};
+	int r = segments_open(&p.s, a->l->env->state_fd, k->file, k->bytes, e);
+
+	if (r == 0)
+		r = put_all(&p, e);
+	if (p.giant)
+		pthread_mutex_unlock(&a->l->giant);
+	segments_close(&p.s);
+	*rows = p.rows;
+	return r;
+}
