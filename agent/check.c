@@ -1,6 +1,7 @@
 /*
- * One-shot checks: tidegate-check is started once in the slot that the orders name, and what it found is
- * reported. It is never started again by itself: a check that died is an answer too. Called by orders.c.
+ * One-shot units: tidegate-check, or tidegate-cutover where the order says so, is started once in the slot
+ * that the orders name, and what it found is reported. It is never started again by itself: one that died is
+ * an answer too. Called by orders.c.
  */
 #include "agent/check.h"
 
@@ -33,20 +34,21 @@ static const struct proc_owner check_ops = {own_slice, NULL, on_ended};
 struct check *check_new(struct agent *a, json_t *spec, struct err *e)
 {
 	int64_t slot = json_num(spec, "slot", 0), sub = json_num(spec, "sub", 0);
+	enum unit_kind kind = json_object_get(spec, "cutover") ? UNIT_cutover : UNIT_check;
 	struct check *c;
 
 	if (slot < 1 || slot > SPAWN_MAX_SLOT || sub < 1 || sub > SPAWN_MAX_SUB) {
 		err_set(e, ERR_config_bad, "a check with slot %d and sub %d", (int)slot, (int)sub);
 		return NULL;
 	}
-	if (proc_find(a, UNIT_check, (uint32_t)slot, (uint32_t)sub)) {
+	if (proc_find(a, kind, (uint32_t)slot, (uint32_t)sub)) {
 		err_set(e, ERR_config_bad, "two checks with slot %d and sub %d", (int)slot, (int)sub);
 		return NULL;
 	}
 	c = xcalloc(1, sizeof(*c));
 	*c = (struct check){
 		.agent = a, .id = json_num(spec, "id", 0), .spec = json_incref(spec), .next = a->checks};
-	c->proc = proc_new(a, UNIT_check, (unsigned)slot, (unsigned)sub, json_text(spec, "source", "check"));
+	c->proc = proc_new(a, kind, (unsigned)slot, (unsigned)sub, json_text(spec, "source", "check"));
 	proc_own(c->proc, json_text(spec, "task", ""), &check_ops, c);
 	a->checks = c;
 	return c;

@@ -116,7 +116,8 @@ static json_t *source_object(const struct source *s)
 
 static json_t *check_object(const struct check *c)
 {
-	json_t *o = json_object(), *findings = json_object_get(c->proc->status, "findings");
+	json_t *o = json_object(), *findings = json_object_get(c->proc->status, "findings"),
+	       *progress = json_object_get(c->proc->status, "progress");
 
 	json_object_set_new(o, "id", json_integer(c->id));
 	json_object_set_new(o, "done", json_boolean(c->done));
@@ -124,6 +125,8 @@ static json_t *check_object(const struct check *c)
 		json_object_set(o, "findings", findings);
 	else
 		json_object_set_new(o, "findings", json_array());
+	if (progress)
+		json_object_set(o, "progress", progress);
 	json_object_set_new(o, "error", error_object(&c->error));
 	return o;
 }

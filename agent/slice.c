@@ -149,6 +149,7 @@ json_t *slice_check(const struct check *c, const struct proc *p)
 	put(o, "mode", c->spec, "mode");
 	put(o, "rules", c->spec, "rules");
 	put(o, "schema", c->spec, "schema");
+	put(o, "cutover", c->spec, "cutover");
 	json_object_set_new(o, "options", own_options(json_object_get(c->spec, "options")));
 	return o;
 }

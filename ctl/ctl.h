@@ -32,6 +32,7 @@ int cmd_task_word(const struct args *a, struct err *e);
 int cmd_binlog(const struct args *a, struct err *e);
 int cmd_binlog_schema(const struct args *a, struct err *e);
 int cmd_operate_schema(const struct args *a, struct err *e);
+int cmd_cutover(const struct args *a, struct err *e);
 int cmd_operate_source(const struct args *a, struct err *e);
 int cmd_list_member(const struct args *a, struct err *e);
 int cmd_logs(const struct args *a, struct err *e);

@@ -13,6 +13,7 @@
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
 #include "common/config/yaml.h"
+#include "common/sql/objects.h"
 #include "common/sql/rules.h"
 #include "ctl/job.h"
 
@@ -106,6 +107,29 @@ static int parse_threads(const struct args *a, long *threads, struct err *e)
 	return 0;
 }
 
+int job_check_objects(const json_t *task, struct err *e)
+{
+	const json_t *load = json_object_get(task, "load");
+	struct definer definer;
+	unsigned set;
+
+	if (objects_parse(json_text(load, "objects", ""), &set, e) < 0)
+		return -1;
+	return definer_parse(json_text(load, "definer", ""), &definer, e);
+}
+
+static void put_objects(const struct args *a, json_t *task)
+{
+	json_t *dump = json_object_get(task, "dump"), *load = json_object_get(task, "load");
+
+	if (a->objects) {
+		json_object_set_new(dump, "objects", json_string(a->objects));
+		json_object_set_new(load, "objects", json_string(a->objects));
+	}
+	if (a->definer)
+		json_object_set_new(load, "definer", json_string(a->definer));
+}
+
 static json_t *make_task(
 	const struct args *a, const struct job *j, const struct endpoint *to, json_t *rules, long threads)
 {
@@ -160,7 +184,8 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 		json_pack("{s:s, s:o}", "source-id", j->sources[0].id, "endpoint", endpoint_to_json(&from));
 	j->identity = make_identity(&from, &to, rules);
 	j->task = make_task(a, j, &to, rules, threads);
-	r = 0;
+	put_objects(a, j->task);
+	r = job_check_objects(j->task, e);
 out:
 	endpoint_wipe(&from);
 	endpoint_wipe(&to);
@@ -211,7 +236,7 @@ static int load_file(struct job *j, const char *file, struct err *e)
 	if (!j->task)
 		return -1;
 	tell_warnings(j->task);
-	return 0;
+	return job_check_objects(j->task, e) < 0 ? err_add(e, "%s", file) : 0;
 }
 
 /* A mistake seen early is a mistake with a name: each source of the task must have its file, and the other
@@ -293,6 +318,8 @@ static int no_keys_of_files(const struct args *a, struct err *e)
 	const char *option = a->threads            ? "--threads"
 			     : a->consistency      ? "--consistency"
 			     : a->collation_policy ? "--collation-policy"
+			     : a->objects          ? "--objects"
+			     : a->definer          ? "--definer"
 						   : NULL;
 
 	if (!option || a->nrest == 0)

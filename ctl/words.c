@@ -230,7 +230,8 @@ int cmd_start_task(const struct args *a, struct err *e)
 	if (a->nrest != 1)
 		return wrong(e, "start-task wants one task file");
 	task = config_load_task(a->rest[0], e);
-	if (!task || encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
+	if (!task || job_check_objects(task, e) < 0 ||
+		encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
 		json_decref(task);
 		return EXIT_FAILED;
 	}

@@ -26,11 +26,28 @@ struct link_req **check_waiting(struct check *c)
 	return c->group ? &c->group->req : &c->req;
 }
 
+struct check *check_of_run(struct master *m, uint64_t run, const char *source, json_t *order, struct err *e)
+{
+	struct check *c = check_join(m, NULL, source, order, e);
+
+	if (c)
+		c->run = run;
+	return c;
+}
+
+void check_keep_run(struct master *m, uint64_t run)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && m->checks[i]->run == run)
+			m->checks[i]->until_ms = m->now_ms + MASTER_CHECK_MS;
+}
+
 static void free_check(struct check **c)
 {
 	json_wipe(json_object_get((*c)->order, "endpoint"), "password");
 	json_decref((*c)->order);
 	json_decref((*c)->ignore);
+	json_decref((*c)->report);
 	if ((*c)->group && --(*c)->group->waiting == 0)
 		check_group_free(&(*c)->group);
 	free(*c);
@@ -163,6 +180,13 @@ int check_start(struct master *m, const json_t *args, struct link_req **req, str
 	return 0;
 }
 
+void check_drop_run(struct master *m, uint64_t run)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && m->checks[i]->run == run)
+			free_check(&m->checks[i]);
+}
+
 void check_drop_group(struct master *m, struct check_group *g)
 {
 	for (int i = 0; i < MASTER_CHECKS; i++)
@@ -175,8 +199,9 @@ struct check *check_join(
 {
 	struct check *c = add(m, source, order, e);
 
-	if (c) {
+	if (c)
 		c->ignore = json_array();
+	if (c && g) {
 		c->group = g;
 		g->waiting++;
 	}
@@ -254,6 +279,16 @@ static void put_part(struct master *m, struct check *c, json_t *answer, check_an
 		send(&g->req, g->done ? json_incref(g->answer) : answer_error(&g->first));
 }
 
+/* The last words stay until they are asked for. */
+static bool take_run(struct check *c, json_t *report)
+{
+	if (!c->run)
+		return false;
+	json_decref(c->report);
+	c->report = json_incref(report);
+	return true;
+}
+
 static void finish(struct master *m, struct check **c, json_t *answer, check_answer_fn *send)
 {
 	if ((*c)->group)
@@ -265,15 +300,15 @@ static void finish(struct master *m, struct check **c, json_t *answer, check_ans
 
 bool check_report(struct master *m, const json_t *report, check_answer_fn *answer)
 {
-	const json_t *done;
 	bool any = false;
+	json_t *done;
 	size_t k;
 
 	json_array_foreach(json_object_get(report, "checks"), k, done)
 		for (int i = 0; i < MASTER_CHECKS; i++) {
 			struct check *c = m->checks[i];
 
-			if (!c || (int64_t)c->id != json_num(done, "id", -1) ||
+			if (!c || (int64_t)c->id != json_num(done, "id", -1) || take_run(c, done) ||
 				!json_flag(done, "done", false))
 				continue;
 			finish(m, &m->checks[i], make_answer(c, done), answer);
@@ -292,10 +327,14 @@ bool check_expire(struct master *m, check_answer_fn *answer)
 
 		if (!c || m->now_ms < c->until_ms)
 			continue;
+		any = true;
+		if (c->run) { /* nobody asks any more */
+			free_check(&m->checks[i]);
+			continue;
+		}
 		err_set(&e, ERR_check_failed, "no findings for source %s within %d s",
 			json_text(c->order, "source", ""), MASTER_CHECK_MS / 1000);
 		finish(m, &m->checks[i], answer_error(&e), answer);
-		any = true;
 	}
 	return any;
 }

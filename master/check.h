@@ -11,6 +11,10 @@ struct check {
 	uint64_t until_ms;
 	struct link_req *req;      /* who waits */
 	struct check_group *group; /* instead of req: one of several whose findings make one answer */
+	/* Instead of both: of this number, whoever asks by it is told how far it is and what was found. It
+	 * lives as long as somebody asks. */
+	uint64_t run;
+	json_t *report; /* the agent's last words of it; NULL: none yet */
 };
 
 /* A command that asks about several sources at once. */
@@ -29,6 +33,10 @@ int check_start(struct master *m, const json_t *args, struct link_req **req, str
 /* One more check, of this order (taken), for the group. The caller commits. NULL: no agent, or no room. */
 struct check *check_join(
 	struct master *m, struct check_group *g, const char *source, json_t *order, struct err *e);
+/* One of a run, which is asked about again and again: how long an answer may be away, no connection waits. */
+struct check *check_of_run(struct master *m, uint64_t run, const char *source, json_t *order, struct err *e);
+void check_keep_run(struct master *m, uint64_t run); /* somebody has asked: it lives on */
+void check_drop_run(struct master *m, uint64_t run);
 /* What came of one source: text, or e with its code set. */
 void check_group_put(
 	struct check_group *g, struct master *m, const char *source, const char *text, const struct err *e);

@@ -152,10 +152,62 @@ static void test_binlog_schema(void **state)
 	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
 }
 
+#define CUTOVER(op) "{\"op\":\"" op "\",\"task\":\"t\"}"
+#define FOLLOWS_NOW                                                                                 \
+	"{\"revision\":99,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":" \
+	"\"Running\",\"unit\":\"Sync\",\"copied\":true}]}]}"
+
+/* A run of hours: whoever asks by its number hears how far it is; it ends with the last answer, or when
+ * nobody asks. */
+static void test_cutover(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	char text[300];
+	json_t *answer;
+	int64_t run;
+
+	answered_req = NULL;
+	source(m, "s1");
+	refused(m, "cutover", CUTOVER("source"), ERR_task_unknown);
+	ok(m, "start-task", TASK("all", ""));
+	refused(m, "cutover", CUTOVER("what"), ERR_usage);
+	refused(m, "cutover", CUTOVER("source"), ERR_bad_stage);
+	report(m, a, FOLLOWS_NOW);
+	refused(m, "cutover", CUTOVER("finish"), ERR_bad_stage);
+	refused(m, "cutover", "{\"op\":\"poll\",\"run\":1}", ERR_request_stale);
+	answer = ask(m, "cutover", CUTOVER("source"));
+	run = json_num(answer, "run", 0);
+	json_decref(answer);
+	orders_say(m, "host-1", "\"cutover\":{\"op\":\"source\",\"compare\":true}", true);
+	m->now_ms += MASTER_CHECK_MS - 1;
+	snprintf(text, sizeof(text), "{\"op\":\"poll\",\"run\":%lld}", (long long)run);
+	answer = ask(m, "cutover", text);
+	assert_false(json_flag(answer, "done", true));
+	json_decref(answer);
+	m->now_ms += MASTER_CHECK_MS - 1;
+	assert_false(check_expire(m, keep_answer));
+	finding(m, a, m->last_check, "fail", "something");
+	answer = ask(m, "cutover", text);
+	assert_true(json_flag(answer, "done", false));
+	assert_int_equal(json_array_size(json_object_get(
+				 json_array_get(json_object_get(answer, "sources"), 0), "findings")),
+		1);
+	json_decref(answer);
+	orders_say(m, "host-1", "\"checks\":[]", true);
+	refused(m, "cutover", text, ERR_request_stale);
+	a->seen_ms = m->now_ms;
+	ok(m, "cutover", CUTOVER("source"));
+	m->now_ms += MASTER_CHECK_MS;
+	assert_true(check_expire(m, keep_answer));
+	assert_null(answered_req);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-	const struct CMUnitTest tests[] = {T(test_check), T(test_check_ends), T(test_binlog_schema)};
+	const struct CMUnitTest tests[] = {
+		T(test_check), T(test_check_ends), T(test_binlog_schema), T(test_cutover)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static const struct {
 	{"list-member", command_list_member},
 	{"binlog", command_binlog},
 	{"binlog-schema", command_binlog_schema},
+	{"cutover", command_cutover},
 	{"check", command_check},
 };
 

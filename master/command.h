@@ -25,6 +25,7 @@ int command_query_status(struct master *m, struct command_call *c, struct err *e
 int command_list_member(struct master *m, struct command_call *c, struct err *e);
 int command_binlog(struct master *m, struct command_call *c, struct err *e);
 int command_binlog_schema(struct master *m, struct command_call *c, struct err *e);
+int command_cutover(struct master *m, struct command_call *c, struct err *e);
 int command_check(struct master *m, struct command_call *c, struct err *e);
 
 /* Does this subtask follow the binlog, as far as is known? */

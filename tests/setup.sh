@@ -73,4 +73,4 @@ build() {
 	quietly cmake --preset "$preset" "${launcher[@]}" && quietly cmake --build "build/$preset" -j "$(nproc)" ${1:+--target "$@"}
 }
 
-PROGRAMS="tidegate tidegated tidegate-agent tidegate-master tidegate-relay tidegate-dump tidegate-load tidegate-sync tidegate-check"
+PROGRAMS="tidegate tidegated tidegate-agent tidegate-master tidegate-relay tidegate-dump tidegate-load tidegate-sync tidegate-check tidegate-cutover"

@@ -205,6 +205,7 @@ static int read_dump(struct task_file *f, const json_t *instance, json_t *dump)
 	copy_number(dump, "threads", instance, "mydumper-thread");
 	copy_number(dump, "chunk_bytes", dumper, "chunk-filesize");
 	copy_number(dump, "statement_size", dumper, "statement-size");
+	copy_text(dump, "objects", f->o, "objects");
 	return dumper ? read_extra_args(f, dumper, dump) : 0;
 }
 
@@ -227,6 +228,8 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 	copy_text(load, "on_duplicate", loader, "on-duplicate-logical");
 	copy_text(load, "by", loader, "load-by");
 	copy_text(load, "keys", loader, "secondary-keys");
+	copy_text(load, "objects", f->o, "objects");
+	copy_text(load, "definer", f->o, "definer");
 	put_collations(f, load);
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 4, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 5, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -52,6 +52,10 @@ static const struct {
 	{"tidegate_takeover", OWNER
 		"`until` varchar(64) NOT NULL, `until_gtid` longtext NOT NULL, `tables` longtext NOT NULL, "
 		"PRIMARY KEY (`task`,`source`)"},
+	{"tidegate_object",
+		OWNER "`kind` varchar(16) NOT NULL, `object_schema` varchar(64) NOT NULL, "
+		      "`object_name` varchar(64) NOT NULL, `state` varchar(255) NOT NULL, `updated` " NOW6
+		      ", PRIMARY KEY (`task`,`source`,`kind`,`object_schema`,`object_name`)"},
 };
 
 /* 1: the version's row is there; 0: no schema, no table or no row. */
@@ -143,8 +147,8 @@ static int add_applied(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover. Another one may be doing the same; the version's row
- * comes last. */
+/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object. Another one may be doing the
+ * same; the version's row comes last. */
 static int migrate(struct db *d, const char *schema, long from, struct err *e)
 {
 	struct buf sql = {0};

@@ -53,7 +53,7 @@ static bool wants(const struct grant *g, const char *unit, enum servers words, b
 	if ((g->servers == DOWN) != down || (!down && g->servers != words))
 		return false;
 	if (strcmp(unit, "all") == 0)
-		return !down || strcmp(g->unit, "apply") == 0;
+		return down ? strcmp(g->unit, "apply") == 0 : strcmp(g->unit, "cutover") != 0;
 	return strcmp(g->unit, unit) == 0 || (strcmp(unit, "sync") == 0 && strcmp(g->unit, "apply") == 0);
 }
 
@@ -105,7 +105,7 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 
 static bool known_unit(const char *unit)
 {
-	static const char *const units[] = {"relay", "dump", "sync", "load", "all"};
+	static const char *const units[] = {"relay", "dump", "sync", "load", "cutover", "all"};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(unit, units[i]) == 0)
@@ -144,7 +144,7 @@ int grants_put(struct buf *out, const char *for_unit, const char *server, const 
 	if (!rules)
 		return -1;
 	if (!known_unit(for_unit))
-		err_set(e, ERR_usage, "--for '%s': relay, dump, sync, load or all", for_unit);
+		err_set(e, ERR_usage, "--for '%s': relay, dump, sync, load, cutover or all", for_unit);
 	else
 		r = parse_server(server, &words, &tidb, e);
 	if (r == 0 && !tidb) /* TiDB is a downstream only */

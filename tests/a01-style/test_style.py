@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROCESSES = ["supervisor", "agent", "master", "ctl"] + [f"units/{u}" for u in ("relay", "dump", "load", "sync", "check", "probe")]
+PROCESSES = ["supervisor", "agent", "master", "ctl"] + [f"units/{u}" for u in ("relay", "dump", "load", "sync", "check", "cutover", "probe")]
 
 # layer: what it may include, beside include/ and its own folder. "sql/rules.h": that header only.
 MAY = {
@@ -23,7 +23,7 @@ MAY = {
     "supervisor": ["common/base"],
     "agent": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
     "master": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],
-    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h", "common/sql/grants.h", "common/sql/split.h"],
+    "ctl": ["common/base", "common/config", "common/proc", "common/sql/rules.h", "common/sql/grants.h", "common/sql/split.h", "common/sql/objects.h"],
     **{p: ["common/base", "common/config", "common/proc", "common/sql", "common/binlog", "common/db"] for p in PROCESSES if p.startswith("units/")},
     "tests": ["common/base", "common/config", "common/proc"],
 }

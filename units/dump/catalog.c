@@ -42,6 +42,7 @@ void catalog_fini(struct catalog *c)
 	items_fini(&c->tables);
 	items_fini(&c->views);
 	items_fini(&c->sequences);
+	objects_fini(&c->routines);
 }
 
 static char *copy(struct str s)
@@ -305,6 +306,26 @@ int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, str
 		r = list_tables(c, d, rules, engines, e);
 	map_free(&engines, NULL);
 	return r < 0 ? -1 : read_texts(c, d, e);
+}
+
+int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+{
+	unsigned kept = 0;
+
+	if (objects_read(d, rules, OBJECTS_ROUTINES, &c->routines, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < c->routines.n; i++) {
+		struct err why = {0};
+
+		if (object_readable(d, &c->routines.p[i], &why) == 0) {
+			c->routines.p[kept++] = c->routines.p[i];
+			continue;
+		}
+		log_warn("left out: %s", why.text);
+		object_fini(&c->routines.p[i]);
+	}
+	c->routines.n = kept;
+	return 0;
 }
 
 void catalog_strip_auto_increment(struct buf *b, struct str create)

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "common/db/db.h"
+#include "common/db/object.h"
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
@@ -35,11 +36,14 @@ struct items {
 
 struct catalog {
 	struct items schemas, tables, views, sequences;
-	uint64_t rows, bytes; /* sums of the estimates */
+	struct objects routines; /* of option `objects` */
+	uint64_t rows, bytes;    /* sums of the estimates */
 };
 
 /* Fills c; what is left out is logged. d is a DB_PLAIN connection. */
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
+/* The routines, which catalog_read does not read. */
+int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*
  * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than
  * AUTO_INCREMENT is ERR_dump_changed; the newer AUTO_INCREMENT is kept.

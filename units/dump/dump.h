@@ -24,7 +24,8 @@ struct dump_options {
 	enum consistency consistency;
 	size_t statement_size;
 	uint64_t chunk_bytes, spool_bytes;
-	bool follows; /* mode all: the position is used by a sync */
+	bool routines; /* they are wanted */
+	bool follows;  /* mode all: the position is used by a sync */
 	const struct row_format *format;
 };
 

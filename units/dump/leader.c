@@ -32,6 +32,8 @@ static int list(struct dump *d, struct err *e)
 		return -1;
 	d->server = *db_server(c);
 	r = catalog_read(&d->catalog, c, d->rules, e);
+	if (r == 0 && d->o.routines)
+		r = catalog_read_routines(&d->catalog, c, d->rules, e);
 	dump_disconnect(d, &c);
 	if (r < 0)
 		dump_sql_error(e);

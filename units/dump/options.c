@@ -67,7 +67,11 @@ static int read_format(struct dump *d, const char *word, struct err *e)
 static int read_options(struct dump *d, const json_t *o, struct err *e)
 {
 	uint64_t n, size;
+	unsigned objects;
 
+	if (objects_parse(json_text(o, "objects", ""), &objects, e) < 0)
+		return -1;
+	d->o.routines = objects & OBJECTS_ROUTINES;
 	if (read_number(o, &threads, &n, e) < 0 || read_number(o, &statement_size, &size, e) < 0 ||
 		read_number(o, &chunk_bytes, &d->o.chunk_bytes, e) < 0 ||
 		read_number(o, &spool_bytes, &d->o.spool_bytes, e) < 0)

@@ -103,6 +103,26 @@ static int add_items(json_t *plan, const char *key, const struct items *l, struc
 	return 0;
 }
 
+/* With what they were made under: the load has no connection to ask. */
+static int add_routines(json_t *plan, const struct objects *l, struct err *e)
+{
+	json_t *list = json_array();
+
+	json_object_set_new(plan, "routines", list);
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct object *o = &l->p[i];
+		json_t *one = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", object_word(o->kind),
+			"schema", o->schema, "name", o->name, "definer", o->definer, "create", o->create,
+			"sql_mode", o->sql_mode, "collation", o->collation);
+
+		if (!one)
+			return err_set(e, ERR_dump_failed, "the definition of routine `%s`.`%s` is not UTF-8",
+				o->schema, o->name);
+		json_array_append_new(list, one);
+	}
+	return 0;
+}
+
 static int make_text(struct dump *d, struct err *e)
 {
 	json_t *plan = json_object();
@@ -123,6 +143,8 @@ static int make_text(struct dump *d, struct err *e)
 		r = add_items(plan, "views", &d->catalog.views, e);
 	if (r == 0)
 		r = add_items(plan, "sequences", &d->catalog.sequences, e);
+	if (r == 0)
+		r = add_routines(plan, &d->catalog.routines, e);
 	buf_clear(&d->plan);
 	if (r == 0)
 		json_write(plan, &d->plan);

@@ -1,7 +1,7 @@
 /*
  * The course of a load, in one thread beside the main one: take over, look at the record, ask for the plan,
- * make the tables, run the workers, make the views, record the end. Every step may be the one after a crash:
- * the record says which.
+ * make the tables, run the workers, make routines and views, record the end. Every step may be the one after
+ * a crash: the record says which.
  */
 #include "units/load/leader.h"
 
@@ -17,6 +17,7 @@
 #include "units/load/late.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
+#include "units/load/routine.h"
 #include "units/load/target.h"
 #include "units/load/worker.h"
 
@@ -140,6 +141,11 @@ static int check_sums(struct load *l, struct db *c, struct err *e)
 static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
 {
 	if (check_sums(l, c, e) < 0)
+		return -1;
+	/* Views may ask functions. */
+	if (l->plan.routines.n > 0 &&
+		(routine_claim(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
+			routine_make(l, c, r->own, e) < 0))
 		return -1;
 	if (l->plan.views.n > 0 &&
 		(target_claim_views(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||

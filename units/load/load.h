@@ -10,6 +10,7 @@
 #include "common/proc/tally.h"
 #include "common/proc/unit.h"
 #include "common/sql/dialect.h"
+#include "common/sql/objects.h"
 #include "units/load/plan.h"
 
 /*
@@ -46,6 +47,7 @@ struct load {
 	enum load_by by;
 	enum on_duplicate on_duplicate;
 	enum load_keys keys;
+	struct definer definer;
 	struct link_peer *dump;
 
 	struct plan plan;

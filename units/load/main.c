@@ -59,6 +59,8 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 			THREADS_MAX);
 	if (collations < 0)
 		return err_set(e, ERR_config_bad, "load: collations: nearest, fail or exact");
+	if (definer_parse(json_text(options, "definer", ""), &l->definer, e) < 0)
+		return -1;
 	l->threads = (unsigned)threads;
 	l->look = json_flag(config, "look", false);
 	l->collations = (enum collation_policy)collations;

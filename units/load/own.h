@@ -4,8 +4,8 @@
 
 /*
  * Which downstream objects are this task's, by kind: "made" tables (it created them, it may drop them),
- * "taken" tables (were there, empty: it may empty them), "views", "sequences"; "late": keys to be made behind
- * the rows. Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
+ * "taken" tables (were there, empty: it may empty them), "views", "sequences", "routines" ("FUNCTION f");
+ * "late": keys to be made behind the rows. Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
  */
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);

@@ -78,6 +78,32 @@ static int read_others(struct plan *p, const json_t *o, struct err *e)
 	return 0;
 }
 
+static int read_routine(struct object *r, const json_t *o, struct err *e)
+{
+	int kind = object_kind_of(str_of(json_text(o, "kind", "")));
+
+	if (kind < 0 || !(OBJECTS_ROUTINES & OBJECT_BIT(kind)))
+		return err_set(e, ERR_proto, "the dump's plan: \"%s\" is no kind of routine",
+			json_text(o, "kind", ""));
+	r->kind = (enum object_kind)kind;
+	r->time_zone = xstrdup("");
+	r->table = xstrdup("");
+	if (text(o, "schema", &r->schema, e) < 0 || text(o, "name", &r->name, e) < 0 ||
+		text(o, "definer", &r->definer, e) < 0 || text(o, "create", &r->create, e) < 0)
+		return -1;
+	return text(o, "sql_mode", &r->sql_mode, e) < 0 ? -1 : text(o, "collation", &r->collation, e);
+}
+
+static int read_routines(struct plan *p, const json_t *list, struct err *e)
+{
+	p->routines.p = xcalloc(json_array_size(list) + 1, sizeof(*p->routines.p));
+	p->routines.n = (unsigned)json_array_size(list);
+	for (unsigned i = 0; i < p->routines.n; i++)
+		if (read_routine(&p->routines.p[i], json_array_get(list, i), e) < 0)
+			return -1;
+	return 0;
+}
+
 static int read_server(struct server *s, const json_t *o, struct err *e)
 {
 	const char *flavor = json_text(o, "flavor", "");
@@ -102,7 +128,9 @@ static int read_all(struct plan *p, const json_t *o, struct err *e)
 	p->snapshot.offset = (uint64_t)json_num(snapshot, "offset", 0);
 	if (read_server(&p->from, json_object_get(o, "server"), e) < 0)
 		return -1;
-	return read_tables(p, json_object_get(o, "tables"), e) < 0 || read_others(p, o, e) < 0 ? -1 : 0;
+	if (read_tables(p, json_object_get(o, "tables"), e) < 0 || read_others(p, o, e) < 0)
+		return -1;
+	return read_routines(p, json_object_get(o, "routines"), e);
 }
 
 /* A plan larger than a message is in a file. New reference, or NULL. */
@@ -162,6 +190,7 @@ void plan_fini(struct plan *p)
 	items_fini(&p->tables);
 	items_fini(&p->views);
 	items_fini(&p->sequences);
+	objects_fini(&p->routines);
 	plan_snapshot_fini(&p->snapshot);
 	free(p->copy_id);
 	*p = (struct plan){0};

@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "common/base/position.h"
+#include "common/db/object.h"
 #include "common/sql/structure.h"
 #include "server.h"
 
@@ -27,6 +28,7 @@ struct plan {
 	struct plan_snapshot snapshot;
 	struct server from;
 	struct plan_items schemas, tables, views, sequences;
+	struct objects routines;
 };
 
 /* text: planned.plan, or the file that it names, read from dir. */

@@ -328,8 +328,8 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken"}, *const others[] = {
-								      "views", "sequences", "late"};
+	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "sequences",
+								      "routines", "late"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
@@ -368,9 +368,18 @@ int target_claim_views(struct load *l, struct db *c, json_t *own, struct err *e)
 
 static int make_view(struct load *l, struct db *c, const struct plan_item *v, struct err *e)
 {
+	struct buf create = {0};
+	struct plan_item view = *v;
+	int r;
+
 	if (ddl_about(c, "DROP VIEW IF EXISTS ", v->schema, v->name, e) < 0 || ddl_use(c, v->schema, e) < 0)
 		return -1;
-	return ddl_translated(l, c, v, e);
+	r = object_put_create(OBJECT_VIEW, str_of(v->create), &l->plan.from, &l->definer, &create, e);
+	view.create = (char *)(uintptr_t)buf_cstr(&create);
+	if (r == 0)
+		r = ddl_translated(l, c, &view, e);
+	buf_free(&create);
+	return r;
 }
 
 /* One round over those that are not made yet. Returns how many were made; -1: the connection is gone. */

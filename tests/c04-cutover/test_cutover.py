@@ -1,0 +1,391 @@
+"""`tidegate cutover`: the source is read-only and everything of it is applied; both sides hold the same; triggers and events are made, counters set
+on; go. And all that must make it a no-go."""
+import json
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+import procs
+import pytest
+
+import zoo
+from tidegate import DONE, FAILED, USAGE
+from words import ask, on_terminal, subtask, wait_stage
+
+PAIRS = ["my97>my97", "ma1011>ma118", "my97>ma118", "ma1011>my97"]
+SAME = ["my97>my97", "ma1011>ma118"]
+
+# Every insert counts in `log`; rows that come through the binlog must not count again.
+OBJECTS = ["CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY AUTO_INCREMENT, v varchar(40), w int DEFAULT 0)",
+           "CREATE TABLE app.log (n int PRIMARY KEY AUTO_INCREMENT, t_id int, what varchar(100))", "CREATE TABLE app.ticks (n int)",
+           "CREATE FUNCTION app.twice(a int) RETURNS int DETERMINISTIC SQL SECURITY INVOKER RETURN a * 2",
+           "CREATE PROCEDURE app.add_one(IN x varchar(40)) BEGIN INSERT INTO app.t (v) VALUES (x); END",
+           "CREATE VIEW app.doubled AS SELECT id, app.twice(w) AS w2 FROM app.t", "CREATE VIEW app.above AS SELECT * FROM app.doubled WHERE w2 >= 0",
+           "CREATE TRIGGER app.after_t AFTER INSERT ON app.t FOR EACH ROW INSERT INTO app.log (t_id, what) VALUES (NEW.id, CONCAT('new ', NEW.v))",
+           "CREATE TRIGGER app.before_t BEFORE INSERT ON app.t FOR EACH ROW SET NEW.w = NEW.w + 1",
+           "CREATE TRIGGER app.second_t BEFORE INSERT ON app.t FOR EACH ROW FOLLOWS before_t SET NEW.w = NEW.w * 10",
+           "CREATE EVENT app.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO app.ticks VALUES (1)",
+           "CREATE EVENT app.off ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 1", "INSERT INTO app.t (v) VALUES ('copied'), ('too')"]
+
+
+def read_only(server, on=True):
+    server.run(f"SET GLOBAL {'super_read_only' if server.flavor == 'mysql' and on else 'read_only'}={int(on)}")
+
+
+@pytest.fixture
+def follow(make_pair, job):
+    """A job that follows, with its source's and target's switches put back at the end."""
+    pairs = []
+
+    def start(names, *statements, more=()):
+        pair = make_pair(*names.split(">"))
+        pairs.append(pair)
+        for s in (pair.source, pair.target):
+            s.run("SET GLOBAL event_scheduler=OFF")
+        pair.source.run(*statements)
+        j = job(pair, tables="app.*")
+        j.start("--stay", *more, until=None)
+        j.wait_status(lambda x: x.get("phase") == "sync")
+        return pair, j
+    yield start
+    for pair in pairs:
+        read_only(pair.source, False)
+        for s in (pair.source, pair.target):
+            s.run("SET GLOBAL event_scheduler=OFF")
+
+
+def cutover(j, *more, expect=DONE):
+    """The answer; findings by their state."""
+    done = subprocess.run([str(j.bin / "tidegate"), "cutover", "run", "--state", j.state, *more], capture_output=True, text=True, timeout=120)
+    assert done.returncode == expect, f"{done.returncode}\n{done.stdout}\n{done.stderr}\n{j.story()}"
+    answer = json.loads(done.stdout)
+    assert answer["result"] == (expect == DONE) and answer["msg"].startswith("go: " if expect == DONE else "no-go: "), done.stdout
+    return answer
+
+
+def said(answer, state):
+    return [f"{f['what']}; {f['mend']}" for s in answer["sources"] for f in s["findings"] if f["state"] == state]
+
+
+def one(answer, state, text):
+    found = [w for w in said(answer, state) if text in w]
+    assert found, f"{text!r} is not among {said(answer, state)}"
+    return found[0]
+
+
+def triggers(server):
+    return {r[0]: r[1] for r in server.query("SELECT TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='app'")}
+
+
+def events(server):
+    return dict(server.query("SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA='app'"))
+
+
+def routines(server):
+    return {r[0] for r in server.query("SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='app'")}
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_go(names, follow):
+    """Triggers would double the log if they were there while rows are applied; a view stands on a function. What was changed while the task
+    followed counts as it is at the end."""
+    pair, j = follow(names, *OBJECTS, more=("--objects", "all"))
+    s, d = pair.source, pair.target
+    assert routines(d) == {"twice", "add_one"} and triggers(d) == {} and events(d) == {}
+    assert d.query("SELECT COUNT(*) FROM app.above") == ((2,),), j.log()
+    s.run("CALL app.add_one('followed')", "DROP FUNCTION app.twice", "CREATE FUNCTION app.twice(a int) RETURNS int DETERMINISTIC RETURN a + a + 1000",
+          "CREATE VIEW app.late AS SELECT id FROM app.t", "DROP TRIGGER app.after_t",
+          "CREATE TRIGGER app.after_t AFTER INSERT ON app.t FOR EACH ROW INSERT INTO app.log (t_id, what) VALUES (NEW.id, 'changed')", "DROP VIEW app.above")
+    rehearsal = cutover(j, "--check", expect=FAILED)
+    assert "read_only=1" in one(rehearsal, "fail", "the source is not read-only") and len(said(rehearsal, "fail")) == 1
+    assert "nothing was changed" in rehearsal["msg"] and subtask(j)["stage"] == "Running"
+    read_only(s)
+    assert "3 tables, 6 rows: equal" in one(cutover(j, "--check"), "success", "tables")
+    assert triggers(d) == {} and events(d) == {} and subtask(j)["stage"] == "Running"
+    answer = cutover(j)
+    assert "everything up to" in one(answer, "success", "applied") and "3 tables, 6 rows: equal" in one(answer, "success", "tables")
+    assert triggers(d) == triggers(s) and set(triggers(d)) == {"after_t", "before_t", "second_t"}
+    assert events(d) == events(s) == {"tick": "ENABLED", "off": "DISABLED"} and subtask(j)["stage"] == "Paused"
+    assert one(answer, "warn", "event_scheduler is OFF")
+    pair.assert_equal("app", j.story)
+    d.run("CALL app.add_one('there')")
+    assert d.query("SELECT w FROM app.t WHERE v='there'") == ((10,),)
+    assert d.query("SELECT what FROM app.log ORDER BY n DESC LIMIT 1") == (("changed",),) and d.query("SELECT COUNT(*) FROM app.log") == ((4,),)
+    assert d.query("SELECT MAX(w2) FROM app.doubled")[0][0] > 1000
+    # said again, it changes nothing, though the downstream is already used
+    again = cutover(j)
+    assert "compared at this very position" in one(again, "success", "tables") and triggers(d) == triggers(s)
+    assert "0 made, 9 were made before" in one(again, "success", "made before")
+
+
+@pytest.mark.parametrize("names", SAME)
+def test_a_row_that_differs(names, follow):
+    """Named by its table; nothing is made, and the task goes on."""
+    pair, j = follow(names, *OBJECTS, more=("--objects", "all"))
+    pair.target.run("UPDATE app.t SET v='other' WHERE id=2")
+    read_only(pair.source)
+    answer = cutover(j, expect=FAILED)
+    assert said(answer, "fail") == ["`app`.`t`: of 2 rows some differ (checksum); find the rows, mend them, then ask again"]
+    assert triggers(pair.target) == {} and "nothing was changed downstream" in answer["msg"]
+    wait_stage(j, "Running")
+    pair.target.run("UPDATE app.t SET v='too' WHERE id=2", "DELETE FROM app.log WHERE n=1")
+    assert said(cutover(j, "--check", expect=FAILED), "fail")[0].startswith("`app`.`log`: 2 rows in the source, 1 downstream")
+    pair.target.run("INSERT INTO app.log SELECT 1, 1, 'new copied'", "DROP TABLE app.ticks")
+    assert one(cutover(j, expect=FAILED), "fail", "`app`.`ticks` is not in the downstream any more")
+
+
+def test_not_before_the_end_is_there(follow):
+    """Open transactions, prepared ones, a source that is written to, a downstream that does not follow."""
+    pair, j = follow("my97>my97", *OBJECTS, more=("--objects", "routines"))
+    s = pair.source
+    with s.connect() as c, c.cursor() as cur:
+        cur.execute("BEGIN")
+        cur.execute("INSERT INTO app.ticks VALUES (5)")
+        s.run("SET GLOBAL read_only=1")
+        answer = cutover(j, expect=FAILED)
+        assert one(answer, "fail", "1 transactions with changes are open") and one(answer, "warn", "not for accounts with CONNECTION_ADMIN")
+        cur.execute("COMMIT")
+        cur.execute("XA START 'a'")
+        cur.execute("INSERT INTO app.ticks VALUES (6)")
+        cur.execute("XA END 'a'")
+        cur.execute("XA PREPARE 'a'")
+        assert one(cutover(j, expect=FAILED), "fail", "1 XA transactions are prepared")
+        cur.execute("XA COMMIT 'a'")
+    with pair.target.connect() as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES app.ticks READ")
+        s.run("INSERT INTO app.ticks VALUES (7)")
+        assert one(cutover(j, "--wait", "3", expect=FAILED), "fail", "did not reach the source's position within 3 s")
+        assert one(cutover(j, "--wait", "2", "--check", expect=FAILED), "fail", "the tables were not compared")
+    assert subtask(j)["stage"] == "Running"
+    done = subprocess.run([str(j.bin / "tidegate"), "cutover", "run", "--wait", "x", "--state", j.state], capture_output=True, text=True)
+    assert done.returncode == USAGE and "--wait" in done.stderr
+    assert "not asked for, and not made: 3 TRIGGER, 2 EVENT" in one(cutover(j), "warn", "not asked for")
+    assert triggers(pair.target) == {}
+
+
+def test_written_to_while_it_compares(follow):
+    """read_only does not hold back a replication account or an administrator: then the source moves on."""
+    pair, j = follow("ma1011>ma118", *OBJECTS, more=("--objects", "all"))
+    read_only(pair.source)
+    j.failpoints.arm("cutover_compare", "sleep", arg=3000)
+    fails = []
+    t = threading.Thread(target=lambda: fails.append(cutover(j, expect=FAILED)))
+    t.start()
+    procs.wait_for(lambda: j.failpoints.passes("cutover_compare") > 0, 60, j.story(), 0.05)
+    pair.source.run("INSERT INTO app.ticks VALUES (8)")
+    t.join()
+    assert one(fails[0], "fail", "the source went on from") and triggers(pair.target) == {}
+
+
+@pytest.mark.parametrize("place", ["cutover_compare", "cutover_making", "cutover_made", "cutover_events"])
+@pytest.mark.parametrize("names", SAME)
+def test_killed_half_way(names, place, follow):
+    """The same command goes on, to the same end; the task does not run on meanwhile once something was made."""
+    pair, j = follow(names, *OBJECTS, more=("--objects", "all"))
+    read_only(pair.source)
+    j.failpoints.arm(place, at=1 if place == "cutover_events" else 2)
+    answer = cutover(j, expect=FAILED)
+    assert j.failpoints.fired(place) == 1 and len(said(answer, "fail")) == 1
+    answer = cutover(j)
+    assert triggers(pair.target) == triggers(pair.source) and events(pair.target) == events(pair.source) and routines(pair.target) == routines(pair.source)
+    assert subtask(j)["stage"] == "Paused"
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("names", SAME)
+def test_definers(names, follow):
+    """An account that the downstream does not have: named, and no-go; the other policies do without it."""
+    pair = None
+    for policy, want in (("keep", None), ("current-user", "tg@%"), ("tgtest_b@%", "tgtest_b@%"), ("invoker", "tg@%")):
+        pair, j = follow(names, "DROP USER IF EXISTS tgtest_a@'%'", "CREATE USER tgtest_a@'%'", "GRANT ALL ON *.* TO tgtest_a@'%'", "CREATE DATABASE app",
+                         "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE DEFINER=tgtest_a@'%' TRIGGER app.tr BEFORE INSERT ON app.t FOR EACH ROW SET NEW.id=NEW.id",
+                         "CREATE DEFINER=tgtest_a@'%' FUNCTION app.f() RETURNS int DETERMINISTIC RETURN 1", "CREATE DEFINER=tgtest_a@'%' VIEW app.v AS SELECT app.f() AS one",
+                         more=("--objects", "triggers,routines", "--definer", policy))
+        d = pair.target
+        read_only(pair.source)
+        if policy != "current-user" and policy != "invoker":
+            missing = f"the DEFINER `{'tgtest_a' if policy == 'keep' else 'tgtest_b'}`@`%` of "
+            assert "is no account downstream" in one(cutover(j, expect=FAILED), "fail", missing)
+            name = "tgtest_a" if policy == "keep" else "tgtest_b"
+            d.run(f"CREATE USER {name}@'%'", f"GRANT ALL ON *.* TO {name}@'%'")
+        cutover(j)
+        assert set(triggers(d).values()) == {want or "tgtest_a@%"}
+        assert d.query("SELECT DEFINER, SECURITY_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='app'") == ((want or "tgtest_a@%", "INVOKER" if policy == "invoker" else "DEFINER"),)
+        assert d.query("SELECT DEFINER, SECURITY_TYPE FROM information_schema.VIEWS WHERE TABLE_SCHEMA='app'") == ((want or "tgtest_a@%", "INVOKER" if policy == "invoker" else "DEFINER"),)
+        ask(j, "stop-task", "run")
+        j.close()
+        read_only(pair.source, False)
+        for s in (pair.source, d):
+            s.clean()
+
+
+def next_value(server, table="app.t"):
+    schema, name = table.split(".")
+    with server.connect() as c, c.cursor() as cur:
+        if server.flavor == "mysql":
+            cur.execute("SET information_schema_stats_expiry=0")
+        cur.execute("SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s", (schema, name))
+        return cur.fetchone()[0]
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_counters_go_on(names, follow):
+    """Numbers that the source gave out and that are in no row, as it took them back: an insert that was rolled back, rows deleted within their own
+    transaction. Downstream the next one is behind them."""
+    pair, j = follow(names, "CREATE DATABASE app", "CREATE TABLE app.t (id bigint unsigned PRIMARY KEY AUTO_INCREMENT, v int)", "INSERT INTO app.t (v) VALUES (1)",
+                     "CREATE TABLE app.none (id int PRIMARY KEY)", "CREATE TABLE app.empty (id int PRIMARY KEY AUTO_INCREMENT) COMMENT='''it''s'' empty' AUTO_INCREMENT=4711")
+    s, d = pair.source, pair.target
+    with s.connect(autocommit=False) as c, c.cursor() as cur:
+        for n in range(50):
+            cur.execute("INSERT INTO app.t (v) VALUES (2)")
+        c.rollback()
+        cur.execute("INSERT INTO app.t (v) VALUES (3)")
+        c.commit()
+        for n in range(20):
+            cur.execute("INSERT INTO app.t (v) VALUES (4)")
+        cur.execute("DELETE FROM app.t WHERE v=4")
+        c.commit()
+    assert next_value(s) == 73
+    read_only(s)
+    cutover(j)
+    assert next_value(d) == 73 and next_value(d, "app.empty") >= 4711
+    d.run("INSERT INTO app.t (v) VALUES (9)", "INSERT INTO app.empty VALUES ()")
+    assert d.query("SELECT id FROM app.t WHERE v=9") == ((73,),) and d.query("SELECT id FROM app.empty")[0][0] >= 4711
+    assert d.query("SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA='app' AND TABLE_NAME='empty'") == (("'it's' empty",),)
+
+
+@pytest.mark.parametrize("names", ["ma1011>ma118", "ma118>ma1011"])
+def test_sequences_go_on(names, follow):
+    pair, j = follow(names, "CREATE DATABASE app", "CREATE SEQUENCE app.s START WITH 5 INCREMENT BY 2 CACHE 10", "CREATE SEQUENCE app.down START WITH 100 INCREMENT BY -3 MAXVALUE 100 MINVALUE -50 CACHE 4",
+                     "CREATE SEQUENCE app.used MAXVALUE 3 NOCACHE", "CREATE SEQUENCE app.round MAXVALUE 3 CYCLE NOCACHE", "CREATE SEQUENCE app.untouched START WITH 9",
+                     "CREATE TABLE app.t (id int PRIMARY KEY DEFAULT nextval(app.s))", "INSERT INTO app.t VALUES ()")
+    s, d = pair.source, pair.target
+    with s.connect() as c, c.cursor() as cur:
+        for n in range(3):
+            for name in ("s", "down", "used", "round", "round"):
+                cur.execute(f"SELECT NEXT VALUE FOR app.{name}")
+                cur.fetchall()
+    read_only(s)
+    answer = cutover(j)
+    assert "5 sequences likewise" in one(answer, "success", "AUTO_INCREMENT") and one(answer, "warn", "sequence `app`.`used`: ")
+    assert len([w for w in said(answer, "warn") if "has run out" in w]) == 1
+    state = "SELECT next_not_cached_value, cycle_count FROM app.{}"
+    for name in ("s", "down", "untouched"):
+        assert d.query(state.format(name)) == s.query(state.format(name)), name
+    d.run("INSERT INTO app.t VALUES ()")
+    assert d.query("SELECT MAX(id) FROM app.t")[0][0] >= 25
+    assert d.query("SELECT NEXT VALUE FOR app.down")[0][0] <= 91
+    assert d.query("SELECT NEXT VALUE FOR app.round") == ((1,),)
+    with pytest.raises(Exception, match="run out|4084"):
+        d.query("SELECT NEXT VALUE FOR app.used")
+    cutover(j)
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_every_type_has_a_sum(names, make_pair, job):
+    """The zoo: equal by checksum on both sides where a checksum is possible, and named where it is not."""
+    pair = make_pair(*names.split(">"))
+    zoo.make(pair.source, zoo.zoo(pair.source, pair.target))
+    j = job(pair)
+    j.start("--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    try:
+        read_only(pair.source)
+        answer = cutover(j, "--check")
+    finally:
+        read_only(pair.source, False)
+    left = [t for w in said(answer, "warn") if "no checksum" in w for t in re.findall(r"` \((\w+)", w)]
+    assert set(left) <= {"json", "vector"} and (names not in SAME or not left), left
+    assert "rows: equal" in one(answer, "success", "tables")
+
+
+def test_many_rows_in_pieces(follow):
+    """A table of several pieces: the place of the difference is told by its key."""
+    rows = ",".join(f"({n * 3},'{n}')" for n in range(1000))
+    pair, j = follow("ma1011>my97", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(10))", f"INSERT INTO app.t VALUES {rows}",
+                     *(f"INSERT INTO app.t SELECT id+{1000 * 3 * 2 ** k}, v FROM app.t" for k in range(9)), "ANALYZE TABLE app.t")
+    read_only(pair.source)
+    assert "1 tables, 512000 rows: equal" in one(cutover(j, "--check"), "success", "tables")
+    pair.target.run("DELETE FROM app.t WHERE id=900000")
+    found = one(cutover(j, "--check", expect=FAILED), "fail", "200000 rows in the source, 199999 downstream")
+    assert "WHERE `id`>599997 AND `id`<=1199997" in found
+
+
+def test_something_else_is_there(follow):
+    """What is not of this task is never dropped."""
+    pair, j = follow("my97>ma118", *OBJECTS, more=("--objects", "all"))
+    pair.target.run("CREATE EVENT app.tick ON SCHEDULE EVERY 9 DAY DISABLE DO SET @mine = 1")
+    read_only(pair.source)
+    assert "is left as it is" in one(cutover(j, expect=FAILED), "fail", "there is a event `app`.`tick` downstream that is not of this task")
+    assert triggers(pair.target) == {}
+    pair.target.run("DROP EVENT app.tick")
+    cutover(j)
+    assert events(pair.target) == {"tick": "ENABLED", "off": "DISABLED"}
+    # the source is used again, its trigger goes, the next cutover takes it away downstream as well
+    read_only(pair.source, False)
+    pair.source.run("DROP TRIGGER app.second_t", "ALTER EVENT app.tick DISABLE")
+    ask(j, "resume-task", "run")
+    wait_stage(j, "Running")
+    read_only(pair.source)
+    cutover(j)
+    assert set(triggers(pair.target)) == {"after_t", "before_t"} and events(pair.target) == {"tick": "DISABLED", "off": "DISABLED"}
+
+
+def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):
+    """With the printed privileges it works; without one of them it says what can't be seen."""
+    pair = make_pair("my97", "ma118")
+    for s, side in ((pair.source, "upstream"), (pair.target, "downstream")):
+        sqls = []
+        for unit in ("all", "cutover"):
+            version = f"{s.flavor}:{s.version // 10000}.{s.version // 100 % 100}"
+            text = subprocess.run([str(bin_dir / "tidegate"), "grants", "--for", unit, "--server", version, "--user", "'tgtest'@'%'"], capture_output=True, text=True, check=True).stdout
+            part = text.split(f"-- on the {side}\n")[1].split("-- on the")[0]
+            sqls += [line.split("; --")[0] for line in part.splitlines() if line.startswith("GRANT")]
+        s.run("CREATE USER tgtest@'%' IDENTIFIED BY 'Grants-1'", *sqls)
+    pair.source.run("GRANT XA_RECOVER_ADMIN ON *.* TO tgtest@'%'", *OBJECTS)  # another test may have prepared one there
+    j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
+    pair.target.run("SET GLOBAL log_bin_trust_function_creators=1")
+    j.start("--stay", "--objects", "all", "--definer", "current-user", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    try:
+        pair.source.run("REVOKE PROCESS, TRIGGER ON *.* FROM tgtest@'%'")
+        read_only(pair.source)
+        answer = cutover(j, expect=FAILED)
+        assert one(answer, "warn", "open transactions can't be seen")
+        assert one(answer, "fail", "lacks the privilege to see its triggers")
+        read_only(pair.source, False)
+        pair.source.run("GRANT PROCESS, TRIGGER ON *.* TO tgtest@'%'")
+        read_only(pair.source)
+        cutover(j)
+        assert set(triggers(pair.target)) == {"after_t", "before_t", "second_t"} and routines(pair.target) == {"twice", "add_one"}
+    finally:
+        pair.target.run("SET GLOBAL log_bin_trust_function_creators=0")
+        read_only(pair.source, False)
+
+
+def test_the_page(follow):
+    """What docs/cutover.md shows is what is said."""
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "cutover.md").read_text()
+    shown = re.search(r"```\n(ok .*?)```", page, re.S).group(1)
+    pair, j = follow("my97>ma118", *OBJECTS, "CALL app.add_one('third')", more=("--objects", "all"))
+    pair.target.run("SET GLOBAL event_scheduler=ON")
+    read_only(pair.source)
+    text = on_terminal(j, "cutover", "run").replace("\r", "")
+
+    def plain(t):
+        return re.sub(r"\S+-bin\.\d+:\d+", "POSITION", t).splitlines()
+    assert plain(text) == plain(shown), text
+
+
+def test_a_view_on_what_is_not_wanted(follow):
+    """Said before the day, and a no-go then; one that is broken in the source too is none."""
+    pair, j = follow("ma1011>ma118", *OBJECTS, "CREATE TABLE app.x (id int)", "CREATE VIEW app.broken AS SELECT id FROM app.x", "DROP TABLE app.x")
+    read_only(pair.source)
+    answer = cutover(j, "--check")
+    assert one(answer, "warn", "view `app`.`doubled` is not there") and one(answer, "warn", "not made: 1 FUNCTION")
+    answer = cutover(j, expect=FAILED)
+    assert one(answer, "fail", "view `app`.`doubled` can't be made") and one(answer, "warn", "view `app`.`broken` can't be made, nor used in the source")
+    pair.target.run("CREATE FUNCTION app.twice(a int) RETURNS int DETERMINISTIC RETURN 2 * a")
+    cutover(j)
+    assert pair.target.query("SELECT COUNT(*) FROM app.above") == ((2,),)

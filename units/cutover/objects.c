@@ -1,0 +1,261 @@
+/*
+ * Which views, routines, triggers and events are to be there after the cutover, and what speaks against it:
+ * as the source has them now, whatever they were when the copy was made. Called by the leader thread. Asks
+ * only.
+ */
+#include "units/cutover/objects.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/map.h"
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+#include "units/cutover/record.h"
+
+static bool is_wanted(const struct cutover *c, enum object_kind k)
+{
+	return k == OBJECT_VIEW || (c->wanted & OBJECT_BIT(k));
+}
+
+/* --- may this account see them at all? --- */
+
+static const struct sight {
+	unsigned kinds;
+	const char *what, *privileges, *mend;
+} sights[] = {
+	{OBJECTS_TRIGGERS, "triggers", "'TRIGGER'", "GRANT TRIGGER on the tables"},
+	{OBJECTS_EVENTS, "events", "'EVENT'", "GRANT EVENT on the schemas"},
+	{OBJECTS_ROUTINES, "routines",
+		"'SHOW_ROUTINE','SHOW CREATE ROUTINE','SELECT','CREATE ROUTINE','ALTER ROUTINE','EXECUTE'",
+		"GRANT SELECT ON *.*"},
+};
+
+/* An account that may read the system tables sees those of others too. */
+#define ME                                                                                                   \
+	" GRANTEE=CONCAT('\\'',LEFT(CURRENT_USER(),CHAR_LENGTH(CURRENT_USER())-CHAR_LENGTH("                 \
+	"SUBSTRING_INDEX(CURRENT_USER(),'@',-1))-1),'\\'@\\'',SUBSTRING_INDEX(CURRENT_USER(),'@',-1),'\\'')" \
+	" AND "                                                                                              \
+	"PRIVILEGE_TYPE IN "
+
+/* Of roles the lists say nothing: then it can't be told. */
+static int count_privileges(struct cutover *c, const struct sight *s, bool *any, bool *roles, struct err *e)
+{
+	char sql[1600], text[24];
+	bool found;
+
+	snprintf(sql, sizeof(sql),
+		"SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE" ME "(%s))+"
+		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE" ME "(%s))+"
+		"(SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES WHERE" ME
+		"('TRIGGER') AND 'TRIGGER' IN (%s))",
+		s->privileges, s->privileges, s->privileges);
+	if (db_value(c->up, sql, text, sizeof(text), &found, e) < 0)
+		return -1;
+	*any = found && strcmp(text, "0") != 0;
+	*roles = db_value(c->up, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text,
+			 sizeof(text), &found, NULL) == 0 &&
+		 found && strcmp(text, "0") != 0;
+	return 0;
+}
+
+static int look_sight(struct cutover *c, struct err *e)
+{
+	bool any, roles;
+
+	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
+		if (!(c->wanted & sights[i].kinds))
+			continue;
+		if (count_privileges(c, &sights[i], &any, &roles, e) < 0)
+			return -1;
+		if (!any)
+			cutover_found(c, "objects", roles ? "warn" : "fail", sights[i].mend,
+				"the source's account %s its %s: there may be more than are seen",
+				roles ? "may not see" : "lacks the privilege to see", sights[i].what);
+	}
+	return 0;
+}
+
+/* --- accounts --- */
+
+static void ask_account(struct str account, struct buf *sql)
+{
+	const char *at = memrchr(account.p, '@', account.n);
+	size_t n = at ? (size_t)(at - account.p) : account.n;
+
+	buf_puts(sql, "SELECT 1 FROM mysql.user WHERE User=_utf8mb4");
+	sql_put_string(sql, (struct str){account.p, n});
+	buf_puts(sql, " AND Host=_utf8mb4");
+	sql_put_string(sql, at ? (struct str){at + 1, account.n - n - 1} : STR_LIT(""));
+}
+
+/* 1: it is there; 0: it is not; -1 with e. */
+static int has_account(struct cutover *c, struct str account, struct err *e)
+{
+	struct buf sql = {0};
+	char text[8];
+	bool found = false;
+	int r;
+
+	ask_account(account, &sql);
+	r = db_value(c->down, buf_cstr(&sql), text, sizeof(text), &found, e);
+	buf_free(&sql);
+	return r < 0 ? -1 : found;
+}
+
+static int look_account(struct cutover *c, struct str account, const struct object *of)
+{
+	struct buf show = {0}, quoted = {0};
+	struct err e = {0};
+	int there = has_account(c, account, &e);
+
+	if (there < 0) {
+		cutover_failed(c, "definer", "which accounts there are downstream can't be seen", &e);
+		return -1;
+	}
+	object_show(of->kind, of->schema, of->name, &show);
+	definer_put(&quoted, account);
+	if (!there)
+		cutover_found(c, "definer", "fail",
+			"CREATE USER it there, or take another `definer` (current-user, invoker, user@host)",
+			"the DEFINER %s of %s is no account downstream: nobody could use it",
+			buf_cstr(&quoted), buf_cstr(&show));
+	buf_free(&show);
+	buf_free(&quoted);
+	return 0;
+}
+
+/* "`u`@`h`" -> "u@h". */
+static struct str plain_account(const struct definer *d, struct buf *b)
+{
+	for (const char *p = d->account; *p; p++)
+		if (*p != '`')
+			buf_putc(b, *p);
+	return buf_str(b);
+}
+
+static void look_accounts(struct cutover *c, const struct plan *p)
+{
+	static char seen;
+	struct map *asked = map_new();
+	struct buf plain = {0};
+	struct str one = plain_account(&c->definer, &plain);
+
+	for (unsigned i = 0; i < p->all.n; i++) {
+		const struct object *o = &p->all.p[i];
+		struct str account = c->definer.policy == DEFINER_ACCOUNT ? one : str_of(o->definer);
+
+		if (!p->make[i] || map_get(asked, account) ||
+			(c->definer.policy != DEFINER_KEEP && c->definer.policy != DEFINER_ACCOUNT))
+			continue;
+		map_put(asked, account, &seen);
+		if (look_account(c, account, o) < 0)
+			break;
+	}
+	map_free(&asked, NULL);
+	buf_free(&plain);
+}
+
+/* --- one by one --- */
+
+static int judge(struct cutover *c, const struct plan *p, const struct object *o, bool *make, struct err *e)
+{
+	bool ours = record_find(p->known, object_word(o->kind), o->schema, o->name) != NULL, there;
+	struct buf show = {0};
+	struct err why = {0};
+
+	*make = false;
+	object_show(o->kind, o->schema, o->name, &show);
+	if (object_readable(c->up, o, &why) < 0) {
+		cutover_found(c, "objects", "fail", "tidegate grants --for cutover", "%s", why.text);
+	} else if (c->to.flavor == FLAVOR_TIDB && o->kind != OBJECT_VIEW) {
+		cutover_found(c, "objects", "fail", "take its kind out of the task's `objects`",
+			"%s can't be made: TiDB has none", buf_cstr(&show));
+	} else if (object_there(c->down, o->kind, o->schema, o->name, &there, e) < 0) {
+		buf_free(&show);
+		return -1;
+	} else if (there && !ours) {
+		cutover_found(c, "objects", o->kind == OBJECT_VIEW ? "warn" : "fail",
+			"drop it, or keep it and take its kind out of the task's `objects`",
+			"there is a %s downstream that is not of this task: it is left as it is",
+			buf_cstr(&show));
+	} else {
+		*make = true;
+		if (!there && o->kind == OBJECT_VIEW)
+			cutover_found(c, "objects", "warn", "",
+				"%s is not there: it is new, or could not be made with the copy; it will be "
+				"tried",
+				buf_cstr(&show));
+	}
+	buf_free(&show);
+	return 0;
+}
+
+static void say_counts(struct cutover *c, const struct plan *p)
+{
+	unsigned n[OBJECT_KINDS] = {0}, left = 0;
+	struct buf text = {0};
+
+	for (unsigned i = 0; i < p->all.n; i++)
+		if (!is_wanted(c, p->all.p[i].kind) && p->all.p[i].kind < OBJECT_KINDS)
+			n[p->all.p[i].kind]++;
+	for (int k = 0; k < OBJECT_KINDS; k++) {
+		if (n[k])
+			buf_putf(&text, "%s%u %s", left ? ", " : "", n[k], object_word((enum object_kind)k));
+		left += n[k];
+	}
+	if (left)
+		cutover_found(c, "objects", "warn",
+			"name their kinds in the task's `objects` to have them made",
+			"not asked for, and not made: %s", buf_cstr(&text));
+	buf_free(&text);
+}
+
+static void look_scheduler(struct cutover *c, const struct plan *p)
+{
+	char value[24] = "";
+	bool events = false, found;
+
+	for (unsigned i = 0; i < p->all.n; i++)
+		events |= p->make[i] && p->all.p[i].enabled;
+	if (events &&
+		db_value(c->down, "SELECT @@global.event_scheduler", value, sizeof(value), &found, NULL) ==
+			0 &&
+		strcmp(value, "ON") != 0)
+		cutover_found(c, "objects", "warn", "SET GLOBAL event_scheduler=ON there",
+			"the downstream's event_scheduler is %s: its events will not run", value);
+}
+
+static void read_state(struct cutover *c, struct plan *p)
+{
+	const char *state = record_find(p->known, RECORD_POSITION, "", "");
+
+	snprintf(p->position, sizeof(p->position), "%s:%" PRIu64, c->at.file, c->at.offset);
+	p->begun = state && strcmp(state, p->position) == 0;
+}
+
+int objects_plan(struct cutover *c, struct plan *p, struct err *e)
+{
+	if (record_read(c, &p->known, e) < 0 || look_sight(c, e) < 0 ||
+		objects_read(c->up, c->rules, OBJECT_BIT(OBJECT_VIEW) | OBJECTS_ALL, &p->all, e) < 0)
+		return -1;
+	read_state(c, p);
+	p->make = xcalloc((size_t)p->all.n + 1, sizeof(*p->make));
+	for (unsigned i = 0; i < p->all.n; i++)
+		if (is_wanted(c, p->all.p[i].kind) && judge(c, p, &p->all.p[i], &p->make[i], e) < 0)
+			return -1;
+	say_counts(c, p);
+	look_accounts(c, p);
+	look_scheduler(c, p);
+	return 0;
+}
+
+void objects_plan_fini(struct plan *p)
+{
+	objects_fini(&p->all);
+	free(p->make);
+	json_decref(p->known);
+	*p = (struct plan){0};
+}

@@ -1,0 +1,9 @@
+#pragma once
+#include "units/cutover/cutover.h"
+
+/* Is the source ready to be left: read-only, no transaction open, none prepared? Fills c->at. */
+void source_look(struct cutover *c);
+/* Does it still stand where it stood? Else a finding. */
+void source_look_again(struct cutover *c, const char *after_what);
+/* The wanted tables into c->tables, the greatest first. */
+int source_list(struct cutover *c, struct err *e);
