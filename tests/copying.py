@@ -37,10 +37,10 @@ def numbers(server, db, count):
 
 
 class Slow:
-    """Chunks take a while, so that there are moments to hit."""
+    """A place that is passed again and again takes a while, so that there are moments to hit."""
 
-    def __init__(self, j, ms):
-        self.j, self.ms, self.over = j, ms, threading.Event()
+    def __init__(self, j, ms, *places):
+        self.j, self.ms, self.places, self.over = j, ms, places or ("load_before_commit",), threading.Event()
 
     def __enter__(self):
         self.thread = threading.Thread(target=self._work, daemon=True)
@@ -49,15 +49,17 @@ class Slow:
     def __exit__(self, *_):
         self.over.set()
         self.thread.join()
-        self.j.failpoints.disarm("load_before_commit")
+        for place in self.places:
+            self.j.failpoints.disarm(place)
 
     def _work(self):
-        fired = -1
+        fired = {}
         while not self.over.wait(0.01):
-            now = self.j.failpoints.fired("load_before_commit")
-            if now != fired:
-                fired = now
-                self.j.failpoints.arm("load_before_commit", "sleep", arg=self.ms)
+            for place in self.places:
+                now = self.j.failpoints.fired(place)
+                if now != fired.get(place):
+                    fired[place] = now
+                    self.j.failpoints.arm(place, "sleep", arg=self.ms)
 
 
 def chunks(target):

@@ -1,0 +1,143 @@
+"""What tables may look like: keys of every kind, cut into pieces; very many tables, very large rows, very many partitions, odd names."""
+import time
+
+import pytest
+from copying import copying, numbers
+
+BOTH = pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+ROWS = 8000
+# name: (columns, their key, what SELECT gives of db.n for them). 600 bytes a row: several chunks each.
+KEYS = {
+    "skewed": ("k bigint", "PRIMARY KEY (k)", "IF(i % 1000 = 0, i * 1000000000000, i)"),
+    "negative": ("k int", "PRIMARY KEY (k)", "i - 4000"),
+    "lowest": ("k bigint", "PRIMARY KEY (k)", "IF(i = 1, -9223372036854775808, IF(i = 2, 9223372036854775807, i * 1000000007 - 4000000028000))"),
+    "unsigned_most": ("k bigint unsigned", "PRIMARY KEY (k)", "IF(i = 1, 0, IF(i = 2, 18446744073709551615, 18446744073709551615 - i * 1000000))"),
+    "ci_text": ("k varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "PRIMARY KEY (k)",
+                "CONCAT(ELT(i % 8 + 1, 'a', 'B', 'é', 'Z', 'ß', '_', '''', '日'), i * 7919 % 100000)"),
+    "latin_text": ("k varchar(40) CHARACTER SET latin1 COLLATE latin1_german1_ci", "PRIMARY KEY (k)", "CONCAT(ELT(i % 5 + 1, 'a', 'B', 'ö', 'Ü', 'z'), i * 7919 % 100000)"),
+    "bin_text": ("k varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "PRIMARY KEY (k)", "CONCAT(ELT(i % 6 + 1, 'a', 'A', 'é', 'É', '\\\\', '%'), i)"),
+    "bytes": ("k varbinary(20)", "PRIMARY KEY (k)", "UNHEX(CONCAT(LEFT(SHA2(i, 256), 32), IF(i % 2, '00', 'FF')))"),
+    "fixed_bytes": ("k binary(16)", "PRIMARY KEY (k)", "UNHEX(LEFT(SHA2(i, 256), 32))"),
+    "uuid_text": ("k char(36) CHARACTER SET ascii", "PRIMARY KEY (k)", "INSERT(INSERT(INSERT(INSERT(LEFT(SHA2(i, 256), 32), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')"),
+    "dates": ("k date, m int", "PRIMARY KEY (k, m)", "DATE_ADD('1970-01-01', INTERVAL i DIV 3 DAY), i"),
+    "moments": ("k datetime(6)", "PRIMARY KEY (k)", "DATE_ADD('2001-01-01 00:00:00.5', INTERVAL i * 100007 MICROSECOND)"),
+    "decimals": ("k decimal(30,10)", "PRIMARY KEY (k)", "(i - 4000) * 12345678901.0000000001"),
+    "composite": ("k varchar(20) COLLATE utf8mb4_general_ci, m int", "PRIMARY KEY (k, m)", "ELT(i % 4 + 1, 'few', 'Most', 'most', 'a'), i"),
+    "one_value_leads": ("k int, m varchar(20)", "PRIMARY KEY (k, m)", "7, CONCAT('m', i)"),
+    "prefix": ("k varchar(200), m int", "PRIMARY KEY (k(3), m)", "CONCAT('abc', i), i"),
+    "nullable_unique": ("k int", "UNIQUE KEY (k)", "IF(i % 3, i, NULL)"),
+    "not_null_unique": ("k bigint NOT NULL", "UNIQUE KEY (k)", "i * 3 - 5000"),
+    "floats": ("k double", "PRIMARY KEY (k)", "i / 7e0"),
+    "enums": ("k enum('z','a','m') NOT NULL, m int", "PRIMARY KEY (k, m)", "ELT(i % 3 + 1, 'a', 'z', 'm'), i"),
+    "keyless": ("k int", "KEY (k)", "i % 100"),
+}
+
+
+@BOTH
+def test_keys(source, target, make_pair, job, tmp_path):
+    """However rows lie along a key, each comes once."""
+    pair = make_pair(source, target)
+    s = pair.source
+    s.run("CREATE DATABASE app CHARACTER SET utf8mb4")
+    numbers(s, "app", ROWS)
+    for name, (columns, key, values) in KEYS.items():
+        s.run(f"CREATE TABLE {name} ({columns}, v varchar(700), w int, {key})", f"INSERT INTO {name} SELECT {values}, REPEAT(CHAR(97 + i % 26), 600), i FROM n",
+              db="app", sql_mode="STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO")
+    s.run(*(f"ANALYZE TABLE app.{t}" for t in KEYS))
+    j, files = copying(job, tmp_path, pair, ["app"])
+    j.run(*files, until="full", timeout=240)
+    assert pair.assert_equal("app", j.story).rows == (len(KEYS) + 1) * ROWS
+
+
+@pytest.mark.quiet
+def test_a_thousand_tables(make_pair, job, sanitized):
+    pair = make_pair("ma1011", "my97")
+    with pair.source.connect() as c, c.cursor() as cur:
+        cur.execute("CREATE DATABASE app")
+        for i in range(1000):
+            cur.execute(f"CREATE TABLE app.t{i} (id int PRIMARY KEY, v varchar(20), KEY (v))")
+            cur.execute(f"INSERT INTO app.t{i} VALUES (1,'a'),(2,'b'),({i + 3},NULL)")
+    j = job(pair, tables="app.*")
+    begun = time.monotonic()
+    j.run(until="full", timeout=120)
+    took = time.monotonic() - begun
+    print(f"{took:.1f} s")
+    assert took < (90 if sanitized else 45), f"{took:.1f} s"
+    assert pair.assert_equal("app", j.story).tables == 1000
+
+
+def packets(server, size):
+    """max_allowed_packet for new sessions; what it was."""
+    was = server.query("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    server.run(f"SET GLOBAL max_allowed_packet={size}")
+    return was
+
+
+@BOTH
+def test_a_row_of_64_mib(source, target, make_pair, job, sanitized):
+    """Whole, and in bounded memory: 64 MiB, 4 MiB a thread, and four times the row."""
+    pair = make_pair(source, target)
+    s, mib = pair.source, 1 << 20
+    was = [packets(x, 256 * mib) for x in (pair.source, pair.target)]
+    try:
+        s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, b longblob, v longtext)", "INSERT INTO app.t VALUES (1, 'small', 'small')",
+              f"INSERT INTO app.t VALUES (2, REPEAT(UNHEX('{bytes(range(256)).hex()}'), {64 * mib // 256}), NULL)", "INSERT INTO app.t VALUES (3, 'small', 'small')",
+              f"INSERT INTO app.t VALUES (4, NULL, REPEAT('zwölf Boxkämpfer', {64 * mib // 18}))")
+        j = job(pair, tables="app.*")
+        j.start(until="full")
+        peak = {}
+        while not j.ended():
+            for p in j.units("dump") + j.units("load"):
+                peak[p.unit] = max(peak.get(p.unit, 0), int(p.status().get("VmHWM", "0 kB").split()[0]) // 1024)
+            time.sleep(0.05)
+        assert j.wait() == 0, j.story()
+        sums = "SELECT id, LENGTH(b), SHA2(b, 256), CHAR_LENGTH(v), SHA2(v, 256) FROM app.t ORDER BY id"
+        assert pair.target.query(sums) == s.query(sums)
+        print(peak)
+        assert sanitized or max(peak.values()) < 64 + 4 * 4 + 4 * 64, peak
+    finally:
+        for x, size in zip((pair.source, pair.target), was):
+            x.run("DROP DATABASE IF EXISTS app", f"SET GLOBAL max_allowed_packet={size}")
+
+
+@pytest.mark.parametrize("partitions", [1000, pytest.param(8000, marks=pytest.mark.long)])
+@BOTH
+def test_partitions(partitions, source, target, make_pair, job):
+    pair = make_pair(source, target)
+    servers = [x for x in (pair.source, pair.target) if x.flavor == "mariadb"]  # MySQL wants a file for each, whatever is set
+    for x in servers:
+        x.run("SET GLOBAL innodb_file_per_table=OFF")
+    try:
+        pair.source.run("CREATE DATABASE app", f"CREATE TABLE app.t (id int, v varchar(50), PRIMARY KEY (id)) PARTITION BY HASH (id) PARTITIONS {partitions}")
+        numbers(pair.source, "app", 20000)
+        pair.source.run("INSERT INTO app.t SELECT i, CONCAT('v', i) FROM app.n")
+        j = job(pair, tables="app.*")
+        j.run(until="full", timeout=300)
+        assert pair.assert_equal("app", j.story).rows == 40000
+        made = "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA='app' AND TABLE_NAME='t'"
+        assert pair.target.query(made)[0][0] == partitions
+    finally:
+        for x in servers:
+            x.run("SET GLOBAL innodb_file_per_table=ON")
+
+
+ODD = ["a.b", "semi;colon", "new\nline", "back\\slash", "tick`tick", "quote'\"", "-- comment", "/* c */", "%2F..", "../up", "UPPER", "日本", "ü" * 32, " leads", "tab\there", "0", "select", "$@#", "a" * 64]
+
+
+@BOTH
+def test_odd_names(source, target, make_pair, job):
+    """Of databases, tables and columns: on disk, in statements and in the record of what is done."""
+    pair = make_pair(source, target)
+
+    def q(name):
+        return "`" + name.replace("`", "``") + "`"
+
+    with pair.source.connect() as c, c.cursor() as cur:
+        for i, db in enumerate(ODD):
+            cur.execute(f"CREATE DATABASE {q(db)}")
+            for table in ODD if i < 3 else [ODD[i]]:
+                cur.execute(f"CREATE TABLE {q(db)}.{q(table)} (" + ", ".join(f"{q(x)} int" for x in ODD) + f", PRIMARY KEY ({q(ODD[2])}, {q(ODD[4])}))")
+                cur.execute(f"INSERT INTO {q(db)}.{q(table)} VALUES ({', '.join('1' * len(ODD))}), ({', '.join('2' * len(ODD))})")
+    j = job(pair)
+    j.run(until="full", timeout=120)
+    assert pair.assert_equal(ODD, j.story).rows == 2 * (3 * len(ODD) + len(ODD) - 3)
