@@ -143,7 +143,7 @@ static void note_prefix(struct key *k, unsigned length)
 		k->prefixes[k->ncolumns - 1] = length;
 }
 
-/* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column), order (A, D), kind.  */
+/* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column), order (A, D), kind. */
 static int take_key_part(struct structure *s, const struct str *v, struct err *e)
 {
 	struct key *k = key_of(s, v[0], str_is(v[1], "0"));
@@ -180,7 +180,7 @@ static int read_keys(struct db *d, struct structure *s, struct err *e)
 	int n;
 
 	buf_puts(&sql, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE FROM "
-		"information_schema.STATISTICS");
+		       "information_schema.STATISTICS");
 	put_where(&sql, s->schema, s->table);
 	buf_puts(&sql, " ORDER BY NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
 	r = db_query(d, buf_str(&sql), e);
