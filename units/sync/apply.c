@@ -118,6 +118,7 @@ int apply_open(struct apply *a, struct err *e)
 	a->tables.ask_down = a->ddl;
 	a->tables.id = &a->id;
 	a->tables.takeover = &a->takeover;
+	a->tables.copied = &a->copied;
 	a->tables.safe_mode = a->safe_mode;
 	a->tables.no_upserts = a->no_upserts;
 	return 0;
@@ -292,6 +293,7 @@ void apply_close(struct apply *a)
 	touch_fini(&a->touch);
 	runs_fini(&a->recorded);
 	takeover_fini(&a->takeover);
+	copied_fini(&a->copied);
 	depend_free(&a->depend);
 	gtid_set_free(&a->gtid);
 	meta_slot_fini(&a->slot);

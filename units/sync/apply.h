@@ -5,6 +5,7 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "common/sql/dialect.h"
+#include "units/sync/copied.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
 #include "units/sync/part.h"
@@ -44,6 +45,7 @@ struct apply {
 	bool no_upserts; /* for tests: updates go by joins with values */
 	bool safe_mode;  /* the option */
 	struct takeover takeover;
+	struct copied copied;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
 	void *wake_arg;
 

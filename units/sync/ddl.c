@@ -53,6 +53,19 @@ static int mixed(struct ddl_job *j, struct err *e)
 		j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 }
 
+/* Before the snapshot that all its tables are of: one of a copy of several moments (T24). */
+static bool seen_by_copy(struct apply *a, const struct trx *t, const struct ddl_job *j)
+{
+	const struct sql_ddl *ddl = j->ddl;
+	char name[257];
+
+	for (unsigned i = 0; i < ddl->ntables; i++)
+		if (!copied_has(&a->copied, str_of(ddl_schema_of(&ddl->tables[i], j->q.schema, name)),
+			    str_of(ddl->tables[i].table), t))
+			return false;
+	return ddl->ntables > 0;
+}
+
 /* 1: wanted, 0: not, -1: partly, which can't be done in one statement (T30). */
 static int wanted(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
@@ -60,6 +73,8 @@ static int wanted(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 	unsigned yes = 0, count = ddl->as_select ? 1 : ddl->ntables;
 	char name[257];
 
+	if (seen_by_copy(a, t, j))
+		return 0;
 	if (of_database(ddl->verb))
 		return rules_schema(a->rules, ddl->schema[0] ? str_of(ddl->schema) : j->q.schema);
 	if (ddl->verb == SQL_VERB_RENAME_TABLE && !ddl->more) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "units/sync/copied.h"
 #include "units/sync/takeover.h"
 
 enum {
@@ -23,6 +24,7 @@ struct mapped {
 	struct str body; /* of its event */
 	struct binlog_table map;
 	struct table *table;
+	bool again, untied; /* copied.h */
 };
 
 /* A growing list of changes inside an arena. */
@@ -63,6 +65,13 @@ static struct mapped *find_map(const struct decode *d, uint64_t id)
 	return m;
 }
 
+/* The downstream has it already, as DM or the copy has recorded. */
+static bool passed(const struct tables *ts, const struct mapped *m, const struct trx *t)
+{
+	return (ts->takeover && takeover_has(ts->takeover, m->map.schema, m->map.table, t->end)) ||
+	       (ts->copied && copied_has(ts->copied, m->map.schema, m->map.table, t));
+}
+
 static int find_table(struct decode *d, struct mapped *m, struct err *e)
 {
 	struct trx *t = d->trx;
@@ -73,10 +82,7 @@ static int find_table(struct decode *d, struct mapped *m, struct err *e)
 			binlog_table_adopt(&m->map, m->table->up);
 		return 0;
 	}
-	m->table =
-		d->tables->takeover && takeover_has(d->tables->takeover, m->map.schema, m->map.table, t->end)
-			? &d->tables->passed
-			: tables_get(d->tables, &m->map, e);
+	m->table = passed(d->tables, m, t) ? &d->tables->passed : tables_get(d->tables, &m->map, e);
 	if (!m->table)
 		return -1;
 	if (t->large)
@@ -105,6 +111,8 @@ static int on_table_map(struct decode *d, struct str event, const struct binlog_
 	m->body = binlog_body(event, f);
 	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, e) < 0)
 		return -1;
+	m->again = copied_again(m->table->copied, d->trx);
+	m->untied = copied_untied(m->table->copied, d->trx);
 	m->next = d->maps;
 	d->maps = m;
 	return 0;
@@ -165,7 +173,8 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 	c = add(l, a);
 	*c = (struct change){.table = d->rows_of->table,
 		.kind = d->rows.change,
-		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS),
+		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS) && !d->rows_of->untied,
+		.again = d->rows_of->again,
 		.before = before,
 		.after = after};
 	return 1;

@@ -8,7 +8,8 @@
 struct change {
 	const struct table *table; /* wanted, its structures known */
 	enum binlog_change kind;
-	bool checks;                               /* foreign keys were checked in the upstream's session */
+	bool checks; /* foreign keys were checked in the upstream's session, and are to be here */
+	bool again;  /* the row may be there already, in this or a later form (copied.h) */
 	const struct binlog_value *before, *after; /* of each upstream column; before: UPDATE, DELETE, after:
 						      INSERT, UPDATE */
 };

@@ -28,6 +28,7 @@ struct sync {
 	struct link_peer *relay;
 	uint64_t opened_us;   /* CLOCK_BOOTTIME */
 	bool opened, running; /* running: the first position is known, reader and applier are at work */
+	bool copies;          /* it begins with a full copy */
 	struct first first;
 };
 
@@ -53,6 +54,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	snprintf(s->source, sizeof(s->source), "%s", json_text(env->config, "source", ""));
 	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s",
 		json_text(env->config, "meta_schema", "dm_meta"));
+	s->copies = strcmp(json_text(env->config, "mode", "all"), "all") == 0;
 	first_read(&s->first, start);
 	s->apply.workers = (unsigned)json_num(options, "workers", 4);
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);
@@ -126,6 +128,8 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->first.apply = &s->apply;
 	s->first.fetch = &s->fetch;
 	s->fetch.by_gtid = !s->first.file[0] && *s->first.gtid;
+	if (s->copies && copied_load(&s->apply.copied, s->apply.ddl, &s->apply.id, e) < 0)
+		return -1;
 	if (position_is_zero(s->apply.slot.watermark))
 		return first_open(&s->first, e); /* the first start, step by step */
 	if (apply_resume(&s->apply, e) < 0 || takeover_load(&s->apply, e) < 0)

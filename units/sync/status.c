@@ -137,16 +137,18 @@ static void put_failed_ddl(struct apply *a, json_t *out)
 			(json_int_t)at.offset));
 }
 
-/* A task that was DM's: rows may be there already, up to here. */
+/* A task that was DM's, or a copy of several moments: rows may be there already, up to here. */
 static void put_safe(struct apply *a, struct position at, json_t *out)
 {
+	const struct copied *c = &a->copied;
+	struct position until = c->n > 0 ? c->snapshots[c->n - 1].at : a->takeover.until;
 	char file[300];
 
-	if (!a->takeover.on || position_cmp(at, a->takeover.until) >= 0)
+	if ((c->n == 0 && !a->takeover.on) || position_cmp(at, until) >= 0)
 		return;
-	binlog_name_make(file, sizeof(file), a->base, a->takeover.until.file);
-	json_object_set_new(out, "safe_until",
-		json_sprintf("%s:%llu", file, (unsigned long long)a->takeover.until.offset));
+	binlog_name_make(file, sizeof(file), a->base, until.file);
+	json_object_set_new(
+		out, "safe_until", json_sprintf("%s:%llu", file, (unsigned long long)until.offset));
 }
 
 void status_put_start(uint64_t since_us, json_t *out)

@@ -13,6 +13,7 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/sync/arrange.h"
+#include "units/sync/copied.h"
 #include "units/sync/keys.h"
 #include "units/sync/ties.h"
 
@@ -398,6 +399,7 @@ static struct table *table_new(struct tables *ts, const struct binlog_table *map
 	t->head = xstrdup(buf_cstr(&head));
 	buf_free(&head);
 	t->wanted = rules_table(ts->rules, map->schema, map->table);
+	t->copied = ts->copied ? copied_find(ts->copied, map->schema, map->table) : NULL;
 	return t;
 }
 

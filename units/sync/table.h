@@ -22,6 +22,8 @@ enum table_safe {
 	TABLE_SAFE_REPLACE, /* several: whatever holds one of its values goes */
 };
 
+struct copied;
+struct copied_table;
 struct table_keys;
 struct table_ties;
 struct ties;
@@ -46,6 +48,8 @@ struct table {
 	bool bulk;        /* rows may be written by bulk execute, where the downstream can (bulk.h) */
 	bool row_alias;   /* … which gives the new row a name: VALUES() is deprecated there */
 	enum table_safe safe;
+	const struct copied_table
+		*copied;         /* its copy is of several moments, or an older one; NULL: it is not */
 	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
 	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
@@ -67,7 +71,8 @@ struct tables {
 	const struct meta_id *id;
 	struct map *tied; /* of arrange.c */
 	const struct takeover *takeover;
-	struct table passed; /* not wanted: the downstream has it already, as DM recorded */
+	const struct copied *copied;
+	struct table passed; /* not wanted: the downstream has it already, as DM or the load recorded */
 	bool no_upserts;     /* for tests: all updates by other means */
 	bool safe_mode;      /* the option: what can't be written so is said in the log */
 	struct ties *ties;   /* of ties.c */

@@ -39,7 +39,7 @@ void writer_reset(struct writer *w)
 	memset(w->in_hand, 0, sizeof(w->in_hand));
 	missing_clear(&w->missing);
 	w->failed_at = (struct position){0};
-	w->packet.safe = SAFE_OFF;
+	w->safe = w->packet.safe = SAFE_OFF;
 }
 
 /* Which statement did not do what it must, in words. */
@@ -264,7 +264,8 @@ static int set_foreign_keys(struct writer *w, bool checks, struct err *e)
 	return r;
 }
 
-int writer_safe(struct writer *w, enum safe_mode mode, struct err *e)
+/* For the changes that come. */
+static int turn_safe(struct writer *w, enum safe_mode mode, struct err *e)
 {
 	int r = mode == w->packet.safe ? 0 : unfold(w, e);
 
@@ -273,6 +274,12 @@ int writer_safe(struct writer *w, enum safe_mode mode, struct err *e)
 	packet_end(&w->packet);
 	w->packet.safe = mode;
 	return 0;
+}
+
+int writer_safe(struct writer *w, enum safe_mode mode, struct err *e)
+{
+	w->safe = mode;
+	return turn_safe(w, mode, e);
 }
 
 /* Does any column change by which a foreign key could find this row? */
@@ -315,18 +322,19 @@ static int put_change(struct writer *w, const struct change *c, struct err *e)
 
 static int take(struct writer *w, const struct change *c, struct err *e)
 {
-	enum safe_mode mode = w->packet.safe;
-	int r;
+	enum safe_mode mode = c->again ? SAFE_MUST : w->safe;
+	int r = turn_safe(w, mode, e);
 
 	w->in_hand[c->kind]++;
+	if (r != 0)
+		return r;
 	if (mode == SAFE_OFF || !must_act(w, c))
 		return put_change(w, c, e);
 	if (mode == SAFE_MUST)
 		return err_set(e, ERR_sync_safe_mode, "%s: foreign keys to it change rows of other tables",
 			c->table->head);
-	r = writer_safe(w, SAFE_OFF, e);
-	r = r == 0 ? put_change(w, c, e) : r;
-	return r == 0 ? writer_safe(w, mode, e) : r;
+	r = turn_safe(w, SAFE_OFF, e);
+	return r == 0 ? put_change(w, c, e) : r;
 }
 
 int writer_hold(struct writer *w, const struct change *list, size_t n, struct err *e)

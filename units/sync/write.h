@@ -21,6 +21,7 @@ struct writer {
 	uint64_t max_packet;  /* the downstream's max_allowed_packet */
 	bool foreign_keys;    /* checks are on in db's session */
 	bool cascades_logged; /* by the upstream: then they are never on (T13) */
+	enum safe_mode safe;  /* of the transaction that is written; its changes may say more (again) */
 	uint64_t in_hand[3];  /* rows since writer_reset, by enum binlog_change */
 	const char *base;     /* of the binlog's files: for messages */
 	struct missing missing;    /* rows that were passed by since writer_reset */
