@@ -51,7 +51,7 @@ static json_t *tell(struct cut *c, const char *word, json_t *args, struct err *e
 static void show(struct cut *c, const char *text)
 {
 	if (c->terminal)
-		fprintf(stderr, "\r%-78s", text);
+		fprintf(stderr, "\r%-78s\r", text);
 }
 
 static void show_progress(struct cut *c, const json_t *sources)
@@ -116,7 +116,6 @@ static int step(struct cut *c, const char *op, bool compare, struct err *e)
 		clock_sleep_ms(POLL_MS);
 		answer = tell(c, "cutover", json_pack("{s:s, s:I}", "op", "poll", "run", (json_int_t)run), e);
 	}
-	show(c, "");
 	show(c, "");
 	if (!answer)
 		return -1;

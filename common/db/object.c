@@ -246,7 +246,8 @@ static int set_mode(struct db *d, const struct object *o, struct buf *notes, str
 		struct str word = {at, strcspn(at, ",")};
 
 		if (set_variable(d, "sql_mode", word, NULL) < 0) {
-			note(notes, o, "sql_mode", word);
+			if (!str_is(word, "NO_AUTO_CREATE_USER")) /* only GRANT asks for it */
+				note(notes, o, "sql_mode", word);
 		} else {
 			buf_puts(&kept, kept.n ? "," : "");
 			buf_put(&kept, word.p, word.n);

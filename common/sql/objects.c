@@ -181,8 +181,8 @@ static int read_head(struct head *h, const char *noun, struct err *e)
 		else if (sql_lex_is(&h->lx, "SQL"))
 			security_clause(h);
 		else if (h->lx.type == SQL_END || h->lx.type == SQL_BAD)
-			return err_set(e, ERR_sql_parse, "no %s in the statement: %.100s", noun,
-				h->text.n ? h->text.p : "");
+			return err_set(e, ERR_sql_parse, "no %s in the statement: %.*s", noun,
+				(int)(h->text.n < 100 ? h->text.n : 100), h->text.n ? h->text.p : "");
 		else
 			sql_lex_next(&h->lx);
 	}

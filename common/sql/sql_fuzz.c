@@ -13,6 +13,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
+#include "common/sql/objects.h"
 
 static const struct server servers[] = {
 	{FLAVOR_MYSQL, 90704}, {FLAVOR_MARIADB, 110809}, {FLAVOR_MARIADB, 100523}, {FLAVOR_TIDB, 80500}};
@@ -91,6 +92,21 @@ static void create(struct str text, const struct server *from)
 	buf_free(&out);
 }
 
+/* A statement that makes some kind of object, under some policy. */
+static void object(struct str text, const struct server *from, unsigned policy)
+{
+	struct definer d = {(enum definer_policy)policy, "`u`@`h`"};
+	enum object_kind kind = (enum object_kind)(text.n % OBJECT_KINDS);
+	struct buf out = {0};
+	struct err e = {0};
+
+	if (object_put_create(kind, text, from, &d, &out, &e) < 0)
+		assert(e.code == ERR_sql_parse);
+	else if (kind != OBJECT_EVENT && d.policy == DEFINER_KEEP)
+		assert(str_eq(buf_str(&out), text));
+	buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -113,5 +129,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		assert(e.code == ERR_sql_parse);
 	translate(text, from, to, mode);
 	create(text, from);
+	object(text, from, data[0] >> 6);
 	return 0;
 }

@@ -390,3 +390,37 @@ def test_a_view_on_what_is_not_wanted(follow):
     pair.target.run("CREATE FUNCTION app.twice(a int) RETURNS int DETERMINISTIC RETURN 2 * a")
     cutover(j)
     assert pair.target.query("SELECT COUNT(*) FROM app.above") == ((2,),)
+
+
+def test_packages(follow):
+    """MariaDB's, with their bodies; they are made under sql_mode ORACLE."""
+    oracle = "SET sql_mode=ORACLE"
+    head = "CREATE PACKAGE app.tools AS FUNCTION three RETURN int; END"
+    pair, j = follow("ma1011>ma118", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", oracle, head,
+                     "CREATE PACKAGE BODY app.tools AS FUNCTION three RETURN int AS BEGIN RETURN 3; END; END", more=("--objects", "routines"))
+    assert pair.target.query("SELECT app.tools.three()") == ((3,),), j.log()
+    pair.source.run(oracle, "CREATE OR REPLACE PACKAGE BODY app.tools AS FUNCTION three RETURN int AS BEGIN RETURN 33; END; END")
+    read_only(pair.source)
+    cutover(j)
+    assert pair.target.query("SELECT app.tools.three()") == ((33,),)
+
+
+def test_tidb(tidb_pair, job):
+    """It has neither triggers nor routines: asked for, a no-go by name; else everything but floating point and JSON is compared."""
+    pair = tidb_pair("ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY AUTO_INCREMENT, v varchar(20), d double)", "INSERT INTO app.t VALUES (1, 'a', 1.5), (7, 'b', 2)",
+                    "CREATE TRIGGER app.tr BEFORE INSERT ON app.t FOR EACH ROW SET NEW.v=NEW.v")
+    j = job(pair, tables="app.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    try:
+        read_only(pair.source)
+        answer = cutover(j)
+    finally:
+        read_only(pair.source, False)
+    assert "`d` (double)" in one(answer, "warn", "no checksum") and one(answer, "warn", "not made: 1 TRIGGER") and one(answer, "success", "2 rows: equal, but for")
+    j.interrupt()
+    j.run("--objects", "triggers")
+    j.start("--stay", "--objects", "triggers", until=None)
+    wait_stage(j, "Running")
+    assert "trigger `app`.`tr` can't be made: TiDB has none" in one(cutover(j, "--check", expect=FAILED), "fail", "TiDB")
