@@ -236,6 +236,7 @@ static int read_table(struct item *t, struct db *d, struct err *e)
 {
 	bool found;
 
+	t->mariadb = db_server(d)->flavor == FLAVOR_MARIADB;
 	t->create = show_create(d, "TABLE", t, e);
 	if (!t->create)
 		return -1;

@@ -22,7 +22,7 @@ struct item {
 	struct structure *structure;
 	uint64_t rows, bytes; /* the server's estimates */
 	bool transactional;   /* its engine keeps a snapshot; else it stays locked until it is copied */
-	bool innodb;
+	bool innodb, mariadb;
 	bool no_data; /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
 	bool partitioned;
 	struct partition *partitions; /* in their order */

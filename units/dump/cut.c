@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
 #include "units/dump/key.h"
@@ -29,7 +30,7 @@ struct cutter {
 	const struct cut *o;
 	const struct key *k;
 	struct piece *p;
-	unsigned n;
+	unsigned n, walks;
 };
 
 /* --- questions --- */
@@ -208,10 +209,10 @@ static int cut_at(struct cutter *c, unsigned i, struct tuple place, struct err *
 	if (estimate(c, &left->r, &left->rows, e) < 0 || estimate(c, &right->r, &right->rows, e) < 0)
 		return -1;
 	all = left->rows + right->rows;
-	if (left->rows < all / SLIVER || right->rows < all / SLIVER) {
-		left->slivers++;
-		right->slivers++;
-	}
+	if (left->rows < all / SLIVER || right->rows < all / SLIVER)
+		left->slivers = ++right->slivers;
+	else
+		left->slivers = right->slivers = 0;
 	return 0;
 }
 
@@ -220,8 +221,11 @@ static int cut_piece(struct cutter *c, unsigned i, struct err *e)
 	struct tuple place;
 	int got = place_by_guess(c, &c->p[i], &place, e);
 
-	if (got == 0)
+	if (got == 0) {
+		c->walks++;
+		c->p[i].slivers = 0; /* guesses may help again behind it */
 		got = place_by_walk(c, &c->p[i], &place, e);
+	}
 	if (got == 0)
 		c->p[i].whole = true;
 	return got > 0 ? cut_at(c, i, place, e) : got;
@@ -309,12 +313,14 @@ static struct range *take_ranges(struct cutter *c, const struct range *r)
 
 int cut_range(const struct cut *o, const struct range *r, struct range **out, struct err *e)
 {
-	struct cutter c = {o, key_of(o->t), xcalloc(o->limit + 1, sizeof(*c.p)), 1};
+	struct cutter c = {.o = o, .k = key_of(o->t), .p = xcalloc(o->limit + 1, sizeof(*c.p)), .n = 1};
 	int n;
 
 	c.p[0].r = range_copy(r);
 	n = cut_all(&c, e);
 	if (n == 0) {
+		log_debug("`%s`.`%s`: %u cuts, %u of them by a walk", o->t->schema, o->t->name, c.n - 1,
+			c.walks);
 		join(&c);
 		n = (int)c.n;
 		*out = take_ranges(&c, r);

@@ -71,15 +71,17 @@ const struct key *key_of(const struct item *t)
 
 /*
  * CHAR under a NO PAD collation of MariaDB: its index compares the padding, its WHERE does not, so a range by
- * index and the same range by value are not the same rows (seen in 10.11: rows below a space in front of it).
+ * index and the same range by value are not the same rows (seen in 10.11 and 11.8: rows with characters below
+ * a space). MySQL's do no such thing.
  */
-static bool padding_is_compared(const struct column *c)
+static bool padding_is_compared(const struct item *t, const struct column *c)
 {
-	return strncmp(c->type, "char(", 5) == 0 && strstr(c->collation, "nopad");
+	return t->mariadb && strncmp(c->type, "char(", 5) == 0 &&
+	       (strstr(c->collation, "nopad") || strstr(c->collation, "_0900_"));
 }
 
 /* FLOAT has no exact text, ENUM and SET are kept by number and compared as text. */
-static bool compares_exactly(const struct column *c)
+static bool compares_exactly(const struct item *t, const struct column *c)
 {
 	switch (c->kind) {
 	case COLUMN_INT:
@@ -94,7 +96,7 @@ static bool compares_exactly(const struct column *c)
 	case COLUMN_INET6:
 		return true;
 	case COLUMN_TEXT:
-		return !padding_is_compared(c);
+		return !padding_is_compared(t, c);
 	default:
 		return false;
 	}
@@ -105,7 +107,7 @@ bool key_cuts(const struct item *t)
 	const struct key *k = key_of(t);
 
 	for (unsigned i = 0; k && i < k->ncolumns; i++)
-		if (!compares_exactly(&t->structure->columns[k->columns[i]]))
+		if (!compares_exactly(t, &t->structure->columns[k->columns[i]]))
 			return false;
 	return k && k->ncolumns > 0;
 }

@@ -1,5 +1,5 @@
 /* Places in keys, pure parts: which key, literals, ranges as conditions, guesses half way, and the SELECT
- * that they make. What servers say to them: tests/c04-any-key. */
+ * that they make. What servers say to them: tests/c05-any-key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,13 @@ static struct column columns[] = {
 		.collation = "utf8mb4_bin"},
 	{.name = "f", .type = "float", .kind = COLUMN_FLOAT, .charset = "", .collation = ""},
 	{.name = "c", .type = "date", .kind = COLUMN_DATE, .charset = "", .collation = ""},
+	{.name = "n",
+		.type = "char(9)",
+		.kind = COLUMN_TEXT,
+		.charset = "utf8mb4",
+		.collation = "utf8mb4_0900_bin"},
 };
+static unsigned only_char[] = {5};
 static unsigned abc[] = {0, 2, 4}, af[] = {0, 3}, only_g[] = {1};
 static char primary[] = "PRIMARY", one[] = "one", two[] = "two";
 static struct key keys[] = {{.name = primary,
@@ -114,6 +120,12 @@ static void keys_that_cannot_cut_do_not(void **state)
 	k.columns = af;
 	k.ncolumns = 2;
 	assert_non_null(key_of(&t)); /* read by it, but FLOAT has no literal */
+	assert_false(key_cuts(&t));
+	k = keys[0];
+	k.columns = only_char;
+	k.ncolumns = 1;
+	assert_true(key_cuts(&t));
+	t.mariadb = true; /* its index does not compare as its WHERE does */
 	assert_false(key_cuts(&t));
 	k = keys[0];
 	k.ordered = false; /* descending, or a hash */

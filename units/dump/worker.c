@@ -5,9 +5,11 @@
  */
 #include "units/dump/worker.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "units/dump/reader.h"
@@ -99,12 +101,16 @@ static void list_jobs(struct dump *d)
 
 void worker_plan_all(struct dump *d, struct db **conns)
 {
+	uint64_t since = clock_ms();
 	struct db *none = NULL;
 
 	d->tables = xcalloc(d->catalog.tables.n + 1, sizeof(*d->tables));
 	run_threads(d, conns, plan_main, &none);
-	if (!dump_stopping(d))
-		list_jobs(d);
+	if (dump_stopping(d))
+		return;
+	list_jobs(d);
+	log_info("%u stretches of %u tables, planned in %" PRIu64 " ms", d->njobs, d->catalog.tables.n,
+		clock_ms() - since);
 }
 
 /* NULL: nothing is left, or the dump ends. */
