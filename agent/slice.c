@@ -58,15 +58,17 @@ static bool is_earlier(const json_t *a, const json_t *b)
  * Where a relay without a log must begin: at the oldest snapshot (or start) of those that will follow it. The
  * relay ignores it once it has a log.
  */
-static const json_t *relay_start(const struct source *s)
+static const json_t *relay_start(const struct source *s, bool *copied)
 {
 	const json_t *first = NULL;
 
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
 		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
 
-		if (start && is_earlier(start, first))
+		if (start && is_earlier(start, first)) {
 			first = start;
+			*copied = t->phase != PHASE_COPY && t->phase != PHASE_LOOK;
+		}
 	}
 	return first;
 }
@@ -92,9 +94,13 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 {
 	json_t *o = head(p, s->spec);
 	json_t *options = own_options(json_object_get(json_object_get(s->spec, "relay"), "options"));
-	const json_t *start = relay_start(s);
+	bool copied = true;
+	const json_t *start = relay_start(s, &copied);
 
 	put(o, "upstream", s->spec, "endpoint");
+	/* A copy that can't go on from there begins anew. */
+	if (start && !copied)
+		json_object_set_new(options, "start_wish", json_true());
 	if (start && !json_text(options, "start_file", "")[0]) {
 		json_object_set_new(options, "start_file", json_string(json_text(start, "file", "")));
 		json_object_set_new(options, "start_offset", json_integer(json_num(start, "offset", 0)));

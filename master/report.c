@@ -1,6 +1,7 @@
 /*
- * Agents' reports. Kept in memory but for what must outlive a restart: that a copy is done and at which
- * snapshot, that a subtask was paused by an error, that its old progress is removed. Called by serve.c.
+ * Agents' reports. Kept in memory but for what must outlive a restart: that a copy is done, and at which
+ * snapshot it began, that a subtask was paused by an error, that its old progress is removed. Called by
+ * serve.c.
  */
 #include "master/report.h"
 
@@ -73,6 +74,16 @@ static void take_pause(struct master *m, json_t *doc, const json_t *s)
 		json_object_set_new(doc, "failed_ddl", json_deep_copy(failed));
 }
 
+/* Where a copy that is under way began: should the agent be lost, another one's relay must begin there. */
+static bool has_moved(const json_t *was, const json_t *s, uint64_t revision)
+{
+	const json_t *now = json_object_get(s, "snapshot");
+
+	return json_text(now, "file", "")[0] && !json_flag(was, "copied", false) &&
+	       revision >= (uint64_t)json_num(was, "since", 0) &&
+	       !json_equal(json_object_get(was, "snapshot"), now);
+}
+
 /* Into the change set what must last of one subtask. True where there is something. */
 static bool take_subtask(struct master *m, const char *source, const json_t *s, uint64_t revision)
 {
@@ -80,20 +91,20 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 	const json_t *was = model_subtask(&m->model, task, source);
 	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
 	bool looked = json_flag(s, "looked", false) && !json_flag(was, "looked", false);
-	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused;
+	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused, moved;
 	char key[MODEL_KEY];
 	json_t *doc;
 
 	paused = was && is_paused_by_error(was, s, revision);
-	if (!was || (!copied && !looked && !begun && !paused))
+	moved = was && has_moved(was, s, revision);
+	if (!was || (!copied && !looked && !begun && !paused && !moved))
 		return false;
 	model_subtask_key(task, source, key);
 	doc = model_edit(&m->model, STORE_SUBTASK, key);
-	if (copied) {
+	if (copied)
 		json_object_set_new(doc, "copied", json_true());
-		if (json_is_object(json_object_get(s, "snapshot")))
-			json_object_set_new(doc, "snapshot", json_deep_copy(json_object_get(s, "snapshot")));
-	}
+	if ((copied || moved) && json_is_object(json_object_get(s, "snapshot")))
+		json_object_set_new(doc, "snapshot", json_deep_copy(json_object_get(s, "snapshot")));
 	if (looked)
 		json_object_set_new(doc, "looked", json_true());
 	if (begun)

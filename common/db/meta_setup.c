@@ -7,11 +7,16 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 5, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 6, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
 #define NUMBER "bigint unsigned NOT NULL DEFAULT 0"
+/* Since version 6: where in its table a chunk lies. */
+#define CHUNK_PLACE                                                                                      \
+	"`table_schema` varchar(64) NOT NULL DEFAULT '', `table_name` varchar(64) NOT NULL DEFAULT '', " \
+	"`stretch` int unsigned NOT NULL DEFAULT 0, `seq` int unsigned NOT NULL DEFAULT 0, "             \
+	"`ends` tinyint NOT NULL DEFAULT 0, `lo` longtext, `hi` longtext"
 
 static const struct {
 	const char *name, *columns;
@@ -31,8 +36,13 @@ static const struct {
 		      "(`task`,`source`)"},
 	{"tidegate_chunk",
 		OWNER "`copy_id` varchar(64) NOT NULL, `number` " NUMBER ", `tbl` varchar(520) NOT NULL, "
-		      "`row_count` " NUMBER ", `byte_count` " NUMBER ", `loaded` " NOW6
+		      "`row_count` " NUMBER ", `byte_count` " NUMBER ", `loaded` " NOW6 ", " CHUNK_PLACE
 		      ", PRIMARY KEY (`task`,`source`,`copy_id`,`number`)"},
+	{"tidegate_stretch",
+		OWNER "`copy_id` varchar(64) NOT NULL, `table_schema` varchar(64) NOT NULL, "
+		      "`table_name` varchar(64) NOT NULL, `stretch` int unsigned NOT NULL, "
+		      "`lo` longtext NOT NULL, `hi` longtext NOT NULL, `partitions` longtext NOT NULL, "
+		      "PRIMARY KEY (`task`,`source`,`copy_id`,`table_schema`,`table_name`,`stretch`)"},
 	{"tidegate_ddl", OWNER
 		"`position` varchar(64) NOT NULL, `epoch` " NUMBER ", `gtid` text NOT NULL, "
 		"`stage` varchar(8) NOT NULL, `statement` longtext NOT NULL, `before_structure` longtext "
@@ -128,16 +138,16 @@ static int make_tables(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 1 -> 2: applied intervals. */
-static int add_applied(struct db *d, const char *schema, struct err *e)
+/* 1 -> 2: applied intervals; 5 -> 6: places of chunks. */
+static int add_columns(struct db *d, const char *schema, const char *table, const char *what, struct err *e)
 {
 	struct err mine = {0};
 	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "ALTER TABLE ");
-	meta_put_table(&sql, schema, "tidegate_slot");
-	buf_puts(&sql, " ADD COLUMN `applied` longtext AFTER `gtid`");
+	meta_put_table(&sql, schema, table);
+	buf_putf(&sql, " ADD COLUMN %s", what);
 	r = db_exec(d, buf_str(&sql), &mine);
 	buf_free(&sql);
 	if (r < 0 && mine.sql_errno == DUPLICATE_COLUMN)
@@ -147,14 +157,18 @@ static int add_applied(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object. Another one may be doing the
- * same; the version's row comes last. */
+/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object; 5 -> 6: tidegate_stretch.
+ * Another one may be doing the same; the version's row comes last. */
 static int migrate(struct db *d, const char *schema, long from, struct err *e)
 {
 	struct buf sql = {0};
 	int r;
 
-	if ((from < 2 && add_applied(d, schema, e) < 0) || make_tables(d, schema, e) < 0)
+	if (from < 2 && add_columns(d, schema, "tidegate_slot", "`applied` longtext AFTER `gtid`", e) < 0)
+		return -1;
+	if (from < 6 && add_columns(d, schema, "tidegate_chunk", "(" CHUNK_PLACE ")", e) < 0)
+		return -1;
+	if (make_tables(d, schema, e) < 0)
 		return -1;
 	buf_puts(&sql, "UPDATE ");
 	meta_put_table(&sql, schema, "tidegate_version");

@@ -51,6 +51,7 @@ struct dump {
 	struct catalog catalog;
 	struct snapshot snapshot;
 	struct server server;
+	char identity[64]; /* which server it is, whatever its address */
 	char copy_id[40];
 	struct spool spool;
 	char started[24];
@@ -62,6 +63,15 @@ struct dump {
 	pthread_mutex_t giant; /* held while a row of many MiB is in our buffers: one at a time (T28) */
 	pthread_mutex_t ends;  /* held while a stretch ends: its table's last chunk must be the last one */
 	struct err fail;       /* the first error of any thread */
+	/* What the load tells before anything is planned; under lock, but for `incoming`, the main thread's.
+	 */
+	bool snapshot_ready;    /* open, named, and its info is made: the load may be told */
+	struct buf info;        /* JSON */
+	bool wants_known;       /* the load has said what it wants: all of it, or wanted_text */
+	struct buf wanted_text; /* as it came; "": everything */
+	char wanted_from[40];   /* the copy that is recorded downstream, where not everything is wanted */
+	struct buf incoming;    /* pieces of another wanted_text */
+	unsigned npieces;
 	bool plan_ready;
 	struct buf plan; /* the JSON that goes to the load; fixed once plan_ready */
 	json_t *wanted;  /* what a copy that goes on still needs (plan.h); NULL: everything */

@@ -15,6 +15,7 @@
 #include "units/dump/file.h"
 #include "units/dump/lock.h"
 #include "units/dump/plan.h"
+#include "units/dump/ties.h"
 #include "units/dump/worker.h"
 
 static void set_phase(struct dump *d, enum dump_phase p)
@@ -23,7 +24,7 @@ static void set_phase(struct dump *d, enum dump_phase p)
 	unit_wake(d->env);
 }
 
-static int list(struct dump *d, struct err *e)
+static int list(struct dump *d, json_t **ties, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
 	int r;
@@ -34,6 +35,10 @@ static int list(struct dump *d, struct err *e)
 	r = catalog_read(&d->catalog, c, d->rules, e);
 	if (r == 0 && d->o.routines)
 		r = catalog_read_routines(&d->catalog, c, d->rules, e);
+	if (r == 0)
+		r = ties_identity(c, d->identity, sizeof(d->identity), e);
+	if (r == 0)
+		r = (*ties = ties_read(c, &d->catalog, e)) ? 0 : -1;
 	dump_disconnect(d, &c);
 	if (r < 0)
 		dump_sql_error(e);
@@ -78,33 +83,53 @@ static void close_conns(struct dump *d, struct db **conns, struct db **keeper)
 	free(conns);
 }
 
-/* From the list to the plan, as of one moment. */
-static int plan(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+/* What is wanted of it is the load's to say: a copy may go on under this snapshot. */
+static int wait_for_load(struct dump *d, struct err *e)
 {
-	if (list(d, e) < 0 || open_conns(d, conns, e) < 0)
+	bool known;
+
+	pthread_mutex_lock(&d->lock);
+	d->snapshot_ready = true;
+	unit_wake(d->env);
+	while (!d->wants_known && !dump_stopping(d))
+		pthread_cond_wait(&d->changed, &d->lock);
+	known = d->wants_known;
+	pthread_mutex_unlock(&d->lock);
+	return known ? plan_want(d, buf_str(&d->wanted_text), e) : 0;
+}
+
+/* From the list to the snapshots, as of one moment. */
+static int open_snapshot(struct dump *d, struct db **conns, struct db **keeper, json_t **ties, struct err *e)
+{
+	if (list(d, ties, e) < 0 || open_conns(d, conns, e) < 0)
 		return -1;
 	if (lock_snapshot(d, conns, keeper, e) < 0)
 		return -1;
 	set_phase(d, DUMP_SNAPSHOT);
 	if (FAILPOINT_HIT(dump_snapshot))
 		return err_set(e, ERR_db_lost, "failpoint dump_snapshot");
-	if (check(d, e) < 0)
-		return -1;
-	worker_plan_all(d, conns);
-	return dump_stopping(d) ? 0 : plan_make(d, e);
+	return check(d, e) < 0 ? -1 : plan_name(d, ties, e);
 }
 
+/* The load is waited for without holding statements off: it may have a long binlog to look through first. */
 static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
 	uint64_t since = clock_ms();
+	json_t *ties = NULL;
 	struct db *guard;
 	int r;
 
 	if (file_clear(d->dir, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
 		return -1;
-	r = plan(d, conns, keeper, e);
+	r = open_snapshot(d, conns, keeper, &ties, e);
+	json_decref(ties);
 	lock_release_ddl(d, &guard, since);
-	return r;
+	if (r == 0)
+		r = wait_for_load(d, e);
+	if (r < 0 || dump_stopping(d))
+		return r;
+	worker_plan_all(d, conns);
+	return dump_stopping(d) ? 0 : plan_make(d, e);
 }
 
 static void expect_tables(struct dump *d)

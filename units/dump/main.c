@@ -176,6 +176,9 @@ static void dump_close(void *self, struct unit_env *env)
 	spool_fini(&d->spool);
 	rules_free(&d->rules);
 	buf_free(&d->plan);
+	buf_free(&d->info);
+	buf_free(&d->wanted_text);
+	buf_free(&d->incoming);
 	free(d->tables);
 	free(d->jobs);
 	json_decref(d->wanted);

@@ -133,7 +133,10 @@ static int make_text(struct dump *d, struct err *e)
 	json_object_set_new(plan, "server",
 		json_pack("{s:s, s:I}", "flavor", flavor_name(d->server.flavor), "version",
 			(json_int_t)d->server.version));
+	json_object_set_new(plan, "identity", json_string(d->identity));
 	json_object_set_new(plan, "complete", json_true());
+	if (d->wanted_from[0])
+		json_object_set_new(plan, "goes_on", json_string(d->wanted_from));
 	r = add_items(plan, "schemas", &d->catalog.schemas, e);
 	if (r == 0)
 		r = add_items(plan, "tables", &d->catalog.tables, e);
@@ -210,9 +213,21 @@ int plan_want(struct dump *d, struct str wanted, struct err *e)
 	return 0;
 }
 
+int plan_name(struct dump *d, json_t **ties, struct err *e)
+{
+	json_t *o = json_pack("{s:o, s:s, s:o}", "snapshot", snapshot_json(&d->snapshot), "identity",
+		d->identity, "ties", *ties);
+
+	*ties = NULL;
+	buf_clear(&d->info);
+	json_write(o, &d->info);
+	json_decref(o);
+	return choose_copy_id(d, e);
+}
+
 int plan_make(struct dump *d, struct err *e)
 {
-	if (choose_copy_id(d, e) < 0 || make_text(d, e) < 0 || put_schema_files(d, e) < 0)
+	if (make_text(d, e) < 0 || put_schema_files(d, e) < 0)
 		return -1;
 	return file_put(d, plan_file, buf_str(&d->plan), e);
 }
@@ -246,8 +261,9 @@ static json_t *chunks_json(struct dump *d)
 
 static int put_manifest(struct dump *d, struct err *e)
 {
-	json_t *o = json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", FORMAT, "job", d->job_name, "copy_id",
-		d->copy_id, "tables", (json_int_t)d->catalog.tables.n, "chunks", chunks_json(d));
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:o}", "format", FORMAT, "job", d->job_name,
+		"copy_id", d->copy_id, "goes_on", d->wanted_from, "tables", (json_int_t)d->catalog.tables.n,
+		"chunks", chunks_json(d));
 	struct buf text = {0};
 	int r;
 
@@ -379,6 +395,7 @@ static bool restore(struct dump *d, const json_t *manifest, struct err *e)
 		strcmp(json_text(manifest, "job", ""), d->job_name) != 0)
 		return false;
 	snprintf(d->copy_id, sizeof(d->copy_id), "%s", json_text(manifest, "copy_id", ""));
+	snprintf(d->wanted_from, sizeof(d->wanted_from), "%s", json_text(manifest, "goes_on", ""));
 	return restore_plan(d, e) && restore_chunks(d, manifest);
 }
 
@@ -389,7 +406,7 @@ static void forget(struct dump *d)
 	spool_fini(&d->spool);
 	spool_init(&d->spool, d->dir, limit);
 	buf_clear(&d->plan);
-	d->copy_id[0] = '\0';
+	d->copy_id[0] = d->wanted_from[0] = '\0';
 }
 
 void plan_spoil(struct dump *d)

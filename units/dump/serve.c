@@ -1,9 +1,10 @@
 /*
- * Answers plan, claim and chunk_done. A request that can't be answered yet waits in a list; each step looks
- * at it again. Keeps no state about who asks (pull by number).
+ * Answers snapshot, want, plan, claim and chunk_done. A request that can't be answered yet waits in a list;
+ * each step looks at it again. Keeps no state about who asks (pull by number).
  */
 #include "units/dump/serve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
@@ -16,7 +17,7 @@ enum { PLAN_WAIT_MS = 1000, CLAIM_WAIT_MAX_MS = 30000, INLINE_PLAN = 3 << 20 };
 struct waiting {
 	struct waiting *next;
 	struct link_req *req;
-	bool plan; /* else claim */
+	enum { WAIT_CLAIM, WAIT_SNAPSHOT, WAIT_PLAN } what;
 	uint64_t after, deadline;
 };
 
@@ -38,14 +39,19 @@ static void wait_for(struct dump *d, struct link_req **req, struct waiting w)
 
 /* --- plan --- */
 
-static bool plan_is_ready(struct dump *d)
+static bool is_set(struct dump *d, const bool *flag)
 {
-	bool ready;
+	bool set;
 
 	pthread_mutex_lock(&d->lock);
-	ready = d->plan_ready;
+	set = *flag;
 	pthread_mutex_unlock(&d->lock);
-	return ready;
+	return set;
+}
+
+static bool plan_is_ready(struct dump *d)
+{
+	return is_set(d, &d->plan_ready);
 }
 
 static void answer_plan(struct dump *d, struct link_req **req)
@@ -59,21 +65,49 @@ static void answer_plan(struct dump *d, struct link_req **req)
 	reply(req, &b);
 }
 
-/*
- * A downstream that does not know this copy (its records were removed, or are older) needs all chunks of it.
- * Where some are gone already, only a new copy helps.
- */
-static bool check_use(struct dump *d, struct str recorded)
+static void start_anew(struct dump *d, const char *why)
 {
 	struct err e = {0};
 
-	if (str_is(recorded, d->copy_id) || !spool_any_gone(&d->spool))
-		return true;
 	plan_spoil(d);
-	err_set(&e, ERR_dump_changed,
-		"the downstream has not recorded this copy, and parts of it are gone: a new one starts");
+	err_set(&e, ERR_dump_changed, "%s: a new snapshot is taken", why);
 	dump_fail(d, &e);
+}
+
+/*
+ * A downstream that does not know this copy (its records were removed, or are older) needs all chunks of it.
+ * Where some are gone already, or were never to be read, only a new copy helps.
+ */
+static bool check_use(struct dump *d, struct str recorded)
+{
+	if (str_is(recorded, d->copy_id))
+		return true;
+	if (d->wanted_from[0] && !str_is(recorded, d->wanted_from))
+		start_anew(d, "the downstream has not recorded what this copy goes on from");
+	else if (spool_any_gone(&d->spool))
+		start_anew(d, "the downstream has not recorded this copy, and parts of it are gone");
+	else
+		return true;
 	return false;
+}
+
+/* Before anything is planned. text "": everything. */
+static void tell(struct dump *d, struct str text, struct str from)
+{
+	pthread_mutex_lock(&d->lock);
+	buf_put(&d->wanted_text, text.p, text.n);
+	if (text.n)
+		snprintf(d->wanted_from, sizeof(d->wanted_from), "%.*s", STR_ARG(from));
+	d->wants_known = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* One that asks for the plan and has not said what it wants, wants everything. */
+static void want_all(struct dump *d)
+{
+	if (is_set(d, &d->snapshot_ready) && !is_set(d, &d->wants_known))
+		tell(d, (struct str){0}, (struct str){0});
 }
 
 static void on_plan(void *self, struct unit_env *env, struct link_req **req)
@@ -87,8 +121,87 @@ static void on_plan(void *self, struct unit_env *env, struct link_req **req)
 		link_fail(req, &e);
 	else if (plan_is_ready(d) && check_use(d, m.copy_id))
 		answer_plan(d, req);
+	else {
+		want_all(d);
+		wait_for(d, req, (struct waiting){.what = WAIT_PLAN, .deadline = clock_ms() + PLAN_WAIT_MS});
+	}
+}
+
+/* --- going on with a copy that was interrupted --- */
+
+static bool snapshot_is_ready(struct dump *d)
+{
+	return is_set(d, &d->snapshot_ready) || plan_is_ready(d);
+}
+
+static void answer_snapshot(struct dump *d, struct link_req **req)
+{
+	struct msg_snapshot_at m = {.copy_id = str_of(d->copy_id), .info = STR_LIT("{}")};
+	struct buf b = {0};
+
+	if (d->info.n) /* else a complete copy of before: it is served as it is, or not at all */
+		m.info = buf_str(&d->info);
+	msg_put_snapshot_at(&b, (*req)->head.request, &m);
+	reply(req, &b);
+}
+
+static void on_snapshot(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct dump *d = self;
+
+	(void)env;
+	if (snapshot_is_ready(d))
+		answer_snapshot(d, req);
 	else
-		wait_for(d, req, (struct waiting){.plan = true, .deadline = clock_ms() + PLAN_WAIT_MS});
+		wait_for(d, req,
+			(struct waiting){.what = WAIT_SNAPSHOT, .deadline = clock_ms() + PLAN_WAIT_MS});
+}
+
+/* All of it has come. A load that was started again says the same again, or it is of no use. */
+static int take_want(struct dump *d, struct str from, struct err *e)
+{
+	struct str text = buf_str(&d->incoming);
+
+	if (!is_set(d, &d->wants_known) && is_set(d, &d->snapshot_ready)) {
+		tell(d, text, from);
+		return 0;
+	}
+	if (is_set(d, &d->wants_known) && str_eq(text, buf_str(&d->wanted_text)) &&
+		(text.n == 0 || str_is(from, d->wanted_from)))
+		return 0;
+	start_anew(d, "the load wants something else of this copy than what is planned");
+	return err_set(e, ERR_dump_changed, "another snapshot is being made");
+}
+
+static int on_piece(struct dump *d, const struct msg_want *m, struct err *e)
+{
+	if (!snapshot_is_ready(d) || !str_is(m->copy_id, d->copy_id))
+		return err_set(e, ERR_dump_changed, "another snapshot is being copied now");
+	if (m->piece == 0) {
+		buf_clear(&d->incoming);
+		d->npieces = 0;
+	}
+	if (m->piece != d->npieces || m->piece >= m->pieces)
+		return err_set(e, ERR_proto, "piece %u of %u of what the load wants, %u came before",
+			m->piece, m->pieces, d->npieces);
+	buf_put(&d->incoming, m->text.p, m->text.n);
+	return ++d->npieces < m->pieces ? 0 : take_want(d, m->from, e);
+}
+
+static void on_want(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct dump *d = self;
+	struct msg_want m;
+	struct buf b = {0};
+	struct err e = {0};
+
+	(void)env;
+	if (msg_get_want((*req)->body, &m, &e) < 0 || on_piece(d, &m, &e) < 0) {
+		link_fail(req, &e);
+		return;
+	}
+	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){0});
+	reply(req, &b);
 }
 
 /* --- claim --- */
@@ -194,10 +307,14 @@ static bool answer(struct dump *d, struct waiting *w)
 	bool late = clock_ms() >= w->deadline;
 	struct err e = {0};
 
-	if (!w->plan)
+	if (w->what == WAIT_CLAIM)
 		return try_claim(d, &w->req, w->after, late);
-	if (plan_is_ready(d)) {
+	if (w->what == WAIT_PLAN)
+		want_all(d);
+	if (w->what == WAIT_PLAN && plan_is_ready(d)) {
 		answer_plan(d, &w->req);
+	} else if (w->what == WAIT_SNAPSHOT && snapshot_is_ready(d)) {
+		answer_snapshot(d, &w->req);
 	} else if (late) {
 		err_set(&e, ERR_link, "the snapshot is not open yet");
 		link_fail(&w->req, &e);
@@ -234,6 +351,8 @@ void serve_refuse_all(struct dump *d, const struct err *e)
 
 const struct unit_on serve_messages[] = {
 	{MSG_plan, 1u << STAGE_Running, on_plan},
+	{MSG_snapshot, 1u << STAGE_Running, on_snapshot},
+	{MSG_want, 1u << STAGE_Running, on_want},
 	{MSG_claim, 1u << STAGE_Running, on_claim},
 	{MSG_chunk_done, 1u << STAGE_Running, on_chunk_done},
 	{0},

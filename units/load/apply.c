@@ -150,6 +150,27 @@ int apply_check_size(const struct applier *a, size_t bytes, struct err *e)
 		bytes, a->max_packet);
 }
 
+/*
+ * Where a row of a table of several moments meets another one in a unique key, both have changed since the
+ * older snapshot, so the sync writes both again, whichever stays (T23, docs/design/copy.md).
+ */
+static int put_statement(struct applier *a, struct str statement, struct err *e)
+{
+	static const char insert[] = "INSERT INTO ";
+	size_t n = sizeof(insert) - 1;
+	struct buf sql = {0};
+	int r;
+
+	if (a->care != CARE_DUPLICATES || a->on_duplicate != DUPLICATE_REPLACE || statement.n < n ||
+		memcmp(statement.p, insert, n) != 0)
+		return db_exec(a->c, statement, e);
+	buf_puts(&sql, "REPLACE INTO ");
+	buf_put(&sql, statement.p + n, statement.n - n);
+	r = db_exec(a->c, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
 /* A file of SQL statements. */
 static int put_sql(struct applier *a, const struct chunk *k, uint64_t *rows, struct err *e)
 {
@@ -161,7 +182,7 @@ static int put_sql(struct applier *a, const struct chunk *k, uint64_t *rows, str
 		return -1;
 	s.text = buf_str(&a->text);
 	while ((r = split_next(&s, &statement, e)) > 0) {
-		if (apply_check_size(a, statement.n, e) < 0 || db_exec(a->c, statement, e) < 0)
+		if (apply_check_size(a, statement.n, e) < 0 || put_statement(a, statement, e) < 0)
 			return -1;
 		if (!split_is_insert(statement))
 			continue;
@@ -194,7 +215,7 @@ static int put_rows(struct applier *a, const struct chunk *k, struct err *e)
 
 static int put_record(struct applier *a, const struct chunk *k, struct err *e)
 {
-	struct record_chunk c = {k->number, k->rows, k->bytes, &a->l->plan.tables.p[k->table]};
+	struct record_chunk c = {k, &a->l->plan.tables.p[k->table]};
 	struct buf sql = {0};
 	int r;
 
@@ -240,7 +261,7 @@ static void clear_transaction(struct applier *a, const struct err *why)
 /* Is there a more careful way to try it? */
 static bool more_care(struct applier *a, const struct err *why)
 {
-	bool duplicate = why->sql_errno == SQL_DUPLICATE && a->l->on_duplicate != DUPLICATE_ERROR;
+	bool duplicate = why->sql_errno == SQL_DUPLICATE && a->on_duplicate != DUPLICATE_ERROR;
 
 	if (a->doubt)
 		a->care = CARE_STRICT;
@@ -287,6 +308,7 @@ int apply_chunk(struct applier *a, const struct chunk *k, struct err *e)
 	int r;
 
 	a->care = CARE_NONE;
+	a->on_duplicate = t->mixed ? DUPLICATE_REPLACE : a->l->on_duplicate;
 	a->doubt = a->cut = false;
 	for (unsigned n = 1;; n++) {
 		err_clear(e);

@@ -14,15 +14,16 @@ enum care {
 /* One worker's means of applying chunks. */
 struct applier {
 	struct load *l;
-	struct db *c;        /* NULL: not connected */
-	uint64_t old;        /* a lost connection that must be seen gone, 0: none */
-	uint64_t max_packet; /* the downstream's limit for a statement */
-	enum load_by way;    /* of this downstream */
-	struct buf text;     /* of a chunk file of SQL */
-	char *schema;        /* the connection's default database */
-	struct rowset *rows; /* words and statements for the rows of a table (rows.c) */
-	enum care care;      /* of the present chunk */
-	bool doubt, cut;     /* LOAD DATA's counts were not right; the connection must not be used further */
+	struct db *c;                   /* NULL: not connected */
+	uint64_t old;                   /* a lost connection that must be seen gone, 0: none */
+	uint64_t max_packet;            /* the downstream's limit for a statement */
+	enum load_by way;               /* of this downstream */
+	struct buf text;                /* of a chunk file of SQL */
+	char *schema;                   /* the connection's default database */
+	struct rowset *rows;            /* words and statements for the rows of a table (rows.c) */
+	enum care care;                 /* of the present chunk */
+	enum on_duplicate on_duplicate; /* the same: as asked, or of a table of several moments */
+	bool doubt, cut; /* LOAD DATA's counts were not right; the connection must not be used further */
 };
 
 /* The chunk's rows and its record are in the downstream, once, when this returns 0; also where they were

@@ -110,8 +110,10 @@ int record_amounts(struct load *l, struct db *c, struct tally *t, struct err *e)
 	const struct str *v;
 	int got = -1;
 
-	buf_puts(&sql, "SELECT `tbl`,SUM(`row_count`),SUM(`byte_count`)");
-	put_from_chunk(l, &sql);
+	buf_puts(&sql, "SELECT `tbl`,SUM(`row_count`),SUM(`byte_count`) FROM ");
+	sql_put_table(&sql, str_of(l->meta_schema), STR_LIT("tidegate_chunk"));
+	buf_puts(&sql, " WHERE ");
+	put_key(l, &sql);
 	buf_puts(&sql, " GROUP BY `tbl`");
 	rows = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
@@ -141,16 +143,27 @@ int record_has_chunk(struct load *l, struct db *c, uint64_t n, struct err *e)
 
 void record_put_chunk(struct load *l, struct buf *sql, const struct record_chunk *k)
 {
+	const struct chunk *c = k->chunk;
 	char *name = xasprintf("%s.%s", k->table->schema, k->table->name);
 
 	buf_puts(sql, "INSERT INTO ");
 	sql_put_table(sql, str_of(l->meta_schema), STR_LIT("tidegate_chunk"));
-	buf_puts(sql, " (`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT "
-		      "`task`,`source`,");
+	buf_puts(sql,
+		" (`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`,`stretch`,`seq`,`ends`,"
+		"`table_schema`,`table_name`,`lo`,`hi`) SELECT `task`,`source`,");
 	record_put_text(sql, l->plan.copy_id);
-	buf_putf(sql, ",%" PRIu64 ",", k->number);
+	buf_putf(sql, ",%" PRIu64 ",", c->number);
 	record_put_text(sql, name);
-	buf_putf(sql, ",%" PRIu64 ",%" PRIu64 " FROM ", k->rows, k->bytes);
+	buf_putf(sql, ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%d,", c->rows, c->bytes, c->stretch,
+		c->seq, c->ends_stretch);
+	record_put_text(sql, k->table->schema);
+	buf_putc(sql, ',');
+	record_put_text(sql, k->table->name);
+	buf_putc(sql, ',');
+	record_put_text(sql, c->lo);
+	buf_putc(sql, ',');
+	record_put_text(sql, c->hi);
+	buf_puts(sql, " FROM ");
 	sql_put_table(sql, str_of(l->meta_schema), STR_LIT("tidegate_slot"));
 	buf_puts(sql, " WHERE ");
 	put_key(l, sql);

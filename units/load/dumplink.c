@@ -8,9 +8,10 @@
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "common/proc/msg.h"
 
-enum { PLAN_MS = 3000, CLAIM_WAIT_MS = 1000, ANSWER_MS = 3000, AGAIN_MS = 500 };
+enum { PLAN_MS = 3000, CLAIM_WAIT_MS = 1000, ANSWER_MS = 3000, AGAIN_MS = 500, WANT_PIECE = 1 << 20 };
 
 /*
  * Asks once. 1: body is the reply of that type (kept alive by bytes); 0: no answer, or not now, ask again;
@@ -67,12 +68,75 @@ int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 	return r;
 }
 
+static int take_snapshot(struct str body, char **copy_id, json_t **info, struct err *e)
+{
+	struct msg_snapshot_at m;
+
+	if (msg_get_snapshot_at(body, &m, e) < 0)
+		return -1;
+	*info = json_parse(m.info, "the dump's snapshot", e);
+	if (!*info)
+		return -1;
+	*copy_id = xstrndup(m.copy_id.p, m.copy_id.n);
+	return 0;
+}
+
+int dumplink_snapshot(struct load *l, char **copy_id, json_t **info, struct err *e)
+{
+	struct buf b = {0}, bytes = {0};
+	struct ask a = {&b, MSG_snapshot_at, PLAN_MS, true};
+	struct str body;
+	int r;
+
+	msg_put_snapshot(&b, link_request_id(), &(struct msg_snapshot){0});
+	r = ask(l, &a, &bytes, &body, e);
+	if (r == 0)
+		r = take_snapshot(body, copy_id, info, e);
+	buf_free(&b);
+	buf_free(&bytes);
+	return r;
+}
+
+int dumplink_want(struct load *l, const char *copy_id, const char *recorded, struct str text, struct err *e)
+{
+	struct msg_want m = {.copy_id = str_of(copy_id), .from = str_of(recorded)};
+	struct buf b = {0}, bytes = {0};
+	struct ask a = {&b, MSG_ok, ANSWER_MS, false};
+	struct str body;
+	int r = 0;
+
+	m.pieces = (uint32_t)(text.n / WANT_PIECE + 1);
+	for (; r == 0 && m.piece < m.pieces; m.piece++) {
+		m.text.n = text.n < WANT_PIECE ? text.n : WANT_PIECE;
+		m.text.p = text.p;
+		buf_clear(&b);
+		msg_put_want(&b, link_request_id(), &m);
+		r = ask(l, &a, &bytes, &body, e);
+		text.p += m.text.n;
+		text.n -= m.text.n;
+	}
+	buf_free(&b);
+	buf_free(&bytes);
+	return r;
+}
+
+void chunk_fini(struct chunk *k)
+{
+	free(k->file);
+	free(k->lo);
+	free(k->hi);
+	*k = (struct chunk){0};
+}
+
 static int take_chunk(struct load *l, const struct msg_chunk *m, struct chunk *out, struct err *e)
 {
 	*out = (struct chunk){.number = m->number,
 		.rows = m->rows,
 		.bytes = m->bytes,
 		.table = m->table,
+		.stretch = m->stretch,
+		.seq = m->seq,
+		.ends_stretch = m->ends_stretch != 0,
 		.last = m->last == 2};
 	if (m->number == 0)
 		return 0;
@@ -80,6 +144,7 @@ static int take_chunk(struct load *l, const struct msg_chunk *m, struct chunk *o
 		memchr(m->file.p, '\0', m->file.n))
 		return err_set(e, ERR_proto, "the dump gave out a chunk of no table, or of another folder");
 	out->file = xstrndup(m->file.p, m->file.n);
+	out->hi = xstrndup(m->hi.p, m->hi.n);
 	return 1;
 }
 

@@ -17,6 +17,8 @@
 #include "units/load/late.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
+#include "units/load/relaylink.h"
+#include "units/load/resume.h"
 #include "units/load/routine.h"
 #include "units/load/target.h"
 #include "units/load/worker.h"
@@ -81,6 +83,7 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 	if (r->stage == RECORD_LOAD)
 		log_warn("the copy starts anew from another snapshot: what was loaded is dropped");
 	rc = target_claim(l, c, r->own, own, e);
+	resume_put_new(l, own);
 	if (rc == 0)
 		rc = record_begin(l, c, own, e);
 	json_decref(r->own);
@@ -107,14 +110,14 @@ static int make_schema(struct load *l, struct db *c, struct record *r, struct er
 
 /* Brings the downstream to where chunks can be loaded: at once where an earlier process of this copy did it.
  */
-static int prepare(struct load *l, struct db *c, struct record *r, struct err *e)
+static int prepare(struct load *l, struct db *c, struct record *r, struct resume *u, struct err *e)
 {
 	bool same = r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
 
-	if (!same && begin_copy(l, c, r, e) < 0)
+	if (!same && (u->on ? resume_begin(l, c, r, u, e) : begin_copy(l, c, r, e)) < 0)
 		return -1;
 	if (same && r->stage == RECORD_LOAD) {
-		if (record_chunks(l, c, &l->recorded, e) < 0)
+		if (record_chunks(l, c, &l->recorded, e) < 0 || record_places(l, c, &l->places, e) < 0)
 			return -1;
 		log_info("%" PRIu64 " chunks, %" PRIu64 " rows of this copy are loaded already",
 			l->recorded.chunks, l->recorded.rows);
@@ -156,14 +159,17 @@ static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
 	return record_finish(l, c, e);
 }
 
-static int count_start(struct load *l, struct db *c, struct err *e)
+static int count_start(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
 	struct tally *t = tally_new(l->plan.tables.n);
 	int r;
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++)
 		tally_expect(t, i, (struct amount){l->plan.tables.p[i].rows, l->plan.tables.p[i].bytes});
-	r = l->recorded.chunks > 0 ? record_amounts(l, c, t, e) : 0;
+	r = l->recorded.chunks > 0 || own_snapshots(own) > 1 ? record_amounts(l, c, t, e) : 0;
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		if (l->plan.tables.p[i].nstretches == 0)
+			tally_end(t, i);
 	atomic_store(&l->chunks_done, l->recorded.chunks);
 	pthread_mutex_lock(&l->lock);
 	l->tally = t;
@@ -183,12 +189,34 @@ static void say_loaded(struct load *l)
 		atomic_load(&l->chunks_done));
 }
 
+/* What is told outside, and kept by the relay, is the oldest snapshot in use: the sync begins there (T21). */
+static int publish_oldest(struct load *l, const json_t *own, struct err *e)
+{
+	struct plan_snapshot s = record_oldest(l, own);
+
+	publish_snapshot(l, &s, false);
+	return l->follows ? relaylink_pin(l, &s, e) : 0;
+}
+
+static int get_plan(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	struct resume u = {0};
+	int rc = resume_ask(l, c, r, &u, e);
+
+	if (rc == 0)
+		rc = dumplink_plan(l, r->copy_id ? r->copy_id : "", e);
+	if (rc == 0)
+		rc = prepare(l, c, r, &u, e);
+	resume_fini(&u);
+	return rc;
+}
+
 static int load_copy(struct load *l, struct db *c, struct record *r, struct err *e)
 {
-	if (dumplink_plan(l, r->copy_id ? r->copy_id : "", e) < 0)
+	if (get_plan(l, c, r, e) < 0 || publish_oldest(l, r->own, e) < 0)
 		return -1;
-	publish_snapshot(l, &l->plan.snapshot, false);
-	if (prepare(l, c, r, e) < 0 || count_start(l, c, e) < 0)
+	resume_mark(l, r->own);
+	if (count_start(l, c, r->own, e) < 0)
 		return -1;
 	late_begin(l, r->own);
 	worker_run_all(l);
@@ -244,6 +272,9 @@ static int look(struct load *l, struct db *c, struct err *e)
 	if (found == 0 && r.stage == RECORD_FINISHED) {
 		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 		found = 1;
+	} else if (found == 0 && r.stage != RECORD_NONE && r.snapshot.file[0]) {
+		/* A copy that was interrupted: from there the binlog is wanted to go on with it. */
+		publish_snapshot(l, &r.snapshot, false);
 	} else if (found == 0 && r.stage == RECORD_NONE) {
 		found = meta_has_followed(c, &l->id, &followed, e);
 		if (found == 0 && !followed)

@@ -67,7 +67,8 @@ class Copy:
         end = {"host": "127.0.0.1", "user": "root", "password": "", "tls": "disabled"}
         self.slices = {
             "dump": dict(common, unit="dump", upstream=dict(end, port=up.port), options=dump or {}),
-            "load": dict(common, unit="load", downstream=dict(end, port=down.port), options=load or {}, remove_meta=remove_meta),
+            # no relay is here: without one a copy that lost its snapshot starts anew
+            "load": dict(common, unit="load", mode="full", downstream=dict(end, port=down.port), options=load or {}, remove_meta=remove_meta),
         }
         for d in ("state", "run"):
             (self.dir / d).mkdir()

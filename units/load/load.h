@@ -11,6 +11,8 @@
 #include "common/proc/unit.h"
 #include "common/sql/dialect.h"
 #include "common/sql/objects.h"
+#include "common/sql/rules.h"
+#include "units/load/places.h"
 #include "units/load/plan.h"
 
 /*
@@ -48,7 +50,9 @@ struct load {
 	enum on_duplicate on_duplicate;
 	enum load_keys keys;
 	struct definer definer;
-	struct link_peer *dump;
+	bool follows; /* mode all: the relay has the binlog behind the snapshot */
+	struct rules *rules;
+	struct link_peer *dump, *relay;
 
 	struct plan plan;
 	struct recorded recorded; /* as read at start; fixed while workers run */
@@ -69,6 +73,7 @@ struct load {
 	pthread_mutex_t giant;      /* held while a row of many MiB is in our buffers: one at a time (T28) */
 	pthread_mutex_t claim_lock; /* one worker at a time asks the dump */
 	uint64_t claimed;           /* the last number handed out */
+	struct places places;       /* where the chunks behind those begin */
 	bool end_seen;
 	uint64_t end_rows, end_bytes; /* the dump's sums */
 

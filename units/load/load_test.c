@@ -207,24 +207,31 @@ static void the_record_is_guarded_by_the_epoch(void **state)
 {
 	struct plan_item t = {.schema = xstrdup("a"), .name = xstrdup("t'")};
 	struct load l = {.meta_schema = xstrdup("dm_meta"), .task = xstrdup("ta'sk"), .source = xstrdup("s")};
-	struct record_chunk k = {7, 10, 100, &t};
+	struct chunk c = {
+		.number = 7, .rows = 10, .bytes = 100, .stretch = 2, .seq = 3, .ends_stretch = true};
+	struct record_chunk k = {&c, &t};
 	struct buf b = {0};
 
 	(void)state;
+	c.lo = xstrdup("[\"1\"]");
+	c.hi = xstrdup("[\"'\"]");
 	l.id.epoch = 42;
 	l.plan.copy_id = xstrdup("c");
 	record_put_chunk(&l, &b, &k);
 	assert_string_equal(buf_cstr(&b),
 		"INSERT INTO `dm_meta`.`tidegate_chunk` "
-		"(`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`) SELECT"
-		" `task`,`source`,_utf8mb4'c',7,_utf8mb4'a.t\\'',10,100 FROM `dm_meta`.`tidegate_slot` WHERE "
-		"`task`=_utf8mb4'ta\\'sk' AND"
+		"(`task`,`source`,`copy_id`,`number`,`tbl`,`row_count`,`byte_count`,`stretch`,`seq`,`ends`,"
+		"`table_schema`,`table_name`,`lo`,`hi`) SELECT "
+		"`task`,`source`,_utf8mb4'c',7,_utf8mb4'a.t\\'',10,100,"
+		"2,3,1,_utf8mb4'a',_utf8mb4't\\'',_utf8mb4'[\"1\"]',_utf8mb4'[\"\\'\"]' FROM "
+		"`dm_meta`.`tidegate_slot` WHERE `task`=_utf8mb4'ta\\'sk' AND"
 		" `source`=_utf8mb4's' AND `slot`=0 AND `epoch`=42 LOCK IN SHARE MODE");
 	l.to.flavor = FLAVOR_TIDB;
 	buf_clear(&b);
 	record_put_chunk(&l, &b, &k);
 	assert_null(strstr(buf_cstr(&b), "LOCK IN"));
 	buf_free(&b);
+	chunk_fini(&c);
 	free(l.meta_schema);
 	free(l.task);
 	free(l.source);

@@ -68,6 +68,10 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
 	l->task = xstrdup(json_text(config, "task", ""));
 	l->source = xstrdup(json_text(config, "source", ""));
+	l->follows = strcmp(json_text(config, "mode", "all"), "all") == 0;
+	l->rules = rules_new(json_object_get(config, "rules"), l->meta_schema, e);
+	if (!l->rules)
+		return -1;
 	l->id = (struct meta_id){l->meta_schema, l->task, l->source, (uint64_t)json_num(config, "epoch", 0)};
 	if (read_ways(l, options, e) < 0)
 		return -1;
@@ -85,6 +89,7 @@ static int load_open(void *self, struct unit_env *env, struct err *e)
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->claim_lock, NULL);
 	pthread_mutex_init(&l->giant, NULL);
+	places_init(&l->places);
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&l->changed, &a);
@@ -100,6 +105,7 @@ static int load_ready(void *self, struct unit_env *env, struct err *e)
 	char *path = xasprintf("dump-%u.sock", env->sub);
 
 	l->dump = link_dial(env->link, path);
+	l->relay = link_dial(env->link, "relay.sock");
 	free(path);
 	if (pthread_create(&l->leader, NULL, leader_main, l) != 0)
 		return err_set(e, ERR_internal, "a thread can't be started");
@@ -181,6 +187,8 @@ static void load_close(void *self, struct unit_env *env)
 	plan_snapshot_fini(&l->snapshot);
 	recorded_fini(&l->recorded);
 	late_end(l);
+	places_fini(&l->places);
+	rules_free(&l->rules);
 	free(l->conns);
 	free(l->meta_schema);
 	free(l->task);

@@ -31,6 +31,70 @@ void own_set(json_t *own, const char *kind, const char *schema, const char *name
 	json_object_set_new(sub(sub(own, kind), schema), name, value);
 }
 
+/* --- snapshots --- */
+
+void own_add_snapshot(json_t *own, json_t *snapshot)
+{
+	json_t *list = json_object_get(own, "snapshots");
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(own, "snapshots", list);
+	}
+	json_array_append_new(list, snapshot);
+}
+
+void own_set_table(
+	json_t *own, const char *schema, const char *name, unsigned first, unsigned last, bool acts)
+{
+	json_t *v = acts ? json_pack("[i, i, i]", (int)first, (int)last, 1)
+			 : json_pack("[i, i]", (int)first, (int)last);
+
+	json_object_set_new(sub(sub(own, "tables"), schema), name, v);
+}
+
+unsigned own_snapshots(const json_t *own)
+{
+	return (unsigned)json_array_size(json_object_get(own, "snapshots"));
+}
+
+static const json_t *table_of(const json_t *own, const char *schema, const char *name)
+{
+	return json_object_get(json_object_get(json_object_get(own, "tables"), schema), name);
+}
+
+bool own_is_fresh(const json_t *own, const char *schema, const char *name)
+{
+	const json_t *t = table_of(own, schema, name);
+
+	return !t || json_integer_value(json_array_get(t, 0)) + 1 >= (json_int_t)own_snapshots(own);
+}
+
+bool own_is_mixed(const json_t *own, const char *schema, const char *name)
+{
+	const json_t *t = table_of(own, schema, name);
+
+	return t && json_integer_value(json_array_get(t, 0)) != json_integer_value(json_array_get(t, 1));
+}
+
+const json_t *own_oldest(const json_t *own)
+{
+	json_t *schemas = json_object_get(own, "tables"), *tables, *v;
+	json_int_t oldest = (json_int_t)own_snapshots(own) - 1;
+	const char *schema, *name;
+
+	json_object_foreach(schemas, schema, tables) {
+		json_object_foreach(tables, name, v) {
+			json_int_t first = json_integer_value(json_array_get(v, 0));
+
+			oldest = first < oldest ? first : oldest;
+		}
+	}
+	return oldest < 0 ? NULL : json_array_get(json_object_get(own, "snapshots"), (size_t)oldest);
+}
+
+/* --- walking --- */
+
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
 	void *arg)
 {

@@ -11,6 +11,24 @@ bool own_has(const json_t *own, const char *kind, const char *schema, const char
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
 /* With a value (taken) in the place of true. */
 void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value);
+
+/*
+ * Beside these, in the same object: "snapshots" [{"copy_id","file","offset","gtid","identity"},…], oldest
+ * first, of which the copy is; and "tables" {"schema":{"name":[first,last,acts]}}: the oldest snapshot that
+ * rows of the table are of, the newest that it was read from (numbers in that list); acts 1: foreign keys
+ * that change rows tie it to others of the same one (docs/design/meta.md). The sync reads both.
+ */
+void own_add_snapshot(json_t *own, json_t *snapshot); /* taken */
+void own_set_table(
+	json_t *own, const char *schema, const char *name, unsigned first, unsigned last, bool acts);
+/* How many snapshots; 0: of a copy that did not record them. */
+unsigned own_snapshots(const json_t *own);
+/* No row of it is of an older snapshot than the newest: it is to be made. Also where it is not known. */
+bool own_is_fresh(const json_t *own, const char *schema, const char *name);
+/* Rows of several. */
+bool own_is_mixed(const json_t *own, const char *schema, const char *name);
+/* The oldest snapshot that is in use, borrowed; NULL: none is recorded. */
+const json_t *own_oldest(const json_t *own);
 /* Walks one kind: fn's -1 ends it. */
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
 	void *arg);

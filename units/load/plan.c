@@ -35,6 +35,31 @@ static int read_item(
 	return 0;
 }
 
+/* A list in its JSON text; "" where there is none. */
+static char *list_text(const json_t *o, const char *key)
+{
+	const json_t *list = json_object_get(o, key);
+	struct buf b = {0};
+	char *out;
+
+	if (json_is_array(list))
+		json_write(list, &b);
+	out = xstrdup(buf_cstr(&b));
+	buf_free(&b);
+	return out;
+}
+
+static void read_stretches(struct plan_item *t, const json_t *list)
+{
+	t->stretches = xcalloc(json_array_size(list) + 1, sizeof(*t->stretches));
+	for (; t->nstretches < json_array_size(list); t->nstretches++) {
+		const json_t *o = json_array_get(list, t->nstretches);
+
+		t->stretches[t->nstretches] = (struct plan_stretch){(uint32_t)json_num(o, "id", 0),
+			list_text(o, "lo"), list_text(o, "hi"), list_text(o, "partitions")};
+	}
+}
+
 static struct plan_items *new_items(struct plan_items *l, const json_t *list)
 {
 	l->n = (unsigned)json_array_size(list);
@@ -54,6 +79,7 @@ static int read_tables(struct plan *p, const json_t *list, struct err *e)
 		t->structure = structure_from_json(json_object_get(o, "structure"), e);
 		if (!t->structure)
 			return err_add(e, "the dump's plan: table `%s`.`%s`", t->schema, t->name);
+		read_stretches(t, json_object_get(o, "stretches"));
 	}
 	return 0;
 }
@@ -160,9 +186,21 @@ int plan_read(struct plan *p, struct str copy_id, struct str bytes, int dir, str
 	if (!o)
 		return -1;
 	p->copy_id = xstrndup(copy_id.p, copy_id.n);
+	p->identity = xstrdup(json_text(o, "identity", ""));
+	p->goes_on = xstrdup(json_text(o, "goes_on", ""));
 	r = read_all(p, o, e);
 	json_decref(o);
 	return r;
+}
+
+static void stretches_fini(struct plan_item *t)
+{
+	for (unsigned i = 0; i < t->nstretches; i++) {
+		free(t->stretches[i].lo);
+		free(t->stretches[i].hi);
+		free(t->stretches[i].partitions);
+	}
+	free(t->stretches);
 }
 
 static void items_fini(struct plan_items *l)
@@ -172,6 +210,7 @@ static void items_fini(struct plan_items *l)
 		free(l->p[i].name);
 		free(l->p[i].create);
 		structure_free(&l->p[i].structure);
+		stretches_fini(&l->p[i]);
 	}
 	free(l->p);
 	*l = (struct plan_items){0};
@@ -193,6 +232,8 @@ void plan_fini(struct plan *p)
 	objects_fini(&p->routines);
 	plan_snapshot_fini(&p->snapshot);
 	free(p->copy_id);
+	free(p->identity);
+	free(p->goes_on);
 	*p = (struct plan){0};
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/position.h"
@@ -11,6 +12,13 @@ struct plan_item {
 	char *schema, *name, *create; /* of a schema: name is NULL */
 	struct structure *structure;  /* of a table: as it is upstream */
 	uint64_t rows, bytes;         /* by the upstream's statistics */
+	/* tables: what is read of it, by one SELECT each; places are JSON, "": open, or the whole table */
+	struct plan_stretch {
+		uint32_t id;
+		char *lo, *hi, *partitions;
+	} * stretches;
+	unsigned nstretches;
+	bool mixed; /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
 };
 
 struct plan_items {
@@ -25,6 +33,8 @@ struct plan_snapshot {
 
 struct plan {
 	char *copy_id;
+	char *identity; /* of the server */
+	char *goes_on;  /* the copy whose rest this is; "": none */
 	struct plan_snapshot snapshot;
 	struct server from;
 	struct plan_items schemas, tables, views, sequences;

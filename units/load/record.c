@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "units/load/own.h"
 
 enum { STRUCTURES_BYTES = 1 << 20 };
 
@@ -210,8 +211,8 @@ static int forget(struct load *l, struct db *c, const char *table, const char *t
 /* What an earlier copy, or an earlier following, has left: all of it belongs to another snapshot. */
 static int forget_all(struct load *l, struct db *c, struct err *e)
 {
-	static const char *const tables[] = {"tidegate_chunk", "tidegate_structure", "tidegate_ddl",
-		"tidegate_xa", "tidegate_missing", "tidegate_takeover"};
+	static const char *const tables[] = {"tidegate_chunk", "tidegate_stretch", "tidegate_structure",
+		"tidegate_ddl", "tidegate_xa", "tidegate_missing", "tidegate_takeover"};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (forget(l, c, tables[i], "", e) < 0)
@@ -242,21 +243,57 @@ int record_remove(struct load *l, struct db *c, const json_t *own, struct err *e
 	return as_owner(l, c, do_remove, own, e);
 }
 
+/* The place that is told: where the sync begins, and the relay keeps its log from (T21). */
+struct plan_snapshot record_oldest(const struct load *l, const json_t *own)
+{
+	const json_t *oldest = own_oldest(own);
+
+	if (!oldest)
+		return l->plan.snapshot;
+	return (struct plan_snapshot){.file = (char *)(uintptr_t)json_text(oldest, "file", ""),
+		.gtid = (char *)(uintptr_t)json_text(oldest, "gtid", ""),
+		.offset = (uint64_t)json_num(oldest, "offset", 0)};
+}
+
 static struct row row_of(const struct load *l, enum record_stage stage, const json_t *own)
 {
-	return (struct row){stage, own, l->plan.copy_id, l->plan.snapshot};
+	return (struct row){stage, own, l->plan.copy_id, record_oldest(l, own)};
 }
 
 static int do_begin(struct load *l, struct db *c, const void *own, struct err *e)
 {
 	struct row w = row_of(l, RECORD_SCHEMA, own);
 
-	return forget_all(l, c, e) < 0 ? -1 : put_plan(l, c, &w, e);
+	if (forget_all(l, c, e) < 0 || put_plan(l, c, &w, e) < 0)
+		return -1;
+	return record_put_stretches(l, c, e);
 }
 
 int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
 	return as_owner(l, c, do_begin, own, e);
+}
+
+struct going_on {
+	const json_t *own;
+	const struct kept *kept;
+};
+
+static int do_go_on(struct load *l, struct db *c, const void *arg, struct err *e)
+{
+	const struct going_on *g = arg;
+	struct row w = row_of(l, RECORD_SCHEMA, g->own);
+
+	if (record_forget_again(l, c, g->kept, e) < 0 || put_plan(l, c, &w, e) < 0)
+		return -1;
+	return record_put_stretches(l, c, e);
+}
+
+int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, struct err *e)
+{
+	struct going_on g = {own, k};
+
+	return as_owner(l, c, do_go_on, &g, e);
 }
 
 static int do_own(struct load *l, struct db *c, const void *own, struct err *e)
@@ -331,7 +368,8 @@ static void put_structure(struct load *l, struct buf *sql, const struct plan_ite
 	buf_free(&text);
 }
 
-static int put_structures(struct load *l, struct db *c, struct err *e)
+/* Of the tables that are made: those of an older snapshot have theirs. */
+static int put_structures(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
 	struct buf sql = {0};
 	struct position at;
@@ -340,6 +378,8 @@ static int put_structures(struct load *l, struct db *c, struct err *e)
 
 	position_store(at, position, sizeof(position));
 	for (unsigned i = 0; r == 0 && i < l->plan.tables.n; i++) {
+		if (!own_is_fresh(own, l->plan.tables.p[i].schema, l->plan.tables.p[i].name))
+			continue;
 		if (sql.n == 0) {
 			buf_puts(&sql, "REPLACE INTO ");
 			put_table(l, &sql, "tidegate_structure");
@@ -349,16 +389,18 @@ static int put_structures(struct load *l, struct db *c, struct err *e)
 			buf_putc(&sql, ',');
 		}
 		put_structure(l, &sql, &l->plan.tables.p[i], position);
-		if (sql.n >= STRUCTURES_BYTES || i + 1 == l->plan.tables.n)
+		if (sql.n >= STRUCTURES_BYTES)
 			r = run(c, &sql, e);
 	}
+	if (r == 0 && sql.n > 0)
+		r = run(c, &sql, e);
 	buf_free(&sql);
 	return r;
 }
 
 static int do_loading(struct load *l, struct db *c, const void *own, struct err *e)
 {
-	return put_structures(l, c, e) < 0 ? -1 : do_own(l, c, own, e);
+	return put_structures(l, c, own, e) < 0 ? -1 : do_own(l, c, own, e);
 }
 
 int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e)

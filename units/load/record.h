@@ -1,6 +1,7 @@
 #pragma once
 #include <jansson.h>
 
+#include "units/load/dumplink.h"
 #include "units/load/load.h"
 
 /*
@@ -25,25 +26,38 @@ int record_read(struct load *l, struct db *c, struct record *r, struct err *e);
 void record_fini(struct record *r);
 /* For an order with remove_meta: all that the task knows downstream is forgotten, but for own. */
 int record_remove(struct load *l, struct db *c, const json_t *own, struct err *e);
-/* A copy begins: stage "schema"; what is recorded of others goes. */
+/*
+ * A copy begins, with its stretches: stage "schema"; what is recorded of others goes. own: with its snapshots
+ * and tables (own.h).
+ */
 int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* The same of one that goes on under another snapshot: only what starts again goes. */
+struct kept;
+int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, struct err *e);
+/* Parts of such a transaction. */
+int record_put_stretches(struct load *l, struct db *c, struct err *e);
+int record_forget_again(struct load *l, struct db *c, const struct kept *k, struct err *e);
 /* Schema done: structures recorded, stage "load". */
 int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* The oldest snapshot that is in use, by own; borrowed. */
+struct plan_snapshot record_oldest(const struct load *l, const json_t *own);
 int record_own(struct load *l, struct db *c, const json_t *own, struct err *e);
 int record_finish(struct load *l, struct db *c, struct err *e);
 /* The copy is there and was DM's; the task goes on at this place. */
 int record_taken(struct load *l, struct db *c, const struct plan_snapshot *at, struct err *e);
 /* The chunks that are in the downstream. */
 int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e);
-/* How much of each table is in them. */
+/* How much of each table is there, of all snapshots that it is of. */
 int record_amounts(struct load *l, struct db *c, struct tally *t, struct err *e);
+/* Where the chunks of this copy end. */
+int record_places(struct load *l, struct db *c, struct places *p, struct err *e);
 bool recorded_has(const struct recorded *r, uint64_t number);
 void recorded_fini(struct recorded *r);
 /* 1: this chunk's record is there; 0: it is not. */
 int record_has_chunk(struct load *l, struct db *c, uint64_t number, struct err *e);
 
 struct record_chunk {
-	uint64_t number, rows, bytes;
+	const struct chunk *chunk;
 	const struct plan_item *table;
 };
 /*

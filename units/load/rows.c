@@ -104,12 +104,12 @@ static int check_failpoint(struct err *e)
 
 static const char *verb(const struct applier *a)
 {
-	return a->care == CARE_DUPLICATES && a->l->on_duplicate == DUPLICATE_REPLACE ? "REPLACE" : "INSERT";
+	return a->care == CARE_DUPLICATES && a->on_duplicate == DUPLICATE_REPLACE ? "REPLACE" : "INSERT";
 }
 
 static bool keeps(const struct applier *a)
 {
-	return a->care == CARE_DUPLICATES && a->l->on_duplicate == DUPLICATE_IGNORE;
+	return a->care == CARE_DUPLICATES && a->on_duplicate == DUPLICATE_IGNORE;
 }
 
 static int execute(struct putting *p, struct str sql, struct err *e)

@@ -191,6 +191,7 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 struct making {
 	struct load *l;
 	struct db *c;
+	const json_t *own;
 	struct err *e;
 };
 
@@ -198,6 +199,8 @@ static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
 
+	if (!own_is_fresh(m->own, schema, name))
+		return 0;
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
 
@@ -208,6 +211,8 @@ static int empty_one(void *arg, const char *schema, const char *name)
 	enum ddl_object what;
 	bool empty;
 
+	if (!own_is_fresh(m->own, schema, name))
+		return 0;
 	if (ddl_object_type(m->c, schema, name, &what, m->e) < 0)
 		return -1;
 	if (what != DDL_OBJECT_TABLE)
@@ -285,10 +290,13 @@ static int make_tables(struct making *m, json_t *own, struct err *e)
 	json_t *refs = references(m->l);
 	int r = 0;
 
-	json_object_del(own, "late");
 	for (unsigned i = 0; r == 0 && i < m->l->plan.tables.n; i++) {
 		const struct plan_item *t = &m->l->plan.tables.p[i];
 
+		/* What is kept of an older snapshot stands, with its rows, and the keys that it waits for. */
+		if (!own_is_fresh(own, t->schema, t->name))
+			continue;
+		json_object_del(json_object_get(json_object_get(own, "late"), t->schema), t->name);
 		if (load_stopping(m->l))
 			r = err_set(e, ERR_link, "asked to leave");
 		else if (make_table(m, t, own, refs, e) < 0)
@@ -316,7 +324,7 @@ static int make_sequences(struct load *l, struct db *c, const json_t *own, struc
 
 int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 {
-	struct making m = {l, c, e};
+	struct making m = {l, c, own, e};
 
 	for (unsigned i = 0; i < l->plan.schemas.n; i++)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
@@ -329,7 +337,8 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 json_t *target_prune(const struct load *l, const json_t *own)
 {
 	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "sequences",
-								      "routines", "late"};
+								      "routines", "late", "snapshots",
+								      "tables"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {

@@ -31,6 +31,9 @@ static int claim(struct load *l, struct chunk *k, struct err *e)
 	if (r > 0) {
 		l->claimed = k->number;
 		late_chunk_taken(l, k->table, k->last);
+		k->lo = places_take(&l->places, k->table, k->stretch, k->seq);
+		if (!k->ends_stretch)
+			places_note(&l->places, k->table, k->stretch, k->seq, str_of(k->hi));
 	}
 	if (r == 0 && !l->end_seen) {
 		l->end_seen = true;
@@ -74,8 +77,7 @@ static void *worker_main(void *arg)
 
 	while ((r = claim(w->l, &k, &e)) > 0) {
 		r = do_chunk(w, &k, &e);
-		free(k.file);
-		k.file = NULL;
+		chunk_fini(&k);
 		if (r < 0)
 			break;
 	}

@@ -33,6 +33,7 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	r->o.quota = (uint64_t)quota;
 	r->o.server_id = (uint32_t)id;
 	r->o.start_offset = (uint64_t)start;
+	r->o.start_wish = json_flag(o, "start_wish", false);
 	r->o.start_gtids = json_incref(json_object_get(o, "start_gtids"));
 	snprintf(r->o.start_file, sizeof(r->o.start_file), "%s", json_text(o, "start_file", ""));
 	return 0;

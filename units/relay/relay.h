@@ -25,6 +25,7 @@ struct relay_options {
 	uint64_t quota;
 	char start_file[256];
 	uint64_t start_offset;
+	bool start_wish;     /* without that file: with the oldest there is */
 	json_t *start_gtids; /* texts of sets; NULL: none */
 	unsigned heartbeat_ms;
 };

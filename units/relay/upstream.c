@@ -171,6 +171,12 @@ static int named_file(
 	if (binlog_name_split(str_of(r->o.start_file), base, sizeof(base), &number, e) < 0)
 		return -1;
 	*l = logs_find(logs, base, number);
+	if (r->o.start_wish && (!*l || r->o.start_offset > (*l)->size)) {
+		log_warn("%s: it has no %s:%" PRIu64 " (any more), where a copy was begun", db_where(d),
+			r->o.start_file, r->o.start_offset);
+		*l = &logs->list[0];
+		return 0;
+	}
 	if (!*l)
 		return err_set(
 			e, ERR_relay_gone, "%s: it has no file %s (any more)", db_where(d), r->o.start_file);
