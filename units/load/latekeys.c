@@ -287,10 +287,10 @@ static bool divide(const struct cutting *c, struct buf *out, json_t *keys)
 	while (next_element(&l, &el)) {
 		struct str text = {c->create.p + el.from, el.to - el.from}, inner = trim(text);
 
-		if (may_wait(c, &el, name)) {
-			json_object_set_new(keys, name, json_stringn(inner.p, inner.n));
+		/* JSON refuses what is no UTF-8. */
+		if (may_wait(c, &el, name) &&
+			json_object_set_new(keys, name, json_stringn(inner.p, inner.n)) == 0)
 			continue;
-		}
 		buf_puts(out, kept++ ? "," : "");
 		buf_put(out, text.p, text.n);
 	}

@@ -179,6 +179,27 @@ def test_ways(build, up, down):
         down.run("SET GLOBAL local_infile=OFF")
 
 
+def test_small_packets(build, up, down):
+    """Hundreds of short values a row, and of none: more bytes on the wire than in the spool file. A downstream that takes 1 MiB at most."""
+    most = down.query("SELECT @@global.max_allowed_packet")[0][0]
+    for width, value, rows in ((3, "''", 10000), (100, "b.n%10", 10000), (900, "''", 2000)):
+        names = [f"c{i}" for i in range(width)]
+        up.run("CREATE DATABASE wide", "CREATE TABLE wide.n (n int PRIMARY KEY)", f"INSERT INTO wide.n VALUES {','.join(f'({i})' for i in range(100))}",
+               f"CREATE TABLE wide.t ({','.join(n + ' char(1) NOT NULL' for n in names)}) CHARACTER SET latin1",
+               f"INSERT INTO wide.t SELECT {','.join([value] * width)} FROM wide.n a, wide.n b LIMIT {rows}")
+        try:
+            down.run("SET GLOBAL max_allowed_packet=1048576")
+            c = Copy(build, up, down, ["wide"])
+            c.run()
+            assert "is tried again" not in c.out, c.out[-4000:]
+            print(width, c.check())
+        finally:
+            down.run(f"SET GLOBAL max_allowed_packet={most}")
+        c.close()
+        clean(up)
+        clean(down)
+
+
 def test_doubts(build, up, down):
     """Rows that the downstream doesn't take as they are, and rows that meet others."""
     if down.flavor == "mysql":

@@ -15,7 +15,9 @@
 #include "units/load/into.h"
 #include "units/load/segments.h"
 
-enum { STATEMENT_BYTES = 1000000, BULK_ROWS = 4096, KEEP_BYTES = 4 << 20, GIANT_BYTES = 4 << 20 };
+enum { STATEMENT_BYTES = 1000000, KEEP_BYTES = 4 << 20, GIANT_BYTES = 4 << 20 };
+/* BULK_VALUES bounds what the places for values cost where a table has hundreds of columns. */
+enum { BULK_ROWS = 4096, BULK_VALUES = 256 * 1024 };
 
 struct rowset {
 	unsigned table; /* index into the plan, whose words these are */
@@ -25,7 +27,7 @@ struct rowset {
 	struct db_bulk *bulk;
 	struct db_bulk_column *columns;
 	struct str *values; /* of one row */
-	unsigned rows;
+	unsigned rows, most;
 };
 
 /* One run over the rows of a file. */
@@ -163,6 +165,29 @@ static int put_inserts(struct putting *p, struct err *e)
 
 /* --- bulk execute --- */
 
+/* On the wire a value takes 2 to 4 bytes beside its own, in a line one: short ones are twice as long there. */
+static size_t bulk_bytes(const struct applier *a)
+{
+	uint64_t safe = a->max_packet / 4;
+
+	return safe > 0 && safe < STATEMENT_BYTES ? (size_t)safe : STATEMENT_BYTES;
+}
+
+static void make_columns(struct rowset *r)
+{
+	unsigned most = BULK_VALUES / (r->into.n ? r->into.n : 1);
+
+	free_columns(r);
+	r->most = most > BULK_ROWS ? BULK_ROWS : most > 0 ? most : 1;
+	r->columns = xcalloc(r->into.n, sizeof(*r->columns));
+	r->values = xcalloc(r->into.n, sizeof(*r->values));
+	for (unsigned i = 0; i < r->into.n; i++)
+		r->columns[i] = (struct db_bulk_column){.type = DB_BULK_BYTES,
+			.values = xcalloc(r->most, sizeof(char *)),
+			.lengths = xcalloc(r->most, sizeof(unsigned long)),
+			.nulls = xcalloc(r->most, 1)};
+}
+
 static int prepare_bulk(struct putting *p, struct err *e)
 {
 	struct rowset *r = p->r;
@@ -175,14 +200,7 @@ static int prepare_bulk(struct putting *p, struct err *e)
 	buf_free(&sql);
 	if (!r->bulk)
 		return -1;
-	free_columns(r);
-	r->columns = xcalloc(r->into.n, sizeof(*r->columns));
-	r->values = xcalloc(r->into.n, sizeof(*r->values));
-	for (unsigned i = 0; i < r->into.n; i++)
-		r->columns[i] = (struct db_bulk_column){.type = DB_BULK_BYTES,
-			.values = xcalloc(BULK_ROWS, sizeof(char *)),
-			.lengths = xcalloc(BULK_ROWS, sizeof(unsigned long)),
-			.nulls = xcalloc(BULK_ROWS, 1)};
+	make_columns(r);
 	return 0;
 }
 
@@ -207,15 +225,16 @@ static int run_bulk(struct putting *p, struct err *e)
 static int add_to_bulk(struct putting *p, struct str line, struct err *e)
 {
 	struct rowset *r = p->r;
+	size_t most = bulk_bytes(p->a);
 	char *copy;
 
-	if (r->rows > 0 && (r->rows == BULK_ROWS || r->text.cap - r->text.n < line.n) && run_bulk(p, e) < 0)
+	if (r->rows > 0 && (r->rows == r->most || r->text.n + line.n > most) && run_bulk(p, e) < 0)
 		return -1;
 	if (r->rows == 0) {
 		if (apply_check_size(p->a, line.n, e) < 0)
 			return -1;
 		buf_clear(&r->text);
-		buf_room(&r->text, line.n > STATEMENT_BYTES ? line.n : STATEMENT_BYTES);
+		buf_room(&r->text, line.n > most ? line.n : most);
 	}
 	copy = r->text.p + r->text.n;
 	buf_put(&r->text, line.p, line.n);
