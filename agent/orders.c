@@ -133,11 +133,14 @@ static bool remove_gone(struct agent *a)
 
 void orders_tick(struct agent *a, uint64_t now)
 {
+	bool removed = false;
+
 	for (struct source *s = a->sources; s; s = s->next)
-		source_tick(s, now);
+		removed |= source_tick(s, now);
 	for (struct check *c = a->checks; c; c = c->next)
 		check_tick(c, now);
-	if (remove_gone(a)) {
+	removed |= remove_gone(a);
+	if (removed) {
 		a->changed = true;
 		apply(a);
 	}

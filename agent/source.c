@@ -243,9 +243,10 @@ static void relay_tick(struct source *s, uint64_t now)
 		relay_event(s, EVENT_GONE);
 }
 
-void source_tick(struct source *s, uint64_t now)
+bool source_tick(struct source *s, uint64_t now)
 {
 	struct subtask *t, *next;
+	bool removed = false;
 
 	for (t = s->subtasks; t; t = t->next)
 		subtask_tick(t, now);
@@ -255,8 +256,10 @@ void source_tick(struct source *s, uint64_t now)
 		if (t->gone && subtask_is_off(t) && t->stage == STAGE_Stopped) {
 			log_info("removed task=%s source=%s", t->task, s->name);
 			subtask_free(&t);
+			removed = true;
 		}
 	}
+	return removed;
 }
 
 bool source_is_off(const struct source *s)

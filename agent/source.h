@@ -26,7 +26,8 @@ struct source *source_new(struct agent *a, const char *name, unsigned slot);
 void source_free(struct source **s);
 void source_apply(struct source *s, json_t *spec, int64_t revision);
 void source_forget(struct source *s);
-void source_tick(struct source *s, uint64_t now);
+/* True: a subtask is gone for good; one that waited for its place can be taken up now. */
+bool source_tick(struct source *s, uint64_t now);
 bool source_is_off(const struct source *s);
 /* The orders want a relay, or don't say and a task needs one. */
 bool source_wants_relay(const struct source *s);
