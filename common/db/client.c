@@ -34,12 +34,24 @@ struct client {
 	struct client_error other; /* of what the library does not keep in m, or did not do; number 0: of m */
 };
 
-/* The library's own start is not safe in two threads at once. */
+/* The library's own start is not safe in two threads at once, nor is what a login loads: of two that log in
+ * by a plugin that neither has, one may fail with "it is already loaded". */
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+/* MYSQL_CLIENT_AUTHENTICATION_PLUGIN of a header that wants others which are not installed. */
+enum { LOGIN_PLUGIN = 2 };
 
 static void library_start(void)
 {
+	static const char *const logins[] = {"caching_sha2_password", "client_ed25519", "sha256_password"};
+	MYSQL m;
+
 	mysql_server_init(0, NULL, NULL);
+	mysql_init(&m);
+	/* One that is not installed is no matter here: the login that wants it says so. */
+	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++)
+		mysql_client_find_plugin(&m, logins[i], LOGIN_PLUGIN);
+	mysql_close(&m);
 }
 
 static bool is(const char *a, const char *b)
