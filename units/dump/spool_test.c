@@ -82,6 +82,7 @@ static int tear_down(void **state)
 	rmdir(b->path);
 	close(b->d.dir);
 	spool_fini(&b->d.spool);
+	tally_free(&b->d.tally);
 	catalog_fini(&b->d.catalog);
 	loop_free(&b->env.loop);
 	buf_free(&b->d.plan);
@@ -230,6 +231,7 @@ static int restart(struct bench *b)
 
 	spool_fini(&b->d.spool);
 	spool_init(&b->d.spool, b->d.dir, limit);
+	tally_free(&b->d.tally);
 	buf_clear(&b->d.plan);
 	b->d.copy_id[0] = '\0';
 	free(b->d.snapshot.gtid);
