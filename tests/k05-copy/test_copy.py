@@ -122,7 +122,7 @@ def test_the_upstream_is_cut_off(source, target, make_pair, job, tmp_path):
                 time.sleep(1)
                 way.to(pair.source)
         assert j.wait(120) == DONE, j.story()
-        print(not_again(j, rows))
+        assert not_again(j, rows), f"nothing stayed\n{j.story()}"
         pair.assert_equal("app", j.story)
     finally:
         way.close()
