@@ -42,6 +42,8 @@ struct object_how {
  */
 int object_make(
 	struct db *d, const struct object *o, const struct object_how *how, struct buf *notes, struct err *e);
+/* What object_make has left disabled; under the same DEFINER, sql_mode, collation and time zone. */
+int object_enable_event(struct db *d, const struct object *o, const struct object_how *how, struct err *e);
 /* The statement of object_make alone, to be compared. */
 int object_statement(const struct object *o, const struct object_how *how, struct buf *sql, struct err *e);
 int object_drop(struct db *d, enum object_kind kind, const char *schema, const char *name, struct err *e);

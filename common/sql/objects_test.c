@@ -72,6 +72,11 @@ static void test_routines(void **state)
 	becomes(OBJECT_FUNCTION, "current-user",
 		"CREATE DEFINER=`a`@`b` AGGREGATE FUNCTION `f`() RETURNS int",
 		"CREATE AGGREGATE FUNCTION `f`() RETURNS int");
+	/* Under ANSI_QUOTES. */
+	becomes(OBJECT_TRIGGER, "current-user",
+		"CREATE DEFINER=\"b \"\"b\"@\"%\" TRIGGER x.\"odd \"\" name\" AFTER INSERT ON \"t 2\" FOR "
+		"EACH ROW SET @a=\"d\"",
+		"CREATE TRIGGER x.\"odd \"\" name\" AFTER INSERT ON \"t 2\" FOR EACH ROW SET @a=\"d\"");
 	becomes(OBJECT_TRIGGER, "invoker",
 		"CREATE DEFINER=`a`@`b` TRIGGER `s`.`t` BEFORE INSERT ON `s`.`x` FOR EACH ROW SET @a=1",
 		"CREATE TRIGGER `s`.`t` BEFORE INSERT ON `s`.`x` FOR EACH ROW SET @a=1");

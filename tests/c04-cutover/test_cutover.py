@@ -221,6 +221,32 @@ def test_definers(names, follow):
             s.clean()
 
 
+EVENT = "SELECT DEFINER, SQL_MODE, COLLATION_CONNECTION, TIME_ZONE, STATUS, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA='app'"
+
+
+@pytest.mark.parametrize("names", ONE)
+def test_as_it_was_typed(names, follow):
+    """Backslashes, quotes and introducers of a trigger's body, which information_schema does not tell as they are; an event is still its DEFINER's,
+    with its own sql_mode and collation, though it is altered to be enabled."""
+    account = ("DROP USER IF EXISTS tgtest_a@'%'", "CREATE USER tgtest_a@'%'", "GRANT ALL ON *.* TO tgtest_a@'%'")
+    body = r"""SET NEW.v = CONCAT('it\'s a\\b', '\n', "d""e", _latin1 X'E9')"""
+    pair, j = follow(names, *account, "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(60))",
+                     f"CREATE TRIGGER app.before_t BEFORE INSERT ON app.t FOR EACH ROW {body}", "SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT'",
+                     "SET time_zone='+03:00'", "SET collation_connection=utf8mb4_polish_ci",
+                     "CREATE DEFINER=tgtest_a@'%' EVENT app.\"odd \"\" one\" ON SCHEDULE EVERY 1 DAY DO SELECT 'a' || \"v\" FROM app.t",
+                     "CREATE DEFINER=tgtest_a@'%' TRIGGER app.\"odd \"\" one\" AFTER INSERT ON app.t FOR EACH ROW SET @a = 'x' || 'y'",
+                     more=("--objects", "all"))
+    s, d = pair.source, pair.target
+    d.run(*account)
+    read_only(s)
+    cutover(j)
+    assert d.query(EVENT) == s.query(EVENT) and d.query(EVENT)[0][0] == "tgtest_a@%" and d.query(EVENT)[0][4] == "ENABLED"
+    for name in ("before_t", 'odd " one'):
+        assert d.query(f"SHOW CREATE TRIGGER app.`{name}`")[0][1:5] == s.query(f"SHOW CREATE TRIGGER app.`{name}`")[0][1:5]
+    d.run("INSERT INTO app.t VALUES (1, NULL)")
+    assert d.query("SELECT v FROM app.t") == (("it's a\\b\nd\"e\u00e9",),)
+
+
 def next_value(server, table="app.t"):
     schema, name = table.split(".")
     with server.connect() as c, c.cursor() as cur:

@@ -220,10 +220,11 @@ void checksum_put_select(
 	const struct checksum *c, int side, struct str schema, struct str table, struct buf *sql)
 {
 	if (c->sql[side].n > 0)
+		/* A row too long for CONCAT is NULL, and no sum would see it: then the sides differ. */
 		buf_putf(sql,
-			"SELECT COUNT(*),COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT(%.*s),256),16),16,10) AS "
-			"UNSIGNED)),0) FROM ",
-			STR_ARG(c->sql[side]));
+			"SELECT COUNT(*),COALESCE(SUM(CAST(IFNULL(CONV(LEFT(SHA2(CONCAT(%.*s),256),16),16,10)"
+			",'%d') AS UNSIGNED)),0) FROM ",
+			STR_ARG(c->sql[side]), side + 1);
 	else
 		buf_puts(sql, "SELECT COUNT(*),0 FROM ");
 	sql_put_table(sql, schema, table);

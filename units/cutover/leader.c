@@ -149,6 +149,9 @@ void *leader_main(void *arg)
 
 	if (course(c, &p, &e) < 0 && !cutover_stopping(c))
 		cutover_failed(c, "cutover", NULL, &e);
+	/* The findings are not all: without this they would read as a go. */
+	if (cutover_stopping(c))
+		cutover_found(c, "cutover", "fail", "ask again", "the cutover was stopped before its end");
 	if (c->down && c->op == CUTOVER_FINISH && !cutover_stopping(c))
 		meta_forget_connection(c->down, &c->id, db_connection_id(c->down), NULL);
 	objects_plan_fini(&p);

@@ -220,13 +220,13 @@ int make_objects(struct cutover *c, const struct plan *p, struct err *e)
 
 int make_enable_events(struct cutover *c, const struct plan *p, struct err *e)
 {
+	const struct object_how how = {.from = &c->from, .definer = &c->definer};
+
 	if (FAILPOINT_HIT(cutover_events))
 		return err_set(e, ERR_db_lost, "failpoint cutover_events");
 	for (unsigned i = 0; i < p->all.n; i++) {
 		const struct object *o = &p->all.p[i];
-		struct buf sql = {0};
 		bool there;
-		int r;
 
 		if (!p->make[i] || !o->enabled)
 			continue;
@@ -234,12 +234,7 @@ int make_enable_events(struct cutover *c, const struct plan *p, struct err *e)
 			return -1;
 		if (!there) /* its time was over when it was made */
 			continue;
-		buf_puts(&sql, "ALTER EVENT ");
-		sql_put_table(&sql, str_of(o->schema), str_of(o->name));
-		buf_puts(&sql, " ENABLE");
-		r = db_exec(c->down, buf_str(&sql), e);
-		buf_free(&sql);
-		if (r < 0)
+		if (object_enable_event(c->down, o, &how, e) < 0)
 			return -1;
 	}
 	return 0;

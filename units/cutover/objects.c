@@ -233,7 +233,8 @@ static void read_state(struct cutover *c, struct plan *p)
 	const char *state = record_find(p->known, RECORD_POSITION, "", "");
 
 	snprintf(p->position, sizeof(p->position), "%s:%" PRIu64, c->at.file, c->at.offset);
-	p->begun = state && strcmp(state, p->position) == 0;
+	/* Without a binlog nothing tells whether it stands where it stood. */
+	p->begun = c->at.file[0] && state && strcmp(state, p->position) == 0;
 }
 
 int objects_plan(struct cutover *c, struct plan *p, struct err *e)

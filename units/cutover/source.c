@@ -98,7 +98,8 @@ static void look_transactions(struct cutover *c)
 	buf_free(&who);
 }
 
-/* MySQL 8 shows them only with XA_RECOVER_ADMIN: without it none may ever have been prepared. */
+/* MySQL 8 shows them only with XA_RECOVER_ADMIN: without it none may have been prepared since the server's
+ * start; older ones are among the open transactions. */
 static void look_xa_unseen(struct cutover *c, const struct err *denied)
 {
 	struct db_rows *r;
@@ -115,7 +116,8 @@ static void look_xa_unseen(struct cutover *c, const struct err *denied)
 			"the source has seen XA PREPARE, and whether one is pending can't be seen: %s",
 			denied->text);
 	else
-		cutover_found(c, "prepared_xa", "success", "", "no XA transaction was ever prepared");
+		cutover_found(c, "prepared_xa", "success", "",
+			"no XA transaction was prepared since the source was started");
 }
 
 static void look_xa(struct cutover *c)

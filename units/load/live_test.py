@@ -404,9 +404,12 @@ def test_targets(build, up, down):
     c.slices["load"].update(remove_meta=True, epoch=2)
     c.slices["dump"].update(epoch=2)
     assert not c.run(good=False) and "60401" in c.out, c.out
-    down.run("DROP DATABASE big")
+    # what a cutover has made and compared belongs to the copy before
+    down.run("DROP DATABASE big", "INSERT INTO dm_meta.tidegate_object (task, source, kind, object_schema, object_name, state) VALUES "
+             "('tk', 'src', 'POSITION', '', '', 'a.1:4'), ('tk', 'other', 'POSITION', '', '', 'a.1:4')")
     c.run()
     c.check()
+    assert down.query("SELECT source FROM dm_meta.tidegate_object") == (("other",),)
     # remove_meta in the middle of a copy: what it made is made anew
     down.run("DELETE FROM dm_meta.tidegate_plan", "DROP DATABASE big")
     c.slices["load"].update(remove_meta=False)
