@@ -62,28 +62,48 @@ static void put_expression(struct buf *b, enum value_format f, const char *text)
 		buf_putf(b, "CONVERT(%s USING utf8mb4)", text);
 }
 
-static void put_load_columns(const struct into *i, struct buf *sql)
+/*
+ * Which columns LOAD DATA reads into variables. Where there is a SET, the AUTO_INCREMENT column must be in it:
+ * MariaDB forgets at the SET that the row came with a value, and makes one in place of 0 (seen in 10.11).
+ */
+static bool by_variable(const struct into *i, unsigned k)
 {
-	const char *sep = " SET ";
-	char name[24];
+	bool any = needs_variable(i->formats[k]);
 
+	for (unsigned j = 0; !any && i->columns[k]->auto_increment && j < i->n; j++)
+		any = needs_variable(i->formats[j]);
+	return any;
+}
+
+static void put_load_fields(const struct into *i, struct buf *sql)
+{
 	buf_puts(sql, " (");
 	for (unsigned k = 0; k < i->n; k++) {
 		buf_puts(sql, k ? "," : "");
-		if (needs_variable(i->formats[k]))
+		if (by_variable(i, k))
 			buf_putf(sql, "@v%u", k);
 		else
 			sql_put_ident(sql, str_of(i->columns[k]->name));
 	}
 	buf_putc(sql, ')');
+}
+
+static void put_load_set(const struct into *i, struct buf *sql)
+{
+	const char *sep = " SET ";
+	char name[24];
+
 	for (unsigned k = 0; k < i->n; k++) {
-		if (!needs_variable(i->formats[k]))
+		if (!by_variable(i, k))
 			continue;
 		snprintf(name, sizeof(name), "@v%u", k);
 		buf_puts(sql, sep);
 		sql_put_ident(sql, str_of(i->columns[k]->name));
 		buf_putc(sql, '=');
-		put_expression(sql, i->formats[k], name);
+		if (needs_variable(i->formats[k]))
+			put_expression(sql, i->formats[k], name);
+		else
+			buf_puts(sql, name);
 		sep = ",";
 	}
 }
@@ -95,7 +115,8 @@ void into_put_load(const struct into *i, struct buf *sql)
 	buf_puts(sql,
 		" CHARACTER SET binary FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES "
 		"STARTING BY '' TERMINATED BY '\\n'");
-	put_load_columns(i, sql);
+	put_load_fields(i, sql);
+	put_load_set(i, sql);
 }
 
 void into_put_bulk(const struct into *i, const char *verb, struct buf *sql)

@@ -167,8 +167,14 @@ def test_ways(build, up, down):
     if down.flavor == "mysql":
         down.run("SET GLOBAL local_infile=ON")
     zoo.make(up, zoo.zoo(up, down))
+    up.run("CREATE DATABASE zero", "CREATE TABLE zero.t (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, e enum('a','') NOT NULL)",
+           "CREATE TABLE zero.plain (id int AUTO_INCREMENT PRIMARY KEY, v int)")
+    with up.connect() as c, c.cursor() as cur:
+        cur.execute("SET sql_mode='NO_AUTO_VALUE_ON_ZERO'")
+        cur.execute("INSERT INTO zero.t VALUES (0,''),(7,'a'),(18446744073709551614,'')")
+        cur.execute("INSERT INTO zero.plain VALUES (0,1),(7,NULL)")
     for by, word in (("insert", "INSERT"), ("load-data", "LOAD DATA"), ("bulk", "bulk execute" if down.flavor == "mariadb" else "INSERT"), ("auto", "")):
-        c = Copy(build, up, down, zoo.schemas(), load={"by": by, "keys": "after"})
+        c = Copy(build, up, down, [*zoo.schemas(), "zero"], load={"by": by, "keys": "after"})
         c.run()
         assert f"rows are written by {word}" in c.out, c.out[-4000:]
         assert "are tried again" not in c.out and "is tried again" not in c.out, c.out[-4000:]

@@ -266,6 +266,31 @@ static void rows_become_sql(void **state)
 	structure_free(&t.structure);
 }
 
+static void check_fields(const char *columns, const char *want)
+{
+	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
+	char *create = xasprintf("CREATE TABLE `t` (%s, PRIMARY KEY (`id`)) ENGINE=InnoDB", columns);
+	struct buf b = {0};
+	struct into i;
+
+	t.structure = read_create(create, &mysql);
+	into_init(&i, &t);
+	into_put_load(&i, &b);
+	assert_string_equal(strstr(buf_cstr(&b), " ("), want);
+	buf_free(&b);
+	into_fini(&i);
+	structure_free(&t.structure);
+	free(create);
+}
+
+static void a_zero_stays_zero(void **state)
+{
+	(void)state;
+	check_fields("`id` int NOT NULL AUTO_INCREMENT, `v` int", " (`id`,`v`)");
+	check_fields("`id` int NOT NULL AUTO_INCREMENT, `v` int, `j` json",
+		" (@v0,`v`,@v2) SET `id`=@v0,`j`=CONVERT(@v2 USING utf8mb4)");
+}
+
 static void escapes_are_undone(void **state)
 {
 	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
@@ -368,6 +393,7 @@ int main(void)
 		cmocka_unit_test(broken_files_are_refused),
 		cmocka_unit_test(another_size_is_another_copy),
 		cmocka_unit_test(rows_become_sql),
+		cmocka_unit_test(a_zero_stays_zero),
 		cmocka_unit_test(escapes_are_undone),
 		cmocka_unit_test(plain_keys_wait),
 		cmocka_unit_test(needed_keys_do_not_wait),
