@@ -370,8 +370,9 @@ def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):
             part = text.split(f"-- on the {side}\n")[1].split("-- on the")[0]
             sqls += [line.split("; --")[0] for line in part.splitlines() if line.startswith("GRANT")]
         s.run("CREATE USER tgtest@'%' IDENTIFIED BY 'Grants-1'", *sqls)
-    pair.source.run("GRANT XA_RECOVER_ADMIN ON *.* TO tgtest@'%'", *OBJECTS)  # another test may have prepared one there
-    j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
+    pair.source.run("GRANT XA_RECOVER_ADMIN ON *.* TO tgtest@'%'", *OBJECTS,  # another test may have prepared one there
+                    "CREATE DATABASE app2", "CREATE TABLE app2.t (id int PRIMARY KEY)", "CREATE TRIGGER app2.also BEFORE INSERT ON app2.t FOR EACH ROW SET NEW.id = NEW.id")
+    j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*,app2.*")
     pair.target.run("SET GLOBAL log_bin_trust_function_creators=1")
     j.start("--stay", "--objects", "all", "--definer", "current-user", until=None)
     j.wait_status(lambda x: x.get("phase") == "sync")
@@ -380,9 +381,15 @@ def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):
         read_only(pair.source)
         answer = cutover(j, expect=FAILED)
         assert one(answer, "warn", "open transactions can't be seen")
-        assert one(answer, "fail", "lacks the privilege to see its triggers")
+        assert one(answer, "fail", "lacks the privilege to see the triggers of schema `app`")
+        assert one(answer, "fail", "lacks the privilege to see the triggers of schema `app2`")
         read_only(pair.source, False)
-        pair.source.run("GRANT PROCESS, TRIGGER ON *.* TO tgtest@'%'")
+        pair.source.run("GRANT PROCESS ON *.* TO tgtest@'%'", "GRANT TRIGGER ON app.* TO tgtest@'%'")
+        read_only(pair.source)
+        answer = cutover(j, expect=FAILED)
+        assert [w for w in said(answer, "fail") if "privilege" in w] == [one(answer, "fail", "the triggers of schema `app2`")]
+        read_only(pair.source, False)
+        pair.source.run("GRANT TRIGGER ON app2.t TO tgtest@'%'")
         read_only(pair.source)
         cutover(j)
         assert set(triggers(pair.target)) == {"after_t", "before_t", "second_t"} and routines(pair.target) == {"twice", "add_one"}

@@ -37,6 +37,7 @@ struct cutover {
 	struct meta_id id;
 	struct rules *rules;
 	unsigned wanted; /* kinds of objects: OBJECT_BITs */
+	unsigned unseen; /* kinds of which the source's account may not see all */
 	struct definer definer;
 	unsigned threads;
 

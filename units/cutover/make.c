@@ -184,6 +184,9 @@ static int drop_gone_of(struct making *m, const char *kind, json_t *schemas, str
 
 	if (k < 0 || (k != OBJECT_VIEW && !(m->c->wanted & OBJECT_BIT(k))))
 		return 0;
+	/* What is not seen need not be gone. */
+	if (m->c->unseen & OBJECT_BIT(k))
+		return 0;
 	json_object_foreach(schemas, schema, names)
 		json_object_foreach(names, name, state)
 			if (!is_in_source(m->p, kind, schema, name) &&

@@ -40,42 +40,144 @@ static const struct sight {
 	" AND "                                                                                              \
 	"PRIVILEGE_TYPE IN "
 
-/* Of roles the lists say nothing: then it can't be told. */
-static int count_privileges(struct cutover *c, const struct sight *s, bool *any, bool *roles, struct err *e)
+struct seen {
+	struct cutover *c;
+	const struct sight *s;
+	const char *schema;
+};
+
+static int count(struct cutover *c, const struct buf *sql, uint64_t *n, struct err *e)
 {
-	char sql[1600], text[24];
+	char text[24];
 	bool found;
 
-	snprintf(sql, sizeof(sql),
-		"SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE" ME "(%s))+"
-		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE" ME "(%s))+"
-		"(SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES WHERE" ME
-		"('TRIGGER') AND 'TRIGGER' IN (%s))",
-		s->privileges, s->privileges, s->privileges);
-	if (db_value(c->up, sql, text, sizeof(text), &found, e) < 0)
+	if (db_value(c->up, sql->p, text, sizeof(text), &found, e) < 0)
 		return -1;
-	*any = found && strcmp(text, "0") != 0;
-	*roles = db_value(c->up, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text,
-			 sizeof(text), &found, NULL) == 0 &&
-		 found && strcmp(text, "0") != 0;
+	*n = found ? strtoull(text, NULL, 10) : 0;
 	return 0;
+}
+
+/* For everything, or by a pattern that the schema is of. */
+static int count_wide(const struct seen *v, uint64_t *n, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_putf(&sql,
+		"SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE" ME "(%s))+"
+		"(SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE" ME "(%s) AND _utf8mb4",
+		v->s->privileges, v->s->privileges);
+	sql_put_string(&sql, str_of(v->schema));
+	buf_puts(&sql, " LIKE TABLE_SCHEMA)");
+	buf_cstr(&sql);
+	r = count(v->c, &sql, n, e);
+	buf_free(&sql);
+	return r;
+}
+
+/* The tables' own: of triggers only, and each wanted table must have it. */
+static int count_tables(const struct seen *v, uint64_t *have, uint64_t *want, struct err *e)
+{
+	struct buf sql = {0};
+	const char *sep = "(";
+	int r = 0;
+
+	*have = *want = 0;
+	buf_puts(&sql, "SELECT COUNT(DISTINCT TABLE_NAME) FROM information_schema.TABLE_PRIVILEGES WHERE" ME
+		       "('TRIGGER') AND TABLE_SCHEMA=_utf8mb4");
+	sql_put_string(&sql, str_of(v->schema));
+	buf_puts(&sql, " AND TABLE_NAME IN ");
+	for (unsigned i = 0; i < v->c->ntables; i++) {
+		if (strcmp(v->c->tables[i].schema, v->schema) != 0)
+			continue;
+		buf_puts(&sql, sep);
+		buf_puts(&sql, "_utf8mb4");
+		sql_put_string(&sql, str_of(v->c->tables[i].name));
+		sep = ",";
+		++*want;
+	}
+	buf_puts(&sql, ")");
+	buf_cstr(&sql);
+	if (*want > 0)
+		r = count(v->c, &sql, have, e);
+	buf_free(&sql);
+	return r;
+}
+
+/* 1: all of them; 0: not. */
+static int sees_schema(const struct seen *v, struct err *e)
+{
+	uint64_t wide, have, want;
+
+	if (count_wide(v, &wide, e) < 0)
+		return -1;
+	if (wide > 0 || v->s->kinds != OBJECTS_TRIGGERS)
+		return wide > 0;
+	return count_tables(v, &have, &want, e) < 0 ? -1 : have == want;
+}
+
+/* Of roles the lists say nothing: then it can't be told. */
+static bool has_roles(struct cutover *c)
+{
+	char text[24];
+	bool found;
+
+	return db_value(c->up, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
+		       &found, NULL) == 0 &&
+	       found && strcmp(text, "0") != 0;
+}
+
+static void say_unseen(const struct seen *v)
+{
+	bool roles = has_roles(v->c);
+
+	v->c->unseen |= v->s->kinds;
+	cutover_found(v->c, "objects", roles ? "warn" : "fail", v->s->mend,
+		"the source's account %s the %s of schema `%s`: there may be more than are seen",
+		roles ? "may not see" : "lacks the privilege to see", v->s->what, v->schema);
+}
+
+static int look_schema(struct cutover *c, const char *schema, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
+		struct seen v = {c, &sights[i], schema};
+		int r = c->wanted & sights[i].kinds ? sees_schema(&v, e) : 1;
+
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			say_unseen(&v);
+	}
+	return 0;
+}
+
+static void free_names(char **names, size_t n)
+{
+	while (n > 0)
+		free(names[--n]);
+	free(names);
 }
 
 static int look_sight(struct cutover *c, struct err *e)
 {
-	bool any, roles;
+	struct db_rows *rows =
+		db_query(c->up, STR_LIT("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"), e);
+	const struct str *v;
+	char **names = NULL;
+	size_t n = 0;
+	int got = -1;
 
-	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
-		if (!(c->wanted & sights[i].kinds))
+	while (rows && (got = db_fetch(rows, &v, e)) > 0) {
+		if (!rules_schema(c->rules, v[0]))
 			continue;
-		if (count_privileges(c, &sights[i], &any, &roles, e) < 0)
-			return -1;
-		if (!any)
-			cutover_found(c, "objects", roles ? "warn" : "fail", sights[i].mend,
-				"the source's account %s its %s: there may be more than are seen",
-				roles ? "may not see" : "lacks the privilege to see", sights[i].what);
+		names = xrealloc(names, (n + 1) * sizeof(*names));
+		names[n++] = xstrndup(v[0].p, v[0].n);
 	}
-	return 0;
+	db_rows_close(&rows);
+	for (size_t i = 0; got == 0 && i < n; i++)
+		got = look_schema(c, names[i], e);
+	free_names(names, n);
+	return got;
 }
 
 /* --- accounts --- */
