@@ -317,8 +317,9 @@ static int move(struct cut *c, struct err *e)
 		return 0;
 	if (was_running && pause_task(c, e) < 0)
 		return -1;
+	/* How far it came is not known: what was made is met again by the next run. */
 	if (c->fails == 0 && step(c, "finish", true, e) < 0)
-		return -1;
+		return err_add(e, "task %s is paused; the same command goes on with its cutover", c->task);
 	if (c->fails && was_running && !c->made)
 		go_on(c);
 	return 0;

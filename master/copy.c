@@ -88,7 +88,8 @@ static void guess_left(struct copy_pace *p, const struct copy_now *now, double m
 		return;
 	}
 	left = (now->bytes_whole - now->bytes) / p->bytes_s;
-	if (p->left_s >= 0)
+	/* Behind a pause the old guess says nothing any more. */
+	if (p->left_s >= 0 && ms < SMOOTH_MS)
 		left = p->left_s - ms / 1000 + (left - p->left_s + ms / 1000) / EASE;
 	p->left_s = most(left, 0);
 }

@@ -100,6 +100,23 @@ static void the_time_left_is_smooth(void **state)
 	assert_true(before > 10 && before < 35);
 }
 
+/* Ten minutes paused: what was left then is left now. */
+static void a_pause_takes_nothing_off(void **state)
+{
+	struct copy_pace p = {0};
+	struct copy_now n = {.rows = 10, .bytes_whole = 100e6};
+
+	(void)state;
+	for (unsigned s = 1; s <= 20; s++) {
+		n.bytes = s * 1e6;
+		copy_sample(&p, &n, 1000 * s);
+	}
+	assert_true(p.left_s > 75 && p.left_s < 85);
+	n.bytes += 1e6;
+	copy_sample(&p, &n, 1000 * 620);
+	assert_true(p.left_s > 75);
+}
+
 static void a_restart_is_no_speed(void **state)
 {
 	struct copy_pace p = {0};
@@ -152,6 +169,7 @@ int main(void)
 		cmocka_unit_test(one_of_them_alone),
 		cmocka_unit_test(percent_is_careful),
 		cmocka_unit_test(the_time_left_is_smooth),
+		cmocka_unit_test(a_pause_takes_nothing_off),
 		cmocka_unit_test(a_restart_is_no_speed),
 		cmocka_unit_test(tables_are_joined),
 	};
