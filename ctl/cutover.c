@@ -23,7 +23,8 @@ struct cut {
 	const char *task;
 	unsigned wait_s;
 	bool running;    /* some source of the task is not paused */
-	bool made;       /* something was changed downstream */
+	bool finishing;  /* the step in hand may change something downstream */
+	bool made;       /* something was changed there, or may have been */
 	bool terminal;   /* of progress */
 	json_t *sources; /* what the last step found: [{"source","findings":[…]}] */
 	unsigned fails;  /* of it */
@@ -73,15 +74,17 @@ static void show_progress(struct cut *c, const json_t *sources)
 	show(c, text);
 }
 
-/* A unit that died is a finding too: nothing is known then. */
-static void take_error(json_t *source)
+/* A unit that died is a finding too. True: one did. */
+static bool take_error(json_t *source)
 {
 	const json_t *error = json_object_get(source, "error");
 
-	if (json_num(error, "code", 0) != 0)
-		json_array_append_new(json_object_get(source, "findings"),
-			json_pack("{s:s, s:s, s:s, s:s}", "item", "cutover", "state", "fail", "what",
-				json_text(error, "text", ""), "mend", "ask again"));
+	if (json_num(error, "code", 0) == 0)
+		return false;
+	json_array_append_new(json_object_get(source, "findings"),
+		json_pack("{s:s, s:s, s:s, s:s}", "item", "cutover", "state", "fail", "what",
+			json_text(error, "text", ""), "mend", "ask again"));
+	return true;
 }
 
 static void take(struct cut *c, json_t *sources)
@@ -94,7 +97,9 @@ static void take(struct cut *c, json_t *sources)
 	c->sources = json_deep_copy(sources);
 	c->fails = 0;
 	json_array_foreach(c->sources, i, s) {
-		take_error(s);
+		/* What a dead one has made is not known, and a trigger may be among it: rows must not be
+		 * applied. */
+		c->made |= take_error(s) && c->finishing;
 		c->made |= json_flag(json_object_get(s, "progress"), "made", false);
 		json_array_foreach(json_object_get(s, "findings"), k, f)
 			c->fails += strcmp(json_text(f, "state", ""), "fail") == 0;
@@ -106,6 +111,7 @@ static int step(struct cut *c, const char *op, bool compare, struct err *e)
 	json_t *args = words_of(c), *answer;
 	int64_t run;
 
+	c->finishing = strcmp(op, "finish") == 0;
 	json_object_set_new(args, "op", json_string(op));
 	json_object_set_new(args, "compare", json_boolean(compare));
 	answer = tell(c, "cutover", args, e);

@@ -188,6 +188,7 @@ def test_killed_half_way(names, place, follow):
     j.failpoints.arm(place, at=1 if place == "cutover_events" else 2)
     answer = cutover(j, expect=FAILED)
     assert j.failpoints.fired(place) == 1 and len(said(answer, "fail")) == 1
+    assert "the task is left paused" in answer["msg"] and subtask(j)["stage"] == "Paused"
     answer = cutover(j)
     assert triggers(pair.target) == triggers(pair.source) and events(pair.target) == events(pair.source) and routines(pair.target) == routines(pair.source)
     assert subtask(j)["stage"] == "Paused"
@@ -351,12 +352,17 @@ def test_something_else_is_there(follow):
     assert events(pair.target) == {"tick": "ENABLED", "off": "DISABLED"}
     # the source is used again, its trigger goes, the next cutover takes it away downstream as well
     read_only(pair.source, False)
-    pair.source.run("DROP TRIGGER app.second_t", "ALTER EVENT app.tick DISABLE")
+    pair.source.run("DROP TRIGGER app.second_t", "ALTER EVENT app.tick DISABLE", "DROP PROCEDURE app.add_one")
     ask(j, "resume-task", "run")
     wait_stage(j, "Running")
     read_only(pair.source)
     cutover(j)
     assert set(triggers(pair.target)) == {"after_t", "before_t"} and events(pair.target) == {"tick": "DISABLED", "off": "DISABLED"}
+    assert routines(pair.target) == {"twice"}
+    # what somebody makes under that name afterwards is theirs
+    pair.target.run("CREATE PROCEDURE app.add_one() SET @mine = 1")
+    cutover(j)
+    assert routines(pair.target) == {"twice", "add_one"}
 
 
 def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):

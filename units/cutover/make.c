@@ -191,7 +191,7 @@ static int drop_gone_of(struct making *m, const char *kind, json_t *schemas, str
 		json_object_foreach(names, name, state)
 			if (!is_in_source(m->p, kind, schema, name) &&
 				(object_drop(m->c->down, (enum object_kind)k, schema, name, e) < 0 ||
-					record_remove(m->c, kind, schema, name, e) < 0))
+					record_gone(m->c, kind, schema, name, e) < 0))
 				return -1;
 	return 0;
 }

@@ -9,6 +9,9 @@
 #include "common/config/json.h"
 #include "common/sql/quote.h"
 
+/* State of what was dropped here because the source had it no more. */
+static const char gone[] = "gone";
+
 static void put_text(struct buf *sql, const char *text)
 {
 	buf_puts(sql, "_utf8mb4");
@@ -116,7 +119,11 @@ static int read_objects(struct cutover *c, json_t *known, struct err *e)
 		snprintf(kind, sizeof(kind), "%.*s", STR_ARG(v[0]));
 		snprintf(schema, sizeof(schema), "%.*s", STR_ARG(v[1]));
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(v[2]));
-		add(known, kind, schema, name, json_stringn(v[3].p, v[3].n));
+		/* The plan's list may still have it. */
+		if (str_is(v[3], gone))
+			json_object_del(sub(sub(known, kind), schema), name);
+		else
+			add(known, kind, schema, name, json_stringn(v[3].p, v[3].n));
 	}
 	db_rows_close(&r);
 	return got;
@@ -133,9 +140,9 @@ const char *record_find(const json_t *known, const char *kind, const char *schem
 	return json_text(json_object_get(json_object_get(known, kind), schema), name, NULL);
 }
 
-int record_put(struct cutover *c, const char *kind, const struct object *o, const char *state, struct err *e)
+static int put_row(struct cutover *c, const char *const object[3], const char *state, struct err *e)
 {
-	const char *const values[] = {c->task, c->source, kind, o ? o->schema : "", o ? o->name : "", state};
+	const char *const values[] = {c->task, c->source, object[0], object[1], object[2], state};
 	struct buf sql = {0};
 	int r;
 
@@ -152,21 +159,12 @@ int record_put(struct cutover *c, const char *kind, const struct object *o, cons
 	return r;
 }
 
-int record_remove(struct cutover *c, const char *kind, const char *schema, const char *name, struct err *e)
+int record_put(struct cutover *c, const char *kind, const struct object *o, const char *state, struct err *e)
 {
-	struct buf sql = {0};
-	int r;
+	return put_row(c, (const char *const[]){kind, o ? o->schema : "", o ? o->name : ""}, state, e);
+}
 
-	buf_puts(&sql, "DELETE FROM ");
-	put_table(c, &sql, "tidegate_object");
-	put_owner(c, &sql);
-	buf_puts(&sql, " AND `kind`=");
-	put_text(&sql, kind);
-	buf_puts(&sql, " AND `object_schema`=");
-	put_text(&sql, schema);
-	buf_puts(&sql, " AND `object_name`=");
-	put_text(&sql, name);
-	r = db_exec(c->down, buf_str(&sql), e);
-	buf_free(&sql);
-	return r;
+int record_gone(struct cutover *c, const char *kind, const char *schema, const char *name, struct err *e)
+{
+	return put_row(c, (const char *const[]){kind, schema, name}, gone, e);
 }

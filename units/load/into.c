@@ -63,8 +63,8 @@ static void put_expression(struct buf *b, enum value_format f, const char *text)
 }
 
 /*
- * Which columns LOAD DATA reads into variables. Where there is a SET, the AUTO_INCREMENT column must be in it:
- * MariaDB forgets at the SET that the row came with a value, and makes one in place of 0 (seen in 10.11).
+ * Which columns LOAD DATA reads into variables. Where there is a SET, the AUTO_INCREMENT column must be in
+ * it: MariaDB forgets at the SET that the row came with a value, and makes one in place of 0 (seen in 10.11).
  */
 static bool by_variable(const struct into *i, unsigned k)
 {

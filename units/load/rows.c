@@ -165,7 +165,8 @@ static int put_inserts(struct putting *p, struct err *e)
 
 /* --- bulk execute --- */
 
-/* On the wire a value takes 2 to 4 bytes beside its own, in a line one: short ones are twice as long there. */
+/* On the wire a value takes 2 to 4 bytes beside its own, in a line one: short ones are twice as long there.
+ */
 static size_t bulk_bytes(const struct applier *a)
 {
 	uint64_t safe = a->max_packet / 4;
