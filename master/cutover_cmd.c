@@ -40,13 +40,6 @@ static int may(struct master *m, const json_t *s, const json_t *args, struct err
 	return 0;
 }
 
-static json_t *copy_of(const json_t *o, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return v ? json_deep_copy(v) : json_object();
-}
-
 static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 {
 	const char *name = json_text(s, "source", ""), *task = json_text(s, "task", "");
@@ -56,9 +49,9 @@ static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 	return json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:{s:s, s:b}}", "source", name,
 		"slot", (json_int_t)json_num(source, "slot", 0), "epoch",
 		(json_int_t)json_num(source, "epoch", 0), "task", task, "endpoint",
-		copy_of(source, "endpoint"), "downstream", copy_of(doc, "downstream"), "mode",
+		orders_part(source, "endpoint"), "downstream", orders_part(doc, "downstream"), "mode",
 		json_text(doc, "mode", "all"), "meta_schema", json_text(doc, "meta_schema", "dm_meta"),
-		"rules", orders_rules(source, s), "options", copy_of(s, "load"), "cutover", "op",
+		"rules", orders_rules(source, s), "options", orders_part(s, "load"), "cutover", "op",
 		json_text(args, "op", ""), "compare", json_flag(args, "compare", true));
 }
 

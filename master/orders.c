@@ -30,6 +30,13 @@ static bool follows(const struct master *m, const json_t *subtask)
 	return strcmp(json_text(task, "mode", ""), "full") != 0;
 }
 
+json_t *orders_part(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	return v ? json_deep_copy(v) : json_object();
+}
+
 /* The source's own case rule is stronger than the task's, as in DM: the server's names are what they are. */
 json_t *orders_rules(const json_t *source, const json_t *subtask)
 {

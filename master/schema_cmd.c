@@ -59,13 +59,6 @@ static int may(struct master *m, const json_t *s, const json_t *args, struct err
 	return 0;
 }
 
-static json_t *copy_of(const json_t *o, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return v ? json_deep_copy(v) : json_object();
-}
-
 static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 {
 	const char *name = json_text(s, "source", ""), *task = json_text(s, "task", "");
@@ -75,7 +68,7 @@ static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 	return json_pack("{s:s, s:I, s:I, s:s, s:o, s:o, s:s, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}}",
 		"source", name, "slot", (json_int_t)json_num(source, "slot", 0), "epoch",
 		(json_int_t)json_num(source, "epoch", 0), "task", task, "endpoint",
-		copy_of(source, "endpoint"), "downstream", copy_of(doc, "downstream"), "mode",
+		orders_part(source, "endpoint"), "downstream", orders_part(doc, "downstream"), "mode",
 		json_text(doc, "mode", "all"), "meta_schema", json_text(doc, "meta_schema", "dm_meta"),
 		"rules", orders_rules(source, s), "schema", "op", json_text(args, "op", ""), "schema",
 		json_text(args, "schema", ""), "table", json_text(args, "table", ""), "text",

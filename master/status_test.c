@@ -170,6 +170,14 @@ static void no_check(struct link_req **req, json_t *answer)
 	json_decref(answer);
 }
 
+static void same_refusals(struct master *m)
+{
+	same(ask(m, "query-status", "{\"task\":\"nope\"}"),
+		"{\"result\":false,\"msg\":\"task `nope`\",\"code\":46015}");
+	same(ask(m, "query-status", "{\"sources\":[\"nope\"]}"),
+		"{\"result\":false,\"msg\":\"source `nope`\",\"code\":20031}");
+}
+
 /* The whole answer, every member. */
 static void test_answer(void **state)
 {
@@ -237,10 +245,7 @@ static void test_answer(void **state)
 		"restarts\":2,"
 		"\"relay_error\":{\"code\":30015,"
 		"\"text\":\"gone\"}}}]}");
-	same(ask(&m, "query-status", "{\"task\":\"nope\"}"),
-		"{\"result\":false,\"msg\":\"task `nope`\",\"code\":46015}");
-	same(ask(&m, "query-status", "{\"sources\":[\"nope\"]}"),
-		"{\"result\":false,\"msg\":\"source `nope`\",\"code\":20031}");
+	same_refusals(&m);
 	/* The relay counts once the task follows. */
 	assert_int_equal(report_take(&m, a,
 				 parse("{\"revision\":5,\"sources\":[{\"source\":\"s1\",\"relay\":{\"stage\":"

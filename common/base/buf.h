@@ -122,4 +122,25 @@ static inline uint64_t cur_u64(struct cur *c)
 {
 	return cur_uint(c, 8);
 }
+/* A length-encoded integer of the client/server protocol (MySQL and MariaDB); 0xfb and 0xff make the reader
+ * bad. */
+static inline uint64_t cur_lenenc(struct cur *c)
+{
+	uint8_t first = cur_u8(c);
+
+	switch (first) {
+	case 0xfc:
+		return cur_u16(c);
+	case 0xfd:
+		return cur_u24(c);
+	case 0xfe:
+		return cur_u64(c);
+	case 0xfb:
+	case 0xff:
+		c->bad = true;
+		return 0;
+	default:
+		return first;
+	}
+}
 struct str cur_str(struct cur *c); /* u32 length, then the bytes; borrowed */

@@ -107,26 +107,6 @@ int wire_done(const struct cur *c, const struct binlog_header *h, struct err *e)
 	return 0;
 }
 
-uint64_t wire_lenenc(struct cur *c)
-{
-	uint8_t first = cur_u8(c);
-
-	switch (first) {
-	case 0xfc:
-		return cur_u16(c);
-	case 0xfd:
-		return cur_u24(c);
-	case 0xfe:
-		return cur_u64(c);
-	case 0xfb:
-	case 0xff:
-		c->bad = true;
-		return 0;
-	default:
-		return first;
-	}
-}
-
 struct str wire_text(struct cur *c, size_t n)
 {
 	const uint8_t *p = cur_bytes(c, n);

@@ -24,7 +24,7 @@ static void read_commit_time(struct cur *c, struct binlog_gtid_event *g)
 		cur_skip(c, STAMP);
 	g->immediate_commit_us = v & ~has_original;
 	if (cur_left(c) > 0)
-		g->transaction_length = wire_lenenc(c);
+		g->transaction_length = cur_lenenc(c);
 }
 
 static void read_mysql(struct cur *c, struct binlog_gtid_event *g)

@@ -420,11 +420,11 @@ static int change(struct work *w, struct node **root, uint8_t op, struct str pat
 static int one(struct work *w, struct node **root, struct cur *c)
 {
 	uint8_t op = cur_u8(c);
-	struct str path = wire_text(c, wire_lenenc(c)), value = {0};
+	struct str path = wire_text(c, cur_lenenc(c)), value = {0};
 	struct node *v = NULL;
 
 	if (op != JSON_DIFF_REMOVE)
-		value = wire_text(c, wire_lenenc(c));
+		value = wire_text(c, cur_lenenc(c));
 	if (c->bad || op > JSON_DIFF_REMOVE)
 		return bj_damaged(w->e);
 	if (op != JSON_DIFF_REMOVE) {

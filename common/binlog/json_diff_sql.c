@@ -18,9 +18,9 @@ struct step {
 static int read_step(struct cur *c, struct step *s, struct err *e)
 {
 	*s = (struct step){.op = cur_u8(c)};
-	s->path = wire_text(c, wire_lenenc(c));
+	s->path = wire_text(c, cur_lenenc(c));
 	if (s->op != JSON_DIFF_REMOVE)
-		s->value = wire_text(c, wire_lenenc(c));
+		s->value = wire_text(c, cur_lenenc(c));
 	if (c->bad || s->op > JSON_DIFF_REMOVE || s->path.n == 0)
 		return bj_damaged(e);
 	return 0;

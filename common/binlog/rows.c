@@ -80,7 +80,7 @@ int binlog_rows_open(struct str event, const struct binlog_format *f, const stru
 		return err_set(
 			e, ERR_sync_event_unknown, "a %s event is no rows event", binlog_type_name(h.type));
 	read_post_header(&c, f, h.type, r);
-	if (wire_lenenc(&c) != t->ncolumns || r->table_id != t->id)
+	if (cur_lenenc(&c) != t->ncolumns || r->table_id != t->id)
 		c.bad = true;
 	r->change = change_of(h.type);
 	r->partial = h.type == BINLOG_PARTIAL_UPDATE;
@@ -216,7 +216,7 @@ static int take_image(struct cur *c, const struct binlog_table *t, const uint8_t
 static const uint8_t *take_partial_bits(struct cur *c, const struct binlog_table *t)
 {
 	enum { PARTIAL_JSON = 1 };
-	uint64_t options = wire_lenenc(c);
+	uint64_t options = cur_lenenc(c);
 	unsigned json = 0;
 
 	if (options & ~(uint64_t)PARTIAL_JSON)

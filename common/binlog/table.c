@@ -157,7 +157,7 @@ static void want_collations(struct arena *a, struct binlog_table *t)
 static void read_default_collation(
 	struct cur c, struct arena *a, struct binlog_table *t, bool (*is_one)(uint8_t))
 {
-	uint32_t fallback = (uint32_t)wire_lenenc(&c);
+	uint32_t fallback = (uint32_t)cur_lenenc(&c);
 	uint64_t nth = UINT64_MAX, at = 0;
 	uint32_t other = 0;
 
@@ -166,8 +166,8 @@ static void read_default_collation(
 		if (!is_one(t->types[i]))
 			continue;
 		if (nth == UINT64_MAX && cur_left(&c) > 0) {
-			nth = wire_lenenc(&c);
-			other = (uint32_t)wire_lenenc(&c);
+			nth = cur_lenenc(&c);
+			other = (uint32_t)cur_lenenc(&c);
 		}
 		t->collations[i] = at == nth ? other : fallback;
 		if (at == nth)
@@ -181,14 +181,14 @@ static void read_collations(struct cur c, struct arena *a, struct binlog_table *
 	want_collations(a, t);
 	for (unsigned i = 0; i < t->ncolumns && cur_left(&c) > 0; i++)
 		if (is_one(t->types[i]))
-			t->collations[i] = (uint32_t)wire_lenenc(&c);
+			t->collations[i] = (uint32_t)cur_lenenc(&c);
 }
 
 static int read_names(struct cur c, struct arena *a, struct binlog_table *t)
 {
 	t->names = arena_zalloc(a, t->ncolumns * sizeof(*t->names) + 1);
 	for (unsigned i = 0; i < t->ncolumns; i++)
-		t->names[i] = wire_text(&c, wire_lenenc(&c));
+		t->names[i] = wire_text(&c, cur_lenenc(&c));
 	return c.bad ? -1 : 0;
 }
 
@@ -206,7 +206,7 @@ static void read_optional(
 {
 	while (cur_left(c) > 0 && !c->bad) {
 		uint8_t what = cur_u8(c);
-		size_t n = wire_lenenc(c);
+		size_t n = cur_lenenc(c);
 		const uint8_t *p = cur_bytes(c, n);
 		struct cur value = wire_cur((struct str){(const char *)p, p ? n : 0});
 
@@ -230,7 +230,7 @@ static void read_optional(
 static int read_types(struct cur *c, struct arena *a, struct binlog_table *t, struct err *e)
 {
 	const uint8_t *wire = cur_bytes(c, t->ncolumns);
-	size_t n = wire_lenenc(c);
+	size_t n = cur_lenenc(c);
 	const uint8_t *bytes = cur_bytes(c, n);
 	struct cur meta = wire_cur((struct str){(const char *)bytes, bytes ? n : 0});
 	uint8_t *types = arena_alloc(a, t->ncolumns + 1);
@@ -282,7 +282,7 @@ int binlog_read_table_map(struct str event, const struct binlog_format *f, struc
 	cur_skip(&c, 2);
 	t->schema = read_name(&c);
 	t->table = read_name(&c);
-	n = wire_lenenc(&c);
+	n = cur_lenenc(&c);
 	if (n == 0 || n > MAX_COLUMNS)
 		c.bad = true;
 	if (wire_done(&c, &h, e) < 0)

@@ -60,22 +60,22 @@ enum {
 static int read_head(struct cur *c, uint64_t *size, uint64_t *compression, uint64_t *unfolded)
 {
 	for (;;) {
-		uint64_t type = wire_lenenc(c), length;
+		uint64_t type = cur_lenenc(c), length;
 		struct cur value;
 
 		if (c->bad)
 			return -1;
 		if (type == FIELD_END)
 			return 0;
-		length = wire_lenenc(c);
+		length = cur_lenenc(c);
 		value = *c;
 		cur_skip(c, length);
 		if (type == FIELD_SIZE)
-			*size = wire_lenenc(&value);
+			*size = cur_lenenc(&value);
 		else if (type == FIELD_COMPRESSION)
-			*compression = wire_lenenc(&value);
+			*compression = cur_lenenc(&value);
 		else if (type == FIELD_UNFOLDED)
-			*unfolded = wire_lenenc(&value);
+			*unfolded = cur_lenenc(&value);
 		if (c->bad || value.bad)
 			return -1;
 	}

@@ -13,8 +13,6 @@ int wire_open(struct str event, const struct binlog_format *f, struct binlog_hea
 	struct err *e);
 /* The end of a decoder: -1 with "<type> event is cut short" where the reader ran out. */
 int wire_done(const struct cur *c, const struct binlog_header *h, struct err *e);
-/* A length-encoded integer; 0xfb and 0xff make the reader bad. */
-uint64_t wire_lenenc(struct cur *c);
 /* n bytes as text, borrowed; empty when bad. */
 struct str wire_text(struct cur *c, size_t n);
 uint64_t wire_big_endian(const uint8_t *p, unsigned bytes);

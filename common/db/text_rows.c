@@ -17,26 +17,6 @@ static int malformed(struct client_error *why)
 	return -1;
 }
 
-static inline uint64_t length_coded(struct cur *c)
-{
-	uint8_t first = cur_u8(c);
-
-	switch (first) {
-	case 0xfc:
-		return cur_u16(c);
-	case 0xfd:
-		return cur_u24(c);
-	case 0xfe:
-		return cur_u64(c);
-	case 0xfb:
-	case 0xff:
-		c->bad = true;
-		return 0;
-	default:
-		return first;
-	}
-}
-
 static bool is_end(struct str p)
 {
 	return (uint8_t)p.p[0] == EOF_ && p.n <= EOF_MOST;
@@ -65,7 +45,7 @@ static int read_head(struct text_rows *t, struct client_error *why)
 	if ((uint8_t)p.p[0] == OK)
 		return 0;
 	c = cur_of(p.p, p.n);
-	t->columns = (unsigned)length_coded(&c); /* a wish for a local file is no length */
+	t->columns = (unsigned)cur_lenenc(&c); /* a wish for a local file is no length */
 	if (c.bad || t->columns == 0 || t->columns > UINT16_MAX)
 		return malformed(why);
 	return skip_definitions(t, why) < 0 ? -1 : 1;
@@ -113,7 +93,7 @@ int text_rows_next(struct text_rows *t, struct str *values, struct client_error 
 			values[i] = (struct str){NULL, 0};
 			continue;
 		}
-		values[i].n = length_coded(&c);
+		values[i].n = cur_lenenc(&c);
 		values[i].p = (const char *)cur_bytes(&c, values[i].n);
 	}
 	return c.bad || cur_left(&c) > 0 ? malformed(why) : 1;

@@ -30,14 +30,6 @@ static void put_from_chunk(struct load *l, struct buf *sql)
 	record_put_text(sql, l->plan.copy_id);
 }
 
-static uint64_t number(struct str s)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%.*s", s.p ? (int)s.n : 0, s.p ? s.p : "");
-	return strtoull(text, NULL, 10);
-}
-
 static void add(struct recorded *r, uint64_t n)
 {
 	if (n >= r->n) {
@@ -75,10 +67,10 @@ int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err
 	if (!rows)
 		return -1;
 	while ((got = db_fetch(rows, &v, e)) > 0) {
-		add(out, number(v[0]));
+		add(out, record_number(v[0]));
 		out->chunks++;
-		out->rows += number(v[1]);
-		out->bytes += number(v[2]);
+		out->rows += record_number(v[1]);
+		out->bytes += record_number(v[2]);
 	}
 	db_rows_close(&rows);
 	return got;
@@ -120,7 +112,7 @@ int record_amounts(struct load *l, struct db *c, struct tally *t, struct err *e)
 	while (rows && (got = db_fetch(rows, &v, e)) > 0)
 		if ((table = map_get(tables, v[0])))
 			tally_add(t, (unsigned)(table - l->plan.tables.p),
-				(struct amount){number(v[1]), number(v[2])});
+				(struct amount){record_number(v[1]), record_number(v[2])});
 	db_rows_close(&rows);
 	map_free(&tables, NULL);
 	return got;

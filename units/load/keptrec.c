@@ -26,27 +26,6 @@ static void put_from(struct load *l, struct buf *sql, const char *words, const c
 	record_put_text(sql, l->source);
 }
 
-static int run(struct db *c, struct buf *sql, struct err *e)
-{
-	int r = db_exec(c, buf_str(sql), e);
-
-	buf_clear(sql);
-	return r;
-}
-
-static uint64_t number(struct str s)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%.*s", s.p ? (int)s.n : 0, s.p ? s.p : "");
-	return strtoull(text, NULL, 10);
-}
-
-static char *copy(struct str s)
-{
-	return xstrndup(s.p ? s.p : "", s.p ? s.n : 0);
-}
-
 /* --- the stretches of the plan --- */
 
 static void put_stretch(
@@ -91,11 +70,11 @@ int record_put_stretches(struct load *l, struct db *c, struct err *e)
 			}
 			put_stretch(l, &sql, t, &t->stretches[j]);
 			if (sql.n >= STRETCHES_BYTES)
-				r = run(c, &sql, e);
+				r = record_run(c, &sql, e);
 		}
 	}
 	if (r == 0 && sql.n > 0)
-		r = run(c, &sql, e);
+		r = record_run(c, &sql, e);
 	buf_free(&sql);
 	return r;
 }
@@ -121,7 +100,7 @@ static int number_of(const struct reading *d, struct str copy_id)
 
 static struct kept_table *table_of(const struct reading *d, const struct str *v)
 {
-	char *schema = copy(v[0]), *name = copy(v[1]);
+	char *schema = record_copy(v[0]), *name = record_copy(v[1]);
 	struct kept_table *t = kept_find(d->k, schema, name);
 
 	free(schema);
@@ -148,10 +127,10 @@ static int on_stretch(struct reading *d, const struct str *v, struct err *e)
 	(void)e;
 	if (!t || number_of(d, v[2]) != (int)t->last)
 		return 0;
-	lo = copy(v[4]);
-	hi = copy(v[5]);
-	partitions = copy(v[6]);
-	kept_add_stretch(t, (uint32_t)number(v[3]), lo, hi, partitions);
+	lo = record_copy(v[4]);
+	hi = record_copy(v[5]);
+	partitions = record_copy(v[6]);
+	kept_add_stretch(t, (uint32_t)record_number(v[3]), lo, hi, partitions);
 	free(lo);
 	free(hi);
 	free(partitions);
@@ -167,12 +146,13 @@ static int on_chunk(struct reading *d, const struct str *v, struct err *e)
 	if (!t)
 		return 0;
 	t->chunks++;
-	t->rows += number(v[8]);
-	t->bytes += number(v[9]);
+	t->rows += record_number(v[8]);
+	t->bytes += record_number(v[9]);
 	if (number_of(d, v[2]) != (int)t->last)
 		return 0;
-	c = (struct gaps_chunk){(uint32_t)number(v[4]), number(v[5]) != 0, copy(v[6]), copy(v[7])};
-	kept_add_chunk(t, (uint32_t)number(v[3]), &c);
+	c = (struct gaps_chunk){(uint32_t)record_number(v[4]), record_number(v[5]) != 0, record_copy(v[6]),
+		record_copy(v[7])};
+	kept_add_chunk(t, (uint32_t)record_number(v[3]), &c);
 	free(c.lo);
 	free(c.hi);
 	return 0;
@@ -241,7 +221,7 @@ static int forget_table(
 	record_put_text(&sql, t->schema);
 	buf_puts(&sql, " AND `table_name`=");
 	record_put_text(&sql, t->name);
-	r = run(c, &sql, e);
+	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	return r;
 }
@@ -309,8 +289,8 @@ int record_places(struct load *l, struct db *c, struct places *p, struct err *e)
 	buf_free(&sql);
 	while (rows && (got = db_fetch(rows, &v, e)) > 0)
 		if ((t = find_table(tables, v)))
-			places_note(p, (uint32_t)(t - l->plan.tables.p), (uint32_t)number(v[2]),
-				(uint32_t)number(v[3]), v[4]);
+			places_note(p, (uint32_t)(t - l->plan.tables.p), (uint32_t)record_number(v[2]),
+				(uint32_t)record_number(v[3]), v[4]);
 	db_rows_close(&rows);
 	map_free(&tables, NULL);
 	return got;

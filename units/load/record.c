@@ -46,8 +46,7 @@ static void put_owner(struct load *l, struct buf *sql)
 	buf_putc(sql, ',');
 }
 
-/* Executes and empties sql. */
-static int run(struct db *c, struct buf *sql, struct err *e)
+int record_run(struct db *c, struct buf *sql, struct err *e)
 {
 	int r = db_exec(c, buf_str(sql), e);
 
@@ -55,7 +54,7 @@ static int run(struct db *c, struct buf *sql, struct err *e)
 	return r;
 }
 
-static uint64_t number(struct str s)
+uint64_t record_number(struct str s)
 {
 	char text[24];
 
@@ -63,9 +62,9 @@ static uint64_t number(struct str s)
 	return strtoull(text, NULL, 10);
 }
 
-static char *copy(struct str s)
+char *record_copy(struct str s)
 {
-	return xstrndup(s.p ? s.p : "", s.n);
+	return xstrndup(s.p ? s.p : "", s.p ? s.n : 0);
 }
 
 /* --- a transaction of the owner --- */
@@ -114,14 +113,14 @@ static void take_row(struct record *r, const struct str *v)
 {
 	struct err ignored;
 
-	r->epoch = number(v[0]);
-	r->copy_id = copy(v[1]);
+	r->epoch = record_number(v[0]);
+	r->copy_id = record_copy(v[1]);
 	for (int i = RECORD_SCHEMA; i <= RECORD_FINISHED; i++)
 		if (str_is(v[2], stages[i]))
 			r->stage = (enum record_stage)i;
-	r->snapshot.file = copy(v[3]);
-	r->snapshot.offset = number(v[4]);
-	r->snapshot.gtid = copy(v[5]);
+	r->snapshot.file = record_copy(v[3]);
+	r->snapshot.offset = record_number(v[4]);
+	r->snapshot.gtid = record_copy(v[5]);
 	r->own = json_parse(v[6], "tidegate_plan.plan", &ignored);
 }
 
@@ -188,7 +187,7 @@ static int put_plan(struct load *l, struct db *c, const struct row *w, struct er
 	buf_putc(&sql, ',');
 	record_put_text(&sql, buf_cstr(&own));
 	buf_putc(&sql, ')');
-	r = run(c, &sql, e);
+	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	buf_free(&own);
 	return r;
@@ -203,7 +202,7 @@ static int forget(struct load *l, struct db *c, const char *table, const char *t
 	put_table(l, &sql, table);
 	put_where(l, &sql);
 	buf_puts(&sql, tail);
-	r = run(c, &sql, e);
+	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	return r;
 }
@@ -231,7 +230,7 @@ static int do_remove(struct load *l, struct db *c, const void *arg, struct err *
 	put_table(l, &sql, "tidegate_slot");
 	buf_puts(&sql, " SET `position`='0:0:0', `base`='', `gtid`=''");
 	put_where(l, &sql);
-	r = run(c, &sql, e);
+	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	if (r < 0 || forget_all(l, c, e) < 0)
 		return -1;
@@ -318,7 +317,7 @@ static int do_finish(struct load *l, struct db *c, const void *arg, struct err *
 	put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " SET `stage`='done'");
 	put_where(l, &sql);
-	r = run(c, &sql, e);
+	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	if (r == 0 && db_affected(c) != 1)
 		return err_set(e, ERR_load_failed, "the plan's record is gone");
@@ -390,10 +389,10 @@ static int put_structures(struct load *l, struct db *c, const json_t *own, struc
 		}
 		put_structure(l, &sql, &l->plan.tables.p[i], position);
 		if (sql.n >= STRUCTURES_BYTES)
-			r = run(c, &sql, e);
+			r = record_run(c, &sql, e);
 	}
 	if (r == 0 && sql.n > 0)
-		r = run(c, &sql, e);
+		r = record_run(c, &sql, e);
 	buf_free(&sql);
 	return r;
 }

@@ -22,6 +22,11 @@ struct record {
 void record_put_text(
 	struct buf *sql, const char *text); /* a literal that says its charset, whatever the session's is */
 
+/* Executes and empties sql. */
+int record_run(struct db *c, struct buf *sql, struct err *e);
+/* Values of a row: NULL counts as 0, and as "" (the caller's to free). */
+uint64_t record_number(struct str s);
+char *record_copy(struct str s);
 int record_read(struct load *l, struct db *c, struct record *r, struct err *e);
 void record_fini(struct record *r);
 /* For an order with remove_meta: all that the task knows downstream is forgotten, but for own. */
