@@ -1,8 +1,9 @@
 /*
  * A stand-in for supervisor and agent, for tests of dump and load alone: starts both, answers hello, next and
  * bye, starts again what dies, until the load has finished. copy_drive BIN STATE RUN DUMP.json LOAD.json
- * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. LOAD.json "-": no load; ends when
- * the whole dump is on disk. Not installed.
+ * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. LOAD.json "-": no load; the plan is
+ * asked for here, which is how a dump hears that everything is wanted, and it ends when the whole dump is on
+ * disk. Not installed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,9 @@ struct drive {
 	struct child child[2];
 	bool finished, failed;
 	bool leaving;
-	bool alone; /* the dump is */
+	bool alone;             /* the dump is */
+	struct link_peer *dump; /* asked for its plan, when alone */
+	bool asking;
 };
 
 static void die(const char *what)
@@ -130,6 +133,27 @@ static void on_hello(struct link_req *req)
 	buf_free(&b);
 }
 
+static void on_planned(void *arg, const struct err *e, struct str reply)
+{
+	struct drive *d = arg;
+
+	(void)e; /* not yet: asked again with the next status */
+	(void)reply;
+	d->asking = false;
+}
+
+static void ask_plan(struct drive *d)
+{
+	struct buf b = {0};
+
+	if (!d->alone || d->asking)
+		return;
+	d->asking = true;
+	msg_put_plan(&b, link_request_id(), &(struct msg_plan){0});
+	link_call(d->dump, &b, 3000, on_planned, d);
+	buf_free(&b);
+}
+
 static void on_next(struct drive *d, struct link_req *req, const struct msg_unit_next *m)
 {
 	struct child *c = child_of(d, m->kind);
@@ -137,6 +161,7 @@ static void on_next(struct drive *d, struct link_req *req, const struct msg_unit
 	struct buf b = {0};
 
 	printf("status %s %.*s progress=%llu\n", c->exe, STR_ARG(m->status), (unsigned long long)m->progress);
+	ask_plan(d);
 	if (d->alone && memmem(m->status.p, m->status.n, "\"serve\"", 7))
 		d->finished = true;
 	if (d->leaving || d->finished || c->stop)
@@ -249,6 +274,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return 2;
 	}
+	d.dump = link_dial(link, "dump-1.sock");
 	while (clock_ms() < end && !((d.finished || d.failed) && all_gone(&d)))
 		turn(&d);
 	printf("result %s starts=%u,%u\n",
