@@ -41,6 +41,7 @@ class Failpoints:
         self._set(name, 1, at)
 
     def disarm(self, name):
+        """Ends a sleep that is under way there, too."""
         self._set(name, 1, 0)
         self._set(name, 0, 0)
 

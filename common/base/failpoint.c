@@ -21,7 +21,7 @@ struct record {
 	char name[40];
 	_Atomic uint32_t act;       /* enum failpoint_act */
 	_Atomic uint32_t countdown; /* fires when a pass takes it to 0 */
-	_Atomic uint32_t arg;       /* milliseconds of SLEEP, status of EXIT */
+	_Atomic uint32_t arg;       /* milliseconds of SLEEP at most, status of EXIT */
 	_Atomic uint32_t passes, fired;
 	uint32_t reserved;
 };
@@ -53,6 +53,15 @@ static int fires(struct record *r)
 	return 0;
 }
 
+/* Until the test disarms the place, or its time is over. */
+static void wait_here(const struct record *r)
+{
+	uint64_t end = clock_ms() + atomic_load(&r->arg);
+
+	while (atomic_load(&r->act) == FP_ACT_SLEEP && clock_ms() < end)
+		clock_sleep_ms(5);
+}
+
 int failpoint_hit(enum failpoint fp)
 {
 	struct record *r = records ? &records[fp] : NULL;
@@ -71,7 +80,7 @@ int failpoint_hit(enum failpoint fp)
 	case FP_ACT_EXIT:
 		_exit((int)atomic_load(&r->arg));
 	case FP_ACT_SLEEP:
-		clock_sleep_ms(atomic_load(&r->arg));
+		wait_here(r);
 		return 0;
 	default:
 		return 1;

@@ -73,7 +73,7 @@ def test_ddl_is_held_off(privilege, make_pair, job):
                         "GRANT SELECT, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, LOCK TABLES, SHOW VIEW ON *.* TO tgtestd@'%'", "GRANT XA_RECOVER_ADMIN ON *.* TO tgtestd@'%'")
         url = pair.source.url("tgtestd", "Grants-1")
     j = job(pair, source_url=url)
-    j.failpoints.arm("dump_snapshot", "sleep", 1, 6000)
+    j.failpoints.arm("dump_snapshot", "sleep", 1, 60000)
     j.start(until="full")
     end = time.monotonic() + 40
     while not j.failpoints.fired("dump_snapshot") and time.monotonic() < end:
@@ -86,6 +86,7 @@ def test_ddl_is_held_off(privilege, make_pair, job):
         else:
             cur.execute("CREATE TABLE app.late (id int PRIMARY KEY)")
             cur.execute("DROP TABLE app.late")
+    j.failpoints.disarm("dump_snapshot")
     assert j.wait() == 0, j.story()
     assert ("DDL was held off for" if privilege else "DDL of others is not held off") in j.log(), j.story()
     pair.assert_equal("app", j.story)

@@ -169,12 +169,13 @@ def test_written_to_while_it_compares(follow):
     """read_only does not hold back a replication account or an administrator: then the source moves on."""
     pair, j = follow("ma1011>ma118", *OBJECTS, more=("--objects", "all"))
     read_only(pair.source)
-    j.failpoints.arm("cutover_compare", "sleep", arg=3000)
+    j.failpoints.arm("cutover_compare", "sleep", arg=60000)
     fails = []
     t = threading.Thread(target=lambda: fails.append(cutover(j, expect=FAILED)))
     t.start()
-    procs.wait_for(lambda: j.failpoints.passes("cutover_compare") > 0, 60, j.story(), 0.05)
+    procs.wait_for(lambda: j.failpoints.fired("cutover_compare"), 60, j.story(), 0.05)
     pair.source.run("INSERT INTO app.ticks VALUES (8)")
+    j.failpoints.disarm("cutover_compare")
     t.join()
     assert one(fails[0], "fail", "the source went on from") and triggers(pair.target) == {}
 

@@ -101,11 +101,14 @@ def test_blocked_by_a_later_one(build_dir, server, target):
             up.run("DELETE FROM p.u WHERE id=1")
             f.wait()
             retries = f.out.count("tried again")
-            f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=1500)
-            begun = time.time()
+            f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=30000)
             up.run("INSERT INTO p.u VALUES (3, 15)")
             procs.wait_for(lambda: f.failpoints.fired("sync_before_guard"), 20, f.out[-2000:])
             up.run("INSERT INTO p.u VALUES (4, 10)")
+            procs.wait_for(lambda: down.query("SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_modified > 0"), 20, f.out[-2000:])
+            time.sleep(0.5)
+            begun = time.time()
+            f.failpoints.disarm("sync_before_guard")
             f.wait(45)
             took = time.time() - begun
             assert f.out.count("tried again") > retries, "nothing was in the way\n" + f.out[-2000:]
