@@ -23,8 +23,8 @@ struct job {
 
 /* From --from/--to or YAML files; passwords still in plain. ERR_usage, ERR_config_…. */
 int job_parse(const struct args *a, struct job *j, struct err *e);
-/* Are the task's `objects` and `definer` such as are known? ERR_usage. */
-int job_check_objects(const json_t *task, struct err *e);
+/* Prints the lines in o's member "warnings" (common/config/yaml.h) on stderr, and takes it out of o. */
+void job_tell_warnings(json_t *o);
 /*
  * Opens (or makes) the state folder, checks that it is this job's (ERR_state_other_job), makes the key,
  * encrypts the passwords, makes the run folder for the sockets.

@@ -107,7 +107,8 @@ static int parse_threads(const struct args *a, long *threads, struct err *e)
 	return 0;
 }
 
-int job_check_objects(const json_t *task, struct err *e)
+/* --objects and --definer; of a task file its reader has checked them. */
+static int check_objects(const json_t *task, struct err *e)
 {
 	const json_t *load = json_object_get(task, "load");
 	struct definer definer;
@@ -185,7 +186,7 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 	j->identity = make_identity(&from, &to, rules);
 	j->task = make_task(a, j, &to, rules, threads);
 	put_objects(a, j->task);
-	r = job_check_objects(j->task, e);
+	r = check_objects(j->task, e);
 out:
 	endpoint_wipe(&from);
 	endpoint_wipe(&to);
@@ -206,7 +207,7 @@ static int add_source(struct job *j, json_t *source, const char *file, struct er
 }
 
 /* Keys without effect here, deprecated ones: nothing is silently ignored. */
-static void tell_warnings(json_t *o)
+void job_tell_warnings(json_t *o)
 {
 	const json_t *warnings = json_object_get(o, "warnings"), *w;
 	size_t i;
@@ -227,7 +228,7 @@ static int load_file(struct job *j, const char *file, struct err *e)
 		o = config_load_source(file, e);
 		if (!o)
 			return -1;
-		tell_warnings(o);
+		job_tell_warnings(o);
 		return add_source(j, o, file, e);
 	}
 	if (j->task)
@@ -235,8 +236,8 @@ static int load_file(struct job *j, const char *file, struct err *e)
 	j->task = config_load_task(file, e);
 	if (!j->task)
 		return -1;
-	tell_warnings(j->task);
-	return job_check_objects(j->task, e) < 0 ? err_add(e, "%s", file) : 0;
+	job_tell_warnings(j->task);
+	return 0;
 }
 
 /* A mistake seen early is a mistake with a name: each source of the task must have its file, and the other

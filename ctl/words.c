@@ -230,8 +230,9 @@ int cmd_start_task(const struct args *a, struct err *e)
 	if (a->nrest != 1)
 		return wrong(e, "start-task wants one task file");
 	task = config_load_task(a->rest[0], e);
-	if (!task || job_check_objects(task, e) < 0 ||
-		encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
+	if (task)
+		job_tell_warnings(task);
+	if (!task || encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
 		json_decref(task);
 		return EXIT_FAILED;
 	}
@@ -243,6 +244,8 @@ static int create_source(const struct args *a, const char *file, struct err *e)
 {
 	json_t *source = config_load_source(file, e);
 
+	if (source)
+		job_tell_warnings(source);
 	if (!source || encrypt_password(a, json_object_get(source, "endpoint"), e) < 0) {
 		json_decref(source);
 		return EXIT_FAILED;

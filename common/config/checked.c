@@ -21,6 +21,7 @@ struct reader {
 	const char *name;
 	yaml_document_t doc;
 	json_t *warnings;
+	bool refused; /* inside of what is refused as a whole: only mistakes are looked for */
 	struct err *e;
 };
 
@@ -67,11 +68,17 @@ static void *complain(struct reader *r, const yaml_node_t *n, enum err_code code
 
 static void note(struct reader *r, const yaml_node_t *n, const struct key *k)
 {
-	const char *form = k->status == KEY_NOTED ? "%s:%zu:%zu: `%s` has no effect here: %s"
-						  : "%s:%zu:%zu: `%s` is deprecated and has no effect: %s";
+	const char *says = "is deprecated and has no effect: ", *what = k->help;
 
-	json_array_append_new(r->warnings, json_sprintf(form, r->name, n->start_mark.line + 1,
-						   n->start_mark.column + 1, k->name, k->help));
+	if (k->status == KEY_NOTED)
+		says = "has no effect here: ";
+	if (k->status == KEY_RENAMED) {
+		says = "is deprecated: its name is ";
+		what = k->fallback;
+	}
+	json_array_append_new(
+		r->warnings, json_sprintf("%s:%zu:%zu: `%s` %s%s", r->name, n->start_mark.line + 1,
+				     n->start_mark.column + 1, k->name, says, what));
 }
 
 static const char *kind_name(const yaml_node_t *n)
@@ -214,6 +221,8 @@ static json_t *read_value(struct reader *r, yaml_node_t *n, const struct key *k)
 	case KEY_EACH:
 		return read_each(r, n, k);
 	case KEY_LIST:
+	case KEY_PATTERNS:
+	case KEY_REGEXES:
 		return read_items(r, n, k, read_scalar);
 	case KEY_ANY:
 		return json_null();
@@ -246,6 +255,28 @@ static void *unknown(struct reader *r, const yaml_node_t *key, const char *secti
 		near ? "`?" : "");
 }
 
+/* A key that we can't do, with something else than what we do anyway: always NULL. What is wrong with it all
+ * the same is said first. */
+static void *refuse(
+	struct reader *r, yaml_node_t *key, yaml_node_t *value, const char *section, const struct key *k)
+{
+	json_t *v;
+
+	r->refused = true;
+	v = read_value(r, value, k);
+	r->refused = false;
+	if (!v)
+		return NULL;
+	json_decref(v);
+	return complain(r, key, ERR_config_unsupported, "`%.*s` in %s is not supported: %s",
+		(int)text_of(key).n, text_of(key).p, label(section), k->help);
+}
+
+static bool is_told(const struct key *k)
+{
+	return k->status == KEY_NOTED || k->status == KEY_DEPRECATED || k->status == KEY_RENAMED;
+}
+
 /* One pair of a section. False with the error. */
 static bool read_pair(struct reader *r, yaml_node_t *key, yaml_node_t *value, const char *section, json_t *o)
 {
@@ -257,12 +288,11 @@ static bool read_pair(struct reader *r, yaml_node_t *key, yaml_node_t *value, co
 		unknown(r, key, section);
 	else if (k && is_null(value))
 		v = json_null();
-	else if (k && k->status == KEY_UNSUPPORTED && !harmless(value, k))
-		complain(r, key, ERR_config_unsupported, "`%s` in %s is not supported: %s", name,
-			label(section), k->help);
+	else if (k && k->status == KEY_UNSUPPORTED && !r->refused && !harmless(value, k))
+		refuse(r, key, value, section, k);
 	else if (k)
 		v = read_value(r, value, k);
-	if (v && (k->status == KEY_NOTED || k->status == KEY_DEPRECATED) && !is_null(value))
+	if (v && is_told(k) && !is_null(value))
 		note(r, key, k);
 	if (v && json_is_null(v))
 		json_decref(v);
@@ -424,14 +454,21 @@ int checked_error(const char *name, const json_t *o, const char *key, struct err
 
 void checked_warn(json_t *warnings, const char *name, const json_t *o, const char *key, const char *fmt, ...)
 {
-	const json_t *at = place(o, key);
+	const json_t *at = place(o, key), *old;
 	char text[900];
+	json_t *line;
 	va_list ap;
+	size_t i;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	json_array_append_new(warnings,
-		json_sprintf("%s:%lld:%lld: %s", name, (long long)json_integer_value(json_array_get(at, 0)),
-			(long long)json_integer_value(json_array_get(at, 1)), text));
+	line = json_sprintf("%s:%lld:%lld: %s", name, (long long)json_integer_value(json_array_get(at, 0)),
+		(long long)json_integer_value(json_array_get(at, 1)), text);
+	json_array_foreach(warnings, i, old)
+		if (json_equal(line, old)) { /* settings that several instances name */
+			json_decref(line);
+			return;
+		}
+	json_array_append_new(warnings, line);
 }

@@ -16,7 +16,7 @@ json_t *checked_read(const char *name, struct str text, const char *section, jso
 /* err_set with "NAME:LINE:COLUMN: " of o's key (NULL: of o itself) before the text. */
 int checked_error(const char *name, const json_t *o, const char *key, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/* The same as one more line in warnings. */
+/* The same as one more line in warnings, unless it is there already. */
 void checked_warn(json_t *warnings, const char *name, const json_t *o, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 /* Is it a hidden key? Those must be left out when walking names. */

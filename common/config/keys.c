@@ -22,12 +22,13 @@ const struct key *keys_all(size_t *n)
 
 const struct key *keys_find(const char *section, struct str name)
 {
+	bool any_case = strcmp(section, "session") == 0; /* DM lower-cases them */
 	const struct key *any = NULL;
 
 	for (size_t i = 0; i < ROWS; i++) {
 		if (strcmp(table[i].section, section) != 0)
 			continue;
-		if (str_is(name, table[i].name))
+		if (any_case ? str_is_ci(name, table[i].name) : str_is(name, table[i].name))
 			return &table[i];
 		if (strcmp(table[i].name, "*") == 0)
 			any = &table[i];

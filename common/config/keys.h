@@ -13,13 +13,19 @@ enum key_type {
 	KEY_WORD,
 	KEY_SIZE,
 	KEY_TIME,
+	KEY_ZONE,
+	KEY_GTIDS,
+	KEY_PATTERN,
+	KEY_REGEX,
 	KEY_LIST,
+	KEY_PATTERNS,
+	KEY_REGEXES,
 	KEY_MAP,
 	KEY_NAMED,
 	KEY_EACH,
 	KEY_ANY
 };
-enum key_status { KEY_REQUIRED, KEY_USED, KEY_NOTED, KEY_DEPRECATED, KEY_UNSUPPORTED };
+enum key_status { KEY_REQUIRED, KEY_USED, KEY_NOTED, KEY_DEPRECATED, KEY_RENAMED, KEY_UNSUPPORTED };
 
 struct key {
 	const char *section, *name;
@@ -32,7 +38,7 @@ struct key {
 
 /* The whole table; *n rows. */
 const struct key *keys_all(size_t *n);
-/* The row of that name in the section, else its "*" row, else NULL. */
+/* The row of that name in the section (of session variables in any case), else its "*" row, else NULL. */
 const struct key *keys_find(const char *section, struct str name);
 /* The name in the section that is nearest to this one, or NULL where none is near. */
 const char *keys_nearest(const char *section, struct str name);

@@ -17,5 +17,11 @@ bool scalar_printable(struct str text); /* no control characters */
 bool scalar_same(struct str text, const char *word);
 /* "64", "64MiB", "1G" -> bytes; unit: of a bare number ("B", "MiB"). */
 bool scalar_size(struct str text, const char *unit, int64_t *bytes);
-/* Go's duration ("1m30s", "250ms"), or a number. */
-bool scalar_is_time(struct str text);
+/* Go's duration ("1m30s", "250ms"), or a number of seconds -> milliseconds, rounded down; what is too long
+ * to count is the longest. */
+bool scalar_time(struct str text, int64_t *ms);
+/* "Asia/Shanghai", "UTC", "+08:00": the form only, from -12:59 to +14:00. */
+bool scalar_zone(struct str text);
+/* The form of a GTID set: MySQL's, with tags too, or MariaDB's. Blanks and line ends may stand around commas.
+ */
+bool scalar_gtids(struct str text);

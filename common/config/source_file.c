@@ -153,7 +153,7 @@ static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 	return options;
 }
 
-static json_t *convert(const char *name, const json_t *o, struct err *e)
+static json_t *convert(const char *name, const json_t *o, json_t *warnings, struct err *e)
 {
 	json_t *endpoint, *relay, *source;
 
@@ -167,6 +167,9 @@ static json_t *convert(const char *name, const json_t *o, struct err *e)
 	}
 	source = json_pack("{s:s, s:o, s:b, s:o}", "source-id", json_text(o, "source-id", ""), "endpoint",
 		endpoint, "enable_relay", json_flag(o, "enable-relay", false), "relay", relay);
+	if (json_text(o, "relay-binlog-name", "")[0] && json_text(o, "relay-binlog-gtid", "")[0])
+		checked_warn(warnings, name, o, "relay-binlog-gtid",
+			"`relay-binlog-gtid` has no effect here: `relay-binlog-name` says where to begin");
 	if (json_object_get(o, "case-sensitive"))
 		json_object_set(source, "case_sensitive", json_object_get(o, "case-sensitive"));
 	return source;
@@ -177,7 +180,7 @@ json_t *config_load_source(const char *file, struct err *e)
 	json_t *warnings = json_array(), *o = file_read(file, "source", warnings, e), *source = NULL;
 
 	if (o)
-		source = convert(file_name(file), o, e);
+		source = convert(file_name(file), o, warnings, e);
 	if (source)
 		json_object_set(source, "warnings", warnings);
 	json_wipe(json_object_get(o, "from"), "password");

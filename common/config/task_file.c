@@ -11,7 +11,9 @@
 #include "common/config/files.h"
 #include "common/config/json.h"
 #include "common/config/keys.h"
+#include "common/config/scalar.h"
 #include "common/config/yaml.h"
+#include "common/sql/objects.h"
 
 struct task_file {
 	const char *name;
@@ -30,6 +32,9 @@ static const struct part {
 	{"syncers", "syncer-config-name", "syncer"},
 };
 enum { DUMPER, LOADER, SYNCER, NPARTS };
+
+/* Of a unit, to one server (units/dump/options.c, units/load/main.c, units/sync/depend.h). */
+enum { CONNECTIONS_MAX = 64 };
 
 static void mark_used(struct task_file *f, const char *map, const char *name)
 {
@@ -147,6 +152,19 @@ static void copy_number(json_t *to, const char *name, const json_t *from, const 
 		json_object_set_new(to, name, json_integer(json_num(from, key, 0)));
 }
 
+/* How many connections: what a unit can't have is cut, as DM's users may have asked for more, and said. */
+static void copy_connections(
+	struct task_file *f, json_t *to, const char *name, const json_t *from, const char *key)
+{
+	int64_t n = json_num(from, key, 0);
+
+	if (n > CONNECTIONS_MAX)
+		checked_warn(f->warnings, f->name, from, key, "`%s: %lld` is taken for %d, there are no more",
+			key, (long long)n, CONNECTIONS_MAX);
+	if (n > 0)
+		json_object_set_new(to, name, json_integer(n > CONNECTIONS_MAX ? CONNECTIONS_MAX : n));
+}
+
 static void copy_text(json_t *to, const char *name, const json_t *from, const char *key)
 {
 	const char *text = json_text(from, key, "");
@@ -201,8 +219,8 @@ static int read_dump(struct task_file *f, const json_t *instance, json_t *dump)
 
 	if (find_part(f, instance, &parts[DUMPER], &dumper) < 0)
 		return -1;
-	copy_number(dump, "threads", dumper, "threads");
-	copy_number(dump, "threads", instance, "mydumper-thread");
+	copy_connections(f, dump, "threads", dumper, "threads");
+	copy_connections(f, dump, "threads", instance, "mydumper-thread");
 	copy_number(dump, "chunk_bytes", dumper, "chunk-filesize");
 	copy_number(dump, "statement_size", dumper, "statement-size");
 	copy_text(dump, "objects", f->o, "objects");
@@ -223,8 +241,8 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 
 	if (find_part(f, instance, &parts[LOADER], &loader) < 0)
 		return -1;
-	copy_number(load, "threads", loader, "pool-size");
-	copy_number(load, "threads", instance, "loader-thread");
+	copy_connections(f, load, "threads", loader, "pool-size");
+	copy_connections(f, load, "threads", instance, "loader-thread");
 	copy_text(load, "on_duplicate", loader, "on-duplicate-logical");
 	copy_text(load, "by", loader, "load-by");
 	copy_text(load, "keys", loader, "secondary-keys");
@@ -234,15 +252,28 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 	return 0;
 }
 
+/* As in DM: without its safe mode after a start, but always in it, makes no sense. */
+static int check_safe_mode(struct task_file *f, const json_t *syncer)
+{
+	int64_t ms = 1;
+
+	if (!json_flag(syncer, "safe-mode", false) ||
+		!scalar_time(str_of(json_text(syncer, "safe-mode-duration", "")), &ms) || ms > 0)
+		return 0;
+	return checked_error(f->name, syncer, "safe-mode-duration", f->e,
+		"`safe-mode-duration: %s` contradicts `safe-mode: true`",
+		json_text(syncer, "safe-mode-duration", ""));
+}
+
 static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 {
 	const json_t *syncer;
 
-	if (find_part(f, instance, &parts[SYNCER], &syncer) < 0)
+	if (find_part(f, instance, &parts[SYNCER], &syncer) < 0 || check_safe_mode(f, syncer) < 0)
 		return -1;
 	copy_number(sync, "batch_rows", syncer, "batch");
-	copy_number(sync, "workers", syncer, "worker-count");
-	copy_number(sync, "workers", instance, "syncer-thread");
+	copy_connections(f, sync, "workers", syncer, "worker-count");
+	copy_connections(f, sync, "workers", instance, "syncer-thread");
 	if (json_flag(syncer, "preserve-commit-order", false))
 		json_object_set_new(sync, "preserve_commit_order", json_true());
 	copy_number(sync, "split_transaction", syncer, "split-transaction");
@@ -251,6 +282,16 @@ static int read_sync(struct task_file *f, const json_t *instance, json_t *sync)
 	if (json_flag(syncer, "safe-mode", false))
 		json_object_set_new(sync, "safe_mode", json_true());
 	return 0;
+}
+
+/* Its mode can only be none (config.def), but its name must be right. */
+static int read_validator(struct task_file *f, const json_t *instance)
+{
+	static const char key[] = "validator-config-name";
+
+	if (!json_text(instance, key, "")[0])
+		return 0;
+	return look_up(f, instance, key, "validators") ? 0 : -1;
 }
 
 /* Where an incremental task begins; of the other modes the dump's snapshot says it. */
@@ -277,6 +318,9 @@ static int read_start(struct task_file *f, const json_t *instance, json_t *start
 	if (file[0] && binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
 		return checked_error(f->name, meta, "binlog-name", f->e,
 			"`%.100s` is no binlog file's name (mysql-bin.000003)", file);
+	if (!file[0] && json_object_get(meta, "binlog-pos"))
+		checked_warn(f->warnings, f->name, meta, "binlog-pos",
+			"`binlog-pos` has no effect here: there is no `binlog-name` beside it");
 	json_object_set_new(start, "file", json_string(file));
 	json_object_set_new(start, "offset", json_integer(offset < 4 ? 4 : offset));
 	json_object_set_new(start, "gtid", json_string(json_text(meta, "binlog-gtid", "")));
@@ -290,7 +334,8 @@ static json_t *read_instance(struct task_file *f, const json_t *instance)
 
 	if (rules && file_check_name(f->name, instance, "source-id", f->e) == 0 &&
 		read_dump(f, instance, dump) == 0 && read_load(f, instance, load) == 0 &&
-		read_sync(f, instance, sync) == 0 && read_start(f, instance, start) == 0)
+		read_sync(f, instance, sync) == 0 && read_validator(f, instance) == 0 &&
+		read_start(f, instance, start) == 0)
 		return json_pack("{s:o, s:o, s:o, s:o, s:o}", "rules", rules, "dump", dump, "load", load,
 			"sync", sync, "start", start);
 	json_decref(rules);
@@ -330,19 +375,56 @@ static int read_instances(struct task_file *f, json_t *task)
 	return 0;
 }
 
-/* As in DM: settings that no instance names are a mistake. */
+/* The first entry of the named map, behind `from` (NULL: from its beginning), that no instance names; NULL.
+ */
+static const char *next_unused(const struct task_file *f, const char *map, const char *from)
+{
+	json_t *all = json_object_get(f->o, map);
+	void *at = json_object_iter(all);
+
+	if (from)
+		at = json_object_iter_next(all, json_object_key_to_iter(from));
+	for (; at; at = json_object_iter_next(all, at)) {
+		const char *name = json_object_iter_key(at);
+
+		if (!checked_hidden(name) && !is_used(f, map, name))
+			return name;
+	}
+	return NULL;
+}
+
+/* As in DM: settings that no instance names are a mistake; of lists of tables it is only said. */
 static int check_unused(struct task_file *f)
 {
-	for (int p = 0; p < NPARTS; p++) {
-		json_t *all = json_object_get(f->o, parts[p].map), *v;
-		const char *name;
+	static const char *const maps[] = {"mydumpers", "loaders", "syncers", "validators"};
+	static const char *const lists[] = {"block-allow-list", "black-white-list"};
+	const char *name;
 
-		json_object_foreach(all, name, v)
-			if (!checked_hidden(name) && !is_used(f, parts[p].map, name))
-				return checked_error(f->name, all, name, f->e,
-					"`%.100s` in %s is used by no instance (%s)", name, parts[p].map,
-					parts[p].config_name);
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		name = next_unused(f, maps[i], NULL);
+		if (name)
+			return checked_error(f->name, json_object_get(f->o, maps[i]), name, f->e,
+				"`%.100s` in %s is used by no instance (%.*s-config-name)", name, maps[i],
+				(int)strlen(maps[i]) - 1, maps[i]);
 	}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (name = next_unused(f, lists[i], NULL); name; name = next_unused(f, lists[i], name))
+			checked_warn(f->warnings, f->name, json_object_get(f->o, lists[i]), name,
+				"`%.100s` in %s is used by no instance", name, lists[i]);
+	return 0;
+}
+
+/* What the table can't check of them. */
+static int check_objects(struct task_file *f)
+{
+	struct definer definer;
+	struct err why = {0};
+	unsigned set;
+
+	if (objects_parse(json_text(f->o, "objects", ""), &set, &why) < 0)
+		return checked_error(f->name, f->o, "objects", f->e, "%s", why.text);
+	if (definer_parse(json_text(f->o, "definer", ""), &definer, &why) < 0)
+		return checked_error(f->name, f->o, "definer", f->e, "%s", why.text);
 	return 0;
 }
 
@@ -350,7 +432,7 @@ static json_t *convert(struct task_file *f)
 {
 	json_t *downstream, *task;
 
-	if (file_check_name(f->name, f->o, "name", f->e) < 0)
+	if (file_check_name(f->name, f->o, "name", f->e) < 0 || check_objects(f) < 0)
 		return NULL;
 	downstream = file_endpoint(f->name, f->o, "target-database", f->e);
 	if (!downstream)
@@ -377,9 +459,6 @@ json_t *config_load_task(const char *file, struct err *e)
 	f.o = o;
 	if (o)
 		task = convert(&f);
-	if (task && json_object_get(o, "black-white-list"))
-		checked_warn(f.warnings, f.name, o, "black-white-list",
-			"`black-white-list` is deprecated: call it block-allow-list");
 	json_wipe(json_object_get(o, "target-database"), "password");
 	json_decref(o);
 	json_decref(f.warnings);

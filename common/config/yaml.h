@@ -8,7 +8,7 @@
  * (docs/protocol.md). Passwords come out as they stand in the file (plain, or "tg1:…"): the caller encrypts
  * and wipes them. NULL with e (ERR_config_…: "FILE:LINE:COLUMN: …") where anything is wrong; else the caller
  * owns the object. Its member "warnings" is an array of lines for the log: keys without effect here,
- * deprecated ones. The master drops it.
+ * deprecated ones. It is for the user's eyes: whoever sends the object takes it out.
  */
 enum config_kind { CONFIG_TASK, CONFIG_SOURCE };
 

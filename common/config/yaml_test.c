@@ -150,12 +150,12 @@ static const struct broken broken_tasks[] = {
 	{"port: 4000", "port: 0", ERR_config_bad, "task.yaml:5:9: `port` is 0, must be 1 to 65535"},
 	{"port: 4000", "port: 65536", ERR_config_bad, "`port` is 65536, must be 1 to 65535"},
 	{"port: 4000", "port: -1", ERR_config_bad, "`port` is -1, must be 1 to 65535"},
-	{"threads: 8", "threads: 0", ERR_config_bad, "`threads` is 0, must be 1 to 256"},
+	{"threads: 8", "threads: 0", ERR_config_bad, "`threads` is 0, must be 1 to 1024"},
 	{"chunk-filesize: 64", "chunk-filesize: 64GiB", ERR_config_bad,
 		"`chunk-filesize` is 68719476736 bytes, must be"},
 	{"chunk-filesize: 64", "chunk-filesize: 1B", ERR_config_bad, "`chunk-filesize` is 1 bytes, must be"},
-	{"pool-size: 6", "pool-size: 1000", ERR_config_bad,
-		"task.yaml:25:18: `pool-size` is 1000, must be 1 to 256"},
+	{"pool-size: 6", "pool-size: 2000", ERR_config_bad,
+		"task.yaml:25:18: `pool-size` is 2000, must be 1 to 1024"},
 	{"task-mode: all", "task-mode: al", ERR_config_bad,
 		"task.yaml:2:12: `task-mode` can't be `al`; did you mean `all`?; there are: full, all, "
 		"incremental"},
@@ -174,7 +174,8 @@ static const struct broken broken_tasks[] = {
 	{"", "routes: {r: {schema-pattern: a}}\n", ERR_config_unsupported, "`routes`"},
 	{"", "filters: {f: {action: Ignore}}\n", ERR_config_unsupported, "`filters`"},
 	{"", "expression-filter: {e: {schema: a}}\n", ERR_config_unsupported, "`expression-filter`"},
-	{"", "validators: {v: {mode: full}}\n", ERR_config_unsupported, "`validators`"},
+	{"", "validators: {v: {mode: full}}\n", ERR_config_unsupported,
+		"task.yaml:28:24: `mode: full` is not supported"},
 	{"", "column-mappings: {c: {}}\n", ERR_config_unsupported, "`column-mappings`"},
 	{"", "collation_compatible: hard\n", ERR_config_bad, "`collation_compatible` can't be `hard`"},
 	{"", "collation-policy: near\n", ERR_config_bad, "`collation-policy` can't be `near`"},
@@ -189,7 +190,49 @@ static const struct broken broken_tasks[] = {
 		"`wait_timeout` in session"},
 	{"  user: root", "  user: root\n  security: {ssl-ca-base64: QUJD}", ERR_config_unsupported,
 		"`ssl-ca-base64` in security"},
+	{"  user: root", "  user: root\n  session: {FOREIGN_KEY_CHECKS: 1}", ERR_config_unsupported,
+		"task.yaml:7:13: `FOREIGN_KEY_CHECKS` in session"},
+	{"  user: root", "  user: root\n  security: {cert-allowed-cn: [x]}", ERR_config_unsupported,
+		"`cert-allowed-cn` in security"},
+	/* mistakes in what is not supported are found all the same */
+	{"", "is-sharding: maybe\n", ERR_config_bad, "task.yaml:28:14: `is-sharding` is `maybe`"},
+	{"", "shard-mode: optimistc\n", ERR_config_bad, "did you mean `optimistic`?"},
+	{"", "routes: {r: {schema-patern: a}}\n", ERR_config_unknown_key,
+		"task.yaml:28:14: unknown key `schema-patern` in routes; did you mean `schema-pattern`?"},
+	{"", "routes: {r: {schema-pattern: \"~(\"}}\n", ERR_config_bad, "task.yaml:28:30: table rule \"~(\""},
+	{"", "routes: {r: {extract-table: {table-regexp: \"(\"}}}\n", ERR_config_bad,
+		"task.yaml:28:44: table rule \"(\""},
+	{"", "filters: {f: {action: ignore}}\n", ERR_config_bad,
+		"task.yaml:28:23: `action` can't be `ignore`; did you mean `Ignore`?"},
+	{"", "filters: {f: {sql-pattern: [\"[\"]}}\n", ERR_config_bad, "task.yaml:28:29: table rule \"[\""},
+	{"", "expression-filter: {e: {schema: a, delete-value-exp: b}}\n", ERR_config_unknown_key,
+		"did you mean `delete-value-expr`?"},
+	{"", "validators: {v: {mode: slow}}\n", ERR_config_bad, "`mode` can't be `slow`"},
+	{"  user: root", "  user: root\n  security: {cert-allowed-cn: x}", ERR_config_bad,
+		"`cert-allowed-cn` is a single value, must be a list"},
+	/* patterns, zones, GTID sets */
+	{"\"~^shop\"", "\"~^(shop\"", ERR_config_bad,
+		"task.yaml:16:19: table rule \"~^(shop\": missing closing parenthesis"},
+	{"\"~^shop\"", "\"s*p\"", ERR_config_bad, "task.yaml:16:19: table rule \"s*p\": '*' may only be"},
+	{"\"~^shop\"", "\"\"", ERR_config_bad, "task.yaml:16:19: `do-dbs` is empty"},
+	{"tbl-name: \"t*\"", "tbl-name: \"~(?<n\"", ERR_config_bad, "task.yaml:18:32: table rule"},
+	{"", "shadow-table-rules: [\"^_.+_gho$\"]\n", ERR_config_bad,
+		"task.yaml:28:22: `shadow-table-rules`: `^_.+_gho$` has 0 groups in parentheses, must have "
+		"1"},
+	{"", "trash-table-rules: [\"^_(.+_del$\"]\n", ERR_config_bad, "task.yaml:28:21: table rule"},
+	{"", "timezone: \"+15:00\"\n", ERR_config_bad, "task.yaml:28:11: `timezone` is `+15:00`, must be"},
+	{"", "timezone: Asia Shanghai\n", ERR_config_bad, "`timezone` is `Asia Shanghai`, must be"},
+	{"  block-allow-list: bal", "  meta: {binlog-gtid: 1-2}", ERR_config_bad,
+		"task.yaml:10:23: `binlog-gtid` is no GTID set"},
 	/* what the table can't see */
+	{"", "objects: tables\n", ERR_config_bad, "task.yaml:28:10:"},
+	{"", "definer: somebody\n", ERR_config_bad, "task.yaml:28:10:"},
+	{"", "validators: {v: {mode: none}}\n", ERR_config_bad,
+		"task.yaml:28:14: `v` in validators is used by no instance (validator-config-name)"},
+	{"  block-allow-list: bal", "  validator-config-name: v", ERR_config_bad,
+		"task.yaml:10:26: `validator-config-name: v` names nothing in validators"},
+	{"{batch: 50}", "{safe-mode: true, safe-mode-duration: 0s}", ERR_config_bad,
+		"task.yaml:27:44: `safe-mode-duration: 0s` contradicts `safe-mode: true`"},
 	{"block-allow-list: bal", "block-allow-list: bla", ERR_config_bad,
 		"task.yaml:10:21: `block-allow-list: bla` names nothing in block-allow-list; did you mean "
 		"`bal`?"},
@@ -237,6 +280,14 @@ static const struct broken broken_sources[] = {
 	{"from:", "purge: {interval: abc}\nfrom:", ERR_config_bad,
 		"`interval` is `abc`, must be a whole number"},
 	{"from:", "checker: {backoff-max: 5x}\nfrom:", ERR_config_bad, "`backoff-max` is `5x`"},
+	{"from:", "checker: {backoff-max: 0.9s}\nfrom:", ERR_config_bad,
+		"source.yaml:4:24: `backoff-max` is `0.9s`, must be at least 1000 ms"},
+	{"from:", "purge: {expires: -1}\nfrom:", ERR_config_bad, "`expires` is -1, must be 0 to"},
+	{"from:", "purge: {remain_space: 1}\nfrom:", ERR_config_unknown_key, "did you mean `remain-space`?"},
+	{"enable-relay: true", "enable: maybe", ERR_config_bad, "`enable` is `maybe`"},
+	{"enable-relay: true", "relay-binlog-gtid: a-b", ERR_config_bad,
+		"source.yaml:2:20: `relay-binlog-gtid` is no GTID set"},
+	{"enable-relay: true", "filters: [{actoin: Do}]", ERR_config_unknown_key, "did you mean `action`?"},
 };
 
 typedef json_t *load_fn(const char *file, struct err *e);
@@ -369,8 +420,10 @@ static void test_warnings(void **state)
 		"  syncer: {worker-count: 16, batch: 100, compact: false, missing-row: count, safe-mode: "
 		"true, preserve-commit-order: true, split-transaction: 5000}\n";
 	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
-		"9:1: `enable-heartbeat` is deprecated", "19:3: `max-allowed-packet` is deprecated",
-		"`sql_mode`", "`compact`", "`black-white-list` is deprecated"};
+		"9:1: `enable-heartbeat` is deprecated",
+		"11:1: `black-white-list` is deprecated: its name is block-allow-list",
+		"19:3: `max-allowed-packet` is deprecated", "`sql_mode`", "24:3: `black-white-list`",
+		"`compact`"};
 	json_t *o = load_text("task.yaml", text, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const size_t n = sizeof(says) / sizeof(says[0]);
 	size_t i;
@@ -393,6 +446,45 @@ static void test_warnings(void **state)
 	same_json(json_object_get(o, "ignore_checking_items"), "[\"auto_increment_ID\"]");
 	assert_string_equal(json_text(json_object_get(o, "downstream"), "tls", ""), "verify-ca");
 	assert_string_equal(json_text(json_object_get(o, "downstream"), "password", "-"), "");
+	json_decref(o);
+}
+
+/* What is cut, left over or written twice is said, once; the checks of values let pass what is right. */
+static void test_told(void **state)
+{
+	static const char task[] =
+		"name: t\ntask-mode: incremental\ntimezone: \"-12:30\"\ntarget-database:\n  host: h\n  port: "
+		"1\n"
+		"  user: u\n  session: {TIME_ZONE: x}\nvalidators:\n  v: {mode: none, worker-count: 2}\n"
+		"block-allow-list:\n  a: {}\n  b: {do-dbs: [x]}\nloaders:\n  l: {pool-size: 200}\n"
+		"mydumpers:\n  d: {chunk-filesize: \"\"}\nshadow-table-rules: [\"^_(.+)_(?:new|gho)$\"]\n"
+		"mysql-instances:\n"
+		"- &i {source-id: s1, loader-config-name: l, mydumper-config-name: d, block-allow-list: b,\n"
+		"   validator-config-name: v, meta: {binlog-pos: 5,\n"
+		"   binlog-gtid: \"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:tag:1,\n"
+		"     3e11fa47-71ca-11e1-9e33-c80aa9429563:1\"}}\n"
+		"- {source-id: s2, loader-config-name: l, mydumper: {threads: 1}, meta: {binlog-gtid: "
+		"0-1-2}}\n";
+	static const char *const says[] = {"3:1: `timezone`", "8:13: `time_zone`", "10:19: `worker-count`",
+		"18:1: `shadow-table-rules`", "15:18: `pool-size: 200` is taken for 64",
+		"`binlog-pos` has no effect here", "12:3: `a` in block-allow-list is used by no instance"};
+	json_t *o = load_text("task.yaml", task, config_load_task), *w = json_object_get(o, "warnings"), *one;
+	const char *source = "source-id: s\nrelay-binlog-name: b.000001\nrelay-binlog-gtid: 0-1-2\n"
+			     "checker: {backoff-max: 1m0.5s}\nfrom: {host: h, port: 1, user: u}\n";
+	size_t i;
+
+	(void)state;
+	json_array_foreach(w, i, one)
+		if (i >= sizeof(says) / sizeof(says[0]) || !strstr(json_string_value(one), says[i]))
+			fail_msg("%zu: %s", i, json_string_value(one));
+	assert_int_equal(json_array_size(w), sizeof(says) / sizeof(says[0]));
+	one = json_object_get(json_object_get(o, "instances"), "s1");
+	same_json(json_object_get(one, "load"), "{\"threads\":64}");
+	assert_string_equal(json_text(json_object_get(one, "start"), "gtid", ""),
+		"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:tag:1,3e11fa47-71ca-11e1-9e33-c80aa9429563:1");
+	json_decref(o);
+	o = load_text("source.yaml", source, config_load_source);
+	assert_int_equal(json_array_size(json_object_get(o, "warnings")), 2);
 	json_decref(o);
 }
 
@@ -522,12 +614,44 @@ static void test_scalars(void **state)
 	assert_false(scalar_size(str_of("-1"), "B", &v));
 	assert_false(scalar_size(str_of("1BB"), "B", &v));
 	assert_false(scalar_size(str_of(""), "B", &v));
-	assert_true(scalar_is_time(str_of("1h2m3.5s")));
-	assert_true(scalar_is_time(str_of("30")));
-	assert_false(scalar_is_time(str_of("1h2")));
-	assert_false(scalar_is_time(str_of("s")));
+	assert_true(scalar_time(str_of("1h2m3.5s"), &v));
+	assert_int_equal(v, 3723500);
+	assert_true(scalar_time(str_of("30"), &v));
+	assert_int_equal(v, 30000);
+	assert_true(scalar_time(str_of("9000000000000000000h"), &v));
+	assert_true(v > INT64_C(1) << 50);
+	assert_false(scalar_time(str_of("1h2"), &v));
+	assert_false(scalar_time(str_of("s"), &v));
+	assert_false(scalar_time(str_of(""), &v));
 	assert_true(scalar_same(str_of("OFF"), "0"));
 	assert_false(scalar_same(str_of("on"), "0"));
+}
+
+static void test_forms(void **state)
+{
+#define UUID "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+	static const char *const sets[] = {"", UUID ":1", UUID ":1-5:7", UUID ":tag_1:1-2:b:3", "0-1-2",
+		"0-1-2, 1-4294967295-18446744", UUID ":1 ,\n" UUID ":2"};
+	static const char *const no_sets[] = {UUID, UUID ":", UUID ":0", UUID ":5-4", UUID ":tag",
+		UUID ":1:", UUID "1:1", "0-1", "0-1-", "0-1-2-3", ",", "0-1-2,", "4294967296-1-1", "x",
+		"3e11fa47:1"};
+	static const char *const zones[] = {"UTC", "Asia/Shanghai", "Etc/GMT+8", "+14:00", "-12:59", "+8:00"};
+	static const char *const no_zones[] = {
+		"", "+14:01", "-13:00", "+08", "+08:60", "+08:0", "8:00", "a b"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		if (!scalar_gtids(str_of(sets[i])))
+			fail_msg("refused: %s", sets[i]);
+	for (size_t i = 0; i < sizeof(no_sets) / sizeof(no_sets[0]); i++)
+		if (scalar_gtids(str_of(no_sets[i])))
+			fail_msg("taken: %s", no_sets[i]);
+	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
+		if (!scalar_zone(str_of(zones[i])))
+			fail_msg("refused: %s", zones[i]);
+	for (size_t i = 0; i < sizeof(no_zones) / sizeof(no_zones[0]); i++)
+		if (scalar_zone(str_of(no_zones[i])))
+			fail_msg("taken: %s", no_zones[i]);
 }
 
 int main(void)
@@ -536,6 +660,7 @@ int main(void)
 		cmocka_unit_test(test_good_task),
 		cmocka_unit_test(test_good_source),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_password_length),
 		cmocka_unit_test(test_kind),
@@ -543,6 +668,7 @@ int main(void)
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_scalars),
+		cmocka_unit_test(test_forms),
 	};
 
 	return cmocka_run_group_tests(tests, in_temp_dir, leave_temp_dir);

@@ -138,6 +138,27 @@ static pcre2_code *compile(const char *text, bool case_sensitive, struct err *e)
 	return re;
 }
 
+int rules_check_pattern(const char *pattern, struct err *e)
+{
+	pcre2_code *re = compile(pattern, true, e);
+
+	pcre2_code_free(re);
+	return re ? 0 : -1;
+}
+
+int rules_check_regex(const char *regex, unsigned *groups, struct err *e)
+{
+	pcre2_code *re = compile_regex(regex, str_of(regex), true, e);
+	uint32_t n = 0;
+
+	if (!re)
+		return -1;
+	pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &n);
+	pcre2_code_free(re);
+	*groups = n;
+	return 0;
+}
+
 /* --- matching --- */
 
 /* A matcher that gives up (limits, a name that is no UTF-8) counts as a match in lists that want, as none in

@@ -21,6 +21,10 @@ void rules_free(struct rules **r);
 /* Whether statements on the schema itself are wanted. True says nothing yet of any table in it. */
 bool rules_schema(const struct rules *r, struct str schema);
 bool rules_table(const struct rules *r, struct str schema, struct str table);
+/* One pattern alone: would rules_new take it? 0, or -1 with e. */
+int rules_check_pattern(const char *pattern, struct err *e);
+/* A regular expression of the same kind; *groups: how many groups it has. 0, or -1 with e. */
+int rules_check_regex(const char *regex, unsigned *groups, struct err *e);
 /* --tables 'app.*,shop.orders' -> the JSON above (new reference); NULL with e. A part in `backquotes` is a
  * name, not a pattern. */
 json_t *rules_parse_list(const char *list, struct err *e);

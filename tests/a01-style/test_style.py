@@ -16,7 +16,7 @@ PROCESSES = ["supervisor", "agent", "master", "ctl"] + [f"units/{u}" for u in ("
 # layer: what it may include, beside include/ and its own folder. "sql/rules.h": that header only.
 MAY = {
     "include": [], "common/base": [],
-    "common/config": ["common/base"], "common/sql": ["common/base"],
+    "common/config": ["common/base", "common/sql/rules.h", "common/sql/objects.h"], "common/sql": ["common/base"],
     "common/binlog": ["common/base", "common/sql/structure.h", "common/sql/quote.h"],
     "common/proc": ["common/base", "common/config/json.h", "common/config/secret.h"],  # the skeleton opens passwords (T32)
     "common/db": ["common/base", "common/sql", "common/config/endpoint.h"],
@@ -101,6 +101,21 @@ def test_the_list_of_errors_is_the_tables():
     made = subprocess.run([str(ROOT / "docs/make-errors")], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert made.stdout == text("docs/errors.md"), "docs/errors.md is old: docs/make-errors > docs/errors.md"
+
+
+def test_the_page_of_keys_is_the_tables():
+    made = subprocess.run([str(ROOT / "docs/make-keys")], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == text("docs/keys.md"), "docs/keys.md is old: docs/make-keys > docs/keys.md"
+
+
+def test_a_used_key_is_read():
+    """A key that the table calls used, and that no reader asks for, would be ignored in silence."""
+    row = re.compile(r'^KEY\([\w-]+, "([^"]+)", (\w+), ("[^"]*"), .* (REQUIRED|USED|RENAMED), "', re.M)
+    readers = "".join(text(n) for n in files(".c") if n.startswith("common/config/") and not is_test(n))
+    used = {name for name, kind, of, _ in row.findall(text("include/config.def")) if kind != "MAP" and "!" not in of}  # !: all other words do the same
+    assert len(used) > 50
+    assert not [name for name in sorted(used) if f'"{name}"' not in readers]
 
 
 def linked(program):
