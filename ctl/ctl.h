@@ -35,9 +35,14 @@ int cmd_operate_schema(const struct args *a, struct err *e);
 int cmd_cutover(const struct args *a, struct err *e);
 int cmd_operate_source(const struct args *a, struct err *e);
 int cmd_list_member(const struct args *a, struct err *e);
+int cmd_offline_member(const struct args *a, struct err *e);
+int cmd_relay_word(const struct args *a, struct err *e);
+int cmd_shard_ddl_lock(const struct args *a, struct err *e);
+int cmd_validation(const struct args *a, struct err *e);
 int cmd_logs(const struct args *a, struct err *e);
 int cmd_grants(const struct args *a, struct err *e);
 int cmd_encrypt(const struct args *a, struct err *e);
+int cmd_decrypt(const struct args *a, struct err *e);
 #undef CTL
 
 /* The program's one way to speak of an error on stderr: "tidegate: [code] what; what to do". a: NULL before

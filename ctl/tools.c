@@ -1,5 +1,5 @@
 /*
- * The commands that need no master: logs, grants, encrypt.
+ * The commands that need no master: logs, grants, encrypt, decrypt.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,28 +96,51 @@ int job_read_key(const struct args *a, struct secret_key *key, struct err *e)
 	return r;
 }
 
+/* One line of standard input, never of the command line: ps shows that. */
+static int read_secret(const struct args *a, char *line, int size, struct secret_key *key, struct err *e)
+{
+	if (a->nrest > 0) {
+		err_set(e, ERR_usage, "%s reads standard input, never the command line", a->word);
+		return EXIT_USAGE;
+	}
+	if (job_read_key(a, key, e) < 0)
+		return EXIT_FAILED;
+	if (!fgets(line, size, stdin))
+		line[0] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	return EXIT_DONE;
+}
+
 int cmd_encrypt(const struct args *a, struct err *e)
 {
 	struct secret_key key;
 	struct buf out = {0};
 	char plain[512];
-	int r;
+	int r = read_secret(a, plain, sizeof(plain), &key, e);
 
-	if (a->nrest > 0) {
-		err_set(e, ERR_usage,
-			"encrypt reads the password on standard input, never from the command line");
-		return EXIT_USAGE;
-	}
-	if (job_read_key(a, &key, e) < 0)
-		return EXIT_FAILED;
-	if (!fgets(plain, sizeof(plain), stdin))
-		plain[0] = '\0';
-	plain[strcspn(plain, "\r\n")] = '\0';
+	if (r != EXIT_DONE)
+		return r;
 	r = secret_encrypt(&key, plain, &out, e);
 	explicit_bzero(plain, sizeof(plain));
 	secret_key_wipe(&key);
 	if (r == 0)
 		puts(buf_cstr(&out));
 	buf_free(&out);
+	return r == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_decrypt(const struct args *a, struct err *e)
+{
+	struct secret_key key;
+	char text[2048], plain[1024];
+	int r = read_secret(a, text, sizeof(text), &key, e);
+
+	if (r != EXIT_DONE)
+		return r;
+	r = secret_decrypt(&key, text, false, plain, sizeof(plain), e);
+	secret_key_wipe(&key);
+	if (r == 0)
+		puts(plain);
+	explicit_bzero(plain, sizeof(plain));
 	return r == 0 ? EXIT_DONE : EXIT_FAILED;
 }

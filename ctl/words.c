@@ -71,17 +71,80 @@ static int wrong(struct err *e, const char *text)
 	return EXIT_USAGE;
 }
 
+static const char *rest(const struct args *a, int i)
+{
+	return i < a->nrest ? a->rest[i] : "";
+}
+
 int cmd_query_status(const struct args *a, struct err *e)
 {
 	if (a->nrest > 1)
 		return wrong(e, "query-status takes one task at most");
 	return send_word(a, "query-status",
-		json_pack("{s:s, s:o}", "task", a->nrest ? a->rest[0] : "", "sources", sources_of(a)), e);
+		json_pack("{s:s, s:o, s:b}", "task", a->nrest ? a->rest[0] : "", "sources", sources_of(a),
+			"more", a->more != NULL),
+		e);
+}
+
+/* -n is the letter of logs --lines. */
+static const char *member_name(const struct args *a)
+{
+	return a->name ? a->name : a->lines;
 }
 
 int cmd_list_member(const struct args *a, struct err *e)
 {
-	return send_word(a, "list-member", json_object(), e);
+	json_t *kinds = json_array(), *names = json_array();
+
+	if (a->nrest) {
+		json_decref(kinds);
+		json_decref(names);
+		return wrong(e, "list-member takes options only: -l -m -w -n name");
+	}
+	if (a->leader)
+		json_array_append_new(kinds, json_string("leader"));
+	if (a->masters)
+		json_array_append_new(kinds, json_string("master"));
+	if (a->worker)
+		json_array_append_new(kinds, json_string("worker"));
+	if (member_name(a))
+		json_array_append_new(names, json_string(member_name(a)));
+	return send_word(a, "list-member", json_pack("{s:o, s:o}", "kinds", kinds, "names", names), e);
+}
+
+int cmd_offline_member(const struct args *a, struct err *e)
+{
+	if (a->nrest || !member_name(a) || !a->masters == !a->worker)
+		return wrong(e, "offline-member -w -n name");
+	return send_word(a, "offline-member",
+		json_pack("{s:s, s:s}", "kind", a->worker ? "worker" : "master", "name", member_name(a)), e);
+}
+
+int cmd_relay_word(const struct args *a, struct err *e)
+{
+	json_t *agents = json_array();
+
+	for (int i = 0; i < a->nrest; i++)
+		json_array_append_new(agents, json_string(a->rest[i]));
+	return send_word(a, a->word, json_pack("{s:o, s:o}", "sources", sources_of(a), "workers", agents), e);
+}
+
+int cmd_shard_ddl_lock(const struct args *a, struct err *e)
+{
+	bool old = strcmp(a->word, "unlock-ddl-lock") == 0;
+	bool unlock = old || (a->nrest > 0 && strcmp(a->rest[0], "unlock") == 0);
+	int at = unlock && !old ? 1 : 0;
+
+	if (a->nrest > at + 1 || (unlock && a->nrest != at + 1))
+		return wrong(e, "shard-ddl-lock [task], or shard-ddl-lock unlock lock-id");
+	return send_word(a, "shard-ddl-lock", json_pack("{s:s}", "unlock", unlock ? a->rest[at] : ""), e);
+}
+
+int cmd_validation(const struct args *a, struct err *e)
+{
+	if (a->nrest < 1)
+		return wrong(e, "validation status [task]");
+	return send_word(a, "validation", json_pack("{s:s, s:s}", "op", a->rest[0], "task", rest(a, 1)), e);
 }
 
 int cmd_task_word(const struct args *a, struct err *e)
@@ -167,11 +230,6 @@ static int send_schema(const struct args *a, const struct schema_call *s, struct
 		ASK_UNIT_MS, e);
 }
 
-static const char *rest(const struct args *a, int i)
-{
-	return i < a->nrest ? a->rest[i] : "";
-}
-
 int cmd_binlog_schema(const struct args *a, struct err *e)
 {
 	struct schema_call s = {.op = rest(a, 0),
@@ -240,7 +298,7 @@ int cmd_start_task(const struct args *a, struct err *e)
 		json_pack("{s:o, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
 }
 
-static int create_source(const struct args *a, const char *file, struct err *e)
+static int put_source(const struct args *a, const char *op, const char *file, struct err *e)
 {
 	json_t *source = config_load_source(file, e);
 
@@ -250,7 +308,7 @@ static int create_source(const struct args *a, const char *file, struct err *e)
 		json_decref(source);
 		return EXIT_FAILED;
 	}
-	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", "create", "source", source), e);
+	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", op, "source", source), e);
 }
 
 /* A source's file, or its name. */
@@ -271,9 +329,10 @@ int cmd_operate_source(const struct args *a, struct err *e)
 
 	if (strcmp(op, "show") == 0 && a->nrest == 1)
 		return send_word(a, "operate-source", json_pack("{s:s}", "op", "show"), e);
-	if ((strcmp(op, "create") != 0 && strcmp(op, "stop") != 0) || a->nrest < 2)
-		return wrong(e, "operate-source create file …, stop file|name …, or show");
+	if ((strcmp(op, "create") != 0 && strcmp(op, "update") != 0 && strcmp(op, "stop") != 0) ||
+		a->nrest < 2)
+		return wrong(e, "operate-source create|update file …, stop file|name …, or show");
 	for (int i = 1; i < a->nrest && code == EXIT_DONE; i++)
-		code = op[0] == 'c' ? create_source(a, a->rest[i], e) : stop_source(a, a->rest[i], e);
+		code = op[0] == 's' ? stop_source(a, a->rest[i], e) : put_source(a, op, a->rest[i], e);
 	return code;
 }

@@ -15,17 +15,9 @@ static const struct {
 	const char *word;
 	int (*fn)(struct master *m, struct command_call *c, struct err *e);
 } commands[] = {
-	{"operate-source", command_operate_source},
-	{"start-task", command_start_task},
-	{"stop-task", command_stop_task},
-	{"pause-task", command_pause_task},
-	{"resume-task", command_resume_task},
-	{"query-status", command_query_status},
-	{"list-member", command_list_member},
-	{"binlog", command_binlog},
-	{"binlog-schema", command_binlog_schema},
-	{"cutover", command_cutover},
-	{"check", command_check},
+#define COMMAND(word, fn, usage, help) {word, fn},
+#include "command.def"
+#undef COMMAND
 };
 
 json_t *command_run(

@@ -1,7 +1,7 @@
 #pragma once
 #include "master/master.h"
 
-/* The words of include/command.def (and `check`) by their handlers. */
+/* The words of include/command.def by their handlers. */
 struct command_call {
 	const json_t *args;    /* an object */
 	json_t *answer;        /* to be filled: begins as {"result":true,"msg":""} */
@@ -16,17 +16,9 @@ json_t *command_run(
 	struct master *m, const char *word, const json_t *args, struct link_req **req, bool *changed);
 
 /* Handlers: 0, or -1 with e: then nothing was changed. */
-int command_operate_source(struct master *m, struct command_call *c, struct err *e);
-int command_start_task(struct master *m, struct command_call *c, struct err *e);
-int command_stop_task(struct master *m, struct command_call *c, struct err *e);
-int command_pause_task(struct master *m, struct command_call *c, struct err *e);
-int command_resume_task(struct master *m, struct command_call *c, struct err *e);
-int command_query_status(struct master *m, struct command_call *c, struct err *e);
-int command_list_member(struct master *m, struct command_call *c, struct err *e);
-int command_binlog(struct master *m, struct command_call *c, struct err *e);
-int command_binlog_schema(struct master *m, struct command_call *c, struct err *e);
-int command_cutover(struct master *m, struct command_call *c, struct err *e);
-int command_check(struct master *m, struct command_call *c, struct err *e);
+#define COMMAND(word, fn, usage, help) int fn(struct master *m, struct command_call *c, struct err *e);
+#include "command.def"
+#undef COMMAND
 
 /* Does this subtask follow the binlog, as far as is known? */
 bool command_follows(struct master *m, const json_t *subtask);

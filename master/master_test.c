@@ -533,11 +533,132 @@ static void test_list_member(void **state)
 	says(m, "list-member", "{}", "{\"leader\":{\"msg\":\"\",\"name\":\"master\"");
 }
 
+static void test_members_chosen(void **state)
+{
+	struct master *m = *state;
+
+	hello(m, "host-1");
+	says(m, "list-member", "{\"kinds\":[\"worker\"],\"names\":[\"host-1\"]}",
+		"\"members\":[{\"worker\":");
+	says(m, "list-member", "{\"kinds\":[\"worker\"],\"names\":[\"host-2\"]}", "\"workers\":[]");
+	says(m, "list-member", "{\"names\":[\"host-1\"]}", "\"masters\":[]");
+	says(m, "list-member", "{\"kinds\":[\"leader\"]}",
+		"\"members\":[{\"leader\":{\"msg\":\"\",\"name\":\"master\",\"addr\":\"ipc://"
+		"master.sock\"}}]");
+}
+
+/* A host that is gone for good: its sources wait for others, its name is free again. */
+static void test_offline_member(void **state)
+{
+	struct master *m = *state;
+	int64_t was;
+
+	source(m, "s1");
+	hello(m, "host-1");
+	was = epoch(m, "s1");
+	refused(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-2\"}", ERR_member_unknown);
+	refused(m, "offline-member", "{\"kind\":\"worker\"}", ERR_member_unknown);
+	refused(m, "offline-member", "{\"kind\":\"master\",\"name\":\"master\"}", ERR_bad_stage);
+	refused(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}", ERR_member_online);
+	m->now_ms += MASTER_LEASE_MS + 1;
+	ok(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}");
+	says(m, "list-member", "{\"kinds\":[\"worker\"]}", "\"workers\":[]");
+	says(m, "operate-source", "{\"op\":\"show\"}", "no free worker");
+	refused(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}", ERR_member_unknown);
+	hello(m, "host-2");
+	orders_say(m, "host-2", "\"source\":\"s1\"", true);
+	assert_true(epoch(m, "s1") > was);
+}
+
+/* With another agent alive the sources are its at once. */
+static void test_offline_member_beside(void **state)
+{
+	struct master *m = *state;
+	struct agent *b;
+
+	source(m, "s1");
+	hello(m, "host-1");
+	b = hello(m, "host-2");
+	m->now_ms += MASTER_LEASE_MS + 1;
+	b->seen_ms = m->now_ms;
+	ok(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}");
+	orders_say(m, "host-2", "\"source\":\"s1\"", true);
+}
+
+static void test_relay_words(void **state)
+{
+	struct master *m = *state;
+	uint64_t revision;
+
+	source(m, "s1");
+	hello(m, "host-1");
+	refused(m, "start-relay", "{}", ERR_usage);
+	refused(m, "start-relay", "{\"sources\":[\"s1\",\"nope\"]}", ERR_source_unknown);
+	refused(m, "start-relay", "{\"sources\":[\"s1\"],\"workers\":[\"host-2\"]}", ERR_bad_stage);
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":false", true);
+	ok(m, "start-relay", "{\"sources\":[\"s1\"],\"workers\":[\"host-1\"]}");
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":true", true);
+	revision = m->model.revision;
+	says(m, "start-relay", "{\"sources\":[\"s1\"]}", "already kept");
+	assert_int_equal(m->model.revision, revision);
+	ok(m, "start-task", TASK("all", ""));
+	says(m, "stop-relay", "{\"sources\":[\"s1\"]}", "it goes on for the source's tasks");
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":true", true);
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	orders_say(m, "host-1", "\"relay\":{\"wanted\":false", true);
+}
+
+static void test_update_source(void **state)
+{
+	struct master *m = *state;
+
+#define UPDATE(rest) "{\"op\":\"update\",\"source\":{\"source-id\":\"s1\"" rest "}}"
+	refused(m, "operate-source", UPDATE(",\"endpoint\":" EP(3306)), ERR_source_unknown);
+	source(m, "s1");
+	refused(m, "operate-source", UPDATE(""), ERR_config_bad);
+	refused(m, "operate-source", UPDATE(",\"endpoint\":" EP(3307)), ERR_source_exists);
+	says(m, "operate-source", UPDATE(",\"enable_relay\":true,\"endpoint\":" EP(3306)),
+		"settings changed");
+#undef UPDATE
+}
+
+/* DM's words for what is not there: an empty answer where one asks, a refusal where one wants something. */
+static void test_not_there(void **state)
+{
+	struct master *m = *state;
+
+	says(m, "shard-ddl-lock", "{}", "\"msg\":\"no DDL lock exists\",\"locks\":[]");
+	refused(m, "shard-ddl-lock", "{\"unlock\":\"t-`a`.`b`\"}", ERR_bad_stage);
+	says(m, "validation", "{\"op\":\"status\"}", "\"validators\":[],\"tableStatuses\":[]");
+	says(m, "validation", "{\"op\":\"show-error\"}", "\"error\":[]");
+	refused(m, "validation", "{\"op\":\"start\"}", ERR_bad_stage);
+	refused(m, "validation", "{}", ERR_bad_stage);
+}
+
+/* --more: what query-status says of a named task, of all. */
+static void test_more_status(void **state)
+{
+	struct master *m = *state;
+
+	source(m, "s1");
+	hello(m, "host-1");
+	ok(m, "start-task", TASK("all", ""));
+	says(m, "query-status", "{}", "\"taskName\":\"t\"");
+	says(m, "query-status", "{\"more\":true}", "\"subTaskStatus\":[{\"name\":\"t\"");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
 		T(test_create_source),
+		T(test_update_source),
+		T(test_members_chosen),
+		T(test_offline_member),
+		T(test_offline_member_beside),
+		T(test_relay_words),
+		T(test_not_there),
+		T(test_more_status),
 		T(test_bad_sources),
 		T(test_stop_source),
 		T(test_start_task),

@@ -1,7 +1,7 @@
 /*
- * operate-source create, stop, show. Called by the command table. A source is its server (host and port): the
- * account, the password and options may change under the same name, the server may not, as positions are of
- * one server only (T5).
+ * operate-source create, update, stop, show. Called by the command table. A source is its server (host and
+ * port): the account, the password and options may change under the same name, the server may not, as
+ * positions are of one server only (T5).
  */
 #include <string.h>
 
@@ -59,6 +59,19 @@ static int update(
 		return -1;
 	answer_source(c->answer, id, worker_of(m, id), "already there, settings changed");
 	return 0;
+}
+
+/* DM's word for what create does too; the source must be there. */
+static int change(struct master *m, const json_t *args, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(args, "source-id", "");
+	const json_t *was = model_get(&m->model, STORE_SOURCE, id);
+
+	if (!was)
+		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+	if (valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0)
+		return -1;
+	return update(m, args, was, c, e);
 }
 
 static int create(struct master *m, const json_t *args, struct command_call *c, struct err *e)
@@ -133,9 +146,11 @@ int command_operate_source(struct master *m, struct command_call *c, struct err 
 
 	if (strcmp(op, "create") == 0)
 		return create(m, source, c, e);
+	if (strcmp(op, "update") == 0)
+		return change(m, source, c, e);
 	if (strcmp(op, "stop") == 0)
 		return stop(m, source, c, e);
 	if (strcmp(op, "show") == 0)
 		return show(m, c);
-	return err_set(e, ERR_usage, "operate-source can create, stop and show, not `%.40s`", op);
+	return err_set(e, ERR_usage, "operate-source can create, update, stop and show, not `%.40s`", op);
 }

@@ -243,7 +243,7 @@ static int list_tasks(struct master *m, struct command_call *c)
 
 int command_query_status(struct master *m, struct command_call *c, struct err *e)
 {
-	bool all = !json_text(c->args, "task", "")[0] &&
+	bool all = !json_text(c->args, "task", "")[0] && !json_flag(c->args, "more", false) &&
 		   json_array_size(json_object_get(c->args, "sources")) == 0;
 
 	return all ? list_tasks(m, c) : detail(m, c, e);
@@ -271,20 +271,67 @@ static json_t *worker(struct master *m, const char *name)
 		"source", first, "tidegate", "sources", list, "version", version);
 }
 
-int command_list_member(struct master *m, struct command_call *c, struct err *e)
+/* args: "kinds" and "names" choose, where they are there. */
+static bool member_wanted(const json_t *args, const char *kind, const char *name)
 {
-	json_t *workers = json_array(), *doc;
+	const char *const lists[] = {"kinds", "names"}, *const is[] = {kind, name};
+
+	for (size_t k = 0; k < 2; k++) {
+		const json_t *list = json_object_get(args, lists[k]), *v;
+		bool found = json_array_size(list) == 0;
+		size_t i;
+
+		json_array_foreach(list, i, v)
+			found |= json_is_string(v) && strcmp(json_string_value(v), is[k]) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static json_t *masters(struct master *m, const json_t *args)
+{
+	if (!member_wanted(args, "master", "master"))
+		return json_array();
+	return json_pack("[{s:s, s:s, s:b, s:[], s:[s]}]", "name", "master", "memberID",
+		m->model.store ? store_cluster(m->model.store) : "", "alive", 1, "peerURLs", "clientURLs",
+		"ipc://master.sock");
+}
+
+static json_t *workers(struct master *m, const json_t *args)
+{
+	json_t *list = json_array(), *doc;
 	const char *name;
 
-	(void)e;
 	model_foreach(&m->model, STORE_AGENT, name, doc)
-		json_array_append_new(workers, worker(m, name));
-	json_object_set_new(c->answer, "members",
-		json_pack(
-			"[{s:{s:s, s:s, s:s}}, {s:{s:s, s:[{s:s, s:s, s:b, s:[], s:[s]}]}}, {s:{s:s, s:o}}]",
-			"leader", "msg", "", "name", "master", "addr", "ipc://master.sock", "master", "msg",
-			"", "masters", "name", "master", "memberID",
-			m->model.store ? store_cluster(m->model.store) : "", "alive", 1, "peerURLs",
-			"clientURLs", "ipc://master.sock", "worker", "msg", "", "workers", workers));
+		if (member_wanted(args, "worker", name))
+			json_array_append_new(list, worker(m, name));
+	return list;
+}
+
+static bool kind_wanted(const json_t *args, const char *kind)
+{
+	json_t *only = json_pack("{s:O*}", "kinds", json_object_get(args, "kinds"));
+	bool wanted = member_wanted(only, kind, "");
+
+	json_decref(only);
+	return wanted;
+}
+
+int command_list_member(struct master *m, struct command_call *c, struct err *e)
+{
+	json_t *members = json_array();
+
+	(void)e;
+	if (kind_wanted(c->args, "leader"))
+		json_array_append_new(members, json_pack("{s:{s:s, s:s, s:s}}", "leader", "msg", "", "name",
+						       "master", "addr", "ipc://master.sock"));
+	if (kind_wanted(c->args, "master"))
+		json_array_append_new(members,
+			json_pack("{s:{s:s, s:o}}", "master", "msg", "", "masters", masters(m, c->args)));
+	if (kind_wanted(c->args, "worker"))
+		json_array_append_new(members,
+			json_pack("{s:{s:s, s:o}}", "worker", "msg", "", "workers", workers(m, c->args)));
+	json_object_set_new(c->answer, "members", members);
 	return 0;
 }
