@@ -27,6 +27,7 @@ void args_help(const char *word);
 #define CTL(word, fn, usage, help) int fn(const struct args *a, struct err *e);
 int cmd_run(const struct args *a, struct err *e);
 int cmd_query_status(const struct args *a, struct err *e);
+int cmd_check_task(const struct args *a, struct err *e);
 int cmd_start_task(const struct args *a, struct err *e);
 int cmd_task_word(const struct args *a, struct err *e);
 int cmd_binlog(const struct args *a, struct err *e);

@@ -12,12 +12,13 @@
 #include "common/base/clock.h"
 #include "common/config/json.h"
 #include "ctl/ask.h"
+#include "ctl/check.h"
 #include "ctl/job.h"
 #include "ctl/progress.h"
 #include "ctl/start.h"
 #include "ctl/status.h"
 
-enum { MASTER_UP_MS = 20000, ASK_MS = 10000, CHECK_MS = 70000, POLL_MS = 200, CHECK_TRIES = 3 };
+enum { MASTER_UP_MS = 20000, ASK_MS = 10000, POLL_MS = 200, CHECK_TRIES = 3 };
 
 /* So long a report from before the resume may still say Paused. */
 enum { STALE_MS = 5000 };
@@ -98,56 +99,6 @@ static json_t *tell(struct run *r, const char *word, json_t *args, unsigned ms, 
 	return answer;
 }
 
-/* A check's findings: the first that fails is the error; warnings are told. */
-static int judge_findings(const json_t *answer, struct err *e)
-{
-	const json_t *findings = json_object_get(answer, "findings"), *f;
-	size_t i;
-
-	json_array_foreach(findings, i, f) {
-		const char *state = json_text(f, "state", ""), *what = json_text(f, "what", ""),
-			   *mend = json_text(f, "mend", "");
-		const char *where = json_text(f, "where", "");
-		enum err_code code = (enum err_code)json_num(f, "code", ERR_check_failed);
-
-		/* The text may name the place, and the code's own advice comes at the end anyway. */
-		if (strstr(what, where))
-			where = "";
-		if (strcmp(mend, err_info(code)->workaround) == 0)
-			mend = "";
-		if (strcmp(state, "warn") == 0)
-			fprintf(stderr, "tidegate: warning: %s%s%s; %s\n", where, *where ? ": " : "", what,
-				mend);
-		if (strcmp(state, "fail") == 0)
-			return err_set(e, code, "%s%s%s%s%s", where, *where ? ": " : "", what,
-				*mend ? "; " : "", mend);
-	}
-	return 0;
-}
-
-/* What this source has otherwise than the task; both by DM's files. */
-static json_t *part_of(const struct run *r, const char *source, const char *key)
-{
-	json_t *instance = json_object_get(json_object_get(r->job.task, "instances"), source);
-	json_t *own = json_object_get(instance, key);
-
-	return own ? own : json_object_get(r->job.task, key);
-}
-
-static json_t *check_args(const struct run *r, const struct job_source *s)
-{
-	json_t *args = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O}", "source", s->id, "endpoint",
-		json_object_get(s->source, "endpoint"), "downstream",
-		json_object_get(r->job.task, "downstream"), "mode", json_object_get(r->job.task, "mode"),
-		"rules", part_of(r, s->id, "rules"), "meta_schema",
-		json_object_get(r->job.task, "meta_schema"));
-	json_t *ignore = json_object_get(r->job.task, "ignore_checking_items");
-
-	if (args && ignore)
-		json_object_set(args, "ignore", ignore);
-	return args;
-}
-
 static int check(struct run *r, struct err *e)
 {
 	for (unsigned i = 0; i < r->job.nsources; i++) {
@@ -159,9 +110,12 @@ static int check(struct run *r, struct err *e)
 			if (tries > 0 && err_act(e->code) != ERR_ACT_RETRY)
 				break;
 			err_clear(e);
-			answer = tell(r, "check", check_args(r, &r->job.sources[i]), CHECK_MS, e);
+			answer = tell(r, "check",
+				check_args(r->job.task, r->job.sources[i].id,
+					json_object_get(r->job.sources[i].source, "endpoint")),
+				CHECK_MS, e);
 		}
-		bad = !answer || judge_findings(answer, e) < 0;
+		bad = !answer || check_judge(answer, e) < 0;
 
 		json_decref(answer);
 		if (bad)

@@ -14,6 +14,7 @@
 #include "common/config/yaml.h"
 #include "common/sql/split.h"
 #include "ctl/ask.h"
+#include "ctl/check.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
 
@@ -23,11 +24,17 @@ enum {
 	FILE_MAX = 1 << 20
 }; /* what a unit must do takes a minute at most */
 
-static int send_slow(
-	const struct args *a, const char *word, json_t *words, unsigned timeout_ms, struct err *e)
+static struct ask *open_ask(const struct args *a, struct err *e)
 {
 	char run[200];
-	struct ask *k = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
+
+	return ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
+}
+
+/* Takes words. */
+static int send_with(struct ask *k, const struct args *a, const char *word, json_t *words,
+	unsigned timeout_ms, struct err *e)
+{
 	json_t *answer = k ? ask_command(k, word, words, timeout_ms, e) : NULL;
 	int code = answer ? EXIT_DONE : e->code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
 
@@ -37,6 +44,15 @@ static int send_slow(
 	else if (answer)
 		print_answer(word, answer);
 	json_decref(answer);
+	return code;
+}
+
+static int send_slow(
+	const struct args *a, const char *word, json_t *words, unsigned timeout_ms, struct err *e)
+{
+	struct ask *k = open_ask(a, e);
+	int code = send_with(k, a, word, words, timeout_ms, e);
+
 	ask_close(&k);
 	return code;
 }
@@ -281,21 +297,101 @@ static int encrypt_password(const struct args *a, json_t *endpoint, struct err *
 	return r;
 }
 
+static unsigned most(const char *text)
+{
+	return text ? (unsigned)strtoul(text, NULL, 10) : 10;
+}
+
+/* A task file whose passwords are encrypted. NULL with e. */
+static json_t *load_task(const struct args *a, struct err *e)
+{
+	json_t *task = config_load_task(a->rest[0], e);
+
+	if (task)
+		job_tell_warnings(task);
+	if (task && encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
+		json_decref(task);
+		task = NULL;
+	}
+	return task;
+}
+
+static int tell_checks(const struct args *a, const json_t *list, struct err *e)
+{
+	json_t *answer = check_detail(list, most(a->error), most(a->warn));
+	bool passed = json_flag(answer, "result", false);
+
+	if (a->json || !isatty(STDOUT_FILENO))
+		print_json(answer);
+	else
+		puts(json_text(answer, "msg", ""));
+	json_decref(answer);
+	if (!passed)
+		err_set(e, ERR_check_failed, "the task can't start");
+	return passed ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_check_task(const struct args *a, struct err *e)
+{
+	json_t *task, *list = json_array();
+	struct ask *k;
+	int code = EXIT_FAILED;
+
+	if (a->nrest != 1) {
+		json_decref(list);
+		return wrong(e, "check-task wants one task file");
+	}
+	task = load_task(a, e);
+	k = task ? open_ask(a, e) : NULL;
+	if (k && check_all(k, task, list, e) == 0)
+		code = tell_checks(a, list, e);
+	ask_close(&k);
+	json_decref(task);
+	json_decref(list);
+	return code;
+}
+
+/* A task that is there was checked when it was made; its words go on as they are. */
+static bool is_there(struct ask *k, const json_t *task)
+{
+	json_t *args = json_pack("{s:s}", "task", json_text(task, "name", ""));
+	struct err e = {0};
+	json_t *answer = ask_command(k, "query-status", args, ASK_MS, &e);
+
+	json_decref(args);
+	json_decref(answer);
+	return answer != NULL;
+}
+
+/* As in DM, before a task is made. */
+static int check_first(struct ask *k, const json_t *task, struct err *e)
+{
+	json_t *list = json_array(), *findings = json_pack("{s:o}", "findings", list);
+	int r = is_there(k, task) ? 0 : check_all(k, task, list, e);
+
+	if (r == 0)
+		r = check_judge(findings, e);
+	json_decref(findings);
+	return r;
+}
+
 int cmd_start_task(const struct args *a, struct err *e)
 {
 	json_t *task;
+	struct ask *k;
+	int code = EXIT_FAILED;
 
 	if (a->nrest != 1)
 		return wrong(e, "start-task wants one task file");
-	task = config_load_task(a->rest[0], e);
-	if (task)
-		job_tell_warnings(task);
-	if (!task || encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
-		json_decref(task);
-		return EXIT_FAILED;
-	}
-	return send_word(a, "start-task",
-		json_pack("{s:o, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+	task = load_task(a, e);
+	k = task ? open_ask(a, e) : NULL;
+	if (k && (a->no_check || check_first(k, task, e) == 0))
+		code = send_with(k, a, "start-task",
+			json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), ASK_MS,
+			e);
+	ask_close(&k);
+	json_decref(task);
+	return code;
 }
 
 static int put_source(const struct args *a, const char *op, const char *file, struct err *e)

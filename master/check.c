@@ -161,16 +161,42 @@ static void drop(struct master *m, struct check *c)
 			free_check(&m->checks[i]);
 }
 
-int check_start(struct master *m, const json_t *args, struct link_req **req, struct err *e)
+/* Who names no server means the one that the source is known by. */
+static json_t *with_endpoint(struct master *m, const json_t *given)
+{
+	const json_t *source = model_get(&m->model, STORE_SOURCE, json_text(given, "source", ""));
+	json_t *args = json_copy((json_t *)given);
+
+	if (source && !json_object_get(args, "endpoint"))
+		json_object_set(args, "endpoint", json_object_get(source, "endpoint"));
+	return args;
+}
+
+static struct check *begin(struct master *m, const json_t *args, struct err *e)
 {
 	struct check *c;
 
 	if (validate(args, e) < 0)
-		return -1;
+		return NULL;
 	c = add(m, json_text(args, "source", ""), make_order(m, args), e);
+	if (c)
+		c->ignore = copy_or(args, "ignore", json_array());
+	return c;
+}
+
+int check_start(struct master *m, const json_t *given, struct link_req **req, struct err *e)
+{
+	const char *id = json_text(given, "source", "");
+	struct check *c;
+	json_t *args;
+
+	if (!json_object_get(given, "endpoint") && !model_get(&m->model, STORE_SOURCE, id))
+		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+	args = with_endpoint(m, given);
+	c = begin(m, args, e);
+	json_decref(args);
 	if (!c)
 		return -1;
-	c->ignore = copy_or(args, "ignore", json_array());
 	if (model_commit(&m->model, e) < 0) {
 		drop(m, c);
 		return -1;

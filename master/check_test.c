@@ -27,7 +27,8 @@ static void test_check(void **state)
 	char text[500];
 
 	refused(m, "check", CHECK, ERR_source_unbound);
-	refused(m, "check", "{\"source\":\"x\"}", ERR_config_bad);
+	refused(m, "check", "{\"source\":\"x\"}", ERR_source_unknown);
+	refused(m, "check", "{\"source\":\"x\",\"endpoint\":{}}", ERR_config_bad);
 	a = hello(m, "host-1");
 	start_check(m, &r);
 	orders_say(m, "host-1", "\"source\":\"new\",\"slot\":1,\"sub\":900", true);
@@ -47,6 +48,21 @@ static void test_check(void **state)
 	assert_string_equal(
 		json_text(json_array_get(json_object_get(answered, "findings"), 1), "state", ""), "fail");
 	orders_say(m, "host-1", "\"checks\":[]", true);
+}
+
+/* check-task names the source; the master knows where it is. */
+static void test_check_known_source(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0}, *req = &r;
+	json_t *args = json_pack("{s:s, s:o}", "source", "s1", "downstream", json_loads(EP(4000), 0, NULL));
+	bool changed;
+
+	source(m, "s1");
+	hello(m, "host-1");
+	assert_null(command_run(m, "check", args, &req, &changed));
+	orders_say(m, "host-1", "\"endpoint\":" EP(3306) ",\"downstream\":" EP(4000), true);
+	json_decref(args);
 }
 
 static void test_check_ends(void **state)
@@ -207,7 +223,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
-		T(test_check), T(test_check_ends), T(test_binlog_schema), T(test_cutover)};
+		T(test_check),
+		T(test_check_known_source), T(test_check_ends), T(test_binlog_schema), T(test_cutover)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);
