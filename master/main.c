@@ -65,7 +65,7 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
 
-	p->store = store_open(env->state_fd, e);
+	p->store = store_open_file(env->state_fd, e);
 	if (!p->store)
 		return -1;
 	p->master.now_ms = clock_ms();

@@ -19,9 +19,13 @@ struct model_change {
 
 int model_open(struct model *m, struct store *store, struct err *e)
 {
-	*m = (struct model){.store = store, .revision = store ? store_revision(store) : 1};
-	if (store)
-		return store_load(store, m->tables, e);
+	*m = (struct model){.store = store, .revision = 1};
+	if (store) {
+		if (store_load(store, m->tables, e) < 0)
+			return -1;
+		m->revision = store_revision(store);
+		return 0;
+	}
 	for (int t = 0; t < STORE_TABLES; t++)
 		m->tables[t] = json_object();
 	return 0;
@@ -103,7 +107,7 @@ void model_abort(struct model *m)
 	forget(m);
 }
 
-static int write_changes(struct model *m, struct err *e)
+static int write_changes(struct model *m, uint64_t revision, struct err *e)
 {
 	struct store_change *list = xcalloc(m->nchanges + 1, sizeof(*list));
 	int r;
@@ -113,18 +117,23 @@ static int write_changes(struct model *m, struct err *e)
 
 		list[i] = (struct store_change){c->table, c->key, model_get(m, c->table, c->key)};
 	}
-	r = store_commit(m->store, list, m->nchanges, e);
+	r = store_commit(m->store, revision, list, m->nchanges, e);
 	free(list);
 	return r;
 }
 
 int model_commit(struct model *m, struct err *e)
 {
-	if (m->store && write_changes(m, e) < 0) {
+	return model_commit_at(m, m->revision + 1, e);
+}
+
+int model_commit_at(struct model *m, uint64_t revision, struct err *e)
+{
+	if (m->store && write_changes(m, revision, e) < 0) {
 		model_abort(m);
 		return -1;
 	}
-	m->revision++;
+	m->revision = revision;
 	forget(m);
 	return 0;
 }

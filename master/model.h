@@ -17,12 +17,12 @@
  *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
  *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,
  *   offset}: the statement of that error], [operators: of `binlog skip` and its like].
- * - agent, key name: name, version, slots, session, pid and origin (they tell a new process from one that
- *   only says hello again).
+ * - agent, key name: name, version, slots, session, instance (it tells a new process from one that only says
+ *   hello again, to whichever master).
  */
 struct model {
-	struct store *store; /* NULL: in memory only (tests) */
-	json_t *tables[STORE_TABLES];
+	struct store *store;          /* NULL: in memory only (tests) */
+	json_t *tables[STORE_TABLES]; /* NULL where model_open failed */
 	uint64_t revision;
 	struct model_change *changes;
 	size_t nchanges;
@@ -40,6 +40,8 @@ void model_set(struct model *m, enum store_table t, const char *key, json_t *doc
 /* Makes what was set durable and the revision one greater (also where nothing was set). -1: it is all as
  * before. */
 int model_commit(struct model *m, struct err *e);
+/* The same with a revision that is further on than the next one. */
+int model_commit_at(struct model *m, uint64_t revision, struct err *e);
 void model_abort(struct model *m);
 
 /* "task/source", into out of MODEL_KEY bytes. */

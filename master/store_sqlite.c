@@ -20,17 +20,14 @@
 
 #define FILE_NAME "tidegate.db"
 
-enum { APPLICATION_ID = 0x54474154 /* "TGAT" */, BUSY_MS = 5000 };
+enum { TERM = 1, APPLICATION_ID = 0x54474154 /* "TGAT" */, BUSY_MS = 5000 };
 
 struct store {
+	struct store_head head;
 	struct store_vfs *vfs;
 	sqlite3 *db;
 	sqlite3_stmt *put[STORE_TABLES], *del[STORE_TABLES], *bump;
-	uint64_t revision;
-	char cluster[33];
 };
-
-static const char *const tables[STORE_TABLES] = {"source", "task", "subtask", "agent"};
 
 /*
  * migrations[n] makes version n+1 of version n; each runs in one transaction. Never change one that was
@@ -164,6 +161,22 @@ static int migrate(struct store *s, int64_t version, struct err *e)
 	return 0;
 }
 
+/* A file whose content went to a cluster must not be worked with beside it. */
+static int read_moved(struct store *s, struct err *e)
+{
+	char url[500];
+
+	if (ask(s, "SELECT coalesce((SELECT value FROM meta WHERE key='moved'), '')", url, sizeof(url), NULL,
+		    e) < 0)
+		return -1;
+	if (!url[0])
+		return 0;
+	return err_set(e, ERR_store,
+		FILE_NAME " in the master's state folder was moved to %s: start the master with --store, or "
+			  "move the file away",
+		url);
+}
+
 /* The cluster's id: made once, kept for ever. */
 static int read_meta(struct store *s, struct err *e)
 {
@@ -177,12 +190,12 @@ static int read_meta(struct store *s, struct err *e)
 		snprintf(id + 2 * i, 3, "%02x", random[i]);
 	snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO meta VALUES('cluster', '%s')", id);
 	if (run(s, sql, "writing the cluster's id", e) < 0 ||
-		ask(s, "SELECT value FROM meta WHERE key='cluster'", s->cluster, sizeof(s->cluster), NULL,
-			e) < 0 ||
+		ask(s, "SELECT value FROM meta WHERE key='cluster'", s->head.cluster, sizeof(s->head.cluster),
+			NULL, e) < 0 ||
 		ask(s, "SELECT value FROM meta WHERE key='revision'", NULL, 0, &revision, e) < 0)
 		return -1;
-	s->revision = (uint64_t)revision;
-	return 0;
+	s->head.revision = (uint64_t)revision;
+	return read_moved(s, e);
 }
 
 static int prepare_one(struct store *s, const char *sql, sqlite3_stmt **out, struct err *e)
@@ -199,36 +212,18 @@ static int prepare(struct store *s, struct err *e)
 	for (int t = 0; t < STORE_TABLES; t++) {
 		snprintf(sql, sizeof(sql),
 			"INSERT INTO %s VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET body=excluded.body",
-			tables[t]);
+			store_table_names[t]);
 		if (prepare_one(s, sql, &s->put[t], e) < 0)
 			return -1;
-		snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE key=?1", tables[t]);
+		snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE key=?1", store_table_names[t]);
 		if (prepare_one(s, sql, &s->del[t], e) < 0)
 			return -1;
 	}
 	return prepare_one(s, "UPDATE meta SET value=?1 WHERE key='revision' AND value=?2", &s->bump, e);
 }
 
-struct store *store_open(int dir, struct err *e)
+static void file_close(struct store *s)
 {
-	struct store *s = xcalloc(1, sizeof(*s));
-	int64_t version;
-
-	if (open_file(s, dir, e) == 0 && check_file(s, &version, e) == 0 &&
-		run(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY",
-			"setting up", e) == 0 &&
-		migrate(s, version, e) == 0 && read_meta(s, e) == 0 && prepare(s, e) == 0)
-		return s;
-	store_close(&s);
-	return NULL;
-}
-
-void store_close(struct store **p)
-{
-	struct store *s = *p;
-
-	if (!s)
-		return;
 	for (int t = 0; t < STORE_TABLES; t++) {
 		sqlite3_finalize(s->put[t]);
 		sqlite3_finalize(s->del[t]);
@@ -237,17 +232,19 @@ void store_close(struct store **p)
 	sqlite3_close(s->db);
 	store_vfs_free(&s->vfs);
 	free(s);
-	*p = NULL;
 }
 
-const char *store_cluster(const struct store *s)
+static uint64_t file_term(struct store *s)
 {
-	return s->cluster;
+	(void)s;
+	return TERM;
 }
 
-uint64_t store_revision(const struct store *s)
+/* Nobody else is asked: there is only this one. */
+static void file_leader(struct store *s, struct store_leader *out)
 {
-	return s->revision;
+	(void)s;
+	(void)out;
 }
 
 static int load_row(sqlite3_stmt *q, const char *table, json_t *out, struct err *e)
@@ -282,16 +279,11 @@ static int load_table(struct store *s, const char *table, json_t *out, struct er
 	return r;
 }
 
-int store_load(struct store *s, json_t *out[STORE_TABLES], struct err *e)
+static int file_load(struct store *s, json_t *out[STORE_TABLES], struct err *e)
 {
 	for (int t = 0; t < STORE_TABLES; t++)
-		out[t] = json_object();
-	for (int t = 0; t < STORE_TABLES; t++)
-		if (load_table(s, tables[t], out[t], e) < 0) {
-			for (int i = 0; i < STORE_TABLES; i++)
-				json_decref(out[i]);
+		if (load_table(s, store_table_names[t], out[t], e) < 0)
 			return -1;
-		}
 	return 0;
 }
 
@@ -321,13 +313,14 @@ static int write_change(struct store *s, const struct store_change *c, struct er
 	return r;
 }
 
-static int write_all(struct store *s, const struct store_change *changes, size_t n, struct err *e)
+static int write_all(
+	struct store *s, uint64_t revision, const struct store_change *changes, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (write_change(s, &changes[i], e) < 0)
 			return -1;
-	sqlite3_bind_int64(s->bump, 1, (int64_t)s->revision + 1);
-	sqlite3_bind_int64(s->bump, 2, (int64_t)s->revision);
+	sqlite3_bind_int64(s->bump, 1, (int64_t)revision);
+	sqlite3_bind_int64(s->bump, 2, (int64_t)s->head.revision);
 	if (step(s, s->bump, e) < 0)
 		return -1;
 	if (sqlite3_changes(s->db) != 1)
@@ -335,14 +328,73 @@ static int write_all(struct store *s, const struct store_change *changes, size_t
 	return run(s, "COMMIT", "writing", e);
 }
 
-int store_commit(struct store *s, const struct store_change *changes, size_t n, struct err *e)
+static int file_commit(
+	struct store *s, uint64_t revision, const struct store_change *changes, size_t n, struct err *e)
 {
 	if (run(s, "BEGIN IMMEDIATE", "writing", e) < 0)
 		return -1;
-	if (write_all(s, changes, n, e) < 0) {
+	if (write_all(s, revision, changes, n, e) < 0) {
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 		return -1;
 	}
-	s->revision++;
+	s->head.revision = revision;
 	return 0;
+}
+
+static const struct store_ops file_ops = {file_close, file_term, file_leader, file_load, file_commit};
+
+struct store *store_open_file(int dir, struct err *e)
+{
+	struct store *s = xcalloc(1, sizeof(*s));
+	int64_t version;
+
+	s->head.ops = &file_ops;
+	if (open_file(s, dir, e) == 0 && check_file(s, &version, e) == 0 &&
+		run(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY",
+			"setting up", e) == 0 &&
+		migrate(s, version, e) == 0 && read_meta(s, e) == 0 && prepare(s, e) == 0)
+		return s;
+	store_close(&s);
+	return NULL;
+}
+
+/*
+ * Leaving the write-ahead log needs the file alone: as long as a master has it open, SQLite says that it is
+ * busy.
+ */
+static int want_alone(struct store *s, struct err *e)
+{
+	char mode[16];
+
+	for (int t = 0; t < STORE_TABLES; t++) {
+		sqlite3_finalize(s->put[t]);
+		sqlite3_finalize(s->del[t]);
+		s->put[t] = s->del[t] = NULL;
+	}
+	sqlite3_finalize(s->bump);
+	s->bump = NULL;
+	if (ask(s, "PRAGMA journal_mode=DELETE", mode, sizeof(mode), NULL, e) == 0 &&
+		strcmp(mode, "delete") == 0)
+		return 0;
+	return err_set(e, ERR_store,
+		FILE_NAME " in the master's state folder is open in another process: end the "
+			  "master first");
+}
+
+int store_retire_file(struct store *s, const char *url, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int r;
+
+	if (want_alone(s, e) < 0)
+		return -1;
+	if (!url) /* only asked whether it could be done */
+		return 0;
+	if (sqlite3_prepare_v2(s->db, "INSERT OR REPLACE INTO meta VALUES('moved', ?1)", -1, &q, NULL) !=
+		SQLITE_OK)
+		return fail(s, "writing", e);
+	sqlite3_bind_text(q, 1, url, -1, SQLITE_STATIC);
+	r = step(s, q, e);
+	sqlite3_finalize(q);
+	return r;
 }

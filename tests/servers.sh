@@ -2,7 +2,7 @@
 # servers.sh - real database servers for the tests and for ./quickstart, on 127.0.0.1 only.
 #
 #   servers.sh list              the names, one a line
-#   servers.sh get NAME ...      fetch and unpack into the cache folder; nothing is installed
+#   servers.sh get NAME ...      fetch and unpack into the cache folder; nothing is installed ("etcd" too, which is only got)
 #   servers.sh up NAME PORT      start one with a data folder of its own (made at the first start)
 #   servers.sh down PORT ...|all stop what "up" started: TERM, after 30 s KILL
 #   servers.sh wipe PORT ...|all end it at once and remove its data folder
@@ -164,13 +164,24 @@ get_maven() {
 	mv "$part" "$CACHE/$name"
 }
 
+# The masters' store of a cluster: one static program, started by the tests that need it.
+get_etcd() {
+	local name=etcd part=$CACHE/etcd.part
+	rm -rf "$part"
+	apt_fetch "$CACHE/$name.apt" bookworm "" etcd-server || return 1
+	mkdir -p "$part/w" && dpkg-deb --fsys-tarfile "$CACHE/$name.apt"/plain/etcd-server_*.deb | tar -x -C "$part" --no-same-owner ./usr/bin/etcd || return 1
+	ln -s ../usr/bin/etcd "$part/w/etcd"
+	rm -rf "$CACHE/$name.apt" "$CACHE/$name.apt.log"
+	mv "$part" "$CACHE/$name"
+}
+
 known() {
 	case " $NAMES " in *" $1 "*) ;; *) die "unknown server $1; there are: $NAMES" ;; esac
 }
 get() {
 	local name
 	for name; do
-		known "$name"
+		[ "$name" = etcd ] || known "$name"
 		[ -d "$CACHE/$name" ] && continue
 		mkdir -p "$CACHE" || die "can't make $CACHE"
 		(
@@ -178,6 +189,7 @@ get() {
 			[ -d "$CACHE/$name" ] && exit 0
 			echo "servers.sh: fetching $name" >&2
 			case $name in
+			etcd) get_etcd ;;
 			my97) get_debian my97 sid "mysql-server-core mysql-client-core" "mysql-server mysql-client" ;;
 			ma118) get_debian ma118 sid "mariadb-server-core mariadb-client-core" "mariadb-server mariadb-client" ;;
 			ma1011) get_debian ma1011 bookworm "mariadb-server-core mariadb-client-core" "mariadb-server mariadb-client" ;;

@@ -1,0 +1,58 @@
+/* What both backends share: the dispatch, the tables' names. Called by model.c and main.c. */
+#include "master/store.h"
+
+const char *const store_table_names[STORE_TABLES] = {"source", "task", "subtask", "agent"};
+
+static struct store_head *head(const struct store *s)
+{
+	return (struct store_head *)(uintptr_t)s;
+}
+
+void store_close(struct store **s)
+{
+	if (*s)
+		head(*s)->ops->close(*s);
+	*s = NULL;
+}
+
+uint64_t store_term(struct store *s)
+{
+	return head(s)->ops->term(s);
+}
+
+void store_leader(struct store *s, struct store_leader *out)
+{
+	*out = (struct store_leader){0};
+	head(s)->ops->leader(s, out);
+}
+
+const char *store_cluster(const struct store *s)
+{
+	return head(s)->cluster;
+}
+
+uint64_t store_revision(const struct store *s)
+{
+	return head(s)->revision;
+}
+
+int store_load(struct store *s, json_t *tables[STORE_TABLES], struct err *e)
+{
+	for (int t = 0; t < STORE_TABLES; t++)
+		tables[t] = json_object();
+	if (head(s)->ops->load(s, tables, e) == 0)
+		return 0;
+	for (int t = 0; t < STORE_TABLES; t++) {
+		json_decref(tables[t]);
+		tables[t] = NULL;
+	}
+	return -1;
+}
+
+int store_commit(
+	struct store *s, uint64_t revision, const struct store_change *changes, size_t n, struct err *e)
+{
+	if (revision <= head(s)->revision)
+		return err_set(e, ERR_internal, "a commit that does not move the store on");
+	return head(s)->ops->commit(s, revision, changes, n, e);
+}
