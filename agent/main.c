@@ -51,10 +51,8 @@ static int agent_ready(void *self, struct daemon_env *env, struct err *e)
 {
 	struct agent *a = self;
 
-	(void)e;
 	loop_add(env->loop, a->spawner.fd, on_supervisor, a);
-	master_open(a);
-	return 0;
+	return master_open(a, e);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)

@@ -5,9 +5,14 @@
  */
 #include "agent/master.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
 #include "agent/agent.h"
 #include "agent/orders.h"
 #include "agent/report.h"
+#include "agent/seen.h"
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
@@ -15,6 +20,7 @@
 
 enum {
 	HELLO_MS = 3000,
+	HELLO_OTHER_MS = 1500, /* where there is another master to ask */
 	AGAIN_MS = 500,
 	WAIT_MS = 10000,
 	NEXT_MS = WAIT_MS + 10000,
@@ -22,8 +28,6 @@ enum {
 	REPORT_EVERY_MS = 1000,
 	REPORT_SOON_MS = 200,
 };
-
-#define SOCKET "master.sock"
 
 /* Registered no more: everything that was under way with the old session is of no use. */
 static void lost(struct agent *a, const struct err *e)
@@ -34,7 +38,9 @@ static void lost(struct agent *a, const struct err *e)
 		log_warn("the master does not answer, work goes on without it: %s", e->text);
 	m->told_lost = true;
 	m->session = 0;
-	m->hello_at = clock_ms() + AGAIN_MS;
+	/* One of several: the next one, at once, and a pause when all were asked. */
+	m->move = m->naddresses > 1;
+	m->hello_at = clock_ms() + (m->at + 1 < m->naddresses ? 0 : AGAIN_MS);
 }
 
 static void on_welcome(void *arg, const struct err *failed, struct str reply)
@@ -56,23 +62,40 @@ static void on_welcome(void *arg, const struct err *failed, struct str reply)
 		return;
 	}
 	a->master.session = w.session;
+	snprintf(a->master.cluster, sizeof(a->master.cluster), "%.*s", STR_ARG(w.cluster));
 	a->master.revision = 0; /* the whole state once more: it may be another master */
 	a->master.told_lost = false;
 	a->changed = true;
-	log_info("registered with the master");
+	log_info("registered with the master at %s", a->master.addresses[a->master.at]);
 	if (FAILPOINT_HIT(agent_after_hello))
 		log_warn("failpoint agent_after_hello");
 }
 
+/* No call is under way: master_tick sees to that. */
+static void move_on(struct master *m, struct link *link)
+{
+	if (!m->move)
+		return;
+	m->move = false;
+	m->at = (m->at + 1) % m->naddresses;
+	link_peer_free(&m->peer);
+	m->peer = link_dial(link, m->addresses[m->at]);
+}
+
 static void hello(struct agent *a)
 {
-	struct msg_agent_hello m = {
-		.name = str_of(a->name), .version = STR_LIT(TIDEGATE_VERSION), .slots = a->slots};
+	struct msg_agent_hello m = {.name = str_of(a->name),
+		.version = STR_LIT(TIDEGATE_VERSION),
+		.slots = a->slots,
+		.instance = str_of(a->master.instance),
+		.cluster = str_of(a->master.cluster),
+		.revision = a->master.seen};
 	struct buf b = {0};
 
+	move_on(&a->master, a->env->link);
 	msg_put_agent_hello(&b, link_request_id(), &m);
 	a->master.helloing = true;
-	link_call(a->master.peer, &b, HELLO_MS, on_welcome, a);
+	link_call(a->master.peer, &b, a->master.naddresses > 1 ? HELLO_OTHER_MS : HELLO_MS, on_welcome, a);
 	buf_free(&b);
 }
 
@@ -92,6 +115,8 @@ static int take_orders(struct agent *a, const struct msg_agent_orders *m, struct
 		return err_set(e, ERR_proto, "the master's orders are no JSON object");
 	}
 	log_debug("orders of revision %lld", (long long)json_num(orders, "revision", 0));
+	a->master.seen = m->revision;
+	seen_keep(a->env->state_fd, a->master.cluster, m->revision);
 	orders_set(a, orders);
 	a->master.revision = m->revision;
 	return 0;
@@ -165,9 +190,38 @@ void master_report(struct agent *a, uint64_t now)
 	buf_free(&b);
 }
 
-void master_open(struct agent *a)
+static int take_addresses(struct master *m, const json_t *list, struct err *e)
 {
-	a->master.peer = link_dial(a->env->link, SOCKET);
+	const json_t *address;
+	size_t i;
+
+	json_array_foreach(list, i, address) {
+		const char *text = json_is_string(address) ? json_string_value(address) : "";
+
+		if (i == MASTERS || !text[0] || strlen(text) >= MASTER_ADDRESS)
+			return err_set(e, ERR_config_bad,
+				"the agent's slice: at most %d masters, each a socket's path", MASTERS);
+		snprintf(m->addresses[m->naddresses++], MASTER_ADDRESS, "%s", text);
+	}
+	if (m->naddresses == 0)
+		snprintf(m->addresses[m->naddresses++], MASTER_ADDRESS, "master.sock");
+	return 0;
+}
+
+int master_open(struct agent *a, struct err *e)
+{
+	struct master *m = &a->master;
+	uint8_t random[16];
+
+	if (take_addresses(m, json_object_get(a->env->config, "masters"), e) < 0)
+		return -1;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return err_sys(e, ERR_internal, "getrandom");
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(m->instance + 2 * i, 3, "%02x", random[i]);
+	seen_read(a->env->state_fd, m->cluster, sizeof(m->cluster), &m->seen);
+	m->peer = link_dial(a->env->link, m->addresses[0]);
+	return 0;
 }
 
 /* Units that are at work for a while beat once a second; those that have just begun tell more. */

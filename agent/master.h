@@ -2,12 +2,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/err.h"
+
 struct agent;
 struct link_peer;
+
+enum { MASTERS = 8, MASTER_ADDRESS = 256 };
 
 /* The conversation with the master: agent/master.c. */
 struct master {
 	struct link_peer *peer;
+	char addresses[MASTERS][MASTER_ADDRESS]; /* of their sockets; one leads, the others say so */
+	unsigned naddresses, at;
+	bool move;         /* the one at `at` was of no use: the next one is dialled before the next hello */
+	char instance[33]; /* random, of this process: every master knows it again by it */
+	char cluster[64];  /* whose orders were worked by last, also by an agent before this one (seen.c) */
+	uint64_t seen;     /* and of which revision */
 	uint64_t session;  /* 0: not registered */
 	uint64_t revision; /* of the orders we hold from this session */
 	uint64_t hello_at; /* when to say hello (again) */
@@ -17,7 +27,8 @@ struct master {
 	uint64_t reported_ms;
 };
 
-void master_open(struct agent *a);
+/* Where the masters are, and what an earlier agent of this host knew of them. */
+int master_open(struct agent *a, struct err *e);
 /* Says, asks and reports what is due. */
 void master_tick(struct agent *a, uint64_t now);
 uint64_t master_due(const struct agent *a);

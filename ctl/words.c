@@ -163,6 +163,11 @@ int cmd_validation(const struct args *a, struct err *e)
 	return send_word(a, "validation", json_pack("{s:s, s:s}", "op", a->rest[0], "task", rest(a, 1)), e);
 }
 
+int cmd_accept_store(const struct args *a, struct err *e)
+{
+	return send_word(a, "accept-store", json_object(), e);
+}
+
 int cmd_task_word(const struct args *a, struct err *e)
 {
 	if (a->nrest != 1) {

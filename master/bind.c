@@ -5,6 +5,7 @@
  */
 #include "master/bind.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,13 +139,12 @@ static struct agent *add_agent(struct master *m, const char *name, struct err *e
 	return a;
 }
 
-/* The process that registered last time, under the same supervisor: not started anew. */
+/* The process that registered last time, with this master or another one: not started anew. */
 static bool same_process(const struct master *m, const struct hello *h)
 {
 	const json_t *was = model_get(&m->model, STORE_AGENT, h->name);
 
-	return m->origin[0] && h->pid > 0 && json_num(was, "pid", 0) == h->pid &&
-	       strcmp(json_text(was, "origin", ""), m->origin) == 0;
+	return h->instance[0] && strcmp(json_text(was, "instance", ""), h->instance) == 0;
 }
 
 static void new_epochs(struct master *m, const char *agent)
@@ -174,9 +174,8 @@ struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 		a->report = NULL;
 	}
 	model_set(&m->model, STORE_AGENT, h->name,
-		json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", h->name, "version", h->version, "slots",
-			(json_int_t)slots, "session", (json_int_t)session, "pid", (json_int_t)h->pid,
-			"origin", m->origin));
+		json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", h->name, "version", h->version, "slots",
+			(json_int_t)slots, "session", (json_int_t)session, "instance", h->instance));
 	a->session = session;
 	a->seen_ms = m->now_ms;
 	bind_sources(m);
@@ -279,4 +278,42 @@ void bind_reap(struct master *m, const struct agent *a, uint64_t report_revision
 			m->retired[kept++] = *r;
 	}
 	m->nretired = kept;
+}
+
+int bind_refuse_old(const struct master *m, struct err *e)
+{
+	if (m->newer == 0)
+		return 0;
+	return err_set(e, ERR_store_old,
+		"the store is at revision %" PRIu64
+		" of cluster %s, but an agent has worked by revision %" PRIu64,
+		m->model.revision, m->model.store ? store_cluster(m->model.store) : "", m->newer);
+}
+
+int bind_check_store(
+	struct master *m, const char *agent, struct str cluster, uint64_t revision, struct err *e)
+{
+	if (m->model.store && str_is(cluster, store_cluster(m->model.store)) &&
+		revision > m->model.revision && revision > m->newer) {
+		m->newer = revision;
+		bind_refuse_old(m, e);
+		log_warn("agent %s: %s", agent, e->text);
+	}
+	return bind_refuse_old(m, e);
+}
+
+void bind_accept_store(struct master *m, uint64_t *revision)
+{
+	const char *key;
+	json_t *s;
+	void *next;
+
+	*revision = (m->newer > m->model.revision ? m->newer : m->model.revision) + 1;
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s) {
+		json_t *doc = json_deep_copy(s);
+		int64_t epoch = json_num(s, "epoch", 0) + 1, now = (int64_t)bind_first_epoch(m);
+
+		json_object_set_new(doc, "epoch", json_integer(epoch > now ? epoch : now));
+		model_set(&m->model, STORE_SOURCE, key, doc);
+	}
 }

@@ -1,6 +1,5 @@
 #pragma once
-#include <sys/types.h>
-
+#include "common/base/str.h"
 #include "master/master.h"
 
 /* Which agent serves which source; which numbers sources and subtasks have. Changes go into the model's open
@@ -10,11 +9,23 @@ struct agent *bind_find(struct master *m, const char *name);
 struct agent *bind_session(struct master *m, uint64_t session); /* NULL: not (any more) a valid one */
 bool bind_online(const struct master *m, const struct agent *a);
 bool bind_any_online(const struct master *m);
-/* Who says hello. pid: by the kernel, 0 for unknown. */
+/*
+ * An agent tells by which cluster's revision it worked last. One of ours that is still to come means that the
+ * store is an older copy: refused (ERR_store_old), now and for all agents and changing commands after it.
+ */
+int bind_check_store(
+	struct master *m, const char *agent, struct str cluster, uint64_t revision, struct err *e);
+/* That refusal, where one is due. */
+int bind_refuse_old(const struct master *m, struct err *e);
+/*
+ * An operator takes the store as it is: a revision beyond what any agent has seen, and epochs beyond what any
+ * owner can have had. Into the open change set; *revision is that of its commit.
+ */
+void bind_accept_store(struct master *m, uint64_t *revision);
+/* Who says hello. instance: of its process, "" for unknown. */
 struct hello {
-	const char *name, *version;
+	const char *name, *version, *instance;
 	unsigned slots;
-	pid_t pid;
 };
 
 /*

@@ -8,6 +8,7 @@
 
 #include "common/config/json.h"
 #include "master/answer.h"
+#include "master/bind.h"
 #include "master/check.h"
 #include "master/report.h"
 
@@ -20,6 +21,18 @@ static const struct {
 #undef COMMAND
 };
 
+/* Words that change nothing (and the one that ends it): an older copy of a store answers them too. */
+static const char *const harmless[] = {
+	"query-status", "list-member", "shard-ddl-lock", "validation", "accept-store"};
+
+static int check_store(const struct master *m, const char *word, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (strcmp(word, harmless[i]) == 0)
+			return 0;
+	return bind_refuse_old(m, e);
+}
+
 json_t *command_run(
 	struct master *m, const char *word, const json_t *args, struct link_req **req, bool *changed)
 {
@@ -28,9 +41,13 @@ json_t *command_run(
 	struct err e = {0};
 	int r = 1;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r > 0; i++)
-		if (strcmp(commands[i].word, word) == 0)
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r > 0; i++) {
+		if (strcmp(commands[i].word, word) != 0)
+			continue;
+		r = check_store(m, word, &e);
+		if (r == 0)
 			r = commands[i].fn(m, &c, &e);
+	}
 	if (r > 0)
 		r = err_set(&e, ERR_usage, "the master does not know the command `%.60s`", word);
 	model_abort(&m->model); /* what a handler left uncommitted never was */
@@ -77,4 +94,16 @@ int command_check_task(struct master *m, const json_t *args, struct err *e)
 int command_check(struct master *m, struct command_call *c, struct err *e)
 {
 	return check_start(m, c->args, c->req, e);
+}
+
+int command_accept_store(struct master *m, struct command_call *c, struct err *e)
+{
+	uint64_t revision;
+
+	(void)c;
+	bind_accept_store(m, &revision);
+	if (model_commit_at(&m->model, revision, e) < 0)
+		return -1;
+	m->newer = 0;
+	return 0;
 }

@@ -1,63 +1,94 @@
 /*
- * tidegate-master: sources, tasks and who does what, in a store of its own. The skeleton
- * (common/proc/daemon.c) owns main; this is the filled-in form. It speaks to agents and to the command line,
- * never to a database, and holds no key.
+ * tidegate-master: sources, tasks and who does what, in a store of its own or, with others of its kind, in an
+ * etcd. The skeleton (common/proc/daemon.c) owns main; this is the filled-in form, and the way in and out of
+ * leading. It speaks to agents, to the command line, to other masters and their etcd, never to a database,
+ * and holds no key. By hand it is the tools of tool.c.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/config/json.h"
 #include "common/proc/daemon.h"
+#include "master/etcd.h"
 #include "master/master.h"
 #include "master/serve.h"
 #include "master/store.h"
+#include "master/tool.h"
 
 struct process {
+	struct etcd_conf etcd; /* nhosts 0: the store is a file */
+	char name[STORE_NAME], address[STORE_NAME];
 	struct store *store;
 	struct master master;
 	struct serve serve;
-	bool inited;
+	uint64_t term; /* that master was loaded in; 0: it is not */
+	bool serving, told;
 };
 
-/*
- * What stays the same over a restart of the master alone: this boot, and the supervisor above us with its
- * start time. Read before the box closes. Where it can't be read every hello counts as a new process's: that
- * only costs a restart of units.
- */
-static void find_origin(char *out, size_t size)
+/* Where the others find us: the socket's own path, unless the slice says otherwise. */
+static void find_address(struct process *p, const json_t *config)
 {
-	struct buf boot = {0}, stat = {0};
-	char path[40];
-	const char *p;
-	int field = 2;
+	const char *given = json_text(config, "address", "");
+	char cwd[STORE_NAME - 20] = "";
 
-	out[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)getppid());
-	if (io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 4096, &boot, NULL) == 0 &&
-		io_read_file(AT_FDCWD, path, 4096, &stat, NULL) == 0) {
-		/* Behind the command's name, which may hold anything: field 22 is the start time. */
-		p = strrchr(buf_cstr(&stat), ')');
-		for (; p && *p && field < 22; p++)
-			field += *p == ' ';
-		if (p && *p)
-			snprintf(out, size, "%.36s %ld %.*s", buf_cstr(&boot), (long)getppid(),
-				(int)strspn(p, "0123456789"), p);
-	}
-	buf_free(&boot);
-	buf_free(&stat);
+	if (!given[0] && !getcwd(cwd, sizeof(cwd)))
+		cwd[0] = '\0';
+	if (given[0])
+		snprintf(p->address, sizeof(p->address), "%s", given);
+	else if (cwd[0] == '/')
+		snprintf(p->address, sizeof(p->address), "%s/master.sock", cwd);
+}
+
+/* The box is to let etcd's ports and certificates through. */
+static void need_etcd(const struct process *p, struct sandbox_needs *n)
+{
+	const struct etcd_conf *c = &p->etcd;
+
+	_Static_assert(ETCD_HOSTS <= (int)SANDBOX_STORES && SANDBOX_FILES >= 3, "the box takes them all");
+	for (unsigned i = 0; i < c->nhosts; i++)
+		n->store[i] = c->hosts[i].port;
+	n->files[0] = c->ca;
+	n->files[1] = c->cert;
+	n->files[2] = c->key;
 }
 
 static int before_box(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
+	const char *url = json_text(env->config, "store", "");
 
-	(void)env;
-	(void)e;
-	find_origin(p->master.origin, sizeof(p->master.origin));
+	snprintf(p->name, sizeof(p->name), "%s", json_text(env->config, "name", "master"));
+	find_address(p, env->config);
+	if (!url[0])
+		return 0;
+	if (etcd_conf_parse(url, &p->etcd, e) < 0 || etcd_conf_secret(&p->etcd, e) < 0)
+		return -1;
+	if (etcd_conf_is_open(&p->etcd))
+		log_warn("etcd is spoken to without TLS: whoever is on the way can read and change "
+			 "everything");
+	need_etcd(p, &env->needs);
+	return 0;
+}
+
+/* From the election's thread. */
+static void wake(void *arg)
+{
+	loop_wake(arg);
+}
+
+static int open_store(struct process *p, struct daemon_env *env, struct err *e)
+{
+	if (p->etcd.nhosts == 0) {
+		p->store = store_open_file(env->state_fd, e);
+		return p->store ? 0 : -1;
+	}
+	etcd_begin();
+	p->store = store_open_etcd(
+		&p->etcd, &(struct store_self){
+				  .name = p->name, .address = p->address, .changed = wake, .arg = env->loop});
 	return 0;
 }
 
@@ -65,26 +96,67 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
 
-	p->store = store_open_file(env->state_fd, e);
-	if (!p->store)
+	if (open_store(p, env, e) < 0)
 		return -1;
-	p->master.now_ms = clock_ms();
-	p->serve.m = &p->master;
-	p->inited = true;
-	if (master_init(&p->master, p->store, e) < 0 || serve_start(&p->serve, env, e) < 0)
-		return -1;
-	log_info("cluster %s at revision %llu: %zu sources, %zu tasks", store_cluster(p->store),
-		(unsigned long long)p->master.model.revision,
+	p->serving = true;
+	return serve_start(&p->serve, env, p->store, e);
+}
+
+static void stop_leading(struct process *p)
+{
+	serve_lead(&p->serve, NULL, 0);
+	master_fini(&p->master);
+	p->term = 0;
+	log_warn("leads no more; units and agents go on");
+}
+
+/*
+ * Reads the store anew: somebody else may have led. Without an answer, or where the lead is lost again
+ * meanwhile, the next tick tries again; a store that can't be used ends the process, and with it its
+ * standing.
+ */
+static int begin_leading(struct process *p, uint64_t term, struct err *e)
+{
+	p->master = (struct master){.now_ms = clock_ms()};
+	if (master_init(&p->master, p->store, e) < 0) {
+		master_fini(&p->master);
+		if (e->code != ERR_store_away && e->code != ERR_not_leader)
+			return -1;
+		log_err(e);
+		return 0;
+	}
+	p->term = term;
+	serve_lead(&p->serve, &p->master, term);
+	log_info("%scluster %s at revision %llu: %zu sources, %zu tasks", p->etcd.nhosts ? "leads " : "",
+		store_cluster(p->store), (unsigned long long)p->master.model.revision,
 		json_object_size(p->master.model.tables[STORE_SOURCE]),
 		json_object_size(p->master.model.tables[STORE_TASK]));
 	return 0;
 }
 
+/* Said once, and again after each end of a lead. */
+static void tell_leader(struct process *p)
+{
+	struct store_leader who;
+
+	store_leader(p->store, &who);
+	if (!p->told && who.name[0])
+		log_info("%s at %s leads", who.name, who.address);
+	p->told = who.name[0] != '\0';
+}
+
 static int tick(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
+	uint64_t term = store_term(p->store);
 
 	(void)env;
+	if (p->term && term != p->term)
+		stop_leading(p);
+	if (term && !p->term && begin_leading(p, term, e) < 0)
+		return -1;
+	if (!p->term)
+		tell_leader(p);
 	return serve_tick(&p->serve, e);
 }
 
@@ -93,11 +165,12 @@ static void end(void *self, struct daemon_env *env)
 	struct process *p = self;
 
 	(void)env;
-	if (p->inited) {
+	if (p->serving)
 		serve_end(&p->serve);
+	if (p->term)
 		master_fini(&p->master);
-	}
 	store_close(&p->store);
+	explicit_bzero(p->etcd.password, sizeof(p->etcd.password));
 }
 
 int main(int argc, char **argv)
@@ -111,5 +184,7 @@ int main(int argc, char **argv)
 		.close = end,
 	};
 
+	if (argc > 1 && argv[1][0] != '-')
+		return tool_run(argc, argv);
 	return daemon_run(&master, argc, argv);
 }

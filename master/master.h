@@ -47,9 +47,11 @@ struct master {
 	struct model model;
 	uint64_t now_ms; /* set at each entry */
 	uint64_t wall_s; /* seconds since 1970, likewise */
-	/* Names this run of the supervisor, also to a master that was started again below it; "": can't be
-	 * told. */
-	char origin[128];
+	/*
+	 * Greater than 0: an agent has worked by this revision of our cluster, and the store is behind it: an
+	 * older copy. Nothing is decided by it, until an operator accepts it.
+	 */
+	uint64_t newer;
 	struct agent agents[MASTER_AGENTS];
 	unsigned nagents;
 	struct check *checks[MASTER_CHECKS]; /* holes are NULL */

@@ -1,6 +1,9 @@
 /*
  * The master without its socket (testing.h). Names of tests say what an operator relies on.
  */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "master/testing.h"
 
 /* Does it, and looks for a text in the whole answer. */
@@ -215,27 +218,72 @@ static void test_epochs(void **state)
 	orders_say(m, "host-2", "\"source\":\"s1\"", true);
 }
 
-/* The same process says hello again after a restart of the master: its units go on, so nothing is fenced. */
+/* The same process says hello again, to a master that was started again or another one: its units go on, so
+ * nothing is fenced. */
 static void test_hello_again(void **state)
 {
 	struct master *m = *state;
 	int64_t was;
 
 	source(m, "s1");
-	hello_of(m, "host-1", 77);
+	hello_of(m, "host-1", "");
 	was = epoch(m, "s1");
-	hello_of(m, "host-1", 77);
-	assert_int_equal(epoch(m, "s1"), was + 1); /* no origin: can't be told apart */
-	snprintf(m->origin, sizeof(m->origin), "boot 1 2");
-	hello_of(m, "host-1", 77);
+	hello_of(m, "host-1", "");
+	assert_int_equal(epoch(m, "s1"), was + 1); /* can't be told apart */
+	hello_of(m, "host-1", "p1");
 	assert_int_equal(epoch(m, "s1"), was + 2);
-	hello_of(m, "host-1", 77);
+	hello_of(m, "host-1", "p1");
 	assert_int_equal(epoch(m, "s1"), was + 2);
-	hello_of(m, "host-1", 78);
+	hello_of(m, "host-1", "p2");
 	assert_int_equal(epoch(m, "s1"), was + 3);
-	snprintf(m->origin, sizeof(m->origin), "boot 1 3");
-	hello_of(m, "host-1", 78);
-	assert_int_equal(epoch(m, "s1"), was + 4);
+}
+
+/* Only a copy of the same cluster can be older, and only until somebody accepts it. */
+static void test_old_store(void **state)
+{
+	struct master master = {.wall_s = WALL}, *m = &master;
+	char path[] = "/tmp/tg-master-XXXXXX", command[60];
+	struct str none = STR_LIT(""), other = STR_LIT("0123456789abcdef0123456789abcdef");
+	struct err e = {0};
+	struct str cluster;
+	struct store *store;
+	uint64_t seen;
+	int64_t was;
+	int dir;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	dir = open(path, O_RDONLY | O_DIRECTORY);
+	store = store_open_file(dir, &e);
+	assert_int_equal(master_init(m, store, &e), 0);
+	source(m, "s1");
+	hello(m, "host-1");
+	cluster = str_of(store_cluster(m->model.store));
+	was = epoch(m, "s1");
+	seen = m->model.revision + 5;
+	assert_int_equal(bind_check_store(m, "host-1", cluster, m->model.revision, &e), 0);
+	assert_int_equal(bind_check_store(m, "host-1", none, seen, &e), 0);
+	assert_int_equal(bind_check_store(m, "host-1", other, seen, &e), 0);
+	assert_int_equal(bind_check_store(m, "host-1", cluster, seen, &e), -1);
+	assert_int_equal(e.code, ERR_store_old);
+	assert_int_equal(bind_check_store(m, "host-2", none, 0, &e), -1); /* nobody is told anything by it */
+	refused(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}", ERR_store_old);
+	ok(m, "query-status", "{}");
+	ok(m, "list-member", "{}");
+	ok(m, "accept-store", "{}");
+	assert_true(m->model.revision > seen);
+	assert_true(epoch(m, "s1") > was && epoch(m, "s1") >= (int64_t)m->wall_s);
+	assert_int_equal(bind_check_store(m, "host-1", cluster, seen, &e), 0);
+	ok(m, "operate-source", "{\"op\":\"show\"}");
+	seen = m->model.revision;
+	master_fini(m);
+	store_close(&store);
+	store = store_open_file(dir, &e);
+	assert_int_equal(store_revision(store), seen);
+	store_close(&store);
+	close(dir);
+	snprintf(command, sizeof(command), "rm -r '%s'", path);
+	assert_int_equal(system(command), 0);
 }
 
 static void test_room(void **state)
@@ -245,7 +293,7 @@ static void test_room(void **state)
 
 	source(m, "s1");
 	source(m, "s2");
-	assert_non_null(bind_hello(m, &(struct hello){"small", "v", 1, 7}, &e));
+	assert_non_null(bind_hello(m, &(struct hello){"small", "v", "7", 1}, &e));
 	assert_int_equal(model_commit(&m->model, &e), 0);
 	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s1"), "agent", ""), "small");
 	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s2"), "agent", ""), "");
@@ -667,6 +715,7 @@ int main(void)
 		T(test_case_of_source),
 		T(test_epochs),
 		T(test_hello_again),
+		T(test_old_store),
 		T(test_room),
 		T(test_many_names),
 		T(test_numbers),

@@ -100,10 +100,15 @@ static void answer_polls(struct master *m)
 	}
 }
 
+static const char *cluster_of(const struct serve *s)
+{
+	return s->store ? store_cluster(s->store) : "";
+}
+
 static void on_hello(struct serve *s, struct link_req *req)
 {
 	struct msg_agent_hello hello;
-	char name[MODEL_NAME + 2], version[64];
+	char name[MODEL_NAME + 2], version[64], instance[64];
 	struct agent *a = NULL;
 	struct buf b = {0};
 	struct err e = {0};
@@ -114,8 +119,10 @@ static void on_hello(struct serve *s, struct link_req *req)
 	}
 	snprintf(name, sizeof(name), "%.*s", STR_ARG(hello.name));
 	snprintf(version, sizeof(version), "%.*s", STR_ARG(hello.version));
-	if (valid_name(name, MODEL_NAME, "agent", &e) == 0)
-		a = bind_hello(s->m, &(struct hello){name, version, hello.slots, req->peer_pid}, &e);
+	snprintf(instance, sizeof(instance), "%.*s", STR_ARG(hello.instance));
+	if (valid_name(name, MODEL_NAME, "agent", &e) == 0 &&
+		bind_check_store(s->m, name, hello.cluster, hello.revision, &e) == 0)
+		a = bind_hello(s->m, &(struct hello){name, version, instance, hello.slots}, &e);
 	if (!a || model_commit(&s->m->model, &e) < 0) {
 		if (a)
 			a->session = 0; /* it was never given out */
@@ -129,7 +136,9 @@ static void on_hello(struct serve *s, struct link_req *req)
 		fail(&a->poll, ERR_request_stale, "the agent has said hello again since");
 	log_info("agent %s is here, version %s", name, version);
 	msg_put_agent_welcome(&b, req->head.request,
-		&(struct msg_agent_welcome){.session = a->session, .lease_ms = MASTER_LEASE_MS});
+		&(struct msg_agent_welcome){.session = a->session,
+			.lease_ms = MASTER_LEASE_MS,
+			.cluster = str_of(cluster_of(s))});
 	link_reply(&req, &b);
 	buf_free(&b);
 }
@@ -159,6 +168,11 @@ static void on_next(struct serve *s, struct link_req *req)
 	a = known(s, next.session, &req);
 	if (!a)
 		return;
+	/* Its session is of a time that this store has not seen. */
+	if (bind_check_store(s->m, a->name, str_of(cluster_of(s)), next.revision, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
 	/* An agent asks one thing at a time: an older poll was given up by it. */
 	if (a->poll)
 		fail(&a->poll, ERR_request_stale, "asked again since");
@@ -193,20 +207,16 @@ static void on_report(struct serve *s, struct link_req *req)
 	buf_free(&b);
 }
 
-static void on_command(struct serve *s, struct link_req *req)
+/* Takes req. */
+static void run_command(struct serve *s, struct link_req *req, struct str name, struct str text)
 {
-	struct msg_command command;
 	char word[64];
 	struct err e = {0};
 	bool changed;
 	json_t *args, *answer;
 
-	if (msg_get_command(req->body, &command, &e) < 0) {
-		link_fail(&req, &e);
-		return;
-	}
-	snprintf(word, sizeof(word), "%.*s", STR_ARG(command.word));
-	args = json_parse(command.args, "a command's arguments", &e);
+	snprintf(word, sizeof(word), "%.*s", STR_ARG(name));
+	args = json_parse(text, "a command's arguments", &e);
 	if (!args) {
 		send_answer(&req, answer_error(&e));
 		return;
@@ -221,22 +231,42 @@ static void on_command(struct serve *s, struct link_req *req)
 	json_decref(args);
 }
 
+static void on_command(struct serve *s, struct link_req *req)
+{
+	struct msg_command m;
+	struct err e = {0};
+
+	if (msg_get_command(req->body, &m, &e) < 0)
+		link_fail(&req, &e);
+	else
+		run_command(s, req, m.word, m.args);
+}
+
+static void on_forwarded(struct serve *s, struct link_req *req)
+{
+	struct msg_forwarded m;
+	struct err e = {0};
+
+	if (msg_get_forwarded(req->body, &m, &e) < 0)
+		link_fail(&req, &e);
+	else
+		run_command(s, req, m.word, m.args);
+}
+
 /* Whoever may write the socket file and is ourselves, root, or the one that the run folder belongs to. */
 static bool may_speak(const struct serve *s, uid_t uid)
 {
 	return uid == 0 || uid == geteuid() || uid == s->run_owner;
 }
 
-static void on_request(void *arg, struct link_req *req)
+/* As long as the term lasts that the model was loaded in: its end may be seen here before the next tick. */
+static bool leads(const struct serve *s)
 {
-	struct serve *s = arg;
+	return s->m && (!s->store || store_term(s->store) == s->term);
+}
 
-	set_clock(s->m);
-	if (!may_speak(s, req->peer_uid)) {
-		log_warn("uid %u may not speak to the master", (unsigned)req->peer_uid);
-		fail(&req, ERR_request_stale, "this user may not speak to the master");
-		return;
-	}
+static void on_request_leading(struct serve *s, struct link_req *req)
+{
 	switch (req->head.type) {
 	case MSG_agent_hello:
 		on_hello(s, req);
@@ -250,20 +280,95 @@ static void on_request(void *arg, struct link_req *req)
 	case MSG_command:
 		on_command(s, req);
 		break;
+	case MSG_forwarded:
+		on_forwarded(s, req);
+		break;
 	default:
 		fail(&req, ERR_proto, "the master does not take this message");
 	}
-	answer_polls(s->m);
+	if (leads(s))
+		answer_polls(s->m);
 }
 
-int serve_start(struct serve *s, struct daemon_env *env, struct err *e)
+/* Commands are passed on; agents are told whom to ask, and have the addresses of all. */
+static void on_request_following(struct serve *s, struct link_req *req)
+{
+	struct store_leader who = {0};
+	char text[STORE_NAME * 2 + 80];
+
+	if (s->store)
+		store_leader(s->store, &who);
+	if (req->head.type == MSG_command) {
+		follow_command(&s->follow, &who, &req);
+		return;
+	}
+	if (who.name[0])
+		snprintf(text, sizeof(text), "this master does not lead, %s at %s does", who.name,
+			who.address);
+	else
+		snprintf(text, sizeof(text), "no master leads at the moment");
+	fail(&req, ERR_not_leader, text);
+}
+
+static void on_request(void *arg, struct link_req *req)
+{
+	struct serve *s = arg;
+
+	if (!may_speak(s, req->peer_uid)) {
+		log_warn("uid %u may not speak to the master", (unsigned)req->peer_uid);
+		fail(&req, ERR_request_stale, "this user may not speak to the master");
+		return;
+	}
+	if (!leads(s)) {
+		on_request_following(s, req);
+		return;
+	}
+	set_clock(s->m);
+	on_request_leading(s, req);
+}
+
+int serve_start(struct serve *s, struct daemon_env *env, struct store *store, struct err *e)
 {
 	struct stat st;
 
 	if (fstat(env->run_fd, &st) < 0)
 		return err_sys(e, ERR_io, "the run folder");
 	s->run_owner = st.st_uid;
+	s->store = store;
+	s->follow.link = env->link;
 	return link_listen(env->link, "master.sock", CONTEXTS, 0660, on_request, s, e);
+}
+
+/* Whoever waits: agents for orders, the command line for checks. */
+static void fail_waiting(struct master *m, enum err_code code, const char *text)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (m->agents[i].poll)
+			fail(&m->agents[i].poll, code, text);
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && *check_waiting(m->checks[i]))
+			fail(check_waiting(m->checks[i]), code, text);
+}
+
+void serve_lead(struct serve *s, struct master *m, uint64_t term)
+{
+	if (s->m)
+		fail_waiting(s->m, ERR_not_leader, "this master leads no more");
+	if (m)
+		follow_end(&s->follow);
+	s->m = m;
+	s->term = term;
+}
+
+/* What was passed on to a leader that is no more gets no answer from it. */
+static void drop_old_leader(struct serve *s)
+{
+	struct store_leader who = {0};
+
+	if (s->store)
+		store_leader(s->store, &who);
+	if (s->follow.peer && strcmp(who.address, s->follow.address) != 0)
+		follow_end(&s->follow);
 }
 
 int serve_tick(struct serve *s, struct err *e)
@@ -271,21 +376,27 @@ int serve_tick(struct serve *s, struct err *e)
 	struct master *m = s->m;
 	bool changed;
 
+	if (!leads(s)) {
+		drop_old_leader(s);
+		return 0;
+	}
 	set_clock(m);
 	changed = check_expire(m, send_answer);
-	changed |= bind_sources(m);
-	if (changed && model_commit(&m->model, e) < 0)
-		return -1;
-	answer_polls(m);
+	changed |= m->newer == 0 && bind_sources(m);
+	if (changed && model_commit(&m->model, e) < 0) {
+		if (leads(s))
+			return -1;
+		log_err(e); /* another one's to do, or ours in the next term */
+		return 0;
+	}
+	if (leads(s))
+		answer_polls(m);
 	return 0;
 }
 
 void serve_end(struct serve *s)
 {
-	for (unsigned i = 0; i < s->m->nagents; i++)
-		if (s->m->agents[i].poll)
-			fail(&s->m->agents[i].poll, ERR_link, "the master is leaving");
-	for (int i = 0; i < MASTER_CHECKS; i++)
-		if (s->m->checks[i] && *check_waiting(s->m->checks[i]))
-			fail(check_waiting(s->m->checks[i]), ERR_link, "the master is leaving");
+	if (s->m)
+		fail_waiting(s->m, ERR_link, "the master is leaving");
+	follow_end(&s->follow);
 }

@@ -1,16 +1,23 @@
 #pragma once
 #include "common/proc/daemon.h"
+#include "master/follow.h"
 #include "master/master.h"
 
 /* The control socket: who may speak, and what is answered when. */
 struct serve {
-	struct master *m;
+	struct master *m; /* NULL: this master does not lead, and answers by the one that does */
+	struct store *store;
+	uint64_t term; /* of m */
+	struct follow follow;
 	uid_t run_owner; /* of the run folder */
 };
 
-/* Listens at master.sock. */
-int serve_start(struct serve *s, struct daemon_env *env, struct err *e);
-/* Time has passed: leases, long polls, checks. */
+/* Listens at master.sock. Nobody leads yet. */
+int serve_start(struct serve *s, struct daemon_env *env, struct store *store, struct err *e);
+/* From now on m is served, which was loaded in this term of the store; NULL: this master leads no more,
+ * whoever waits is told so. */
+void serve_lead(struct serve *s, struct master *m, uint64_t term);
+/* Time has passed: leases, long polls, checks; while another one leads: has that changed? */
 int serve_tick(struct serve *s, struct err *e);
 /* Leaving: whoever waits gets an error, so that it can ask again. */
 void serve_end(struct serve *s);

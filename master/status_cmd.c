@@ -289,13 +289,29 @@ static bool member_wanted(const json_t *args, const char *kind, const char *name
 	return true;
 }
 
+/* On one host the one there is; of several the one that leads, by the name and address that it gave itself.
+ */
+static void say_leader(const struct master *m, struct store_leader *who, char addr[STORE_NAME + 8])
+{
+	*who = (struct store_leader){0};
+	if (m->model.store)
+		store_leader(m->model.store, who);
+	if (!who->name[0])
+		*who = (struct store_leader){"master", "master.sock"};
+	snprintf(addr, STORE_NAME + 8, "ipc://%s", who->address);
+}
+
 static json_t *masters(struct master *m, const json_t *args)
 {
-	if (!member_wanted(args, "master", "master"))
+	struct store_leader who;
+	char addr[STORE_NAME + 8];
+
+	say_leader(m, &who, addr);
+	if (!member_wanted(args, "master", who.name))
 		return json_array();
-	return json_pack("[{s:s, s:s, s:b, s:[], s:[s]}]", "name", "master", "memberID",
+	return json_pack("[{s:s, s:s, s:b, s:[], s:[s]}]", "name", who.name, "memberID",
 		m->model.store ? store_cluster(m->model.store) : "", "alive", 1, "peerURLs", "clientURLs",
-		"ipc://master.sock");
+		addr);
 }
 
 static json_t *workers(struct master *m, const json_t *args)
@@ -321,11 +337,14 @@ static bool kind_wanted(const json_t *args, const char *kind)
 int command_list_member(struct master *m, struct command_call *c, struct err *e)
 {
 	json_t *members = json_array();
+	struct store_leader who;
+	char addr[STORE_NAME + 8];
 
 	(void)e;
+	say_leader(m, &who, addr);
 	if (kind_wanted(c->args, "leader"))
 		json_array_append_new(members, json_pack("{s:{s:s, s:s, s:s}}", "leader", "msg", "", "name",
-						       "master", "addr", "ipc://master.sock"));
+						       who.name, "addr", addr));
 	if (kind_wanted(c->args, "master"))
 		json_array_append_new(members,
 			json_pack("{s:{s:s, s:o}}", "master", "msg", "", "masters", masters(m, c->args)));

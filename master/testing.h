@@ -105,10 +105,10 @@ static inline void source(struct master *m, const char *id)
 	ok(m, "operate-source", args);
 }
 
-static inline struct agent *hello_of(struct master *m, const char *name, pid_t pid)
+static inline struct agent *hello_of(struct master *m, const char *name, const char *instance)
 {
 	struct err e = {0};
-	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", 999, pid}, &e);
+	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", instance, 999}, &e);
 
 	assert_non_null(a);
 	assert_int_equal(model_commit(&m->model, &e), 0);
@@ -118,9 +118,11 @@ static inline struct agent *hello_of(struct master *m, const char *name, pid_t p
 /* A new process each time. */
 static inline struct agent *hello(struct master *m, const char *name)
 {
-	static pid_t last = 1000;
+	static unsigned last;
+	char instance[20];
 
-	return hello_of(m, name, ++last);
+	snprintf(instance, sizeof(instance), "process %u", ++last);
+	return hello_of(m, name, instance);
 }
 
 static inline void report(struct master *m, struct agent *a, const char *text)

@@ -98,6 +98,28 @@ static int set_with_master(struct super_args *a, const char *v, struct err *e)
 	return 0;
 }
 
+/* They go into JSON unquoted, as the name does. */
+static int check_plain(const char *option, const char *v, struct err *e)
+{
+	for (const char *c = v; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+			return err_set(e, ERR_usage,
+				"--%s: printable ASCII without blanks, \" and \\ is wanted", option);
+	return 0;
+}
+
+static int set_store(struct super_args *a, const char *v, struct err *e)
+{
+	a->store = v;
+	return check_plain("store", v, e);
+}
+
+static int set_masters(struct super_args *a, const char *v, struct err *e)
+{
+	a->masters = v;
+	return check_plain("masters", v, e);
+}
+
 static int set_alive_fd(struct super_args *a, const char *v, struct err *e)
 {
 	unsigned long fd;
@@ -159,6 +181,9 @@ static const struct option_row options[] = {
 	{"user", "USER", "user of agent and master, when started as root (tidegate)", set_user},
 	{"uid-range", "A-B", "uids of the sources, when started as root (59000-59999)", set_uid_range},
 	{"with-master", NULL, "run a master on this host too", set_with_master},
+	{"store", "URL", "the masters' etcd: etcd[s]://host:port,…; a file of this host's own without it",
+		set_store},
+	{"masters", "LIST", "sockets of all masters, for the agent (this host's)", set_masters},
 	{"alive-fd", "N", "leave when this inherited descriptor ends", set_alive_fd},
 	{"log-level", "LEVEL", "debug, info, warn or error (info)", set_log_level},
 	{"failpoints", "FILE", "test builds only: the failpoint table", set_failpoints},

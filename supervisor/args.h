@@ -12,6 +12,8 @@ struct super_args {
 	const char *libexec;    /* NULL: beside the own binary, else the installed place */
 	const char *user;       /* NULL: "tidegate" where it exists */
 	const char *failpoints; /* NULL: none */
+	const char *store;      /* the masters' etcd; NULL: a file of the host's own */
+	const char *masters;    /* where the agent finds them, comma-separated; NULL: this host's */
 	char name[65];          /* the agent's name: letters, digits, '.', '_', '-' only */
 	uid_t uid_first, uid_last;
 	bool with_master, help, version;

@@ -189,7 +189,20 @@ static void slices_are_json(void **state)
 		"{\"unit\":\"agent\",\"name\":\"host-1\",\"log_level\":\"info\",\"slots\":999}");
 	buf_clear(&b);
 	host_slice(UNIT_master, &a, 999, &b);
-	assert_string_equal(buf_cstr(&b), "{\"unit\":\"master\",\"log_level\":\"info\"}");
+	assert_string_equal(buf_cstr(&b), "{\"unit\":\"master\",\"name\":\"host-1\",\"log_level\":\"info\"}");
+	assert_int_equal(PARSE("--state=/s", "--run=/r", "--name=h", "--store=etcd://x/y?lease=3",
+				 "--masters=/a/master.sock,/b/master.sock"),
+		0);
+	buf_clear(&b);
+	host_slice(UNIT_agent, &a, 9, &b);
+	assert_string_equal(buf_cstr(&b),
+		"{\"unit\":\"agent\",\"name\":\"h\",\"log_level\":\"info\",\"slots\":9,"
+		"\"masters\":[\"/a/master.sock\",\"/b/master.sock\"]}");
+	buf_clear(&b);
+	host_slice(UNIT_master, &a, 9, &b);
+	assert_string_equal(buf_cstr(&b), "{\"unit\":\"master\",\"name\":\"h\",\"log_level\":\"info\","
+					  "\"store\":\"etcd://x/y?lease=3\"}");
+	assert_int_equal(PARSE("--state=/s", "--run=/r", "--name=h", "--store=etcd://x\"y"), -1);
 	buf_free(&b);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "supervisor/host.h"
 
+#include <string.h>
+
 #include "unit.h"
 
 void host_init(struct host *h, int kind)
@@ -28,12 +30,28 @@ void host_died(struct host *h, uint64_t now)
 	h->pause_ms = h->pause_ms * 2 > HOST_PAUSE_MAX_MS ? HOST_PAUSE_MAX_MS : h->pause_ms * 2;
 }
 
-/* The name was checked when the arguments were read: nothing in it needs escaping. */
+static void put_masters(const char *list, struct buf *out)
+{
+	buf_puts(out, ",\"masters\":[");
+	for (const char *at = list; *at;) {
+		size_t n = strcspn(at, ",");
+
+		buf_putf(out, "%s\"%.*s\"", at > list ? "," : "", (int)n, at);
+		at += n + (at[n] == ',');
+	}
+	buf_putc(out, ']');
+}
+
+/* All of it was checked when the arguments were read: nothing in it needs escaping. */
 void host_slice(int kind, const struct super_args *a, unsigned slots, struct buf *out)
 {
+	buf_putf(out, "{\"unit\":\"%s\",\"name\":\"%s\",\"log_level\":\"%s\"", unit_info(kind)->name, a->name,
+		a->level_name);
 	if (kind == UNIT_agent)
-		buf_putf(out, "{\"unit\":\"agent\",\"name\":\"%s\",\"log_level\":\"%s\",\"slots\":%u}",
-			a->name, a->level_name, slots);
-	else
-		buf_putf(out, "{\"unit\":\"master\",\"log_level\":\"%s\"}", a->level_name);
+		buf_putf(out, ",\"slots\":%u", slots);
+	if (kind == UNIT_agent && a->masters)
+		put_masters(a->masters, out);
+	if (kind == UNIT_master && a->store)
+		buf_putf(out, ",\"store\":\"%s\"", a->store);
+	buf_putc(out, '}');
 }

@@ -50,6 +50,7 @@ static void daemon_env_fill(struct daemon_run *r)
 		.config = r->in.config,
 		.state_fd = r->in.state_fd,
 		.run_fd = FD_RUN,
+		.needs = inherit_needs(&r->in),
 		.supervisor_fd = FD_SUPERVISOR};
 	r->self = xcalloc(1, r->d->state ? r->d->state : 1);
 }
@@ -64,12 +65,11 @@ static int daemon_open(struct daemon_run *r, struct err *e)
 
 static int daemon_box(struct daemon_run *r, struct err *e)
 {
-	struct sandbox_needs needs = inherit_needs(&r->in);
 	int row = sandbox_row(r->in.info->name);
 
 	if (row < 0)
 		return err_set(e, ERR_sandbox, "include/sandbox.def has no row \"%s\"", r->in.info->name);
-	return sandbox_enter((enum sandbox_row)row, FD_RUN, r->in.state_fd, &needs, e);
+	return sandbox_enter((enum sandbox_row)row, FD_RUN, r->in.state_fd, &r->env.needs, e);
 }
 
 static int daemon_ready(struct daemon_run *r, struct err *e)

@@ -6,6 +6,7 @@
 #include "common/base/err.h"
 #include "common/proc/link.h"
 #include "common/proc/loop.h"
+#include "common/proc/sandbox.h"
 #include "include/unit.h"
 
 /*
@@ -25,6 +26,8 @@ struct daemon_env {
 	int supervisor_fd; /* FD_SUPERVISOR. The agent's is the socketpair of include/spawn.h: it may loop_add
 			      it in ready() and read and write packets (non-blocking); the skeleton only
 			      watches it for EOF, without reading */
+	struct sandbox_needs
+		needs; /* what the slice names; open() may add to it what the box is to let through */
 	struct loop *loop;
 	struct link *link; /* NULL in open() */
 };

@@ -30,7 +30,7 @@
 
 /* The words of include/sandbox.def. */
 enum { RUN = 1, STATE = 2 };
-enum { UPSTREAM = 1, DOWNSTREAM = 2 };
+enum { UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4 };
 enum { READER, WRITER };
 
 struct row {
@@ -227,11 +227,18 @@ static int ll_allow_port(const struct ll *l, uint16_t port, struct err *e)
 static int ll_allow_ports(
 	const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
 {
+	bool names = r->dials & (UPSTREAM | DOWNSTREAM);
+
 	if (r->dials & UPSTREAM && ll_allow_port(l, needs->upstream, e) < 0)
 		return -1;
 	if (r->dials & DOWNSTREAM && ll_allow_port(l, needs->downstream, e) < 0)
 		return -1;
-	return r->dials ? ll_allow_port(l, DNS_PORT, e) : 0;
+	for (int i = 0; i < SANDBOX_STORES && r->dials & STORE && needs->store[i]; i++) {
+		names = true;
+		if (ll_allow_port(l, needs->store[i], e) < 0)
+			return -1;
+	}
+	return names ? ll_allow_port(l, DNS_PORT, e) : 0;
 }
 
 static int ll_rules(const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
@@ -383,6 +390,8 @@ static int sc_sockets(scmp_filter_ctx f)
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, arg_is(0, AF_NETLINK),
 			arg_is(2, 0)); /* NETLINK_ROUTE */
+	/* libcurl wakes its own threads by a pair */
+	sc_arg(&rc, f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), arg_is(0, AF_UNIX));
 	return rc;
 }
 

@@ -12,11 +12,12 @@ enum sandbox_row {
 	SANDBOX_ROWS
 };
 
-enum { SANDBOX_FILES = 6 };
+enum { SANDBOX_FILES = 6, SANDBOX_STORES = 8 };
 
 /* What a row needs to know of the process at hand; all zero: nothing. */
 struct sandbox_needs {
 	uint16_t upstream, downstream; /* TCP ports, 0: none */
+	uint16_t store[SANDBOX_STORES];
 	/*
 	 * Absolute names of single files to read: certificates and keys that the slice names. The file, not
 	 * its folder, which may hold anything: where it is replaced by rename, the connection fails and the

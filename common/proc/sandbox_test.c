@@ -27,8 +27,8 @@
 
 #include "common/proc/try.h"
 
-enum { RUN = 1, STATE = 2, UPSTREAM = 1, DOWNSTREAM = 2, READER = 0, WRITER = 1 };
-enum { NOBODY = 65534, UP_PORT = 13100, DOWN_PORT = 13101, OTHER_PORT = 13102 };
+enum { RUN = 1, STATE = 2, UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, READER = 0, WRITER = 1 };
+enum { NOBODY = 65534, UP_PORT = 13100, DOWN_PORT = 13101, OTHER_PORT = 13102, STORE_PORT = 13103 };
 
 static const struct {
 	const char *process;
@@ -65,8 +65,10 @@ static void become_nobody(void)
 /* In the child: what happened goes to the parent by fd. */
 static void child(int row, const char *word, int fd)
 {
-	struct sandbox_needs needs = {
-		.upstream = UP_PORT, .downstream = DOWN_PORT, .files = {certificate, "", NULL}};
+	struct sandbox_needs needs = {.upstream = UP_PORT,
+		.downstream = DOWN_PORT,
+		.store = {STORE_PORT},
+		.files = {certificate, "", NULL}};
 	char out[256];
 	struct err e = {0};
 
@@ -185,6 +187,8 @@ static void network(void **state)
 		want(r, word, if_may(rows[r].dials & UPSTREAM));
 		snprintf(word, sizeof word, "connect:%d", DOWN_PORT);
 		want(r, word, if_may(rows[r].dials & DOWNSTREAM));
+		snprintf(word, sizeof word, "connect:%d", STORE_PORT);
+		want(r, word, if_may(rows[r].dials & STORE));
 		want(r, "connect:53", if_may(rows[r].dials));
 		snprintf(word, sizeof word, "connect:%d", OTHER_PORT);
 		want(r, word, "refused(EACCES)");

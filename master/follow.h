@@ -1,0 +1,16 @@
+#pragma once
+#include "common/proc/link.h"
+#include "master/store.h"
+
+/* A master that does not lead: its commands go to the one that does. Zeroed is nobody. */
+struct follow {
+	struct link *link; /* borrowed */
+	struct link_peer *peer;
+	char address[STORE_NAME]; /* of peer */
+	struct follow_call *calls;
+};
+
+/* Sends the command to the leader, and its answer back to who asked. Takes req. */
+void follow_command(struct follow *f, const struct store_leader *leader, struct link_req **req);
+/* Whoever waits for the leader gets an error. */
+void follow_end(struct follow *f);

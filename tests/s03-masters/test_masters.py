@@ -1,0 +1,302 @@
+"""Several masters on a real etcd: one leads, the others pass on; whoever dies, running jobs lose nothing. And the way there: migrate; and
+an older copy of a store, which is refused."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import etcd as etcd_module
+import procs
+from servers import PASSWORD, USER
+from workload import Workload
+
+LEASE = 3  # seconds, of the masters (etcd.py)
+
+
+class Host:
+    """One supervisor with an agent and, as a rule, a master."""
+
+    def __init__(self, bin_dir, folder, name, store=None, masters=None, key=None):
+        self.bin, self.folder, self.name, self.store, self.masters = Path(bin_dir), Path(folder), name, store, masters
+        self.state, self.run, self.log = self.folder / f"{name}.s", self.folder / f"{name}.r", self.folder / f"{name}.log"
+        self.state.mkdir(mode=0o700)
+        self.run.mkdir()
+        self.process = None
+        if key:
+            shutil.copy2(key, self.state / "key")
+
+    @property
+    def socket(self):
+        return str(self.run / "master.sock")
+
+    def start(self, master=True):
+        args = [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--name", self.name]
+        args += ["--with-master"] if master else []
+        args += ["--store", self.store] if self.store and master else []
+        args += ["--masters", ",".join(self.masters)] if self.masters else []
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def below(self, unit):
+        return [p for p in procs.tree(self.process.pid) if p.unit == unit]
+
+    def ask(self, *words, expect=0):
+        done = subprocess.run([str(self.bin / "tidegate"), *map(str, words), "--master", str(self.run), "--state", str(self.state), "--json"],
+                              capture_output=True, text=True, timeout=100)
+        if expect is not None:
+            assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
+        return json.loads(done.stdout) if done.returncode == 0 else done.stdout + done.stderr
+
+    def leader(self):
+        """The name of the one that leads, as this host's master says; "" where it can't say."""
+        answer = self.ask("list-member", expect=None)
+        return answer["members"][0]["leader"]["name"] if isinstance(answer, dict) else ""
+
+    def wait_leader(self, names, timeout=30):
+        return procs.wait_for(lambda: self.leader() in names and self.leader(), timeout, f"no leader of {names}\n{self.story()}", 0.05)
+
+    def agents(self):
+        answer = self.ask("list-member", expect=None)
+        return {w["name"]: w["stage"] for w in answer["members"][2]["worker"]["workers"]} if isinstance(answer, dict) else {}
+
+    def story(self):
+        return f"--- {self.name}\n" + self.log.read_text(errors="replace")[-5000:]
+
+    def stop(self, timeout=40):
+        self.process.terminate()
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def close(self):
+        if not self.process:
+            return
+        everyone = [procs.Proc(self.process.pid)] + procs.tree(self.process.pid)
+        for p in everyone:
+            p.kill(signal.SIGCONT)
+            p.kill()
+        self.process.wait()
+        self.process = None
+
+
+@pytest.fixture
+def cluster(tmp_path, short_tmp):
+    made = []
+
+    def make(n=1):
+        made.append(etcd_module.Etcd(short_tmp / f"etcd{len(made)}", n))
+        return made[-1]
+
+    yield make
+    for e in made:
+        e.close()
+
+
+@pytest.fixture
+def hosts(bin_dir, short_tmp):
+    os.chmod(short_tmp, 0o755)
+    made = []
+
+    def make(name, **kw):
+        made.append(Host(bin_dir, short_tmp, name, **kw))
+        return made[-1]
+
+    make.path = short_tmp
+    yield make
+    for h in made:
+        h.close()
+
+
+def files(folder, pair):
+    source, task = folder / "source.yaml", folder / "task.yaml"
+    source.write_text(f"source-id: s1\nfrom: {{host: 127.0.0.1, port: {pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n")
+    task.write_text(f"name: t\ntask-mode: all\ntarget-database: {{host: 127.0.0.1, port: {pair.target.port}, user: {USER}, password: '{PASSWORD}'}}\n"
+                    "mysql-instances: [{source-id: s1, block-allow-list: b}]\nblock-allow-list: {b: {do-dbs: [app]}}\n")
+    return source, task
+
+
+def subtask(host):
+    answer = host.ask("query-status", "t", expect=None)
+    return answer["sources"][0]["subTaskStatus"][0] if isinstance(answer, dict) and answer.get("sources") else {}
+
+
+def begin(host, pair, folder):
+    """The task follows, with its source at this host's agent."""
+    source, task = files(folder, pair)
+    procs.wait_for(host.agents, 30, f"no agent\n{host.story()}")
+    host.ask("operate-source", "create", source)
+    host.ask("start-task", task)
+    procs.wait_for(lambda: subtask(host).get("unit") == "Sync" and host.below("sync"), 60, f"it does not follow: {subtask(host)}\n{host.story()}", 0.2)
+
+
+def same_units(host, before):
+    return {p.key for u in ("relay", "sync") for p in host.below(u)} == before
+
+
+def units(host):
+    return {p.key for u in ("relay", "sync") for p in host.below(u)}
+
+
+def finish(pair, work, host):
+    work.stop()
+    pair.source.run("CREATE TABLE app.last (id int PRIMARY KEY)", "INSERT INTO app.last VALUES (7)")
+    procs.wait_for(lambda: "last" in str(pair.target.query("SHOW TABLES IN app")) and pair.target.query("SELECT * FROM app.last"), 60,
+                   f"the last change did not come\n{host.story()}", 0.2)
+    pair.assert_equal("app", host.story)
+
+
+def test_leader_killed(cluster, hosts, make_pair):
+    """kill -9 of the leading master, its supervisor held so that it does not come back at once: the other one leads within a lease; the
+    units go on, the same processes under the same epoch; what is asked of either master is answered."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=2, rows=100, pause=0.01).make()
+    etcd = cluster()
+    sockets = [str(hosts.path / "a.r/master.sock"), str(hosts.path / "b.r/master.sock")]
+    a = hosts("a", store=etcd.url(), masters=sockets).start()
+    a.wait_leader({"a"})
+    begin(a, pair, hosts.path)
+    b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, f"not both agents\n{b.story()}")
+    assert a.leader() == b.leader() == "a"
+    assert subtask(b)["stage"] == "Running"  # passed on
+    with work:
+        work.wait(20)
+        before, master = units(a), a.below("master")[0]
+        assert len(before) == 2
+        a.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        master.kill()
+        b.wait_leader({"b"}, LEASE + 10)
+        took = time.monotonic() - began
+        print(f"another master leads {took:.1f} s after the kill (lease {LEASE} s)")
+        assert took < LEASE + 3
+        assert units(a) == before, "units were started again"
+        procs.wait_for(lambda: subtask(b).get("stage") == "Running" and subtask(b).get("unit") == "Sync", 30, f"{subtask(b)}\n{b.story()}", 0.2)
+        assert b.agents()["a"] == "bound", b.agents()
+        # A command to the new leader reaches the agent, which found it by itself.
+        b.ask("pause-task", "t")
+        procs.wait_for(lambda: not a.below("sync"), 30, f"not paused\n{a.story()}")
+        a.process.send_signal(signal.SIGCONT)
+        a.wait_leader({"b"}, 20)  # its master is back, and passes on
+        a.ask("resume-task", "t")
+        procs.wait_for(lambda: a.below("sync") and subtask(a).get("unit") == "Sync", 30, f"not resumed\n{a.story()}\n{b.story()}")
+        work.wait(work.transactions + 20)
+        # And an orderly end: the other one leads at once.
+        before = units(a)
+        procs.wait_for(lambda: a.below("master"), 10, "no master")
+        began = time.monotonic()
+        b.below("master")[0].kill(signal.SIGTERM)
+        a.wait_leader({"a"}, 20)
+        print(f"after a SIGTERM: {time.monotonic() - began:.1f} s")
+        time.sleep(2 * LEASE)
+        assert units(a) == before, "units were started again"
+    finish(pair, work, a)
+
+
+def test_etcd_away(cluster, hosts, make_pair):
+    """One etcd member of three is killed, then two, for longer than any lease: the job goes on all the time, and the masters afterwards."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=2, rows=100, pause=0.01).make()
+    etcd = cluster(3)
+    a = hosts("a", store=etcd.url()).start()
+    a.wait_leader({"a"})
+    begin(a, pair, hosts.path)
+    with work:
+        before = units(a)
+        etcd.kill(0)
+        time.sleep(2)
+        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 15, f"{a.story()}", 0.2)
+        etcd.kill(1)
+        time.sleep(LEASE + 12)
+        assert a.leader() == ""
+        assert units(a) == before, f"units were started again\n{a.story()}"
+        at = work.transactions
+        work.wait(at + 20)
+        etcd.again(0)
+        a.wait_leader({"a"}, 30)
+        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 30, f"{a.story()}", 0.2)
+        etcd.again(1)
+        time.sleep(LEASE)
+        assert units(a) == before, f"units were started again\n{a.story()}"
+    finish(pair, work, a)
+
+
+def test_migrate(cluster, hosts, make_pair, bin_dir):
+    """A host with a task moves to a cluster, offline, and goes on where it was."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=2, rows=100, pause=0.01).make()
+    etcd = cluster()
+    a = hosts("a").start()
+    begin(a, pair, hosts.path)
+    move = [str(bin_dir / "tidegate-master"), "migrate", "--state", str(a.state), "--to", etcd.url()]
+    refused = subprocess.run(move, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "end the master first" in refused.stderr, refused
+    with work:
+        work.wait(20)
+        assert a.stop() == 0
+        done = subprocess.run(move, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "is in etcd://" in done.stdout, done
+        again = subprocess.run(move, capture_output=True, text=True, timeout=60)
+        assert again.returncode == 1 and "was moved to etcd://" in again.stderr, again
+        a.start()  # without --store: the file says where it went
+        procs.wait_for(lambda: "was moved to etcd://" in a.log.read_text(), 20, a.story())
+        a.close()
+        a.store = etcd.url()
+        a.start()
+        a.wait_leader({"a"})
+        procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"it does not go on: {subtask(a)}\n{a.story()}", 0.2)
+        work.wait(work.transactions + 20)
+    finish(pair, work, a)
+    usage = subprocess.run([move[0], "migrate", "--to", etcd.url()], capture_output=True, text=True)
+    assert usage.returncode == 2 and "usage" in usage.stderr
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "etcd"])
+def test_older_copy(cluster, hosts, make_pair, backend):
+    """A copy of the store from before the last commands comes back: nobody is told anything by it, until it is accepted."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=50, pause=0.02).make()
+    etcd = cluster() if backend == "etcd" else None
+    a = hosts("a", store=etcd.url() if etcd else None).start()
+    begin(a, pair, hosts.path)
+    kept = hosts.path / "kept"
+    place = hosts.path / "etcd0/m0" if etcd else a.state / "master"
+
+    def copy(frm, to):
+        shutil.rmtree(to, ignore_errors=True)
+        subprocess.run(["cp", "-a", str(frm), str(to)], check=True)
+
+    with work:
+        assert a.stop() == 0
+        if etcd:
+            etcd.kill(0)
+        copy(place, kept)
+        if etcd:
+            etcd.again(0)
+        a.start()
+        procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{a.story()}", 0.2)
+        a.ask("pause-task", "t")
+        procs.wait_for(lambda: not a.below("sync"), 30, a.story())
+        assert a.stop() == 0
+        if etcd:
+            etcd.kill(0)
+        copy(kept, place)
+        if etcd:
+            etcd.again(0)
+        a.start()
+        procs.wait_for(lambda: "accept-store" in a.log.read_text(), 40, f"not noticed\n{a.story()}")
+        time.sleep(3)
+        assert not a.below("sync") and not a.below("relay"), "work was begun by an older copy"
+        said = a.ask("resume-task", "t", expect=1)
+        assert "60613" in said and "accept-store" in said, said
+        a.ask("list-member")
+        a.ask("accept-store")
+        procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(a)}\n{a.story()}", 0.2)
+        work.wait(work.transactions + 10)
+    finish(pair, work, a)
