@@ -1,4 +1,5 @@
 #pragma once
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -98,8 +99,18 @@ void db_bulk_close(struct db_bulk **b);
 /* A result read row by row (not stored). Fetch to the end or close. */
 struct db_rows;
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e);
-/* The same for millions of rows, with less work for each; db_column_name does not know its columns. */
-struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e);
+/*
+ * Of the results that share it, one row of so many bytes is in memory at a time (T28): whoever fetches one
+ * holds the lock from before it is read (over TLS: behind that, the library reads) until the next fetch, or
+ * the close, by the same thread.
+ */
+struct db_turns {
+	pthread_mutex_t lock;
+	size_t bytes;
+};
+/* The same for millions of rows, with less work for each; db_column_name does not know its columns. turns: or
+ * NULL. */
+struct db_rows *db_query_large(struct db *d, struct str sql, struct db_turns *turns, struct err *e);
 struct db_rows *db_queryf(struct db *d, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 unsigned db_columns(const struct db_rows *r);

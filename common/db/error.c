@@ -54,6 +54,24 @@ static const uint32_t too_large[] = {
 	8004, /* TiDB's txn-total-size-limit */
 };
 
+/* Refusals whose own words do not say what to do. */
+static const struct hint {
+	uint32_t number;
+	const char *mend;
+} hints[] = {
+	{6125, "a foreign key needs a unique key of just these columns in its parent: make one in the "
+	       "upstream, or "
+	       "SET GLOBAL restrict_fk_on_non_standard_key=OFF in the downstream, then resume-task"},
+};
+
+static const char *hint_of(unsigned number)
+{
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+		if (hints[i].number == number)
+			return hints[i].mend;
+	return NULL;
+}
+
 static bool in(const uint32_t *list, size_t n, uint32_t x)
 {
 	size_t i;
@@ -153,7 +171,11 @@ int db_fail(const struct db *d, struct str sql, enum err_code code, struct err *
 	db_statement_head(sql, head, sizeof(head));
 	if (found == ERR_db_execute || found == ERR_NONE)
 		found = code;
-	err_set(e, found, "%s: %s (error %u), in: %s", d->where, text, number, head);
+	if (hint_of(number))
+		err_set(e, found, "%s: %s (error %u): %s, in: %s", d->where, text, number, hint_of(number),
+			head);
+	else
+		err_set(e, found, "%s: %s (error %u), in: %s", d->where, text, number, head);
 	if (e)
 		e->sql_errno = number;
 	return -1;

@@ -156,6 +156,8 @@ int packets_next(struct packets *p, struct str *payload, struct client_error *wh
 		return -1;
 	total = length_at(p, 0);
 	taken = PACKET_HEAD + total;
+	if (p->on_large && total >= p->large)
+		p->on_large(p->arg);
 	if (need(p, taken, why) < 0 || (total == PACKET_FULL && join(p, &total, &taken, why) < 0))
 		return -1;
 	*payload = (struct str){p->bytes + p->from + PACKET_HEAD, total};
@@ -163,6 +165,12 @@ int packets_next(struct packets *p, struct str *payload, struct client_error *wh
 	if (total == 0)
 		return fail(why, MALFORMED, "an empty packet");
 	return (uint8_t)payload->p[0] == 0xff && total >= 3 ? server_error(*payload, why) : 0;
+}
+
+void packets_trim(struct packets *p)
+{
+	if (p->from == p->to)
+		make_room(p, 0);
 }
 
 bool packets_more(const struct packets *p)

@@ -18,6 +18,10 @@ struct packets {
 	uint8_t sequence;    /* of the next packet */
 	char *bytes;
 	size_t size, from, to; /* of bytes: what is read and not yet given out is from..to */
+	/* Called before a payload of so many bytes is read, where there is one. */
+	void (*on_large)(void *arg);
+	void *arg;
+	size_t large;
 };
 
 /* Reads what comes on the client's socket from here on; the command has been sent, nothing of its answer been
@@ -27,5 +31,8 @@ void packets_fini(struct packets *p);
 /* The next payload, borrowed until the next call. An error packet of the server's is an error too. -1: why.
  */
 int packets_next(struct packets *p, struct str *payload, struct client_error *why);
+/* The memory of a large payload goes back, where nothing is behind it yet. Nothing of it may be used any
+ * more. */
+void packets_trim(struct packets *p);
 /* The next payload has come whole, or something waits in the socket. */
 bool packets_more(const struct packets *p);

@@ -148,6 +148,53 @@ static void many(void **state)
 	finish(&l);
 }
 
+struct seen_large {
+	struct packets *p;
+	unsigned times;
+	size_t held; /* bytes of buffer when it was told last */
+};
+
+static void on_large(void *arg)
+{
+	struct seen_large *s = arg;
+
+	s->times++;
+	s->held = s->p->size;
+}
+
+/* Told before it is read, once; its memory goes back when asked for. */
+static void large_ones(void **state)
+{
+	static const size_t sizes[] = {10, 5 << 20, 300, FULL + 5, 4};
+	struct line l = {0};
+	struct seen_large seen = {.p = &l.p};
+	uint8_t sequence = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		char *sent = noise(sizes[i], i);
+
+		put_packet(&l.out, &sequence, sent, sizes[i]);
+		free(sent);
+	}
+	begin(&l, 0);
+	l.p.on_large = on_large;
+	l.p.arg = &seen;
+	l.p.large = 4 << 20;
+	for (unsigned i = 0; i < 5; i++) {
+		struct client_error why;
+		struct str got;
+
+		assert_int_equal(packets_next(&l.p, &got, &why), 0);
+		assert_int_equal(got.n, sizes[i]);
+		assert_int_equal(seen.times, (i + 1) / 2);
+		assert_true(seen.held <= 2 << 20);
+		packets_trim(&l.p);
+		assert_true(l.p.size <= 2 << 20);
+	}
+	finish(&l);
+}
+
 static void refused(struct buf *bytes, unsigned number, const char *text)
 {
 	struct line l = {.out = *bytes};
@@ -209,6 +256,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_size),
 		cmocka_unit_test(many),
+		cmocka_unit_test(large_ones),
 		cmocka_unit_test(what_is_no_packet),
 		cmocka_unit_test(silence),
 	};

@@ -17,7 +17,29 @@ struct db_rows {
 	char head[220]; /* of the statement, for errors */
 	bool large;
 	struct text_rows text; /* of a large one */
+	struct db_turns *turns;
+	bool my_turn;
 };
+
+static void take_turn(void *arg)
+{
+	struct db_rows *r = arg;
+
+	if (r->turns && !r->my_turn)
+		pthread_mutex_lock(&r->turns->lock);
+	r->my_turn = r->turns != NULL;
+}
+
+/* The row is through: first its memory, then the turn. */
+static void end_turn(struct db_rows *r)
+{
+	if (!r->my_turn)
+		return;
+	if (r->large)
+		packets_trim(&r->text.packets);
+	pthread_mutex_unlock(&r->turns->lock);
+	r->my_turn = false;
+}
 
 static struct db_rows *new_rows(struct db *d, struct str sql, unsigned columns)
 {
@@ -51,7 +73,17 @@ struct db_rows *db_query(struct db *d, struct str sql, struct err *e)
 	return new_rows(d, sql, client_columns(d->c));
 }
 
-struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e)
+/* Over TLS the library reads. */
+static struct db_rows *query_by_library(struct db *d, struct str sql, struct db_turns *turns, struct err *e)
+{
+	struct db_rows *r = db_query(d, sql, e);
+
+	if (r)
+		r->turns = turns;
+	return r;
+}
+
+struct db_rows *db_query_large(struct db *d, struct str sql, struct db_turns *turns, struct err *e)
 {
 	struct client_error why;
 	struct text_rows t;
@@ -59,7 +91,7 @@ struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e)
 	int got;
 
 	if (!client_is_plain(d->c))
-		return db_query(d, sql, e);
+		return query_by_library(d, sql, turns, e);
 	got = text_rows_open(&t, d->c, sql, db_read_timeout_ms(d), &why);
 	if (got == 0)
 		return no_result(d, e);
@@ -71,6 +103,10 @@ struct db_rows *db_query_large(struct db *d, struct str sql, struct err *e)
 	r = new_rows(d, sql, t.columns);
 	r->text = t;
 	r->large = true;
+	r->turns = turns;
+	r->text.packets.on_large = turns ? take_turn : NULL;
+	r->text.packets.arg = r;
+	r->text.packets.large = turns ? turns->bytes : 0;
 	return r;
 }
 
@@ -98,12 +134,25 @@ const char *db_column_name(const struct db_rows *r, unsigned i)
 	return client_column_name(r->d->c, i);
 }
 
+static bool is_large(const struct db_rows *r)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < r->columns; i++)
+		sum += r->values[i].n;
+	return sum >= r->turns->bytes;
+}
+
 int db_fetch(struct db_rows *r, const struct str **values, struct err *e)
 {
 	struct client_error why;
-	int n = r->large ? text_rows_next(&r->text, r->values, &why) : client_row(r->d->c, r->values);
+	int n;
 
+	end_turn(r);
+	n = r->large ? text_rows_next(&r->text, r->values, &why) : client_row(r->d->c, r->values);
 	*values = r->values;
+	if (n > 0 && !r->large && r->turns && is_large(r))
+		take_turn(r);
 	if (n < 0 && r->large)
 		client_set_error(r->d->c, &why);
 	return n < 0 ? db_fail(r->d, str_of(r->head), ERR_db_query, e) : n;
@@ -120,10 +169,14 @@ void db_rows_close(struct db_rows **r)
 {
 	if (!*r)
 		return;
+	end_turn(*r);
 	if ((*r)->large)
 		text_rows_close(&(*r)->text);
 	else
 		end_result((*r)->d->c);
+	/* Among the rows that nobody wanted there may have been a large one. */
+	(*r)->large = false;
+	end_turn(*r);
 	free((*r)->values);
 	free(*r);
 	*r = NULL;

@@ -60,7 +60,7 @@ struct dump {
 	bool has_leader;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	pthread_mutex_t giant; /* held while a row of many MiB is in our buffers: one at a time (T28) */
+	struct db_turns giant; /* a row of many MiB is in our buffers: one at a time (T28) */
 	pthread_mutex_t ends;  /* held while a stretch ends: its table's last chunk must be the last one */
 	struct err fail;       /* the first error of any thread */
 	/* What the load tells before anything is planned; under lock, but for `incoming`, the main thread's.

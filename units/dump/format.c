@@ -23,12 +23,13 @@ static bool is_special(enum value_format f)
 void rows_init(struct rows *r, const struct row_format *format, const struct item *t, size_t statement_size)
 {
 	const struct structure *s = t->structure;
-	const char *sep = " (";
+	const char *sep = "";
 
 	*r = (struct rows){.format = format, .t = t, .statement_size = statement_size};
 	r->columns = xcalloc(s->ncolumns + 1, sizeof(*r->columns));
 	buf_puts(&r->into, " INTO ");
 	sql_put_ident(&r->into, str_of(t->name));
+	buf_puts(&r->into, " (");
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		if (s->columns[i].generated)
 			continue;

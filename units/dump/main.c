@@ -13,6 +13,8 @@
 #include "units/dump/plan.h"
 #include "units/dump/serve.h"
 
+enum { GIANT_BYTES = 4 << 20 };
+
 static int dump_open(void *self, struct unit_env *env, struct err *e)
 {
 	struct dump *d = self;
@@ -22,7 +24,8 @@ static int dump_open(void *self, struct unit_env *env, struct err *e)
 	d->dir = env->state_fd;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->ends, NULL);
-	pthread_mutex_init(&d->giant, NULL);
+	pthread_mutex_init(&d->giant.lock, NULL);
+	d->giant.bytes = GIANT_BYTES;
 	pthread_condattr_init(&a);
 	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->changed, &a);

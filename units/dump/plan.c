@@ -313,6 +313,7 @@ static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
 	const char *file, *hi;
 	int last, ends;
 	struct spool_chunk c;
+	uint64_t promised = 0;
 
 	if (json_unpack((json_t *)(uintptr_t)o, "[I, b, I, I, s, I, I, b, s]", &table, &last, &rows, &bytes,
 		    &file, &stretch, &seq, &ends, &hi) < 0)
@@ -335,7 +336,7 @@ static bool restore_chunk(struct dump *d, const json_t *o, uint64_t tables)
 	}
 	c.done = !exists(d->dir, file);
 	if (!c.done)
-		spool_grow(&d->spool, c.bytes);
+		spool_grow(&d->spool, c.bytes, &promised);
 	spool_add(&d->spool, c);
 	return true;
 }

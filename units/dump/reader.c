@@ -14,8 +14,6 @@
 #include "units/dump/worker.h"
 #include "units/dump/writer.h"
 
-enum { GIANT_BYTES = 4 << 20 };
-
 /* Of a table with a key: which of the selected columns its places are made of. */
 struct places {
 	const struct key *k; /* NULL: there are no places */
@@ -61,6 +59,8 @@ void reader_put_select(struct buf *b, const struct item *t, const struct stretch
 		value_put_select(b, &s->columns[i]);
 		sep = ",";
 	}
+	if (*sep == 'S') /* all are generated: rows there are all the same */
+		buf_puts(b, "SELECT 1");
 	put_key_columns(b, t);
 	stretch_put_from(b, t, stretch->partitions, "FORCE");
 	put_where(b, t, &stretch->range);
@@ -81,7 +81,7 @@ static struct places places_of(const struct item *t)
 {
 	const struct structure *s = t->structure;
 	struct places p = {.k = key_cuts(t) ? key_of(t) : NULL};
-	unsigned extra = stored_before(s, s->ncolumns);
+	unsigned stored = stored_before(s, s->ncolumns), extra = stored > 0 ? stored : 1;
 
 	if (!p.k)
 		return p;
@@ -135,36 +135,15 @@ static void end_if_full(struct writer *w, const struct places *p, const struct i
 
 /* --- reading --- */
 
-static size_t row_bytes(const struct str *v, unsigned n)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		sum += v[i].n;
-	return sum;
-}
-
-static int copy_giant(struct writer *w, const struct str *v, struct err *e)
-{
-	int r;
-
-	pthread_mutex_lock(&w->d->giant);
-	r = writer_row(w, v, e);
-	pthread_mutex_unlock(&w->d->giant);
-	return r;
-}
-
 static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, struct err *e)
 {
 	struct places places = places_of(t);
 	const struct str *v;
 	int got;
 
-	while ((got = db_fetch(r, &v, e)) > 0) {
+	while ((got = writer_wait_room(w, e)) == 0 && (got = db_fetch(r, &v, e)) > 0) {
 		if (dump_stopping(w->d))
 			got = err_set(e, ERR_link, "asked to leave");
-		else if (row_bytes(v, db_columns(r)) > GIANT_BYTES)
-			got = copy_giant(w, v, e);
 		else
 			got = writer_row(w, v, e);
 		if (got < 0)
@@ -186,7 +165,7 @@ static int read_stretch(
 	if (db_exec(c, STR_LIT("SAVEPOINT tidegate"), e) < 0)
 		return dump_sql_error(e);
 	reader_put_select(&sql, t, s);
-	r = db_query_large(c, buf_str(&sql), e);
+	r = db_query_large(c, buf_str(&sql), &d->giant, e);
 	buf_free(&sql);
 	if (r)
 		got = copy_rows(w, r, t, e);

@@ -31,25 +31,45 @@ void spool_fini(struct spool *s)
 	*s = (struct spool){.dir = -1};
 }
 
-bool spool_wait_room(struct spool *s)
+/* Nothing of what is there or promised may be what is waited for: files under way end, and the load takes
+ * them. */
+static bool has_room(const struct spool *s, uint64_t bytes)
 {
-	bool go;
-
-	pthread_mutex_lock(&s->lock);
-	/* Files under way only grow by what is left of them: the bound may be passed by a file and a row per
-	 * writer. */
-	while (!s->stopped && s->bytes >= s->limit)
-		pthread_cond_wait(&s->room, &s->lock);
-	go = !s->stopped;
-	pthread_mutex_unlock(&s->lock);
-	return go;
+	return s->bytes + s->kept + bytes <= s->limit || (s->bytes == 0 && s->kept == 0);
 }
 
-void spool_grow(struct spool *s, uint64_t bytes)
+bool spool_take_room(struct spool *s, uint64_t bytes, bool wait)
 {
+	bool got;
+
+	pthread_mutex_lock(&s->lock);
+	while (wait && !s->stopped && !has_room(s, bytes))
+		pthread_cond_wait(&s->room, &s->lock);
+	got = !s->stopped && has_room(s, bytes);
+	s->kept += got ? bytes : 0;
+	pthread_mutex_unlock(&s->lock);
+	return got;
+}
+
+void spool_grow(struct spool *s, uint64_t bytes, uint64_t *promised)
+{
+	uint64_t of_it = bytes < *promised ? bytes : *promised;
+
 	pthread_mutex_lock(&s->lock);
 	s->bytes += bytes;
+	s->kept -= of_it;
 	pthread_mutex_unlock(&s->lock);
+	*promised -= of_it;
+}
+
+void spool_give_back(struct spool *s, uint64_t *promised)
+{
+	pthread_mutex_lock(&s->lock);
+	s->kept -= *promised;
+	if (*promised > 0)
+		pthread_cond_broadcast(&s->room);
+	pthread_mutex_unlock(&s->lock);
+	*promised = 0;
 }
 
 uint64_t spool_add(struct spool *s, struct spool_chunk chunk)

@@ -29,6 +29,7 @@ struct spool {
 	struct spool_chunk *chunks;
 	size_t n, cap, ndone;
 	uint64_t bytes;                   /* on disk, unfinished files too */
+	uint64_t kept;                    /* room that is promised to files under way */
 	uint64_t total_rows, total_bytes; /* of all chunks ever finished */
 	bool complete;                    /* no chunk comes any more */
 	bool stopped;
@@ -36,9 +37,15 @@ struct spool {
 
 void spool_init(struct spool *s, int dir, uint64_t limit);
 void spool_fini(struct spool *s);
-/* Waits until a new file may be begun. False: stopped. */
-bool spool_wait_room(struct spool *s);
-void spool_grow(struct spool *s, uint64_t bytes);
+/*
+ * Room for a new file of so many bytes is promised; with wait, as soon as there is some. False: there is
+ * none, or stopped. A spool that is empty has room for a file of any size.
+ */
+bool spool_take_room(struct spool *s, uint64_t bytes, bool wait);
+/* Bytes were written: of what was promised (which gets less), the rest on top. */
+void spool_grow(struct spool *s, uint64_t bytes, uint64_t *promised);
+/* What is left of a promise is not needed. */
+void spool_give_back(struct spool *s, uint64_t *promised);
 /* A finished chunk; file and hi are taken. Returns its number. With done set: recorded downstream in an
  * earlier life.
  */

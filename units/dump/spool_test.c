@@ -203,6 +203,50 @@ static void files_are_cut_and_the_last_is_told(void **state)
 	assert_int_equal(spool_next(&b->d.spool, after, &c), SPOOL_END);
 }
 
+/* Two files fit. A third one is begun when there is room again; the full one before it is given out
+ * meanwhile. */
+static void the_quota_is_kept(void **state)
+{
+	struct bench *b = *state;
+	struct stretch s[3] = {{.id = 1}, {.id = 2}, {.id = 3}};
+	struct writer w[3];
+	struct spool_chunk c;
+	struct str v = STR_LIT("7");
+	struct err e = {0};
+
+	b->d.spool.limit = 2 * 2048 + 100;
+	for (unsigned i = 0; i < 3; i++)
+		writer_init(&w[i], &b->d, &s[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(writer_wait_room(&w[i], &e), 0);
+		assert_int_equal(writer_row(&w[i], &v, &e), 0);
+		assert_int_equal(writer_wait_room(&w[i], &e), 0);
+	}
+	assert_int_equal(b->d.spool.kept, 2 * 2048);
+	assert_false(spool_take_room(&b->d.spool, 2048, false));
+	/* Where all are full and none has ended, nothing would ever come out of it. */
+	while (!writer_is_full(&w[0]))
+		assert_int_equal(writer_row(&w[0], &v, &e), 0);
+	writer_end_here(&w[0], STR_LIT("[1]"));
+	spool_stop(&b->d.spool);
+	assert_int_equal(writer_wait_room(&w[0], &e), -1);
+	b->d.spool.stopped = false;
+	assert_int_equal(spool_next(&b->d.spool, 0, &c), SPOOL_CHUNK);
+	assert_false(c.ends_stretch);
+	assert_int_equal(c.bytes + b->d.spool.kept, b->d.spool.bytes + 2048);
+	assert_int_equal(spool_done(&b->d.spool, c.number, &e), 0);
+	assert_int_equal(writer_wait_room(&w[0], &e), 0);
+	assert_int_equal(b->d.spool.kept, 2 * 2048);
+	/* No row came behind it. */
+	err_clear(&e);
+	assert_int_equal(writer_end(&w[0], false, &e), 0);
+	assert_int_equal(spool_next(&b->d.spool, 1, &c), SPOOL_CHUNK);
+	assert_true(c.ends_stretch && c.rows == 0 && c.seq == 1);
+	for (unsigned i = 0; i < 3; i++)
+		writer_fini(&w[i]);
+	assert_int_equal(b->d.spool.kept, 0);
+}
+
 static void a_chunk_is_done_once(void **state)
 {
 	struct bench *b = *state;
@@ -355,6 +399,7 @@ int main(void)
 		WITH_BENCH(a_spool_file_is_segments),
 		WITH_BENCH(a_spool_file_of_text_alone),
 		WITH_BENCH(files_are_cut_and_the_last_is_told),
+		WITH_BENCH(the_quota_is_kept),
 		WITH_BENCH(a_chunk_is_done_once),
 		WITH_BENCH(a_complete_spool_is_served_again),
 		WITH_BENCH(a_spool_without_manifest_is_not),

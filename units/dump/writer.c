@@ -24,6 +24,8 @@ void writer_init(struct writer *w, struct dump *d, const struct stretch *stretch
 
 void writer_fini(struct writer *w)
 {
+	spool_give_back(&w->d->spool, &w->room);
+	spool_give_back(&w->d->spool, &w->next_room);
 	io_close(&w->fd);
 	free(w->file);
 	free(w->end);
@@ -39,7 +41,7 @@ static int flush(struct writer *w, struct err *e)
 	if (file_write(w->d, w->fd, w->file, buf_str(out), e) < 0)
 		return -1;
 	w->written += out->n;
-	spool_grow(&w->d->spool, out->n);
+	spool_grow(&w->d->spool, out->n, &w->room);
 	tally_add(w->d->tally, w->s->table, (struct amount){w->count - w->told, out->n});
 	w->told = w->count;
 	buf_clear(out);
@@ -55,8 +57,8 @@ static int open_file(struct writer *w, struct err *e)
 	const struct item *t = &w->d->catalog.tables.p[w->s->table];
 	struct buf name = {0};
 
-	if (!spool_wait_room(&w->d->spool))
-		return err_set(e, ERR_link, "asked to leave");
+	w->room = w->next_room;
+	w->next_room = 0;
 	name_data(&name, str_of(t->schema), str_of(t->name),
 		(struct name_part){w->s->table, w->s->id, w->files}, w->rows.format->ending);
 	buf_cstr(&name);
@@ -99,6 +101,7 @@ static int close_file(struct writer *w, enum end end, struct err *e)
 	if (flush(w, e) < 0)
 		return -1;
 	io_close(&w->fd);
+	spool_give_back(&w->d->spool, &w->room);
 	w->all_rows += w->count;
 	c.bytes = w->written;
 	c.file = w->file;
@@ -121,6 +124,30 @@ static int flush_whole(struct writer *w, struct err *e)
 	if (w->rows.format->whole)
 		w->rows.format->seal(&w->rows);
 	return flush(w, e);
+}
+
+/* A file ends behind the row that makes it full, and holds the heads of its segments. */
+static uint64_t file_room(const struct writer *w)
+{
+	enum { MORE = 64 * 1024 };
+
+	return w->d->o.chunk_bytes + (w->d->o.chunk_bytes < MORE ? w->d->o.chunk_bytes : MORE);
+}
+
+int writer_wait_room(struct writer *w, struct err *e)
+{
+	uint64_t want = file_room(w);
+
+	if (w->next_room > 0 || (w->fd >= 0 && !w->end))
+		return 0;
+	if (!spool_take_room(&w->d->spool, want, false)) {
+		if (w->end && close_file(w, END_FILE, e) < 0)
+			return -1;
+		if (!spool_take_room(&w->d->spool, want, true))
+			return err_set(e, ERR_link, "asked to leave");
+	}
+	w->next_room = want;
+	return 0;
 }
 
 int writer_row(struct writer *w, const struct str *v, struct err *e)
@@ -149,5 +176,11 @@ void writer_end_here(struct writer *w, struct str place)
 
 int writer_end(struct writer *w, bool last, struct err *e)
 {
-	return w->fd >= 0 ? close_file(w, last ? END_TABLE : END_STRETCH, e) : 0;
+	if (w->fd < 0 && w->files == 0)
+		return 0;
+	/* The last file ended for want of room, and no row came behind it: that this was the end is for one
+	 * without rows to say. */
+	if (w->fd < 0 && open_file(w, e) < 0)
+		return -1;
+	return close_file(w, last ? END_TABLE : END_STRETCH, e);
 }

@@ -12,10 +12,15 @@ struct writer {
 	char *file;
 	uint64_t written, count, told; /* bytes, rows of this file; rows of it told to the tally */
 	uint64_t all_rows;             /* of the files that are closed */
+	uint64_t room, next_room;      /* in the spool, promised to this file, and to the next */
 	char *end; /* the file ends behind its last row: that row's place; NULL: it goes on */
 };
 
 void writer_init(struct writer *w, struct dump *d, const struct stretch *s);
+/* Before a row is fetched: where a new file will be needed for it, waits until the spool has room for one.
+ * Later it must not wait: a large row keeps others' from being fetched. A full file does not wait with it, as
+ * all may be waiting for just that. */
+int writer_wait_room(struct writer *w, struct err *e);
 /* v: the values as selected, the table's stored columns first. */
 int writer_row(struct writer *w, const struct str *v, struct err *e);
 /* Does the file hold as much as it should? */

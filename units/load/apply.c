@@ -19,7 +19,9 @@
 #include "units/load/rows.h"
 #include "units/load/split.h"
 
-enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062, SQL_PACKET_TOO_BIG = 1153 };
+enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062 };
+/* LOAD DATA LOCAL is switched off: MySQL 8, MariaDB, and older ones of both. */
+enum { SQL_NO_LOCAL = 3948, SQL_NO_LOCAL_MARIADB = 4166, SQL_NOT_ALLOWED = 1148 };
 
 /* --- the connection --- */
 
@@ -258,6 +260,18 @@ static void clear_transaction(struct applier *a, const struct err *why)
 	a->cut = false;
 }
 
+/* It was allowed when the connection was made. */
+static bool no_load_any_more(struct applier *a, const struct err *why)
+{
+	if (a->way != LOAD_BY_LOAD_DATA || a->care != CARE_NONE ||
+		(why->sql_errno != SQL_NO_LOCAL && why->sql_errno != SQL_NO_LOCAL_MARIADB &&
+			why->sql_errno != SQL_NOT_ALLOWED))
+		return false;
+	log_info("LOAD DATA LOCAL was switched off in the downstream: rows are written by INSERT now");
+	a->way = LOAD_BY_INSERT;
+	return true;
+}
+
 /* Is there a more careful way to try it? */
 static bool more_care(struct applier *a, const struct err *why)
 {
@@ -280,6 +294,8 @@ static int look_again(struct applier *a, const struct chunk *k, const struct err
 	int r;
 
 	clear_transaction(a, why);
+	if (no_load_any_more(a, why))
+		return 0;
 	if (!duplicate && !again && err_act(why->code) != ERR_ACT_RETRY)
 		return -1;
 	r = connect_now(a, e);

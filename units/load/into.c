@@ -135,10 +135,16 @@ void into_put_bulk(const struct into *i, const char *verb, struct buf *sql)
 
 void into_put_keep(const struct into *i, struct buf *sql)
 {
+	/* A generated column can be told nothing else. */
+	const char *name = i->n > 0 ? i->columns[0]->name : i->t->structure->columns[0].name;
+
 	buf_puts(sql, " ON DUPLICATE KEY UPDATE ");
-	sql_put_ident(sql, str_of(i->columns[0]->name));
+	sql_put_ident(sql, str_of(name));
 	buf_putc(sql, '=');
-	sql_put_ident(sql, str_of(i->columns[0]->name));
+	if (i->n > 0)
+		sql_put_ident(sql, str_of(name));
+	else
+		buf_puts(sql, "DEFAULT");
 }
 
 /* The next field of line, from *at on; at the last one a further tab is none of its. False: there is none. */
@@ -167,6 +173,8 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 	struct str field;
 	size_t at = 0;
 
+	if (i->n == 0)
+		buf_putc(sql, '(');
 	for (unsigned k = 0; k < i->n; k++) {
 		enum value_format f = i->formats[k];
 		bool quote = !value_format_is_number(f);
@@ -187,7 +195,7 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 			buf_putc(sql, '\'');
 	}
 	buf_putc(sql, ')');
-	return true;
+	return i->n > 0 || line.n == 0;
 }
 
 static char unescaped(char c)

@@ -87,16 +87,25 @@ static int not_of_table(const struct putting *p, struct err *e)
 		p->s.file);
 }
 
-/* A segment of that size holds a row of that size: whoever is about to keep it takes turns. */
-static void take_turns(struct putting *p)
+/* A segment of that size holds a row of that size: whoever is about to read it whole takes turns (T28). */
+static void take_turns(struct putting *p, bool streams)
 {
-	bool giant = p->s.kind && p->s.left > GIANT_BYTES;
+	bool giant = !streams && p->s.kind && p->s.left > GIANT_BYTES;
 
 	if (giant && !p->giant)
 		pthread_mutex_lock(&p->a->l->giant);
 	else if (!giant && p->giant)
 		pthread_mutex_unlock(&p->a->l->giant);
 	p->giant = giant;
+}
+
+/* The turn is taken before a large row is read, and given back when its segment is through. */
+static int next_line(struct putting *p, struct str *line, struct err *e)
+{
+	if (segments_settle(&p->s, e) < 0)
+		return -1;
+	take_turns(p, false);
+	return segments_line(&p->s, line, e);
 }
 
 static int check_failpoint(struct err *e)
@@ -147,10 +156,9 @@ static int put_inserts(struct putting *p, struct err *e)
 	int r;
 
 	buf_clear(sql);
-	while ((r = segments_line(&p->s, &line, e)) > 0) {
+	while ((r = next_line(p, &line, e)) > 0) {
 		if (sql->n > 0 && sql->n + line.n > STATEMENT_BYTES && run_insert(p, e) < 0)
 			return -1;
-		take_turns(p);
 		if (sql->n == 0) {
 			buf_puts(sql, verb(p->a));
 			buf_put(sql, p->r->into.names.p, p->r->into.names.n);
@@ -159,6 +167,8 @@ static int put_inserts(struct putting *p, struct err *e)
 		}
 		if (!into_put_row(&p->r->into, line, sql))
 			return not_of_table(p, e);
+		if (sql->n > STATEMENT_BYTES && run_insert(p, e) < 0)
+			return -1;
 	}
 	return r < 0 ? -1 : run_insert(p, e);
 }
@@ -217,29 +227,15 @@ static int run_bulk(struct putting *p, struct err *e)
 	p->rows += count;
 	r->rows = 0;
 	buf_clear(&r->text);
-	if (r->text.cap > KEEP_BYTES)
-		buf_free(&r->text);
 	return check_failpoint(e);
 }
 
-/* The values stay where they are in text until the bulk has run: it may not move, but when it is empty. */
-static int add_to_bulk(struct putting *p, struct str line, struct err *e)
+/* Takes the line apart where it stands, and its values as the next row's. */
+static int put_in_bulk(struct putting *p, char *line, size_t n, struct err *e)
 {
 	struct rowset *r = p->r;
-	size_t most = bulk_bytes(p->a);
-	char *copy;
 
-	if (r->rows > 0 && (r->rows == r->most || r->text.n + line.n > most) && run_bulk(p, e) < 0)
-		return -1;
-	if (r->rows == 0) {
-		if (apply_check_size(p->a, line.n, e) < 0)
-			return -1;
-		buf_clear(&r->text);
-		buf_room(&r->text, line.n > most ? line.n : most);
-	}
-	copy = r->text.p + r->text.n;
-	buf_put(&r->text, line.p, line.n);
-	if (!into_split(&r->into, copy, line.n, r->values))
+	if (!into_split(&r->into, line, n, r->values))
 		return not_of_table(p, e);
 	for (unsigned i = 0; i < r->into.n; i++) {
 		((const char **)r->columns[i].values)[r->rows] = r->values[i].p;
@@ -250,6 +246,35 @@ static int add_to_bulk(struct putting *p, struct str line, struct err *e)
 	return 0;
 }
 
+/* A large row by itself, without a copy: it stays in the reader's buffer until the bulk has run. */
+static int put_large(struct putting *p, struct str line, struct err *e)
+{
+	if (run_bulk(p, e) < 0 || apply_check_size(p->a, line.n, e) < 0 ||
+		put_in_bulk(p, (char *)(uintptr_t)line.p, line.n, e) < 0)
+		return -1;
+	return run_bulk(p, e);
+}
+
+/* The values stay where they are in text until the bulk has run: it may not move, but when it is empty. */
+static int add_to_bulk(struct putting *p, struct str line, struct err *e)
+{
+	struct rowset *r = p->r;
+	size_t most = bulk_bytes(p->a);
+	char *copy;
+
+	if (line.n > most)
+		return put_large(p, line, e);
+	if (r->rows > 0 && (r->rows == r->most || r->text.n + line.n > most) && run_bulk(p, e) < 0)
+		return -1;
+	if (r->rows == 0) {
+		buf_clear(&r->text);
+		buf_room(&r->text, most);
+	}
+	copy = r->text.p + r->text.n;
+	buf_put(&r->text, line.p, line.n);
+	return put_in_bulk(p, copy, line.n, e);
+}
+
 static int put_bulks(struct putting *p, struct err *e)
 {
 	struct str line;
@@ -258,11 +283,9 @@ static int put_bulks(struct putting *p, struct err *e)
 	p->r->rows = 0;
 	if (prepare_bulk(p, e) < 0)
 		return -1;
-	while ((r = segments_line(&p->s, &line, e)) > 0) {
-		take_turns(p);
+	while ((r = next_line(p, &line, e)) > 0)
 		if (add_to_bulk(p, line, e) < 0)
 			return -1;
-	}
 	return r < 0 ? -1 : run_bulk(p, e);
 }
 
@@ -344,6 +367,8 @@ static int put_statement(struct putting *p, struct err *e)
 		into_put_keep(&p->r->into, sql);
 	r = execute(p, buf_str(sql), e);
 	buf_clear(sql);
+	if (sql->cap > KEEP_BYTES)
+		buf_free(sql);
 	return r;
 }
 
@@ -352,10 +377,11 @@ static int put_statement(struct putting *p, struct err *e)
 static const struct way {
 	const char *name;
 	int (*put)(struct putting *p, struct err *e);
+	bool streams; /* no row of text is in our buffers as a whole */
 } ways[] = {
-	[LOAD_BY_INSERT] = {"INSERT", put_inserts},
-	[LOAD_BY_BULK] = {"bulk execute", put_bulks},
-	[LOAD_BY_LOAD_DATA] = {"LOAD DATA", put_load},
+	[LOAD_BY_INSERT] = {"INSERT", put_inserts, false},
+	[LOAD_BY_BULK] = {"bulk execute", put_bulks, false},
+	[LOAD_BY_LOAD_DATA] = {"LOAD DATA", put_load, true},
 };
 
 static enum load_by way_of(const struct applier *a)
@@ -372,12 +398,15 @@ const char *rows_way_name(const struct applier *a)
 
 static int put_all(struct putting *p, struct err *e)
 {
-	const struct way *way = &ways[way_of(p->a)];
+	/* Rows without a column that is stored have no values: only an INSERT can say that. */
+	const struct way *way = &ways[p->r->into.n > 0 ? way_of(p->a) : LOAD_BY_INSERT];
 	int r = 0;
 
 	while (r == 0 && p->s.kind) {
-		r = p->s.kind == SEGMENT_TEXT ? way->put(p, e) : put_statement(p, e);
-		take_turns(p);
+		bool text = p->s.kind == SEGMENT_TEXT;
+
+		take_turns(p, text && way->streams);
+		r = text ? way->put(p, e) : put_statement(p, e);
 	}
 	return r;
 }
@@ -389,9 +418,9 @@ int rows_put(struct applier *a, const struct chunk *k, uint64_t *rows, struct er
 
 	if (r == 0)
 		r = put_all(&p, e);
+	segments_close(&p.s);
 	if (p.giant)
 		pthread_mutex_unlock(&a->l->giant);
-	segments_close(&p.s);
 	*rows = p.rows;
 	return r;
 }

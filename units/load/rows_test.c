@@ -122,6 +122,7 @@ static void large_rows_and_small_pieces(void **state)
 	want_line(&s, "a");
 	assert_int_equal(segments_line(&s, &line, &e), 1);
 	assert_int_equal(line.n, n - 1);
+	assert_true(s.size <= n + 4096); /* nothing that comes behind it is in memory with it */
 	want_line(&s, "b");
 	segments_close(&s);
 	assert_int_equal(open_bytes(&s, dir, buf_str(&b), &e), 0);
@@ -133,6 +134,40 @@ static void large_rows_and_small_pieces(void **state)
 	segments_close(&s);
 	buf_free(&b);
 	buf_free(&got);
+	free(large);
+	leave(dir);
+}
+
+/* Whoever takes turns for a large row knows of it before it is read, and its memory goes back behind it. */
+static void memory_of_a_large_row(void **state)
+{
+	int dir = dir_of_test();
+	size_t n = 5 << 20;
+	char *large = malloc(n);
+	struct segments s;
+	struct buf b = {0};
+	struct str line;
+	struct err e = {0};
+
+	(void)state;
+	memset(large, 'x', n);
+	large[n - 1] = '\n';
+	add(&b, SEGMENT_TEXT, 1, "a\n", 2);
+	add(&b, SEGMENT_TEXT, 1, large, n);
+	add(&b, SEGMENT_TEXT, 1, "b\n", 2);
+	assert_int_equal(open_bytes(&s, dir, buf_str(&b), &e), 0);
+	want_line(&s, "a");
+	assert_int_equal(segments_settle(&s, &e), 0);
+	assert_int_equal(s.left, n);
+	assert_true(s.size < 1 << 20);
+	assert_int_equal(segments_line(&s, &line, &e), 1);
+	assert_int_equal(line.n, n - 1);
+	assert_int_equal(segments_settle(&s, &e), 0);
+	assert_int_equal(s.left, 2);
+	assert_true(s.size < 1 << 20);
+	want_line(&s, "b");
+	segments_close(&s);
+	buf_free(&b);
 	free(large);
 	leave(dir);
 }
@@ -266,6 +301,28 @@ static void rows_become_sql(void **state)
 	structure_free(&t.structure);
 }
 
+/* Nothing of a row is stored as it was given: it is an empty line, and a row all the same. */
+static void rows_without_values(void **state)
+{
+	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
+	struct buf b = {0};
+	struct into i;
+
+	(void)state;
+	t.structure = read_create(
+		"CREATE TABLE `t` (`g` int GENERATED ALWAYS AS (1) VIRTUAL) ENGINE=InnoDB", &mysql);
+	into_init(&i, &t);
+	assert_int_equal(i.n, 0);
+	check_row(&i, "", "()");
+	check_row(&i, "1", NULL);
+	buf_put(&b, i.names.p, i.names.n);
+	into_put_keep(&i, &b);
+	assert_string_equal(buf_cstr(&b), " INTO `t` () VALUES ON DUPLICATE KEY UPDATE `g`=DEFAULT");
+	buf_free(&b);
+	into_fini(&i);
+	structure_free(&t.structure);
+}
+
 static void check_fields(const char *columns, const char *want)
 {
 	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
@@ -390,9 +447,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_are_walked),
 		cmocka_unit_test(large_rows_and_small_pieces),
+		cmocka_unit_test(memory_of_a_large_row),
 		cmocka_unit_test(broken_files_are_refused),
 		cmocka_unit_test(another_size_is_another_copy),
 		cmocka_unit_test(rows_become_sql),
+		cmocka_unit_test(rows_without_values),
 		cmocka_unit_test(a_zero_stays_zero),
 		cmocka_unit_test(escapes_are_undone),
 		cmocka_unit_test(plain_keys_wait),

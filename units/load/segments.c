@@ -15,7 +15,7 @@
 #include "common/base/xalloc.h"
 #include "segment.h"
 
-enum { PIECE = 256 * 1024 };
+enum { PIECE = 256 * 1024, KEEP = 2 * 1024 * 1024 };
 
 static int broken(const struct segments *s, struct err *e)
 {
@@ -41,8 +41,9 @@ static int read_some(struct segments *s, struct err *e)
 {
 	ssize_t n;
 
+	/* A large row: as much room as its segment has bytes, so that nothing else comes with it. */
 	if (s->to == s->size)
-		make_room(s, s->from > 0 ? s->size : 2 * s->size);
+		make_room(s, s->from > 0 ? s->size : s->left > s->size ? (size_t)s->left : 2 * s->size);
 	do
 		n = read(s->fd, s->bytes + s->to, s->size - s->to);
 	while (n < 0 && errno == EINTR);
@@ -75,9 +76,22 @@ static uint64_t digits(const char *p, size_t n, bool *good)
 	return v;
 }
 
+/* What a large row took goes back when it is through. */
+static void shrink(struct segments *s)
+{
+	size_t have = s->to - s->from;
+
+	if (s->size <= KEEP || have > PIECE)
+		return;
+	make_room(s, have);
+	s->size = PIECE;
+	s->bytes = xrealloc(s->bytes, s->size);
+}
+
 /* Into the next segment, or to the end. Empty ones are passed by. */
 static int advance(struct segments *s, struct err *e)
 {
+	shrink(s);
 	do {
 		bool good = true;
 		const char *h;
@@ -126,8 +140,7 @@ void segments_close(struct segments *s)
 	s->bytes = NULL;
 }
 
-/* What was lent is taken; where that ended the segment, the next one is stood in. */
-static int settle(struct segments *s, struct err *e)
+int segments_settle(struct segments *s, struct err *e)
 {
 	s->from += s->lent;
 	s->left -= s->lent;
@@ -160,7 +173,7 @@ int segments_line(struct segments *s, struct str *line, struct err *e)
 {
 	const char *end;
 
-	if (settle(s, e) < 0)
+	if (segments_settle(s, e) < 0)
 		return -1;
 	if (s->kind != SEGMENT_TEXT)
 		return 0;
@@ -176,7 +189,7 @@ int segments_line(struct segments *s, struct str *line, struct err *e)
 int segments_bytes(struct segments *s, char *out, unsigned n)
 {
 	size_t have;
-	int r = settle(s, &s->failed);
+	int r = segments_settle(s, &s->failed);
 
 	if (r == 0 && s->kind != SEGMENT_TEXT)
 		return 0;
@@ -195,7 +208,7 @@ int segments_bytes(struct segments *s, char *out, unsigned n)
 
 int segments_statement(struct segments *s, struct str *statement, struct err *e)
 {
-	int r = settle(s, e);
+	int r = segments_settle(s, e);
 
 	if (r < 0)
 		return -1;

@@ -27,7 +27,11 @@ struct segments {
 /* bytes: as announced; another size is ERR_dump_changed. Stands in the first segment. */
 int segments_open(struct segments *s, int dir, const char *file, uint64_t bytes, struct err *e);
 void segments_close(struct segments *s);
-/* The next row of text, without its newline, borrowed until the next call. 1; 0: no text stands here; -1. */
+/* What was lent last is through: where that ended its segment, it stands in the next. Nothing of that is read
+ * but the head. */
+int segments_settle(struct segments *s, struct err *e);
+/* The next row of text, without its newline, borrowed until the next call, to be written upon too. 1; 0: no
+ * text stands here; -1. */
 int segments_line(struct segments *s, struct str *line, struct err *e);
 /* Up to n bytes of text, through as many segments as stand in a row. 0: no text stands here; -1: failed. */
 int segments_bytes(struct segments *s, char *out, unsigned n);

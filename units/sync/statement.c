@@ -336,6 +336,8 @@ static int put_where(struct packet *p, const struct table *t, const struct binlo
 	buf_puts(&p->sql, " WHERE ");
 	s->where = p->sql.n;
 	r = t->key ? put_key(p, t, row, e) : put_all(p, t, row, e);
+	if (p->sql.n == s->where) /* all columns are generated: one row is like the other */
+		buf_puts(&p->sql, "TRUE");
 	s->end = p->sql.n;
 	/* A table without a key may hold the row twice: one of them is meant, whichever. */
 	if (!t->key)
