@@ -36,6 +36,10 @@ class Forwarder:
             except OSError:
                 pass
 
+    def change(self, data):
+        """What the client sends, as it goes on."""
+        return data
+
     def close(self):
         self.to(None)
         self.listener.close()
@@ -61,7 +65,7 @@ class Forwarder:
                         data = s.recv(1 << 16)
                         if not data:
                             return
-                        (server if s is client else client).sendall(data)
+                        (server if s is client else client).sendall(self.change(data) if s is client else data)
         except (OSError, OverflowError, TypeError, ValueError):
             pass  # an end that went away, or no target: the other end sees it
 

@@ -3,6 +3,7 @@ import re
 import threading
 import time
 
+import failover
 import pymysql
 import pytest
 
@@ -141,3 +142,25 @@ def test_blocker_is_named(make_pair, job):
         j.wait_log("no lock within", 60)
         assert f"connection {who} of" in j.log() and "idle in a transaction" in j.log(), j.story()
         c.rollback()
+
+
+class NoSuchPlace(failover.Forwarder):
+    """What is asked for by BINLOG_GTID_POS is a file that the server does not have (any more)."""
+
+    def change(self, data):
+        return re.sub(rb"(BINLOG_GTID_POS\('[^']*\.)\d{6}'", rb"\g<1>999999'", data)
+
+
+def test_a_place_without_a_gtid(make_pair, job):
+    """The server says where its snapshots are and not which GTID that is: then a lock it is, and the GTID is right."""
+    pair = make_pair("ma105", "my97")
+    make(pair.source)
+    door = NoSuchPlace(pair.source)
+    try:
+        j = job(pair, source_url=door.url() + "/?tls=disabled")
+        j.run(until="full")
+    finally:
+        door.close()
+    assert re.fullmatch(r"the lock was held for \d+ ms", told(j)[3]), told(j)
+    assert told(j)[2] == pair.source.query("SELECT @@gtid_binlog_pos")[0][0] != "", told(j)
+    pair.assert_equal("app", j.story)

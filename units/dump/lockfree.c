@@ -123,18 +123,26 @@ static int ever_xa(struct db *c, struct err *e)
 	return got < 0 ? -1 : ever;
 }
 
+/* 1: known; 0: the server does not say (NULL: it has no such place in its binlog any more), or more than
+ * fits. */
 static int ask_gtid(struct db *c, struct at *at, struct err *e)
 {
 	struct buf sql = {0};
-	bool found;
-	int r;
+	struct db_rows *r;
+	const struct str *v;
+	int got = -1;
 
 	buf_puts(&sql, "SELECT BINLOG_GTID_POS(");
 	sql_put_string(&sql, str_of(at->file));
 	buf_putf(&sql, ",%" PRIu64 ")", at->offset);
-	r = db_value(c, buf_cstr(&sql), at->gtid, sizeof(at->gtid), &found, e);
+	r = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
-	return r;
+	if (r && (got = db_fetch(r, &v, e)) > 0) {
+		got = v[0].p && v[0].n < sizeof(at->gtid);
+		snprintf(at->gtid, sizeof(at->gtid), "%.*s", got ? (int)v[0].n : 0, got ? v[0].p : "");
+	}
+	db_rows_close(&r);
+	return got;
 }
 
 /* 1: open, and right; 0: once more. */
@@ -149,7 +157,7 @@ static int try_once(struct dump *d, struct db **conns, struct at *at, struct err
 			r = xa < 0 ? -1 : 0;
 	}
 	if (r > 0 && !at->has_gtid)
-		r = ask_gtid(conns[0], at, e) < 0 ? -1 : 1;
+		r = ask_gtid(conns[0], at, e);
 	return r == 0 && roll_back(d, conns, e) < 0 ? -1 : r;
 }
 
@@ -201,8 +209,9 @@ int lockfree_snapshot(struct dump *d, struct db **conns, struct err *e)
 			return 1;
 		}
 	}
-	log_info("%d times transactions were committed between the snapshots of the connections: a short "
-		 "lock is taken",
+	log_info("%d times transactions were committed between the snapshots of the connections, or their "
+		 "GTID "
+		 "position was not to be had: a short lock is taken",
 		TRIES);
 	return 0;
 }
