@@ -15,7 +15,7 @@
 #include "common/config/keys.h"
 #include "common/config/scalar.h"
 
-enum { HIDDEN = '\001' };
+enum { HIDDEN = '\001', DEPTH_MAX = 32 };
 
 struct reader {
 	const char *name;
@@ -370,10 +370,62 @@ static int check_end(yaml_parser_t *p, const char *name, struct err *e)
 	return r;
 }
 
+static int deeper(const yaml_event_t *ev)
+{
+	switch (ev->type) {
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_MAPPING_START_EVENT:
+		return 1;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		return -1;
+	default:
+		return 0;
+	}
+}
+
+/* One event: how the depth changes; false: the end, or an error that the reading proper tells. */
+static bool next_event(yaml_parser_t *p, int *change, yaml_mark_t *at)
+{
+	yaml_event_t ev;
+	bool more;
+
+	if (!yaml_parser_parse(p, &ev))
+		return false;
+	*change = deeper(&ev);
+	*at = ev.start_mark;
+	more = ev.type != YAML_STREAM_END_EVENT;
+	yaml_event_delete(&ev);
+	return more;
+}
+
+/* libyaml takes time by the square of the depth, so that is bounded before it reads the whole. */
+static int check_depth(const char *name, struct str text, struct err *e)
+{
+	yaml_parser_t parser;
+	int depth = 0, change;
+	yaml_mark_t at;
+
+	if (!yaml_parser_initialize(&parser))
+		abort();
+	yaml_parser_set_input_string(&parser, (const unsigned char *)(text.n ? text.p : ""), text.n);
+	while (depth <= DEPTH_MAX && next_event(&parser, &change, &at))
+		depth += change;
+	yaml_parser_delete(&parser);
+	if (depth <= DEPTH_MAX)
+		return 0;
+	return err_set(e, ERR_config_bad,
+		"%s:%zu:%zu: lists and maps more than %d deep: no key of ours has that", name, at.line + 1,
+		at.column + 1, DEPTH_MAX);
+}
+
 static int load(struct reader *r, struct str text)
 {
 	yaml_parser_t parser;
 	int result = 0;
+
+	if (check_depth(r->name, text, r->e) < 0)
+		return -1;
 
 	if (!yaml_parser_initialize(&parser))
 		abort();

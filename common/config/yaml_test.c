@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/config/json.h"
 #include "common/config/keys.h"
@@ -544,7 +545,9 @@ static void test_hostile(void **state)
 {
 	static const char loop[] = "name: &a\n  - *a\n";
 	struct buf deep = {0};
+	enum config_kind kind;
 	struct err e = {0};
+	uint64_t began;
 
 	(void)state;
 	write_file("task.yaml", loop, strlen(loop));
@@ -552,7 +555,11 @@ static void test_hostile(void **state)
 	for (int i = 0; i < 100000; i++)
 		buf_putc(&deep, '[');
 	write_file("task.yaml", deep.p, deep.n);
+	began = clock_ms();
 	assert_null(config_load_task("task.yaml", &e));
+	assert_non_null(strstr(e.text, "task.yaml:1:33: lists and maps more than 32 deep"));
+	assert_int_equal(config_kind("task.yaml", &kind, &e), -1);
+	assert_true(clock_ms() - began < 5000); /* it was half a minute */
 	buf_clear(&deep);
 	buf_puts(&deep, "routes: &a {b: *a}\nname: x\n");
 	write_file("task.yaml", deep.p, deep.n);
