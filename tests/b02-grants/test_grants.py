@@ -131,6 +131,37 @@ def test_each_one_is_missed_downstream(name, ready, job, bin_dir):
         pair.target.run(*[f"DROP DATABASE `{d}`" for d in pair.target.databases()])
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_others_privileges_are_not_ours(name, ready, job, bin_dir):
+    """Whoever may read the server's own tables is shown everybody's privileges. That no wanted table is visible is still for want of SELECT."""
+    pair = ready(name, "source")
+    sqls = statements(bin_dir, pair.source, "upstream")
+    make_user(pair.source, "tgtest", sqls)
+    for privilege, on in privileges(sqls):
+        if privilege == "SELECT":
+            pair.source.run(f"REVOKE SELECT ON {on} FROM tgtest@'%'", "GRANT SELECT ON mysql.* TO tgtest@'%'")
+    j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), tables="app.*")
+    said = j.run(expect=FAILED)
+    assert "60702" in said and "lacks SELECT" in said and "GRANT SELECT" in said, said
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_privileges_by_a_role(name, ready, job, bin_dir):
+    """An account whose SELECT comes by a role sees an empty server as empty."""
+    pair = ready(name, "source")
+    sqls = statements(bin_dir, pair.source, "upstream")
+    make_user(pair.source, "tgtest", sqls)
+    pair.source.run("DROP DATABASE app", "DROP ROLE IF EXISTS tgtestrole", "CREATE ROLE tgtestrole", "GRANT SELECT ON *.* TO tgtestrole", "GRANT tgtestrole TO tgtest@'%'",
+                    "SET DEFAULT ROLE tgtestrole FOR tgtest@'%'" if pair.source.flavor == "mariadb" else "SET DEFAULT ROLE tgtestrole TO tgtest@'%'")
+    try:
+        for privilege, on in privileges(sqls):
+            if privilege == "SELECT":
+                pair.source.run(f"REVOKE SELECT ON {on} FROM tgtest@'%'")
+        job(pair, source_url=pair.source.url("tgtest", "Grants-1"), tables="app.*").run(until="full")
+    finally:
+        pair.source.run("DROP ROLE tgtestrole")
+
+
 @pytest.mark.parametrize("plugin", ["caching_sha2_password", "mysql_native_password", "ed25519"])
 def test_logins(plugin, make_pair, job):
     """Every way to log in, over TCP without a file for the server's key."""

@@ -163,22 +163,45 @@ static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigne
 	return r;
 }
 
-/* An account that may read nothing sees nothing, as on an empty server: its list of privileges tells the two
- * apart. */
-static bool may_select(struct db *d)
+/* Of the account itself, on schemas that are not the server's own; what can't be asked counts as one. */
+static bool has_any(struct db *d, const char *list, const char *condition)
 {
-	static const char *const lists[] = {"USER_PRIVILEGES", "SCHEMA_PRIVILEGES", "TABLE_PRIVILEGES"};
-	char sql[200], text[16];
+	char account[320], text[16];
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	check_account(d, account, sizeof(account));
+	buf_putf(&sql,
+		"SELECT COUNT(*) FROM information_schema.%s WHERE PRIVILEGE_TYPE='SELECT'%s AND GRANTEE=",
+		list, condition);
+	sql_put_string(&sql, str_of(account));
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
+	buf_free(&sql);
+	return r < 0 || !found || strcmp(text, "0") != 0;
+}
+
+/* What comes by a role is not in the account's own list. */
+static bool has_role(struct db *d)
+{
+	char text[16];
 	bool found;
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		snprintf(sql, sizeof(sql),
-			"SELECT COUNT(*) FROM information_schema.%s WHERE PRIVILEGE_TYPE='SELECT'", lists[i]);
-		if (db_value(d, sql, text, sizeof(text), &found, NULL) < 0 || !found ||
-			strcmp(text, "0") != 0)
-			return true;
-	}
-	return false;
+	return db_value(d,
+		       "SELECT COUNT(*) FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL",
+		       text, sizeof(text), &found, NULL) == 0 &&
+	       found && strcmp(text, "0") != 0;
+}
+
+/* An account that may read nothing sees nothing, as on an empty server: its own list of privileges tells the
+ * two apart. One that may read mysql.* is shown everybody's. */
+static bool may_select(struct db *d)
+{
+	static const char not_theirs[] =
+		" AND TABLE_SCHEMA NOT IN ('mysql','sys','information_schema','performance_schema')";
+
+	return has_any(d, "USER_PRIVILEGES", "") || has_any(d, "SCHEMA_PRIVILEGES", not_theirs) ||
+	       has_any(d, "TABLE_PRIVILEGES", not_theirs) || has_role(d);
 }
 
 static void check_tables(struct check *c, struct db *d)
