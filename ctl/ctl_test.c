@@ -169,6 +169,19 @@ static void a_paused_subtask_is_an_error(void **state)
 	json_decref(o);
 }
 
+static void keys_are_noted(void **state)
+{
+	json_t *o = json_pack("{s:[{s:[{s:s, s:s, s:{s:{s:[{s:s, s:i}]}}}]}]}", "sources", "subTaskStatus",
+		"stage", "Running", "unit", "Load", "tidegate", "copy", "keys", "table", "`a`.`b`", "seconds",
+		3);
+	struct status_now now;
+
+	(void)state;
+	status_read(o, &now);
+	assert_string_equal(now.show.note, "the keys of `a`.`b` are being made");
+	json_decref(o);
+}
+
 static void nothing_yet_is_not_finished(void **state)
 {
 	json_t *o = json_pack("{s:[]}", "sources");
@@ -191,6 +204,7 @@ int main(void)
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),
 		cmocka_unit_test(synced_counts_the_generation),
 		cmocka_unit_test(a_paused_subtask_is_an_error),
+		cmocka_unit_test(keys_are_noted),
 		cmocka_unit_test(nothing_yet_is_not_finished),
 	};
 

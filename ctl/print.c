@@ -49,6 +49,19 @@ static void put_tables(const json_t *tables)
 	}
 }
 
+/* An ALTER tells nothing of how far it is. */
+static void put_keys(const json_t *keys)
+{
+	const json_t *k;
+	char time[24];
+	size_t i;
+
+	json_array_foreach(keys, i, k) {
+		progress_time((double)json_num(k, "seconds", 0), time, sizeof(time));
+		printf("    %s  its keys are being made, for %s\n", json_text(k, "table", ""), time);
+	}
+}
+
 static void put_lag(const json_t *s, const json_t *sync, bool running)
 {
 	char lag[64];
@@ -95,6 +108,7 @@ static void put_subtask(const char *source, const json_t *s)
 	putchar('\n');
 	if (strcmp(unit, "Sync") != 0)
 		put_tables(json_object_get(json_object_get(raw, "copy"), "tables"));
+	put_keys(json_object_get(json_object_get(raw, "copy"), "keys"));
 	error = json_object_get(raw, "error");
 	if (json_num(error, "code", 0))
 		printf("    error %lld: %s; %s\n", (long long)json_num(error, "code", 0),

@@ -26,7 +26,7 @@ struct progress_now {
 	bool lag_unknown;                                /* lag_ms is the least that it can be */
 	const char *file;
 	double offset;
-	const char *note; /* a retried error, or "" */
+	const char *note; /* a retried error, what a copy is at behind its rows, or "" */
 };
 
 void progress_init(struct progress *p, bool json);

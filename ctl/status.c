@@ -4,6 +4,7 @@
  */
 #include "ctl/status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -72,12 +73,22 @@ static void add_sync(struct progress_now *s, const json_t *subtask)
 	}
 }
 
+static void read_keys(const json_t *copy, struct status_now *now)
+{
+	const json_t *first = json_array_get(json_object_get(copy, "keys"), 0);
+
+	if (first && !now->keys[0])
+		snprintf(now->keys, sizeof(now->keys), "the keys of %s are being made",
+			json_text(first, "table", ""));
+}
+
 static void read_subtask(const json_t *subtask, struct status_now *now, unsigned *copying)
 {
 	const char *unit = json_text(subtask, "unit", ""), *stage = json_text(subtask, "stage", "");
 
 	read_error(subtask, now);
 	status_add_copy(&now->show, raw(subtask, "copy"));
+	read_keys(raw(subtask, "copy"), now);
 	if (strcmp(stage, "Paused") == 0)
 		now->paused = true;
 	if (strcmp(stage, "Finished") != 0)
@@ -115,6 +126,8 @@ void status_read(const json_t *answer, struct status_now *now)
 		now->show.phase = "load";
 	if (now->error.code)
 		now->show.note = now->error.text;
+	else if (now->keys[0])
+		now->show.note = now->keys;
 }
 
 /* Is file:offset a at or behind b? By number, as both are of one upstream. */

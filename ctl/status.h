@@ -11,6 +11,7 @@ struct status_now {
 	struct progress_now show;
 	bool paused, finished; /* any is paused by an error; all are finished */
 	struct err error;      /* of the first that is paused, or the last retried one */
+	char keys[300];        /* a table whose keys are being made, in words; "" */
 	bool syncing;          /* all are in Sync */
 	const json_t *answer;  /* borrowed: lives as long as the answer */
 };

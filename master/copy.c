@@ -181,11 +181,12 @@ static json_t *tables(const json_t *report)
 
 json_t *copy_to_json(const json_t *report, const struct copy_pace *p)
 {
-	struct copy_now n;
+	json_t *keys = json_object_get(json_object_get(report, "load"), "keys"), *o;
 	bool known = p && p->last_ms > p->first_ms;
+	struct copy_now n;
 
 	copy_read(report, &n);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o}", "tables_done",
+	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:o, s:o}", "tables_done",
 		(json_int_t)n.tables_done, "tables_total", (json_int_t)n.tables, "rows_done",
 		(json_int_t)n.rows, "rows_estimated", (json_int_t)n.rows_whole, "bytes_done",
 		(json_int_t)n.bytes, "bytes_estimated", (json_int_t)n.bytes_whole, "percent",
@@ -195,4 +196,7 @@ json_t *copy_to_json(const json_t *report, const struct copy_pace *p)
 		known && p->left_s >= 0 && !n.complete ? json_integer((json_int_t)(p->left_s + 0.5))
 						       : json_null(),
 		"tables", tables(report));
+	if (keys)
+		json_object_set(o, "keys", keys);
+	return o;
 }

@@ -157,6 +157,20 @@ static void tables_are_joined(void **state)
 	assert_true(json_real_value(json_object_get(a, "percent")) == 40);
 	assert_int_equal(json_num(b, "rows_done", -1), 0);
 	assert_int_equal(json_num(b, "rows_estimated", 0), 70);
+	assert_null(json_object_get(copy, "keys"));
+	json_decref(copy);
+	json_decref(r);
+}
+
+static void keys_are_told_while_they_are_made(void **state)
+{
+	json_t *r = parse("{\"load\":{\"phase\":\"load\",\"keys\":[{\"table\":\"a\",\"seconds\":7}]}}");
+	json_t *copy = copy_to_json(r, NULL);
+	const json_t *a = json_array_get(json_object_get(copy, "keys"), 0);
+
+	(void)state;
+	assert_string_equal(json_text(a, "table", ""), "a");
+	assert_int_equal(json_num(a, "seconds", 0), 7);
 	json_decref(copy);
 	json_decref(r);
 }
@@ -172,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_pause_takes_nothing_off),
 		cmocka_unit_test(a_restart_is_no_speed),
 		cmocka_unit_test(tables_are_joined),
+		cmocka_unit_test(keys_are_told_while_they_are_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,3 +47,29 @@ def test_progress(make_pair, job, tmp_path):
         assert "estimateTotalRows" not in d or d["finishedRows"] <= d["estimateTotalRows"]
         assert "totalBytes" not in d or int(d["finishedBytes"]) <= int(d["totalBytes"])
     assert (j.lines()[-1]["rows_done"], j.lines()[-1]["tables_done"]) == (72000, 3), j.lines()[-1]
+
+
+def test_keys_behind_the_rows(make_pair, job, tmp_path):
+    """An ALTER may take hours: which table it is at is told, in query-status, on a terminal and by the run."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    s.run("CREATE DATABASE app")
+    numbers(s, "app", 1000)
+    s.run("CREATE TABLE t (id int PRIMARY KEY, v varchar(40), w int, KEY (v), KEY (w, v))", "INSERT INTO t SELECT i, CONCAT('v', i), i % 7 FROM n", db="app")
+    j, files = copying(job, tmp_path, pair, ["app"])
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("few: {", "few: {secondary-keys: after, "))
+    j.failpoints.arm("load_before_keys", "sleep", arg=3000)
+    j.start(*files, until="full")
+    procs.wait_for(lambda: j.failpoints.fired("load_before_keys") or j.ended(), 60, j.story())
+    with pair.target.connect(autocommit=False) as c, c.cursor() as cur:
+        cur.execute("SELECT COUNT(*) FROM app.t")  # whoever alters the table waits for this transaction
+        assert cur.fetchone() == (1000,)
+        keys, = procs.wait_for(lambda: j.subtask("copy")["tidegate"]["copy"].get("keys"), 40, j.story(), 0.3)
+        assert keys["table"] == "`app`.`t`" and keys["seconds"] >= 0
+        assert re.search(r"    `app`.`t`  its keys are being made, for \d+:\d\d", on_terminal(j, "query-status", "copy"))
+        j.wait_status(lambda x: x["note"] == "the keys of `app`.`t` are being made")
+        c.rollback()
+    assert j.wait(60) == DONE, j.story()
+    pair.assert_equal("app", j.story)
+    assert j.lines()[-1]["note"] == "", j.lines()[-1]

@@ -21,6 +21,7 @@ struct late_table {
 	const json_t *keys; /* NULL: it has none */
 	unsigned under_way; /* chunks taken and not yet in */
 	bool last, made;    /* made: or somebody is at it */
+	uint64_t since_ms;  /* an ALTER of it runs; 0: none */
 };
 
 void late_begin(struct load *l, const json_t *own)
@@ -83,6 +84,26 @@ static int take_table(struct load *l, bool all)
 	return found;
 }
 
+void late_status(const struct load *l, json_t *out)
+{
+	json_t *list = NULL;
+
+	for (unsigned i = 0; l->late && i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+		struct buf name = {0};
+
+		if (!l->late[i].since_ms)
+			continue;
+		list = list ? list : json_array();
+		sql_put_table(&name, str_of(t->schema), str_of(t->name));
+		json_array_append_new(list, json_pack("{s:s, s:I}", "table", buf_cstr(&name), "seconds",
+						    (json_int_t)((clock_ms() - l->late[i].since_ms) / 1000)));
+		buf_free(&name);
+	}
+	if (list)
+		json_object_set_new(out, "keys", list);
+}
+
 /* --- one table --- */
 
 static int has_key(struct db *c, const struct plan_item *t, const char *name, bool *found, struct err *e)
@@ -128,6 +149,14 @@ static int put_alter(
 	return 0;
 }
 
+static void note(struct load *l, unsigned table, uint64_t since_ms)
+{
+	pthread_mutex_lock(&l->lock);
+	l->late[table].since_ms = since_ms;
+	pthread_mutex_unlock(&l->lock);
+	unit_wake(l->env);
+}
+
 static int alter(struct load *l, struct db *c, unsigned table, struct err *e)
 {
 	const struct plan_item *t = &l->plan.tables.p[table];
@@ -138,7 +167,9 @@ static int alter(struct load *l, struct db *c, unsigned table, struct err *e)
 	if (r == 0 && FAILPOINT_HIT(load_before_keys))
 		r = err_set(e, ERR_db_lost, "failpoint load_before_keys");
 	if (r == 0 && sql.n > 0) {
+		note(l, table, began);
 		r = db_exec(c, buf_str(&sql), e);
+		note(l, table, 0);
 		if (r == 0)
 			log_info("keys of table `%s`.`%s` made in %" PRIu64 " ms", t->schema, t->name,
 				clock_ms() - began);

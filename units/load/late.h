@@ -11,6 +11,9 @@
  */
 void late_begin(struct load *l, const json_t *own);
 void late_end(struct load *l);
+/* "keys": tables whose keys are made at this moment, as a thread each does one; nothing where there is none.
+ * Under l->lock. */
+void late_status(const struct load *l, json_t *out);
 /* A worker has taken a chunk of this table; it is in. last: no other of the table comes. */
 void late_chunk_taken(struct load *l, unsigned table, bool last);
 void late_chunk_done(struct load *l, unsigned table);

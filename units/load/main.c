@@ -153,6 +153,7 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 	put_number(out, "chunks_done", atomic_load(&l->chunks_done));
 	pthread_mutex_lock(&l->lock);
 	tally_status(l->tally, &(struct tally_words){put_table_name, l, false}, out);
+	late_status(l, out);
 	if (l->snapshot.file)
 		json_object_set_new(out, "snapshot",
 			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
