@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "common/base/position.h"
+#include "common/base/xalloc.h"
+#include "common/binlog/gtid.h"
 #include "common/sql/quote.h"
 #include "units/cutover/compare.h"
 #include "units/cutover/counters.h"
@@ -47,16 +49,32 @@ static int open_downstream(struct cutover *c, struct err *e)
 
 /* --- is everything applied? --- */
 
-static int highest_position(struct cutover *c, struct position *best, struct err *e)
+/* What is applied: the highest position of all slots, and its GTID set ("" where the task has none); free().
+ */
+struct applied {
+	struct position at;
+	char *gtid;
+};
+
+static void take_higher(struct applied *best, const struct str *v)
+{
+	struct position at;
+
+	if (position_load(v[0], &at, NULL) < 0 || position_cmp(at, best->at) <= 0)
+		return;
+	best->at = at;
+	free(best->gtid);
+	best->gtid = xstrndup(v[1].p ? v[1].p : "", v[1].p ? v[1].n : 0);
+}
+
+static int read_applied(struct cutover *c, struct applied *best, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
-	struct position at;
 	int got = -1;
 
-	*best = (struct position){0};
-	buf_puts(&sql, "SELECT `position` FROM ");
+	buf_puts(&sql, "SELECT `position`,`gtid` FROM ");
 	sql_put_table(&sql, str_of(c->meta_schema), str_of("tidegate_slot"));
 	buf_puts(&sql, " WHERE `slot`>0 AND `task`=_utf8mb4");
 	sql_put_string(&sql, str_of(c->task));
@@ -65,33 +83,79 @@ static int highest_position(struct cutover *c, struct position *best, struct err
 	r = db_query(c->down, buf_str(&sql), e);
 	buf_free(&sql);
 	while (r && (got = db_fetch(r, &v, e)) > 0)
-		if (position_load(v[0], &at, NULL) == 0 && position_cmp(at, *best) > 0)
-			*best = at;
+		take_higher(best, v);
 	db_rows_close(&r);
 	return got;
+}
+
+/*
+ * Files and offsets are of one server: that they are applied up to there says nothing of another one that has
+ * taken its place. So where both sides have sets, these decide. 1: what of the source's set is missing is in
+ * lacks ("": nothing); 0: there are no sets.
+ */
+static int compare_sets(const struct cutover *c, const struct applied *best, struct buf *lacks, struct err *e)
+{
+	enum flavor f = c->from.flavor;
+	struct gtid_set *theirs, *ours;
+	int r = -1;
+
+	if (!c->at.gtid || !c->at.gtid[0] || !best->gtid || !best->gtid[0])
+		return 0;
+	theirs = gtid_set_parse(f, str_of(c->at.gtid), e);
+	ours = theirs ? gtid_set_parse(f, str_of(best->gtid), e) : NULL;
+	if (ours) {
+		gtid_set_subtract_text(theirs, ours, lacks);
+		r = 1;
+	}
+	gtid_set_free(&theirs);
+	gtid_set_free(&ours);
+	return r;
+}
+
+static bool is_behind(const struct cutover *c, struct position at)
+{
+	char base[256];
+	uint64_t file;
+
+	if (binlog_name_split(str_of(c->at.file), base, sizeof(base), &file, NULL) < 0)
+		return true;
+	return at.file < file || (at.file == file && at.offset < c->at.offset);
+}
+
+static int judge_applied(struct cutover *c, const struct applied *best, struct err *e)
+{
+	struct buf lacks = {0};
+	int sets = compare_sets(c, best, &lacks, e);
+
+	if (sets > 0 && lacks.n > 0)
+		cutover_found(c, "applied", "fail", "resume-task, then ask again",
+			"the downstream lacks %s of the source, which stands at %s:%" PRIu64,
+			buf_cstr(&lacks), c->at.file, c->at.offset);
+	else if (sets == 0 && is_behind(c, best->at))
+		cutover_found(c, "applied", "fail", "resume-task, then ask again",
+			"the downstream has everything up to file %" PRIu64 ", offset %" PRIu64
+			"; the source stands at %s:%" PRIu64,
+			best->at.file, best->at.offset, c->at.file, c->at.offset);
+	else if (sets >= 0)
+		cutover_found(c, "applied", "success", "", "everything up to %s:%" PRIu64 " is applied",
+			c->at.file, c->at.offset);
+	buf_free(&lacks);
+	return sets < 0 ? -1 : 0;
 }
 
 /* A sync that left has recorded all that it applied as one position. */
 static int look_applied(struct cutover *c, struct err *e)
 {
-	struct position best;
-	char base[256];
-	uint64_t file;
+	struct applied best = {0};
+	int r;
 
 	if (!c->follows || !c->at.file[0] || c->op != CUTOVER_FINISH)
 		return 0;
-	if (binlog_name_split(str_of(c->at.file), base, sizeof(base), &file, e) < 0 ||
-		highest_position(c, &best, e) < 0)
-		return -1;
-	if (best.file < file || (best.file == file && best.offset < c->at.offset))
-		cutover_found(c, "applied", "fail", "resume-task, then ask again",
-			"the downstream has everything up to file %" PRIu64 ", offset %" PRIu64
-			"; the source stands at %s:%" PRIu64,
-			best.file, best.offset, c->at.file, c->at.offset);
-	else
-		cutover_found(c, "applied", "success", "", "everything up to %s:%" PRIu64 " is applied",
-			c->at.file, c->at.offset);
-	return 0;
+	r = read_applied(c, &best, e);
+	if (r == 0)
+		r = judge_applied(c, &best, e);
+	free(best.gtid);
+	return r;
 }
 
 /* --- the course --- */
