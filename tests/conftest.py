@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import compare as comparer  # noqa: E402
+import failover  # noqa: E402
 import servers as servers_module  # noqa: E402
 from tidegate import Job  # noqa: E402
 
@@ -109,6 +110,35 @@ def server(pool):
         s.clean()
         return s
     return get
+
+
+@pytest.fixture
+def fleet(pool):
+    """fleet("ma1011", "a", "b"): servers of this test alone, gone when it ends."""
+    made = []
+
+    def make(name, *roles, **kw):
+        if name in pool.without:
+            pytest.skip(f"--without {name}")
+        made.extend(pool.get(name, "own" + r, **kw) for r in roles)
+        return made[-len(roles):]
+
+    yield make
+    for s in made:
+        pool.drop(s)
+
+
+@pytest.fixture
+def forward():
+    made = []
+
+    def make(server):
+        made.append(failover.Forwarder(server))
+        return made[-1]
+
+    yield make
+    for f in made:
+        f.close()
 
 
 class Pair:

@@ -1,6 +1,5 @@
 """`tidegate cutover`: the source is read-only and everything of it is applied; both sides hold the same; triggers and events are made, counters set
 on; go. And all that must make it a no-go."""
-import json
 import re
 import subprocess
 import threading
@@ -8,9 +7,10 @@ from pathlib import Path
 
 import procs
 import pytest
+from cutover import cutover, one, read_only, said
 
 import zoo
-from tidegate import DONE, FAILED, USAGE
+from tidegate import FAILED, USAGE
 from words import ask, on_terminal, subtask, wait_stage
 
 PAIRS = ["my97>my97", "ma1011>ma118", "my97>ma118", "ma1011>my97"]
@@ -28,10 +28,6 @@ OBJECTS = ["CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY AUTO_I
            "CREATE TRIGGER app.second_t BEFORE INSERT ON app.t FOR EACH ROW FOLLOWS before_t SET NEW.w = NEW.w * 10",
            "CREATE EVENT app.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO app.ticks VALUES (1)",
            "CREATE EVENT app.off ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 1", "INSERT INTO app.t (v) VALUES ('copied'), ('too')"]
-
-
-def read_only(server, on=True):
-    server.run(f"SET GLOBAL {'super_read_only' if server.flavor == 'mysql' and on else 'read_only'}={int(on)}")
 
 
 @pytest.fixture
@@ -54,25 +50,6 @@ def follow(make_pair, job):
         read_only(pair.source, False)
         for s in (pair.source, pair.target):
             s.run("SET GLOBAL event_scheduler=OFF")
-
-
-def cutover(j, *more, expect=DONE):
-    """The answer; findings by their state."""
-    done = subprocess.run([str(j.bin / "tidegate"), "cutover", "run", "--state", j.state, *more], capture_output=True, text=True, timeout=120)
-    assert done.returncode == expect, f"{done.returncode}\n{done.stdout}\n{done.stderr}\n{j.story()}"
-    answer = json.loads(done.stdout)
-    assert answer["result"] == (expect == DONE) and answer["msg"].startswith("go: " if expect == DONE else "no-go: "), done.stdout
-    return answer
-
-
-def said(answer, state):
-    return [f"{f['what']}; {f['mend']}" for s in answer["sources"] for f in s["findings"] if f["state"] == state]
-
-
-def one(answer, state, text):
-    found = [w for w in said(answer, state) if text in w]
-    assert found, f"{text!r} is not among {said(answer, state)}"
-    return found[0]
 
 
 def triggers(server):

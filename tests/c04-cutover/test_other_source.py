@@ -4,7 +4,7 @@ import threading
 import failover
 import procs
 import pytest
-from test_cutover import cutover, one, read_only
+from cutover import cutover, one, read_only
 from tidegate import FAILED
 
 

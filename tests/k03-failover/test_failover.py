@@ -15,35 +15,6 @@ def long(*values):
     return pytest.param(*values, marks=pytest.mark.long)
 
 
-@pytest.fixture
-def fleet(pool):
-    """fleet("ma1011", "a", "b"): servers of this test alone, gone when it ends."""
-    made = []
-
-    def make(name, *roles, **kw):
-        if name in pool.without:
-            pytest.skip(f"--without {name}")
-        made.extend(pool.get(name, "k03" + r, **kw) for r in roles)
-        return made[-len(roles):]
-
-    yield make
-    for s in made:
-        pool.drop(s)
-
-
-@pytest.fixture
-def forward():
-    made = []
-
-    def make(server):
-        made.append(failover.Forwarder(server))
-        return made[-1]
-
-    yield make
-    for f in made:
-        f.close()
-
-
 def followed(j):
     j.start(until=None)
     j.wait_status(lambda s: s.get("phase") == "sync")

@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/binlog/gtid.h"
 #include "common/config/json.h"
 #include "common/db/structure.h"
 #include "units/load/dumplink.h"
@@ -42,6 +43,22 @@ static const json_t *newest(const json_t *own)
 
 /* --- what happened in between --- */
 
+/*
+ * Does the later set hold all of the earlier one? Where it does not (RESET, and no relay log of before to
+ * know it by), files of the same names are others. What can't be read as a set says nothing.
+ */
+static bool is_one_history(const char *earlier, const char *later)
+{
+	enum flavor f = strchr(earlier, ':') ? FLAVOR_MYSQL : FLAVOR_MARIADB;
+	struct gtid_set *a = gtid_set_parse(f, str_of(earlier), NULL),
+			*b = gtid_set_parse(f, str_of(later), NULL);
+	bool good = !a || !b || gtid_set_contains(b, a);
+
+	gtid_set_free(&a);
+	gtid_set_free(&b);
+	return good;
+}
+
 /* 1: looked at; 0: nothing can stay, `why` says so; -1. */
 static int look_through(const struct asking *a, struct buf *why, struct err *e)
 {
@@ -52,6 +69,10 @@ static int look_through(const struct asking *a, struct buf *why, struct err *e)
 
 	if (strcmp(json_text(last, "identity", "?"), json_text(a->info, "identity", "")) != 0) {
 		buf_puts(why, "the upstream is another server now");
+		return 0;
+	}
+	if (!is_one_history(from.gtid, to.gtid)) {
+		buf_puts(why, "the upstream's binlog was begun anew, its GTID set lacks what the copy has");
 		return 0;
 	}
 	s = scan_new(a->l->rules);

@@ -308,16 +308,27 @@ static int make_tables(struct making *m, json_t *own, struct err *e)
 	return r;
 }
 
-/* Before the tables: a column's default may ask one. */
-static int make_sequences(struct load *l, struct db *c, const json_t *own, struct err *e)
+static int drop_sequence(void *arg, const char *schema, const char *name)
 {
-	for (unsigned i = 0; i < l->plan.sequences.n; i++) {
-		const struct plan_item *s = &l->plan.sequences.p[i];
+	struct making *m = arg;
 
-		if (own_has(own, "sequences", s->schema, s->name) &&
-			(ddl_about(c, "DROP SEQUENCE IF EXISTS ", s->schema, s->name, e) < 0 ||
-				ddl_use(c, s->schema, e) < 0 || ddl_translated(l, c, s, e) < 0))
-			return err_add(e, "making sequence `%s`.`%s`", s->schema, s->name);
+	return ddl_about(m->c, "DROP SEQUENCE IF EXISTS ", schema, name, m->e);
+}
+
+/* Before the tables: a column's default may ask one. All are of the newest snapshot: one that it does not
+ * have any more goes. */
+static int make_sequences(struct making *m)
+{
+	const struct plan_items *list = &m->l->plan.sequences;
+
+	if (own_each(m->own, "sequences", drop_sequence, m) < 0)
+		return -1;
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct plan_item *s = &list->p[i];
+
+		if (own_has(m->own, "sequences", s->schema, s->name) &&
+			(ddl_use(m->c, s->schema, m->e) < 0 || ddl_translated(m->l, m->c, s, m->e) < 0))
+			return err_add(m->e, "making sequence `%s`.`%s`", s->schema, s->name);
 	}
 	return 0;
 }
@@ -331,14 +342,13 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 			return -1;
 	if (own_each(own, "made", drop_one, &m) < 0 || own_each(own, "taken", empty_one, &m) < 0)
 		return -1;
-	return make_sequences(l, c, own, e) < 0 ? -1 : make_tables(&m, own, e);
+	return make_sequences(&m) < 0 ? -1 : make_tables(&m, own, e);
 }
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "sequences",
-								      "routines", "late", "snapshots",
-								      "tables"};
+	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "routines", "late",
+								      "snapshots", "tables"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
@@ -347,6 +357,12 @@ json_t *target_prune(const struct load *l, const json_t *own)
 		for (size_t k = 0; k < 2; k++)
 			if (own_has(own, kinds[k], t->schema, t->name))
 				own_add(out, kinds[k], t->schema, t->name);
+	}
+	for (unsigned i = 0; i < l->plan.sequences.n; i++) {
+		const struct plan_item *s = &l->plan.sequences.p[i];
+
+		if (own_has(own, "sequences", s->schema, s->name))
+			own_add(out, "sequences", s->schema, s->name);
 	}
 	for (size_t k = 0; k < sizeof(others) / sizeof(*others); k++)
 		if (json_object_get(own, others[k]))

@@ -267,7 +267,10 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 
 	binlog_name_make(name, sizeof(name), g->base, r->writer.number);
 	if (!l && r->writer.number < first->number)
-		return err_set(e, ERR_relay_gone, "%s: %s is wanted next, its oldest file is %s.%06" PRIu64,
+		return err_set(e, ERR_relay_gone,
+			"%s: %s is wanted next, its oldest file is %s.%06" PRIu64
+			": nobody has what is between; stop the task, remove the relay folder, and copy "
+			"again",
 			db_where(d), name, first->base, first->number);
 	if (l && r->writer.written > 0 && is_same_file(r, g, &same, e) < 0)
 		return -1;
