@@ -205,6 +205,22 @@ static enum outcome refusal(const struct etcd *c, const json_t *answer, struct e
 	return REFUSED;
 }
 
+/* Plain text is a proxy's, another server's, or the gateway's own refusal: its first line, as far as it can
+ * be shown. */
+static void no_etcd(const struct etcd *c, long status, struct err *e)
+{
+	char text[160];
+	size_t n = 0;
+
+	while (n < c->body.n && n < sizeof(text) - 1 && c->body.p[n] >= ' ' && c->body.p[n] <= '~') {
+		text[n] = c->body.p[n];
+		n++;
+	}
+	text[n] = '\0';
+	err_set(e, ERR_store_away, "%s:%u does not answer as an etcd does (HTTP status %ld: %s)",
+		host(c)->name, (unsigned)host(c)->port, status, text);
+}
+
 static enum outcome read_answer(struct etcd *c, json_t **answer, struct err *e)
 {
 	long status = 0;
@@ -214,8 +230,7 @@ static enum outcome read_answer(struct etcd *c, json_t **answer, struct err *e)
 	if (!json_is_object(*answer)) {
 		json_decref(*answer);
 		*answer = NULL;
-		err_set(e, ERR_store_away, "%s:%u does not answer as an etcd (HTTP status %ld)",
-			host(c)->name, (unsigned)host(c)->port, status);
+		no_etcd(c, status, e);
 		return AWAY;
 	}
 	if (status == 200 && !json_object_get(*answer, "error"))

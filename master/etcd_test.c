@@ -281,6 +281,7 @@ static void test_refusals(void **state)
 	assert_null(answer);
 	assert_int_equal(etcd_post(o->etcd, "/nowhere", request, 300, &answer, &e), -1);
 	assert_int_equal(e.code, ERR_store_away);
+	assert_non_null(strstr(e.text, "404"));
 	assert_true(clock_ms() - before < 3000);
 	json_decref(request);
 }
