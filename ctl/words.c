@@ -17,6 +17,7 @@
 #include "ctl/check.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
+#include "ctl/words.h"
 
 enum {
 	ASK_MS = 30000,
@@ -24,7 +25,7 @@ enum {
 	FILE_MAX = 1 << 20
 }; /* what a unit must do takes a minute at most */
 
-static struct ask *open_ask(const struct args *a, struct err *e)
+struct ask *words_open(const struct args *a, struct err *e)
 {
 	char run[200];
 
@@ -47,10 +48,15 @@ static int send_with(struct ask *k, const struct args *a, const char *word, json
 	return code;
 }
 
+int words_send(struct ask *k, const struct args *a, const char *word, json_t *args, struct err *e)
+{
+	return send_with(k, a, word, args, ASK_MS, e);
+}
+
 static int send_slow(
 	const struct args *a, const char *word, json_t *words, unsigned timeout_ms, struct err *e)
 {
-	struct ask *k = open_ask(a, e);
+	struct ask *k = words_open(a, e);
 	int code = send_with(k, a, word, words, timeout_ms, e);
 
 	ask_close(&k);
@@ -307,18 +313,25 @@ static unsigned most(const char *text)
 	return text ? (unsigned)strtoul(text, NULL, 10) : 10;
 }
 
-/* A task file whose passwords are encrypted. NULL with e. */
-static json_t *load_task(const struct args *a, struct err *e)
+static json_t *made_ready(const struct args *a, json_t *o, const char *endpoint, struct err *e)
 {
-	json_t *task = config_load_task(a->rest[0], e);
-
-	if (task)
-		job_tell_warnings(task);
-	if (task && encrypt_password(a, json_object_get(task, "downstream"), e) < 0) {
-		json_decref(task);
-		task = NULL;
+	if (o)
+		job_tell_warnings(o);
+	if (o && encrypt_password(a, json_object_get(o, endpoint), e) < 0) {
+		json_decref(o);
+		o = NULL;
 	}
-	return task;
+	return o;
+}
+
+json_t *words_load_task(const struct args *a, const char *file, struct err *e)
+{
+	return made_ready(a, config_load_task(file, e), "downstream", e);
+}
+
+json_t *words_load_source(const struct args *a, const char *file, struct err *e)
+{
+	return made_ready(a, config_load_source(file, e), "endpoint", e);
 }
 
 static int tell_checks(const struct args *a, const json_t *list, struct err *e)
@@ -346,8 +359,8 @@ int cmd_check_task(const struct args *a, struct err *e)
 		json_decref(list);
 		return wrong(e, "check-task wants one task file");
 	}
-	task = load_task(a, e);
-	k = task ? open_ask(a, e) : NULL;
+	task = words_load_task(a, a->rest[0], e);
+	k = task ? words_open(a, e) : NULL;
 	if (k && check_all(k, task, list, e) == 0)
 		code = tell_checks(a, list, e);
 	ask_close(&k);
@@ -380,6 +393,14 @@ static int check_first(struct ask *k, const json_t *task, struct err *e)
 	return r;
 }
 
+int words_start_task(struct ask *k, const struct args *a, json_t *task, struct err *e)
+{
+	if (!a->no_check && check_first(k, task, e) < 0)
+		return EXIT_FAILED;
+	return words_send(k, a, "start-task",
+		json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+}
+
 int cmd_start_task(const struct args *a, struct err *e)
 {
 	json_t *task;
@@ -388,27 +409,26 @@ int cmd_start_task(const struct args *a, struct err *e)
 
 	if (a->nrest != 1)
 		return wrong(e, "start-task wants one task file");
-	task = load_task(a, e);
-	k = task ? open_ask(a, e) : NULL;
-	if (k && (a->no_check || check_first(k, task, e) == 0))
-		code = send_with(k, a, "start-task",
-			json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), ASK_MS,
-			e);
+	task = words_load_task(a, a->rest[0], e);
+	k = task ? words_open(a, e) : NULL;
+	if (k)
+		code = words_start_task(k, a, task, e);
 	ask_close(&k);
 	json_decref(task);
 	return code;
 }
 
+int words_put_source(struct ask *k, const struct args *a, const char *op, json_t *source, struct err *e)
+{
+	return words_send(k, a, "operate-source", json_pack("{s:s, s:O}", "op", op, "source", source), e);
+}
+
 static int put_source(const struct args *a, const char *op, const char *file, struct err *e)
 {
-	json_t *source = config_load_source(file, e);
+	json_t *source = words_load_source(a, file, e);
 
-	if (source)
-		job_tell_warnings(source);
-	if (!source || encrypt_password(a, json_object_get(source, "endpoint"), e) < 0) {
-		json_decref(source);
+	if (!source)
 		return EXIT_FAILED;
-	}
 	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", op, "source", source), e);
 }
 

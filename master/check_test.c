@@ -222,9 +222,8 @@ static void test_cutover(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-	const struct CMUnitTest tests[] = {
-		T(test_check),
-		T(test_check_known_source), T(test_check_ends), T(test_binlog_schema), T(test_cutover)};
+	const struct CMUnitTest tests[] = {T(test_check), T(test_check_known_source), T(test_check_ends),
+		T(test_binlog_schema), T(test_cutover)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

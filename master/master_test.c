@@ -683,6 +683,30 @@ static void test_not_there(void **state)
 	refused(m, "validation", "{}", ERR_bad_stage);
 }
 
+/* The file that a source or a task was made by is kept; what is given out has the password only when asked.
+ */
+static void test_config(void **state)
+{
+	struct master *m = *state;
+
+	ok(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"yaml\":\"a: 1\\n\",\"endpoint\":" EP(
+			3306) "}}");
+	hello(m, "host-1");
+	ok(m, "start-task", TASK("all", ",\"yaml\":\"b: 2\\n\""));
+	says(m, "config", "{\"kind\":\"source\"}", "\"names\":[\"s1\"]");
+	says(m, "config", "{\"kind\":\"task\",\"name\":\"t\"}", "\"cfg\":\"b: 2\\n\"}");
+	says(m, "config", "{\"kind\":\"source\",\"name\":\"s1\",\"secret\":true}",
+		"\"password\":\"tg1:AAAA\",\"enable_relay\":false,\"worker\":\"host-1\"");
+	ok(m, "start-task", TASK("all", ",\"yaml\":\"b: 3\\n\""));
+	says(m, "config", "{\"kind\":\"task\",\"name\":\"t\"}", "b: 3");
+	source(m, "s1"); /* without a file: what it says is no longer true */
+	refused(m, "config", "{\"kind\":\"source\",\"name\":\"s1\"}", ERR_bad_stage);
+	refused(m, "config", "{\"kind\":\"source\",\"name\":\"s2\"}", ERR_source_unknown);
+	refused(m, "config", "{\"kind\":\"task\",\"name\":\"s1\"}", ERR_task_unknown);
+	refused(m, "config", "{\"kind\":\"master\"}", ERR_usage);
+}
+
 /* --more: what query-status says of a named task, of all. */
 static void test_more_status(void **state)
 {
@@ -706,6 +730,7 @@ int main(void)
 		T(test_offline_member_beside),
 		T(test_relay_words),
 		T(test_not_there),
+		T(test_config),
 		T(test_more_status),
 		T(test_bad_sources),
 		T(test_stop_source),

@@ -11,8 +11,9 @@
  * The master's state in memory, the store's image. Changed by whole documents inside a change set; a commit
  * makes them durable first, and on failure takes all of them back. The documents ([]: not always there):
  *
- * - source, key id: id, slot, epoch, agent ("": none), endpoint, enable_relay, relay, [case_sensitive].
- * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items.
+ * - source, key id: id, slot, epoch, agent ("": none), endpoint, enable_relay, relay, [case_sensitive],
+ *   [yaml: the file that it was made by].
+ * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items, [yaml].
  * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last
  *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
  *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,

@@ -26,6 +26,10 @@ static void put_settings(json_t *doc, const json_t *args)
 	json_object_set_new(doc, "endpoint", json_deep_copy(json_object_get(args, "endpoint")));
 	json_object_set_new(doc, "enable_relay", json_boolean(json_flag(args, "enable_relay", false)));
 	json_object_set_new(doc, "relay", json_is_object(relay) ? json_deep_copy(relay) : json_object());
+	if (json_is_string(json_object_get(args, "yaml")))
+		json_object_set(doc, "yaml", json_object_get(args, "yaml"));
+	else
+		json_object_del(doc, "yaml");
 	if (json_is_boolean(own_case))
 		json_object_set(doc, "case_sensitive", own_case);
 	else

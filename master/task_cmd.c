@@ -77,11 +77,13 @@ static int validate(struct master *m, const json_t *task, struct err *e)
 /* The documents of a task, out of start-task's arguments. */
 static json_t *task_doc(const json_t *task)
 {
-	json_t *ignore = json_object_get(task, "ignore_checking_items");
+	json_t *ignore = json_object_get(task, "ignore_checking_items"),
+	       *yaml = json_object_get(task, "yaml");
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", json_text(task, "name", ""), "mode",
-		json_text(task, "mode", ""), "meta_schema", json_text(task, "meta_schema", "dm_meta"),
-		"downstream", json_deep_copy(json_object_get(task, "downstream")), "ignore_checking_items",
+	return json_pack("{s:O*, s:s, s:s, s:s, s:o, s:o}", "yaml", json_is_string(yaml) ? yaml : NULL,
+		"name", json_text(task, "name", ""), "mode", json_text(task, "mode", ""), "meta_schema",
+		json_text(task, "meta_schema", "dm_meta"), "downstream",
+		json_deep_copy(json_object_get(task, "downstream")), "ignore_checking_items",
 		json_is_array(ignore) ? json_deep_copy(ignore) : json_array());
 }
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <yaml.h>
 
+#include "common/base/buf.h"
 #include "common/base/xalloc.h"
 #include "common/config/keys.h"
 #include "common/config/scalar.h"
@@ -440,6 +441,83 @@ static int load(struct reader *r, struct str text)
 	return result;
 }
 
+/* --- the file's text again --- */
+
+static void replace(yaml_node_t *n, const char *text)
+{
+	explicit_bzero(n->data.scalar.value, n->data.scalar.length);
+	free(n->data.scalar.value);
+	n->data.scalar.value = (yaml_char_t *)xstrdup(text);
+	n->data.scalar.length = strlen(text);
+	n->data.scalar.style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+}
+
+static void replace_passwords(yaml_document_t *d, const char *password)
+{
+	for (yaml_node_t *n = d->nodes.start; n < d->nodes.top; n++) {
+		if (n->type != YAML_MAPPING_NODE)
+			continue;
+		for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+			yaml_node_t *key = yaml_document_get_node(d, p->key);
+			yaml_node_t *value = yaml_document_get_node(d, p->value);
+
+			if (key->type == YAML_SCALAR_NODE && value->type == YAML_SCALAR_NODE &&
+				str_is(text_of(key), "password") && value->data.scalar.length > 0)
+				replace(value, password);
+		}
+	}
+}
+
+static int add_text(void *out, unsigned char *bytes, size_t n)
+{
+	buf_put(out, bytes, n);
+	return 1;
+}
+
+/* Takes doc. */
+static void print(yaml_document_t *doc, struct buf *out)
+{
+	yaml_emitter_t em;
+
+	if (!yaml_emitter_initialize(&em))
+		abort();
+	yaml_emitter_set_output(&em, add_text, out);
+	yaml_emitter_set_unicode(&em, 1);
+	yaml_emitter_set_width(&em, -1);
+	if (!yaml_emitter_open(&em) || !yaml_emitter_dump(&em, doc) || !yaml_emitter_close(&em))
+		abort(); /* out of memory: whatever was parsed can be printed */
+	yaml_emitter_delete(&em);
+}
+
+int checked_print(const char *name, struct str text, const char *password, struct buf *out, struct err *e)
+{
+	struct reader r = {.name = name, .e = e};
+
+	if (load(&r, text) < 0)
+		return -1;
+	replace_passwords(&r.doc, password);
+	print(&r.doc, out);
+	return 0;
+}
+
+static void keep_text(const char *name, struct str text, json_t *o)
+{
+	struct buf out = {0};
+	struct err e = {0};
+	char key[] = {HIDDEN, HIDDEN, 'y', 0};
+
+	if (checked_print(name, text, "******", &out, &e) == 0)
+		json_object_set_new(o, key, json_stringn(out.p, out.n));
+	buf_free(&out);
+}
+
+json_t *checked_text(const json_t *o)
+{
+	char key[] = {HIDDEN, HIDDEN, 'y', 0};
+
+	return json_object_get(o, key);
+}
+
 json_t *checked_read(const char *name, struct str text, const char *section, json_t *warnings, struct err *e)
 {
 	struct reader r = {.name = name, .warnings = warnings, .e = e};
@@ -454,6 +532,8 @@ json_t *checked_read(const char *name, struct str text, const char *section, jso
 	else
 		o = read_section(&r, root, section);
 	yaml_document_delete(&r.doc);
+	if (o)
+		keep_text(name, text, o);
 	return o;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <jansson.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/str.h"
 
@@ -19,6 +20,11 @@ int checked_error(const char *name, const json_t *o, const char *key, struct err
 /* The same as one more line in warnings, unless it is there already. */
 void checked_warn(json_t *warnings, const char *name, const json_t *o, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* The whole file as YAML again, without comments, its passwords as stars: for who asks later what was said.
+ * Borrowed. */
+json_t *checked_text(const json_t *o);
+/* YAML text with each value of a key `password` that is not empty replaced, onto out. -1 with e: no YAML. */
+int checked_print(const char *name, struct str text, const char *password, struct buf *out, struct err *e);
 /* Is it a hidden key? Those must be left out when walking names. */
 bool checked_hidden(const char *key);
 /* Has the top of this text the key? 1, 0, or -1 with e where it is no YAML. For telling the two files apart.

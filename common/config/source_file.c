@@ -170,6 +170,7 @@ static json_t *convert(const char *name, const json_t *o, json_t *warnings, stru
 	if (json_text(o, "relay-binlog-name", "")[0] && json_text(o, "relay-binlog-gtid", "")[0])
 		checked_warn(warnings, name, o, "relay-binlog-gtid",
 			"`relay-binlog-gtid` has no effect here: `relay-binlog-name` says where to begin");
+	json_object_set(source, "yaml", checked_text(o));
 	if (json_object_get(o, "case-sensitive"))
 		json_object_set(source, "case_sensitive", json_object_get(o, "case-sensitive"));
 	return source;

@@ -441,6 +441,7 @@ static json_t *convert(struct task_file *f)
 		json_text(f->o, "task-mode", ""), "meta_schema", json_text(f->o, "meta-schema", "dm_meta"),
 		"sources", "downstream", downstream, "ignore_checking_items",
 		copy_list(json_object_get(f->o, "ignore-checking-items")), "instances");
+	json_object_set(task, "yaml", checked_text(f->o));
 	if (read_instances(f, task) == 0 && check_unused(f) == 0) {
 		json_object_set(task, "warnings", f->warnings);
 		return task;
@@ -464,4 +465,9 @@ json_t *config_load_task(const char *file, struct err *e)
 	json_decref(f.warnings);
 	json_decref(f.used);
 	return task;
+}
+
+int config_with_password(const char *yaml, const char *password, struct buf *out, struct err *e)
+{
+	return checked_print("configuration", str_of(yaml), password, out, e);
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <jansson.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 
 /*
@@ -12,15 +13,18 @@
  */
 enum config_kind { CONFIG_TASK, CONFIG_SOURCE };
 
-/* {"source-id", "endpoint":{…}, "enable_relay":bool, "relay":{options}, ["case_sensitive":bool,] "warnings"}
+/* {"source-id", "endpoint":{…}, "enable_relay":bool, "relay":{options}, ["case_sensitive":bool,] "yaml",
+ * "warnings"}; yaml is the file as text, its passwords as stars
  */
 json_t *config_load_source(const char *file, struct err *e);
 /*
  * {"name", "mode", "meta_schema", "sources":["…"], "downstream":{…}, "rules":{…}, "dump":{…}, "load":{…},
  * "sync":{…}, "ignore_checking_items":[…], "instances":{source:{"rules","dump","load","sync","start"}},
- * "warnings"} instances has what each source wants; rules, dump, load and sync beside it are those of the
- * first source.
+ * "yaml", "warnings"} instances has what each source wants; rules, dump, load and sync beside it are those of
+ * the first source.
  */
 json_t *config_load_task(const char *file, struct err *e);
+/* Such a yaml with its password again (in any form), onto out. */
+int config_with_password(const char *yaml, const char *password, struct buf *out, struct err *e);
 /* Which of the two it is, by its keys. */
 int config_kind(const char *file, enum config_kind *kind, struct err *e);

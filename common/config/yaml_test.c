@@ -338,6 +338,40 @@ static void test_broken(void **state)
 	assert_true(tasks + sources >= 60);
 }
 
+static const char *password_of(const json_t *o)
+{
+	const json_t *end = json_object_get(o, "downstream");
+
+	return json_text(end ? end : json_object_get(o, "endpoint"), "password", "");
+}
+
+/* The file as text again means the same; the password is in it only once it is put there. Taken out of o. */
+static void means_the_same(json_t *o, const char *path, load_fn *load)
+{
+	const char *yaml = json_text(o, "yaml", ""), *password = password_of(o);
+	struct err e = {0};
+	struct buf text = {0};
+	json_t *again, *copy;
+
+	if (strlen(password) > 3)
+		assert_null(strstr(yaml, password));
+	assert_int_equal(config_with_password(yaml, password, &text, &e), 0);
+	write_file(path, text.p, text.n);
+	again = load(path, &e);
+	if (!again)
+		fail_msg("%s: %s:\n%s", path, e.text, buf_cstr(&text));
+	json_object_del(o, "yaml");
+	json_object_del(again, "yaml");
+	copy = json_copy(o);
+	json_object_del(copy, "warnings"); /* they name lines */
+	json_object_del(again, "warnings");
+	if (!json_equal(copy, again))
+		fail_msg("%s means something else:\n%s", path, buf_cstr(&text));
+	json_decref(copy);
+	json_decref(again);
+	buf_free(&text);
+}
+
 static json_t *load_text(const char *path, const char *text, load_fn *load)
 {
 	struct err e = {0};
@@ -347,6 +381,7 @@ static json_t *load_text(const char *path, const char *text, load_fn *load)
 	o = load(path, &e);
 	if (!o)
 		fail_msg("%s: %s", path, e.text);
+	means_the_same(o, path, load);
 	return o;
 }
 
