@@ -26,7 +26,7 @@ struct desk {
 struct agent {
 	struct daemon_env *env;
 	char name[65];
-	const char *log_level; /* borrowed from the slice */
+	const char *log_level; /* the units' */
 	unsigned slots;
 	struct spawner spawner;
 	struct master master;

@@ -25,7 +25,7 @@ static int agent_open(void *self, struct daemon_env *env, struct err *e)
 
 	a->env = env;
 	a->spawner.fd = env->supervisor_fd;
-	a->log_level = json_text(env->config, "log_level", "info");
+	a->log_level = env->log_level;
 	snprintf(a->name, sizeof(a->name), "%s", json_text(env->config, "name", ""));
 	if (!a->name[0])
 		return err_set(e, ERR_config_bad, "the agent's slice has no name");
@@ -96,6 +96,15 @@ static int agent_tick(void *self, struct daemon_env *env, struct err *e)
 	return 0;
 }
 
+static void agent_reload(void *self, struct daemon_env *env)
+{
+	struct agent *a = self;
+
+	a->log_level = env->log_level;
+	for (struct proc *p = a->procs; p; p = p->next)
+		proc_log_level(p, a->log_level);
+}
+
 /* The units have left before: their agent goes after them. What they said last, the master should hear. */
 static bool agent_leave(void *self, struct daemon_env *env)
 {
@@ -150,6 +159,7 @@ static const struct daemon agent_daemon = {
 	.open = agent_open,
 	.ready = agent_ready,
 	.tick = agent_tick,
+	.reload = agent_reload,
 	.leave = agent_leave,
 	.close = agent_close,
 };

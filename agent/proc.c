@@ -144,6 +144,14 @@ void proc_args(struct proc *p, json_t *args)
 	buf_free(&text);
 }
 
+void proc_log_level(struct proc *p, const char *level)
+{
+	json_t *args = p->args[0] ? json_parse(str_of(p->args), "the order", NULL) : json_object();
+
+	json_object_set_new(args, "log_level", json_string(level));
+	proc_args(p, args);
+}
+
 /* --- starting --- */
 
 static void fail_start(struct proc *p, const struct err *e, uint64_t now)

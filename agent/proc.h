@@ -87,6 +87,8 @@ void proc_own(struct proc *p, const char *task, const struct proc_owner *ops, vo
 void proc_free(struct proc **p);
 void proc_want(struct proc *p, bool wanted);
 /* ORDER_ARGS for a unit that runs; takes args. Said again to each new run. */
+/* The unit logs from this level on, from now or from its next start. */
+void proc_log_level(struct proc *p, const char *level);
 void proc_args(struct proc *p, json_t *args);
 /* Starts, stops, kills what is due. */
 void proc_tick(struct proc *p, uint64_t now);

@@ -12,6 +12,12 @@
  */
 enum { SPAWN_PROTO = 1, SPAWN_TITLE = 96, SPAWN_MAX_SLOT = 999, SPAWN_MAX_SUB = 999 };
 
+/*
+ * supervisor -> agent, master: SIGHUP says "read your own file again". Its value (si_value of SI_QUEUE) is
+ * SPAWN_HUP_LEVEL + the enum log_level of this host.
+ */
+enum { SPAWN_HUP_LEVEL = 1 };
+
 enum spawn_type {
 	SPAWN_REQ_START = 1,  /* agent -> supervisor, 2 descriptors */
 	SPAWN_REQ_SIGNAL = 2, /* agent -> supervisor: SIGTERM (leave) or SIGKILL, nothing else */

@@ -1,15 +1,19 @@
 /*
- * The command line of tidegated: one table of options, from which --help unfolds too. Called once by main;
- * reads no file and no environment, so that nothing but its starter decides what the powerful process does.
+ * The command line of tidegated: one table of options, from which --help unfolds too, and the file that it
+ * may name, whose keys are options (include/daemon.def). Called by main, and at SIGHUP; reads no environment.
  */
 #include "supervisor/args.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/base/settings.h"
+#include "common/base/xalloc.h"
 
 struct option_row {
 	const char *name, *value, *help;
@@ -132,15 +136,22 @@ static int set_alive_fd(struct super_args *a, const char *v, struct err *e)
 
 static int set_log_level(struct super_args *a, const char *v, struct err *e)
 {
-	static const char *const names[] = {"debug", "info", "warn", "error"};
+	int level = log_level_of(v);
 
-	for (unsigned i = 0; i < 4; i++)
-		if (!strcmp(v, names[i])) {
-			a->level = (enum log_level)i;
-			a->level_name = names[i];
-			return 0;
-		}
-	return err_set(e, ERR_usage, "--log-level %s: debug, info, warn or error", v);
+	if (level < 0)
+		return err_set(e, ERR_usage, "--log-level %s: debug, info, warn or error", v);
+	a->level = (enum log_level)level;
+	a->level_given = true;
+	return 0;
+}
+
+/* It goes into JSON unquoted, as part of a path. */
+static int set_config(struct super_args *a, const char *v, struct err *e)
+{
+	if (v[0] != '/' || strlen(v) > 3000)
+		return err_set(e, ERR_usage, "--config %.100s: the absolute name of a folder is wanted", v);
+	a->config = v;
+	return check_plain("config", v, e);
 }
 
 static int set_failpoints(struct super_args *a, const char *v, struct err *e)
@@ -175,6 +186,10 @@ static const struct option_row options[] = {
 	{"state", "DIR", "state folder: key, relay logs, spools, the agent's and the master's files",
 		set_state},
 	{"run", "DIR", "run folder: sockets and locks", set_run},
+	{"config", "DIR",
+		"folder of tidegated.conf, tidegate-agent.conf and tidegate-master.conf, read again at "
+		"SIGHUP",
+		set_config},
 	{"libexec", "DIR", "where the other programs are (beside this one, else /usr/libexec/tidegate)",
 		set_libexec},
 	{"name", "NAME", "this agent's name (the host's name)", set_name},
@@ -251,20 +266,88 @@ static int default_name(struct super_args *a, struct err *e)
 	return 0;
 }
 
+static const struct option_row *option_of(const char *key)
+{
+	for (unsigned i = 0; i < OPTIONS; i++)
+		if (strcmp(options[i].name, key) == 0)
+			return &options[i];
+	return NULL;
+}
+
+/* The keys of the file are options by name; one without a value is yes or no. */
+static int apply_file(struct super_args *a, struct err *e)
+{
+	char *path = xasprintf("%s/tidegated.conf", a->config);
+	const char *key, *help;
+
+	a->settings = settings_read("tidegated", path, e);
+	free(path);
+	if (!a->settings)
+		return -1;
+	for (unsigned i = 0; (key = settings_key("tidegated", i, &help)); i++) {
+		const char *value = settings_get(a->settings, key);
+		const struct option_row *o = option_of(key);
+
+		assert(o);
+		if (!value || (!o->value && strcmp(value, "yes") != 0))
+			continue;
+		if (o->set(a, value, e) < 0)
+			return settings_blame(a->settings, key, e);
+	}
+	a->level_given = false;
+	return 0;
+}
+
 int args_parse(int argc, char **argv, struct super_args *a, struct err *e)
 {
-	*a = (struct super_args){.uid_first = 59000,
-		.uid_last = 59999,
-		.alive_fd = -1,
-		.level = LOG_INFO_,
-		.level_name = "info"};
+	const struct super_args defaults = {
+		.uid_first = 59000, .uid_last = 59999, .alive_fd = -1, .level = LOG_INFO_};
+
+	*a = defaults;
 	if (parse_all(argc, argv, a, e) < 0)
 		return -1;
 	if (a->help || a->version)
 		return 0;
+	if (a->config) { /* first the file, then the command line once more, which goes before */
+		const char *config = a->config;
+
+		*a = defaults;
+		a->config = config;
+		if (apply_file(a, e) < 0 || parse_all(argc, argv, a, e) < 0)
+			return -1;
+	}
 	if (!a->state)
 		return err_set(e, ERR_usage, "--state is missing");
 	if (!a->run)
 		return err_set(e, ERR_usage, "--run is missing");
 	return default_name(a, e);
+}
+
+void args_fini(struct super_args *a)
+{
+	settings_free(&a->settings);
+}
+
+void args_reload(struct super_args *a)
+{
+	const char *level;
+	struct err e = {0};
+
+	if (!a->settings) {
+		log_info("SIGHUP: without --config there is nothing to read again, the settings are "
+			 "arguments");
+		return;
+	}
+	if (settings_reload(a->settings, &e) < 0) {
+		log_warn("SIGHUP: the file is left aside: %s", e.text);
+		return;
+	}
+	level = settings_get(a->settings, "log-level");
+	if (a->level_given) {
+		log_info("SIGHUP: the log level stays as --log-level says");
+		return;
+	}
+	a->level = level ? (enum log_level)log_level_of(level) : LOG_INFO_;
+	log_set_level(a->level);
+	log_info("SIGHUP: the log level is %s", log_level_name(a->level));
 }

@@ -5,7 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "include/spawn.h"
 #include "supervisor/args.h"
@@ -49,6 +53,68 @@ static void all_options(void **state)
 	assert_true(a.version);
 }
 
+static void put_file(const char *dir, const char *text)
+{
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/tidegated.conf", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+}
+
+/* The file gives what the command line does not; a wrong value is told with its place; SIGHUP changes the log
+ * level, unless it is an argument. */
+static void options_from_a_file(void **state)
+{
+	char dir[] = "/tmp/tg-args-XXXXXX", path[200];
+	struct super_args a;
+	struct err e = {0};
+	struct buf b = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put_file(dir, "state = /s\nrun = /r\nname = n-1\nwith-master = yes\nlog-level = warn\n");
+	assert_int_equal(PARSE("--config", dir, "--run=/other"), 0);
+	assert_string_equal(a.state, "/s");
+	assert_string_equal(a.run, "/other");
+	assert_string_equal(a.name, "n-1");
+	assert_true(a.with_master);
+	assert_int_equal(a.level, LOG_WARN_);
+	host_slice(UNIT_master, &a, 999, &b);
+	snprintf(path, sizeof(path),
+		"{\"unit\":\"master\",\"name\":\"n-1\",\"log_level\":\"warn\",\"config\":\"%s/"
+		"tidegate-master.conf\"}",
+		dir);
+	assert_string_equal(buf_cstr(&b), path);
+	put_file(dir, "state = /new\nlog-level = error\n");
+	args_reload(&a);
+	assert_string_equal(a.state, "/s");
+	assert_int_equal(a.level, LOG_ERROR_);
+	put_file(dir, "log-level = loud\n");
+	args_reload(&a);
+	assert_int_equal(a.level, LOG_ERROR_);
+	args_fini(&a);
+
+	put_file(dir, "state = /s\nlog-level = error\n");
+	assert_int_equal(PARSE("--log-level=debug", "--config", dir, "--run=/r"), 0);
+	args_reload(&a);
+	assert_int_equal(a.level, LOG_DEBUG_);
+	args_fini(&a);
+	put_file(dir, "state = /s\n\n  uid-range = 7\n");
+	assert_int_equal(PARSE("--config", dir, "--run=/r"), -1);
+	assert_non_null(strstr(e.text, "tidegated.conf:3:3: --uid-range 7: two numbers"));
+	args_fini(&a);
+	snprintf(path, sizeof(path), "%s/tidegated.conf", dir);
+	unlink(path);
+	rmdir(dir);
+	buf_free(&b);
+	log_set_level(LOG_INFO_);
+}
+
 static void wrong_usage_is_named(void **state)
 {
 	static const char *const bad[][6] = {
@@ -71,6 +137,8 @@ static void wrong_usage_is_named(void **state)
 		{"--state", "/s", "--run", "/r", "--alive-fd=2"},
 		{"--state", "/s", "--run", "/r", "--alive-fd=777"},
 		{"--state", "/s", "--run", "/r", "--log-level=loud"},
+		{"--state", "/s", "--run", "/r", "--config=etc"},
+		{"--state", "/s", "--run", "/r", "--config=/a\"b"},
 	};
 
 	(void)state;
@@ -210,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_options),
+		cmocka_unit_test(options_from_a_file),
 		cmocka_unit_test(wrong_usage_is_named),
 		cmocka_unit_test(slots_map_to_uids),
 		cmocka_unit_test(a_short_range_has_few_slots),

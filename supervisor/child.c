@@ -53,7 +53,18 @@ int child_signal(int pidfd, int signo)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
 }
 
-/* Ignored signals and the mask would survive the exec. */
+int child_hup(int pidfd, int value)
+{
+	siginfo_t info = {.si_signo = SIGHUP, .si_code = SI_QUEUE};
+
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_int = value;
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, &info, 0);
+}
+
+/* Ignored signals and the mask survive the exec: nothing is left of either but SIGHUP, which waits until the
+ * program has made up its mind (common/proc/watch.c), and would end it before. */
 static int reset_signals(void)
 {
 	sigset_t none;
@@ -62,6 +73,7 @@ static int reset_signals(void)
 		if (s != SIGKILL && s != SIGSTOP)
 			signal(s, SIG_DFL);
 	sigemptyset(&none);
+	sigaddset(&none, SIGHUP);
 	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

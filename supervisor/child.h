@@ -24,3 +24,5 @@ struct child_plan {
 int child_start(const struct child_plan *p, pid_t *pid, int *pidfd, struct err *e);
 /* By pidfd, so that no other process can be hit. */
 int child_signal(int pidfd, int signo);
+/* SIGHUP with a value (include/spawn.h). */
+int child_hup(int pidfd, int value);

@@ -46,12 +46,14 @@ static void put_masters(const char *list, struct buf *out)
 void host_slice(int kind, const struct super_args *a, unsigned slots, struct buf *out)
 {
 	buf_putf(out, "{\"unit\":\"%s\",\"name\":\"%s\",\"log_level\":\"%s\"", unit_info(kind)->name, a->name,
-		a->level_name);
+		log_level_name(a->level));
 	if (kind == UNIT_agent)
 		buf_putf(out, ",\"slots\":%u", slots);
 	if (kind == UNIT_agent && a->masters)
 		put_masters(a->masters, out);
 	if (kind == UNIT_master && a->store)
 		buf_putf(out, ",\"store\":\"%s\"", a->store);
+	if (a->config)
+		buf_putf(out, ",\"config\":\"%s/tidegate-%s.conf\"", a->config, unit_info(kind)->name);
 	buf_putc(out, '}');
 }

@@ -24,10 +24,12 @@ int main(int argc, char **argv)
 	char *argv0_end = argv[0] + strlen(argv[0]);
 	struct super_args a;
 	struct err e = {0};
+	int r;
 
 	setproctitle_init(argc, argv, environ); /* copies argv: its strings stay ours */
 	if (args_parse(argc, argv, &a, &e) < 0) {
 		fprintf(stderr, "tidegated: %s; see tidegated --help\n", e.text);
+		args_fini(&a);
 		return EXIT_USAGE;
 	}
 	if (a.help) {
@@ -41,7 +43,9 @@ int main(int argc, char **argv)
 	log_stamp("tidegated");
 	log_set_level(a.level);
 	title(argv0_end, a.name);
-	if (super_run(&a, &e) == 0)
+	r = super_run(&a, &e);
+	args_fini(&a);
+	if (r == 0)
 		return 0;
 	log_err(&e);
 	return e.code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;

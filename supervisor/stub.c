@@ -99,20 +99,20 @@ static void tell(char **argv, const char *title)
 	struct stat st = {0}, run = {0};
 	mode_t um = umask(0);
 	ssize_t n = pread(FD_CONFIG, slice, sizeof(slice) - 1, 0);
-	int sig = 0, pending = 0;
+	int sig = 0, blocked = 0; /* a set of bits */
 
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	prctl(PR_GET_PDEATHSIG, &sig);
 	for (int s = 1; s < 32; s++)
-		pending += sigismember(&mask, s) > 0;
+		blocked |= (sigismember(&mask, s) > 0) << s;
 	fstat(FD_STATE, &st);
 	fstat(FD_RUN, &run);
 	dprintf(2,
-		"name=%s title=%s args=%s,%s caps=%s uid=%u gid=%u groups=%d nnp=%d umask=%o masked=%d "
+		"name=%s title=%s args=%s,%s caps=%s uid=%u gid=%u groups=%d nnp=%d umask=%o masked=%x "
 		"pdeath=%d environ=%u fds=%x sid=%d "
 		"state_uid=%u state_mode=%o run_mode=%o key=%d slice=%zd:%s\n",
 		argv[0], title, argv[2], argv[3], capabilities(), getuid(), getgid(), getgroups(0, NULL),
-		prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), um, pending, sig, count_environ(), open_fds(),
+		prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), um, blocked, sig, count_environ(), open_fds(),
 		getsid(0) == getpid(), st.st_uid, st.st_mode & 07777, run.st_mode & 07777,
 		(int)lseek(FD_KEY, 0, SEEK_END), n, slice);
 }

@@ -125,6 +125,19 @@ static void close_all(struct super *s)
 	io_close(&s->alive);
 }
 
+/* Agent and master read their own files again, whatever ours says. A start later on has the level in its
+ * slice. */
+static void reload(struct super *s)
+{
+	args_reload(s->args);
+	for (size_t i = 0; i < s->table.n; i++) {
+		const struct child *c = &s->table.rows[i];
+
+		if (kind_is_host(c->kind))
+			(void)child_hup(c->pidfd, SPAWN_HUP_LEVEL + (int)s->args->level);
+	}
+}
+
 static void on_signals(struct super *s)
 {
 	struct signalfd_siginfo info;
@@ -133,7 +146,7 @@ static void on_signals(struct super *s)
 		if (info.ssi_signo == SIGQUIT)
 			leave_kill_all(s);
 		else if (info.ssi_signo == SIGHUP)
-			log_info("SIGHUP: nothing to read again, the settings are arguments");
+			reload(s);
 		else
 			leave_stop(s, strsignal((int)info.ssi_signo));
 	}
@@ -261,7 +274,7 @@ static int start_hosts(struct super *s, struct err *e)
 	return 0;
 }
 
-int super_run(const struct super_args *a, struct err *e)
+int super_run(struct super_args *a, struct err *e)
 {
 	struct super s = {.args = a,
 		.port = {.fd = -1},

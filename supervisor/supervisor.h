@@ -16,7 +16,7 @@ struct child_plan;
 
 /* All state of the process. Body shown to the supervisor's own files only. */
 struct super {
-	const struct super_args *args;
+	struct super_args *args;
 	struct ids ids;
 	struct folders folders;
 	struct binaries binaries;
@@ -32,7 +32,7 @@ struct super {
 };
 
 /* Runs until told to stop; 0, or -1 with e where the start failed. */
-int super_run(const struct super_args *a, struct err *e);
+int super_run(struct super_args *a, struct err *e);
 
 /* --- supervisor/units.c: what the agent asks for --- */
 void units_request(struct super *s, struct request *r);

@@ -346,7 +346,7 @@ static void a_unit_finds_what_it_should(void **state)
 		contains(line, " groups=0 ");
 		contains(line, " state_uid=59002 state_mode=700 run_mode=2770 ");
 	}
-	contains(line, " nnp=1 umask=27 masked=0 pdeath=15 environ=0 ");
+	contains(line, " nnp=1 umask=27 masked=2 pdeath=15 environ=0 "); /* SIGHUP waits */
 	contains(line, " fds=3bf sid=1 "); /* 0-5, 7-9: no failpoints, nothing else */
 	contains(line, " key=32 slice=10:{\"unit\":1}");
 	q.type = SPAWN_REQ_SIGNAL;

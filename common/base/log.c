@@ -15,8 +15,8 @@
 
 enum { LINE_MAX_ = 4000, CONTEXT_MAX = 200 };
 
-/* Set once at start, before threads (STYLE: the log context is one of the few file-level variables). */
-static enum log_level min_level = LOG_INFO_;
+/* The log context is one of the few file-level variables (STYLE). The level may change by SIGHUP. */
+static _Atomic(enum log_level) min_level = LOG_INFO_;
 static char stamp_name[64];
 static _Thread_local char context[CONTEXT_MAX + 1];
 
@@ -25,6 +25,19 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 void log_set_level(enum log_level min)
 {
 	min_level = min;
+}
+
+int log_level_of(const char *name)
+{
+	for (int i = LOG_DEBUG_; i <= LOG_ERROR_; i++)
+		if (strcmp(name, level_names[i]) == 0)
+			return i;
+	return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
 }
 
 void log_stamp(const char *name)

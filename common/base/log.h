@@ -10,7 +10,11 @@
  */
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 
+/* From now on, for all threads. */
 void log_set_level(enum log_level min);
+/* "debug", "info", "warn", "error" -> its level, -1 for another word; and back. */
+int log_level_of(const char *name);
+const char *log_level_name(enum log_level level);
 /* From now on each line begins with the time and "name" (copied). NULL: no stamp, the form of units. */
 void log_stamp(const char *name);
 /* Context of every later line of this thread, as " key=value" text; "" takes it away. At most 200 bytes,

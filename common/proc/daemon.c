@@ -7,10 +7,13 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/settings.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "common/proc/inherit.h"
 #include "common/proc/sandbox.h"
 #include "common/proc/unit.h"
@@ -25,6 +28,8 @@ struct daemon_run {
 	void *self;
 	struct inherited in;
 	struct watch *watch;
+	struct settings *settings; /* the own file; NULL: none was named */
+	int host_level;            /* tidegated's */
 };
 
 static struct daemon_run *daemon_of(const struct daemon_env *env)
@@ -55,21 +60,69 @@ static void daemon_env_fill(struct daemon_run *r)
 	r->self = xcalloc(1, r->d->state ? r->d->state : 1);
 }
 
+static void daemon_level(struct daemon_run *r)
+{
+	const char *own = settings_get(r->settings, "log-level");
+	enum log_level level = (enum log_level)(own ? log_level_of(own) : r->host_level);
+
+	r->env.log_level = log_level_name(level);
+	log_set_level(level);
+}
+
+static int daemon_settings(struct daemon_run *r, struct err *e)
+{
+	const char *path = json_text(r->in.config, "config", "");
+
+	r->host_level = log_level_of(json_text(r->in.config, "log_level", "info"));
+	if (*path) {
+		r->settings = settings_read(r->in.info->name, path, e);
+		if (!r->settings)
+			return -1;
+	}
+	daemon_level(r);
+	return 0;
+}
+
+static void daemon_reload(struct daemon_run *r, int level)
+{
+	struct err e = {0};
+
+	if (level >= 0)
+		r->host_level = level;
+	if (!r->settings)
+		log_info("SIGHUP: there is no file to read again, tidegated has no --config");
+	else if (settings_reload(r->settings, &e) < 0)
+		log_warn("SIGHUP: the file is left aside: %s", e.text);
+	daemon_level(r);
+	log_info("SIGHUP: the log level is %s", r->env.log_level);
+	if (r->d->reload)
+		r->d->reload(r->self, &r->env);
+}
+
 static int daemon_open(struct daemon_run *r, struct err *e)
 {
 	close(FD_KEY); /* unread, if it is there at all (T32) */
 	if (fcntl(FD_SUPERVISOR, F_SETFL, fcntl(FD_SUPERVISOR, F_GETFL) | O_NONBLOCK) < 0)
 		return err_sys(e, ERR_io, "descriptor %d", FD_SUPERVISOR);
+	if (daemon_settings(r, e) < 0)
+		return -1;
 	return r->d->open ? r->d->open(r->self, &r->env, e) : 0;
 }
 
 static int daemon_box(struct daemon_run *r, struct err *e)
 {
-	int row = sandbox_row(r->in.info->name);
+	const char *file = json_text(r->in.config, "config", ""), *slash = strrchr(file, '/');
+	char *folder = slash ? xstrndup(file, (size_t)(slash - file)) : NULL;
+	int row = sandbox_row(r->in.info->name), rc;
 
+	r->env.needs.folder = folder;
 	if (row < 0)
-		return err_set(e, ERR_sandbox, "include/sandbox.def has no row \"%s\"", r->in.info->name);
-	return sandbox_enter((enum sandbox_row)row, FD_RUN, r->in.state_fd, &r->env.needs, e);
+		rc = err_set(e, ERR_sandbox, "include/sandbox.def has no row \"%s\"", r->in.info->name);
+	else
+		rc = sandbox_enter((enum sandbox_row)row, FD_RUN, r->in.state_fd, &r->env.needs, e);
+	r->env.needs.folder = NULL;
+	free(folder);
+	return rc;
 }
 
 static int daemon_ready(struct daemon_run *r, struct err *e)
@@ -83,6 +136,10 @@ static int daemon_ready(struct daemon_run *r, struct err *e)
 static int daemon_work(struct daemon_run *r, struct err *e)
 {
 	while (!watch_leaving(r->watch)) {
+		int level;
+
+		if (watch_hup(r->watch, &level))
+			daemon_reload(r, level);
 		if (r->d->tick && r->d->tick(r->self, &r->env, e) < 0)
 			return -1;
 		if (!watch_leaving(r->watch))
@@ -122,6 +179,7 @@ static void daemon_free(struct daemon_run *r, bool opened, int status)
 	watch_stop(&r->watch);
 	loop_free(&r->env.loop);
 	inherit_free(&r->in);
+	settings_free(&r->settings);
 	free(r->self);
 }
 

@@ -29,7 +29,8 @@ struct daemon_env {
 	struct sandbox_needs
 		needs; /* what the slice names; open() may add to it what the box is to let through */
 	struct loop *loop;
-	struct link *link; /* NULL in open() */
+	struct link *link;     /* NULL in open() */
+	const char *log_level; /* its own file's, else the host's; changes before reload() */
 };
 
 struct daemon {
@@ -42,6 +43,9 @@ struct daemon {
 	/* After each wake-up of the loop and at least each second. An error ends the process with exit 1. May
 	 * be NULL. */
 	int (*tick)(void *self, struct daemon_env *env, struct err *e);
+	/* SIGHUP: the own file (include/daemon.def) has been read again, env->log_level is set. May be NULL.
+	 */
+	void (*reload)(void *self, struct daemon_env *env);
 	/* Asked to leave; called after each wake-up (at least each 100 ms) until it returns true. NULL: leave
 	 * at once. */
 	bool (*leave)(void *self, struct daemon_env *env);

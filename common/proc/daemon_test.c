@@ -19,8 +19,11 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
 #include "common/config/json.h"
 #include "common/proc/fake_supervisor.h"
+#include "spawn.h"
 
 /* ---- the daemon ---- */
 
@@ -80,6 +83,12 @@ static int echo_tick(void *self, struct daemon_env *env, struct err *e)
 	return 0;
 }
 
+static void echo_reload(void *self, struct daemon_env *env)
+{
+	(void)self;
+	log_error("reloaded at %s", env->log_level);
+}
+
 static bool echo_leave(void *self, struct daemon_env *env)
 {
 	struct echo *d = self;
@@ -106,6 +115,7 @@ static const struct daemon echo = {
 	.open = echo_open,
 	.ready = echo_ready,
 	.tick = echo_tick,
+	.reload = echo_reload,
 	.leave = echo_leave,
 	.close = echo_close,
 };
@@ -195,6 +205,66 @@ static void a_stuck_one_is_ended(void **state)
 	assert_in_range(clock_ms() - t, 9000, 13000);
 }
 
+static void put_file(const char *text)
+{
+	struct err e = {0};
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(io_replace_file(fd, "tidegate-master.conf", text, strlen(text), 0644, &e), 0);
+	close(fd);
+}
+
+/* The own file goes before the level that tidegated sends; a wrong file leaves everything as it was. */
+static void hup_reads_its_file_again(void **state)
+{
+	char options[100];
+	union sigval level = {.sival_int = SPAWN_HUP_LEVEL + LOG_ERROR_};
+
+	(void)state;
+	snprintf(options, sizeof options, "\"config\":\"%s/tidegate-master.conf\"", folder);
+	struct fake_proc p = start(options);
+	greet();
+	put_file("log-level = debug\n");
+	kill(p.pid, SIGHUP);
+	clock_sleep_ms(300);
+	put_file("log-level = loud\n");
+	sigqueue(p.pid, SIGHUP, level);
+	clock_sleep_ms(300);
+	put_file("# nothing\n");
+	kill(p.pid, SIGHUP);
+	clock_sleep_ms(300);
+	greet();
+	kill(p.pid, SIGTERM);
+	assert_int_equal(fake_proc_wait(&p, NULL, 5000), 0);
+	const char *debug = strstr(buf_cstr(&p.lines), "reloaded at debug"), *wrong, *error;
+	wrong = debug ? strstr(debug, "left aside: tidegate-master.conf:1:1: `log-level` can't be `loud`")
+		      : NULL;
+	wrong = wrong ? strstr(wrong, "reloaded at debug") : NULL;
+	error = wrong ? strstr(wrong, "reloaded at error") : NULL;
+	if (!error || strstr(error, "leaving"))
+		fail_msg("%s", buf_cstr(&p.lines));
+	buf_free(&p.lines);
+
+	p = start("\"log_level\":\"warn\""); /* a process without a file takes what it is sent */
+	greet();
+	level.sival_int = SPAWN_HUP_LEVEL + LOG_INFO_;
+	sigqueue(p.pid, SIGHUP, level);
+	clock_sleep_ms(300);
+	kill(p.pid, SIGTERM);
+	ends(&p, 0, "reloaded at info", 5000);
+}
+
+static void a_wrong_file_ends_it(void **state)
+{
+	char options[100];
+
+	(void)state;
+	put_file("log_level = debug\n");
+	snprintf(options, sizeof options, "\"config\":\"%s/tidegate-master.conf\"", folder);
+	struct fake_proc p = start(options);
+	ends(&p, 1, "tidegate-master.conf:1:1: unknown key `log_level`", 5000);
+}
+
 static void errors_end_it(void **state)
 {
 	struct fake_proc p;
@@ -227,6 +297,7 @@ static int make_folders(void **state)
 static int remove_folders(void **state)
 {
 	(void)state;
+	unlinkat(run_fd, "../tidegate-master.conf", 0);
 	unlinkat(run_fd, "proc.lock", 0);
 	unlinkat(run_fd, "master.sock", 0);
 	unlinkat(state_fd, "state", 0);
@@ -242,6 +313,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(leaves_as_orphan),
 		cmocka_unit_test(leaves_by_itself),
 		cmocka_unit_test(a_stuck_one_is_ended),
+		cmocka_unit_test(hup_reads_its_file_again),
+		cmocka_unit_test(a_wrong_file_ends_it),
 		cmocka_unit_test(errors_end_it),
 	};
 

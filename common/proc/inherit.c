@@ -112,16 +112,6 @@ static int inherit_fds(struct inherited *h, struct err *e)
 
 /* ---- the slice ---- */
 
-static int slice_level(const char *name)
-{
-	static const char *const names[] = {"debug", "info", "warn", "error"};
-
-	for (int i = 0; i < 4; i++)
-		if (strcmp(name, names[i]) == 0)
-			return i;
-	return -1;
-}
-
 static int slice_check(const struct inherited *h, struct err *e)
 {
 	const char *unit = json_text(h->config, "unit", "");
@@ -133,9 +123,9 @@ static int slice_check(const struct inherited *h, struct err *e)
 		return err_set(e, ERR_config_bad, "the configuration slice is for another slot than %u/%u",
 			h->slot, h->sub);
 	const char *level = json_text(h->config, "log_level", "info");
-	if (slice_level(level) < 0)
+	if (log_level_of(level) < 0)
 		return err_set(e, ERR_config_bad, "log_level \"%s\": debug, info, warn or error", level);
-	log_set_level((enum log_level)slice_level(level));
+	log_set_level((enum log_level)log_level_of(level));
 	return 0;
 }
 
@@ -164,10 +154,15 @@ static void inherit_title(const struct inherited *h)
 	setproctitle("-%s: %s", h->info->executable, h->title);
 }
 
+/* SIGHUP waits, for the watcher; one that came before it was started is not lost. */
 static void inherit_habits(void)
 {
+	sigset_t hup;
+
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &hup, NULL);
 #ifndef TIDEGATE_SANITIZED
 	pthread_attr_t a;
 	pthread_attr_init(&a);

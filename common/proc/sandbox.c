@@ -210,7 +210,7 @@ static int ll_allow_files(const struct ll *l, const struct sandbox_needs *needs,
 		if (ll_allow_path(l, name, LL_READ, e) < 0)
 			return -1;
 	}
-	return 0;
+	return needs->folder ? ll_allow_path(l, needs->folder, LL_READ, e) : 0;
 }
 
 static int ll_allow_port(const struct ll *l, uint16_t port, struct err *e)

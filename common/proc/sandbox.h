@@ -24,6 +24,8 @@ struct sandbox_needs {
 	 * unit's restart finds the new one (T43).
 	 */
 	const char *files[SANDBOX_FILES];
+	const char
+		*folder; /* with the daemon's own file, which is replaced by rename: all in it may be read */
 };
 
 /*

@@ -40,6 +40,18 @@ static int order_args(struct str text, json_t **out, struct err *e)
 	return -1;
 }
 
+/* The log level is the skeleton's to take over, the unit does not see it. */
+static void order_level(json_t *args)
+{
+	int level = log_level_of(json_text(args, "log_level", ""));
+
+	if (level >= 0) {
+		log_set_level((enum log_level)level);
+		log_info("the log level is %s", log_level_name((enum log_level)level));
+	}
+	json_object_del(args, "log_level");
+}
+
 static int order_take(struct unit_run *r, uint64_t revision, uint32_t order, struct str text)
 {
 	json_t *args;
@@ -56,6 +68,11 @@ static int order_take(struct unit_run *r, uint64_t revision, uint32_t order, str
 	case ORDER_RUN:
 	case ORDER_ARGS:
 		r->run = true;
+		if (json_object_get(args, "log_level")) {
+			order_level(args);
+			if (json_object_size(args) == 0)
+				break;
+		}
 		json_decref(r->args); /* of an older order that was not taken up yet */
 		r->args = args;
 		return 0;

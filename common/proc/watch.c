@@ -1,8 +1,8 @@
 /*
  * The watcher thread of every sandboxed process. It polls three descriptors: the supervisor's (for its end
- * only, it never reads), a signalfd for SIGTERM and SIGINT, an eventfd of its own. Started by unit.c and
- * daemon.c; it touches nothing of the unit but the leaving flag, so that it works whatever the main thread is
- * stuck in.
+ * only, it never reads), a signalfd for SIGTERM, SIGINT and SIGHUP, an eventfd of its own. Started by unit.c
+ * and daemon.c; it touches nothing of the unit but the leaving flag, so that it works whatever the main
+ * thread is stuck in.
  */
 #include "common/proc/watch.h"
 
@@ -20,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "spawn.h"
 
 enum { REASON_ASKED, REASON_SIGNAL, REASON_ORPHAN };
 
@@ -29,6 +30,7 @@ struct watch {
 	int supervisor_fd, signal_fd, event_fd;
 	atomic_bool leaving, end, last;
 	atomic_int reason, status; /* status: of watch_last */
+	atomic_int hup;            /* 0: none; 1: came; 2 + level: with a level */
 	_Atomic uint64_t deadline; /* of clock_ms; 0: none */
 };
 
@@ -76,10 +78,25 @@ static void watch_drain(int fd, void *into, size_t n)
 	(void)got; /* EAGAIN: taken already */
 }
 
+static void watch_signal(struct watch *w)
+{
+	struct signalfd_siginfo si = {0};
+
+	watch_drain(w->signal_fd, &si, sizeof si);
+	if (si.ssi_signo == SIGHUP) {
+		bool level = si.ssi_code == SI_QUEUE && si.ssi_int >= SPAWN_HUP_LEVEL &&
+			     si.ssi_int <= SPAWN_HUP_LEVEL + LOG_ERROR_;
+
+		atomic_store(&w->hup, level ? 2 + si.ssi_int - SPAWN_HUP_LEVEL : 1);
+		loop_wake(w->loop);
+	} else if (si.ssi_signo) {
+		watch_because(w, REASON_SIGNAL, WATCH_LEAVE_MS);
+	}
+}
+
 static void *watch_thread(void *arg)
 {
 	struct watch *w = arg;
-	struct signalfd_siginfo si;
 	uint64_t n;
 
 	while (!atomic_load(&w->end)) {
@@ -90,10 +107,8 @@ static void *watch_thread(void *arg)
 			w->supervisor_fd = -1; /* poll passes over it */
 			watch_because(w, REASON_ORPHAN, WATCH_LEAVE_MS);
 		}
-		if (p[1].revents) {
-			watch_drain(w->signal_fd, &si, sizeof si);
-			watch_because(w, REASON_SIGNAL, WATCH_LEAVE_MS);
-		}
+		if (p[1].revents)
+			watch_signal(w);
 		if (p[2].revents)
 			watch_drain(w->event_fd, &n, sizeof n);
 		if (!atomic_load(&w->end))
@@ -110,6 +125,7 @@ struct watch *watch_start(int supervisor_fd, struct loop *l)
 	sigemptyset(&s);
 	sigaddset(&s, SIGTERM);
 	sigaddset(&s, SIGINT);
+	sigaddset(&s, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &s, NULL);
 	w->loop = l;
 	w->supervisor_fd = supervisor_fd;
@@ -146,6 +162,14 @@ void watch_last(struct watch *w, uint64_t ms, int status)
 bool watch_leaving(const struct watch *w)
 {
 	return atomic_load(&w->leaving);
+}
+
+bool watch_hup(struct watch *w, int *level)
+{
+	int hup = atomic_exchange(&w->hup, 0);
+
+	*level = hup > 1 ? hup - 2 : -1;
+	return hup > 0;
 }
 
 const char *watch_reason(const struct watch *w)

@@ -12,8 +12,8 @@ struct watch;
 
 enum { WATCH_LEAVE_MS = 10000, WATCH_LAST_MS = 2000, WATCH_HARD_EXIT = 75 };
 
-/* Blocks SIGTERM and SIGINT for all threads: the box must be closed and nng not yet started. Only looks at
- * supervisor_fd. */
+/* Blocks SIGTERM, SIGINT and SIGHUP for all threads: the box must be closed and nng not yet started. Only
+ * looks at supervisor_fd. */
 struct watch *watch_start(int supervisor_fd, struct loop *l);
 /* Asks to leave within ms; the earliest deadline counts. From any thread. */
 void watch_leave(struct watch *w, uint64_t ms);
@@ -23,6 +23,9 @@ void watch_leave(struct watch *w, uint64_t ms);
  */
 void watch_last(struct watch *w, uint64_t ms, int status);
 bool watch_leaving(const struct watch *w);
+/* Has SIGHUP come since the last call? *level: the host's log level that tidegated sent with it
+ * (include/spawn.h), -1: none. Nobody asks in a unit: there it has no effect. */
+bool watch_hup(struct watch *w, int *level);
 /* Why, for the log: "asked to", "SIGTERM", "the supervisor is gone". */
 const char *watch_reason(const struct watch *w);
 /* Ends the thread: from here on nothing ends the process but itself. */

@@ -1,0 +1,94 @@
+"""A host that is started by its files alone, as a service does; SIGHUP changes the log level of every process that runs, and nothing else."""
+import os
+import signal
+import subprocess
+
+import procs
+
+SOURCE = "source-id: s1\nfrom: {{host: 127.0.0.1, port: {port}, user: tgtestr}}\n"
+TASK = """name: t1
+task-mode: all
+target-database: {{host: 127.0.0.1, port: {port}, user: tgtestr}}
+mysql-instances: [{{source-id: s1, block-allow-list: app}}]
+block-allow-list: {{app: {{do-dbs: [app]}}}}
+"""
+
+
+def test_reload(make_pair, bin_dir, short_tmp):
+    pair = make_pair("ma1011", "my97")
+    for s in (pair.source, pair.target):
+        s.run("CREATE USER tgtestr@'%' IDENTIFIED BY ''", "GRANT ALL ON *.* TO tgtestr@'%' WITH GRANT OPTION")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    short_tmp.chmod(0o755)
+    state, run, etc, log = (short_tmp / x for x in ("state", "run", "etc", "log"))
+    etc.mkdir()
+    own = f"state = {state}\nrun = {run}\nwith-master = yes\nname = h1\n"
+    (etc / "tidegated.conf").write_text(own)
+    (etc / "tidegate-master.conf").write_text("log-level = warn\n")
+    for name, text in (("source.yaml", SOURCE.format(port=pair.source.port)), ("task.yaml", TASK.format(port=pair.target.port))):
+        (short_tmp / name).write_text(text)
+    before = {p.key for p in procs.of_build(bin_dir)}
+    with open(log, "ab") as out:
+        supervisor = subprocess.Popen([str(bin_dir / "tidegated"), "--config", str(etc)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+
+    def said(who, *words, since=0):
+        """who: "agent info", "s1 relay": what stands behind the time."""
+        lines = [line.split(" ", 2)[2] for line in log.read_text().splitlines()[since:] if line.count(" ") > 2]
+        return any(line.startswith(who + " ") and all(w in line for w in words) for line in lines)
+
+    def wait(*words, since=0):
+        try:
+            procs.wait_for(lambda: said(*words, since=since), 30, f"{words}: not said")
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{log.read_text()[-4000:]}") from None
+
+    def word(*words):
+        done = subprocess.run([str(bin_dir / "tidegate"), *words, "--master", str(run)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (words, done.stdout, done.stderr, log.read_text()[-3000:])
+        return done.stdout
+
+    def hup():
+        since = len(log.read_text().splitlines())
+        os.kill(supervisor.pid, signal.SIGHUP)
+        return since
+
+    try:
+        procs.wait_for(lambda: (run / "master.sock").exists(), 20, "no master")
+        word("operate-source", "create", str(short_tmp / "source.yaml"))
+        word("start-task", str(short_tmp / "task.yaml"))
+        procs.wait_for(lambda: '"Sync"' in word("query-status", "t1", "--json"), 60, "it does not follow")
+        pids = {p.pid for p in procs.of_build(bin_dir) if p.key not in before}
+        assert not said("agent debug") and not said("master info")
+
+        (etc / "tidegated.conf").write_text(own.replace("h1", "h2") + "log-level = debug\n")
+        since = hup()
+        wait("tidegated", "SIGHUP: the log level is debug", since=since)
+        wait("tidegated", "`name` in tidegated.conf is another one now", since=since)
+        wait("agent", "SIGHUP: the log level is debug", since=since)
+        wait("s1 relay", "the log level is debug", since=since)
+        wait("s1 sync t1", "the log level is debug", since=since)
+        assert not said("master info", since=since), "its own file says warn"
+
+        (etc / "tidegate-agent.conf").write_text("log-level = error\n")
+        (etc / "tidegate-master.conf").write_text("log-level = info\n")
+        since = hup()
+        wait("master", "SIGHUP: the log level is info", since=since)
+        (etc / "tidegate-agent.conf").write_text("loglevel = info\n")
+        since = hup()
+        wait("master", "SIGHUP: the log level is info", since=since)
+        assert not said("agent", since=since), "its level is error: the file was left aside"
+        (etc / "tidegate-agent.conf").unlink()
+        since = hup()
+        wait("agent", "SIGHUP: the log level is debug", since=since)
+        wait("s1 sync t1", "the log level is debug", since=since)
+        assert pids == {p.pid for p in procs.of_build(bin_dir) if p.key not in before}, "nothing was started again"
+        pair.source.run("INSERT INTO app.t VALUES (2)")
+        procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 30, "the row does not come")
+    finally:
+        supervisor.terminate()
+        code = supervisor.wait(40)
+        for p in procs.of_build(bin_dir):
+            if p.key not in before:
+                p.kill()
+    assert code == 0, log.read_text()[-3000:]
+    pair.assert_equal("app")
