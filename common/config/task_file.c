@@ -414,6 +414,17 @@ static int check_unused(struct task_file *f)
 	return 0;
 }
 
+/* DM's word for it says more than the default: what is written beside it must not say less. */
+static int check_collations(struct task_file *f)
+{
+	const char *policy = json_text(f->o, "collation-policy", "exact");
+
+	if (strcmp(json_text(f->o, "collation_compatible", ""), "strict") != 0 || !strcmp(policy, "exact"))
+		return 0;
+	return checked_error(f->name, f->o, "collation-policy", f->e,
+		"`collation-policy: %s` contradicts `collation_compatible: strict`, which is exact", policy);
+}
+
 /* What the table can't check of them. */
 static int check_objects(struct task_file *f)
 {
@@ -432,7 +443,8 @@ static json_t *convert(struct task_file *f)
 {
 	json_t *downstream, *task;
 
-	if (file_check_name(f->name, f->o, "name", f->e) < 0 || check_objects(f) < 0)
+	if (file_check_name(f->name, f->o, "name", f->e) < 0 || check_objects(f) < 0 ||
+		check_collations(f) < 0)
 		return NULL;
 	downstream = file_endpoint(f->name, f->o, "target-database", f->e);
 	if (!downstream)

@@ -226,6 +226,8 @@ static const struct broken broken_tasks[] = {
 	{"  block-allow-list: bal", "  meta: {binlog-gtid: 1-2}", ERR_config_bad,
 		"task.yaml:10:23: `binlog-gtid` is no GTID set"},
 	/* what the table can't see */
+	{"", "collation_compatible: strict\ncollation-policy: nearest\n", ERR_config_bad,
+		"task.yaml:29:19: `collation-policy: nearest` contradicts `collation_compatible: strict`"},
 	{"", "objects: tables\n", ERR_config_bad, "task.yaml:28:10:"},
 	{"", "definer: somebody\n", ERR_config_bad, "task.yaml:28:10:"},
 	{"", "validators: {v: {mode: none}}\n", ERR_config_bad,
