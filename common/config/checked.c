@@ -16,13 +16,15 @@
 #include "common/config/keys.h"
 #include "common/config/scalar.h"
 
-enum { HIDDEN = '\001', DEPTH_MAX = 32 };
+enum { HIDDEN = '\001', DEPTH_MAX = 32, MERGED_MAX = 10000 };
 
 struct reader {
 	const char *name;
 	yaml_document_t doc;
 	json_t *warnings;
-	bool refused; /* inside of what is refused as a whole: only mistakes are looked for */
+	size_t merged;    /* pairs that merge keys brought, or would have */
+	unsigned merging; /* how deep in merge keys we are */
+	bool refused;     /* inside of what is refused as a whole: only mistakes are looked for */
 	struct err *e;
 };
 
@@ -239,8 +241,6 @@ static void *unknown(struct reader *r, const yaml_node_t *key, const char *secti
 	const struct key *all;
 	size_t n;
 
-	if (str_is(name, "<<"))
-		return complain(r, key, ERR_config_bad, "merge keys (<<) are not read: write the keys out");
 	all = keys_all(&n);
 	for (size_t i = 0; i < n && !near && !other; i++)
 		if (str_is(name, all[i].name))
@@ -303,6 +303,75 @@ static bool read_pair(struct reader *r, yaml_node_t *key, yaml_node_t *value, co
 	return v != NULL;
 }
 
+static bool is_merge(const yaml_node_t *key)
+{
+	return plain(key) && str_is(text_of(key), "<<");
+}
+
+/* A key that was written out, or came by an earlier merge, goes before. */
+static bool is_there(const json_t *o, const yaml_node_t *key)
+{
+	return key->type == YAML_SCALAR_NODE && scalar_printable(text_of(key)) &&
+	       json_object_get(o, (const char *)key->data.scalar.value);
+}
+
+static bool read_merge(struct reader *r, yaml_node_t *n, const char *section, json_t *o);
+
+/* The pairs of a map, then what its merge keys bring. merged: it is such a map itself. */
+static bool read_pairs(struct reader *r, const yaml_node_t *n, const char *section, json_t *o, bool merged)
+{
+	const yaml_node_pair_t *top = n->data.mapping.pairs.top;
+
+	for (const yaml_node_pair_t *p = n->data.mapping.pairs.start; p < top; p++) {
+		yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+
+		if (is_merge(key) || (merged && is_there(o, key)))
+			continue;
+		if (!read_pair(r, key, yaml_document_get_node(&r->doc, p->value), section, o))
+			return false;
+	}
+	for (const yaml_node_pair_t *p = n->data.mapping.pairs.start; p < top; p++)
+		if (is_merge(yaml_document_get_node(&r->doc, p->key)) &&
+			!read_merge(r, yaml_document_get_node(&r->doc, p->value), section, o))
+			return false;
+	return true;
+}
+
+/* Aliases can multiply, and lead back to themselves: so there are bounds. */
+static bool read_merged(struct reader *r, yaml_node_t *n, const char *section, json_t *o)
+{
+	bool good;
+
+	if (n->type != YAML_MAPPING_NODE) {
+		complain(r, n, ERR_config_bad, "a merge key (<<) wants a map, or a list of maps");
+		return false;
+	}
+	r->merged += 1 + (size_t)(n->data.mapping.pairs.top - n->data.mapping.pairs.start);
+	if (r->merged > MERGED_MAX) {
+		complain(r, n, ERR_config_bad, "merge keys (<<) bring more than %d keys", MERGED_MAX);
+		return false;
+	}
+	if (r->merging == DEPTH_MAX) {
+		complain(r, n, ERR_config_bad, "merge keys (<<) lead back to themselves");
+		return false;
+	}
+	r->merging++;
+	good = read_pairs(r, n, section, o, true);
+	r->merging--;
+	return good;
+}
+
+/* "<<: *anchor", or a list of them. */
+static bool read_merge(struct reader *r, yaml_node_t *n, const char *section, json_t *o)
+{
+	if (n->type != YAML_SEQUENCE_NODE)
+		return read_merged(r, n, section, o);
+	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++)
+		if (!read_merged(r, yaml_document_get_node(&r->doc, *i), section, o))
+			return false;
+	return true;
+}
+
 static bool has_required(struct reader *r, const yaml_node_t *n, const char *section, const json_t *o)
 {
 	const struct key *all;
@@ -331,13 +400,8 @@ static json_t *read_section(struct reader *r, yaml_node_t *n, const char *sectio
 	o = json_object();
 	put(o, "", json_null(), n);
 	json_object_del(o, "");
-	for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++)
-		if (!read_pair(r, yaml_document_get_node(&r->doc, p->key),
-			    yaml_document_get_node(&r->doc, p->value), section, o))
-			goto fail;
-	if (has_required(r, n, section, o))
+	if (read_pairs(r, n, section, o, false) && has_required(r, n, section, o))
 		return o;
-fail:
 	json_decref(o);
 	return NULL;
 }

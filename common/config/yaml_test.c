@@ -107,7 +107,14 @@ static const struct broken broken_tasks[] = {
 	{"", "name: x\n", ERR_config_bad, "task.yaml:28:1: `name` is twice in a task file"},
 	{"  port: 4000\n", "  port: 4000\n  port: 4001\n", ERR_config_bad,
 		"task.yaml:6:3: `port` is twice in target-database"},
-	{"", "<<: {name: x}\n", ERR_config_bad, "merge keys"},
+	{"", "<<: x\n", ERR_config_bad, "task.yaml:28:5: a merge key (<<) wants a map, or a list of maps"},
+	{"", "<<: [[]]\n", ERR_config_bad, "task.yaml:28:6: a merge key (<<) wants a map"},
+	{"", "<<: {task-mod: x}\n", ERR_config_unknown_key, "task.yaml:28:6: unknown key `task-mod`"},
+	{"", "<<: &a {<<: *a}\n", ERR_config_bad, "task.yaml:28:5: merge keys (<<) lead back to themselves"},
+	{"", "<<: &a {<<: [*a, *a, *a]}\n", ERR_config_bad, "lead back to themselves"},
+	{"{pool-size: 6}", "{<<: {pool-size: 0}}", ERR_config_bad, "task.yaml:25:23: `pool-size` is 0"},
+	{"    threads: 8", "    \"<<\": {threads: 8}", ERR_config_unknown_key,
+		"unknown key `<<` in mydumpers"},
 	{"", "? [a, b]\n: 1\n", ERR_config_bad, "a key in a task file is a list"},
 	{"", "\"a\\x01\": 1\n", ERR_config_bad, "control character"},
 	/* missing */
@@ -526,6 +533,26 @@ static void test_told(void **state)
 	json_decref(o);
 }
 
+/* YAML's merge keys: what is written out goes before, then the first map of a list. */
+static void test_merge(void **state)
+{
+	static const char text[] =
+		"name: t\ntask-mode: full\ntarget-database: &db {host: h, port: 1, user: u, password: p}\n"
+		"syncers:\n  a: &a {batch: 10, worker-count: 2}\n  b: &b {worker-count: 3, missing-row: "
+		"count}\n"
+		"  c: {<<: [*a, *b], batch: 30}\n"
+		"mysql-instances:\n- {source-id: s1, syncer-config-name: a}\n"
+		"- {source-id: s2, syncer-config-name: b}\n- {source-id: s3, syncer-config-name: c}\n";
+	json_t *o = load_text("task.yaml", text, config_load_task), *all = json_object_get(o, "instances");
+
+	(void)state;
+	same_json(json_object_get(json_object_get(all, "s3"), "sync"),
+		"{\"batch_rows\":30,\"workers\":2,\"missing_row\":\"count\"}");
+	same_json(json_object_get(json_object_get(all, "s2"), "sync"),
+		"{\"workers\":3,\"missing_row\":\"count\"}");
+	json_decref(o);
+}
+
 /* A password as long as it may be, and one more; encrypted ones are longer. */
 static void test_password_length(void **state)
 {
@@ -597,6 +624,13 @@ static void test_hostile(void **state)
 	assert_non_null(strstr(e.text, "task.yaml:1:33: lists and maps more than 32 deep"));
 	assert_int_equal(config_kind("task.yaml", &kind, &e), -1);
 	assert_true(clock_ms() - began < 5000); /* it was half a minute */
+	buf_clear(&deep);
+	buf_puts(&deep, "syncers:\n  m0: &m0 {batch: 1}\n"); /* 3^12 merges in the last one */
+	for (int i = 1; i <= 12; i++)
+		buf_putf(&deep, "  m%d: &m%d {<<: [*m%d, *m%d, *m%d]}\n", i, i, i - 1, i - 1, i - 1);
+	write_file("task.yaml", deep.p, deep.n);
+	assert_null(config_load_task("task.yaml", &e));
+	assert_non_null(strstr(e.text, "bring more than 10000 keys"));
 	buf_clear(&deep);
 	buf_puts(&deep, "routes: &a {b: *a}\nname: x\n");
 	write_file("task.yaml", deep.p, deep.n);
@@ -705,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_good_source),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_password_length),
 		cmocka_unit_test(test_kind),
