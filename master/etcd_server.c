@@ -239,6 +239,8 @@ void etcd_servers_signal(struct etcd_servers *s, unsigned i, int signo)
 	if (m->pid == 0)
 		return;
 	kill(m->pid, signo);
+	if (signo == SIGSTOP)
+		waitpid(m->pid, NULL, WUNTRACED); /* until its last thread stands still */
 	if (signo != SIGKILL)
 		return;
 	waitpid(m->pid, NULL, 0);

@@ -25,7 +25,8 @@ struct etcd_servers {
 void etcd_servers_start(struct etcd_servers *s, unsigned n, bool tls);
 /* Ends them, removes the folder. */
 void etcd_servers_stop(struct etcd_servers *s);
-void etcd_servers_signal(struct etcd_servers *s, unsigned i, int signo); /* SIGKILL: and waits for its end */
+/* SIGKILL, SIGSTOP: and waits until that is so. */
+void etcd_servers_signal(struct etcd_servers *s, unsigned i, int signo);
 /* One that was killed, again with its data; returns when it answers, where the others let it. */
 void etcd_servers_again(struct etcd_servers *s, unsigned i);
 /* etcd://127.0.0.1:port,…prefix; more: "?…" or "" */

@@ -99,6 +99,7 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 	if (open_store(p, env, e) < 0)
 		return -1;
 	p->serving = true;
+	p->serve.address = p->address;
 	return serve_start(&p->serve, env, p->store, e);
 }
 
@@ -140,7 +141,7 @@ static void tell_leader(struct process *p)
 	struct store_leader who;
 
 	store_leader(p->store, &who);
-	if (!p->told && who.name[0])
+	if (!p->told && who.name[0] && strcmp(who.address, p->address) != 0)
 		log_info("%s at %s leads", who.name, who.address);
 	p->told = who.name[0] != '\0';
 }

@@ -290,14 +290,23 @@ static void on_request_leading(struct serve *s, struct link_req *req)
 		answer_polls(s->m);
 }
 
+/* Another one that leads. Our own name in its place is that of a term which has just ended. */
+static void find_leader(const struct serve *s, struct store_leader *who)
+{
+	*who = (struct store_leader){0};
+	if (s->store)
+		store_leader(s->store, who);
+	if (s->address && strcmp(who->address, s->address) == 0)
+		*who = (struct store_leader){0};
+}
+
 /* Commands are passed on; agents are told whom to ask, and have the addresses of all. */
 static void on_request_following(struct serve *s, struct link_req *req)
 {
-	struct store_leader who = {0};
+	struct store_leader who;
 	char text[STORE_NAME * 2 + 80];
 
-	if (s->store)
-		store_leader(s->store, &who);
+	find_leader(s, &who);
 	if (req->head.type == MSG_command) {
 		follow_command(&s->follow, &who, &req);
 		return;
@@ -363,10 +372,9 @@ void serve_lead(struct serve *s, struct master *m, uint64_t term)
 /* What was passed on to a leader that is no more gets no answer from it. */
 static void drop_old_leader(struct serve *s)
 {
-	struct store_leader who = {0};
+	struct store_leader who;
 
-	if (s->store)
-		store_leader(s->store, &who);
+	find_leader(s, &who);
 	if (s->follow.peer && strcmp(who.address, s->follow.address) != 0)
 		follow_end(&s->follow);
 }

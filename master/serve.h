@@ -9,6 +9,7 @@ struct serve {
 	struct store *store;
 	uint64_t term; /* of m */
 	struct follow follow;
+	const char *address; /* our own, as the others see it; set before the start */
 	uid_t run_owner; /* of the run folder */
 };
 

@@ -12,6 +12,7 @@ import pytest
 
 import etcd as etcd_module
 import procs
+from failpoints import Failpoints
 from servers import PASSWORD, USER
 from workload import Workload
 
@@ -26,7 +27,7 @@ class Host:
         self.state, self.run, self.log = self.folder / f"{name}.s", self.folder / f"{name}.r", self.folder / f"{name}.log"
         self.state.mkdir(mode=0o700)
         self.run.mkdir()
-        self.process = None
+        self.process, self.failpoints = None, Failpoints(self.folder / f"{name}.f")
         if key:
             shutil.copy2(key, self.state / "key")
 
@@ -39,6 +40,7 @@ class Host:
         args += ["--with-master"] if master else []
         args += ["--store", self.store] if self.store and master else []
         args += ["--masters", ",".join(self.masters)] if self.masters else []
+        args += ["--failpoints", str(self.failpoints.path)]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
@@ -129,12 +131,17 @@ def subtask(host):
     return answer["sources"][0]["subTaskStatus"][0] if isinstance(answer, dict) and answer.get("sources") else {}
 
 
-def begin(host, pair, folder):
-    """The task follows, with its source at this host's agent."""
+def start_task(host, pair, folder):
+    """With its source at this host's agent."""
     source, task = files(folder, pair)
     procs.wait_for(host.agents, 30, f"no agent\n{host.story()}")
     host.ask("operate-source", "create", source)
     host.ask("start-task", task)
+
+
+def begin(host, pair, folder):
+    """The task follows."""
+    start_task(host, pair, folder)
     procs.wait_for(lambda: subtask(host).get("unit") == "Sync" and host.below("sync"), 60, f"it does not follow: {subtask(host)}\n{host.story()}", 0.2)
 
 
@@ -199,6 +206,35 @@ def test_leader_killed(cluster, hosts, make_pair):
         print(f"after a SIGTERM: {time.monotonic() - began:.1f} s")
         time.sleep(2 * LEASE)
         assert units(a) == before, "units were started again"
+    finish(pair, work, a)
+
+
+def test_leader_killed_in_copy(cluster, hosts, make_pair):
+    """The same in the full phase: the copy is held in the middle while the lead changes, and goes on by the same processes; the new leader
+    learns of its end."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=200, pause=0.02).make()
+    etcd = cluster()
+    sockets = [str(hosts.path / "a.r/master.sock"), str(hosts.path / "b.r/master.sock")]
+    a = hosts("a", store=etcd.url(), masters=sockets).start()
+    a.wait_leader({"a"})
+    a.failpoints.arm("load_before_commit", "sleep", at=2, arg=60000)
+    start_task(a, pair, hosts.path)
+    procs.wait_for(lambda: a.failpoints.fired("load_before_commit"), 60, "no chunk was loaded")
+    b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, "not both agents")
+    with work:
+        before = {p.key for u in ("relay", "dump", "load") for p in a.below(u)}
+        assert len(before) == 3
+        a.process.send_signal(signal.SIGSTOP)
+        a.below("master")[0].kill()
+        b.wait_leader({"b"}, LEASE + 10)
+        procs.wait_for(lambda: subtask(b).get("unit") == "Load", 30, f"{subtask(b)}\n{b.story()}", 0.2)
+        a.process.send_signal(signal.SIGCONT)
+        assert {p.key for u in ("relay", "dump", "load") for p in a.below(u)} == before, f"units were started again\n{a.story()}"
+        a.failpoints.disarm("load_before_commit")
+        procs.wait_for(lambda: subtask(b).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(b)}\n{a.story()}", 0.2)
+        work.wait(work.transactions + 10)
     finish(pair, work, a)
 
 
