@@ -15,6 +15,7 @@ from failpoints import names
 
 APPLIERS = [1, 2, 4, 8, 16]
 PLACES = [n for n in names() if n.startswith("sync_") and not n.startswith("sync_ddl")]
+LARGE = [n for n in names() if n.startswith("large_")]  # of transactions that are read again
 WORDS = ["a", "A", "b", "B ", "e", "é", "ß", "ss", "z", "Z", "10", "x'y", "ñ", "n", "long enough to be cut", "long enough to be kept"]
 
 TABLES = {
@@ -216,10 +217,13 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
     for s in (up, down):
         s.run("DROP DATABASE IF EXISTS p")
     down.run("DROP DATABASE IF EXISTS dm_meta")
-    workers = APPLIERS[seed % len(APPLIERS)]
+    workers = sync.pop("workers", APPLIERS[seed % len(APPLIERS)])
     draws = {"workers": workers, "batch_rows": rnd.choice([1, 20, 2000]), "bulk_rows": rnd.choice([1, 64]), "join_rows": rnd.choice([1, 8]), "no_upserts": rnd.random() < 0.3}
-    f = live.Follow(build, up, down, ["p"], sync=dict(draws, **sync))
-    story = [f"seed {seed}: {workers} appliers"]
+    keep = sync.pop("large_transaction", rnd.choice([0, 0, 400, 1500]))  # bytes of a transaction; 0: none here is a large one
+    sync = dict(draws, **{"large_transaction": keep} if keep else {}, **sync)
+    places = PLACES + LARGE if keep else PLACES
+    f = live.Follow(build, up, down, ["p"], sync=sync)
+    story = [f"seed {seed}: {workers} appliers, transactions above {keep} bytes read again" if keep else f"seed {seed}: {workers} appliers"]
     fired = []
     try:
         f.start(180)
@@ -236,7 +240,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
             up.run("CREATE TABLE p.big (id int PRIMARY KEY, v varchar(40))", f"INSERT INTO p.big WITH RECURSIVE x (n) AS (SELECT 1 UNION ALL SELECT n+1 FROM x WHERE n<999) "
                    f"SELECT a.n*1000+b.n, 'x' FROM x a, x b WHERE a.n <= {big // 1000}", "UPDATE p.big SET v=CONCAT(v, id)", "UPDATE p.big SET id=id+5000000")
         for i in range(kills):
-            place, act = PLACES[(seed + i) % len(PLACES)], rnd.choice(["kill", "kill", "error"])
+            place, act = places[(seed + i) % len(places)], rnd.choice(["kill", "kill", "error"])
             before = f.failpoints.fired(place)
             f.failpoints.arm(place, act, at=rnd.choice([1, 2, 5]))
             if act != "kill" or rnd.random() < 0.5:  # one lane lags, others go ahead
@@ -245,7 +249,8 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
             end = time.time() + (120 if big else 20)
             while f.failpoints.fired(place) == before and time.time() < end:
                 if not any(w.is_alive() for w in writers):
-                    up.run("INSERT INTO p.more VALUES ()", "DELETE FROM p.more ORDER BY id LIMIT 1")  # no more work of its own accord; not all of it by bulk
+                    some = keep // 5 + 50 if place in LARGE else 1
+                    up.run(f"INSERT INTO p.more VALUES {', '.join(['()'] * some)}", f"DELETE FROM p.more ORDER BY id LIMIT {some}")  # no more work of its own accord; not all by bulk
                 time.sleep(0.02)
             assert f.failpoints.fired(place) > before, f"{place} was never passed"
             fired.append(f"{place} {act}")
@@ -283,7 +288,16 @@ def test_random_transactions(build_dir, server, request, turn, source, target):
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_random_transactions_in_order(build_dir, server, seed):
-    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True)
+    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, preserve_commit_order=True, **{"large_transaction": 400} if seed == 4 else {})
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+@pytest.mark.parametrize("workers, keep", [(2, 400), (4, 200), (8, 1500), (16, 400)])
+def test_large_ones_among_small_ones(build_dir, server, source, target, workers, keep):
+    """Most that is more than a row or two is read a second time, several side by side, XA transactions too; killed at the places of that way as well."""
+    seed = len(PLACES) + len(PLACES + LARGE) * workers  # the places of large ones come first
+    hit = one_run(build_dir, Ends(server, source, target), seed, workers=workers, large_transaction=keep)
+    assert {x.split(" ")[0] for x in hit} >= set(LARGE)
 
 
 @pytest.mark.slow
@@ -296,11 +310,11 @@ def test_foreign_keys(build_dir, server, request, turn, source, target, native):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 4])
-def test_large_transactions(build_dir, server, workers):
+@pytest.mark.parametrize("workers, keep", [(1, 0), (4, 0), (4, 1 << 18)])
+def test_large_transactions(build_dir, server, workers, keep):
     """A hundred thousand rows in one transaction, with the others beside it and kills inside it."""
     seed = 1000 + APPLIERS.index(workers)
-    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, kills=3, big=100000)
+    one_run(build_dir, Ends(server, "ma1011", "my97"), seed, kills=3, big=100000, large_transaction=keep)
 
 
 def test_fewer_appliers_after_a_kill(build_dir, server):

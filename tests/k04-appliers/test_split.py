@@ -91,11 +91,11 @@ def test_stopped_between_parts(build_dir, server):
     try:
         f.failpoints.arm("sync_after_guard", "sleep", at=5, arg=3000)
         big(ends.up)
-        ends.up.run("INSERT INTO p.f VALUES (100000, 'behind it')")
+        ends.up.run("INSERT INTO p.f VALUES (100000, 'past it')", "UPDATE p.f SET v='behind it' WHERE id=5003")
         procs.wait_for(lambda: f.failpoints.fired("sync_after_guard"), 30, f.out[-2000:])
         f.stop()
         assert recorded(ends.down) >= 500
-        assert not ends.down.query("SELECT * FROM p.f WHERE id = 100000")
+        assert not ends.down.query("SELECT * FROM p.f WHERE v='behind it'")
         f.slices["sync"]["options"].update(split_transaction=100000, workers=1)
         f.start(120)
         f.wait(60)

@@ -282,8 +282,7 @@ void apply_close(struct apply *a)
 		meta_forget_connection(a->ddl, &a->id, db_connection_id(a->db), &ignored);
 		meta_forget_connection(a->ddl, &a->id, db_connection_id(a->ddl), &ignored);
 	}
-	for (unsigned i = 0; i < WINDOW_MAX; i++)
-		trx_free(&a->window[i]);
+	window_fini(&a->window);
 	tables_fini(&a->tables);
 	if (a->writer.db)
 		writer_fini(&a->writer);

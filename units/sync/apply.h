@@ -14,6 +14,7 @@
 #include "units/sync/table.h"
 #include "units/sync/takeover.h"
 #include "units/sync/turn.h"
+#include "units/sync/window.h"
 #include "units/sync/write.h"
 
 /* What the appliers have done so far; read by the status while they work. */
@@ -57,7 +58,7 @@ struct apply {
 	char base[256];        /* of the stream's binlog files; set before the threads start */
 	struct tables tables;
 	struct arena *scratch; /* of the transaction in hand */
-	struct writer writer;  /* over db, of transactions that are alone */
+	struct writer writer;  /* over db, of the rest of one in parts */
 	struct touch touch;
 	struct part part;     /* of the transaction that it applies in parts, or has still to */
 	struct runs recorded; /* applied above the watermark by those before this process */
@@ -73,14 +74,14 @@ struct apply {
 	pthread_cond_t changed; /* something was committed, or all must leave */
 	struct depend *depend;
 	struct turns turns;
-	struct trx *window[WINDOW_MAX]; /* by number: those under way */
-	uint64_t last_seq;              /* of the last that was something to anybody */
-	size_t bytes;                   /* held by those that are not committed */
-	struct gtid_set *gtid;          /* at the watermark; NULL where the upstream has none */
-	struct position watermark;      /* everything before is committed */
-	struct position durable;        /* and this is recorded: a start may begin here */
-	struct position tail;           /* nothing of ours between the last transaction and here */
-	char *watermark_gtid;           /* text of gtid, unless gtid_moved */
+	struct window window;
+	uint64_t last_seq;         /* of the last that was something to anybody */
+	size_t bytes;              /* held by those that are not committed */
+	struct gtid_set *gtid;     /* at the watermark; NULL where the upstream has none */
+	struct position watermark; /* everything before is committed */
+	struct position durable;   /* and this is recorded: a start may begin here */
+	struct position tail;      /* nothing of ours between the last transaction and here */
+	char *watermark_gtid;      /* text of gtid, unless gtid_moved */
 	bool gtid_moved, leaving, failed;
 	struct position failed_ddl; /* the error is that of the DDL statement there; {0,0,0}: it is not */
 	struct err error;
@@ -120,8 +121,9 @@ void schedule_advance(struct apply *a);
  * (owned). */
 struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid);
 
-/* In alone.c: one transaction of rows, or what is known of an XA transaction; all lanes are empty. */
-int apply_alone(struct apply *a, struct trx *t, struct err *e);
+/* In rest.c: what is left of a transaction that a start found applied in part; looked at, all lanes are
+ * empty. 1: all leave. */
+int apply_rest(struct apply *a, struct trx *t, struct err *e);
 /* In ddl.c: one DDL transaction, alone. */
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */

@@ -14,6 +14,7 @@
 #include "common/binlog/payload.h"
 #include "common/binlog/row.h"
 #include "common/sql/lexer.h"
+#include "units/sync/noted.h"
 #include "units/sync/pending.h"
 #include "units/sync/pieces.h"
 #include "units/sync/trx.h"
@@ -45,6 +46,8 @@ struct assemble {
 
 void trx_shed(struct trx *t)
 {
+	pieces_release(&t->pieces);
+	noted_free(&t->noted);
 	buf_free(&t->raw);
 	arena_free(&t->arena);
 	free(t->tables);
@@ -55,14 +58,26 @@ void trx_shed(struct trx *t)
 	t->nwaits = 0;
 }
 
-void trx_empty(struct trx *t)
+void trx_let_go(struct trx *t)
+{
+	noted_scan(&t->noted, buf_str(&t->raw), &t->format);
+	buf_free(&t->raw);
+	t->large = true;
+}
+
+void trx_forgo(struct trx *t)
 {
 	trx_shed(t);
 	buf_clear(&t->cuts);
-	pieces_release(&t->pieces);
 	t->events = 0;
 	t->bytes = t->nth = 0;
-	t->large = t->alone = t->unknown = false;
+	t->large = false;
+}
+
+void trx_empty(struct trx *t)
+{
+	trx_forgo(t);
+	t->unknown = false;
 	t->kind = TRX_ROWS;
 	/* What is recorded of a prepared one must be where this stream has it; decided, it is no more. */
 	if (t->xa == TRX_XA_COMMIT)
@@ -75,7 +90,6 @@ void trx_free(struct trx **t)
 		return;
 	trx_shed(*t);
 	buf_free(&(*t)->cuts);
-	pieces_release(&(*t)->pieces);
 	free(*t);
 	*t = NULL;
 }
@@ -147,7 +161,6 @@ static void end(struct assemble *a, struct trx **out)
 {
 	*out = a->open ? a->open : begin(a, TRX_ROWS);
 	(*out)->end = a->end;
-	(*out)->alone = (*out)->large;
 	(*out)->from = (*out)->start;
 	(*out)->to = a->end;
 	a->open = NULL;
@@ -256,6 +269,7 @@ static void cut_back(struct trx *t, const struct mark *m)
 		buf_put(&t->cuts, &cut, sizeof(cut));
 	if (!t->large)
 		t->raw.n = m->bytes;
+	noted_cut(t->noted, m->nth);
 	t->events = m->events;
 	t->bytes = m->all;
 }
@@ -524,12 +538,12 @@ static int on_rows(struct assemble *a, struct str event, bool rows, struct err *
 		return stop_at(a, e);
 	}
 	/* Whole before anything of it is applied (T8): a large one by reading it a second time. */
-	if (!a->open->large && a->open->raw.n + event.n > a->keep) {
-		a->open->large = true;
-		buf_free(&a->open->raw);
-	}
+	if (!a->open->large && a->open->raw.n + event.n > a->keep)
+		trx_let_go(a->open);
 	if (!a->open->large)
 		keep(a->open, event);
+	else if (!rows)
+		noted_add(&a->open->noted, event, &a->format, a->open->nth);
 	a->open->bytes += event.n;
 	a->open->events += rows;
 	a->open->nth++;

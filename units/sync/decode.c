@@ -9,6 +9,7 @@
 
 #include "common/base/xalloc.h"
 #include "units/sync/copied.h"
+#include "units/sync/noted.h"
 #include "units/sync/takeover.h"
 
 enum {
@@ -40,7 +41,7 @@ void decode_open(struct decode *d, struct trx *t, struct tables *tables)
 	if (tables)
 		t->ntables = 0;
 	/* Small transactions are many, and decoded one after the other by one thread. */
-	if (tables && !t->large)
+	if (tables)
 		d->maps_in = tables->maps_in;
 	else
 		d->maps_in = arena_new(4096);
@@ -65,28 +66,37 @@ static struct mapped *find_map(const struct decode *d, uint64_t id)
 	return m;
 }
 
-/* The downstream has it already, as DM or the copy has recorded. */
-static bool passed(const struct tables *ts, const struct mapped *m, const struct trx *t)
+struct table *decode_table(struct tables *ts, struct binlog_table *map, const struct trx *t, struct err *e)
 {
-	return (ts->takeover && takeover_has(ts->takeover, m->map.schema, m->map.table, t->end)) ||
-	       (ts->copied && copied_has(ts->copied, m->map.schema, m->map.table, t));
+	bool passed = (ts->takeover && takeover_has(ts->takeover, map->schema, map->table, t->end)) ||
+		      (ts->copied && copied_has(ts->copied, map->schema, map->table, t));
+
+	return passed ? &ts->passed : tables_get(ts, map, e);
 }
 
-static int find_table(struct decode *d, struct mapped *m, struct err *e)
+static int as_noted(struct decode *d, struct mapped *m, const struct binlog_format *f, struct err *e)
 {
 	struct trx *t = d->trx;
 
-	if (!d->tables) {
-		m->table = t->tables[d->ntables++];
-		if (m->table->wanted)
-			binlog_table_adopt(&m->map, m->table->up);
-		return 0;
-	}
-	m->table = passed(d->tables, m, t) ? &d->tables->passed : tables_get(d->tables, &m->map, e);
+	m->table = t->large ? noted_table(t->noted, m->body, f) : t->tables[d->ntables++];
+	if (!m->table)
+		return err_set(e, ERR_sync_binlog,
+			"read again, a transaction has rows of `%.*s`.`%.*s`, and had none before",
+			STR_ARG(m->map.schema), STR_ARG(m->map.table));
+	if (m->table->wanted)
+		binlog_table_adopt(&m->map, m->table->up);
+	return 0;
+}
+
+static int find_table(struct decode *d, struct mapped *m, const struct binlog_format *f, struct err *e)
+{
+	struct trx *t = d->trx;
+
+	if (!d->tables)
+		return as_noted(d, m, f, e);
+	m->table = decode_table(d->tables, &m->map, t, e);
 	if (!m->table)
 		return -1;
-	if (t->large)
-		return 0;
 	if ((t->ntables & (t->ntables - 1)) == 0)
 		t->tables = xrealloc(t->tables, (t->ntables ? t->ntables * 2 : 1) * sizeof(struct table *));
 	t->tables[t->ntables++] = m->table;
@@ -109,7 +119,7 @@ static int on_table_map(struct decode *d, struct str event, const struct binlog_
 	if (d->trx->large) /* its bytes go by */
 		event.p = arena_strdup(d->maps_in, event);
 	m->body = binlog_body(event, f);
-	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, e) < 0)
+	if (binlog_read_table_map(event, f, d->maps_in, &m->map, e) < 0 || find_table(d, m, f, e) < 0)
 		return -1;
 	m->again = copied_again(m->table->copied, d->trx);
 	m->untied = copied_untied(m->table->copied, d->trx);

@@ -3,6 +3,10 @@
 #include "units/sync/table.h"
 #include "units/sync/walk.h"
 
+/* The table of a TABLE_MAP, as t is to see it: one that the downstream has already, as DM or the copy has
+ * recorded, is not wanted. NULL with e. Scheduler's thread. */
+struct table *decode_table(struct tables *ts, struct binlog_table *map, const struct trx *t, struct err *e);
+
 /* One row change of a transaction. Values borrow the transaction's raw events, or its arena; of a large one,
  * the event in hand. */
 struct change {
@@ -17,11 +21,11 @@ struct change {
 /*
  * Walks the row changes of one transaction, in its order, a piece at a time. The first walk (tables given)
  * finds the tables and notes them in the transaction; later ones, by any thread, use those. A large
- * transaction's events go by: its tables are not noted, each walk belongs to the thread that owns `tables`.
+ * transaction's events go by; its tables were found before (noted.h).
  */
 struct decode {
 	struct trx *trx;
-	struct tables *tables;  /* NULL: as noted */
+	struct tables *tables;  /* NULL: as noted; of a large one always */
 	struct arena *maps_in;  /* TABLE_MAPs of this walk */
 	struct mapped *maps;    /* the newest first */
 	size_t ntables;         /* TABLE_MAPs met */

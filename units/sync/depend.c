@@ -28,7 +28,7 @@ struct flight {
 };
 
 struct lane_load {
-	uint64_t last;   /* its newest transaction */
+	uint64_t slow;   /* its newest slow transaction; 0: none so far */
 	uint64_t queued; /* rows that it has not taken yet */
 	uint64_t taken;  /* rows that it works on */
 };
@@ -37,7 +37,6 @@ struct depend {
 	unsigned lanes, current;
 	uint64_t run_rows, run; /* in the current lane so far */
 	uint64_t next, oldest;
-	uint64_t fence; /* the last one that everything must wait for */
 	struct flight window[WINDOW_MAX];
 	struct lane_load lane[LANES_MAX];
 	struct writer_of *keys; /* open addressing */
@@ -81,7 +80,7 @@ void touch_gate(struct touch *t, uint64_t gate, bool exclusive)
 void touch_clear(struct touch *t)
 {
 	t->nkeys = t->nrefs = t->ngates = 0;
-	t->all = false;
+	t->slow = false;
 }
 
 void touch_fini(struct touch *t)
@@ -276,28 +275,45 @@ static uint64_t load_of(const struct depend *d, unsigned lane)
 	return d->lane[lane].queued + d->lane[lane].taken;
 }
 
+/* A slow one behind `seq` stands in it still. */
+static bool is_slow(const struct depend *d, unsigned lane, uint64_t seq)
+{
+	uint64_t slow = d->lane[lane].slow;
+
+	return slow > seq && !depend_committed(d, slow);
+}
+
+/* The lane has less to do than the other, and first of all nothing slow. */
+static bool is_freer(const struct depend *d, unsigned lane, unsigned than)
+{
+	bool a = is_slow(d, lane, 0), b = is_slow(d, than, 0);
+
+	return a == b ? load_of(d, lane) < load_of(d, than) : b;
+}
+
 /* Nothing to wait for: on with the run, until it is long and another lane has less to do. */
-static unsigned free_lane(struct depend *d)
+static unsigned free_lane(struct depend *d, bool slow)
 {
 	unsigned best = d->current;
 
-	if (d->run < d->run_rows || load_of(d, best) == 0)
+	if (!slow && !is_slow(d, best, 0) && (d->run < d->run_rows || load_of(d, best) == 0))
 		return best;
 	for (unsigned i = 0; i < d->lanes; i++)
-		if (load_of(d, i) < load_of(d, best))
+		if (is_freer(d, i, best))
 			best = i;
 	return best;
 }
 
-static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX])
+static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX], bool slow)
 {
 	unsigned best = LANES_MAX;
 
-	/* Behind what it waits for, it need not wait at all; of several lanes, in the one that ends last. */
+	/* Behind what it waits for, it need not wait at all; of several lanes, in the one that ends last. But
+	 * not where a slow one stands between the two. */
 	for (unsigned i = 0; i < d->lanes; i++)
-		if (newest[i] && (best == LANES_MAX || newest[i] > newest[best]))
+		if (newest[i] && !is_slow(d, i, newest[i]) && (best == LANES_MAX || newest[i] > newest[best]))
 			best = i;
-	return best == LANES_MAX ? free_lane(d) : best;
+	return best == LANES_MAX ? free_lane(d, slow) : best;
 }
 
 static uint64_t number(struct depend *d, unsigned lane, bool done)
@@ -316,16 +332,13 @@ void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct
 		map_free(&d->gates, free);
 		d->gates = map_new();
 	}
-	need(d, d->fence, newest);
-	for (unsigned i = 0; t->all && i < d->lanes; i++)
-		need(d, d->lane[i].last, newest);
 	for (size_t i = 0; i < t->nkeys; i++)
 		need_key(d, t->keys[i], newest);
 	for (size_t i = 0; i < t->nrefs; i++)
 		need_ref(d, &t->refs[i], newest);
 	for (size_t i = 0; i < t->ngates; i++)
 		need_gate(d, &t->gates[i], newest);
-	out->lane = choose(d, newest);
+	out->lane = choose(d, newest, t->slow);
 	out->nwaits = 0;
 	for (unsigned i = 0; i < d->lanes; i++)
 		if (newest[i] && i != out->lane)
@@ -336,12 +349,14 @@ void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct
 			note(d, share_of(t->refs[i].key, out->lane), out->seq);
 	for (size_t i = 0; i < t->ngates; i++)
 		pass_gate(d, &t->gates[i], out->seq, out->lane);
-	if (t->all)
-		d->fence = out->seq;
+	if (t->slow)
+		d->lane[out->lane].slow = out->seq;
+	d->lane[out->lane].queued += rows;
+	/* What stands behind a slow one is no run for others. */
+	if (is_slow(d, out->lane, 0))
+		return;
 	d->run = out->lane == d->current && d->run < d->run_rows ? d->run + rows : rows;
 	d->current = out->lane;
-	d->lane[out->lane].last = out->seq;
-	d->lane[out->lane].queued += rows;
 }
 
 uint64_t depend_pass(struct depend *d)

@@ -7,7 +7,7 @@
  * Which transaction must wait for which, and in which lane each one goes (docs/design/apply.md,
  * "Scheduling"). Pure: numbers in, numbers out; no lock of its own.
  */
-enum { LANES_MAX = 64, WINDOW_MAX = 16384 };
+enum { LANES_MAX = 64, WINDOW_MAX = 65536 };
 
 /* What a transaction touches. Equal hashes, equal things (at worst a few too many are equal). */
 struct touch {
@@ -23,7 +23,7 @@ struct touch {
 		bool exclusive; /* else shared: shared users don't wait for each other */
 	} * gates;
 	size_t ngates, gates_room;
-	bool all; /* waits for everything before, and everything behind waits for it */
+	bool slow; /* it takes long: who need not wait for it is not to stand behind it */
 };
 void touch_key(struct touch *t, uint64_t key);
 /* As a gate, for many: a key that a lane or two use at a time. */

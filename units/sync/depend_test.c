@@ -54,8 +54,6 @@ static bool uses_gate(const struct touch *t, uint64_t gate, bool *exclusive)
 
 static bool conflict(const struct touch *a, const struct touch *b)
 {
-	if (a->all || b->all)
-		return true;
 	for (size_t i = 0; i < a->nkeys; i++)
 		for (size_t k = 0; k < b->nkeys; k++)
 			if (a->keys[i] == b->keys[k])
@@ -73,6 +71,27 @@ static bool conflict(const struct touch *a, const struct touch *b)
 	return false;
 }
 
+/* Nobody stands behind a slow one without need, while there is a lane without one. */
+static void check_slow(const struct world *w, unsigned at)
+{
+	const struct made *m = &w->t[at];
+	bool slow[LANES_MAX] = {false}, all = true;
+
+	for (unsigned i = at; i-- > 0 && at - i < 400;) {
+		const struct made *before = &w->t[i];
+
+		if (before->done)
+			continue;
+		if (before->place.lane == m->place.lane && conflict(&before->touch, &m->touch))
+			return; /* behind this one it stands by right, and so behind all before it */
+		slow[before->place.lane] = slow[before->place.lane] || before->touch.slow;
+	}
+	for (unsigned i = 0; i < w->lanes; i++)
+		all = all && slow[i];
+	if (slow[m->place.lane] && !all)
+		fail_msg("%u lanes: %u stands behind a slow one", w->lanes, at);
+}
+
 static void place(struct world *w, unsigned space)
 {
 	struct made *m = &w->t[w->placed];
@@ -84,7 +103,7 @@ static void place(struct world *w, unsigned space)
 		touch_ref(&m->touch, (uint64_t)(1 + rnd(w, space)) * 0xc2b2ae3d27d4eb4fu, rnd(w, 4) == 0);
 	for (unsigned i = rnd(w, 3); i > 0; i--)
 		touch_gate(&m->touch, 1 + rnd(w, 3), rnd(w, 20) == 0);
-	m->touch.all = rnd(w, 200) == 0;
+	m->touch.slow = rnd(w, 50) == 0;
 	if (rnd(w, 10) == 0) {
 		touch_clear(&m->touch);
 		m->place.seq = depend_pass(w->d);
@@ -97,7 +116,8 @@ static void place(struct world *w, unsigned space)
 	assert_int_equal(m->place.seq, w->placed + 1);
 	assert_true(m->place.lane < w->lanes);
 	l = &w->lane[m->place.lane];
-	l->queue[l->tail++] = w->placed++;
+	l->queue[l->tail++] = w->placed;
+	check_slow(w, w->placed++);
 }
 
 static bool may_begin(const struct world *w, const struct made *m)
@@ -236,6 +256,75 @@ static void lanes_chosen(void **state)
 	assert_false(depend_committed(d, b.seq));
 	depend_done(d, b.seq);
 	assert_true(depend_committed(d, b.seq)); /* although a is not */
+	touch_fini(&t);
+	depend_free(&d);
+}
+
+/* What need not wait for a slow one goes past it, also where it depends on something before that; what must
+ * stands behind it. */
+static void past_a_slow_one(void **state)
+{
+	struct depend *d = depend_new(3, 100);
+	struct touch t = {0};
+	struct place first, slow, other, again, behind, second;
+
+	(void)state;
+	one_key(&t, 1);
+	depend_place(d, &t, 1, &first);
+	touch_key(&t, 2);
+	t.slow = true;
+	depend_place(d, &t, 1000, &slow);
+	assert_int_equal(slow.lane, first.lane);
+	one_key(&t, 3);
+	depend_place(d, &t, 1, &other);
+	assert_int_not_equal(other.lane, slow.lane);
+	assert_int_equal(other.nwaits, 0);
+	one_key(&t, 4); /* the run goes on there */
+	depend_place(d, &t, 1, &again);
+	assert_int_equal(again.lane, other.lane);
+	one_key(&t, 2);
+	depend_place(d, &t, 1, &behind);
+	assert_int_equal(behind.lane, slow.lane);
+	assert_int_equal(behind.nwaits, 0);
+	one_key(&t, 5); /* a second slow one has a lane of its own */
+	t.slow = true;
+	depend_place(d, &t, 1000, &second);
+	assert_int_not_equal(second.lane, slow.lane);
+	assert_int_not_equal(second.lane, other.lane);
+	/* It depends on one before the second, which stands in another lane now. */
+	one_key(&t, 4);
+	depend_place(d, &t, 1, &again);
+	assert_int_equal(again.lane, other.lane);
+	depend_done(d, first.seq);
+	depend_done(d, slow.seq);
+	one_key(&t, 2);
+	depend_place(d, &t, 1, &again);
+	assert_int_equal(again.lane, slow.lane);
+	touch_fini(&t);
+	depend_free(&d);
+}
+
+/* A lane's transaction, a slow one behind it, and one that depends on the first: it waits for it elsewhere.
+ */
+static void past_the_slow_one_of_its_lane(void **state)
+{
+	struct depend *d = depend_new(2, 100);
+	struct touch t = {0};
+	struct place first, slow, next;
+
+	(void)state;
+	one_key(&t, 1);
+	touch_key(&t, 2);
+	depend_place(d, &t, 1, &first);
+	one_key(&t, 2);
+	t.slow = true;
+	depend_place(d, &t, 1000, &slow);
+	assert_int_equal(slow.lane, first.lane);
+	one_key(&t, 1);
+	depend_place(d, &t, 1, &next);
+	assert_int_not_equal(next.lane, first.lane);
+	assert_int_equal(next.nwaits, 1);
+	assert_int_equal(next.waits[0], first.seq);
 	touch_fini(&t);
 	depend_free(&d);
 }
@@ -380,6 +469,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(lanes_chosen),
+		cmocka_unit_test(past_a_slow_one),
+		cmocka_unit_test(past_the_slow_one_of_its_lane),
 		cmocka_unit_test(shared_keys),
 		cmocka_unit_test(keys_are_forgotten),
 		cmocka_unit_test(runs_and_their_text),

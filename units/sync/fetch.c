@@ -11,14 +11,13 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "units/sync/pending.h"
-#include "units/sync/pieces.h"
+#include "units/sync/reread.h"
 
 enum {
 	FETCH_BYTES = 1 << 20,
 	FETCH_WAIT_MS = 1000,
 	FETCH_TIMEOUT_MS = 15000,
 	HEAD_BYTES = 4096,
-	PAUSE_MS = 200
 };
 
 static const uint64_t EVENT_BYTES_MAX = UINT64_C(1)
@@ -77,24 +76,20 @@ void fetch_leave(struct fetch *f)
 	err_set(&e, ERR_link, "leaving");
 	f->failed = true;
 	f->error = e;
-	if (f->large.pieces)
-		pieces_fail(f->large.pieces, &e);
-	pieces_release(&f->large.pieces);
+	/* First: a lane whose events end is to see that it is asked to leave. */
+	if (f->queue)
+		queue_leave(f->queue);
+	reread_leave(f, &e);
 }
 
 void fetch_fini(struct fetch *f)
 {
-	pieces_release(&f->large.pieces);
+	reread_fini(f);
 	assemble_free(&f->assemble);
 	overlap_fini(&f->overlap);
 	gtid_set_free(&f->scan.set);
 	buf_free(&f->event);
 	buf_free(&f->again);
-}
-
-static void wake(void *arg)
-{
-	unit_wake(arg);
 }
 
 /* What is read for the second time must be what the record says: a PREPARE that begins there. 1: it is done.
@@ -120,10 +115,9 @@ static int look_at(struct fetch *f, struct trx *t, struct err *e)
 	return 0;
 }
 
-/* To the applier. 1: a large one: it is read again now, and what follows it after that. */
-static int hand_on(struct fetch *f, struct trx *t, struct position end, struct err *e)
+/* To the applier. 1: it was none for it, and the place to go on is elsewhere. */
+static int hand_on(struct fetch *f, struct trx *t, struct err *e)
 {
-	struct trx *last = t;
 	int r;
 
 	if (f->rereading)
@@ -137,19 +131,11 @@ static int hand_on(struct fetch *f, struct trx *t, struct position end, struct e
 	}
 	if (r < 0)
 		return -1;
-	while (last->next)
-		last = last->next;
-	r = last->large;
-	if (r) {
-		f->large.pieces = last->pieces = pieces_new(wake, f->env);
-		f->large.from = last->from;
-		f->large.to = last->to;
-		f->large.next = (struct position){last->from.generation, last->from.file, 4};
-		f->large.head = false;
-		f->next = end;
-	}
+	for (struct trx *x = t; x; x = x->next)
+		if (x->large)
+			reread_begin(f, x);
 	queue_put(f->queue, t);
-	return r;
+	return 0;
 }
 
 /* 1: the place is reached. */
@@ -192,7 +178,7 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 	if (assemble_event(f->assemble, event, at, &t, e) < 0)
 		return -1;
 	if (t)
-		r = hand_on(f, t, end, e);
+		r = hand_on(f, t, e);
 	if (!f->rereading && position_is_zero(f->resume))
 		queue_set_safe(f->queue, assemble_safe(f->assemble));
 	/* The FORMAT event of the file is known: straight to where the work was. What is behind it in this
@@ -207,59 +193,6 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 	return r;
 }
 
-/* An event for the applier of a large transaction, if it is one of its own. 1: that was all. */
-static int on_large(struct fetch *f, struct str event, struct position at, struct buf *chunk, struct err *e)
-{
-	struct binlog_header h;
-
-	if (!f->large.head) {
-		if (binlog_read_header(event, &h, e) < 0)
-			return -1;
-		if (h.type != BINLOG_FORMAT)
-			return err_set(e, ERR_sync_binlog, "no FORMAT_DESCRIPTION event at a file's head");
-		f->large.head = true;
-		f->large.next = f->large.from;
-		buf_put(chunk, event.p, event.n);
-		return 1;
-	}
-	if (position_cmp(at, f->large.to) >= 0)
-		return 1;
-	buf_put(chunk, event.p, event.n);
-	return 0;
-}
-
-static void put_large(struct fetch *f, struct buf *chunk)
-{
-	if (chunk->n > 0)
-		pieces_put(f->large.pieces, chunk);
-	buf_free(chunk);
-	if (f->large.head && position_cmp(f->large.next, f->large.to) >= 0)
-		pieces_end(f->large.pieces);
-}
-
-static int on_whole_large(struct fetch *f, const struct msg_events *m, struct err *e)
-{
-	struct str left = m->data;
-	struct position at = m->at;
-	struct buf chunk = {0};
-	struct binlog_header h;
-	int r = 0;
-
-	f->large.next = m->next;
-	while (left.n > 0 && r == 0) {
-		if (binlog_read_header(left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > left.n)
-			r = err_set(e, ERR_sync_binlog,
-				"the relay sent a damaged event at %" PRIu64 ":%" PRIu64, at.file, at.offset);
-		else
-			r = on_large(f, (struct str){left.p, h.size}, at, &chunk, e);
-		left.p += h.size;
-		left.n -= h.size;
-		at.offset += h.size;
-	}
-	put_large(f, &chunk);
-	return r < 0 ? -1 : 0;
-}
-
 static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 {
 	struct str left = m->data;
@@ -267,8 +200,6 @@ static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 	struct binlog_header h;
 	int r;
 
-	if (f->large.pieces)
-		return on_whole_large(f, m, e);
 	f->next = m->next;
 	while (left.n > 0) {
 		if (binlog_read_header(left, &h, e) < 0 || h.size < BINLOG_HEADER_SIZE || h.size > left.n)
@@ -284,10 +215,15 @@ static int on_whole(struct fetch *f, const struct msg_events *m, struct err *e)
 	return 0;
 }
 
-/* What is to be asked for next. */
-static struct position *place(struct fetch *f)
+int fetch_add_piece(struct buf *event, const struct msg_events *m, struct err *e)
 {
-	return f->large.pieces ? &f->large.next : &f->next;
+	if (m->piece > EVENT_BYTES_MAX + 1024 || event->n + m->data.n > m->piece)
+		return err_set(e, ERR_sync_binlog, "the relay sent %zu bytes of an event of %" PRIu64,
+			event->n + m->data.n, m->piece);
+	if (event->n == 0)
+		buf_room(event, m->piece);
+	buf_put(event, m->data.p, m->data.n);
+	return 0;
 }
 
 /* A piece of an event larger than a message: kept until it is whole. */
@@ -295,20 +231,12 @@ static int on_piece(struct fetch *f, const struct msg_events *m, struct err *e)
 {
 	struct position start = m->at;
 
-	if (m->piece > EVENT_BYTES_MAX + 1024 || f->event.n + m->data.n > m->piece)
-		return err_set(e, ERR_sync_binlog, "the relay sent %zu bytes of an event of %" PRIu64,
-			f->event.n + m->data.n, m->piece);
 	start.offset -= f->event.n;
-	if (f->event.n == 0)
-		buf_room(&f->event, m->piece);
-	buf_put(&f->event, m->data.p, m->data.n);
-	*place(f) = m->next;
+	if (fetch_add_piece(&f->event, m, e) < 0)
+		return -1;
+	f->next = m->next;
 	if (f->event.n < m->piece)
 		return 0;
-	if (f->large.pieces) {
-		put_large(f, &f->event);
-		return 0;
-	}
 	if (on_event(f, buf_str(&f->event), start, e) < 0)
 		return -1;
 	buf_free(&f->event);
@@ -329,36 +257,53 @@ static int on_events(struct fetch *f, struct str reply, struct err *e)
 	if (m.base.n > 0 && m.base.n < sizeof(f->base))
 		snprintf(f->base, sizeof(f->base), "%.*s", STR_ARG(m.base));
 	if (m.data.n == 0) {
-		*place(f) = m.next;
+		f->next = m.next;
 		f->scan.done = f->scan.on && position_cmp(m.next, f->skip) >= 0;
 		return 0;
 	}
 	return m.piece ? on_piece(f, &m, e) : on_whole(f, &m, e);
 }
 
+/* The relay is away, or busy: the same position again. */
+static void ask_later(struct fetch *f, const struct err *e)
+{
+	log_debug("fetch: %s", e->text);
+	f->again_ms = clock_ms() + FETCH_PAUSE_MS;
+}
+
 static void on_reply(void *arg, const struct err *e, struct str reply)
 {
 	struct fetch *f = arg;
+	struct err wrong = {0};
 
 	f->asking = false;
 	f->again_ms = 0;
 	if (e) {
-		/* The relay is away, or busy: the same position again. Pieces are asked for from their first
-		 * one. */
-		log_debug("fetch: %s", e->text);
-		f->again_ms = clock_ms() + PAUSE_MS;
-		place(f)->offset -= f->event.n;
+		ask_later(f, e);
+		/* Pieces are asked for from their first one. */
+		f->next.offset -= f->event.n;
 		buf_free(&f->event);
-	} else if (!f->failed && on_events(f, reply, &f->error) < 0) {
+	} else if (!f->failed && on_events(f, reply, &wrong) < 0) {
 		/* A relay that is still catching up says so: it is asked again. */
-		if (f->error.code == ERR_relay_not_there || f->error.code == ERR_link) {
-			log_debug("fetch: %s", f->error.text);
-			f->again_ms = clock_ms() + PAUSE_MS;
-		} else {
-			f->failed = true;
-		}
+		if (wrong.code == ERR_relay_not_there || wrong.code == ERR_link)
+			ask_later(f, &wrong);
+		else
+			fetch_fail(f, &wrong);
 	}
 	unit_wake(f->env);
+}
+
+void fetch_fail(struct fetch *f, const struct err *e)
+{
+	if (!f->failed)
+		f->error = *e;
+	f->failed = true;
+}
+
+void fetch_again_at(struct fetch *f, uint64_t ms)
+{
+	if (f->env->again_ms == 0 || ms < f->env->again_ms)
+		f->env->again_ms = ms;
 }
 
 /* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
@@ -373,33 +318,19 @@ static struct position durable(struct fetch *f)
 	return !position_is_zero(pin) && position_cmp(pin, watermark) < 0 ? pin : watermark;
 }
 
-static void ask(struct fetch *f)
+void fetch_ask(struct fetch *f, struct position at, bool head,
+	void (*done)(void *arg, const struct err *e, struct str reply), void *arg)
 {
-	bool head = f->large.pieces ? !f->large.head : !position_is_zero(f->resume);
 	struct buf out = {0};
-	struct msg_fetch m = {.at = *place(f),
+	struct msg_fetch m = {.at = at,
 		.max_bytes = head ? HEAD_BYTES : FETCH_BYTES,
 		.wait_ms = FETCH_WAIT_MS,
 		.reader = str_of(f->reader),
 		.durable = durable(f)};
 
-	f->asking = true;
 	msg_put_fetch(&out, link_request_id(), &m);
-	link_call(f->relay, &out, FETCH_TIMEOUT_MS, on_reply, f);
+	link_call(f->relay, &out, FETCH_TIMEOUT_MS, done, arg);
 	buf_free(&out);
-}
-
-/* May the next request go out? */
-static bool wants(struct fetch *f)
-{
-	if (!f->large.pieces)
-		return queue_has_room(f->queue, assemble_held(f->assemble));
-	if (pieces_again(f->large.pieces)) {
-		f->large.next = (struct position){f->large.from.generation, f->large.from.file, 4};
-		f->large.head = false;
-		buf_free(&f->event);
-	}
-	return pieces_room(f->large.pieces);
 }
 
 int fetch_step(struct fetch *f, struct err *e)
@@ -408,15 +339,16 @@ int fetch_step(struct fetch *f, struct err *e)
 		*e = f->error;
 		return -1;
 	}
+	reread_step(f);
 	if (f->asking || (f->scan.on && f->scan.done))
 		return 0;
 	if (clock_ms() < f->again_ms) {
-		f->env->again_ms = f->again_ms;
+		fetch_again_at(f, f->again_ms);
 		return 0;
 	}
-	if (f->large.pieces && pieces_alone(f->large.pieces))
-		pieces_release(&f->large.pieces);
-	if (wants(f))
-		ask(f);
+	if (queue_has_room(f->queue, assemble_held(f->assemble))) {
+		f->asking = true;
+		fetch_ask(f, f->next, !position_is_zero(f->resume), on_reply, f);
+	}
 	return 0;
 }

@@ -3,8 +3,10 @@
 #include "units/sync/apply.h"
 #include "units/sync/overlap.h"
 
+struct reread;
+
 /* Bytes of a transaction's events that are kept in memory; a larger one is read twice. */
-enum { FETCH_KEEP = 24 << 20 };
+enum { FETCH_KEEP = 24 << 20, FETCH_PAUSE_MS = 200 };
 
 /*
  * The reader: asks the relay for events by position, with the next request under way while the last answer is
@@ -24,17 +26,12 @@ struct fetch {
 	struct position watermark; /* where the work was */
 	struct position resume;    /* where to go once the FORMAT event of its file is read; zero: nowhere */
 	char base[256];
-	struct buf event; /* pieces of a huge one */
-	size_t keep;      /* FETCH_KEEP, or as configured */
-	struct buf again; /* struct position: XA transactions to be read again first, in their order */
-	size_t nagain;    /* how many are done */
-	bool rereading;   /* one of them is under way */
-	/* A large transaction that the applier takes, read a second time. */
-	struct {
-		struct pieces *pieces; /* NULL: none */
-		struct position from, to, next;
-		bool head; /* the FORMAT event of its file is sent */
-	} large;
+	struct buf event;       /* pieces of a huge one */
+	size_t keep;            /* FETCH_KEEP, or as configured */
+	struct buf again;       /* struct position: XA transactions to be read again first, in their order */
+	size_t nagain;          /* how many are done */
+	bool rereading;         /* one of them is under way */
+	struct reread *rereads; /* large transactions, read a second time (reread.h) */
 	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
 	/* Before the first start: GTIDs up to a place. */
 	struct {
@@ -58,6 +55,16 @@ void fetch_begin(struct fetch *f, struct position head, struct position skip);
 int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e);
 /* Keeps one request under way while the queue has room; -1 once something is wrong. */
 int fetch_step(struct fetch *f, struct err *e);
-/* An applier that waits for events of a large transaction need not wait any more. */
+/* All threads are asked to leave; appliers that wait for events of a large transaction wait no more. */
 void fetch_leave(struct fetch *f);
 void fetch_fini(struct fetch *f);
+
+/* For reread.c. Asks the relay for events at a place, or only for those of a file's head. */
+void fetch_ask(struct fetch *f, struct position at, bool head,
+	void (*done)(void *arg, const struct err *e, struct str reply), void *arg);
+/* A piece of an event larger than a message: the event is whole once it has m->piece bytes. */
+int fetch_add_piece(struct buf *event, const struct msg_events *m, struct err *e);
+/* The reader ends by this error. */
+void fetch_fail(struct fetch *f, const struct err *e);
+/* fetch_step is to be called again then, if nothing does so before. */
+void fetch_again_at(struct fetch *f, uint64_t ms);

@@ -221,3 +221,19 @@ void keys_touch(struct touch *to, const struct change *c)
 	for (unsigned i = 0; i < k->n; i++)
 		touch_index(to, k, &k->list[i], c);
 }
+
+void keys_touch_table(struct touch *to, const struct table *t)
+{
+	const struct table_keys *k = t->keys;
+
+	if (k->group) {
+		touch_key(to, k->group);
+		return;
+	}
+	/* Whoever changes a row shares the gate, whatever its keys are; without keys there is one for all. */
+	if (k->n == 0)
+		touch_key(to, k->id);
+	else
+		touch_gate(to, k->id, true);
+	ties_touch_table(to, t);
+}

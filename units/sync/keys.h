@@ -16,3 +16,5 @@ void keys_free(struct table_keys **k);
 void keys_set_group(struct table *t, uint64_t group);
 /* Adds what the change touches. */
 void keys_touch(struct touch *to, const struct change *c);
+/* Adds what any change of the table could touch: where there are too many, or none is known yet. */
+void keys_touch_table(struct touch *to, const struct table *t);

@@ -138,7 +138,7 @@ bool lane_holds(const struct lane *l, const struct trx *t)
 
 /* --- rows --- */
 
-/* A large transaction, which is not kept decoded. */
+/* A transaction that is not kept decoded, or not kept at all. */
 static int put_pieces(struct lane *l, struct trx *t, struct err *e)
 {
 	struct change *list;
@@ -149,6 +149,8 @@ static int put_pieces(struct lane *l, struct trx *t, struct err *e)
 	decode_open(&d, t, NULL);
 	while ((r = decode_next(&d, l->scratch, PIECE_BYTES, &list, &n, e)) > 0) {
 		r = writer_put(&l->writer, list, n, e);
+		if (r == 0 && t->large && FAILPOINT_HIT(large_rows))
+			r = err_set(e, ERR_db_lost, "failpoint");
 		if (r != 0)
 			break;
 		arena_clear(l->scratch);
@@ -241,7 +243,7 @@ static void give_way(const struct lane *l, unsigned tries)
 /* Nobody will commit the oldest transaction any more. */
 static bool nothing_comes(struct apply *a)
 {
-	const struct trx *t = a->window[depend_oldest(a->depend) % WINDOW_MAX];
+	const struct trx *t = window_trx(&a->window, depend_oldest(a->depend));
 
 	if (a->failed || !a->leaving)
 		return a->failed;
@@ -359,7 +361,7 @@ static void give_back(struct lane *l)
 		l->head = t;
 		back += t->nchanges + 1;
 	}
-	b->bytes = b->list[0]->raw.n;
+	b->bytes = b->list[0]->bytes;
 	b->rows = b->list[0]->nchanges;
 	depend_returned(a->depend, l->number, back);
 	note_progress(l);
@@ -380,7 +382,7 @@ static int pause_part(void *arg, unsigned tries)
  * The batch's one transaction, in parts; when everything before it is committed, so that a start meets its
  * rest first. What depends on it waits until it is whole.
  */
-static int split_batch(struct lane *l, struct err *e)
+static int split_batch(struct lane *l, uint64_t rows, struct err *e)
 {
 	struct batch *b = &l->batch;
 	struct buf applied = {0};
@@ -390,7 +392,7 @@ static int split_batch(struct lane *l, struct err *e)
 		.writer = &l->writer,
 		.scratch = l->scratch,
 		.t = b->list[0],
-		.rows = split_guess(&l->writer),
+		.rows = rows,
 		.pause = pause_part,
 		.arg = l};
 	char *gtid;
@@ -418,6 +420,8 @@ static int split_batch(struct lane *l, struct err *e)
 /* 2: not committed, all leave. */
 static int apply_batch(struct lane *l, struct err *e)
 {
+	if (l->batch.list[0]->in_parts)
+		return split_batch(l, l->a->split_rows, e);
 	for (unsigned tries = 0;;) {
 		enum writer_again again;
 		int r = put_batch(l, e);
@@ -435,7 +439,7 @@ static int apply_batch(struct lane *l, struct err *e)
 		if (again == WRITER_SINGLE)
 			continue;
 		if (again == WRITER_SPLIT && l->batch.n == 1)
-			return split_batch(l, e);
+			return split_batch(l, split_guess(&l->writer), e);
 		if (again == WRITER_SPLIT) {
 			give_back(l);
 			continue;
@@ -462,14 +466,19 @@ static bool may_begin(struct apply *a, const struct trx *t)
  * of it. */
 static bool may_join(const struct lane *l)
 {
-	const struct batch *b = &l->batch;
+	const struct trx *last = l->batch.list[l->batch.n - 1];
 
-	return !l->a->ordered || l->head->prev == b->list[b->n - 1]->seq;
+	return !last->apart && !l->head->apart && (!l->a->ordered || l->head->prev == last->seq);
 }
 
+/* In the upstream's order a large one begins when it is the oldest: it is not written twice for a lock, and
+ * nobody waits for it to see that it must give way. */
 static bool may_begin_now(struct apply *a, const struct trx *t)
 {
-	return may_begin(a, t) && (!a->ordered || turn_may_begin(&a->turns, a->depend, t->seq));
+	if (!may_begin(a, t))
+		return false;
+	return !a->ordered ||
+	       (t->apart ? turn_is_oldest(a->depend, t->seq) : turn_may_begin(&a->turns, a->depend, t->seq));
 }
 
 static void add(struct lane *l)
@@ -482,7 +491,7 @@ static void add(struct lane *l)
 		l->tail = &l->head;
 	t->next = NULL;
 	b->list[b->n++] = t;
-	b->bytes += t->raw.n;
+	b->bytes += t->bytes;
 	b->rows += t->nchanges;
 }
 
@@ -535,16 +544,14 @@ static void finish(struct lane *l)
 	bool neighbour = l->done.n > 0 && b->list[0]->prev == l->done_seq &&
 			 position_cmp(b->list[0]->end, b->watermark) > 0;
 
-	for (unsigned i = 0; i < b->n; i++) {
-		struct trx *t = b->list[i];
-
-		depend_done(a->depend, t->seq);
-		a->bytes -= t->weight;
-		trx_shed(t);
-	}
 	turn_committed(&a->turns, b->list[0]->seq);
 	runs_append(&l->done, &b->runs, neighbour);
 	l->done_seq = b->list[b->n - 1]->seq;
+	for (unsigned i = 0; i < b->n; i++) {
+		depend_done(a->depend, b->list[i]->seq);
+		a->bytes -= b->list[i]->weight;
+		window_commit(&a->window, b->list[i]->seq);
+	}
 	b->n = 0;
 	if (position_cmp(b->watermark, a->durable) > 0)
 		a->durable = b->watermark;
@@ -559,6 +566,15 @@ static void leave(struct lane *l)
 	pthread_cond_broadcast(&l->a->changed);
 }
 
+/* 2: not committed, all leave. */
+static int apply_or_leave(struct lane *l, struct err *e)
+{
+	int r = apply_batch(l, e);
+
+	/* A large one's events have ended, for we leave: the connection's end takes back what it wrote. */
+	return r < 0 && l->batch.list[0]->large && queue_leaving(l->a->queue) ? 2 : r;
+}
+
 static void *lane_main(void *arg)
 {
 	struct lane *l = arg;
@@ -570,7 +586,7 @@ static void *lane_main(void *arg)
 		int r;
 
 		pthread_mutex_unlock(&a->lock);
-		r = apply_batch(l, &e);
+		r = apply_or_leave(l, &e);
 		writer_fast(&l->writer);
 		if (r < 0)
 			apply_fail(a, &e);

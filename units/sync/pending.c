@@ -83,20 +83,18 @@ struct trx *pending_prepare(struct pending *p, struct trx **t, const struct xid 
 	}
 	*record = **t;
 	record->raw = record->cuts = (struct buf){0};
+	record->noted = NULL;
 	record->events = 0;
 	record->bytes = record->nth = 0;
 	record->large = false;
-	record->alone = false;
 	record->xa = TRX_XA_PREPARE;
 	record->xid = *xid;
 	x->xid = *xid;
 	x->start = (*t)->start;
 	x->t = *t;
 	*t = NULL;
-	if (!x->t->large && p->kept + x->t->raw.n > p->keep) {
-		buf_free(&x->t->raw);
-		x->t->large = true;
-	}
+	if (!x->t->large && p->kept + x->t->raw.n > p->keep)
+		trx_let_go(x->t);
 	x->t->from = x->t->start;
 	x->t->to = x->t->end;
 	p->kept += x->t->raw.n;
@@ -127,11 +125,13 @@ bool pending_commit(struct pending *p, const struct xid *xid, struct trx *t)
 	t->raw = x->t->raw;
 	t->cuts = x->t->cuts;
 	x->t->raw = x->t->cuts = (struct buf){0};
+	t->noted = x->t->noted;
+	x->t->noted = NULL;
 	t->format = x->t->format;
 	t->events = x->t->events;
 	t->bytes = x->t->bytes;
 	t->nth = x->t->nth;
-	t->large = t->alone = x->t->large;
+	t->large = x->t->large;
 	t->from = x->t->from;
 	t->to = x->t->to;
 	trx_free(&x->t);

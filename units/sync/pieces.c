@@ -22,7 +22,7 @@ struct pieces {
 	struct chunk *head, **tail;
 	size_t bytes;
 	unsigned owners;
-	bool ended, failed, taken, again;
+	bool wanted, ended, failed, taken, again;
 	struct err error;
 	void (*wake)(void *);
 	void *wake_arg;
@@ -80,7 +80,7 @@ bool pieces_room(struct pieces *p)
 	bool room;
 
 	pthread_mutex_lock(&p->lock);
-	room = p->bytes < ROOM && !p->ended;
+	room = p->wanted && p->bytes < ROOM && !p->ended;
 	pthread_mutex_unlock(&p->lock);
 	return room;
 }
@@ -171,6 +171,7 @@ int pieces_take(struct pieces *p, struct buf *chunk, struct err *e)
 void pieces_rewind(struct pieces *p)
 {
 	pthread_mutex_lock(&p->lock);
+	p->wanted = true;
 	if (p->taken) {
 		clear(p);
 		p->again = true;

@@ -13,7 +13,7 @@ struct pieces *pieces_new(void (*wake)(void *), void *arg);
 void pieces_release(struct pieces **p);
 
 /* The reader's side. */
-bool pieces_room(struct pieces *p);
+bool pieces_room(struct pieces *p);                   /* false also before the applier wants anything */
 void pieces_put(struct pieces *p, struct buf *chunk); /* taken; dropped where the applier begins again */
 void pieces_end(struct pieces *p);
 void pieces_fail(struct pieces *p, const struct err *e);
@@ -22,5 +22,6 @@ bool pieces_alone(struct pieces *p); /* the applier has let go */
 
 /* The applier's side. 1: a chunk (owned by the caller), 0: that was all, -1: e. Waits. */
 int pieces_take(struct pieces *p, struct buf *chunk, struct err *e);
-/* From the beginning again; costs nothing where nothing was taken. */
+/* From the beginning, or from there again; before the first call nothing is sent. Costs nothing where nothing
+ * was taken. */
 void pieces_rewind(struct pieces *p);

@@ -1,6 +1,7 @@
 /*
  * The scheduler's thread: transactions in the stream's order, decoded, looked at for what they touch, and put
- * into lanes; DDL alone, with all lanes empty; and the watermark. It owns all that is known of tables.
+ * into lanes (large ones by their tables, their rows are not read yet); DDL alone, with all lanes empty; and
+ * the watermark. It owns all that is known of tables.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "units/sync/arrange.h"
 #include "units/sync/keys.h"
 #include "units/sync/lane.h"
+#include "units/sync/noted.h"
 #include "units/sync/ties.h"
 #include "units/sync/xa.h"
 
@@ -18,23 +20,21 @@ enum {
 	WAIT_MS = 200,
 	MOVE_MS = 500,
 	LANES_BYTES = 48 << 20,
-	RUNS_MAX = 512,     /* intervals of one lane's row */
-	KEYS_MAX = 1 << 19, /* of one transaction: above, it is alone */
+	RUNS_MAX = 512,         /* intervals of one lane's row */
+	KEYS_MAX = 1 << 19,     /* of one transaction: above, its tables stand for them */
+	LARGE_WEIGHT = 8 << 20, /* what a large one holds while it goes by: pieces and buffers */
+	LARGE_ROW = 100,        /* bytes of events; a guess, for the lanes' loads */
+	SLOW_ROWS = 20000,      /* some tenths of a second */
 };
 
 /* --- the watermark, under the lock --- */
 
-static struct trx *at(struct apply *a, uint64_t seq)
-{
-	return a->window[seq % WINDOW_MAX];
-}
-
-static void over(struct apply *a, struct trx *t)
+static void over(struct apply *a, const struct ended *t)
 {
 	if (position_cmp(t->end, a->watermark) > 0)
 		a->watermark = t->end;
-	if (trx_commit_us(t))
-		atomic_store(&a->counts.commit_us, trx_commit_us(t));
+	if (t->commit_us)
+		atomic_store(&a->counts.commit_us, t->commit_us);
 	if (t->has_gtid && a->gtid && !a->failed && gtid_set_add(a->gtid, &t->gtid, &a->error) < 0) {
 		a->failed = a->leaving = true;
 		a->wake(a->wake_arg);
@@ -47,12 +47,11 @@ void schedule_advance(struct apply *a)
 	uint64_t seq;
 
 	while (depend_pop(a->depend, &seq)) {
-		struct trx *t = at(a, seq);
+		const struct ended *t = window_ended(&a->window, seq);
 
-		a->window[seq % WINDOW_MAX] = NULL;
 		if (t)
 			over(a, t);
-		trx_free(&t);
+		window_drop(&a->window, seq);
 	}
 	if (depend_empty(a->depend) && position_cmp(a->tail, a->watermark) > 0)
 		a->watermark = a->tail;
@@ -67,18 +66,18 @@ struct position schedule_reach(struct apply *a, const struct lane *l, char **gti
 	struct err ignored;
 
 	for (uint64_t seq = depend_oldest(a->depend); seq < depend_next(a->depend); seq++) {
-		const struct trx *t = at(a, seq);
+		const struct trx *t = window_trx(&a->window, seq);
+		const struct ended *x = window_ended(&a->window, seq);
 
 		/* In the upstream's order its COMMIT is not sent before those of all before it are done. */
-		if (t && !depend_committed(a->depend, seq) && !lane_holds(l, t) &&
-			!(a->ordered && lane_waits_for(l, seq)))
+		if (t && !lane_holds(l, t) && !(a->ordered && lane_waits_for(l, seq)))
 			break;
-		if (!t)
+		if (!x)
 			continue;
-		if (position_cmp(t->end, reach) > 0)
-			reach = t->end;
-		if (set && t->has_gtid)
-			gtid_set_add(set, &t->gtid, &ignored);
+		if (position_cmp(x->end, reach) > 0)
+			reach = x->end;
+		if (set && x->has_gtid)
+			gtid_set_add(set, &x->gtid, &ignored);
 	}
 	if (set)
 		gtid_set_text(set, &text);
@@ -152,21 +151,61 @@ static bool may_log_otherwise(const struct apply *a, const struct trx *t)
 		       (settable && t->start.file != a->cascades_at.file));
 }
 
+/* Too many keys: its tables as a whole. */
+static void touch_tables(struct apply *a, const struct trx *t)
+{
+	a->touch.nkeys = a->touch.nrefs = 0;
+	for (size_t i = 0; i < t->ntables; i++)
+		if (t->tables[i]->wanted && (i == 0 || t->tables[i] != t->tables[i - 1]))
+			keys_touch_table(&a->touch, t->tables[i]);
+}
+
+static int look_at_rows(struct apply *a, struct trx *t, struct err *e)
+{
+	if (know_cascades(a, t, e) < 0 || decode_trx(t, &a->tables, see, a, e) < 0)
+		return -1;
+	if (a->touch.nkeys + a->touch.nrefs > KEYS_MAX)
+		touch_tables(a, t);
+	return 0;
+}
+
+/* Its rows are read when it is applied: what is known before are its tables. */
+static int look_at_large(struct apply *a, struct trx *t, struct err *e)
+{
+	struct table *table;
+	bool ours = false;
+	size_t at = 0;
+
+	if (know_cascades(a, t, e) < 0 || noted_find(t, &a->tables, e) < 0)
+		return -1;
+	while (noted_next(t->noted, &at, &table)) {
+		if (!table->wanted)
+			continue;
+		keys_touch_table(&a->touch, table);
+		ours = true;
+	}
+	t->nchanges = ours ? (size_t)(t->bytes / LARGE_ROW) + 1 : 0;
+	if (!ours)
+		trx_forgo(t);
+	return 0;
+}
+
+/* What it is and what it touches. */
 static int look_at(struct apply *a, struct trx *t, struct err *e)
 {
 	char where[300];
 
 	touch_clear(&a->touch);
-	if (t->raw.n == 0 || (know_cascades(a, t, e) == 0 && decode_trx(t, &a->tables, see, a, e) == 0)) {
-		a->touch.all = a->touch.nkeys + a->touch.nrefs > KEYS_MAX;
-		if (a->touch.all)
-			a->touch.nkeys = a->touch.nrefs = 0;
-		if (t->xa)
-			touch_key(&a->touch, xa_key(t));
-		return 0;
+	if ((t->large ? look_at_large(a, t, e) : t->raw.n > 0 ? look_at_rows(a, t, e) : 0) < 0) {
+		position_text(t->start, a->base, where, sizeof(where));
+		return err_add(e, "transaction at %s", where);
 	}
-	position_text(t->start, a->base, where, sizeof(where));
-	return err_add(e, "transaction at %s", where);
+	if (t->xa)
+		touch_key(&a->touch, xa_key(t));
+	t->in_parts = a->split_rows > 0 && (t->large || t->nchanges > a->split_rows);
+	t->apart = t->large || t->in_parts;
+	a->touch.slow = t->apart || t->nchanges > SLOW_ROWS;
+	return 0;
 }
 
 /* Intervals above the watermark stay few: a slow lane stops the others in the end (T4). */
@@ -200,10 +239,10 @@ static void pass(struct apply *a, struct trx *t, bool breaks)
 	pthread_mutex_lock(&a->lock);
 	if (wait_room(a, 0)) {
 		t->seq = depend_pass(a->depend);
-		a->window[t->seq % WINDOW_MAX] = t;
 		if (breaks)
 			a->last_seq = t->seq;
-		trx_shed(t);
+		window_put(&a->window, t->seq, t);
+		window_commit(&a->window, t->seq);
 		t = NULL;
 		atomic_fetch_add(&a->counts.transactions, 1);
 		schedule_advance(a);
@@ -212,11 +251,20 @@ static void pass(struct apply *a, struct trx *t, bool breaks)
 	trx_free(&t);
 }
 
+static size_t weight_of(const struct trx *t)
+{
+	size_t n = sizeof(*t) + t->raw.n + (t->arena ? 2 * arena_used(t->arena) : 0);
+
+	if (!t->large)
+		return n;
+	return n + (t->bytes < LARGE_WEIGHT ? (size_t)t->bytes : LARGE_WEIGHT);
+}
+
 static void place(struct apply *a, struct trx *t)
 {
 	struct place p;
 
-	t->weight = sizeof(*t) + t->raw.n + (t->arena ? 2 * arena_used(t->arena) : 0);
+	t->weight = weight_of(t);
 	pthread_mutex_lock(&a->lock);
 	if (wait_room(a, t->weight)) {
 		runs_cut(&a->recorded, a->watermark);
@@ -230,7 +278,7 @@ static void place(struct apply *a, struct trx *t)
 			memcpy(t->waits, p.waits, p.nwaits * sizeof(*t->waits));
 		}
 		a->last_seq = p.seq;
-		a->window[p.seq % WINDOW_MAX] = t;
+		window_put(&a->window, p.seq, t);
 		a->bytes += t->weight;
 		lane_put(a->lanes[p.lane], t);
 		t = NULL;
@@ -271,6 +319,7 @@ static bool ask_cascades_anew(struct apply *a)
 	return true;
 }
 
+/* A DDL, or the rest of one that a start found applied in part. */
 static int alone(struct apply *a, struct trx *t, struct err *e)
 {
 	int r = 0;
@@ -278,10 +327,10 @@ static int alone(struct apply *a, struct trx *t, struct err *e)
 	if (drain(a)) {
 		if (t->kind == TRX_DDL)
 			r = apply_ddl(a, t, e);
-		else if (know_cascades(a, t, e) < 0)
+		else if (look_at(a, t, e) < 0)
 			r = -1;
 		else
-			r = apply_alone(a, t, e);
+			r = apply_rest(a, t, e);
 		tables_sweep(&a->tables);
 	}
 	trx_free(&t);
@@ -323,7 +372,7 @@ static int not_the_part(struct apply *a, struct trx *t, struct err *e)
 
 	position_text(t->start, a->base, at, sizeof(at));
 	position_text(a->part.start, a->base, part, sizeof(part));
-	if (t->kind == TRX_ROWS && !t->alone) {
+	if (t->kind == TRX_ROWS) {
 		r = look_at(a, t, e);
 		if (r == 0 && t->nchanges == 0) {
 			pass(a, t, false);
@@ -344,7 +393,7 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	t->safe = takeover_may_have(&a->takeover, t) ? SAFE_MUST
 		  : a->safe_mode                     ? SAFE_WHERE_IT_CAN
 						     : SAFE_OFF;
-	/* Recorded ones first: whether a transaction is a large one, alone, need not be as it was before. */
+	/* Recorded ones first: whether a transaction is a large one need not be as it was before. */
 	if (t->kind != TRX_DDL && runs_have(&a->recorded, t->start, t->end, t->has_gtid ? &t->gtid : NULL)) {
 		if (!t->xa) {
 			pass(a, t, true);
@@ -353,13 +402,13 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 		trx_empty(t);
 	}
 	if (part_pending(&a->part) && !part_is(&a->part, t) &&
-		(t->kind == TRX_DDL || t->alone || t->raw.n > 0))
+		(t->kind == TRX_DDL || t->large || t->raw.n > 0))
 		return not_the_part(a, t, e);
 	if (may_log_otherwise(a, t) && !ask_cascades_anew(a)) {
 		trx_free(&t);
 		return 0;
 	}
-	if (t->kind == TRX_DDL || t->alone || part_is(&a->part, t))
+	if (t->kind == TRX_DDL || part_is(&a->part, t))
 		return alone(a, t, e);
 	if ((t->unknown && xa_refuse(t, e) < 0) || look_at(a, t, e) < 0) {
 		trx_free(&t);
@@ -367,8 +416,6 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	}
 	if (t->nchanges == 0 && !t->xa)
 		pass(a, t, false);
-	else if (a->split_rows > 0 && t->nchanges > a->split_rows)
-		return alone(a, t, e);
 	else
 		place(a, t);
 	return 0;

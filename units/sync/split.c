@@ -1,7 +1,7 @@
 /*
  * Applying one transaction in parts: because the task says so (split-transaction), or because the downstream
  * refuses it whole. What it costs is that readers of the downstream see parts of it; what it keeps is that
- * every row is written exactly once (docs/design/apply.md). Called by alone.c and lane.c.
+ * every row is written exactly once (docs/design/apply.md). Called by lane.c and rest.c.
  */
 #include "units/sync/split.h"
 
@@ -74,7 +74,7 @@ static int cursor_open(struct cursor *c, struct err *e)
 	int r;
 
 	cursor_close(c);
-	decode_open(&c->d, s->t, s->tables);
+	decode_open(&c->d, s->t, NULL);
 	c->open = true;
 	part_begin(&again, s->t);
 	while ((r = cursor_take(c, s->part.rows - again.rows, &again, &list, &n, e)) > 0)

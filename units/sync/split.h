@@ -2,9 +2,9 @@
 #include "units/sync/apply.h"
 
 /*
- * A transaction in several downstream transactions, by whoever has it in hand: the scheduler's thread (alone)
- * or a lane. Everything before it is committed. Each part begins with the guard and records in the progress
- * row what is committed of the whole; the last one records the whole.
+ * A transaction in several downstream transactions, by whoever has it in hand: a lane, or the scheduler's
+ * thread (rest.c). Everything before it is committed. Each part begins with the guard and records in the
+ * progress row what is committed of the whole; the last one records the whole.
  */
 struct split {
 	struct apply *a;
@@ -12,7 +12,6 @@ struct split {
 	struct meta_slot *slot;
 	struct writer *writer;
 	struct arena *scratch;
-	struct tables *tables; /* of its owner's thread; NULL: as noted in the transaction */
 	struct trx *t;
 	struct meta_progress before,
 		after;     /* while parts are under way (without their line), and behind it */

@@ -11,6 +11,7 @@
 #include "common/base/xalloc.h"
 #include "common/binlog/sample_decode.h"
 #include "common/binlog/samples_test.h"
+#include "units/sync/noted.h"
 #include "units/sync/pieces.h"
 #include "units/sync/trx.h"
 #include "units/sync/walk.h"
@@ -383,7 +384,7 @@ static void no_wake(void *arg)
 }
 
 /* An XA_PREPARE event of the transaction X'78',X'',1. */
-static struct buf xa_prepare(bool one_phase)
+static struct buf xa_prepare(char name, bool one_phase)
 {
 	struct buf b = {0};
 
@@ -397,14 +398,14 @@ static struct buf xa_prepare(bool one_phase)
 	buf_put_u32(&b, 1);
 	buf_put_u32(&b, 1);
 	buf_put_u32(&b, 0);
-	buf_putc(&b, 'x');
+	buf_putc(&b, name);
 	buf_put_u32(&b, 0); /* the checksum is not looked at here */
 	return b;
 }
 
-static struct trx *prepare(struct stream *s, bool one_phase)
+static struct trx *prepare_as(struct stream *s, char name, bool one_phase)
 {
-	struct buf b = xa_prepare(one_phase);
+	struct buf b = xa_prepare(name, one_phase);
 	struct trx *t;
 
 	feed_hex(s, mysql_gtid);
@@ -416,6 +417,11 @@ static struct trx *prepare(struct stream *s, bool one_phase)
 	buf_free(&b);
 	assert_non_null(t);
 	return t;
+}
+
+static struct trx *prepare(struct stream *s, bool one_phase)
+{
+	return prepare_as(s, 'x', one_phase);
 }
 
 static void prepared_rows_wait_for_their_commit(void **state)
@@ -443,7 +449,6 @@ static void prepared_rows_wait_for_their_commit(void **state)
 	assert_int_equal(t->events, 1);
 	assert_int_equal(t->raw.n, (strlen(mysql_table_map) + strlen(mysql_insert)) / 2);
 	assert_int_equal(position_cmp(t->start, behind), 0);
-	assert_false(t->alone);
 	/* Until it is applied. */
 	assert_int_equal(position_cmp(assemble_pin(s->a, behind), start), 0);
 	assert_true(position_is_zero(assemble_pin(s->a, t->end)));
@@ -522,6 +527,16 @@ static size_t walked(struct trx *t, const char *const *hex, size_t n)
 	return r < 0 ? SIZE_MAX : count;
 }
 
+static size_t tables_noted(const struct trx *t)
+{
+	struct table *table;
+	size_t at = 0, n = 0;
+
+	while (noted_next(t->noted, &at, &table))
+		n++;
+	return n;
+}
+
 static void a_large_one_is_not_kept(void **state)
 {
 	static const char *const events[] = {mysql_format, mysql_gtid, mysql_begin, mysql_table_map,
@@ -546,7 +561,8 @@ static void a_large_one_is_not_kept(void **state)
 	nothing(s, "ROLLBACK TO a");
 	feed_hex(s, mysql_insert);
 	t = feed_end(s, mysql_xid);
-	assert_true(t->large && t->alone);
+	assert_true(t->large);
+	assert_int_equal(tables_noted(t), 1);
 	assert_int_equal(t->raw.n, 0);
 	assert_int_equal(t->events, 2);
 	assert_int_equal(t->nth, 5);
@@ -555,6 +571,74 @@ static void a_large_one_is_not_kept(void **state)
 	assert_int_equal(walked(t, events, sizeof(events) / sizeof(events[0])), 3);
 	/* Another file than the one that was read before. */
 	assert_int_equal(walked(t, events, 5), SIZE_MAX);
+	trx_free(&t);
+}
+
+/* The same table under another number, or another one. */
+static void feed_map(struct stream *s, char number, bool other)
+{
+	size_t n;
+	char *p = sample_bytes(mysql_table_map, &n);
+	struct trx *t;
+
+	p[19] = number;
+	if (other)
+		p[19 + 8 + 1] = 'x'; /* behind the number, the flags and its length: the schema's name */
+	assert_int_equal(feed(s, (struct str){p, n}, &t), 0);
+	free(p);
+}
+
+/* Each table once, those of savepoints that were taken back not at all. */
+static void a_large_one_says_its_tables(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	assemble_free(&s->a);
+	s->a = assemble_new(NULL, 100);
+	feed_hex(s, mysql_format);
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	for (char i = 1; i < 5; i++)
+		feed_map(s, i, false);
+	nothing(s, "SAVEPOINT a");
+	feed_map(s, 6, true);
+	nothing(s, "ROLLBACK TO a");
+	t = feed_end(s, mysql_xid);
+	assert_true(t->large);
+	assert_int_equal(tables_noted(t), 1);
+	trx_free(&t);
+	feed_hex(s, mysql_gtid);
+	feed_hex(s, mysql_begin);
+	feed_map(s, 1, false);
+	feed_map(s, 2, true);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(tables_noted(t), 2);
+	trx_free(&t);
+}
+
+/* Rows of prepared ones are kept as long as there is room for all: the second is read again at its COMMIT. */
+static void a_prepared_one_is_let_go(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	assemble_free(&s->a);
+	s->a = assemble_new(NULL, 400);
+	feed_hex(s, mysql_format);
+	for (char name = 'x'; name <= 'y'; name++) {
+		t = prepare_as(s, name, false);
+		assert_int_equal(tables_noted(t), 0);
+		trx_free(&t);
+	}
+	feed_hex(s, mysql_gtid);
+	assert_int_equal(feed_query(s, "XA COMMIT X'78',X'',1", &t), 0);
+	assert_false(t->large);
+	trx_free(&t);
+	feed_hex(s, mysql_gtid);
+	assert_int_equal(feed_query(s, "XA COMMIT X'79',X'',1", &t), 0);
+	assert_true(t->large);
+	assert_int_equal(tables_noted(t), 1);
 	trx_free(&t);
 }
 
@@ -570,6 +654,7 @@ static void a_large_compressed_one_is_unfolded_on_the_way(void **state)
 	feed_hex(s, mysql_gtid);
 	t = feed_end(s, mysql_payload);
 	assert_true(t->large);
+	assert_true(tables_noted(t) >= 1);
 	assert_int_equal(walked(t, events, 3), t->nth);
 	assert_true(t->nth >= 2);
 	trx_free(&t);
@@ -665,6 +750,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_prepared_name_may_come_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_phase_is_a_transaction_like_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_large_one_is_not_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_large_one_says_its_tables, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_prepared_one_is_let_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_large_compressed_one_is_unfolded_on_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_inside_keeps_the_watermark, setup, teardown),

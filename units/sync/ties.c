@@ -472,3 +472,16 @@ void ties_touch(struct touch *to, const struct change *c)
 	for (unsigned i = 0; i < k->n; i++)
 		touch_side(to, k->gate, &k->list[i], c);
 }
+
+void ties_touch_table(struct touch *to, const struct table *t)
+{
+	const struct table_ties *k = t->ties;
+
+	if (!k)
+		return;
+	if (k->gate)
+		touch_gate(to, k->gate, true);
+	/* Whoever shares or owns a key of the constraint shares its gate. */
+	for (unsigned i = 0; i < k->n; i++)
+		touch_gate(to, k->list[i].id, true);
+}

@@ -17,6 +17,8 @@ void ties_fini(struct tables *ts);
 void ties_free(struct table_ties **t);
 /* Adds what the change touches by foreign keys. */
 void ties_touch(struct touch *to, const struct change *c);
+/* Adds what any change of the table could touch so. */
+void ties_touch_table(struct touch *to, const struct table *t);
 
 /* One column of one constraint; for ties_read, and for tests: ties_end when all are there. */
 struct tie_column {

@@ -342,6 +342,36 @@ static void names_beyond_ascii(void **state)
 	done(&f);
 }
 
+static struct touch whole(struct side_of *s)
+{
+	struct touch t = {0};
+
+	keys_touch_table(&t, &s->t);
+	return t;
+}
+
+/* One end as a whole meets each row of the other that has to do with the constraint. */
+static void a_table_as_a_whole(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	make(&f);
+	tie(&f, false, false);
+	assert_true(meet(whole(&f.parent), put(&f.child, lit("1111"), lit("aaaa"))));
+	assert_true(meet(whole(&f.child), put(&f.parent, lit("aaaa"), NO_VALUE)));
+	assert_true(meet(whole(&f.child), whole(&f.parent)));
+	assert_true(meet(whole(&f.parent), put(&f.parent, lit("aaaa"), NO_VALUE)));
+	assert_false(meet(whole(&f.parent), put(&f.child, lit("1111"), NO_VALUE)));
+	assert_false(meet(whole(&f.parent), change(&f.child, "1111", "aaaa", "2222", "aaaa")));
+	done(&f);
+	make(&f);
+	tie(&f, true, false);
+	assert_true(meet(whole(&f.parent), put(&f.child, lit("1111"), NO_VALUE)));
+	assert_true(meet(whole(&f.parent), change(&f.child, "1111", "aaaa", "2222", "aaaa")));
+	done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +381,7 @@ int main(void)
 		cmocka_unit_test(cascades),
 		cmocka_unit_test(itself),
 		cmocka_unit_test(names_beyond_ascii),
+		cmocka_unit_test(a_table_as_a_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "common/sql/rules.h"
 
 struct change;
+struct noted;
 struct table;
 
 /* One upstream transaction, whole: what the assembler makes and the applier takes. */
@@ -63,7 +64,7 @@ struct trx {
 	size_t ntables;
 	struct arena *arena;    /* of changes; NULL: none, or they are walked where they are applied */
 	struct change *changes; /* all of them, if decoded */
-	size_t nchanges;
+	size_t nchanges; /* of a large one, once its tables are found: about so many, 0: none is ours */
 	bool decoded;
 
 	/* Of the scheduler. */
@@ -73,11 +74,13 @@ struct trx {
 	size_t weight; /* bytes held */
 
 	enum safe_mode safe;
-	bool alone; /* a barrier, as a DDL is: a large one */
+	bool apart;    /* shares its downstream transaction with no other: a large one, or one in parts */
+	bool in_parts; /* … as split-transaction says */
 	/* Too large for memory: raw is empty, its events are read again from the relay log, [from, to), and
 	 * come in pieces. */
 	bool large;
-	struct pieces *pieces; /* owned; where a large one's events come from: made by fetch.c */
+	struct pieces *pieces; /* owned; where a large one's events come from: made by reread.c */
+	struct noted *noted;   /* owned; its tables (noted.h) */
 	struct position from, to;
 	uint64_t nth;    /* TABLE_MAP and rows events seen, with those taken back */
 	struct buf cuts; /* struct trx_cut, ascending */
@@ -94,6 +97,10 @@ void trx_shed(struct trx *t);
 /* Its rows were applied before: what is left is its end, and an XA transaction's record, which is written
  * once more. */
 void trx_empty(struct trx *t);
+/* It is a large one from here on: of its events only the tables are kept. */
+void trx_let_go(struct trx *t);
+/* None of a large one's rows is ours: it need not be read again. */
+void trx_forgo(struct trx *t);
 
 /* Events in, transactions out. Pure: no network, no clock. */
 struct assemble;
