@@ -421,6 +421,64 @@ static void full_mode_ends(void **state)
 	stop(f);
 }
 
+/* Into files: no load, and what the dump says is the end. */
+static void dump_mode_is_a_dump_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	give_task(f, "Running", "dump", ",'dump':{'after_ms':1500,'dir':'d'},'load':{},'sync':{}");
+	AWAIT(f, 20,
+		stage_is(f, "Running") && strcmp(unit_of(f), "Dump") == 0 &&
+			json_object_size(json_object_get(sub_object(f, 0), "dump")) > 0);
+	AWAIT(f, 20, stage_is(f, "Finished"));
+	assert_string_equal(unit_of(f), "Dump");
+	assert_true(json_flag(sub_object(f, 0), "copied", false));
+	run_for(f, 1000);
+	assert_int_equal(count_in_log(f, "started dump orders pid="), 1);
+	assert_int_equal(count_in_log(f, "started load"), 0);
+	assert_int_equal(count_in_log(f, "started sync"), 0);
+	stop(f);
+}
+
+static void load_mode_is_a_load_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	give_task(f, "Running", "load", COPY_FAST);
+	AWAIT(f, 20, stage_is(f, "Running") && strcmp(unit_of(f), "Load") == 0);
+	AWAIT(f, 20, stage_is(f, "Finished"));
+	assert_string_equal(unit_of(f), "Load");
+	assert_int_equal(count_in_log(f, "started load orders pid="), 1);
+	assert_int_equal(count_in_log(f, "started dump"), 0);
+	assert_int_equal(count_in_log(f, "started sync"), 0);
+	stop(f);
+}
+
+/* The first load only looks where the files are; the relay pulls from there before a row is loaded. */
+static void load_and_sync_looks_loads_and_follows(void **state)
+{
+	struct fixture *f = *state;
+	json_t *slice;
+
+	give_task(f, "Running", "load&sync", COPY_FAST ",'look':true");
+	AWAIT(f, 20, strcmp(unit_of(f), "Load") == 0);
+	AWAIT(f, 20,
+		strcmp(unit_of(f), "Sync") == 0 &&
+			json_object_size(json_object_get(sub_object(f, 0), "sync")) > 0);
+	assert_int_equal(count_in_log(f, "started load orders pid="), 2);
+	assert_int_equal(count_in_log(f, "started dump"), 0);
+	assert_int_equal(f->copy_without_pull, 0);
+	slice = slice_of(f, "relay");
+	assert_string_equal(json_text(json_object_get(slice, "options"), "start_file", ""), "bin.000003");
+	assert_int_equal(json_num(json_object_get(slice, "options"), "start_offset", 0), 4711);
+	json_decref(slice);
+	slice = slice_of(f, "sync");
+	assert_int_equal(
+		json_num(json_object_get(json_object_get(slice, "options"), "start"), "offset", 0), 4711);
+	json_decref(slice);
+	stop(f);
+}
+
 static void what_was_copied_is_not_copied_again(void **state)
 {
 	struct fixture *f = *state;
@@ -697,6 +755,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(copy_then_follow),
 		TEST(full_mode_ends),
+		TEST(dump_mode_is_a_dump_alone),
+		TEST(load_mode_is_a_load_alone),
+		TEST(load_and_sync_looks_loads_and_follows),
 		TEST(what_was_copied_is_not_copied_again),
 		TEST(a_late_relay),
 		TEST(another_life_copies_again),

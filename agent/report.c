@@ -8,6 +8,7 @@
 #include "agent/source.h"
 #include "common/base/buf.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 
 /* Errors quote servers and logs, in whatever charset, and are cut anywhere: JSON takes only UTF-8. */
 static json_t *any_text(const char *text)
@@ -58,9 +59,14 @@ static json_t *relay_object(const struct source *s)
 static const char *unit_word(const struct subtask *t)
 {
 	const char *phase = proc_status_text(t->load, "phase");
+	const struct mode *m = mode_find(subtask_mode(t));
 
 	if (t->phase == PHASE_SYNC)
 		return "Sync";
+	if (m && m->to == MODE_FILES)
+		return "Dump";
+	if (m && m->from == MODE_FILES)
+		return "Load";
 	if (t->phase == PHASE_DONE || strcmp(phase, "load") == 0 || strcmp(phase, "schema") == 0 ||
 		strcmp(phase, "done") == 0)
 		return strcmp(subtask_mode(t), "incremental") == 0 ? "Sync" : "Load";

@@ -133,7 +133,7 @@ json_t *slice_subtask(const struct subtask *t, const struct proc *p)
 	put(o, "rules", t->spec, "rules");
 	if (p->kind == UNIT_load && t->phase == PHASE_LOOK)
 		json_object_set_new(o, "look", json_true());
-	else if (p->kind == UNIT_load)
+	if (p->kind == UNIT_load)
 		json_object_set_new(o, "remove_meta",
 			json_boolean(json_flag(t->spec, "remove_meta", false) && !t->meta_removed));
 	if (p->kind == UNIT_sync) {

@@ -67,6 +67,13 @@ static void say_hello_again(struct unit_env *env)
 	buf_free(&b);
 }
 
+/* A dump stays for its load, unless it is one into files. */
+static bool ends(const struct unit_env *env)
+{
+	return env->kind == UNIT_load || env->kind == UNIT_check ||
+	       (env->kind == UNIT_dump && strcmp(json_text(env->config, "mode", ""), "dump") == 0);
+}
+
 static int stub_step(void *self, struct unit_env *env, struct err *e)
 {
 	struct stub *s = self;
@@ -79,7 +86,7 @@ static int stub_step(void *self, struct unit_env *env, struct err *e)
 	s->done = clock_ms() - s->begun >= s->after_ms;
 	if (s->error && s->done)
 		return err_set(e, (enum err_code)s->error, "the stub was told to fail");
-	return s->done && (env->kind == UNIT_load || env->kind == UNIT_check) ? UNIT_FINISHED : UNIT_GO_ON;
+	return s->done && ends(env) ? UNIT_FINISHED : UNIT_GO_ON;
 }
 
 static const char *phase(const struct stub *s, const struct unit_env *env)

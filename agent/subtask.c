@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 
 static json_t *own_slice(void *owner, const struct proc *p)
 {
@@ -44,25 +45,33 @@ static void on_status(void *owner, struct proc *p)
 	if (p != t->load)
 		return;
 	keep_snapshot(t, json_object_get(p->status, "snapshot"));
-	if (phase[0] && strcmp(phase, "wait") != 0)
+	if (phase[0] && strcmp(phase, "wait") != 0 && t->phase != PHASE_LOOK)
 		t->meta_removed = true;
+}
+
+/* The master knows its modes; one that is newer than this agent is taken for the most common one. */
+static const struct mode *mode_of(const struct subtask *t)
+{
+	const struct mode *m = mode_find(subtask_mode(t));
+
+	return m ? m : mode_find("all");
 }
 
 static void on_copied(struct subtask *t)
 {
 	log_info("full copy is done task=%s source=%s", t->task, t->source->name);
 	t->copied = true;
-	if (strcmp(subtask_mode(t), "full") == 0) {
+	if (mode_of(t)->sync) {
+		t->phase = PHASE_SYNC;
+	} else {
 		t->phase = PHASE_DONE;
 		subtask_event(t, EVENT_DONE);
-	} else {
-		t->phase = PHASE_SYNC;
 	}
 }
 
 static bool is_incremental(const struct subtask *t)
 {
-	return strcmp(subtask_mode(t), "incremental") == 0;
+	return mode_of(t)->from == MODE_NONE;
 }
 
 static void on_looked(struct subtask *t)
@@ -91,6 +100,8 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 			on_looked(t);
 		else
 			on_copied(t);
+	} else if (how == PROC_FINISHED && p == t->dump) { /* into files: nobody loads it */
+		on_copied(t);
 	} else if (how == PROC_FINISHED && p == t->sync) {
 		t->phase = PHASE_DONE;
 		subtask_event(t, EVENT_DONE);
@@ -159,7 +170,7 @@ const char *subtask_mode(const struct subtask *t)
 
 bool subtask_needs_relay(const struct subtask *t)
 {
-	return strcmp(subtask_mode(t), "full") != 0 && t->stage != STAGE_Stopped && t->stage != STAGE_New;
+	return mode_of(t)->sync && t->stage != STAGE_Stopped && t->stage != STAGE_New;
 }
 
 const json_t *subtask_relay_start(const struct subtask *t)
@@ -189,7 +200,7 @@ static enum phase first_phase(const struct subtask *t)
 		return PHASE_SYNC;
 	if (!t->copied)
 		return PHASE_COPY;
-	return strcmp(subtask_mode(t), "full") == 0 ? PHASE_DONE : PHASE_SYNC;
+	return mode_of(t)->sync ? PHASE_SYNC : PHASE_DONE;
 }
 
 static void begin(struct subtask *t)
@@ -322,8 +333,8 @@ static bool may_copy(struct subtask *t)
 	if (t->stage != STAGE_Running || t->phase != PHASE_COPY)
 		return false;
 	if (!t->copying)
-		t->copying = strcmp(subtask_mode(t), "full") == 0 || !source_wants_relay(t->source) ||
-			     source_relay_pulls(t->source);
+		t->copying =
+			!mode_of(t)->sync || !source_wants_relay(t->source) || source_relay_pulls(t->source);
 	return t->copying;
 }
 
@@ -340,8 +351,9 @@ void subtask_tick(struct subtask *t, uint64_t now)
 		subtask_event(t, EVENT_DONE);
 	copy = may_copy(t);
 	follow = t->stage == STAGE_Running && t->phase == PHASE_SYNC;
-	proc_want(t->dump, copy);
-	proc_want(t->load, copy || (t->stage == STAGE_Running && t->phase == PHASE_LOOK));
+	proc_want(t->dump, copy && mode_of(t)->dump);
+	proc_want(
+		t->load, (copy && mode_of(t)->load) || (t->stage == STAGE_Running && t->phase == PHASE_LOOK));
 	proc_want(t->sync, follow);
 	proc_tick(t->dump, now);
 	proc_tick(t->load, now);

@@ -10,7 +10,7 @@ struct source;
 /* What a subtask has still to do. */
 enum phase {
 	PHASE_LOOK, /* load alone looks whether the copy is done, or DM's task to be taken over */
-	PHASE_COPY, /* dump and load */
+	PHASE_COPY, /* dump and load, or the one of them that the mode has */
 	PHASE_SYNC, /* sync */
 	PHASE_DONE, /* nothing */
 };
@@ -47,7 +47,7 @@ void subtask_forget(struct subtask *t);
 void subtask_event(struct subtask *t, enum stage_event event);
 void subtask_tick(struct subtask *t, uint64_t now);
 bool subtask_is_off(const struct subtask *t);
-/* "full", "all", "incremental". */
+/* One of include/mode.def. */
 const char *subtask_mode(const struct subtask *t);
 /* It follows the binlog, now or later: the relay must run. */
 bool subtask_needs_relay(const struct subtask *t);

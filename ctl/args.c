@@ -117,13 +117,24 @@ static void help_words(void)
 	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
 }
 
+/* Is word one of "a, b, c"? */
+static int listed(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; at; at = strstr(at, ", "), at = at ? at + 2 : NULL)
+		if (strncmp(at, word, n) == 0 && (at[n] == ',' || at[n] == '\0'))
+			return 1;
+	return 0;
+}
+
 static int for_word(const char *who, const char *word)
 {
 	if (strcmp(who, "all") == 0)
 		return 1;
 	if (strcmp(who, "commands") == 0)
-		return strcmp(word, "run") != 0 && strcmp(word, "grants") != 0 && strcmp(word, "logs") != 0;
-	return strstr(who, word) != NULL;
+		return !listed("run, dump, load, grants, logs", word);
+	return listed(who, word);
 }
 
 void args_help(const char *word)

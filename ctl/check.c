@@ -23,13 +23,17 @@ static json_t *part_of(const json_t *task, const char *source, const char *key)
 
 json_t *check_args(const json_t *task, const char *source, json_t *endpoint)
 {
-	json_t *args = json_pack("{s:s, s:O, s:O, s:O, s:O}", "source", source, "downstream",
-		json_object_get(task, "downstream"), "mode", json_object_get(task, "mode"), "rules",
-		part_of(task, source, "rules"), "meta_schema", json_object_get(task, "meta_schema"));
-	json_t *ignore = json_object_get(task, "ignore_checking_items");
+	json_t *args = json_pack("{s:s, s:O, s:O, s:O}", "source", source, "mode",
+		json_object_get(task, "mode"), "rules", part_of(task, source, "rules"), "meta_schema",
+		json_object_get(task, "meta_schema"));
+	json_t *ignore = json_object_get(task, "ignore_checking_items"),
+	       *downstream = json_object_get(task, "downstream");
 
+	/* A task of files has one side only. */
 	if (args && endpoint)
 		json_object_set(args, "endpoint", endpoint);
+	if (args && downstream)
+		json_object_set(args, "downstream", downstream);
 	if (args && ignore)
 		json_object_set(args, "ignore", ignore);
 	return args;

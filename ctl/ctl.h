@@ -26,6 +26,8 @@ void args_help(const char *word);
  * EXIT_DONE. */
 #define CTL(word, fn, usage, help) int fn(const struct args *a, struct err *e);
 int cmd_run(const struct args *a, struct err *e);
+int cmd_dump(const struct args *a, struct err *e);
+int cmd_load(const struct args *a, struct err *e);
 int cmd_query_status(const struct args *a, struct err *e);
 int cmd_check_task(const struct args *a, struct err *e);
 int cmd_start_task(const struct args *a, struct err *e);

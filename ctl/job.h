@@ -17,11 +17,12 @@ struct job {
 	unsigned nsources;
 	json_t *identity; /* what tells jobs apart: servers, task, tables; owned */
 	char state[4096], run[108];
+	char files[4096]; /* the folder of a task that dumps into files or loads them; "": there is none */
 	int state_fd, lock_fd;
 	struct secret_key key;
 };
 
-/* From --from/--to or YAML files; passwords still in plain. ERR_usage, ERR_config_…. */
+/* From --from/--to/--dir or YAML files; passwords still in plain. ERR_usage, ERR_config_…. */
 int job_parse(const struct args *a, struct job *j, struct err *e);
 /* Prints the lines in o's member "warnings" (common/config/yaml.h) on stderr, and takes it out of o. */
 void job_tell_warnings(json_t *o);

@@ -12,10 +12,9 @@
 
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
-#include "common/config/yaml.h"
 #include "common/sql/objects.h"
 #include "common/sql/rules.h"
-#include "ctl/job.h"
+#include "ctl/job_part.h"
 
 static int read_password_file(const char *file, char *out, size_t size, struct err *e)
 {
@@ -51,8 +50,7 @@ static int ask_password(const struct endpoint *ep, char *out, size_t size, struc
 	return 0;
 }
 
-/* File, then environment, then prompt; one in the URL stands. */
-static int find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e)
+int job_find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e)
 {
 	const char *env = getenv(variable);
 
@@ -67,8 +65,7 @@ static int find_password(struct endpoint *ep, const char *file, const char *vari
 	return ask ? ask_password(ep, ep->password, sizeof(ep->password), e) : 0;
 }
 
-/* "10.0.0.1:3306" -> "10.0.0.1-3306": a source's name, at most 32 characters as DM has it. */
-static void source_name(const struct endpoint *ep, char *out, size_t size)
+void job_source_name(const struct endpoint *ep, char *out, size_t size)
 {
 	char host[24];
 
@@ -90,7 +87,7 @@ static int parse_until(const struct args *a, const char **mode, struct err *e)
 	return 0;
 }
 
-static int parse_threads(const struct args *a, long *threads, struct err *e)
+int job_parse_copy(const struct args *a, long *threads, struct err *e)
 {
 	char *end;
 
@@ -107,14 +104,14 @@ static int parse_threads(const struct args *a, long *threads, struct err *e)
 	return 0;
 }
 
-/* --objects and --definer; of a task file its reader has checked them. */
-static int check_objects(const json_t *task, struct err *e)
+int job_check_objects(const json_t *task, struct err *e)
 {
-	const json_t *load = json_object_get(task, "load");
+	const json_t *load = json_object_get(task, "load"), *dump = json_object_get(task, "dump");
 	struct definer definer;
 	unsigned set;
 
-	if (objects_parse(json_text(load, "objects", ""), &set, e) < 0)
+	if (objects_parse(json_text(load, "objects", ""), &set, e) < 0 ||
+		objects_parse(json_text(dump, "objects", ""), &set, e) < 0)
 		return -1;
 	return definer_parse(json_text(load, "definer", ""), &definer, e);
 }
@@ -135,13 +132,19 @@ static json_t *make_task(
 	const struct args *a, const struct job *j, const struct endpoint *to, json_t *rules, long threads)
 {
 	const char *mode, *collations = a->collation_policy ? a->collation_policy : "nearest";
+	int64_t spool;
+	json_t *task;
 
 	parse_until(a, &mode, NULL);
-	return json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i, s:s}, s:{s:s}}", "name",
+	task = json_pack("{s:s, s:s, s:[s], s:o, s:s, s:o, s:{s:i, s:s}, s:{s:i, s:s}, s:{s:s}}", "name",
 		"run", "mode", mode, "sources", j->sources[0].id, "downstream", endpoint_to_json(to),
 		"meta_schema", "dm_meta", "rules", rules, "dump", "threads", (int)threads, "consistency",
 		a->consistency ? a->consistency : "auto", "load", "threads", (int)threads, "collations",
 		collations, "sync", "collations", collations);
+	job_parse_size("spool-size", a->spool_size, &spool, NULL);
+	if (spool)
+		json_object_set_new(json_object_get(task, "dump"), "spool_bytes", json_integer(spool));
+	return task;
 }
 
 /* Servers by host and port, not by user: a changed password or account is the same job. */
@@ -156,19 +159,21 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 	struct endpoint from, to;
 	const char *mode;
 	json_t *rules;
+	int64_t spool;
 	long threads;
 	int r = -1;
 
-	if (parse_until(a, &mode, e) < 0 || parse_threads(a, &threads, e) < 0)
+	if (parse_until(a, &mode, e) < 0 || job_parse_copy(a, &threads, e) < 0 ||
+		job_parse_size("spool-size", a->spool_size, &spool, e) < 0)
 		return -1;
 	if (endpoint_parse_url(a->from, &from, e) < 0)
 		return err_add(e, "--from");
 	if (endpoint_parse_url(a->to, &to, e) < 0)
 		return err_add(e, "--to");
-	if (find_password(
+	if (job_find_password(
 		    &from, a->from_password_file, "TIDEGATE_FROM_PASSWORD", a->ask_password != NULL, e) < 0 ||
-		find_password(&to, a->to_password_file, "TIDEGATE_TO_PASSWORD", a->ask_password != NULL, e) <
-			0)
+		job_find_password(
+			&to, a->to_password_file, "TIDEGATE_TO_PASSWORD", a->ask_password != NULL, e) < 0)
 		goto out;
 	if (strcasecmp(from.host, to.host) == 0 && from.port == to.port) {
 		err_set(e, ERR_usage, "--from and --to are the same server, %s:%u", from.host, from.port);
@@ -180,137 +185,17 @@ static int parse_urls(const struct args *a, struct job *j, struct err *e)
 		goto out;
 	}
 	j->nsources = 1;
-	source_name(&from, j->sources[0].id, sizeof(j->sources[0].id));
+	job_source_name(&from, j->sources[0].id, sizeof(j->sources[0].id));
 	j->sources[0].source =
 		json_pack("{s:s, s:o}", "source-id", j->sources[0].id, "endpoint", endpoint_to_json(&from));
 	j->identity = make_identity(&from, &to, rules);
 	j->task = make_task(a, j, &to, rules, threads);
 	put_objects(a, j->task);
-	r = check_objects(j->task, e);
+	r = job_check_objects(j->task, e);
 out:
 	endpoint_wipe(&from);
 	endpoint_wipe(&to);
 	return r;
-}
-
-static int add_source(struct job *j, json_t *source, const char *file, struct err *e)
-{
-	const char *id = json_text(source, "source-id", "");
-
-	if (j->nsources == sizeof(j->sources) / sizeof(j->sources[0])) {
-		json_decref(source);
-		return err_set(e, ERR_usage, "%s: more than %u sources", file, j->nsources);
-	}
-	snprintf(j->sources[j->nsources].id, sizeof(j->sources[0].id), "%s", id);
-	j->sources[j->nsources++].source = source;
-	return 0;
-}
-
-/* Keys without effect here, deprecated ones: nothing is silently ignored. */
-void job_tell_warnings(json_t *o)
-{
-	const json_t *warnings = json_object_get(o, "warnings"), *w;
-	size_t i;
-
-	json_array_foreach(warnings, i, w)
-		fprintf(stderr, "tidegate: note: %s\n", json_string_value(w));
-	json_object_del(o, "warnings");
-}
-
-static int load_file(struct job *j, const char *file, struct err *e)
-{
-	enum config_kind kind;
-	json_t *o;
-
-	if (config_kind(file, &kind, e) < 0)
-		return -1;
-	if (kind == CONFIG_SOURCE) {
-		o = config_load_source(file, e);
-		if (!o)
-			return -1;
-		job_tell_warnings(o);
-		return add_source(j, o, file, e);
-	}
-	if (j->task)
-		return err_set(e, ERR_usage, "%s: a second task file; run takes one", file);
-	j->task = config_load_task(file, e);
-	if (!j->task)
-		return -1;
-	job_tell_warnings(j->task);
-	return 0;
-}
-
-/* A mistake seen early is a mistake with a name: each source of the task must have its file, and the other
- * way round. */
-static int match_sources(const struct job *j, struct err *e)
-{
-	const json_t *wanted = json_object_get(j->task, "sources");
-	const json_t *id;
-	size_t i;
-
-	json_array_foreach(wanted, i, id) {
-		bool found = false;
-
-		for (unsigned k = 0; k < j->nsources; k++)
-			found |= strcmp(j->sources[k].id, json_string_value(id)) == 0;
-		if (!found)
-			return err_set(e, ERR_source_unknown,
-				"the task names source '%s', but no source file given has that source-id",
-				json_string_value(id));
-	}
-	if (json_array_size(wanted) != j->nsources)
-		return err_set(e, ERR_usage, "%u source files for %zu sources in the task", j->nsources,
-			json_array_size(wanted));
-	return 0;
-}
-
-/*
- * A relay that is kept on (enable-relay) starts as soon as its source is known, before the task is. Told no
- * beginning, it would take the upstream's present file, which may be behind the one where the task begins.
- */
-static void begin_where_task_does(const struct job *j, json_t *source, const char *id)
-{
-	const json_t *instance = json_object_get(json_object_get(j->task, "instances"), id);
-	const json_t *start = json_object_get(instance, "start");
-	json_t *relay = json_object_get(source, "relay");
-
-	if (!json_flag(source, "enable_relay", false) || json_text(relay, "start_file", "")[0])
-		return;
-	if (json_text(start, "file", "")[0]) {
-		json_object_set(relay, "start_file", json_object_get(start, "file"));
-		json_object_set_new(relay, "start_offset", json_integer(4));
-	} else if (json_text(start, "gtid", "")[0]) {
-		json_object_set_new(relay, "start_gtids", json_pack("[O]", json_object_get(start, "gtid")));
-	}
-}
-
-static int parse_files(const struct args *a, struct job *j, struct err *e)
-{
-	const json_t *to;
-	json_t *from;
-
-	for (int i = 0; i < a->nrest; i++)
-		if (load_file(j, a->rest[i], e) < 0)
-			return -1;
-	if (!j->task)
-		return err_set(e, ERR_usage, "no task file among the arguments");
-	if (match_sources(j, e) < 0)
-		return -1;
-	if (a->until && strcmp(a->until, "full") == 0)
-		json_object_set_new(j->task, "mode", json_string("full"));
-	from = json_array();
-	for (unsigned i = 0; i < j->nsources; i++) {
-		const json_t *ep = json_object_get(j->sources[i].source, "endpoint");
-
-		begin_where_task_does(j, j->sources[i].source, j->sources[i].id);
-		json_array_append_new(from, json_sprintf("%s=%s:%d", j->sources[i].id,
-						    json_text(ep, "host", ""), (int)json_num(ep, "port", 0)));
-	}
-	to = json_object_get(j->task, "downstream");
-	j->identity = json_pack("{s:o, s:o, s:s}", "from", from, "to",
-		json_sprintf("%s:%d", json_text(to, "host", ""), (int)json_num(to, "port", 0)), "task",
-		json_text(j->task, "name", ""));
-	return 0;
 }
 
 /* What is a key of the files, and would be passed by in silence. */
@@ -321,6 +206,7 @@ static int no_keys_of_files(const struct args *a, struct err *e)
 			     : a->collation_policy ? "--collation-policy"
 			     : a->objects          ? "--objects"
 			     : a->definer          ? "--definer"
+			     : a->spool_size       ? "--spool-size"
 						   : NULL;
 
 	if (!option || a->nrest == 0)
@@ -334,13 +220,20 @@ int job_parse(const struct args *a, struct job *j, struct err *e)
 	const char *mode;
 
 	*j = (struct job){.state_fd = -1, .lock_fd = -1};
+	if (strcmp(a->word, "run") != 0 && (a->nrest > 0 || a->until))
+		return err_set(
+			e, ERR_usage, "%s takes no '%s'", a->word, a->nrest > 0 ? a->rest[0] : "--until");
 	if (a->nrest > 0 && (a->from || a->to || a->tables))
 		return err_set(
 			e, ERR_usage, "either --from and --to, or YAML files ('%s'), not both", a->rest[0]);
 	if (no_keys_of_files(a, e) < 0 || parse_until(a, &mode, e) < 0)
 		return -1;
 	if (a->nrest > 0)
-		return parse_files(a, j, e);
+		return job_parse_files(a, j, e);
+	if (strcmp(a->word, "dump") == 0)
+		return job_parse_dump(a, j, e);
+	if (strcmp(a->word, "load") == 0)
+		return job_parse_load(a, j, e);
 	if (!a->from || !a->to)
 		return err_set(e, ERR_usage,
 			"run wants --from URL and --to URL, or a task file and its source files");

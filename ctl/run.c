@@ -3,7 +3,9 @@
  * gives the master the sources and the task, shows progress, ends when --until is reached, on an error that a
  * person must mend, or on Ctrl-C. The same words to the same master as in a cluster.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
 #include "ctl/job.h"
@@ -124,6 +127,11 @@ static int check(struct run *r, struct err *e)
 	return 0;
 }
 
+static const struct mode *mode_of(const struct run *r)
+{
+	return mode_find(json_text(r->job.task, "mode", ""));
+}
+
 /* Another set-up of the same task (say --until full before, and now on): the old one goes, its progress
  * downstream stays. */
 static int start_task(struct run *r, struct err *e)
@@ -185,7 +193,7 @@ static int look(struct run *r, struct err *e)
 	if (now.paused && now.error.code && !r->args->stay &&
 		(r->seen_running || clock_ms() - r->set_up_ms > STALE_MS))
 		done = err_set(e, (enum err_code)now.error.code, "%s", now.error.text);
-	else if (now.finished && strcmp(json_text(r->job.task, "mode", ""), "full") == 0)
+	else if (now.finished && !mode_of(r)->sync)
 		done = 1; /* else an answer from before: of --until full, while now it is to be followed */
 	else if (r->args->until && strcmp(r->args->until, "synced") == 0)
 		done = status_reached(&now, &r->end);
@@ -226,6 +234,18 @@ static void clean_up(struct run *r, bool was_started)
 		job_remove_run(&r->job);
 }
 
+/*
+ * A task of files that is done is forgotten: the same command means the next dump, and has a load look at the
+ * files again. One that was interrupted stays, and is gone on with.
+ */
+static void forget_files(struct run *r)
+{
+	if (r->interrupted || (mode_of(r)->to != MODE_FILES && mode_of(r)->from != MODE_FILES))
+		return;
+	json_decref(tell(r, "stop-task", json_pack("{s:s}", "task", json_text(r->job.task, "name", "")),
+		ASK_MS, NULL));
+}
+
 static int run_job(struct run *r, struct err *e)
 {
 	if (start_supervisor(r->args, &r->job, &r->supervisor, e) < 0)
@@ -240,17 +260,51 @@ static int run_job(struct run *r, struct err *e)
 	}
 	if (set_up(r, e) < 0)
 		return -1;
-	return follow(r, e);
+	if (follow(r, e) < 0)
+		return -1;
+	forget_files(r);
+	return 0;
 }
 
 static void say_end(const struct run *r)
 {
 	if (r->interrupted)
 		fprintf(stderr, "tidegate: interrupted; everything is saved, the same command goes on\n");
+	else if (mode_of(r)->to == MODE_FILES && !r->args->json)
+		printf("done: the dump is complete in %s\n", r->job.files);
+	else if (mode_of(r)->from == MODE_FILES && !r->args->json)
+		printf("done: the files of %s are loaded\n", r->job.files);
 	else if (!r->args->json)
 		printf("done: %s\n", r->args->until && strcmp(r->args->until, "synced") == 0
 					     ? "the upstream's position of this moment is applied"
 					     : "the full copy is complete");
+}
+
+/* What root's dump wrote belongs to the source's uid, as nothing here works as root: root gets it in the end.
+ */
+static void take_folder_back(const struct run *r)
+{
+	int fd = geteuid() == 0 && mode_of(r)->to == MODE_FILES
+			 ? open(r->job.files, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			 : -1;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	while (list && (d = readdir(list)))
+		if (strcmp(d->d_name, "..") != 0)
+			(void)!fchownat(fd, d->d_name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW);
+	if (list)
+		closedir(list);
+}
+
+int cmd_dump(const struct args *a, struct err *e)
+{
+	return cmd_run(a, e);
+}
+
+int cmd_load(const struct args *a, struct err *e)
+{
+	return cmd_run(a, e);
 }
 
 int cmd_run(const struct args *a, struct err *e)
@@ -271,6 +325,8 @@ int cmd_run(const struct args *a, struct err *e)
 	leave(&r);
 	ask_close(&r.ask);
 	clean_up(&r, started);
+	if (result == 0 && !r.interrupted)
+		take_folder_back(&r);
 	if (result == 0)
 		say_end(&r);
 	job_close(&r.job);

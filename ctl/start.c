@@ -61,6 +61,10 @@ static void exec_supervisor(const struct args *a, const struct job *j, const cha
 	argv[n++] = (char *)"3";
 	argv[n++] = (char *)"--log-level";
 	argv[n++] = (char *)(a->log_level ? a->log_level : "info");
+	if (j->files[0]) {
+		argv[n++] = (char *)"--files";
+		argv[n++] = (char *)j->files;
+	}
 	if (a->failpoints) {
 		argv[n++] = (char *)"--failpoints";
 		argv[n++] = (char *)a->failpoints;

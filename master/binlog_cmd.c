@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/position.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/command.h"
 #include "master/report.h"
@@ -261,11 +262,11 @@ static int list_text(struct master *m, const json_t *s, const struct call *c, ch
 bool command_follows(struct master *m, const json_t *s)
 {
 	const json_t *report = report_subtask(m, json_text(s, "task", ""), json_text(s, "source", ""));
-	const char *mode =
-		json_text(model_get(&m->model, STORE_TASK, json_text(s, "task", "")), "mode", "all");
+	const struct mode *mode = mode_find(
+		json_text(model_get(&m->model, STORE_TASK, json_text(s, "task", "")), "mode", "all"));
 
-	return strcmp(json_text(report, "unit", ""), "Sync") == 0 || strcmp(mode, "incremental") == 0 ||
-	       (json_flag(s, "copied", false) && strcmp(mode, "all") == 0);
+	return strcmp(json_text(report, "unit", ""), "Sync") == 0 ||
+	       (mode && mode->sync && (mode->from == MODE_NONE || json_flag(s, "copied", false)));
 }
 
 static int one(

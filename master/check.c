@@ -10,6 +10,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/valid.h"
@@ -116,11 +117,17 @@ static json_t *make_order(struct master *m, const json_t *args)
 
 static int validate(const json_t *args, struct err *e)
 {
+	const struct mode *mode = mode_find(json_text(args, "mode", "all"));
+
 	if (valid_name(json_text(args, "source", ""), MODEL_SOURCE, "source", e) < 0 ||
-		valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0 ||
 		valid_mode(json_text(args, "mode", "all"), e) < 0)
 		return -1;
-	return valid_endpoint(json_object_get(args, "downstream"), "the downstream", e);
+	if (mode_has_upstream(mode) &&
+		valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0)
+		return -1;
+	return mode_has_downstream(mode)
+		       ? valid_endpoint(json_object_get(args, "downstream"), "the downstream", e)
+		       : 0;
 }
 
 /* Takes order; it gets its number. */
@@ -184,13 +191,21 @@ static struct check *begin(struct master *m, const json_t *args, struct err *e)
 	return c;
 }
 
+static bool asks_upstream(const json_t *args)
+{
+	const struct mode *mode = mode_find(json_text(args, "mode", "all"));
+
+	return !mode || mode_has_upstream(mode);
+}
+
 int check_start(struct master *m, const json_t *given, struct link_req **req, struct err *e)
 {
 	const char *id = json_text(given, "source", "");
 	struct check *c;
 	json_t *args;
 
-	if (!json_object_get(given, "endpoint") && !model_get(&m->model, STORE_SOURCE, id))
+	if (asks_upstream(given) && !json_object_get(given, "endpoint") &&
+		!model_get(&m->model, STORE_SOURCE, id))
 		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
 	args = with_endpoint(m, given);
 	c = begin(m, args, e);

@@ -219,11 +219,38 @@ static void test_cutover(void **state)
 	assert_null(answered_req);
 }
 
+/* A task of files has one side only: what there would be to move from, or to, is not there. */
+static void test_no_cutover_of_files(void **state)
+{
+	static const char *const modes[] = {"dump", "load"};
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		char text[400], want[60];
+		json_t *answer;
+
+		snprintf(text, sizeof(text), TASK("%s", ""), modes[i]);
+		snprintf(want, sizeof(want), "task-mode %s:", modes[i]);
+		ok(m, "start-task", text);
+		refused(m, "cutover", CUTOVER("source"), ERR_bad_stage);
+		answer = ask(m, "cutover", CUTOVER("source"));
+		assert_non_null(strstr(json_text(answer, "msg", ""), want));
+		json_decref(answer);
+		ok(m, "stop-task", "{\"task\":\"t\"}");
+	}
+	ok(m, "start-task", TASK("load&sync", ""));
+	refused(m, "cutover", CUTOVER("source"), ERR_bad_stage); /* not yet */
+	report(m, a, FOLLOWS_NOW);
+	ok(m, "cutover", CUTOVER("source"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_known_source), T(test_check_ends),
-		T(test_binlog_schema), T(test_cutover)};
+		T(test_binlog_schema), T(test_cutover), T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

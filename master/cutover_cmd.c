@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/check.h"
 #include "master/command.h"
@@ -20,10 +21,14 @@ static bool is_op(const json_t *args, const char *op)
 static int may(struct master *m, const json_t *s, const json_t *args, struct err *e)
 {
 	const char *task = json_text(s, "task", ""), *source = json_text(s, "source", "");
-	const char *mode = json_text(model_get(&m->model, STORE_TASK, task), "mode", "");
+	const struct mode *mode = mode_find(json_text(model_get(&m->model, STORE_TASK, task), "mode", "all"));
 	const char *stage = json_text(report_subtask(m, task, source), "stage", "");
 
-	if (strcmp(mode, "full") == 0) {
+	if (mode && (!mode_has_upstream(mode) || !mode_has_downstream(mode)))
+		return err_set(e, ERR_bad_stage,
+			"task `%s` has task-mode %s: there is no source and target to move between", task,
+			mode->name);
+	if (mode && !mode->sync) {
 		if (strcmp(stage, "Finished") == 0)
 			return 0;
 		return err_set(e, ERR_bad_stage, "the copy of source `%s` is not complete: see query-status",

@@ -124,7 +124,7 @@ static void test_bad_tasks(void **state)
 	source(m, "s1");
 	refused(m, "start-task", "{}", ERR_config_bad);
 	refused(m, "start-task", "{\"task\":[]}", ERR_config_bad);
-	refused(m, "start-task", TASK("dump", ""), ERR_config_unsupported);
+	refused(m, "start-task", TASK("dumps", ""), ERR_config_unsupported);
 	refused(m, "start-task", TASK("incremental", ""), ERR_config_bad);
 	refused(m, "start-task", TASK("incremental", ",\"start\":{\"file\":\"x\"}"), ERR_config_bad);
 	refused(m, "start-task", TASK("all", ",\"meta_schema\":\"\""), ERR_config_bad);

@@ -4,9 +4,8 @@
  */
 #include "master/orders.h"
 
-#include <string.h>
-
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/check.h"
 
 static json_t *member(const json_t *o, const char *key)
@@ -23,11 +22,26 @@ static json_t *list_of(const json_t *o, const char *key)
 	return v ? json_incref(v) : json_array();
 }
 
-static bool follows(const struct master *m, const json_t *subtask)
+static const struct mode *mode_of(const struct master *m, const json_t *subtask)
 {
 	const json_t *task = model_get(&m->model, STORE_TASK, json_text(subtask, "task", ""));
+	const struct mode *mode = mode_find(json_text(task, "mode", ""));
 
-	return strcmp(json_text(task, "mode", ""), "full") != 0;
+	return mode ? mode : mode_find("all");
+}
+
+static bool follows(const struct master *m, const json_t *subtask)
+{
+	return mode_of(m, subtask)->sync;
+}
+
+/* Is there to be looked at the downstream, or at the files, before anything is done? */
+static bool looks(const struct master *m, const json_t *s)
+{
+	bool afresh = json_flag(s, "remove_meta", false);
+
+	return follows(m, s) && !json_flag(s, "looked", false) &&
+	       (!afresh || mode_of(m, s)->from == MODE_FILES);
 }
 
 json_t *orders_part(const json_t *o, const char *key)
@@ -62,8 +76,7 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 		json_text(task, "meta_schema", "dm_meta"), "rules", orders_rules(source, s), "dump",
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
-		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "look",
-		follows(m, s) && !json_flag(s, "remove_meta", false) && !json_flag(s, "looked", false),
+		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "look", looks(m, s),
 		"operators", list_of(s, "operators"));
 }
 

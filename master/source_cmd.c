@@ -18,12 +18,19 @@ static bool same_server(const json_t *a, const json_t *b)
 	       json_num(a, "port", 0) == json_num(b, "port", 0);
 }
 
+/* A source without a server stands for the files of a task that only loads. */
+static bool has_server(const json_t *source)
+{
+	return !json_flag(source, "files", false);
+}
+
 /* The settings that a file or the command line gives, onto a source that is new or has others. */
 static void put_settings(json_t *doc, const json_t *args)
 {
 	json_t *relay = json_object_get(args, "relay"), *own_case = json_object_get(args, "case_sensitive");
 
-	json_object_set_new(doc, "endpoint", json_deep_copy(json_object_get(args, "endpoint")));
+	json_object_set_new(doc, "endpoint",
+		has_server(args) ? json_deep_copy(json_object_get(args, "endpoint")) : json_object());
 	json_object_set_new(doc, "enable_relay", json_boolean(json_flag(args, "enable_relay", false)));
 	json_object_set_new(doc, "relay", json_is_object(relay) ? json_deep_copy(relay) : json_object());
 	if (json_is_string(json_object_get(args, "yaml")))
@@ -86,7 +93,8 @@ static int create(struct master *m, const json_t *args, struct command_call *c, 
 	json_t *doc;
 
 	if (valid_name(id, MODEL_SOURCE, "source", e) < 0 ||
-		valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0)
+		(has_server(args) &&
+			valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0))
 		return -1;
 	if (was)
 		return update(m, args, was, c, e);

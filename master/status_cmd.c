@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
@@ -32,13 +33,17 @@ static const char *mode_of(struct master *m, const json_t *doc)
 
 static const char *unit_of(struct master *m, const json_t *doc, const json_t *report)
 {
-	const char *unit = json_text(report, "unit", ""), *mode = mode_of(m, doc);
+	const struct mode *mode = mode_find(mode_of(m, doc));
+	const char *unit = json_text(report, "unit", "");
+	bool copied = json_flag(doc, "copied", false);
 
 	if (unit[0])
 		return unit;
-	if (strcmp(mode, "incremental") == 0 || (json_flag(doc, "copied", false) && strcmp(mode, "all") == 0))
+	if (mode && mode->sync && (copied || mode->from == MODE_NONE))
 		return "Sync";
-	return json_flag(doc, "copied", false) ? "Load" : "Dump";
+	if (mode && !mode->dump)
+		return "Load";
+	return copied && (!mode || mode->load) ? "Load" : "Dump";
 }
 
 /* The error that counts now: of the pause, else the one that is being tried again. Borrowed; NULL: none. */

@@ -260,6 +260,50 @@ static void test_answer(void **state)
 	master_fini(&m);
 }
 
+/* Before the agent has told: which of DM's units comes first, and its numbers. */
+static void test_units(void **state)
+{
+	static const struct {
+		const char *mode, *unit, *shape;
+		bool copied;
+	} all[] = {{"all", "Dump", "dump", false}, {"all", "Sync", "sync", true},
+		{"full", "Dump", "dump", false}, {"full", "Load", "load", true},
+		{"dump", "Dump", "dump", false}, {"dump", "Dump", "dump", true},
+		{"load", "Load", "load", false}, {"load", "Load", "load", true},
+		{"load&sync", "Load", "load", false}, {"load&sync", "Sync", "sync", true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		static struct master m;
+		char text[400];
+		json_t *answer, *status, *doc;
+
+		m = (struct master){.now_ms = 5000, .wall_s = 100};
+		assert_int_equal(master_init(&m, NULL, NULL), 0);
+		json_decref(ask(&m, "operate-source",
+			"{\"op\":\"create\",\"source\":{\"source-id\":\"s1\",\"endpoint\":" EP "}}"));
+		snprintf(text, sizeof(text),
+			"{\"task\":{\"name\":\"t\",\"mode\":\"%s\",\"sources\":[\"s1\"],\"downstream\":" EP
+			"}}",
+			all[i].mode);
+		json_decref(ask(&m, "start-task", text));
+		doc = json_deep_copy(model_get(&m.model, STORE_SUBTASK, "t/s1"));
+		assert_non_null(doc);
+		json_object_set_new(doc, "copied", json_boolean(all[i].copied));
+		model_set(&m.model, STORE_SUBTASK, "t/s1", doc);
+		assert_int_equal(model_commit(&m.model, NULL), 0);
+		answer = ask(&m, "query-status", "{\"task\":\"t\"}");
+		status = json_array_get(json_object_get(json_array_get(json_object_get(answer, "sources"), 0),
+						"subTaskStatus"),
+			0);
+		if (strcmp(json_text(status, "unit", ""), all[i].unit) != 0)
+			fail_msg("%s: %s", all[i].mode, json_text(status, "unit", ""));
+		assert_true(json_is_object(json_object_get(status, all[i].shape)));
+		json_decref(answer);
+		master_fini(&m);
+	}
+}
+
 /* Speeds come from successive reports; a counter that fell starts again. */
 static void test_speed(void **state)
 {
@@ -305,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_speed),
 	};
 

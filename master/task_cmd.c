@@ -2,10 +2,13 @@
  * start-task, stop-task, pause-task, resume-task. Called by the command table. Each is all or nothing: one
  * change set. Said twice they change nothing the second time (T39).
  */
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "common/base/log.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
@@ -42,12 +45,22 @@ static bool is_incremental(const json_t *task)
 	return strcmp(json_text(task, "mode", ""), "incremental") == 0;
 }
 
+/* NULL only of a task that is not checked yet. */
+static const struct mode *mode_of(const json_t *task)
+{
+	return mode_find(json_text(task, "mode", ""));
+}
+
 static int validate_source(struct master *m, const json_t *task, const json_t *name, struct err *e)
 {
 	const char *source = json_is_string(name) ? json_string_value(name) : "";
+	const json_t *doc = model_get(&m->model, STORE_SOURCE, source);
 
-	if (!model_get(&m->model, STORE_SOURCE, source))
+	if (!doc)
 		return err_set(e, ERR_source_unknown, "source `%.60s`", source);
+	if (mode_has_upstream(mode_of(task)) && !json_text(json_object_get(doc, "endpoint"), "host", "")[0])
+		return err_set(e, ERR_config_bad,
+			"source `%s` stands for files only: it has no server to be read from", source);
 	if (valid_rules(part(task, source, RULES), json_text(task, "meta_schema", "dm_meta"), e) < 0 ||
 		(is_incremental(task) && valid_start(part(task, source, START), e) < 0))
 		return err_add(e, "source `%s`", source);
@@ -61,7 +74,9 @@ static int validate(struct master *m, const json_t *task, struct err *e)
 	size_t i;
 
 	if (valid_name(json_text(task, "name", ""), MODEL_NAME, "task", e) < 0 ||
-		valid_mode(json_text(task, "mode", ""), e) < 0 ||
+		valid_mode(json_text(task, "mode", ""), e) < 0)
+		return -1;
+	if (mode_has_downstream(mode_of(task)) &&
 		valid_endpoint(json_object_get(task, "downstream"), "the downstream", e) < 0)
 		return -1;
 	if (strlen(meta) < 1 || strlen(meta) > 64)
@@ -78,13 +93,32 @@ static int validate(struct master *m, const json_t *task, struct err *e)
 static json_t *task_doc(const json_t *task)
 {
 	json_t *ignore = json_object_get(task, "ignore_checking_items"),
-	       *yaml = json_object_get(task, "yaml");
+	       *yaml = json_object_get(task, "yaml"), *downstream = json_object_get(task, "downstream");
 
 	return json_pack("{s:O*, s:s, s:s, s:s, s:o, s:o}", "yaml", json_is_string(yaml) ? yaml : NULL,
 		"name", json_text(task, "name", ""), "mode", json_text(task, "mode", ""), "meta_schema",
 		json_text(task, "meta_schema", "dm_meta"), "downstream",
-		json_deep_copy(json_object_get(task, "downstream")), "ignore_checking_items",
-		json_is_array(ignore) ? json_deep_copy(ignore) : json_array());
+		json_is_object(downstream) ? json_deep_copy(downstream) : json_object(),
+		"ignore_checking_items", json_is_array(ignore) ? json_deep_copy(ignore) : json_array());
+}
+
+/*
+ * Each start of a task that dumps into files is one dump, with a name of its own: so a folder that holds a
+ * complete one is this one's, after a crash in the last moment, or another's, which is not to be taken for
+ * it.
+ */
+static json_t *dump_part(const json_t *task, const char *source)
+{
+	json_t *part = copy_part(task, source, DUMP);
+	unsigned char r[16];
+	char name[2 * sizeof(r) + 1];
+
+	if (mode_of(task)->to != MODE_FILES || getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		return part;
+	for (size_t i = 0; i < sizeof(r); i++)
+		snprintf(name + 2 * i, 3, "%02x", (unsigned)r[i]);
+	json_object_set_new(part, "id", json_string(name));
+	return part;
 }
 
 static int create_subtask(
@@ -104,7 +138,7 @@ static int create_subtask(
 		json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:{}, s:b}", "task",
 			name, "source", source, "sub", (int)sub, "stage", "Running", "since",
 			(json_int_t)m->model.revision + 1, "resume", 0, "rules",
-			copy_part(task, source, RULES), "dump", copy_part(task, source, DUMP), "load",
+			copy_part(task, source, RULES), "dump", dump_part(task, source), "load",
 			copy_part(task, source, LOAD), "sync", copy_part(task, source, SYNC), "start",
 			is_incremental(task) ? copy_part(task, source, START) : json_object(), "copied", 0,
 			"snapshot", "remove_meta", remove_meta));
@@ -157,7 +191,9 @@ static const char *difference(struct master *m, const json_t *was, const json_t 
 		return "another downstream";
 	if (!same_text(was, task, "meta_schema", "dm_meta"))
 		return "another meta-schema";
-	if (is_incremental(was) != is_incremental(task))
+	/* From full to all and back is no other task; from a server to files is. */
+	if (mode_of(was) &&
+		(mode_of(was)->from != mode_of(task)->from || mode_of(was)->to != mode_of(task)->to))
 		return "another task-mode";
 	if (json_array_size(json_object_get(task, "sources")) != model_count(&m->model, id, NULL))
 		return "other sources";
@@ -182,7 +218,12 @@ static bool update_subtask(struct master *m, const json_t *task, const char *sou
 	char key[MODEL_KEY];
 	json_t *doc = json_deep_copy(old);
 
-	json_object_set_new(doc, "dump", copy_part(task, source, DUMP));
+	json_t *dump = copy_part(task, source, DUMP),
+	       *id = json_object_get(json_object_get(old, "dump"), "id");
+
+	if (id)
+		json_object_set(dump, "id", id);
+	json_object_set_new(doc, "dump", dump);
 	json_object_set_new(doc, "load", copy_part(task, source, LOAD));
 	json_object_set_new(doc, "sync", copy_part(task, source, SYNC));
 	if (json_equal(doc, old)) {

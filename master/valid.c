@@ -9,6 +9,7 @@
 #include "common/base/position.h"
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "common/config/secret.h"
 #include "common/sql/rules.h"
 
@@ -29,10 +30,10 @@ int valid_name(const char *name, size_t max, const char *what, struct err *e)
 
 int valid_mode(const char *mode, struct err *e)
 {
-	if (strcmp(mode, "full") == 0 || strcmp(mode, "all") == 0 || strcmp(mode, "incremental") == 0)
+	if (mode_find(mode))
 		return 0;
-	return err_set(
-		e, ERR_config_unsupported, "task-mode `%.40s` (there are full, all, incremental)", mode);
+	return err_set(e, ERR_config_unsupported,
+		"task-mode `%.40s` (there are full, all, incremental, dump, load, load&sync)", mode);
 }
 
 int valid_endpoint(const json_t *endpoint, const char *what, struct err *e)

@@ -34,6 +34,13 @@ static int set_run(struct super_args *a, const char *v, struct err *e)
 	return 0;
 }
 
+static int set_files(struct super_args *a, const char *v, struct err *e)
+{
+	(void)e;
+	a->files = v;
+	return 0;
+}
+
 static int set_libexec(struct super_args *a, const char *v, struct err *e)
 {
 	(void)e;
@@ -190,6 +197,7 @@ static const struct option_row options[] = {
 		"folder of tidegated.conf, tidegate-agent.conf and tidegate-master.conf, read again at "
 		"SIGHUP",
 		set_config},
+	{"files", "DIR", "folder of tasks that dump into files or load them", set_files},
 	{"libexec", "DIR", "where the other programs are (beside this one, else /usr/libexec/tidegate)",
 		set_libexec},
 	{"name", "NAME", "this agent's name (the host's name)", set_name},

@@ -10,6 +10,7 @@
  * from the file. */
 struct super_args {
 	const char *state, *run;
+	const char *files;         /* NULL: no task of this host dumps into files or loads them */
 	const char *libexec;       /* NULL: beside the own binary, else the installed place */
 	const char *user;          /* NULL: "tidegate" where it exists */
 	const char *failpoints;    /* NULL: none */

@@ -6,6 +6,7 @@
  */
 #include "supervisor/folders.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -185,11 +186,23 @@ static int check_key(const struct folders *f, struct err *e)
 	return 0;
 }
 
+/* Somebody's own folder: neither made nor given away here, but for an empty one (files_for). */
+static int open_files(struct folders *f, const char *path, struct err *e)
+{
+	f->files = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	return path && f->files < 0 ? err_sys(e, ERR_io, "opening the folder of files %s", path) : 0;
+}
+
 int folders_open(struct folders *f, const struct super_args *a, const struct ids *ids, struct err *e)
 {
-	*f = (struct folders){
-		.state = -1, .run = -1, .sources = -1, .state_lock = -1, .run_lock = -1, .ids = *ids};
-	if (open_state(f, a->state, e) < 0 || open_run(f, a->run, e) < 0)
+	*f = (struct folders){.state = -1,
+		.run = -1,
+		.sources = -1,
+		.files = -1,
+		.state_lock = -1,
+		.run_lock = -1,
+		.ids = *ids};
+	if (open_state(f, a->state, e) < 0 || open_run(f, a->run, e) < 0 || open_files(f, a->files, e) < 0)
 		return -1;
 	if (check_key(f, e) < 0)
 		return err_add(e, "%s", a->state);
@@ -201,6 +214,7 @@ void folders_close(struct folders *f)
 	io_close(&f->sources);
 	io_close(&f->state);
 	io_close(&f->run);
+	io_close(&f->files);
 	io_close(&f->state_lock);
 	io_close(&f->run_lock);
 }
@@ -237,6 +251,44 @@ static int open_unit_run(const struct folders *f, unsigned slot, struct err *e)
 	return open_dir(f, f->run, name, want, e);
 }
 
+static bool is_empty(int dir)
+{
+	int fd = openat(dir, ".", DIR_FLAGS);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	bool empty = list;
+
+	while (list && empty && (d = readdir(list)))
+		empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+	if (list)
+		closedir(list);
+	else
+		io_close(&fd);
+	return empty;
+}
+
+/*
+ * Only for the units that have a state folder "dump". Started as root, a dump could not write into root's new
+ * folder: so an empty one of root's is given to the first source that asks. Nothing else ever changes hands.
+ */
+static int files_for(
+	const struct folders *f, const struct unit_info *u, struct place at, int *fds, struct err *e)
+{
+	struct owner to = ids_slot(&f->ids, at.slot);
+	struct stat st;
+
+	if (f->files < 0 || strcmp(u->state, "dump") != 0)
+		return 0;
+	fds[FD_FILES] = openat(f->files, ".", DIR_FLAGS);
+	if (fds[FD_FILES] < 0 || fstat(fds[FD_FILES], &st) < 0)
+		return err_sys(e, ERR_io, "opening the folder of files");
+	if (f->ids.root && at.kind == UNIT_dump && st.st_uid == f->ids.self.uid &&
+		(st.st_mode & 07022) == 0 && is_empty(fds[FD_FILES]) &&
+		fchown(fds[FD_FILES], to.uid, to.gid) < 0)
+		return err_sys(e, ERR_io, "giving the folder of files to uid %u", (unsigned)to.uid);
+	return 0;
+}
+
 static int for_unit(
 	const struct folders *f, const struct unit_info *u, struct place at, int *fds, struct err *e)
 {
@@ -253,7 +305,9 @@ static int for_unit(
 	if (u->state[0] == '\0')
 		return 0;
 	fds[FD_STATE] = open_unit_state(f, u, at, e);
-	return fds[FD_STATE] < 0 ? err_add(e, "state folder") : 0;
+	if (fds[FD_STATE] < 0)
+		return err_add(e, "state folder");
+	return files_for(f, u, at, fds, e);
 }
 
 /* No key: agent and master never decrypt a password (T32). */
@@ -277,6 +331,6 @@ int folders_for(const struct folders *f, struct place at, int fds[FD_LAST + 1], 
 {
 	const struct unit_info *u = unit_info(at.kind);
 
-	fds[FD_STATE] = fds[FD_RUN] = fds[FD_LOCK] = fds[FD_KEY] = -1;
+	fds[FD_STATE] = fds[FD_RUN] = fds[FD_LOCK] = fds[FD_KEY] = fds[FD_FILES] = -1;
 	return u->per == UNIT_PER_HOST ? for_host(f, u, fds, e) : for_unit(f, u, at, fds, e);
 }

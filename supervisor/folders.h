@@ -5,11 +5,12 @@
 
 /*
  * The state and run folders, by descriptors opened once at start (T35):
+ *   FILES/ (--files), where the host has one
  *   STATE/key  STATE/agent  STATE/master  STATE/sources/SLOT/relay  STATE/sources/SLOT/dump/SUB
  *   RUN/  RUN/SLOT/  RUN/SLOT/KIND-SUB.lock
  */
 struct folders {
-	int state, run, sources;
+	int state, run, sources, files;
 	int state_lock, run_lock; /* held for the supervisor's life, inherited by nobody */
 	struct ids ids;
 };
@@ -24,7 +25,7 @@ struct place {
 };
 
 /*
- * Fills FD_STATE, FD_RUN, FD_LOCK (and FD_KEY of units) of fds for one process; the caller closes them, also
- * after an error.
+ * Fills FD_STATE, FD_RUN, FD_LOCK (and FD_KEY and FD_FILES of units) of fds for one process; the caller
+ * closes them, also after an error.
  */
 int folders_for(const struct folders *f, struct place at, int fds[FD_LAST + 1], struct err *e);

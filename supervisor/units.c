@@ -76,6 +76,7 @@ static int start(struct super *s, const struct request *r, struct child *c, stru
 	io_close(&p.fds[FD_RUN]);
 	io_close(&p.fds[FD_LOCK]);
 	io_close(&p.fds[FD_KEY]);
+	io_close(&p.fds[FD_FILES]);
 	errno = error;
 	return result;
 }

@@ -11,6 +11,7 @@
 #include "common/config/files.h"
 #include "common/config/json.h"
 #include "common/config/keys.h"
+#include "common/config/mode.h"
 #include "common/config/scalar.h"
 #include "common/config/yaml.h"
 #include "common/sql/objects.h"
@@ -185,13 +186,51 @@ static bool next_arg(const char **at, char *out, size_t size)
 	return n > 0;
 }
 
-/* mydumper's arguments: only those that say how the snapshot is made. */
+static const struct mode *mode_of(const struct task_file *f)
+{
+	return mode_find(json_text(f->o, "task-mode", ""));
+}
+
+/* dumpling's arguments about files, where files are what is wanted. 1: it was one, and is taken. */
+static int take_file_arg(
+	struct task_file *f, const json_t *dumper, const char *arg, const char **at, json_t *dump)
+{
+	static const char *const texts[][2] = {{"--filetype", "filetype"}, {"--compress", "compress"},
+		{"--csv-separator", "csv_separator"}, {"--csv-delimiter", "csv_delimiter"},
+		{"--csv-null-value", "csv_null_value"}};
+	char value[100];
+
+	if (mode_of(f)->to != MODE_FILES)
+		return 0;
+	if (strcmp(arg, "--no-header") == 0) {
+		json_object_set_new(dump, "csv_header", json_false());
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (strcmp(arg, texts[i][0]) != 0)
+			continue;
+		if (!next_arg(at, value, sizeof(value)))
+			return checked_error(
+				f->name, dumper, "extra-args", f->e, "%s in extra-args wants a value", arg);
+		json_object_set_new(dump, texts[i][1], json_string(value));
+		return 1;
+	}
+	return 0;
+}
+
+/* mydumper's arguments: those that say how the snapshot is made, and of a dump into files how these are. */
 static int read_extra_args(struct task_file *f, const json_t *dumper, json_t *dump)
 {
 	const char *at = json_text(dumper, "extra-args", "");
 	char arg[100], value[100];
 
 	while (next_arg(&at, arg, sizeof(arg))) {
+		int taken = take_file_arg(f, dumper, arg, &at, dump);
+
+		if (taken < 0)
+			return -1;
+		if (taken)
+			continue;
 		if (strcmp(arg, "--no-locks") == 0) {
 			snprintf(value, sizeof(value), "none");
 		} else if (strcmp(arg, "--consistency") != 0) {
@@ -235,7 +274,27 @@ static void put_collations(const struct task_file *f, json_t *options)
 	copy_text(options, "collations", f->o, "collation-policy");
 }
 
-static int read_load(struct task_file *f, const json_t *instance, json_t *load)
+/* As in DM: a dump's folder carries the task's name, that of a load is the one that is named. */
+static void put_folder(struct task_file *f, const json_t *loader, json_t *dump, json_t *load)
+{
+	const char *dir = json_text(loader, "dir", "./dumped_data");
+
+	if (mode_of(f)->to != MODE_FILES && mode_of(f)->from != MODE_FILES) {
+		if (json_object_get(loader, "dir"))
+			checked_warn(f->warnings, f->name, loader, "dir",
+				"`dir` has no effect here: the spool of this task-mode is in the state "
+				"folder");
+		return;
+	}
+	if (strncmp(dir, "./", 2) == 0)
+		dir += 2;
+	if (mode_of(f)->to == MODE_FILES)
+		json_object_set_new(dump, "dir", json_sprintf("%s.%s", dir, json_text(f->o, "name", "")));
+	if (mode_of(f)->from == MODE_FILES)
+		json_object_set_new(load, "dir", json_string(dir));
+}
+
+static int read_load(struct task_file *f, const json_t *instance, json_t *dump, json_t *load)
 {
 	const json_t *loader;
 
@@ -249,6 +308,8 @@ static int read_load(struct task_file *f, const json_t *instance, json_t *load)
 	copy_text(load, "objects", f->o, "objects");
 	copy_text(load, "definer", f->o, "definer");
 	put_collations(f, load);
+	put_folder(f, loader, dump, load);
+	copy_number(dump, "spool_bytes", loader, "disk-quota-physical");
 	return 0;
 }
 
@@ -333,7 +394,7 @@ static json_t *read_instance(struct task_file *f, const json_t *instance)
 	json_t *rules = read_rules(f, instance);
 
 	if (rules && file_check_name(f->name, instance, "source-id", f->e) == 0 &&
-		read_dump(f, instance, dump) == 0 && read_load(f, instance, load) == 0 &&
+		read_dump(f, instance, dump) == 0 && read_load(f, instance, dump, load) == 0 &&
 		read_sync(f, instance, sync) == 0 && read_validator(f, instance) == 0 &&
 		read_start(f, instance, start) == 0)
 		return json_pack("{s:o, s:o, s:o, s:o, s:o}", "rules", rules, "dump", dump, "load", load,

@@ -174,8 +174,6 @@ static const struct broken broken_tasks[] = {
 		"`source-id` is 34 bytes long, at most 32 fit"},
 	{"", "ignore-checking-items: [dump_privileg]\n", ERR_config_bad, "did you mean `dump_privilege`?"},
 	/* not supported, by name */
-	{"task-mode: all", "task-mode: load&sync", ERR_config_unsupported,
-		"task.yaml:2:12: `task-mode: load&sync` is not supported"},
 	{"", "shard-mode: optimistic\n", ERR_config_unsupported,
 		"task.yaml:28:1: `shard-mode` in a task file is not supported"},
 	{"", "is-sharding: true\n", ERR_config_unsupported, "`is-sharding`"},

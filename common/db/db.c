@@ -56,7 +56,7 @@ struct db *db_open(const struct endpoint *ep, const struct db_options *o, struct
 	struct client_options co = {
 		.connect_timeout_s = o->connect_timeout_s ? o->connect_timeout_s : CONNECT_TIMEOUT_S,
 		.read_timeout_s = read_timeout(o),
-		.multi = o->session == DB_APPLY,
+		.multi = o->session == DB_APPLY && !o->one_statement,
 		.infile = o->infile,
 	};
 	struct client_error why;

@@ -28,6 +28,7 @@ struct db_options {
 	bool upstream;              /* for the scope and words of errors */
 	bool foreign_key_checks;    /* DB_APPLY: 0 by default */
 	bool infile;                /* db_load is possible */
+	bool one_statement; /* DB_APPLY: of text that is not ours; a packet holds one statement only */
 };
 
 /* NULL with e: ERR_check_connect, ERR_check_login, ERR_check_root_socket (T46), ERR_db_…. Checks the

@@ -377,6 +377,16 @@ static void test_meta_slots(void **state)
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", version, sizeof(version), &found, &e),
 		&e);
 	assert_string_equal(version, now);
+	/* 6 -> 7: a table that came by; what is recorded stays. */
+	exec(d, "INSERT INTO " META
+		".tidegate_connection (task,source,connection,epoch,account) VALUES ('t','s',7,1,'a')");
+	exec(d, "DROP TABLE " META ".tidegate_file");
+	exec(d, "UPDATE " META ".tidegate_version SET version=6");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT version FROM " META ".tidegate_version", "7");
+	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_file", "0");
+	value_is(d, "SELECT connection FROM " META ".tidegate_connection", "7");
+	exec(d, "DELETE FROM " META ".tidegate_connection");
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);

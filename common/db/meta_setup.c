@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 6, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 7, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -59,6 +59,11 @@ static const struct {
 		      "`table_name` varchar(64) NOT NULL, `row_count` " NUMBER ", "
 		      "`last_position` varchar(64) NOT NULL, `last_key` varbinary(300) NOT NULL, "
 		      "`updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`,`table_schema`,`table_name`)"},
+	{"tidegate_file",
+		OWNER "`copy_id` varchar(64) NOT NULL, `file` varbinary(255) NOT NULL, `tbl` varchar(520) "
+		      "NOT NULL, "
+		      "`position` " NUMBER ", `row_count` " NUMBER ", `done` tinyint NOT NULL DEFAULT 0, "
+		      "`loaded` " NOW6 ", PRIMARY KEY (`task`,`source`,`file`)"},
 	{"tidegate_takeover", OWNER
 		"`until` varchar(64) NOT NULL, `until_gtid` longtext NOT NULL, `tables` longtext NOT NULL, "
 		"PRIMARY KEY (`task`,`source`)"},
@@ -157,8 +162,8 @@ static int add_columns(struct db *d, const char *schema, const char *table, cons
 	return r;
 }
 
-/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object; 5 -> 6: tidegate_stretch.
- * Another one may be doing the same; the version's row comes last. */
+/* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object; 5 -> 6: tidegate_stretch;
+ * 6 -> 7: tidegate_file. Another one may be doing the same; the version's row comes last. */
 static int migrate(struct db *d, const char *schema, long from, struct err *e)
 {
 	struct buf sql = {0};

@@ -40,7 +40,7 @@ void objects_fini(struct objects *o)
 	*o = (struct objects){0};
 }
 
-static struct object *add(struct objects *o)
+struct object *objects_add(struct objects *o)
 {
 	if ((o->n & (o->n - 1)) == 0)
 		o->p = xrealloc(o->p, (o->n ? 2 * (size_t)o->n : 1) * sizeof(*o->p));
@@ -82,7 +82,7 @@ static bool wanted(const struct rules *rules, enum object_kind kind, const struc
 
 static void take(struct objects *out, enum object_kind kind, const struct str *v)
 {
-	struct object *o = add(out);
+	struct object *o = objects_add(out);
 
 	o->kind = kind;
 	o->schema = copy(v[0]);

@@ -28,6 +28,8 @@ struct objects {
 int objects_read(struct db *d, const struct rules *rules, unsigned kinds, struct objects *out, struct err *e);
 /* ERR_check_privilege with the name of one that could not be read. */
 int object_readable(const struct db *d, const struct object *o, struct err *e);
+/* A new, empty one behind the others; it may move when the next one comes. */
+struct object *objects_add(struct objects *o);
 void objects_fini(struct objects *o);
 void object_fini(struct object *o);
 

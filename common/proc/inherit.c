@@ -102,6 +102,7 @@ static int inherit_fds(struct inherited *h, struct err *e)
 		close(null);
 	closefrom(FD_LAST + 1);
 	h->state_fd = fd_there(FD_STATE) ? FD_STATE : -1;
+	h->files_fd = fd_there(FD_FILES) ? FD_FILES : -1;
 	if (h->info->state[0] && h->state_fd < 0)
 		return err_set(e, ERR_usage, "descriptor %d, the state folder, is not open", FD_STATE);
 	if (fchdir(FD_RUN) < 0)
@@ -174,7 +175,7 @@ static void inherit_habits(void)
 
 int inherit(struct inherited *h, enum unit_kind kind, int argc, char **argv, struct err *e)
 {
-	*h = (struct inherited){.kind = kind, .info = unit_info((int)kind), .state_fd = -1};
+	*h = (struct inherited){.kind = kind, .info = unit_info((int)kind), .state_fd = -1, .files_fd = -1};
 	if (inherit_args(h, argc, argv, e) < 0)
 		return -1;
 	setproctitle_init(argc, argv, environ);
@@ -268,6 +269,8 @@ struct sandbox_needs inherit_needs(const struct inherited *h)
 	for (size_t i = 0; i < 2; i++)
 		for (size_t k = 0; k < 3; k++)
 			n.files[at++] = json_text(json_object_get(h->config, sides[i]), names[k], "");
+	n.has_files = h->files_fd >= 0;
+	n.files_fd = h->files_fd;
 	n.upstream = (uint16_t)json_num(json_object_get(h->config, "upstream"), "port", 0);
 	n.downstream = (uint16_t)json_num(json_object_get(h->config, "downstream"), "port", 0);
 	return n;

@@ -16,6 +16,7 @@ struct inherited {
 	char title[SPAWN_TITLE];
 	json_t *config; /* the slice; owned */
 	int state_fd;   /* FD_STATE, or -1 */
+	int files_fd;   /* FD_FILES, or -1 */
 };
 
 /*

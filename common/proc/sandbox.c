@@ -29,7 +29,7 @@
 #include "common/base/log.h"
 
 /* The words of include/sandbox.def. */
-enum { RUN = 1, STATE = 2 };
+enum { RUN = 1, STATE = 2, FILES = 4 };
 enum { UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4 };
 enum { READER, WRITER };
 
@@ -84,7 +84,7 @@ struct ll_port_attr {
 };
 
 struct ll {
-	int fd, run_fd, state_fd;
+	int fd, run_fd, state_fd, files_fd; /* files_fd: -1 where the host has none */
 	struct ll_ruleset_attr handled;
 };
 
@@ -179,15 +179,17 @@ static int ll_allow_base(const struct ll *l, struct err *e)
 
 static int ll_allow_folder(const struct ll *l, const struct row *r, unsigned which, struct err *e)
 {
-	int fd = which == RUN ? l->run_fd : l->state_fd;
-	const char *name = which == RUN ? "the run folder" : "the state folder";
+	int fd = which == RUN ? l->run_fd : which == STATE ? l->state_fd : l->files_fd;
+	const char *name = which == RUN     ? "the run folder"
+			   : which == STATE ? "the state folder"
+					    : "the folder of files";
 	uint64_t access = 0;
 
 	if (r->reads & which)
 		access = LL_READ;
 	if (r->writes & which)
 		access = LL_WRITE | (which == RUN ? LANDLOCK_ACCESS_FS_MAKE_SOCK : 0);
-	if (!access)
+	if (!access || (which == FILES && fd < 0))
 		return 0;
 	if (fd < 0)
 		return err_set(
@@ -244,7 +246,7 @@ static int ll_allow_ports(
 static int ll_rules(const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
 {
 	if (ll_allow_base(l, e) < 0 || ll_allow_folder(l, r, RUN, e) < 0 ||
-		ll_allow_folder(l, r, STATE, e) < 0)
+		ll_allow_folder(l, r, STATE, e) < 0 || ll_allow_folder(l, r, FILES, e) < 0)
 		return -1;
 	if (ll_allow_files(l, needs, e) < 0)
 		return -1;
@@ -259,7 +261,10 @@ static int box_landlock(
 	if (abi == 0)
 		return err_set(e, ERR_sandbox, "this kernel has no Landlock");
 	ll_tell(abi);
-	struct ll l = {.run_fd = run_fd, .state_fd = state_fd, .handled = ll_handled(abi)};
+	struct ll l = {.run_fd = run_fd,
+		.state_fd = state_fd,
+		.files_fd = needs->has_files ? needs->files_fd : -1,
+		.handled = ll_handled(abi)};
 	l.fd = (int)syscall(SYS_landlock_create_ruleset, &l.handled, sizeof l.handled, 0);
 	if (l.fd < 0)
 		return err_sys(e, ERR_sandbox, "making a Landlock rule set");

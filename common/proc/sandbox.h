@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -18,6 +19,8 @@ enum { SANDBOX_FILES = 6, SANDBOX_STORES = 8 };
 struct sandbox_needs {
 	uint16_t upstream, downstream; /* TCP ports, 0: none */
 	uint16_t store[SANDBOX_STORES];
+	bool has_files; /* files_fd is the directory of FILES */
+	int files_fd;
 	/*
 	 * Absolute names of single files to read: certificates and keys that the slice names. The file, not
 	 * its folder, which may hold anything: where it is replaced by rename, the connection fails and the

@@ -27,7 +27,7 @@
 
 #include "common/proc/try.h"
 
-enum { RUN = 1, STATE = 2, UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, READER = 0, WRITER = 1 };
+enum { RUN = 1, STATE = 2, FILES = 4, UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, READER = 0, WRITER = 1 };
 enum { NOBODY = 65534, UP_PORT = 13100, DOWN_PORT = 13101, OTHER_PORT = 13102, STORE_PORT = 13103 };
 
 static const struct {

@@ -43,6 +43,7 @@ static void unit_env_fill(struct unit_run *r)
 		.sub = r->in.sub,
 		.config = r->in.config,
 		.state_fd = r->in.state_fd,
+		.files_fd = r->in.files_fd,
 		.title = r->in.title};
 	r->env.scratch = arena_new(0);
 	r->stage = STAGE_New;

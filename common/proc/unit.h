@@ -22,6 +22,7 @@ struct unit_env {
 	unsigned slot, sub;
 	json_t *config; /* the slice; passwords already in plain, wiped by the skeleton after open() (T32) */
 	int state_fd;   /* FD_STATE, -1 where the kind has none */
+	int files_fd;   /* FD_FILES, -1 where the host has none */
 	struct loop *loop;
 	struct link *link;     /* NULL in open() */
 	struct arena *scratch; /* emptied after each step */

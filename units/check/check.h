@@ -9,6 +9,7 @@
 /* What tidegate-check is asked, and what it finds (docs/protocol.md: check). */
 struct check {
 	struct endpoint upstream, downstream;
+	bool has_upstream, has_downstream; /* a task of files has one of them only */
 	char mode[16], meta_schema[65];
 	struct rules *rules;
 	const json_t *ask; /* NULL, or of `binlog-schema`: then that and nothing else is done */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "common/proc/unit.h"
 #include "units/check/check.h"
 
@@ -24,6 +25,7 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 {
 	struct state *s = self;
 	struct check *c = &s->check;
+	const struct mode *mode = mode_find(json_text(env->config, "mode", "all"));
 
 	s->env = env;
 	c->findings = json_array();
@@ -35,7 +37,12 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	c->task = json_text(env->config, "task", "");
 	c->source = json_text(env->config, "source", "");
 	c->epoch = (uint64_t)json_num(env->config, "epoch", 0);
-	if (endpoint_from_json(json_object_get(env->config, "upstream"), &c->upstream, e) < 0 ||
+	c->has_upstream = !mode || mode_has_upstream(mode);
+	c->has_downstream = !mode || mode_has_downstream(mode);
+	if (c->has_upstream &&
+		endpoint_from_json(json_object_get(env->config, "upstream"), &c->upstream, e) < 0)
+		return -1;
+	if (c->has_downstream &&
 		endpoint_from_json(json_object_get(env->config, "downstream"), &c->downstream, e) < 0)
 		return -1;
 	c->rules = rules_new(json_object_get(env->config, "rules"), c->meta_schema, e);
@@ -49,8 +56,10 @@ static void *check_main(void *arg)
 	if (s->check.ask) {
 		check_tracked(&s->check);
 	} else {
-		check_upstream(&s->check);
-		check_downstream(&s->check);
+		if (s->check.has_upstream)
+			check_upstream(&s->check);
+		if (s->check.has_downstream)
+			check_downstream(&s->check);
 	}
 	atomic_store(&s->done, true);
 	unit_wake(s->env);

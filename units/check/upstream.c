@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
@@ -15,12 +16,16 @@ enum { TABLES_TRIED = 2000 };
 
 static bool has_copy(const struct check *c)
 {
-	return strcmp(c->mode, "incremental") != 0;
+	const struct mode *m = mode_find(c->mode);
+
+	return !m || m->dump;
 }
 
 static bool has_sync(const struct check *c)
 {
-	return strcmp(c->mode, "full") != 0;
+	const struct mode *m = mode_find(c->mode);
+
+	return !m || m->sync;
 }
 
 static bool is_maria105(struct db *d)

@@ -10,6 +10,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "units/cutover/cutover.h"
 
 enum { THREADS_MAX = 16 };
@@ -30,6 +31,7 @@ static int read_op(struct cutover *c, const json_t *ask, struct err *e)
 
 static int read_options(struct cutover *c, const json_t *config, struct err *e)
 {
+	const struct mode *mode = mode_find(json_text(config, "mode", "all"));
 	const json_t *o = json_object_get(config, "options");
 	int64_t threads = json_num(o, "threads", 4);
 
@@ -38,7 +40,7 @@ static int read_options(struct cutover *c, const json_t *config, struct err *e)
 		definer_parse(json_text(o, "definer", ""), &c->definer, e) < 0)
 		return -1;
 	c->threads = (unsigned)(threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads);
-	c->follows = strcmp(json_text(config, "mode", "all"), "full") != 0;
+	c->follows = !mode || mode->sync;
 	if (endpoint_from_json(json_object_get(config, "upstream"), &c->upstream, e) < 0 ||
 		endpoint_from_json(json_object_get(config, "downstream"), &c->downstream, e) < 0)
 		return -1;

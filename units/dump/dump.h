@@ -8,6 +8,8 @@
 #include "common/proc/tally.h"
 #include "common/proc/unit.h"
 #include "units/dump/catalog.h"
+#include "units/dump/csv.h"
+#include "units/dump/pack.h"
 #include "units/dump/spool.h"
 #include "units/dump/stretch.h"
 
@@ -24,9 +26,17 @@ struct dump_options {
 	enum consistency consistency;
 	size_t statement_size;
 	uint64_t chunk_bytes, spool_bytes;
-	bool routines; /* they are wanted */
+	bool routines; /* they are wanted, with the plan */
 	bool follows;  /* mode all: the position is used by a sync */
 	const struct row_format *format;
+	/* Into files (task-mode dump): a folder that stays, nobody claims a chunk. */
+	bool to_files;
+	char dir[256]; /* below FD_FILES; "": that folder itself */
+	char id[40];   /* of this dump; a folder that holds another one is not ours */
+	enum packing packing;
+	bool csv;
+	struct csv_form form; /* of CSV */
+	unsigned objects;     /* OBJECT_BITs that are wanted in files, too */
 };
 
 struct snapshot {
@@ -50,6 +60,10 @@ struct dump {
 
 	struct catalog catalog;
 	struct snapshot snapshot;
+	struct snapshot
+		later;   /* of consistency none: behind the snapshots, where they are not of one moment */
+	bool pending_xa; /* into files: what was prepared is in neither them nor the binlog behind them (T12)
+			  */
 	struct server server;
 	char identity[64]; /* which server it is, whatever its address */
 	char copy_id[40];

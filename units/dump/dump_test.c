@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "units/dump/catalog.h"
+#include "units/dump/csv.h"
 #include "units/dump/json.h"
 #include "units/dump/name.h"
+#include "units/dump/objfile.h"
 #include "units/dump/plan.h"
 #include "units/dump/value.h"
 
@@ -282,6 +284,68 @@ static void metadata_is_as_dm_reads_it(void **state)
 	buf_free(&b);
 }
 
+/* --- objects --- */
+
+static void check_create(const char *mode, const char *create, const char *want)
+{
+	struct object o = {.create = (char *)(uintptr_t)create, .sql_mode = (char *)(uintptr_t)mode};
+	struct server s = {FLAVOR_MARIADB, 101100};
+	struct buf b = {0};
+
+	objfile_put_create(&b, &o, &s);
+	assert_string_equal(buf_cstr(&b), want);
+	buf_free(&b);
+}
+
+/* Readers cut a file of objects at ";\n", wherever it stands. */
+static void a_create_ends_once(void **state)
+{
+	(void)state;
+	check_create("", "CREATE PROCEDURE p()\nBEGIN\n SELECT 1;\n SELECT ';';\nEND",
+		"CREATE PROCEDURE p()\nBEGIN\n SELECT 1; \n SELECT ';'; \nEND;\n");
+	check_create("", "CREATE FUNCTION f() RETURNS TEXT RETURN 'a;\nb' -- it's;\n",
+		"CREATE FUNCTION f() RETURNS TEXT RETURN 'a;\\nb' -- it's; \n;\n");
+	check_create("NO_BACKSLASH_ESCAPES", "CREATE FUNCTION f() RETURNS TEXT RETURN 'a\\';\n",
+		"CREATE FUNCTION f() RETURNS TEXT RETURN 'a\\'; \n;\n");
+}
+
+/* --- CSV --- */
+
+static void csv_tells_null_from_texts(void **state)
+{
+	static const struct csv_form dumpling = {",", "\"", "\\N", true}, bare = {"|+|", "", "<null>", true},
+				     words = {"|", "", "nil", true};
+	struct column c[] = {{.name = (char *)"i\"d", .kind = COLUMN_INT},
+		{.name = (char *)"g", .kind = COLUMN_INT, .generated = true},
+		{.name = (char *)"v", .kind = COLUMN_TEXT}};
+	struct structure s = {.columns = c, .ncolumns = 3};
+	static const struct {
+		const struct csv_form *form;
+		struct str v[2];
+		const char *want;
+	} all[] = {
+		{&dumpling, {{"1", 1}, {"a,\"b\r\n\\", 7}}, "1,\"a,\\\"b\\r\\n\\\\\"\r\n"},
+		{&dumpling, {{"-1", 2}, {NULL, 0}}, "-1,\\N\r\n"},
+		{&dumpling, {{NULL, 0}, {"\\N", 2}}, "\\N,\"\\\\N\"\r\n"},
+		{&dumpling, {{"0", 1}, {"", 0}}, "0,\"\"\r\n"},
+		{&bare, {{"1", 1}, {"<null>", 6}}, "1|+|\\<null>\r\n"},
+		{&bare, {{"1", 1}, {NULL, 0}}, "1|+|<null>\r\n"},
+		{&bare, {{"1", 1}, {"a|b", 3}}, "1|+|a\\|b\r\n"},
+		{&words, {{"1", 1}, {"nil", 3}}, "1|n\\il\r\n"},
+	};
+	struct buf b = {0};
+
+	(void)state;
+	csv_put_header(&b, &dumpling, &s);
+	assert_string_equal(buf_cstr(&b), "\"i\\\"d\",\"v\"\r\n");
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		buf_clear(&b);
+		csv_put_row(&b, all[i].form, &s, all[i].v);
+		assert_string_equal(buf_cstr(&b), all[i].want);
+	}
+	buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +362,8 @@ int main(void)
 		cmocka_unit_test(columns_are_selected_so_that_no_bit_is_lost),
 		cmocka_unit_test(only_the_tables_auto_increment_is_stripped),
 		cmocka_unit_test(metadata_is_as_dm_reads_it),
+		cmocka_unit_test(a_create_ends_once),
+		cmocka_unit_test(csv_tells_null_from_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,39 @@ static int sql_row(struct rows *r, const struct str *v, struct err *e)
 
 const struct row_format format_sql = {.ending = ".sql", .begin = sql_begin, .row = sql_row, .seal = sql_seal};
 
+static void files_begin(struct rows *r)
+{
+	sql_begin(r);
+	buf_puts(&r->out,
+		"/*!40103 SET TIME_ZONE='+00:00'*/;\n"
+		"/*!40101 SET SQL_MODE='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'*/;\n");
+}
+
+const struct row_format format_files = {
+	.ending = ".sql", .begin = files_begin, .row = sql_row, .seal = sql_seal};
+
+/* --- CSV --- */
+
+static void csv_begin(struct rows *r)
+{
+	if (r->csv->header)
+		csv_put_header(&r->out, r->csv, r->t->structure);
+}
+
+static int csv_row(struct rows *r, const struct str *v, struct err *e)
+{
+	(void)e;
+	csv_put_row(&r->out, r->csv, r->t->structure, v);
+	return 0;
+}
+
+static void csv_seal(struct rows *r)
+{
+	(void)r;
+}
+
+const struct row_format format_csv = {.ending = ".csv", .begin = csv_begin, .row = csv_row, .seal = csv_seal};
+
 /* --- spool files --- */
 
 static void spool_seal(struct rows *r)

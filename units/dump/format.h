@@ -1,5 +1,6 @@
 #pragma once
 #include "units/dump/catalog.h"
+#include "units/dump/csv.h"
 #include "units/dump/value.h"
 
 /*
@@ -15,7 +16,8 @@ struct rows {
 	bool special;    /* there is a column whose values may need SQL */
 	struct buf into; /* " INTO `t` (`a`,`b`) VALUES\n" */
 	struct buf out;
-	size_t statement; /* bytes of the open INSERT, 0: none is open */
+	size_t statement;           /* bytes of the open INSERT, 0: none is open */
+	const struct csv_form *csv; /* of CSV */
 	/* spool files */
 	char kind;           /* of the open segment; 0: none is open */
 	size_t segment;      /* where in out its head is */
@@ -37,6 +39,11 @@ struct row_format {
 extern const struct row_format format_sql;
 /* For the load: lines that LOAD DATA takes as they are (docs/design/copy.md, "Spool files"). */
 extern const struct row_format format_spool;
+
+/* The same for others than our load: the session that they are to be read in stands at the head. */
+extern const struct row_format format_files;
+/* As dumpling writes it. */
+extern const struct row_format format_csv;
 
 void rows_init(struct rows *r, const struct row_format *format, const struct item *t, size_t statement_size);
 void rows_fini(struct rows *r);

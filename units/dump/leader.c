@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "units/dump/file.h"
+#include "units/dump/folder.h"
 #include "units/dump/lock.h"
 #include "units/dump/plan.h"
 #include "units/dump/ties.h"
@@ -53,6 +54,8 @@ static int check(struct dump *d, struct err *e)
 	struct db *c = dump_connect(d, DB_PLAIN, e);
 	int r = c ? catalog_check(&d->catalog, c, e) : -1;
 
+	if (r == 0 && d->o.to_files)
+		r = folder_put_others(d, c, e);
 	if (r < 0)
 		dump_sql_error(e);
 	dump_disconnect(d, &c);
@@ -81,6 +84,23 @@ static void close_conns(struct dump *d, struct db **conns, struct db **keeper)
 		dump_disconnect(d, &conns[i]);
 	dump_disconnect(d, keeper);
 	free(conns);
+}
+
+static int clear(struct dump *d, struct err *e)
+{
+	return d->o.to_files ? folder_begin(d, e) : file_clear(d->dir, e);
+}
+
+/*
+ * CSV is in UTF-8, whatever the columns are in. Not before the stretches are cut: their bounds are the
+ * columns' own bytes, as rows in SQL are.
+ */
+static int set_results(struct dump *d, struct db **conns, struct err *e)
+{
+	for (unsigned i = 0; d->o.csv && i < d->o.threads; i++)
+		if (db_exec(conns[i], STR_LIT("SET character_set_results=utf8mb4"), e) < 0)
+			return -1;
+	return 0;
 }
 
 /* What is wanted of it is the load's to say: a copy may go on under this snapshot. */
@@ -119,17 +139,19 @@ static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct
 	struct db *guard;
 	int r;
 
-	if (file_clear(d->dir, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
+	if (clear(d, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
 		return -1;
 	r = open_snapshot(d, conns, keeper, &ties, e);
 	json_decref(ties);
 	lock_release_ddl(d, &guard, since);
-	if (r == 0)
+	if (r == 0 && !d->o.to_files)
 		r = wait_for_load(d, e);
 	if (r < 0 || dump_stopping(d))
 		return r;
 	worker_plan_all(d, conns);
-	return dump_stopping(d) ? 0 : plan_make(d, e);
+	if (dump_stopping(d))
+		return 0;
+	return set_results(d, conns, e) < 0 ? -1 : plan_make(d, e);
 }
 
 static void expect_tables(struct dump *d)
@@ -167,7 +189,7 @@ static int finish(struct dump *d, struct err *e)
 	tally_all(d->tally, &all);
 	log_info("the dump is complete: %" PRIu64 " rows, %" PRIu64 " bytes in %zu chunks", all.done.rows,
 		all.done.bytes, d->spool.n);
-	set_phase(d, DUMP_SERVE);
+	set_phase(d, d->o.to_files ? DUMP_DONE : DUMP_SERVE);
 	return 0;
 }
 

@@ -135,18 +135,33 @@ static int without_xa_privilege(struct locking *l, struct err *e)
 	return 0;
 }
 
+/* Files are of use without a position to follow from: so it is only told, and marked. */
+static void tell_xa(struct dump *d, const char *what)
+{
+	log_warn("prepared XA transactions are pending, or may be (%s): the files hold nothing of them, and "
+		 "can't be "
+		 "followed from their position",
+		what);
+	d->pending_xa = true;
+}
+
 /* Rows prepared before the position are in neither the dump nor the binlog behind it (T12). */
 static int check_xa(struct locking *l, struct err *e)
 {
 	struct buf list = {0};
 	int n;
 
-	if (!l->d->o.follows)
+	if (!l->d->o.follows && !l->d->o.to_files)
 		return 0;
+	l->d->pending_xa = false;
 	n = read_xa(l->control, &list, e);
 	if (n < 0 && (e->sql_errno == SQL_DENIED || e->sql_errno == SQL_XA_DENIED))
 		n = without_xa_privilege(l, e);
-	else if (n > 0) {
+	if (n != 0 && l->d->o.to_files && !(n < 0 && db_error_is_lost(e->sql_errno))) {
+		tell_xa(l->d, n > 0 ? buf_cstr(&list) : e->text);
+		err_clear(e);
+		n = 0;
+	} else if (n > 0) {
 		l->timed_out = true;
 		err_set(e, ERR_dump_failed,
 			"prepared XA transactions are pending (%s): XA COMMIT or XA ROLLBACK them",
@@ -178,9 +193,8 @@ static char *one_line(const char *text)
 	return copy;
 }
 
-static int read_position(struct locking *l, struct err *e)
+static int read_position(struct locking *l, struct snapshot *s, struct err *e)
 {
-	struct snapshot *s = &l->d->snapshot;
 	struct db_master_status m = {0};
 
 	if (db_master_status(l->control, &m, e) < 0) {
@@ -206,11 +220,11 @@ static int under_lock(struct locking *l, struct err *e)
 
 	if (FAILPOINT_HIT(dump_locked))
 		return err_set(e, ERR_db_lost, "failpoint dump_locked");
-	if (none && read_position(l, e) < 0)
+	if (none && read_position(l, &l->d->snapshot, e) < 0)
 		return -1;
 	if (keep_locked(l, e) < 0 || check_xa(l, e) < 0 || open_snapshots(l, e) < 0)
 		return -1;
-	return none ? 0 : read_position(l, e);
+	return read_position(l, none ? &l->d->later : &l->d->snapshot, e);
 }
 
 static void roll_back(struct locking *l)

@@ -150,7 +150,7 @@ static int try_once(struct dump *d, struct db **conns, struct at *at, struct err
 {
 	int r = open_all(d, conns, at, e);
 
-	if (r > 0 && d->o.follows) {
+	if (r > 0 && (d->o.follows || d->o.to_files)) {
 		int xa = ever_xa(conns[0], e);
 
 		if (xa != 0)
@@ -185,7 +185,7 @@ static int may(struct dump *d, struct db *c, struct err *e)
 		return 0;
 	if (read_at(c, &at, e) < 0)
 		return -1;
-	if (!at.file[0] || !d->o.follows)
+	if (!at.file[0] || (!d->o.follows && !d->o.to_files))
 		return at.file[0] != '\0';
 	xa = any_xa(c, e);
 	if (xa == 0)

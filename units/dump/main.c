@@ -5,9 +5,11 @@
  */
 #include <stdlib.h>
 
+#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/sql/quote.h"
 #include "units/dump/dump.h"
+#include "units/dump/folder.h"
 #include "units/dump/leader.h"
 #include "units/dump/options.h"
 #include "units/dump/plan.h"
@@ -42,11 +44,16 @@ static int dump_open(void *self, struct unit_env *env, struct err *e)
 static int dump_ready(void *self, struct unit_env *env, struct err *e)
 {
 	struct dump *d = self;
-	int r = plan_restore(d, e);
+	int r = d->o.to_files ? folder_open(d, e) : plan_restore(d, e);
 
 	(void)env;
 	if (r < 0)
 		return -1;
+	if (r == 1 && d->o.to_files) {
+		log_info("the dump is complete already");
+		atomic_store(&d->phase, DUMP_DONE);
+		return 0;
+	}
 	if (r == 1) {
 		log_info("the copy in the dump folder is complete: serving it");
 		d->plan_ready = true;
@@ -94,7 +101,7 @@ static int dump_step(void *self, struct unit_env *env, struct err *e)
 	}
 	serve_waiting(d);
 	count_progress(d, env);
-	return UNIT_GO_ON;
+	return d->o.to_files && atomic_load(&d->phase) == DUMP_DONE ? UNIT_FINISHED : UNIT_GO_ON;
 }
 
 static bool is_planned(struct dump *d)
@@ -187,8 +194,11 @@ static void dump_close(void *self, struct unit_env *env)
 	json_decref(d->wanted);
 	free(d->conns);
 	free(d->snapshot.gtid);
+	free(d->later.gtid);
 	free(d->job_name);
 	endpoint_wipe(&d->upstream);
+	if (d->o.to_files)
+		io_close(&d->dir);
 }
 
 static const struct unit dump = {

@@ -60,6 +60,20 @@ void name_view_schema(struct buf *b, struct str schema, struct str view, unsigne
 	buf_puts(b, "-schema-view.sql");
 }
 
+void name_triggers(struct buf *b, struct str schema, struct str table, unsigned index)
+{
+	put_pair(b, schema, table, index);
+	buf_puts(b, "-schema-triggers.sql");
+}
+
+/* Routines and events. */
+void name_post(struct buf *b, struct str schema, unsigned index)
+{
+	if (!put_part(b, schema))
+		buf_putf(b, "~%u", index);
+	buf_puts(b, "-schema-post.sql");
+}
+
 void name_sequence_schema(struct buf *b, struct str schema, struct str sequence, unsigned index)
 {
 	put_pair(b, schema, sequence, index);

@@ -13,6 +13,8 @@ void name_table_schema(
 	struct buf *b, struct str schema, struct str table, unsigned index); /* app.t-schema.sql */
 void name_view_schema(
 	struct buf *b, struct str schema, struct str view, unsigned index); /* app.v-schema-view.sql */
+void name_triggers(struct buf *b, struct str schema, struct str table, unsigned index);
+void name_post(struct buf *b, struct str schema, unsigned index);
 void name_sequence_schema(struct buf *b, struct str schema, struct str sequence,
 	unsigned index); /* app.s-schema-sequence.sql, as mydumper names it */
 struct name_part {

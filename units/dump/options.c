@@ -3,11 +3,13 @@
  */
 #include "units/dump/options.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "units/dump/format.h"
 
 struct number {
@@ -64,6 +66,75 @@ static int read_format(struct dump *d, const char *word, struct err *e)
 	return 0;
 }
 
+static int take_text(const char *key, const char *text, char *out, size_t size, struct err *e)
+{
+	if (strlen(text) >= size)
+		return err_set(e, ERR_config_bad, "dump: %s is longer than %zu bytes", key, size - 1);
+	strcpy(out, text);
+	return 0;
+}
+
+/* Bytes that stand bare in a number, or mean something behind a backslash. */
+static bool is_taken(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("+-.\\\r\n", c));
+}
+
+/* What is written must be read again as it was. */
+static int check_csv(const struct csv_form *f, struct err *e)
+{
+	if (is_taken(f->separator[0]) || is_taken(f->delimiter[0]))
+		return err_set(e, ERR_config_bad,
+			"dump: csv-separator and csv-delimiter must not begin with a letter, a digit, a "
+			"sign, a "
+			"dot, a backslash or a line's end");
+	if (isdigit((unsigned char)f->null_value[0]) || (f->null_value[0] && strchr("+-.", f->null_value[0])))
+		return err_set(e, ERR_config_bad, "dump: csv-null-value is \"%s\", which could be a number",
+			f->null_value);
+	if (!f->delimiter[0] && !f->null_value[strspn(f->null_value, CSV_MEANING)])
+		return err_set(e, ERR_config_bad,
+			"dump: without a csv-delimiter NULL could not be told from a text: csv-null-value is "
+			"\"%s\"",
+			f->null_value);
+	return 0;
+}
+
+static int read_csv(struct dump *d, const json_t *o, struct err *e)
+{
+	struct csv_form *to = &d->o.form;
+
+	to->header = json_flag(o, "csv_header", true);
+	if (take_text("csv_separator", json_text(o, "csv_separator", ","), to->separator,
+		    sizeof(to->separator), e) < 0 ||
+		take_text("csv_delimiter", json_text(o, "csv_delimiter", "\""), to->delimiter,
+			sizeof(to->delimiter), e) < 0 ||
+		take_text("csv_null_value", json_text(o, "csv_null_value", "\\N"), to->null_value,
+			sizeof(to->null_value), e) < 0)
+		return -1;
+	if (!to->separator[0] || strcmp(to->separator, to->delimiter) == 0)
+		return err_set(
+			e, ERR_config_bad, "dump: csv-separator must be something else than csv-delimiter");
+	return check_csv(to, e);
+}
+
+static int read_files(struct dump *d, const json_t *o, struct err *e)
+{
+	const char *type = json_text(o, "filetype", "sql"), *compress = json_text(o, "compress", "");
+
+	d->o.csv = strcmp(type, "csv") == 0;
+	if (!d->o.csv && strcmp(type, "sql") != 0)
+		return err_set(e, ERR_config_bad, "dump: filetype is \"%s\", it must be sql or csv", type);
+	if (!packing_of(compress, &d->o.packing))
+		return err_set(
+			e, ERR_config_bad, "dump: compress is \"%s\", it must be gzip or zstd", compress);
+	d->o.format = d->o.csv ? &format_csv : &format_files;
+	d->o.spool_bytes = UINT64_MAX; /* nobody takes anything away: it is as large as it is */
+	if (take_text("dir", json_text(o, "dir", ""), d->o.dir, sizeof(d->o.dir), e) < 0 ||
+		take_text("id", json_text(o, "id", ""), d->o.id, sizeof(d->o.id), e) < 0)
+		return -1;
+	return read_csv(d, o, e);
+}
+
 static int read_options(struct dump *d, const json_t *o, struct err *e)
 {
 	uint64_t n, size;
@@ -71,14 +142,16 @@ static int read_options(struct dump *d, const json_t *o, struct err *e)
 
 	if (objects_parse(json_text(o, "objects", ""), &objects, e) < 0)
 		return -1;
-	d->o.routines = objects & OBJECTS_ROUTINES;
+	d->o.routines = (objects & OBJECTS_ROUTINES) && !d->o.to_files;
+	d->o.objects = d->o.to_files ? objects : 0;
 	if (read_number(o, &threads, &n, e) < 0 || read_number(o, &statement_size, &size, e) < 0 ||
 		read_number(o, &chunk_bytes, &d->o.chunk_bytes, e) < 0 ||
 		read_number(o, &spool_bytes, &d->o.spool_bytes, e) < 0)
 		return -1;
 	d->o.threads = (unsigned)n;
 	d->o.statement_size = (size_t)size;
-	if (read_format(d, json_text(o, "format", "spool"), e) < 0)
+	if (read_format(d, json_text(o, "format", "spool"), e) < 0 ||
+		(d->o.to_files && read_files(d, o, e) < 0))
 		return -1;
 	return read_consistency(d, json_text(o, "consistency", "auto"), e);
 }
@@ -102,7 +175,10 @@ static char *job_name(const struct dump *d, const json_t *config)
 
 int options_read(struct dump *d, const json_t *config, struct err *e)
 {
-	d->o.follows = strcmp(json_text(config, "mode", "all"), "full") != 0;
+	const struct mode *mode = mode_find(json_text(config, "mode", "all"));
+
+	d->o.follows = !mode || mode->sync;
+	d->o.to_files = mode && mode->to == MODE_FILES;
 	if (endpoint_from_json(json_object_get(config, "upstream"), &d->upstream, e) < 0)
 		return err_add(e, "upstream");
 	d->rules =

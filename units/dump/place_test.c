@@ -364,7 +364,7 @@ static void check_select(const struct item *t, struct stretch s, const char *wan
 {
 	struct buf b = {0};
 
-	reader_put_select(&b, t, &s);
+	reader_put_select(&b, t, &s, false);
 	assert_string_equal(buf_cstr(&b), want);
 	buf_free(&b);
 }

@@ -20,6 +20,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "units/dump/file.h"
+#include "units/dump/folder.h"
 #include "units/dump/key.h"
 #include "units/dump/name.h"
 
@@ -169,6 +170,8 @@ static int put_schema_file(struct dump *d, struct buf *name, const struct item *
 	buf_puts(&text, ";\n");
 	fd = file_create(d, file, e);
 	r = fd < 0 ? -1 : file_write(d, fd, file, buf_str(&text), e);
+	if (r == 0 && d->o.to_files)
+		r = folder_sync_file(d, fd, file, e);
 	io_close(&fd);
 	buf_free(&text);
 	buf_clear(name);
@@ -189,11 +192,11 @@ static int put_schema_files(struct dump *d, struct err *e)
 		name_table_schema(&name, str_of(c->tables.p[i].schema), str_of(c->tables.p[i].name), i);
 		r = put_schema_file(d, &name, &c->tables.p[i], e);
 	}
-	for (unsigned i = 0; r == 0 && i < c->views.n; i++) {
+	for (unsigned i = 0; r == 0 && i < c->views.n && !d->o.to_files; i++) {
 		name_view_schema(&name, str_of(c->views.p[i].schema), str_of(c->views.p[i].name), i);
 		r = put_schema_file(d, &name, &c->views.p[i], e);
 	}
-	for (unsigned i = 0; r == 0 && i < c->sequences.n; i++) {
+	for (unsigned i = 0; r == 0 && i < c->sequences.n && !d->o.to_files; i++) {
 		name_sequence_schema(
 			&name, str_of(c->sequences.p[i].schema), str_of(c->sequences.p[i].name), i);
 		r = put_schema_file(d, &name, &c->sequences.p[i], e);
@@ -229,20 +232,27 @@ int plan_make(struct dump *d, struct err *e)
 {
 	if (make_text(d, e) < 0 || put_schema_files(d, e) < 0)
 		return -1;
-	return file_put(d, plan_file, buf_str(&d->plan), e);
+	/* Files of other tools' kind have no plan beside them. */
+	return d->o.to_files ? 0 : file_put(d, plan_file, buf_str(&d->plan), e);
 }
 
 /* --- the end --- */
 
-void plan_put_metadata(struct buf *b, const struct dump *d, const char *finished)
+static void put_position(struct buf *b, const struct dump *d, const struct snapshot *s, const char *note)
 {
 	bool new_words = d->server.flavor == FLAVOR_MYSQL && d->server.version >= 80400;
 
+	if (s->file[0])
+		buf_putf(b, "%s%s\n\tLog: %s\n\tPos: %" PRIu64 "\n\tGTID:%s\n\n",
+			new_words ? "SHOW BINARY LOG STATUS:" : "SHOW MASTER STATUS:", note, s->file,
+			s->offset, s->gtid ? s->gtid : "");
+}
+
+void plan_put_metadata(struct buf *b, const struct dump *d, const char *finished)
+{
 	buf_putf(b, "Started dump at: %s\n", d->started);
-	if (d->snapshot.file[0])
-		buf_putf(b, "%s\n\tLog: %s\n\tPos: %" PRIu64 "\n\tGTID:%s\n\n",
-			new_words ? "SHOW BINARY LOG STATUS:" : "SHOW MASTER STATUS:", d->snapshot.file,
-			d->snapshot.offset, d->snapshot.gtid ? d->snapshot.gtid : "");
+	put_position(b, d, &d->snapshot, "");
+	put_position(b, d, &d->later, " /* AFTER CONNECTION POOL ESTABLISHED */");
 	buf_putf(b, "Finished dump at: %s\n", finished);
 }
 
@@ -282,6 +292,8 @@ int plan_complete(struct dump *d, struct err *e)
 
 	clock_text(clock_wall_us(), now, sizeof(now));
 	now[19] = '\0'; /* DM writes whole seconds */
+	if (d->o.to_files)
+		return folder_finish(d, now, e);
 	plan_put_metadata(&text, d, now);
 	r = file_put(d, metadata_file, buf_str(&text), e);
 	buf_free(&text);

@@ -47,7 +47,7 @@ static void put_where(struct buf *b, const struct item *t, const struct range *r
 	stretch_put_order(b, t->structure, k, false);
 }
 
-void reader_put_select(struct buf *b, const struct item *t, const struct stretch *stretch)
+void reader_put_select(struct buf *b, const struct item *t, const struct stretch *stretch, bool csv)
 {
 	const struct structure *s = t->structure;
 	const char *sep = "SELECT ";
@@ -56,7 +56,10 @@ void reader_put_select(struct buf *b, const struct item *t, const struct stretch
 		if (s->columns[i].generated)
 			continue;
 		buf_puts(b, sep);
-		value_put_select(b, &s->columns[i]);
+		if (csv)
+			csv_put_select(b, &s->columns[i]);
+		else
+			value_put_select(b, &s->columns[i]);
 		sep = ",";
 	}
 	if (*sep == 'S') /* all are generated: rows there are all the same */
@@ -128,7 +131,8 @@ static void end_if_full(struct writer *w, const struct places *p, const struct i
 
 	if (!writer_is_full(w))
 		return;
-	if (!p->k || put_place(&place, p, t->structure, v))
+	/* Files that stay are never gone on with. */
+	if (!p->k || w->d->o.to_files || put_place(&place, p, t->structure, v))
 		writer_end_here(w, buf_str(&place));
 	buf_free(&place);
 }
@@ -164,7 +168,7 @@ static int read_stretch(
 
 	if (db_exec(c, STR_LIT("SAVEPOINT tidegate"), e) < 0)
 		return dump_sql_error(e);
-	reader_put_select(&sql, t, s);
+	reader_put_select(&sql, t, s, d->o.csv);
 	r = db_query_large(c, buf_str(&sql), &d->giant, e);
 	buf_free(&sql);
 	if (r)

@@ -12,6 +12,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "units/dump/file.h"
+#include "units/dump/folder.h"
 #include "units/dump/name.h"
 
 enum { FLUSH_BYTES = 256 * 1024, KEEP_BYTES = 4 * 1024 * 1024 };
@@ -20,6 +21,7 @@ void writer_init(struct writer *w, struct dump *d, const struct stretch *stretch
 {
 	*w = (struct writer){.d = d, .s = stretch, .fd = -1};
 	rows_init(&w->rows, d->o.format, &d->catalog.tables.p[stretch->table], d->o.statement_size);
+	w->rows.csv = &d->o.form;
 }
 
 void writer_fini(struct writer *w)
@@ -29,19 +31,40 @@ void writer_fini(struct writer *w)
 	io_close(&w->fd);
 	free(w->file);
 	free(w->end);
+	pack_free(&w->pack);
+	buf_free(&w->packed);
 	rows_fini(&w->rows);
 }
 
-static int flush(struct writer *w, struct err *e)
+static int write_out(struct writer *w, struct str bytes, struct err *e)
+{
+	if (file_write(w->d, w->fd, w->file, bytes, e) < 0)
+		return -1;
+	w->on_disk += bytes.n;
+	spool_grow(&w->d->spool, bytes.n, &w->room);
+	return 0;
+}
+
+/* last: of this file. */
+static int write_packed(struct writer *w, bool last, struct err *e)
+{
+	int r = pack_put(w->pack, buf_str(&w->rows.out), last, &w->packed, e);
+
+	if (r == 0)
+		r = write_out(w, buf_str(&w->packed), e);
+	buf_clear(&w->packed);
+	return r;
+}
+
+static int flush(struct writer *w, bool last, struct err *e)
 {
 	struct buf *out = &w->rows.out;
 
-	if (out->n == 0)
+	if (out->n == 0 && !(last && w->pack))
 		return 0;
-	if (file_write(w->d, w->fd, w->file, buf_str(out), e) < 0)
+	if ((w->pack ? write_packed(w, last, e) : write_out(w, buf_str(out), e)) < 0)
 		return -1;
 	w->written += out->n;
-	spool_grow(&w->d->spool, out->n, &w->room);
 	tally_add(w->d->tally, w->s->table, (struct amount){w->count - w->told, out->n});
 	w->told = w->count;
 	buf_clear(out);
@@ -61,13 +84,18 @@ static int open_file(struct writer *w, struct err *e)
 	w->next_room = 0;
 	name_data(&name, str_of(t->schema), str_of(t->name),
 		(struct name_part){w->s->table, w->s->id, w->files}, w->rows.format->ending);
+	buf_puts(&name, packing_ending(w->d->o.packing));
 	buf_cstr(&name);
 	w->file = name.p;
 	w->files++;
 	w->fd = file_create(w->d, w->file, e);
 	if (w->fd < 0)
 		return -1;
-	w->written = w->count = w->told = 0;
+	w->written = w->count = w->told = w->on_disk = 0;
+	if (w->pack)
+		pack_reset(w->pack);
+	else if (w->d->o.packing != PACK_NONE && !(w->pack = pack_new(w->d->o.packing, e)))
+		return -1;
 	w->rows.format->begin(&w->rows);
 	return 0;
 }
@@ -98,12 +126,14 @@ static int close_file(struct writer *w, enum end end, struct err *e)
 		.rows = w->count};
 
 	w->rows.format->seal(&w->rows);
-	if (flush(w, e) < 0)
+	if (flush(w, true, e) < 0)
+		return -1;
+	if (w->d->o.to_files && folder_sync_file(w->d, w->fd, w->file, e) < 0)
 		return -1;
 	io_close(&w->fd);
 	spool_give_back(&w->d->spool, &w->room);
 	w->all_rows += w->count;
-	c.bytes = w->written;
+	c.bytes = w->on_disk;
 	c.file = w->file;
 	c.hi = end == END_FILE ? w->end : stretch_end(w->s);
 	if (end != END_FILE)
@@ -123,7 +153,7 @@ static int flush_whole(struct writer *w, struct err *e)
 {
 	if (w->rows.format->whole)
 		w->rows.format->seal(&w->rows);
-	return flush(w, e);
+	return flush(w, false, e);
 }
 
 /* A file ends behind the row that makes it full, and holds the heads of its segments. */

@@ -10,6 +10,9 @@ struct writer {
 	struct rows rows;
 	int fd;
 	char *file;
+	struct pack *pack; /* NULL: files are plain */
+	struct buf packed;
+	uint64_t on_disk;              /* bytes of this file */
 	uint64_t written, count, told; /* bytes, rows of this file; rows of it told to the tally */
 	uint64_t all_rows;             /* of the files that are closed */
 	uint64_t room, next_room;      /* in the spool, promised to this file, and to the next */

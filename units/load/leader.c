@@ -14,6 +14,8 @@
 #include "common/base/xalloc.h"
 #include "common/db/dm_checkpoint.h"
 #include "units/load/dumplink.h"
+#include "units/load/filerec.h"
+#include "units/load/filework.h"
 #include "units/load/late.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
@@ -116,6 +118,13 @@ static int prepare(struct load *l, struct db *c, struct record *r, struct resume
 
 	if (!same && (u->on ? resume_begin(l, c, r, u, e) : begin_copy(l, c, r, e)) < 0)
 		return -1;
+	if (same && r->stage == RECORD_LOAD && l->folder) {
+		if (filerec_read_all(l, c, e) < 0)
+			return -1;
+		log_info("%" PRIu64 " files, %" PRIu64 " rows are loaded already", l->recorded.chunks,
+			l->recorded.rows);
+		return 0;
+	}
 	if (same && r->stage == RECORD_LOAD) {
 		if (record_chunks(l, c, &l->recorded, e) < 0 || record_places(l, c, &l->places, e) < 0)
 			return -1;
@@ -143,33 +152,45 @@ static int check_sums(struct load *l, struct db *c, struct err *e)
 
 static int finish(struct load *l, struct db *c, struct record *r, struct err *e)
 {
-	if (check_sums(l, c, e) < 0)
+	if ((l->folder ? filework_check(l, c, e) : check_sums(l, c, e)) < 0)
 		return -1;
 	/* Views may ask functions. */
-	if (l->plan.routines.n > 0 &&
-		(routine_claim(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
-			routine_make(l, c, r->own, e) < 0))
+	if (routine_make_all(l, c, &l->plan.routines, r->own, e) < 0)
 		return -1;
 	if (l->plan.views.n > 0 &&
 		(target_claim_views(l, c, r->own, e) < 0 || record_own(l, c, r->own, e) < 0 ||
 			target_make_views(l, c, r->own, e) < 0))
+		return -1;
+	/* A trigger would run for each row that comes. */
+	if (routine_make_all(l, c, &l->plan.lasts, r->own, e) < 0)
 		return -1;
 	if (FAILPOINT_HIT(load_all_done))
 		return err_set(e, ERR_db_lost, "failpoint load_all_done");
 	return record_finish(l, c, e);
 }
 
-static int count_start(struct load *l, struct db *c, const json_t *own, struct err *e)
+/* What is loaded already, and the tables that have nothing to come. */
+static int count_recorded(struct load *l, struct db *c, const json_t *own, struct tally *t, struct err *e)
 {
-	struct tally *t = tally_new(l->plan.tables.n);
-	int r;
+	int r = l->recorded.chunks > 0 || own_snapshots(own) > 1 ? record_amounts(l, c, t, e) : 0;
 
-	for (unsigned i = 0; i < l->plan.tables.n; i++)
-		tally_expect(t, i, (struct amount){l->plan.tables.p[i].rows, l->plan.tables.p[i].bytes});
-	r = l->recorded.chunks > 0 || own_snapshots(own) > 1 ? record_amounts(l, c, t, e) : 0;
 	for (unsigned i = 0; i < l->plan.tables.n; i++)
 		if (l->plan.tables.p[i].nstretches == 0)
 			tally_end(t, i);
+	return r;
+}
+
+static int count_start(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	struct tally *t = tally_new(l->plan.tables.n);
+	int r = 0;
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		tally_expect(t, i, (struct amount){l->plan.tables.p[i].rows, l->plan.tables.p[i].bytes});
+	if (l->folder)
+		filework_count(l, t);
+	else
+		r = count_recorded(l, c, own, t, e);
 	atomic_store(&l->chunks_done, l->recorded.chunks);
 	pthread_mutex_lock(&l->lock);
 	l->tally = t;
@@ -195,7 +216,8 @@ static int publish_oldest(struct load *l, const json_t *own, struct err *e)
 	struct plan_snapshot s = record_oldest(l, own);
 
 	publish_snapshot(l, &s, false);
-	return l->follows ? relaylink_pin(l, &s, e) : 0;
+	/* Files may tell a GTID set only: where that is in the relay log, the sync finds out. */
+	return l->follows && s.file[0] ? relaylink_pin(l, &s, e) : 0;
 }
 
 static int get_plan(struct load *l, struct db *c, struct record *r, struct err *e)
@@ -211,15 +233,27 @@ static int get_plan(struct load *l, struct db *c, struct record *r, struct err *
 	return rc;
 }
 
+/* Its snapshot is the files': nothing of another one can be gone on with. */
+static int get_files(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	struct resume none = {0};
+
+	return prepare(l, c, r, &none, e);
+}
+
 static int load_copy(struct load *l, struct db *c, struct record *r, struct err *e)
 {
-	if (get_plan(l, c, r, e) < 0 || publish_oldest(l, r->own, e) < 0)
+	if ((l->folder ? get_files(l, c, r, e) : get_plan(l, c, r, e)) < 0 ||
+		publish_oldest(l, r->own, e) < 0)
 		return -1;
 	resume_mark(l, r->own);
 	if (count_start(l, c, r->own, e) < 0)
 		return -1;
 	late_begin(l, r->own);
-	worker_run_all(l);
+	if (l->folder)
+		filework_run_all(l);
+	else
+		worker_run_all(l);
 	if (load_stopping(l))
 		return err_set(e, ERR_link, "asked to leave");
 	if (finish(l, c, r, e) < 0)
@@ -228,11 +262,27 @@ static int load_copy(struct load *l, struct db *c, struct record *r, struct err 
 	return 0;
 }
 
+/* Files that are not those of the finished copy: what is there is somebody's data, nothing of it may be
+ * dropped. */
+static void begin_with_other_files(struct load *l, struct record *r)
+{
+	if (!l->folder || r->stage != RECORD_FINISHED || strcmp(r->copy_id, l->plan.copy_id) == 0)
+		return;
+	log_info("the files are not those that this task has loaded before: they are loaded, too");
+	r->stage = RECORD_NONE;
+	json_decref(r->own);
+	r->own = json_object();
+}
+
 static int run(struct load *l, struct db *c, struct err *e)
 {
 	struct record r = {0};
 	int rc = read_record(l, c, &r, e);
 
+	if (rc == 0 && l->folder)
+		rc = folder_open(l, e);
+	if (rc == 0 && l->folder && (rc = folder_plan(l, c, e)) == 0)
+		begin_with_other_files(l, &r);
 	if (rc == 0 && r.stage == RECORD_FINISHED) {
 		log_info("the copy is loaded already");
 		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
@@ -269,7 +319,12 @@ static int look(struct load *l, struct db *c, struct err *e)
 	bool followed = true;
 	int found = record_read(l, c, &r, e);
 
-	if (found == 0 && r.stage == RECORD_FINISHED) {
+	/* Files that are loaded may be gone: then only the following is left to do. */
+	if (found == 0 && l->folder && (r.stage != RECORD_FINISHED || l->remove_meta)) {
+		found = folder_open(l, e);
+		if (found == 0)
+			publish_snapshot(l, &l->folder->meta.at, false);
+	} else if (found == 0 && r.stage == RECORD_FINISHED) {
 		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 		found = 1;
 	} else if (found == 0 && r.stage != RECORD_NONE && r.snapshot.file[0]) {

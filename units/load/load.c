@@ -65,7 +65,10 @@ static void keep(struct load *l, struct db *c)
 
 struct db *load_connect(struct load *l, enum db_session session, bool noted, struct err *e)
 {
-	struct db_options o = {.session = session, .infile = session == DB_APPLY};
+	/* Where other people's text is sent, what our cutting and the server's take for a statement's end may
+	 * differ: then it is an error, and no second statement. */
+	struct db_options o = {
+		.session = session, .infile = session == DB_APPLY, .one_statement = l->folder != NULL};
 	struct db *c = db_open(&l->downstream, &o, e);
 
 	if (!c) {

@@ -28,6 +28,7 @@ enum on_duplicate { DUPLICATE_ERROR, DUPLICATE_REPLACE, DUPLICATE_IGNORE, ON_DUP
 
 /* When plain secondary keys are made. */
 enum load_keys { KEYS_AUTO, KEYS_BEFORE, KEYS_AFTER, LOAD_KEYS };
+struct folder;
 
 /* Which chunks of this copy are recorded downstream. */
 struct recorded {
@@ -50,9 +51,10 @@ struct load {
 	enum on_duplicate on_duplicate;
 	enum load_keys keys;
 	struct definer definer;
-	bool follows; /* mode all: the relay has the binlog behind the snapshot */
+	bool follows; /* a sync comes after: the relay has the binlog behind the snapshot */
 	struct rules *rules;
-	struct link_peer *dump, *relay;
+	struct link_peer *dump, *relay; /* dump is NULL: out of files */
+	struct folder *folder;          /* NULL: from a dump that runs */
 
 	struct plan plan;
 	struct recorded recorded; /* as read at start; fixed while workers run */

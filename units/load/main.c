@@ -10,7 +10,9 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "common/sql/quote.h"
+#include "units/load/folder.h"
 #include "units/load/late.h"
 #include "units/load/leader.h"
 #include "units/load/load.h"
@@ -51,6 +53,7 @@ static int read_ways(struct load *l, const json_t *options, struct err *e)
 static int read_options(struct load *l, const json_t *config, struct err *e)
 {
 	const json_t *options = json_object_get(config, "options");
+	const struct mode *mode = mode_find(json_text(config, "mode", "all"));
 	int64_t threads = json_num(options, "threads", 4);
 	int collations = collation_policy_of(json_text(options, "collations", "nearest"));
 
@@ -68,7 +71,7 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 	l->meta_schema = xstrdup(json_text(config, "meta_schema", "dm_meta"));
 	l->task = xstrdup(json_text(config, "task", ""));
 	l->source = xstrdup(json_text(config, "source", ""));
-	l->follows = strcmp(json_text(config, "mode", "all"), "all") == 0;
+	l->follows = mode && mode->sync;
 	l->rules = rules_new(json_object_get(config, "rules"), l->meta_schema, e);
 	if (!l->rules)
 		return -1;
@@ -77,6 +80,11 @@ static int read_options(struct load *l, const json_t *config, struct err *e)
 		return -1;
 	if (endpoint_from_json(json_object_get(config, "downstream"), &l->downstream, e) < 0)
 		return err_add(e, "downstream");
+	if (mode && mode->from == MODE_FILES) {
+		l->keys = KEYS_BEFORE; /* each file has its worker: none is the one that ends a table */
+		l->folder = folder_new(config, l->rules, e);
+		return l->folder ? 0 : -1;
+	}
 	return 0;
 }
 
@@ -104,7 +112,8 @@ static int load_ready(void *self, struct unit_env *env, struct err *e)
 	struct load *l = self;
 	char *path = xasprintf("dump-%u.sock", env->sub);
 
-	l->dump = link_dial(env->link, path);
+	if (!l->folder)
+		l->dump = link_dial(env->link, path);
 	l->relay = link_dial(env->link, "relay.sock");
 	free(path);
 	if (pthread_create(&l->leader, NULL, leader_main, l) != 0)
@@ -189,6 +198,7 @@ static void load_close(void *self, struct unit_env *env)
 	recorded_fini(&l->recorded);
 	late_end(l);
 	places_fini(&l->places);
+	folder_free(&l->folder);
 	rules_free(&l->rules);
 	free(l->conns);
 	free(l->meta_schema);

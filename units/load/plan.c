@@ -209,6 +209,7 @@ static void items_fini(struct plan_items *l)
 		free(l->p[i].schema);
 		free(l->p[i].name);
 		free(l->p[i].create);
+		free(l->p[i].value);
 		structure_free(&l->p[i].structure);
 		stretches_fini(&l->p[i]);
 	}
@@ -230,6 +231,7 @@ void plan_fini(struct plan *p)
 	items_fini(&p->views);
 	items_fini(&p->sequences);
 	objects_fini(&p->routines);
+	objects_fini(&p->lasts);
 	plan_snapshot_fini(&p->snapshot);
 	free(p->copy_id);
 	free(p->identity);

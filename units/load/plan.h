@@ -11,6 +11,7 @@
 struct plan_item {
 	char *schema, *name, *create; /* of a schema: name is NULL */
 	struct structure *structure;  /* of a table: as it is upstream */
+	char *value;                  /* of a sequence out of files: arguments of SETVAL; else NULL */
 	uint64_t rows, bytes;         /* by the upstream's statistics */
 	/* tables: what is read of it, by one SELECT each; places are JSON, "": open, or the whole table */
 	struct plan_stretch {
@@ -39,6 +40,7 @@ struct plan {
 	struct server from;
 	struct plan_items schemas, tables, views, sequences;
 	struct objects routines;
+	struct objects lasts; /* out of files: triggers and events, made behind everything else */
 };
 
 /* text: planned.plan, or the file that it names, read from dir. */

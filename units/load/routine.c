@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "units/load/own.h"
+#include "units/load/record.h"
 
 enum { NAME_MAX_ = 300 };
 
@@ -18,10 +19,10 @@ static void own_name(const struct object *o, char *out)
 	snprintf(out, NAME_MAX_, "%s %s", object_word(o->kind), o->name);
 }
 
-int routine_claim(struct load *l, struct db *c, json_t *own, struct err *e)
+static int claim_all(struct load *l, struct db *c, const struct objects *all, json_t *own, struct err *e)
 {
-	for (unsigned i = 0; i < l->plan.routines.n; i++) {
-		const struct object *o = &l->plan.routines.p[i];
+	for (unsigned i = 0; i < all->n; i++) {
+		const struct object *o = &all->p[i];
 		char name[NAME_MAX_];
 		bool there;
 
@@ -52,16 +53,20 @@ static int make(struct load *l, struct db *c, const struct object *o, struct err
 
 	if (r == 0)
 		r = object_make(c, o, &how, &notes, e);
+	if (r == 0 && o->kind == OBJECT_EVENT && o->enabled)
+		r = object_enable_event(c, o, &how, e);
 	if (notes.n > 0)
 		log_warn("%.*s", (int)strcspn(buf_cstr(&notes), "\n"), notes.p);
 	buf_free(&notes);
 	return r;
 }
 
-int routine_make(struct load *l, struct db *c, const json_t *own, struct err *e)
+int routine_make_all(struct load *l, struct db *c, const struct objects *all, json_t *own, struct err *e)
 {
-	for (unsigned i = 0; i < l->plan.routines.n; i++) {
-		const struct object *o = &l->plan.routines.p[i];
+	if (all->n > 0 && (claim_all(l, c, all, own, e) < 0 || record_own(l, c, own, e) < 0))
+		return -1;
+	for (unsigned i = 0; i < all->n; i++) {
+		const struct object *o = &all->p[i];
 		char name[NAME_MAX_];
 		struct err mine = {0};
 

@@ -308,6 +308,21 @@ static int make_tables(struct making *m, json_t *own, struct err *e)
 	return r;
 }
 
+static int set_value(struct db *c, const struct plan_item *s, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	if (!s->value)
+		return 0;
+	buf_puts(&sql, "DO SETVAL(");
+	sql_put_table(&sql, str_of(s->schema), str_of(s->name));
+	buf_putf(&sql, ",%s)", s->value);
+	r = db_exec(c, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
 static int drop_sequence(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
@@ -327,7 +342,8 @@ static int make_sequences(struct making *m)
 		const struct plan_item *s = &list->p[i];
 
 		if (own_has(m->own, "sequences", s->schema, s->name) &&
-			(ddl_use(m->c, s->schema, m->e) < 0 || ddl_translated(m->l, m->c, s, m->e) < 0))
+			(ddl_use(m->c, s->schema, m->e) < 0 || ddl_translated(m->l, m->c, s, m->e) < 0 ||
+				set_value(m->c, s, m->e) < 0))
 			return err_add(m->e, "making sequence `%s`.`%s`", s->schema, s->name);
 	}
 	return 0;

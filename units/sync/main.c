@@ -12,6 +12,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/endpoint.h"
 #include "common/config/json.h"
+#include "common/config/mode.h"
 #include "common/proc/unit.h"
 #include "units/sync/first.h"
 #include "units/sync/status.h"
@@ -46,6 +47,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 {
 	const json_t *options = json_object_get(env->config, "options"),
 		     *start = json_object_get(options, "start");
+	const struct mode *mode = mode_find(json_text(env->config, "mode", "all"));
 
 	if (endpoint_from_json(json_object_get(env->config, "upstream"), &s->upstream, e) < 0 ||
 		endpoint_from_json(json_object_get(env->config, "downstream"), &s->downstream, e) < 0)
@@ -54,7 +56,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	snprintf(s->source, sizeof(s->source), "%s", json_text(env->config, "source", ""));
 	snprintf(s->meta_schema, sizeof(s->meta_schema), "%s",
 		json_text(env->config, "meta_schema", "dm_meta"));
-	s->copies = strcmp(json_text(env->config, "mode", "all"), "all") == 0;
+	s->copies = mode && mode->load;
 	first_read(&s->first, start);
 	s->apply.workers = (unsigned)json_num(options, "workers", 4);
 	s->apply.batch_rows = (uint64_t)json_num(options, "batch_rows", 2000);

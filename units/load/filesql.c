@@ -1,0 +1,112 @@
+/*
+ * A data file of INSERT statements: they are sent as they stand. Called by the file's worker. Of the settings
+ * at the file's head those that say what the values mean are made; a file that is entered in its middle gets
+ * them again.
+ */
+#include <stdio.h>
+#include <strings.h>
+
+#include "units/load/filework.h"
+
+static const struct plan_item *table_of(const struct fileworker *w)
+{
+	return &w->l->plan.tables.p[w->f->table];
+}
+
+/* dumpling says binary and writes UTF-8, whatever the column's charset is. */
+static int set_names(struct fileworker *w, const char *names, struct err *e)
+{
+	static const char *const unsafe[] = {"gbk", "gb18030", "gb2312", "big5", "sjis", "cp932", "ujis",
+		"eucjpms", "euckr", "ucs2", "utf16", "utf16le", "utf32"};
+
+	/* In some of them a byte of a letter looks like a quote or a backslash. */
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
+		if (strcasecmp(names, unsafe[i]) == 0)
+			return err_set(e, ERR_load_files,
+				"SET NAMES %s: a text in it can't be cut into statements; dump with another "
+				"charset",
+				names);
+	if (w->l->folder->utf8 && strcasecmp(names, "binary") == 0)
+		names = "utf8mb4";
+	return db_execf(w->c, e, "SET NAMES %.31s", names);
+}
+
+static int set_session(struct fileworker *w, const struct statement_about *about, struct err *e)
+{
+	for (const char *p = about->names; *p; p++) /* a charset's name, and nothing that could be more */
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+			    *p == '_'))
+			return err_set(e, ERR_load_files, "SET NAMES of something that is no charset");
+	if (about->names[0])
+		return set_names(w, about->names, e);
+	return db_execf(w->c, e, "SET time_zone=%.*s", STR_ARG(about->zone));
+}
+
+static int refuse(const struct fileworker *w, const struct statement *s, const struct statement_about *about,
+	struct err *e)
+{
+	int n = s->text.n < 60 ? (int)s->text.n : 60;
+
+	if (about->table[0])
+		return err_set(e, ERR_load_files, "rows of table `%s` stand in a file of table `%s`",
+			about->table, table_of(w)->name);
+	return err_set(
+		e, ERR_load_files, "only INSERT, REPLACE and settings may stand here: %.*s", n, s->text.p);
+}
+
+static int one(
+	struct fileworker *w, const struct statement *s, const struct statement_about *about, struct err *e)
+{
+	switch (about->kind) {
+	case STATEMENT_ROWS:
+		/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
+		if (about->ignore.n > 0 && !w->l->folder->meta.ours)
+			text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
+		return fileworker_exec(w, s->text, about->rows, about->replaces, e);
+	case STATEMENT_SESSION:
+		return set_session(w, about, e);
+	case STATEMENT_NOTHING:
+		return 0;
+	default:
+		return refuse(w, s, about, e);
+	}
+}
+
+/* The settings before the first row. */
+static int read_head(struct fileworker *w, struct err *e)
+{
+	struct statement_about about;
+	struct statement s;
+	struct text head;
+	int r = text_open(&head, w->l->folder->dir, w->f->name, 0, e);
+
+	head.max = w->text.max;
+	while (r == 0 && (r = text_statement(&head, &s, e)) > 0) {
+		statement_look(&s, table_of(w)->schema, table_of(w)->name, &about);
+		if (about.kind == STATEMENT_ROWS)
+			break;
+		r = one(w, &s, &about, e);
+		text_use(&head, s.text.n + 1);
+	}
+	text_close(&head);
+	return r < 0 ? -1 : 0;
+}
+
+int filesql_load(struct fileworker *w, struct err *e)
+{
+	struct statement_about about;
+	struct statement s;
+	int r;
+
+	if (set_names(w, "binary", e) < 0 || (w->f->at > 0 && read_head(w, e) < 0))
+		return -1;
+	while ((r = text_statement(&w->text, &s, e)) > 0) {
+		statement_look(&s, table_of(w)->schema, table_of(w)->name, &about);
+		if (one(w, &s, &about, e) < 0)
+			return -1;
+		text_use(&w->text, s.text.n + 1);
+		if (fileworker_step(w, false, e) < 0)
+			return -1;
+	}
+	return r < 0 ? -1 : fileworker_step(w, true, e);
+}
