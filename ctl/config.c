@@ -176,13 +176,22 @@ struct import {
 	json_t *sources, *tasks, *relays;
 };
 
+/* A folder that is not there has no files; one that can't be read is no reason to import the half. */
+static int unreadable(const char *path, int error)
+{
+	(void)path;
+	return error != ENOENT && error != ENOTDIR;
+}
+
 static int load_kind(const struct args *a, const char *path, int which, json_t *list, struct err *e)
 {
 	char *pattern = xasprintf("%s/%s/*.yaml", path, folders[which][1]);
 	glob_t g = {0};
-	int r = 0;
+	int found = glob(pattern, 0, unreadable, &g), r = 0;
 
-	if (glob(pattern, 0, NULL, &g) == 0)
+	if (found != 0 && found != GLOB_NOMATCH)
+		r = err_set(e, ERR_usage, "%s/%s can't be read", path, folders[which][1]);
+	if (found == 0)
 		for (size_t i = 0; i < g.gl_pathc && r == 0; i++) {
 			json_t *o = which == 0 ? words_load_source(a, g.gl_pathv[i], e)
 					       : words_load_task(a, g.gl_pathv[i], e);
@@ -204,7 +213,10 @@ static int load_relays(const char *path, json_t **relays, struct err *e)
 		r = io_read_file(AT_FDCWD, file, 1 << 20, &text, e);
 	if (r == 0) {
 		*relays = text.n ? json_parse(buf_str(&text), file, e) : json_object();
-		r = *relays ? 0 : -1;
+		r = !*relays ? -1
+		    : json_is_object(*relays)
+			    ? 0
+			    : err_set(e, ERR_usage, "%s: no object {source: [agent]}", file);
 	}
 	buf_free(&text);
 	free(file);
@@ -263,7 +275,8 @@ int cmd_config(const struct args *a, struct err *e)
 		return export(a, e);
 	if (strcmp(what, "import") == 0 && a->nrest == 1)
 		return import(a, e);
-	if ((strcmp(what, "source") == 0 || strcmp(what, "task") == 0) && a->nrest <= 2)
+	if ((strcmp(what, "source") == 0 || strcmp(what, "task") == 0) && a->nrest <= 2 &&
+		(a->nrest == 2 || !a->path))
 		return show(a, e);
 	err_set(e, ERR_usage,
 		"config source|task [name], config export, config import; daemons have their own files in "

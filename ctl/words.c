@@ -308,9 +308,16 @@ static int encrypt_password(const struct args *a, json_t *endpoint, struct err *
 	return r;
 }
 
-static unsigned most(const char *text)
+/* How many are told: 10 without a word about it. */
+static int most(const char *option, const char *text, unsigned *out, struct err *e)
 {
-	return text ? (unsigned)strtoul(text, NULL, 10) : 10;
+	char *end = NULL;
+	unsigned long n = text ? strtoul(text, &end, 10) : 10;
+
+	if (text && (*text < '0' || *text > '9' || *end || n > 1000))
+		return err_set(e, ERR_usage, "--%s wants a number from 0 to 1000", option);
+	*out = (unsigned)n;
+	return 0;
 }
 
 static json_t *made_ready(const struct args *a, json_t *o, const char *endpoint, struct err *e)
@@ -334,9 +341,13 @@ json_t *words_load_source(const struct args *a, const char *file, struct err *e)
 	return made_ready(a, config_load_source(file, e), "endpoint", e);
 }
 
-static int tell_checks(const struct args *a, const json_t *list, struct err *e)
+struct told {
+	unsigned errors, warnings;
+};
+
+static int tell_checks(const struct args *a, const json_t *list, struct told n, struct err *e)
 {
-	json_t *answer = check_detail(list, most(a->error), most(a->warn));
+	json_t *answer = check_detail(list, n.errors, n.warnings);
 	bool passed = json_flag(answer, "result", false);
 
 	if (a->json || !isatty(STDOUT_FILENO))
@@ -353,16 +364,18 @@ int cmd_check_task(const struct args *a, struct err *e)
 {
 	json_t *task, *list = json_array();
 	struct ask *k;
+	struct told n;
 	int code = EXIT_FAILED;
 
-	if (a->nrest != 1) {
+	if (a->nrest != 1 || most("error", a->error, &n.errors, e) < 0 ||
+		most("warn", a->warn, &n.warnings, e) < 0) {
 		json_decref(list);
-		return wrong(e, "check-task wants one task file");
+		return a->nrest != 1 ? wrong(e, "check-task wants one task file") : EXIT_USAGE;
 	}
 	task = words_load_task(a, a->rest[0], e);
 	k = task ? words_open(a, e) : NULL;
 	if (k && check_all(k, task, list, e) == 0)
-		code = tell_checks(a, list, e);
+		code = tell_checks(a, list, n, e);
 	ask_close(&k);
 	json_decref(task);
 	json_decref(list);

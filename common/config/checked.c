@@ -507,29 +507,44 @@ static int load(struct reader *r, struct str text)
 
 /* --- the file's text again --- */
 
-static void replace(yaml_node_t *n, const char *text)
+/* A new node: an alias may have other keys mean the old one. Nodes move. */
+static void replace(yaml_document_t *d, yaml_node_pair_t *p, struct str text)
 {
-	explicit_bzero(n->data.scalar.value, n->data.scalar.length);
-	free(n->data.scalar.value);
-	n->data.scalar.value = (yaml_char_t *)xstrdup(text);
-	n->data.scalar.length = strlen(text);
-	n->data.scalar.style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+	p->value = yaml_document_add_scalar(
+		d, NULL, (const yaml_char_t *)text.p, (int)text.n, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+	if (!p->value)
+		abort();
 }
 
-static void replace_passwords(yaml_document_t *d, const char *password)
+/* What a file says for a password's sake only: passwords, and what storage URLs have behind `?` (keys). */
+static void hide(yaml_document_t *d, yaml_node_pair_t *p, const char *password)
 {
-	for (yaml_node_t *n = d->nodes.start; n < d->nodes.top; n++) {
-		if (n->type != YAML_MAPPING_NODE)
-			continue;
-		for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
-			yaml_node_t *key = yaml_document_get_node(d, p->key);
-			yaml_node_t *value = yaml_document_get_node(d, p->value);
+	const yaml_node_t *key = yaml_document_get_node(d, p->key),
+			  *value = yaml_document_get_node(d, p->value);
+	struct str text;
+	const char *query;
 
-			if (key->type == YAML_SCALAR_NODE && value->type == YAML_SCALAR_NODE &&
-				str_is(text_of(key), "password") && value->data.scalar.length > 0)
-				replace(value, password);
-		}
+	if (key->type != YAML_SCALAR_NODE || value->type != YAML_SCALAR_NODE)
+		return;
+	text = text_of(value);
+	if (str_is(text_of(key), "password") && text.n > 0) {
+		replace(d, p, str_of(password));
+		return;
 	}
+	query = memmem(text.p, text.n, "://", 3) ? memchr(text.p, '?', text.n) : NULL;
+	if (query)
+		replace(d, p, (struct str){text.p, (size_t)(query - text.p)});
+}
+
+static void hide_secrets(yaml_document_t *d, const char *password)
+{
+	for (ptrdiff_t i = 0; i < d->nodes.top - d->nodes.start; i++)
+		if (d->nodes.start[i].type == YAML_MAPPING_NODE) {
+			yaml_node_pair_t *top = d->nodes.start[i].data.mapping.pairs.top;
+
+			for (yaml_node_pair_t *p = d->nodes.start[i].data.mapping.pairs.start; p < top; p++)
+				hide(d, p, password);
+		}
 }
 
 static int add_text(void *out, unsigned char *bytes, size_t n)
@@ -559,7 +574,7 @@ int checked_print(const char *name, struct str text, const char *password, struc
 
 	if (load(&r, text) < 0)
 		return -1;
-	replace_passwords(&r.doc, password);
+	hide_secrets(&r.doc, password);
 	print(&r.doc, out);
 	return 0;
 }

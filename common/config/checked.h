@@ -20,10 +20,11 @@ int checked_error(const char *name, const json_t *o, const char *key, struct err
 /* The same as one more line in warnings, unless it is there already. */
 void checked_warn(json_t *warnings, const char *name, const json_t *o, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/* The whole file as YAML again, without comments, its passwords as stars: for who asks later what was said.
- * Borrowed. */
+/* The whole file as YAML again, without comments, its passwords as stars, without the query of URLs: for who
+ * asks later what was said. Borrowed. */
 json_t *checked_text(const json_t *o);
-/* YAML text with each value of a key `password` that is not empty replaced, onto out. -1 with e: no YAML. */
+/* YAML text with each value of a key `password` that is not empty replaced, and what URLs have behind `?`
+ * gone, onto out. -1 with e: no YAML. */
 int checked_print(const char *name, struct str text, const char *password, struct buf *out, struct err *e);
 /* Is it a hidden key? Those must be left out when walking names. */
 bool checked_hidden(const char *key);

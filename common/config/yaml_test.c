@@ -446,6 +446,33 @@ static void test_good_source(void **state)
 	json_decref(o);
 }
 
+/* Keys of storage stay out of the kept text; an alias of the password is no password. */
+static void test_kept_text(void **state)
+{
+	static const char text[] = "source-id: s1\nfrom: {host: h, port: 3306, user: &u same, password: *u}\n"
+				   "relay-dir: \"s3://b/x?access-key=A&secret-access-key=S3CRET\"\n";
+	json_t *o;
+	struct buf out = {0};
+	struct err e = {0};
+	const char *yaml;
+
+	(void)state;
+	write_file("source.yaml", text, strlen(text));
+	o = config_load_source("source.yaml", &e);
+	if (!o)
+		fail_msg("%s", e.text);
+	yaml = json_text(o, "yaml", "");
+	assert_null(strstr(yaml, "S3CRET"));
+	assert_non_null(strstr(yaml, "s3://b/x"));
+	assert_non_null(strstr(yaml, "user: "));
+	assert_non_null(strstr(yaml, "same"));
+	assert_int_equal(config_with_password(yaml, "tg1:AAAA", &out, &e), 0);
+	assert_non_null(strstr(buf_cstr(&out), "same"));
+	assert_non_null(strstr(buf_cstr(&out), "password: \"tg1:AAAA\""));
+	buf_free(&out);
+	json_decref(o);
+}
+
 /* What most of DM's own examples hold: taken, and each key without effect is named once. */
 static void test_warnings(void **state)
 {
@@ -736,6 +763,7 @@ int main(void)
 		cmocka_unit_test(test_good_task),
 		cmocka_unit_test(test_good_source),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_kept_text),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_broken),

@@ -164,6 +164,12 @@ def test_each_header_compiles_alone(tmp_path):
     assert not wrong, "\n".join(wrong)
 
 
+def test_check_runs_every_folder_of_tests():
+    """A folder that is named nowhere is run by nobody."""
+    text = (ROOT / "check").read_text()
+    assert not [d.name for d in (ROOT / "tests").iterdir() if re.match(r"[a-z]\d\d-", d.name) and not re.search(rf"\b{d.name}\b", text)]
+
+
 def test_each_header_has_pragma_once():
     missing = [n for n in files(".h") if not re.search(r"^#pragma once$", text(n), re.M)]
     assert not missing, missing

@@ -5,7 +5,7 @@ import subprocess
 import procs
 import pytest
 from servers import PASSWORD, USER
-from tidegate import FAILED, INTERRUPTED
+from tidegate import FAILED, INTERRUPTED, USAGE
 
 TASK = """
 name: second
@@ -53,6 +53,7 @@ def test_checked(beside):
     failures = [r for r in found["results"] if r["state"] == "fail"]
     assert len(failures) == 1 and failures[0]["errors"][0]["severity"] == "fail" and "GRANT" in failures[0]["instruction"]
 
+    assert all("0 to 1000" in j.ask("check-task", good, "--error", wrong, expect=USAGE) for wrong in ("abc", "-1", "1x", ""))
     assert "GRANT" in j.ask("start-task", bad, expect=FAILED)
     assert "46015" in j.ask("query-status", "second", expect=FAILED)
     assert j.ask("start-task", good)["result"]

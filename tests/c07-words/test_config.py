@@ -48,7 +48,7 @@ def test_out_and_in(by_files):
     assert '"******"' in text and PASSWORD not in text and "tg1:" not in text and "ünï" in text and "do-dbs" in text
     assert said(j, "source", "one", "-p", "one.yaml") == "" and "source-id: one" in (j.folder / "one.yaml").read_text()
     assert "46015" in said(j, "task", "other", expect=FAILED) and "20031" in said(j, "source", "other", expect=FAILED)
-    assert "config source|task" in said(j, "master", expect=USAGE)
+    assert "config source|task" in said(j, "master", expect=USAGE) and "config source|task" in said(j, "task", "-p", "x", expect=USAGE)
 
     assert said(j, "export") == "2 files in ./configs\n"
     out = j.folder / "configs"
