@@ -10,7 +10,7 @@ struct serve {
 	uint64_t term; /* of m */
 	struct follow follow;
 	const char *address; /* our own, as the others see it; set before the start */
-	uid_t run_owner; /* of the run folder */
+	uid_t run_owner;     /* of the run folder */
 };
 
 /* Listens at master.sock. Nobody leads yet. */
