@@ -355,6 +355,7 @@ static void test_etcd_away(void **state)
 {
 	struct world *w = *state;
 	struct store *a = join(w, "a");
+	struct store_leader who;
 	struct err e = {0};
 	uint64_t took;
 
@@ -363,6 +364,8 @@ static void test_etcd_away(void **state)
 	must_commit(a);
 	etcd_servers_signal(&w->servers, 0, SIGSTOP);
 	took = wait_term(a, false, LEASE_MS);
+	store_leader(a, &who);
+	assert_string_equal(who.name, ""); /* at once, before its own thread has looked */
 	print_message("stopped to lead %d ms after its etcd fell silent\n", (int)took);
 	assert_int_equal(commit(a, &e), -1);
 	assert_int_equal(e.code, ERR_not_leader);

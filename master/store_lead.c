@@ -96,6 +96,9 @@ void lead_who(struct lead *l, struct store_leader *out)
 {
 	pthread_mutex_lock(&l->mtx);
 	*out = l->who;
+	/* Our own term is over, and the thread has not come to say so: nobody, as far as is known. */
+	if (l->term != 0 && (l->term == l->resigned || clock_ms() >= l->until_ms))
+		*out = (struct store_leader){0};
 	pthread_mutex_unlock(&l->mtx);
 }
 

@@ -366,6 +366,27 @@ static void test_unique(void **state)
 	store_close(&s);
 }
 
+/* Two swap their numbers in one change set. A file refuses that; either way both numbers stay taken. */
+static void test_swap(void **state)
+{
+	struct place *p = *state;
+	struct store *s = must_open(p);
+	json_t *one = json_loads("{\"slot\":1}", 0, NULL), *two = json_loads("{\"slot\":2}", 0, NULL);
+	struct store_change swap[] = {{STORE_SOURCE, "a", two}, {STORE_SOURCE, "b", one}};
+	struct store_change third[] = {{STORE_SOURCE, "c", one}, {STORE_SOURCE, "c", two}};
+	struct err e = {0};
+
+	put(s, STORE_SOURCE, "a", "{\"slot\":1}");
+	put(s, STORE_SOURCE, "b", "{\"slot\":2}");
+	commit(s, swap, 2, &e);
+	assert_int_equal(commit(s, &third[0], 1, &e), -1);
+	assert_int_equal(commit(s, &third[1], 1, &e), -1);
+	assert_int_equal(rows(s, STORE_SOURCE), 2);
+	json_decref(one);
+	json_decref(two);
+	store_close(&s);
+}
+
 /* Somebody else has moved the store on. */
 static void test_other_writer(void **state)
 {
@@ -712,6 +733,7 @@ int main(void)
 		BOTH(test_killed),
 		BOTH(test_atomic),
 		BOTH(test_unique),
+		BOTH(test_swap),
 		BOTH(test_other_writer),
 		BOTH(test_revision),
 		BOTH(test_many),

@@ -63,8 +63,10 @@ static void key_of(enum store_table t, const char *key, char out[TEXT])
 static void forget(struct unique *u, const char *key)
 {
 	char *number = map_del(u->has, str_of(key));
+	const char *owner = number ? map_get(u->owner, str_of(number)) : NULL;
 
-	if (number)
+	/* Another one of the same change set may have taken it already. */
+	if (owner && strcmp(owner, key) == 0)
 		free(map_del(u->owner, str_of(number)));
 	free(number);
 }
