@@ -1,4 +1,5 @@
-/* The parts of the agent that need no process: the table of stages, the pauses, the log pipe. */
+/* The parts of the agent that need no process: the table of stages, the pauses, the log pipe, the talk with
+ * masters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +17,12 @@
 #include "agent/logs.h"
 #include "agent/orders.h"
 #include "agent/report.h"
+#include "agent/seen.h"
 #include "agent/source.h"
 #include "agent/stage.h"
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/proc/link.h"
 
 /* --- stages --- */
 
@@ -276,8 +281,165 @@ static void errors_in_any_charset_are_reported(void **state)
 	free(a);
 }
 
+/* --- the masters --- */
+
+/* One that says hello and nothing else: every other request is kept. */
+struct quiet_master {
+	const char *cluster;
+	unsigned hellos;
+	uint64_t asked_revision; /* in the last hello */
+};
+
+static void on_request(void *arg, struct link_req *req)
+{
+	struct quiet_master *q = arg;
+	struct msg_agent_hello m;
+	struct buf b = {0};
+	struct err e = {0};
+
+	if (req->head.type != MSG_agent_hello)
+		return;
+	assert_int_equal(msg_get_agent_hello(req->body, &m, &e), 0);
+	q->hellos++;
+	q->asked_revision = m.revision;
+	msg_put_agent_welcome(&b, req->head.request,
+		&(struct msg_agent_welcome){
+			.session = q->hellos, .lease_ms = 10000, .cluster = str_of(q->cluster)});
+	link_reply(&req, &b);
+	buf_free(&b);
+}
+
+/* An agent in a folder of its own, between two masters. */
+struct conversation {
+	char path[32];
+	struct quiet_master first, second;
+	struct daemon_env env;
+	struct agent agent;
+};
+
+static int make_conversation(void **state)
+{
+	struct conversation *c = calloc(1, sizeof(*c));
+
+	strcpy(c->path, "/tmp/tg-agent-XXXXXX");
+	if (!mkdtemp(c->path) || chdir(c->path) < 0)
+		return -1;
+	c->env.state_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->env.config = json_pack("{s:[s,s]}", "masters", "a.sock", "b.sock");
+	c->env.loop = loop_new();
+	c->env.link = link_new(c->env.loop);
+	c->agent.env = &c->env;
+	c->first.cluster = c->second.cluster = "new";
+	*state = c;
+	return 0;
+}
+
+static int drop_conversation(void **state)
+{
+	struct conversation *c = *state;
+	char command[60];
+
+	link_free(&c->env.link);
+	loop_free(&c->env.loop);
+	json_decref(c->env.config);
+	close(c->env.state_fd);
+	snprintf(command, sizeof(command), "rm -r '%s'", c->path);
+	free(c);
+	return chdir("/") < 0 || system(command) != 0 ? -1 : 0;
+}
+
+static void listen_and_open(struct conversation *c)
+{
+	struct err e = {0};
+
+	snprintf(c->agent.name, sizeof(c->agent.name), "host-1");
+	assert_int_equal(link_listen(c->env.link, "a.sock", 8, 0600, on_request, &c->first, &e), 0);
+	assert_int_equal(link_listen(c->env.link, "b.sock", 8, 0600, on_request, &c->second, &e), 0);
+	assert_int_equal(master_open(&c->agent, &e), 0);
+}
+
+static void talk(struct conversation *c, const unsigned *until, uint64_t ms)
+{
+	uint64_t began = clock_ms();
+
+	while (*until == 0 && clock_ms() - began < ms) {
+		master_tick(&c->agent, clock_ms());
+		loop_once(c->env.loop, 20);
+	}
+}
+
+/* A master that is frozen answers nothing any more: well before a lease is over the next one hears a hello.
+ */
+static void a_frozen_master_is_left(void **state)
+{
+	struct conversation *c = *state;
+	uint64_t began;
+
+	listen_and_open(c);
+	talk(c, &c->first.hellos, 5000);
+	assert_int_equal(c->first.hellos, 1);
+	began = clock_ms();
+	talk(c, &c->second.hellos, 9000);
+	assert_int_equal(c->second.hellos, 1);
+	print_message("the second master was asked after %d ms\n", (int)(clock_ms() - began));
+}
+
+/* What was seen of another cluster says nothing about this one. */
+static void another_cluster_begins_with_nothing_seen(void **state)
+{
+	struct conversation *c = *state;
+
+	seen_keep(c->env.state_fd, "old", 700);
+	listen_and_open(c);
+	talk(c, &c->first.hellos, 5000);
+	assert_int_equal(c->first.asked_revision, 700);
+	for (unsigned i = 0; i < 100 && c->agent.master.session == 0; i++)
+		loop_once(c->env.loop, 20);
+	assert_string_equal(c->agent.master.cluster, "new");
+	assert_int_equal(c->agent.master.seen, 0);
+}
+
+static void the_same_cluster_is_remembered(void **state)
+{
+	struct conversation *c = *state;
+
+	seen_keep(c->env.state_fd, "new", 700);
+	listen_and_open(c);
+	talk(c, &c->first.hellos, 5000);
+	for (unsigned i = 0; i < 100 && c->agent.master.session == 0; i++)
+		loop_once(c->env.loop, 20);
+	assert_int_equal(c->agent.master.seen, 700);
+}
+
+/* A file that was damaged must not make the masters' store an older copy. */
+static void no_revision_is_below_nothing_or_beyond_counting(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t seen;
+	} files[] = {
+		{"{\"cluster\":\"c\",\"revision\":9}", 9},
+		{"{\"cluster\":\"c\",\"revision\":-1}", 0},
+		{"{\"cluster\":\"c\",\"revision\":9007199254740993}", 0},
+		{"{\"cluster\":\"c\",\"revision\":\"9\"}", 0},
+	};
+	struct conversation *c = *state;
+	char cluster[64];
+	uint64_t seen;
+	struct err e = {0};
+
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		assert_int_equal(io_replace_file(c->env.state_fd, "seen.json", files[i].text,
+					 strlen(files[i].text), 0600, &e),
+			0);
+		seen_read(c->env.state_fd, cluster, sizeof(cluster), &seen);
+		assert_int_equal(seen, files[i].seen);
+	}
+}
+
 int main(void)
 {
+#define TALK(test) cmocka_unit_test_setup_teardown(test, make_conversation, drop_conversation)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_move_is_there),
 		cmocka_unit_test(rest_comes_only_when_all_are_gone),
@@ -289,6 +451,10 @@ int main(void)
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),
 		cmocka_unit_test(errors_in_any_charset_are_reported),
+		TALK(a_frozen_master_is_left),
+		TALK(another_cluster_begins_with_nothing_seen),
+		TALK(the_same_cluster_is_remembered),
+		TALK(no_revision_is_below_nothing_or_beyond_counting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,12 @@ enum {
 	HELLO_MS = 3000,
 	HELLO_OTHER_MS = 1500, /* where there is another master to ask */
 	AGAIN_MS = 500,
-	WAIT_MS = 10000,
-	NEXT_MS = WAIT_MS + 10000,
+	WAIT_MS = 3000,
+	/*
+	 * A master that is frozen answers nothing. The hello to another one waits for the end of all calls,
+	 * and must come well before a lease is over there: the calls last hardly longer than a report does.
+	 */
+	NEXT_MS = WAIT_MS + 4000,
 	REPORT_MS = 5000,
 	REPORT_EVERY_MS = 1000,
 	REPORT_SOON_MS = 200,
@@ -62,6 +66,9 @@ static void on_welcome(void *arg, const struct err *failed, struct str reply)
 		return;
 	}
 	a->master.session = w.session;
+	/* Another cluster counts for itself. */
+	if (!str_is(w.cluster, a->master.cluster))
+		a->master.seen = 0;
 	snprintf(a->master.cluster, sizeof(a->master.cluster), "%.*s", STR_ARG(w.cluster));
 	a->master.revision = 0; /* the whole state once more: it may be another master */
 	a->master.told_lost = false;

@@ -22,6 +22,7 @@ void seen_read(int state_fd, char *cluster, size_t size, uint64_t *revision)
 	struct buf b = {0};
 	struct err e = {0};
 	json_t *o = NULL;
+	int64_t seen;
 
 	cluster[0] = '\0';
 	*revision = 0;
@@ -31,7 +32,9 @@ void seen_read(int state_fd, char *cluster, size_t size, uint64_t *revision)
 		o = json_parse(buf_str(&b), FILE_NAME, &e);
 	if (o) {
 		snprintf(cluster, size, "%s", json_text(o, "cluster", ""));
-		*revision = (uint64_t)json_num(o, "revision", 0);
+		seen = json_num(o, "revision", 0);
+		if (seen > 0 && seen <= JSON_EXACT_MAX)
+			*revision = (uint64_t)seen;
 	} else {
 		log_warn("%s", e.text);
 	}

@@ -6,6 +6,10 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
+/* Up to here every reader of JSON knows a whole number exactly. No counter of ours comes there by counting.
+ */
+#define JSON_EXACT_MAX (INT64_C(1) << 53)
+
 /* Reading JSON made by ourselves: absent or of another type gives the default. All borrowed. */
 const char *json_text(const json_t *o, const char *key, const char *fallback);
 int64_t json_num(const json_t *o, const char *key, int64_t fallback);

@@ -209,6 +209,38 @@ def test_leader_killed(cluster, hosts, make_pair):
     finish(pair, work, a)
 
 
+def test_leader_frozen(cluster, hosts, make_pair):
+    """SIGSTOP of the leading master: its socket stays open and says nothing. The agents find the other one before it takes them for lost, so
+    no source moves and no unit is started again."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=50, pause=0.02).make()
+    etcd = cluster()
+    sockets = [str(hosts.path / "a.r/master.sock"), str(hosts.path / "b.r/master.sock")]
+    a = hosts("a", store=etcd.url(), masters=sockets).start()
+    a.wait_leader({"a"})
+    begin(a, pair, hosts.path)
+    b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, f"not both agents\n{b.story()}")
+    with work:
+        work.wait(20)
+        before, master = units(a), a.below("master")[0]
+        assert len(before) == 2
+        master.kill(signal.SIGSTOP)
+        b.wait_leader({"b"}, LEASE + 10)
+        until, seen = time.monotonic() + 25, set()
+        while time.monotonic() < until:
+            seen.update(b.agents().items())
+            time.sleep(0.2)
+        assert seen == {("a", "bound"), ("b", "free")}, f"{seen}\n{b.story()}"
+        assert units(a) == before and not units(b), f"units were started again\n{a.story()}\n{b.story()}"
+        assert subtask(b).get("stage") == "Running" and "no longer that of" not in b.log.read_text(), b.story()
+        master.kill(signal.SIGCONT)
+        a.wait_leader({"b"}, 20)  # it sees that its term is over, and passes on
+        work.wait(work.transactions + 20)
+        assert units(a) == before
+    finish(pair, work, a)
+
+
 def test_leader_killed_in_copy(cluster, hosts, make_pair):
     """The same in the full phase: the copy is held in the middle while the lead changes, and goes on by the same processes; the new leader
     learns of its end."""
