@@ -293,6 +293,9 @@ int bind_refuse_old(const struct master *m, struct err *e)
 int bind_check_store(
 	struct master *m, const char *agent, struct str cluster, uint64_t revision, struct err *e)
 {
+	if (revision > (uint64_t)JSON_EXACT_MAX)
+		return err_set(e, ERR_proto, "agent %s tells revision %" PRIu64 ", which no store can reach",
+			agent, revision);
 	if (m->model.store && str_is(cluster, store_cluster(m->model.store)) &&
 		revision > m->model.revision && revision > m->newer) {
 		m->newer = revision;

@@ -15,21 +15,22 @@
 static const struct {
 	const char *word;
 	int (*fn)(struct master *m, struct command_call *c, struct err *e);
+	const char *reads;
 } commands[] = {
-#define COMMAND(word, fn, usage, help) {word, fn},
+#define ALWAYS ""
+#define CHANGES NULL
+#define COMMAND(word, fn, reads, usage, help) {word, fn, reads},
 #include "command.def"
 #undef COMMAND
+#undef CHANGES
+#undef ALWAYS
 };
 
-/* Words that change nothing (and the one that ends it): an older copy of a store answers them too. */
-static const char *const harmless[] = {
-	"query-status", "list-member", "shard-ddl-lock", "validation", "accept-store"};
-
-static int check_store(const struct master *m, const char *word, struct err *e)
+/* What changes nothing (and the one that ends it) an older copy of a store answers too. */
+static int check_store(const struct master *m, const char *reads, const json_t *args, struct err *e)
 {
-	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
-		if (strcmp(word, harmless[i]) == 0)
-			return 0;
+	if (reads && (!reads[0] || strcmp(json_text(args, "op", ""), reads) == 0))
+		return 0;
 	return bind_refuse_old(m, e);
 }
 
@@ -44,7 +45,7 @@ json_t *command_run(
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r > 0; i++) {
 		if (strcmp(commands[i].word, word) != 0)
 			continue;
-		r = check_store(m, word, &e);
+		r = check_store(m, commands[i].reads, args, &e);
 		if (r == 0)
 			r = commands[i].fn(m, &c, &e);
 	}
@@ -100,7 +101,11 @@ int command_accept_store(struct master *m, struct command_call *c, struct err *e
 {
 	uint64_t revision;
 
-	(void)c;
+	if (m->newer == 0) { /* nothing to accept, or accepted already: also when it is said twice (T39) */
+		json_object_set_new(
+			c->answer, "msg", json_string("nothing to accept: no agent has seen a newer store"));
+		return 0;
+	}
 	bind_accept_store(m, &revision);
 	if (model_commit_at(&m->model, revision, e) < 0)
 		return -1;

@@ -16,7 +16,7 @@ json_t *command_run(
 	struct master *m, const char *word, const json_t *args, struct link_req **req, bool *changed);
 
 /* Handlers: 0, or -1 with e: then nothing was changed. */
-#define COMMAND(word, fn, usage, help) int fn(struct master *m, struct command_call *c, struct err *e);
+#define COMMAND(word, fn, reads, usage, help) int fn(struct master *m, struct command_call *c, struct err *e);
 #include "command.def"
 #undef COMMAND
 

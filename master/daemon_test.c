@@ -357,6 +357,104 @@ static bool log_says(const struct world *w, const char *text)
 	return strstr(log, text) != NULL;
 }
 
+static unsigned log_counts(const struct world *w, const char *text)
+{
+	static char log[100000];
+	ssize_t n = pread(w->log, log, sizeof(log) - 1, 0);
+	unsigned found = 0;
+
+	log[n < 0 ? 0 : n] = '\0';
+	for (const char *at = log; (at = strstr(at, text)); at++)
+		found++;
+	return found;
+}
+
+/* Without waiting for the answer. */
+struct waiting {
+	bool over;
+	struct err e;
+};
+
+static void on_over(void *arg, const struct err *e, struct str reply)
+{
+	struct waiting *t = arg;
+	struct str body;
+
+	t->over = true;
+	if (e)
+		t->e = *e;
+	else
+		msg_expect(reply, MSG_agent_orders, &body, &t->e);
+}
+
+/* An agent that tells what it has seen; the error's code, or 0 with w's cluster in the answer. */
+static uint32_t hello_seen(
+	struct world *w, const char *name, struct str cluster, uint64_t revision, char out[64])
+{
+	struct buf msg = {0}, reply = {0};
+	struct msg_agent_welcome welcome = {0};
+	struct str body;
+	struct err e = {0};
+
+	msg_put_agent_hello(&msg, link_request_id(),
+		&(struct msg_agent_hello){.name = str_of(name),
+			.version = STR_LIT("0"),
+			.slots = 10,
+			.cluster = cluster,
+			.revision = revision});
+	if (call(w, &msg, MSG_agent_welcome, &reply, &body, &e) == 0 &&
+		msg_get_agent_welcome(body, &welcome, &e) == 0 && out)
+		snprintf(out, 64, "%.*s", STR_ARG(welcome.cluster));
+	buf_free(&reply);
+	return e.code;
+}
+
+/*
+ * One agent has seen more than the store holds: nobody is told anything any more, not even who waits already,
+ * nothing is written, and the log is not flooded.
+ */
+static void test_older_copy(void **state)
+{
+	struct world *w = *state;
+	struct waiting poll = {0};
+	struct buf msg = {0};
+	char cluster[64] = "";
+	struct err e = {0};
+	json_t *orders;
+	uint64_t session = hello(w), revision, began;
+
+	ok(w, "operate-source", SOURCE);
+	assert_int_equal(hello_seen(w, "host-2", STR_LIT(""), 0, cluster), 0);
+	assert_int_equal(strlen(cluster), 32);
+	assert_int_equal(next(w, session, 0, 0, &orders, &e), 0);
+	revision = (uint64_t)json_num(orders, "revision", 0);
+	json_decref(orders);
+	msg_put_agent_next(&msg, link_request_id(),
+		&(struct msg_agent_next){.session = session, .revision = revision, .wait_ms = 60000});
+	link_call(w->peer, &msg, 10000, on_over, &poll);
+	buf_free(&msg);
+	began = clock_ms();
+	while (clock_ms() - began < 200)
+		loop_once(w->loop, 20);
+	assert_false(poll.over);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(hello_seen(w, "host-2", str_of(cluster), 5000, NULL), ERR_store_old);
+	began = clock_ms();
+	while (!poll.over && clock_ms() - began < 2000)
+		loop_once(w->loop, 20);
+	assert_true(poll.over);
+	assert_int_equal(poll.e.code, ERR_store_old);
+	assert_int_equal(
+		report(w, session, "{\"revision\":9,\"sources\":[{\"source\":\"s1\",\"subtasks\":[]}]}", &e),
+		-1);
+	assert_int_equal(e.code, ERR_store_old);
+	assert_int_equal(log_counts(w, "code=60613"), 1);
+	assert_int_equal(hello_seen(w, "host-3", STR_LIT(""), 0, NULL), ERR_store_old);
+	assert_int_equal(log_counts(w, "code=60613"), 2);
+	ok(w, "accept-store", "{}");
+	assert_int_equal(hello_seen(w, "host-2", str_of(cluster), 5000, NULL), 0);
+}
+
 /* Asked to leave: exit 0. The supervisor gone: it leaves too. A file that is no store: one line, exit 1. */
 static void test_ends(void **state)
 {
@@ -411,6 +509,7 @@ int main(void)
 		T(test_life),
 		T(test_poll),
 		T(test_bad_messages),
+		T(test_older_copy),
 		T(test_ends),
 		T(test_box),
 	};

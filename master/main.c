@@ -118,7 +118,7 @@ static void stop_leading(struct process *p)
  */
 static int begin_leading(struct process *p, uint64_t term, struct err *e)
 {
-	p->master = (struct master){.now_ms = clock_ms()};
+	p->master = (struct master){0};
 	if (master_init(&p->master, p->store, e) < 0) {
 		master_fini(&p->master);
 		if (e->code != ERR_store_away && e->code != ERR_not_leader)
@@ -126,6 +126,8 @@ static int begin_leading(struct process *p, uint64_t term, struct err *e)
 		log_err(e);
 		return 0;
 	}
+	p->master.now_ms = clock_ms();
+	master_know_agents(&p->master);
 	p->term = term;
 	serve_lead(&p->serve, &p->master, term);
 	log_info("%scluster %s at revision %llu: %zu sources, %zu tasks", p->etcd.nhosts ? "leads " : "",

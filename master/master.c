@@ -8,11 +8,8 @@
 #include "master/check.h"
 #include "master/command.h"
 
-/*
- * Agents of an earlier run: each has one full lease to speak up again before it counts as lost, and its
- * session goes on, so that a restart of the master disturbs nobody (T31).
- */
-static void know_agents(struct master *m)
+/* Their sessions go on, so that a restart of the master disturbs nobody (T31). */
+void master_know_agents(struct master *m)
 {
 	const char *name;
 	json_t *doc;
@@ -32,10 +29,7 @@ static void know_agents(struct master *m)
 int master_init(struct master *m, struct store *store, struct err *e)
 {
 	m->speeds = map_new();
-	if (model_open(&m->model, store, e) < 0)
-		return -1;
-	know_agents(m);
-	return 0;
+	return model_open(&m->model, store, e);
 }
 
 void master_fini(struct master *m)

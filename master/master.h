@@ -62,5 +62,11 @@ struct master {
 	struct map *speeds; /* "task/source" -> struct speed (speed.h) */
 };
 
+/* Reads the store. */
 int master_init(struct master *m, struct store *store, struct err *e);
+/*
+ * Then, with now_ms set anew (a store may take its time): the agents of an earlier run or another master.
+ * Each has one full lease from now to speak up before it counts as lost.
+ */
+void master_know_agents(struct master *m);
 void master_fini(struct master *m);

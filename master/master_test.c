@@ -268,14 +268,29 @@ static void test_old_store(void **state)
 	assert_int_equal(e.code, ERR_store_old);
 	assert_int_equal(bind_check_store(m, "host-2", none, 0, &e), -1); /* nobody is told anything by it */
 	refused(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}", ERR_store_old);
+	/* What only reads is answered: an operator wants to see, and to export, what would be accepted. */
 	ok(m, "query-status", "{}");
 	ok(m, "list-member", "{}");
+	ok(m, "operate-source", "{\"op\":\"show\"}");
+	ok(m, "config", "{\"kind\":\"source\"}");
+	refused(m, "binlog", "{\"op\":\"list\",\"task\":\"none\"}", ERR_task_unknown);
+	refused(m, "binlog", "{\"op\":\"skip\",\"task\":\"none\"}", ERR_store_old);
+	refused(m, "binlog", "{}", ERR_store_old);
 	ok(m, "accept-store", "{}");
 	assert_true(m->model.revision > seen);
 	assert_true(epoch(m, "s1") > was && epoch(m, "s1") >= (int64_t)m->wall_s);
 	assert_int_equal(bind_check_store(m, "host-1", cluster, seen, &e), 0);
-	ok(m, "operate-source", "{\"op\":\"show\"}");
 	seen = m->model.revision;
+	was = epoch(m, "s1");
+	says(m, "accept-store", "{}", "nothing to accept"); /* once more: nothing is changed by it */
+	assert_int_equal(m->model.revision, seen);
+	assert_int_equal(epoch(m, "s1"), was);
+	/* Nobody can have seen that. */
+	assert_int_equal(bind_check_store(m, "host-1", cluster, UINT64_MAX, &e), -1);
+	assert_int_equal(e.code, ERR_proto);
+	assert_int_equal(bind_check_store(m, "host-1", none, JSON_EXACT_MAX + 1, &e), -1);
+	assert_int_equal(m->newer, 0);
+	assert_int_equal(bind_check_store(m, "host-1", cluster, seen, &e), 0);
 	master_fini(m);
 	store_close(&store);
 	store = store_open_file(dir, &e);
@@ -284,6 +299,21 @@ static void test_old_store(void **state)
 	close(dir);
 	snprintf(command, sizeof(command), "rm -r '%s'", path);
 	assert_int_equal(system(command), 0);
+}
+
+/* A store may take longer to read than a lease lasts: that is not the agents' time. */
+static void test_agents_of_before(void **state)
+{
+	struct master *m = *state;
+
+	hello(m, "host-1");
+	m->nagents = 0; /* as when the store was just read */
+	m->now_ms += 2 * MASTER_LEASE_MS;
+	master_know_agents(m);
+	m->now_ms += MASTER_LEASE_MS;
+	assert_true(bind_online(m, bind_find(m, "host-1")));
+	m->now_ms++;
+	assert_false(bind_online(m, bind_find(m, "host-1")));
 }
 
 static void test_room(void **state)
@@ -741,6 +771,7 @@ int main(void)
 		T(test_epochs),
 		T(test_hello_again),
 		T(test_old_store),
+		T(test_agents_of_before),
 		T(test_room),
 		T(test_many_names),
 		T(test_numbers),

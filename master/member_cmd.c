@@ -101,7 +101,8 @@ int command_offline_member(struct master *m, struct command_call *c, struct err 
 	struct agent *a = bind_find(m, name);
 
 	if (strcmp(json_text(c->args, "kind", ""), "worker") != 0)
-		return err_set(e, ERR_bad_stage, "there is one master, it can't be taken off the list");
+		return err_set(e, ERR_bad_stage,
+			"agents (-w) are taken off the list; a master that has ended is on none");
 	if (!model_get(&m->model, STORE_AGENT, name))
 		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
 	if (bind_online(m, a))

@@ -89,9 +89,24 @@ static void answer_poll(struct master *m, struct agent *a)
 	buf_free(&text);
 }
 
+/* Nobody is told anything by an older copy: whoever waits learns of it now. */
+static void refuse_polls(struct master *m)
+{
+	struct err e = {0};
+
+	bind_refuse_old(m, &e);
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (m->agents[i].poll)
+			link_fail(&m->agents[i].poll, &e);
+}
+
 /* Wakes the polls for which there is something, or whose time is up. */
 static void answer_polls(struct master *m)
 {
+	if (m->newer) {
+		refuse_polls(m);
+		return;
+	}
 	for (unsigned i = 0; i < m->nagents; i++) {
 		struct agent *a = &m->agents[i];
 
@@ -103,6 +118,36 @@ static void answer_polls(struct master *m)
 static const char *cluster_of(const struct serve *s)
 {
 	return s->store ? store_cluster(s->store) : "";
+}
+
+static struct refusal *find_refusal(struct serve *s, const char *agent)
+{
+	for (unsigned i = 0; i < MASTER_AGENTS; i++)
+		if (s->told[i].agent[0] && strcmp(s->told[i].agent, agent) == 0)
+			return &s->told[i];
+	return NULL;
+}
+
+/* An agent asks again twice a second, for as long as it takes: its refusal is logged once for each reason. */
+static void log_refusal(struct serve *s, const char *agent, const struct err *e)
+{
+	struct refusal *r = find_refusal(s, agent);
+
+	if (r && r->code == e->code)
+		return;
+	if (!r)
+		r = &s->told[s->ntold++ % MASTER_AGENTS];
+	snprintf(r->agent, sizeof(r->agent), "%s", agent);
+	r->code = e->code;
+	log_err(e);
+}
+
+static void forget_refusal(struct serve *s, const char *agent)
+{
+	struct refusal *r = find_refusal(s, agent);
+
+	if (r)
+		*r = (struct refusal){0};
 }
 
 static void on_hello(struct serve *s, struct link_req *req)
@@ -127,10 +172,11 @@ static void on_hello(struct serve *s, struct link_req *req)
 		if (a)
 			a->session = 0; /* it was never given out */
 		model_abort(&s->m->model);
-		log_err(&e);
+		log_refusal(s, name, &e);
 		link_fail(&req, &e);
 		return;
 	}
+	forget_refusal(s, name);
 	/* A poll of the session before is nobody's any more. */
 	if (a->poll)
 		fail(&a->poll, ERR_request_stale, "the agent has said hello again since");
@@ -196,6 +242,10 @@ static void on_report(struct serve *s, struct link_req *req)
 	a = known(s, report.session, &req);
 	if (!a)
 		return;
+	if (bind_refuse_old(s->m, &e) < 0) {
+		link_fail(&req, &e); /* it would be written; the agent logs it, once */
+		return;
+	}
 	o = json_parse(report.report, "an agent's report", &e);
 	if (!o || report_take(s->m, a, o, send_answer, &e) < 0) {
 		log_err(&e);
@@ -391,7 +441,8 @@ int serve_tick(struct serve *s, struct err *e)
 	set_clock(m);
 	changed = check_expire(m, send_answer);
 	changed |= m->newer == 0 && bind_sources(m);
-	if (changed && model_commit(&m->model, e) < 0) {
+	/* A check that is over changes nothing that an older copy would have to keep. */
+	if (changed && m->newer == 0 && model_commit(&m->model, e) < 0) {
 		if (leads(s))
 			return -1;
 		log_err(e); /* another one's to do, or ours in the next term */

@@ -3,14 +3,22 @@
 #include "master/follow.h"
 #include "master/master.h"
 
+/* An agent's hello was refused, and that was logged. */
+struct refusal {
+	char agent[MODEL_NAME + 2]; /* also of a name that is too long */
+	enum err_code code;
+};
+
 /* The control socket: who may speak, and what is answered when. */
 struct serve {
 	struct master *m; /* NULL: this master does not lead, and answers by the one that does */
 	struct store *store;
 	uint64_t term; /* of m */
 	struct follow follow;
-	const char *address; /* our own, as the others see it; set before the start */
-	uid_t run_owner;     /* of the run folder */
+	const char *address;                /* our own, as the others see it; set before the start */
+	uid_t run_owner;                    /* of the run folder */
+	struct refusal told[MASTER_AGENTS]; /* a ring: of agents that ask again and again */
+	unsigned ntold;
 };
 
 /* Listens at master.sock. Nobody leads yet. */
