@@ -118,6 +118,9 @@ unsigned db_columns(const struct db_rows *r);
 const char *db_column_name(const struct db_rows *r, unsigned i);
 /* 1: a row, values borrowed until the next call (p NULL: SQL NULL); 0: the end; -1 with e. */
 int db_fetch(struct db_rows *r, const struct str **values, struct err *e);
+/* The last row's values are not wanted any more: a large one gives its turn back. To be called before waiting
+ * for anything but the next row, which may be what somebody holds who waits for the turn. */
+void db_row_done(struct db_rows *r);
 void db_rows_close(struct db_rows **r);
 /* The first column of the first row into out ("" for NULL); found tells whether there was a row. */
 int db_value(struct db *d, const char *sql, char *out, size_t size, bool *found, struct err *e);

@@ -143,6 +143,11 @@ static bool is_large(const struct db_rows *r)
 	return sum >= r->turns->bytes;
 }
 
+void db_row_done(struct db_rows *r)
+{
+	end_turn(r);
+}
+
 int db_fetch(struct db_rows *r, const struct str **values, struct err *e)
 {
 	struct client_error why;

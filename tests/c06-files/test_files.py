@@ -575,6 +575,17 @@ def test_spool_quota(make_pair, job):
     assert 0 < most <= quota + threads * (chunk + (1 << 20)), most
 
 
+def test_spool_quota_of_large_rows(make_pair, job):
+    """Rows that are read one at a time, and room for less than a file for each connection: nobody waits for room with the turn in hand."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", *(f"CREATE TABLE app.t{t} (id int PRIMARY KEY, v longblob)" for t in range(4)),
+                    *(f"INSERT INTO app.t{t} VALUES ({i}, REPEAT(CHAR({65 + i}), 5000000))" for t in range(4) for i in range(6)))
+    j = job(pair, tables="app.*")
+    j.start("--spool-size", "20MiB", "--threads", "4", until="full")
+    assert j.wait(150) == 0, j.story()
+    pair.assert_equal("app", j.story)
+
+
 def size(f):
     try:
         return f.stat().st_size

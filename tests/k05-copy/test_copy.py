@@ -75,7 +75,7 @@ def not_again(j, rows):
 def test_kills(kills, source, target, make_pair, job, tmp_path):
     pair = make_pair(source, target)
     rnd, story = random.Random(SEED), []
-    rows = make(pair.source, 30000 if kills < 20 else 90000)  # enough to last for so many kills
+    rows = make(pair.source, 30000 if kills < 20 else 160000)  # enough to last for so many kills
     j, files = copying(job, tmp_path, pair, ["app"], mode="all")
     with Slow(j, 150, *PLACES):
         for _ in range(3 * kills):

@@ -143,6 +143,26 @@ static void look_xa(struct cutover *c)
 
 /* --- where it stands --- */
 
+/*
+ * A MySQL that writes transactions without a GTID may have a set from before: it stands still while the
+ * server goes on. Then file and offset say where it is.
+ */
+static int look_position(struct cutover *c, struct err *e)
+{
+	char mode[32] = "";
+	bool found;
+
+	if (db_master_status(c->up, &c->at, e) < 0)
+		return -1;
+	if (c->from.flavor != FLAVOR_MYSQL || !c->at.gtid || !c->at.gtid[0])
+		return 0;
+	if (db_value(c->up, "SELECT @@GLOBAL.gtid_mode", mode, sizeof(mode), &found, e) < 0)
+		return -1;
+	if (strcmp(mode, "ON") != 0)
+		c->at.gtid[0] = '\0';
+	return 0;
+}
+
 void source_look(struct cutover *c)
 {
 	struct err e = {0};
@@ -150,7 +170,7 @@ void source_look(struct cutover *c)
 	look_read_only(c);
 	look_transactions(c);
 	look_xa(c);
-	if (db_master_status(c->up, &c->at, &e) == 0)
+	if (look_position(c, &e) == 0)
 		cutover_found(c, "source_position", "success", "", "the source stands at %s:%" PRIu64,
 			c->at.file, c->at.offset);
 	else if (c->follows)

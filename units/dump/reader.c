@@ -145,6 +145,8 @@ static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, 
 	const struct str *v;
 	int got;
 
+	/* No large row's turn is held while room is waited for: those who have room may be waiting for the
+	 * turn. */
 	while ((got = writer_wait_room(w, e)) == 0 && (got = db_fetch(r, &v, e)) > 0) {
 		if (dump_stopping(w->d))
 			got = err_set(e, ERR_link, "asked to leave");
@@ -153,6 +155,7 @@ static int copy_rows(struct writer *w, struct db_rows *r, const struct item *t, 
 		if (got < 0)
 			break;
 		end_if_full(w, &places, t, v);
+		db_row_done(r);
 	}
 	free(places.at);
 	return got;
