@@ -163,6 +163,9 @@ static int record(struct parse *p)
 		if (!at_line_end(p))
 			return err_set(p->e, ERR_load_files,
 				"behind a quoted value stands neither a separator nor a line's end");
+		if (at_end(p)) /* all who write CSV end its last line, too */
+			return err_set(p->e, ERR_load_files,
+				"the file ends without a line's end: it is not complete");
 		skip_line_end(p);
 		return p->r < 0 ? -1 : 1;
 	}
