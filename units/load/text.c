@@ -333,27 +333,96 @@ static bool changes_quoting(struct str statement)
 	return false;
 }
 
-/* SET: of the session's settings two change what a value means; the others are for us to choose. */
-static void look_set(struct look *l)
+/* The setting's name, whichever way it is written: sql_mode, @@sql_mode, @@SESSION.sql_mode; empty: it is
+ * none.
+ */
+static struct str setting(const struct sql_lexer *lx, bool *global)
+{
+	static const char *const scopes[] = {"SESSION.", "LOCAL.", "GLOBAL."};
+	struct str name = lx->token;
+
+	*global = false;
+	if (lx->type != SQL_VARIABLE)
+		return lx->type == SQL_WORD ? name : (struct str){0};
+	if (!str_starts(name, "@@"))
+		return (struct str){0};
+	name = (struct str){name.p + 2, name.n - 2};
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		size_t n = strlen(scopes[i]);
+
+		if (name.n <= n || strncasecmp(name.p, scopes[i], n) != 0)
+			continue;
+		*global = scopes[i][0] == 'G';
+		return (struct str){name.p + n, name.n - n};
+	}
+	return name;
+}
+
+/* Behind a setting's value, where the next one's name stands, or at the end. */
+static void skip_value(struct look *l)
+{
+	int depth = 0;
+
+	for (; l->lx.type != SQL_END && l->lx.type != SQL_BAD; sql_lex_next(&l->lx)) {
+		depth += sql_lex_is_char(&l->lx, '(') - sql_lex_is_char(&l->lx, ')');
+		if (depth == 0 && sql_lex_is_char(&l->lx, ','))
+			break;
+	}
+	if (sql_lex_is_char(&l->lx, ','))
+		sql_lex_next(&l->lx);
+}
+
+/* Users' variables, and settings that are ours to make: nothing else may stand beside them. */
+static bool only_nothing(struct look *l)
 {
 	static const char *const ours[] = {"FOREIGN_KEY_CHECKS", "UNIQUE_CHECKS", "SQL_MODE", "SQL_NOTES",
 		"AUTOCOMMIT", "SQL_LOG_BIN", "INNODB_LOCK_WAIT_TIMEOUT", "NET_READ_TIMEOUT",
-		"NET_WRITE_TIMEOUT", "WAIT_TIMEOUT", "TRANSACTION", NULL};
+		"NET_WRITE_TIMEOUT", "WAIT_TIMEOUT"};
 
-	word(l, "SESSION");
-	if (word(l, "NAMES")) {
-		l->about->kind = STATEMENT_SESSION;
-		if (!sql_lex_ident(&l->lx, l->about->names, sizeof(l->about->names)))
-			snprintf(l->about->names, sizeof(l->about->names), "%.*s",
-				(int)(l->lx.token.n < 31 ? l->lx.token.n : 31),
-				l->lx.token.p ? l->lx.token.p : "");
-	} else if (sql_lex_is(&l->lx, "TIME_ZONE")) {
-		l->about->kind = look_zone(l) ? STATEMENT_SESSION : STATEMENT_ALIEN;
-	} else if (l->lx.type == SQL_VARIABLE ||
-		   (is_one_of(&l->lx, ours) &&
-			   !(sql_lex_is(&l->lx, "SQL_MODE") && changes_quoting(l->lx.text)))) {
-		l->about->kind = STATEMENT_NOTHING;
+	while (l->lx.type != SQL_END) {
+		bool global, good;
+		struct str name;
+
+		word(l, "SESSION");
+		name = setting(&l->lx, &global);
+		good = l->lx.type == SQL_VARIABLE && l->lx.token.n > 1 && l->lx.token.p[1] != '@';
+		for (size_t i = 0; !good && i < sizeof(ours) / sizeof(ours[0]); i++)
+			good = str_is_ci(name, ours[i]);
+		if (!good)
+			return false;
+		skip_value(l);
 	}
+	return true;
+}
+
+/* Behind NAMES: a charset, its collation, and nothing else. */
+static bool look_names(struct look *l)
+{
+	if (!sql_lex_ident(&l->lx, l->about->names, sizeof(l->about->names)))
+		snprintf(l->about->names, sizeof(l->about->names), "%.*s",
+			(int)(l->lx.token.n < 31 ? l->lx.token.n : 31), l->lx.token.p ? l->lx.token.p : "");
+	sql_lex_next(&l->lx);
+	if (word(l, "COLLATE"))
+		sql_lex_next(&l->lx);
+	return l->lx.type == SQL_END;
+}
+
+/* SET: of the session's settings two change what a value means; the others are for us to choose. */
+static void look_set(struct look *l, bool cut)
+{
+	bool global;
+	struct str name;
+
+	if (cut || changes_quoting(l->lx.text))
+		return;
+	word(l, "SESSION");
+	name = setting(&l->lx, &global);
+	if (word(l, "NAMES"))
+		l->about->kind = look_names(l) ? STATEMENT_SESSION : STATEMENT_ALIEN;
+	else if (str_is_ci(name, "TIME_ZONE") && !global)
+		l->about->kind = look_zone(l) ? STATEMENT_SESSION : STATEMENT_ALIEN;
+	else if (sql_lex_is(&l->lx, "TRANSACTION") || only_nothing(l))
+		l->about->kind = STATEMENT_NOTHING;
 }
 
 void statement_look(
@@ -375,7 +444,7 @@ void statement_look(
 		out->replaces = true;
 		look_rows(&l, s, schema, table);
 	} else if (word(&l, "SET")) {
-		look_set(&l);
+		look_set(&l, s->text.n > head.n);
 	} else if (l.lx.type == SQL_END || is_one_of(&l.lx, nothing)) {
 		out->kind = STATEMENT_NOTHING;
 	} else if (word(&l, "ALTER")) { /* ALTER TABLE t DISABLE KEYS */
