@@ -135,10 +135,19 @@ static void other_statements_are_alien(void **state)
 		"INSERT INTO `t` (`a`,`b)`) SELECT * FROM mysql.user", "INSERT INTO `t` () SELECT 1",
 		"SET TIME_ZONE='+00:00', GLOBAL general_log=1", "SET TIME_ZONE=@x",
 		"/*!40101 SET SQL_MODE='ANSI_QUOTES,STRICT_ALL_TABLES'*/",
-		"SET SESSION sql_mode='no_backslash_escapes'"};
+		"SET SESSION sql_mode='no_backslash_escapes'",
+		"SET @@SESSION.sql_mode='NO_BACKSLASH_ESCAPES'", "SET @@sql_mode = 'ANSI_QUOTES'",
+		"SET @a=1, sql_mode='NO_BACKSLASH_ESCAPES'", "SET @@SESSION.character_set_client=latin1",
+		"SET @@time_zone=@x", "SET @a=1, @@LOCAL.time_zone='+05:00'",
+		"SET UNIQUE_CHECKS=0, TIME_ZONE='+05:00'", "SET @@GLOBAL.time_zone='+05:00'",
+		"SET @@GLOBAL.general_log=1", "SET NAMES utf8mb4, time_zone='+05:00'",
+		"SET @@`session`.sql_mode='NO_BACKSLASH_ESCAPES'"};
 	static const char *const fine[] = {"LOCK TABLES `t` WRITE", "UNLOCK TABLES",
 		"/*!40000 ALTER TABLE `t` DISABLE KEYS */", "SET @a=@@SQL_MODE", "START TRANSACTION",
-		"COMMIT", "/*!40101 SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO'*/"};
+		"COMMIT", "/*!40101 SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO'*/",
+		"/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */",
+		"SET @@SESSION.SQL_LOG_BIN= 0", "SET @`a b`=(SELECT 1, 2), AUTOCOMMIT=0",
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"};
 	struct statement_about a;
 
 	(void)state;
@@ -204,6 +213,22 @@ static void a_large_statement_is_bounded(void **state)
 	assert_non_null(strstr(e.text, "line 3"));
 	text_close(&t);
 	buf_free(&b);
+}
+
+static void a_zone_is_seen_however_it_is_set(void **state)
+{
+	static const char *const all[] = {"SET TIME_ZONE='+05:00'", "SET @@time_zone='+05:00'",
+		"SET SESSION time_zone = '+05:00'", "/*!40103 SET @@SESSION.TIME_ZONE='+05:00' */"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct statement s = {str_of(all[i]), 0};
+		struct statement_about a;
+
+		statement_look(&s, "app", "t", &a);
+		assert_int_equal(a.kind, STATEMENT_SESSION);
+		assert_true(str_is(a.zone, "'+05:00'"));
+	}
 }
 
 /* --- packed files --- */
@@ -308,7 +333,7 @@ static void csv_records(void **state)
 
 	put(p, "a.csv",
 		"\"id\",\"v\"\r\n1,\"a,\\\"b\\n\\\\\"\n2,\\N\r\n3,\"\\N\"\n,\"\"\n4,\"x\"\"y\"\r\n5,"
-		"\"two\nlines\"\r\n\\N,\\N");
+		"\"two\nlines\"\r\n\\N,\\N\n");
 	assert_int_equal(text_open(&t, p->dir, "a.csv", 0, &e), 0);
 	check_row(&t, &dumpling, "<id><v>");
 	check_row(&t, &dumpling, "<1><a,\"b\n\\>");
@@ -335,7 +360,7 @@ static void csv_records(void **state)
 
 static void bad_csv(void **state)
 {
-	static const char *const bad[] = {"1,\"a", "1,\"a\"b\n", "1,a\\"};
+	static const char *const bad[] = {"1,\"a", "1,\"a\"b\n", "1,a\\", "1,34", "1,", "1,\"a\""};
 	const struct place *p = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -501,6 +526,60 @@ static void names_of_files(void **state)
 	members_fini(&o);
 }
 
+/* --- folders --- */
+
+/* The plan of a folder with these two files beside those that it always has; said: in the error, NULL: none.
+ */
+static void check_folder(const struct place *p, const char *name, const char *text, const char *said)
+{
+	struct err e = {0};
+	struct rules *rules = rules_new(NULL, "dm_meta", &e);
+	struct load l = {.folder = folder_new(NULL, rules, &e)};
+	int r;
+
+	assert_non_null(l.folder);
+	l.folder->dir = dup(p->dir);
+	metadata_read((struct str){"", 0}, &l.folder->meta);
+	put(p, "app-schema-create.sql", "CREATE DATABASE `app`;\n");
+	put(p, "app.t-schema.sql", "CREATE TABLE `t` (`id` int);\n");
+	put(p, "app.t.000000000.sql", "INSERT INTO `t` VALUES (1);\n");
+	if (text)
+		put(p, name, text);
+	else
+		assert_int_equal(mkdirat(p->dir, name, 0700), 0);
+	r = folder_plan(&l, NULL, &e);
+	if (r != (said ? -1 : 0) || (said && !strstr(e.text, said)))
+		fail_msg("%s: %d, %s", name, r, e.text);
+	assert_int_equal(unlinkat(p->dir, name, text ? 0 : AT_REMOVEDIR), 0);
+	plan_fini(&l.plan);
+	folder_free(&l.folder);
+	rules_free(&rules);
+}
+
+static void a_file_is_there_once(void **state)
+{
+	check_folder(*state, "app.t.000000000.sql.gz", "x", "app.t.000000000.sql and app.t.000000000.sql.gz");
+	check_folder(*state, "app.t.000000000.sql.zst", "x", "packed in two ways");
+	check_folder(*state, "app.t-schema.sql.gz", "x", "app.t-schema.sql and app.t-schema.sql.gz");
+	check_folder(*state, "app.t.000000001.sql", "INSERT INTO `t` VALUES (2);\n", NULL);
+}
+
+static void what_could_be_rows_is_not_passed_by(void **state)
+{
+	static const char *const bad[] = {"app.t.000000001.sql.zstd", "app.t.000000001.sql.br",
+		"app.t.000000001.SQL", "app.t.000000001.csv.bak", "app.t.000000001.Csv.gz"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check_folder(*state, bad[i], "x", "could be rows");
+	check_folder(*state, "more", NULL, "more is a folder");
+	check_folder(*state, "more.sql.d", NULL, "could be rows");
+	check_folder(*state, "app.t.000000001.csv", "", "is empty");
+	check_folder(*state, "app.t.000000001.sql", "", NULL);
+	check_folder(*state, "lost+found", NULL, NULL);
+	check_folder(*state, "SHA256SUMS", "x", NULL);
+	check_folder(*state, "app.t-metadata", "1", NULL);
+}
+
 /* --- objects --- */
 
 static void check_object(const struct object *o, enum object_kind kind, const char *name, const char *mode)
@@ -568,12 +647,15 @@ int main(void)
 		cmocka_unit_test(other_statements_are_alien),
 		cmocka_unit_test_setup_teardown(a_cut_file_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_large_statement_is_bounded, setup, teardown),
+		cmocka_unit_test(a_zone_is_seen_however_it_is_set),
 		cmocka_unit_test_setup_teardown(packed_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(csv_records, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_csv, setup, teardown),
 		cmocka_unit_test(metadata_of_all),
 		cmocka_unit_test(metadata_of_ours),
 		cmocka_unit_test_setup_teardown(names_of_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_is_there_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_could_be_rows_is_not_passed_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(objects_of_files, setup, teardown),
 	};
 

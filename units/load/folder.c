@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,8 +211,25 @@ static bool ends(struct str s, const char *with)
 	return s.n > n && memcmp(s.p + s.n - n, with, n) == 0;
 }
 
+static bool is_folder(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool holds_caseless(const char *name, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (; *name; name++)
+		if (strncasecmp(name, part, n) == 0)
+			return true;
+	return false;
+}
+
 /* Those that would be data, in forms that are not read: nothing is passed by that could be rows. */
-static int check_strange(struct str name, const char *file, struct err *e)
+static int check_strange(int dir, struct str name, const char *file, struct err *e)
 {
 	static const char *const forms[] = {
 		".dat", ".parquet", ".snappy", ".lz4", ".lzo", ".bz2", ".xz", ".lz", NULL};
@@ -220,8 +238,29 @@ static int check_strange(struct str name, const char *file, struct err *e)
 		if (ends(name, forms[i]))
 			return err_set(
 				e, ERR_load_files, "%s: files ending in %s are not read", file, forms[i]);
-	if (strcmp(file, "metadata") != 0 && !ends(name, "-metadata"))
-		log_info("%s is passed by: it is no file of a dump", file);
+	if (strcmp(file, "metadata") == 0 || ends(name, "-metadata"))
+		return 0;
+	if (holds_caseless(file, ".sql") || holds_caseless(file, ".csv"))
+		return err_set(e, ERR_load_files,
+			"%s could be rows, but has no name that is read (.sql or .csv, plain, .gz or .zst): "
+			"rename it, or move it out of the folder",
+			file);
+	if (is_folder(dir, file) && strcmp(file, "lost+found") != 0)
+		return err_set(e, ERR_load_files,
+			"%s is a folder, and files of folders in the dump's are not read: move it out", file);
+	log_info("%s is passed by: it is no file of a dump", file);
+	return 0;
+}
+
+/* mydumper, where it is asked to, makes such files of SQL for tables without a row. */
+static int check_empty(const struct folder *f, const char *file, bool csv, struct err *e)
+{
+	if (csv && f->csv.header)
+		return err_set(e, ERR_load_files,
+			"%s is empty, not even its header is there: it is not complete (where there are no "
+			"headers, say so)",
+			file);
+	log_warn("%s is empty: is it as the dump left it?", file);
 	return 0;
 }
 
@@ -237,6 +276,8 @@ static int add_data(struct folder *f, struct members *o, const char *file, struc
 			e, ERR_load_files, "%s: its name tells no table (schema.table.number.sql)", file);
 	if (fstatat(f->dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, ERR_load_files, "looking at %s", file);
+	if (st.st_size == 0 && check_empty(f, file, csv, e) < 0)
+		return -1;
 	if (!f->meta.ours && (digits == 9 || digits == 13))
 		f->utf8 = true;
 	if (!x->wanted || !rules_table(f->rules, str_of(x->schema), str_of(x->name))) {
@@ -265,11 +306,36 @@ static int check_number(const struct folder *f, struct err *e)
 		there, f->meta.files);
 }
 
+/* As `gunzip -k` leaves them: which of the two would be loaded must not depend on their order, nor both. */
+static int check_twice(const struct names *l, struct err *e)
+{
+	struct map *seen = map_new();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++) {
+		struct str name = {l->p[i], 0};
+		const char *other;
+
+		stream_packing(l->p[i], &name.n);
+		if (!ends(name, ".sql") && !ends(name, ".csv"))
+			continue;
+		other = map_get(seen, name);
+		if (other)
+			r = err_set(e, ERR_load_files,
+				"%s and %s are one file, packed in two ways: move one of them out of the "
+				"folder",
+				other, l->p[i]);
+		map_put(seen, name, l->p[i]);
+	}
+	map_free(&seen, NULL);
+	return r;
+}
+
 /* Schema files first: the names of data files are read by what these say. */
 static int read_names(struct folder *f, const struct names *l, struct members *o, struct err *e)
 {
 	bool *taken = xcalloc(l->n + 1, sizeof(*taken));
-	int r = 0;
+	int r = check_twice(l, e);
 
 	for (size_t i = 0; r >= 0 && i < l->n; i++) {
 		struct str name = {l->p[i], 0};
@@ -286,8 +352,9 @@ static int read_names(struct folder *f, const struct names *l, struct members *o
 		stream_packing(l->p[i], &name.n);
 		if (taken[i])
 			continue;
-		r = ends(name, ".sql") || ends(name, ".csv") ? add_data(f, o, l->p[i], name, e)
-							     : check_strange(str_of(l->p[i]), l->p[i], e);
+		r = ends(name, ".sql") || ends(name, ".csv")
+			    ? add_data(f, o, l->p[i], name, e)
+			    : check_strange(f->dir, str_of(l->p[i]), l->p[i], e);
 	}
 	free(taken);
 	return r < 0 ? -1 : check_number(f, e);
