@@ -14,6 +14,7 @@
 #include "units/dump/json.h"
 #include "units/dump/name.h"
 #include "units/dump/objfile.h"
+#include "units/dump/options.h"
 #include "units/dump/plan.h"
 #include "units/dump/value.h"
 
@@ -346,6 +347,42 @@ static void csv_tells_null_from_texts(void **state)
 	buf_free(&b);
 }
 
+static void check_dialect(const char *separator, const char *delimiter, const char *null_value, bool good)
+{
+	struct dump d = {0};
+	struct err e = {0};
+	json_t *o = json_pack("{s:s, s:{s:s, s:i, s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}}", "mode", "dump",
+		"upstream", "host", "localhost", "port", 3306, "user", "u", "password", "p", "options", "dir",
+		"x", "filetype", "csv", "csv_separator", separator, "csv_delimiter", delimiter,
+		"csv_null_value", null_value);
+	int r = options_read(&d, o, &e);
+
+	if ((r == 0) != good || (!good && !strstr(e.text, "csv-")))
+		fail_msg("<%s> <%s> <%s>: %d, %s", separator, delimiter, null_value, r, e.text);
+	rules_free(&d.rules);
+	free(d.job_name);
+	json_decref(o);
+}
+
+static void csv_that_could_not_be_read_is_refused(void **state)
+{
+	(void)state;
+	check_dialect(",", "\"", "\\N", true);
+	check_dialect("|+|", "", "<null>", true);
+	check_dialect("|", "'", "", true);
+	check_dialect(",", "\"", "NU,LL", false);
+	check_dialect("|+|", "\"", "x|+", false); /* x|+|+| */
+	check_dialect(",", "\"", "NU\nLL", false);
+	check_dialect(",", "\"", "\"NULL", false);
+	check_dialect(",", "\"", "NULL\\", false);
+	check_dialect("\"|", "\"", "NULL", false);
+	check_dialect("|", "|'", "NULL", false);
+	check_dialect("|\n", "'", "NULL", false);
+	check_dialect("|", "'\r", "NULL", false);
+	check_dialect(",", ",", "NULL", false);
+	check_dialect("", "'", "NULL", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +401,7 @@ int main(void)
 		cmocka_unit_test(metadata_is_as_dm_reads_it),
 		cmocka_unit_test(a_create_ends_once),
 		cmocka_unit_test(csv_tells_null_from_texts),
+		cmocka_unit_test(csv_that_could_not_be_read_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,9 +120,11 @@ static int each_file(int dir, int (*fn)(int dir, const char *name, struct err *e
 		io_close(&fd);
 		return err_sys(e, ERR_io, "reading the dump's folder");
 	}
-	while (r == 0 && (f = readdir(list)))
+	while (r == 0 && (errno = 0, f = readdir(list)))
 		if (!is_dot(f->d_name))
 			r = fn(dir, f->d_name, e);
+	if (r == 0 && errno != 0) /* what was not seen may be anybody's */
+		r = err_sys(e, ERR_io, "reading the dump's folder");
 	closedir(list);
 	return r;
 }

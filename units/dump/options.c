@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,9 +81,47 @@ static bool is_taken(char c)
 	return isalnum((unsigned char)c) || (c && strchr("+-.\\\r\n", c));
 }
 
+static bool begins(const char *text, const char *with)
+{
+	return with[0] && strncmp(text, with, strlen(with)) == 0;
+}
+
+/* A NULL and what follows it must be read as just that. */
+static bool null_can_be_told(const struct csv_form *f)
+{
+	char text[sizeof(f->null_value) + sizeof(f->separator)];
+	size_t n = strlen(f->null_value), backslashes = 0;
+
+	while (backslashes < n && f->null_value[n - backslashes - 1] == '\\')
+		backslashes++;
+	snprintf(text, sizeof(text), "%s%s", f->null_value, f->separator);
+	return strstr(text, f->separator) == text + n && backslashes % 2 == 0 &&
+	       !begins(text, f->delimiter) && !strpbrk(f->null_value, "\r\n");
+}
+
+/* The three against each other. */
+static int check_csv_words(const struct csv_form *f, struct err *e)
+{
+	if (!f->separator[0] || begins(f->separator, f->delimiter) || begins(f->delimiter, f->separator))
+		return err_set(e, ERR_config_bad,
+			"dump: neither of csv-separator and csv-delimiter may begin with the other");
+	if (strpbrk(f->separator, "\r\n") || strpbrk(f->delimiter, "\r\n"))
+		return err_set(e, ERR_config_bad,
+			"dump: csv-separator and csv-delimiter must not hold a line's end");
+	if (!null_can_be_told(f))
+		return err_set(e, ERR_config_bad,
+			"dump: csv-null-value is \"%s\": it must neither hold csv-separator or a line's end, "
+			"nor "
+			"begin with csv-delimiter, nor end with a backslash",
+			f->null_value);
+	return 0;
+}
+
 /* What is written must be read again as it was. */
 static int check_csv(const struct csv_form *f, struct err *e)
 {
+	if (check_csv_words(f, e) < 0)
+		return -1;
 	if (is_taken(f->separator[0]) || is_taken(f->delimiter[0]))
 		return err_set(e, ERR_config_bad,
 			"dump: csv-separator and csv-delimiter must not begin with a letter, a digit, a "
@@ -111,9 +150,6 @@ static int read_csv(struct dump *d, const json_t *o, struct err *e)
 		take_text("csv_null_value", json_text(o, "csv_null_value", "\\N"), to->null_value,
 			sizeof(to->null_value), e) < 0)
 		return -1;
-	if (!to->separator[0] || strcmp(to->separator, to->delimiter) == 0)
-		return err_set(
-			e, ERR_config_bad, "dump: csv-separator must be something else than csv-delimiter");
 	return check_csv(to, e);
 }
 
