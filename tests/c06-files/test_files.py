@@ -124,6 +124,12 @@ def test_load_again_does_nothing(make_pair, files, tmp_path):
     j.run()
     assert "loaded already" in j.log()
     pair.assert_equal("app", j.story)
+    shutil.rmtree(d.files)  # nobody keeps them for ever
+    d.files.mkdir()
+    k = files("load", d.files, target=pair.target, tables="app.*")
+    k.run()
+    assert "is gone or empty" in k.log() and "loaded already" in k.log()
+    pair.assert_equal("app", k.story)
 
 
 # --- the dump's folder
@@ -385,6 +391,9 @@ def test_dumplings_csv(name, server, files, tmp_path):
     # the word IGNORE would have the server cut it in silence
     ("shop.t.000000001.sql", SQL + "INSERT IGNORE INTO `t` (`id`,`b`) VALUES\n(1,'012345678901234567890123456789');\n", "Data too long"),
     ("shop.t.000000001.sql.zst", b"", "it ends in the middle"),
+    ("shop.t.000000001.csv.gz", gzip.compress(b""), "not even its header"),
+    ("shop.t.000000001.csv", '"id","u"\r\n1,2', "without a line's end"),
+    ("shop.t.000000001.sql", SQL + "SET @@SESSION.sql_mode='NO_BACKSLASH_ESCAPES';\nINSERT INTO `t` (`id`) VALUES\n(1);\n", "line 3: only INSERT"),
 ])
 def test_refusals_name_file_and_line(name, text, said, server, files, tmp_path):
     target = server("my97", "down")
@@ -395,6 +404,28 @@ def test_refusals_name_file_and_line(name, text, said, server, files, tmp_path):
     if name != "metadata.partial" and "are not read" not in words:
         assert target.query("SELECT COUNT(*) FROM shop.t") == ((0,),)
     assert target.query("SELECT @@general_log")[0][0] == 0
+
+
+def test_timestamps_without_a_zone(server, files, tmp_path):
+    """Files that say no zone are taken for UTC, and it is said, once; not for tables without such columns, nor where the file says a zone."""
+    target = server("ma1011", "down")
+    stamps = SQL + "CREATE TABLE `{}` (`id` int, `at` timestamp NOT NULL);\n"
+    rows = "INSERT INTO `{}` VALUES\n(1,'2024-01-02 03:04:05');\n"
+    told = {"shop.k-schema.sql": stamps.format("k"), "shop.k.000000000.sql": SQL + "SET TIME_ZONE='+05:00';\n" + rows.format("k"), "shop.t.000000000.sql": SQL + "INSERT INTO `t` (`id`) VALUES\n(7);\n"}
+    dumpling(tmp_path / "out", **told)
+    j = files("load", tmp_path / "out", target=target)
+    j.run()
+    assert "time zone" not in j.log()
+    target.run("DROP DATABASE shop", "DROP DATABASE dm_meta")
+    dumpling(tmp_path / "out", **told, **{"shop.a-schema.sql": stamps.format("a"), "shop.a.000000000.sql": SQL + rows.format("a"), "shop.b-schema.sql": stamps.format("b"),
+                                          "shop.b.000000000.csv": '"id","at"\r\n1,"2024-01-02 03:04:05"\r\n'})
+    j = files("load", tmp_path / "out", target=target)
+    j.run()
+    assert j.log().count("says no time zone: they are taken for UTC") == 1, j.log()
+    with target.connect() as c, c.cursor() as cur:
+        cur.execute("SET time_zone='+00:00'")
+        cur.execute("SELECT CAST(k.at AS CHAR), CAST(a.at AS CHAR), CAST(b.at AS CHAR) FROM shop.k, shop.a, shop.b")
+        assert cur.fetchall() == (("2024-01-01 22:04:05", "2024-01-02 03:04:05", "2024-01-02 03:04:05"),)
 
 
 def test_tables_that_are_not_wanted(server, files, tmp_path):

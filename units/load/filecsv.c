@@ -74,6 +74,9 @@ static int find_columns(struct fileworker *w, struct err *e)
 		return r;
 	}
 	r = csv_next(&w->text, d, &w->row, e);
+	if (r == 0)
+		return err_set(e, ERR_load_files,
+			"the file is empty, not even its header is there: it is not complete");
 	if (r > 0) {
 		r = take_header(w, e);
 		text_use(&w->text, w->row.used);
@@ -153,6 +156,8 @@ int filecsv_load(struct fileworker *w, struct err *e)
 	buf_clear(&w->sql);
 	if (db_exec(w->c, STR_LIT("SET NAMES binary"), e) < 0 || find_columns(w, e) < 0)
 		return -1;
+	w->zone_said = false;
+	fileworker_look_at_zone(w);
 	while ((r = csv_next(&w->text, &w->l->folder->csv, &w->row, e)) > 0) {
 		if (put_row(w, e) < 0)
 			return -1;

@@ -39,6 +39,7 @@ static int set_session(struct fileworker *w, const struct statement_about *about
 			return err_set(e, ERR_load_files, "SET NAMES of something that is no charset");
 	if (about->names[0])
 		return set_names(w, about->names, e);
+	w->zone_said = true;
 	return db_execf(w->c, e, "SET time_zone=%.*s", STR_ARG(about->zone));
 }
 
@@ -59,6 +60,7 @@ static int one(
 {
 	switch (about->kind) {
 	case STATEMENT_ROWS:
+		fileworker_look_at_zone(w);
 		/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
 		if (about->ignore.n > 0 && !w->l->folder->meta.ours)
 			text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
@@ -98,6 +100,7 @@ int filesql_load(struct fileworker *w, struct err *e)
 	struct statement s;
 	int r;
 
+	w->zone_said = false;
 	if (set_names(w, "binary", e) < 0 || (w->f->at > 0 && read_head(w, e) < 0))
 		return -1;
 	while ((r = text_statement(&w->text, &s, e)) > 0) {

@@ -153,6 +153,26 @@ int fileworker_step(struct fileworker *w, bool end, struct err *e)
 
 /* --- a file --- */
 
+void fileworker_look_at_zone(const struct fileworker *w)
+{
+	const struct plan_item *t = &w->l->plan.tables.p[w->f->table];
+	struct folder *f = w->l->folder;
+	bool has = false, said;
+
+	for (unsigned i = 0; i < t->structure->ncolumns; i++)
+		has |= t->structure->columns[i].kind == COLUMN_TIMESTAMP;
+	if (!has || w->zone_said || f->meta.ours)
+		return;
+	pthread_mutex_lock(&w->l->claim_lock);
+	said = f->zone_warned;
+	f->zone_warned = true;
+	pthread_mutex_unlock(&w->l->claim_lock);
+	if (!said)
+		log_warn("table `%s`.`%s` has TIMESTAMPs and %s says no time zone: they are taken for UTC, "
+			 "as in all such files",
+			t->schema, t->name, w->f->name);
+}
+
 static int use(struct fileworker *w, struct err *e)
 {
 	struct buf sql = {0};

@@ -18,6 +18,7 @@ struct fileworker {
 	pthread_t thread;
 	struct data_file *f;
 	struct text text;
+	bool zone_said;       /* by this file */
 	bool open;            /* a transaction */
 	uint64_t bytes, rows; /* in it */
 	struct buf sql;       /* of CSV */
@@ -30,6 +31,10 @@ struct fileworker {
 int fileworker_exec(struct fileworker *w, struct str sql, uint64_t rows, bool replaces, struct err *e);
 /* Sends what is open with its record, where it is large enough or the file is at its end. */
 int fileworker_step(struct fileworker *w, bool end, struct err *e);
+/* Before rows are sent: says once that TIMESTAMPs are taken for UTC, where a file of others has such and no
+ * zone.
+ */
+void fileworker_look_at_zone(const struct fileworker *w);
 /* From w->f->at to the end. The session is as the file wants it when this returns. */
 int filesql_load(struct fileworker *w, struct err *e);
 int filecsv_load(struct fileworker *w, struct err *e);

@@ -400,6 +400,25 @@ static int read_objects(struct load *l, struct db *c, const struct members *o, s
 	return read_some(l, o, false, &s, e) < 0 ? -1 : read_some(l, o, true, &s, e);
 }
 
+bool folder_is_gone(const struct load *l)
+{
+	const char *name = json_text(json_object_get(l->env->config, "options"), "dir", "");
+	struct names names = {0};
+	struct err ignored = {0};
+	bool gone = false;
+	int dir;
+
+	if (l->env->files_fd < 0 || strchr(name, '/'))
+		return false;
+	dir = openat(l->env->files_fd, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT;
+	gone = list_names(dir, &names, &ignored) == 0 && names.n == 0;
+	free_names(&names);
+	io_close(&dir);
+	return gone;
+}
+
 /* --- the plan --- */
 
 static struct plan_item *add_item(struct plan_items *l, const struct member *x)

@@ -24,6 +24,7 @@ struct folder {
 	char *server; /* "mariadb:10.6" as an option says it; "": to be found out */
 	struct csv_dialect csv;
 	bool csv_said;             /* the options say how CSV is, whatever the metadata does */
+	bool zone_warned;          /* under claim_lock */
 	bool utf8;                 /* dumpling's SQL: text is in UTF-8, although it says binary */
 	unsigned objects;          /* OBJECT_BITs that are wanted of its files */
 	bool wants_place;          /* the task follows: the metadata must have a position */
@@ -41,5 +42,7 @@ struct folder *folder_new(const json_t *config, const struct rules *rules, struc
 void folder_free(struct folder **f);
 /* Opens the folder and reads its metadata. */
 int folder_open(struct load *l, struct err *e);
+/* The folder is not there any more, or nothing is in it; f->dir is not opened by this. */
+bool folder_is_gone(const struct load *l);
 /* Fills l->plan and the list of data files. c: asked for tables whose CREATE TABLE is not among the files. */
 int folder_plan(struct load *l, struct db *c, struct err *e);

@@ -274,15 +274,23 @@ static void begin_with_other_files(struct load *l, struct record *r)
 	r->own = json_object();
 }
 
+static int plan_files(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	if (folder_open(l, e) < 0 || folder_plan(l, c, e) < 0)
+		return -1;
+	begin_with_other_files(l, r);
+	return 0;
+}
+
 static int run(struct load *l, struct db *c, struct err *e)
 {
 	struct record r = {0};
 	int rc = read_record(l, c, &r, e);
 
-	if (rc == 0 && l->folder)
-		rc = folder_open(l, e);
-	if (rc == 0 && l->folder && (rc = folder_plan(l, c, e)) == 0)
-		begin_with_other_files(l, &r);
+	if (rc == 0 && l->folder && r.stage == RECORD_FINISHED && folder_is_gone(l))
+		log_info("the folder of the files is gone or empty");
+	else if (rc == 0 && l->folder)
+		rc = plan_files(l, c, &r, e);
 	if (rc == 0 && r.stage == RECORD_FINISHED) {
 		log_info("the copy is loaded already");
 		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
