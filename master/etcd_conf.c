@@ -149,26 +149,37 @@ static int check(const struct etcd_conf *c, struct err *e)
 	return 0;
 }
 
+/*
+ * "user@", where there is one. An @ further on, or in front of it what a user's name has not, is a
+ * password's: refused without repeating any of it.
+ */
+static int take_user(struct etcd_conf *c, const char **at, struct err *e)
+{
+	size_t options = strcspn(*at, "?"), n = options + strcspn(*at + options, "=");
+	const char *last = memrchr(*at, '@', n);
+	struct str s;
+
+	if (!last)
+		return 0;
+	s = part(at, "@:/?");
+	if (*at != last)
+		return err_set(e, ERR_config_bad,
+			"the store's address: a password comes by password-file, everybody can see this one");
+	++*at;
+	return take(s, c->user, sizeof(c->user), "user", e);
+}
+
 int etcd_conf_parse(const char *url, struct etcd_conf *c, struct err *e)
 {
 	const char *at = url;
-	struct str s;
 
 	*c = (struct etcd_conf){.lease_s = ETCD_LEASE_S};
 	c->tls = strncmp(at, "etcds://", 8) == 0;
 	if (!c->tls && strncmp(at, "etcd://", 7) != 0)
 		return err_set(e, ERR_config_bad, "the store's address: it begins with etcd:// or etcds://");
 	at += c->tls ? 8 : 7;
-	if (memchr(at, '@', strcspn(at, "/?"))) {
-		s = part(&at, "@");
-		at++;
-		if (memchr(s.p, ':', s.n)) /* not repeated: it may be one */
-			return err_set(e, ERR_config_bad,
-				"the store's address: a password comes by password-file, everybody can see "
-				"this one");
-		if (take(s, c->user, sizeof(c->user), "user", e) < 0)
-			return -1;
-	}
+	if (take_user(c, &at, e) < 0)
+		return -1;
 	do {
 		if (take_host(c, part(&at, ",/?"), e) < 0)
 			return -1;

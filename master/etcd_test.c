@@ -63,8 +63,9 @@ static void test_bad_addresses(void **state)
 		"etcd://a,b,c,d,e,f,g,h,i", "etcd://[::1", "etcd://[::1]2", "etcd://h?", "etcd://h?x=1",
 		"etcd://h?lease=2", "etcd://h?lease=61", "etcd://h?lease=", "etcd://h?lease",
 		"etcd://h?ca=/x", "etcds://h?ca=x", "etcds://h?cert=/x", "etcds://h?key=/x", "etcd://u@h",
-		"etcd://h?password-file=/x", "etcd://u:geheim@h?password-file=/x", "etcd://h\"x",
-		"etcd://h/x y", "etcd://h/%41", "etcd://h/x\n"};
+		"etcd://h?password-file=/x", "etcd://u:geheim@h?password-file=/x", "etcd://u:geheim/x@h",
+		"etcd://u:x/geheim@h", "etcd://u:geheim?x@h", "etcd://u@geheim@h:x", "etcd://u:geheim=@h",
+		"etcd://h\"x", "etcd://h/x y", "etcd://h/%41", "etcd://h/x\n"};
 	struct etcd_conf c;
 
 	(void)state;
