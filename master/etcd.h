@@ -51,6 +51,9 @@ void etcd_free(struct etcd **c);
  */
 int etcd_post(
 	struct etcd *c, const char *path, const json_t *request, unsigned ms, json_t **answer, struct err *e);
+/* Had the last etcd_post an attempt without an answer? It may be executed yet, whatever a later one was told.
+ */
+bool etcd_unsure(const struct etcd *c);
 /*
  * Waits until anything happens to the key behind the store's revision `from`, or ms are over, or a host ends
  * it: only a wake-up, look then. -1 with ERR_store_away where no host took it.

@@ -32,6 +32,8 @@ struct etcd {
 	unsigned at; /* the host that answered last */
 	char *token; /* of the login; NULL: none yet */
 	struct buf body;
+	bool unsure;          /* of the last request an attempt got no answer */
+	bool connected;       /* the last attempt was answered: its connection may live */
 	bool watching, woken; /* the answer under way is a watch's; something has happened */
 };
 
@@ -116,6 +118,14 @@ struct etcd *etcd_new(const struct etcd_conf *conf, const _Atomic bool *stop)
 	return c;
 }
 
+static void forget_token(struct etcd *c)
+{
+	if (c->token)
+		explicit_bzero(c->token, strlen(c->token));
+	free(c->token);
+	c->token = NULL;
+}
+
 void etcd_free(struct etcd **p)
 {
 	struct etcd *c = *p;
@@ -123,9 +133,7 @@ void etcd_free(struct etcd **p)
 	if (!c)
 		return;
 	curl_easy_cleanup(c->curl);
-	if (c->token)
-		explicit_bzero(c->token, strlen(c->token));
-	free(c->token);
+	forget_token(c);
 	buf_free(&c->body);
 	free(c);
 	*p = NULL;
@@ -245,7 +253,12 @@ static enum outcome attempt(
 	struct etcd *c, const char *path, struct str text, uint64_t ms, json_t **answer, struct err *e)
 {
 	CURLcode r = perform(c, path, text, ms < ATTEMPT_MS ? ms : ATTEMPT_MS);
+	long connects = 0;
 
+	/* libcurl sends again by itself where a connection that it had kept ends without an answer. */
+	curl_easy_getinfo(c->curl, CURLINFO_NUM_CONNECTS, &connects);
+	c->unsure |= c->connected && connects > 0;
+	c->connected = r == CURLE_OK;
 	if (r == CURLE_OK)
 		return read_answer(c, answer, e);
 	away(c, curl_easy_strerror(r), e);
@@ -259,8 +272,7 @@ static enum outcome login(struct etcd *c, uint64_t ms, struct err *e)
 	struct buf text = {0};
 	enum outcome r;
 
-	free(c->token);
-	c->token = NULL;
+	forget_token(c);
 	json_write(o, &text);
 	json_wipe(o, "password");
 	json_decref(o);
@@ -312,12 +324,14 @@ int etcd_post(
 	enum outcome r = AWAY;
 
 	*answer = NULL;
-	c->watching = false;
+	c->watching = c->unsure = false;
 	json_write(request, &text);
 	for (unsigned asked = 1; r == AWAY; asked++) {
 		r = ask_host(c, path, buf_str(&text), deadline, answer, e);
-		if (r == AWAY)
+		if (r == AWAY) {
+			c->unsure = true;
 			next_host(c);
+		}
 		if (r == AWAY && (left(deadline) == 0 || stopped(c)))
 			break;
 		if (r == AWAY && asked % c->conf->nhosts == 0)
@@ -325,6 +339,11 @@ int etcd_post(
 	}
 	buf_free(&text);
 	return r == ANSWERED ? 0 : -1;
+}
+
+bool etcd_unsure(const struct etcd *c)
+{
+	return c->unsure;
 }
 
 /* A transfer that came to its end, or was ended by us, was a watch; what the host said against it is lost. */

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/base/buf.h"
+#include "common/base/io.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "master/etcd.h"
@@ -29,6 +29,7 @@ enum {
 	LOAD_MS = 5000,
 	PAGE = 256, /* rows a question; fewer where they are large */
 	IMPORT_ROWS = 50,
+	IMPORT_BYTES = 512 << 10, /* a request; etcd takes 1.5 MiB unless told otherwise */
 	KEY = 512,
 	STATE = 48,
 };
@@ -70,11 +71,11 @@ static void row_key(const struct store *s, enum store_table t, const char *key, 
 
 static int new_state(uint64_t revision, char out[STATE], struct err *e)
 {
-	uint64_t token;
+	char token[17];
 
-	if (getrandom(&token, sizeof(token), 0) != sizeof(token))
-		return err_sys(e, ERR_internal, "getrandom");
-	snprintf(out, STATE, "%" PRIu64 " %016" PRIx64, revision, token);
+	if (io_random_hex(token, 8, e) < 0)
+		return -1;
+	snprintf(out, STATE, "%" PRIu64 " %s", revision, token);
 	return 0;
 }
 
@@ -252,14 +253,17 @@ static int judge(struct store *s, const json_t *answer, const char *state, struc
 		    : not_leader(e);
 }
 
-/* Refused by etcd itself (too large, no space): nothing was done, unless an earlier sending was. */
+/*
+ * Refused by etcd itself (too large, no space): nothing was done, unless an earlier sending was. One without
+ * an answer may be under way still: only the term's end makes sure that it can't be done later.
+ */
 static int settle(struct store *s, const char *state, struct err *e)
 {
 	struct buf there = {0};
 	struct err why = {0};
 	uint64_t revision;
 	json_t *row;
-	bool done, known;
+	bool done, known, unsure = etcd_unsure(s->etcd);
 
 	known = e->code != ERR_store_away &&
 		etcd_get(s->etcd, s->revision_key, COMMIT_MS, &row, &revision, &why) == 0;
@@ -267,7 +271,7 @@ static int settle(struct store *s, const char *state, struct err *e)
 	if (known)
 		json_decref(row);
 	buf_free(&there);
-	if (!known)
+	if (!known || (unsure && !done))
 		end_term(s);
 	return done ? 0 : -1;
 }
@@ -333,13 +337,10 @@ static int found_cluster(struct store *s, const char *cluster, uint64_t revision
 
 static int make_cluster(struct store *s, struct err *e)
 {
-	uint8_t random[16];
 	char id[33];
 
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return err_sys(e, ERR_internal, "getrandom");
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(id + 2 * i, 3, "%02x", random[i]);
+	if (io_random_hex(id, 16, e) < 0)
+		return -1;
 	return found_cluster(s, id, 1, e);
 }
 
@@ -449,16 +450,21 @@ static int import_table(struct store *s, enum store_table t, const json_t *rows,
 {
 	json_t *ops = json_array(), *doc;
 	const char *key;
+	size_t bytes = 0;
 	int r = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)rows, key, doc) {
+		size_t size = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+
+		if (json_array_size(ops) == IMPORT_ROWS || (bytes > 0 && bytes + size > IMPORT_BYTES)) {
+			r = import_rows(s, ops, e);
+			ops = json_array();
+			bytes = 0;
+			if (r < 0)
+				break;
+		}
 		add_change(s, ops, &(struct store_change){t, key, doc});
-		if (json_array_size(ops) < IMPORT_ROWS)
-			continue;
-		r = import_rows(s, ops, e);
-		ops = json_array();
-		if (r < 0)
-			break;
+		bytes += size;
 	}
 	if (r == 0 && json_array_size(ops) > 0)
 		return import_rows(s, ops, e);

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
+#include "common/base/io.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "master/store.h"
@@ -180,14 +180,11 @@ static int read_moved(struct store *s, struct err *e)
 /* The cluster's id: made once, kept for ever. */
 static int read_meta(struct store *s, struct err *e)
 {
-	uint8_t random[16];
 	char sql[120], id[33];
 	int64_t revision;
 
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return err_sys(e, ERR_internal, "getrandom");
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(id + 2 * i, 3, "%02x", random[i]);
+	if (io_random_hex(id, 16, e) < 0)
+		return -1;
 	snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO meta VALUES('cluster', '%s')", id);
 	if (run(s, sql, "writing the cluster's id", e) < 0 ||
 		ask(s, "SELECT value FROM meta WHERE key='cluster'", s->head.cluster, sizeof(s->head.cluster),
@@ -297,17 +294,23 @@ static int step(struct store *s, sqlite3_stmt *q, struct err *e)
 	return r;
 }
 
-static int write_change(struct store *s, const struct store_change *c, struct err *e)
+static int delete_row(struct store *s, const struct store_change *c, struct err *e)
 {
-	sqlite3_stmt *q = c->doc ? s->put[c->table] : s->del[c->table];
+	sqlite3_stmt *q = s->del[c->table];
+
+	sqlite3_bind_text(q, 1, c->key, -1, SQLITE_STATIC);
+	return step(s, q, e);
+}
+
+static int put_row(struct store *s, const struct store_change *c, struct err *e)
+{
+	sqlite3_stmt *q = s->put[c->table];
 	struct buf body = {0};
 	int r;
 
+	json_write(c->doc, &body);
 	sqlite3_bind_text(q, 1, c->key, -1, SQLITE_STATIC);
-	if (c->doc) {
-		json_write(c->doc, &body);
-		sqlite3_bind_text(q, 2, body.p, (int)body.n, SQLITE_STATIC);
-	}
+	sqlite3_bind_text(q, 2, body.p, (int)body.n, SQLITE_STATIC);
 	r = step(s, q, e);
 	buf_free(&body);
 	return r;
@@ -316,8 +319,12 @@ static int write_change(struct store *s, const struct store_change *c, struct er
 static int write_all(
 	struct store *s, uint64_t revision, const struct store_change *changes, size_t n, struct err *e)
 {
+	/* All the old ones go first: the indexes look at each statement, and rows may swap their numbers. */
 	for (size_t i = 0; i < n; i++)
-		if (write_change(s, &changes[i], e) < 0)
+		if (delete_row(s, &changes[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		if (changes[i].doc && put_row(s, &changes[i], e) < 0)
 			return -1;
 	sqlite3_bind_int64(s->bump, 1, (int64_t)revision);
 	sqlite3_bind_int64(s->bump, 2, (int64_t)s->head.revision);

@@ -4,10 +4,12 @@
  */
 #include "common/base/io.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,4 +137,16 @@ int io_read_memfd(int fd, size_t max, struct buf *out, struct err *e)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, ERR_io, "descriptor %d", fd);
 	return read_all(fd, "the configuration slice", max, out, e);
+}
+
+int io_random_hex(char *out, size_t n, struct err *e)
+{
+	uint8_t random[64];
+
+	assert(n <= sizeof(random));
+	if (getrandom(random, n, 0) != (ssize_t)n)
+		return err_sys(e, ERR_internal, "getrandom");
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+	return 0;
 }

@@ -17,4 +17,6 @@ int io_replace_file(int dir, const char *name, const void *p, size_t n, mode_t m
 int io_sealed_memfd(const char *name, const void *p, size_t n, struct err *e);
 /* Reads a whole memfd from offset 0 and checks that it is sealed. */
 int io_read_memfd(int fd, size_t max, struct buf *out, struct err *e);
+/* n of the kernel's random bytes as 2n hexadecimal digits and their end. */
+int io_random_hex(char *out, size_t n, struct err *e);
 void io_close(int *fd); /* closes if >= 0, sets -1 */
