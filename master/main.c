@@ -100,6 +100,7 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 		return -1;
 	p->serving = true;
 	p->serve.address = p->address;
+	p->serve.patient = p->etcd.nhosts > 0;
 	return serve_start(&p->serve, env, p->store, e);
 }
 

@@ -24,6 +24,7 @@ enum {
 	POLL_MAX_MS = MASTER_LEASE_MS / 3,
 	CONTEXTS = MASTER_AGENTS + MASTER_CHECKS + 8,
 	TEXT_MAX = MSG_MAX_SIZE - 4096,
+	REFUSED_MS = 5000, /* until a write that the store refused is tried again */
 };
 
 static void set_clock(struct master *m)
@@ -417,6 +418,8 @@ void serve_lead(struct serve *s, struct master *m, uint64_t term)
 		follow_end(&s->follow);
 	s->m = m;
 	s->term = term;
+	s->refused = false;
+	s->again_ms = 0;
 }
 
 /* What was passed on to a leader that is no more gets no answer from it. */
@@ -429,27 +432,55 @@ static void drop_old_leader(struct serve *s)
 		follow_end(&s->follow);
 }
 
-int serve_tick(struct serve *s, struct err *e)
+/* An etcd that is full refuses for as long as it is: said once, and tried again. A file that can't be written
+ * ends the process. */
+static int tick_refused(struct serve *s, struct err *e)
+{
+	if (!leads(s)) {
+		log_err(e); /* another one's to do, or ours in the next term */
+		return 0;
+	}
+	if (!s->patient)
+		return -1;
+	if (!s->refused)
+		log_err(e);
+	s->refused = true;
+	s->again_ms = s->m->now_ms + REFUSED_MS;
+	return 0;
+}
+
+/* What time alone changes. */
+static int tick_changes(struct serve *s, struct err *e)
 {
 	struct master *m = s->m;
 	bool changed;
 
+	if (m->now_ms < s->again_ms)
+		return 0;
+	changed = check_expire(m, send_answer);
+	changed |= m->newer == 0 && bind_sources(m);
+	/* A check that is over changes nothing that an older copy would have to keep. */
+	if (!changed || m->newer != 0)
+		return 0;
+	if (model_commit(&m->model, e) < 0)
+		return tick_refused(s, e);
+	if (s->refused)
+		log_info("the store takes changes again");
+	s->refused = false;
+	return 0;
+}
+
+int serve_tick(struct serve *s, struct err *e)
+{
 	if (!leads(s)) {
 		drop_old_leader(s);
 		return 0;
 	}
-	set_clock(m);
-	changed = check_expire(m, send_answer);
-	changed |= m->newer == 0 && bind_sources(m);
-	/* A check that is over changes nothing that an older copy would have to keep. */
-	if (changed && m->newer == 0 && model_commit(&m->model, e) < 0) {
-		if (leads(s))
-			return -1;
-		log_err(e); /* another one's to do, or ours in the next term */
-		return 0;
-	}
+	set_clock(s->m);
+	if (tick_changes(s, e) < 0)
+		return -1;
 	if (leads(s))
-		answer_polls(m);
+		answer_polls(s->m);
 	return 0;
 }
 

@@ -19,6 +19,9 @@ struct serve {
 	uid_t run_owner;                    /* of the run folder */
 	struct refusal told[MASTER_AGENTS]; /* a ring: of agents that ask again and again */
 	unsigned ntold;
+	bool patient; /* a refused write of the tick is tried again: an etcd's, which may be full */
+	bool refused; /* the last one was, and that was said */
+	uint64_t again_ms;
 };
 
 /* Listens at master.sock. Nobody leads yet. */

@@ -16,8 +16,11 @@
 
 #include "common/base/clock.h"
 #include "common/config/json.h"
+#include "fds.h"
+#include "master/bind.h"
 #include "master/etcd.h"
 #include "master/etcd_server.h"
+#include "master/serve.h"
 #include "master/store.h"
 
 enum { LEASE_MS = 3000, SOON_MS = 1500, LATE_MS = LEASE_MS + 4000 };
@@ -457,6 +460,127 @@ static void test_members_killed(void **state)
 	store_close(&a);
 }
 
+/* etcd's own sign that it is full: it takes no write, and gives no lease, until the sign is taken away. */
+static void set_full(struct world *w, bool full)
+{
+	struct etcd *c = etcd_new(&w->conf, NULL);
+	json_t *request = json_pack("{s:s, s:s, s:s}", "action", full ? "ACTIVATE" : "DEACTIVATE", "memberID",
+		       "1", "alarm", "NOSPACE"),
+	       *answer;
+	struct err e = {0};
+
+	if (etcd_post(c, "/v3/maintenance/alarm", request, 5000, &answer, &e) < 0)
+		fail_msg("%s", e.text);
+	json_decref(request);
+	json_decref(answer);
+	etcd_free(&c);
+}
+
+/* A refused commit is not the end of anything: the term goes on, and so do commits when there is room again.
+ */
+static void test_full(void **state)
+{
+	struct world *w = *state;
+	struct store *a = join(w, "a");
+	struct err e = {0};
+	uint64_t term;
+
+	wait_term(a, true, LATE_MS);
+	load(a);
+	term = store_term(a);
+	set_full(w, true);
+	assert_int_equal(commit(a, &e), -1);
+	assert_int_equal(e.code, ERR_store);
+	assert_non_null(strstr(e.text, "space exceeded"));
+	clock_sleep_ms(2 * LEASE_MS);
+	assert_int_equal(store_term(a), term);
+	set_full(w, false);
+	must_commit(a);
+	store_close(&a);
+}
+
+/* Refused, but an earlier sending had no answer, and may be done later: the term must be over. */
+static void test_refused_unsure(void **state)
+{
+	struct world *w = *state;
+	struct store *a;
+	struct err e = {0};
+
+	w->proxy = etcd_proxy_start(w->servers.members[0].client);
+	w->conf.hosts[0].port = (uint16_t)etcd_proxy_port(w->proxy);
+	a = join(w, "a");
+	wait_term(a, true, LATE_MS);
+	load(a);
+	set_full(w, true);
+	etcd_proxy_lose(w->proxy, "/v3/kv/txn", 1);
+	assert_int_equal(commit(a, &e), -1);
+	assert_int_equal(etcd_proxy_lost(w->proxy), 1);
+	assert_int_equal(e.code, ERR_store);
+	assert_int_equal(store_term(a), 0);
+	set_full(w, false);
+	wait_term(a, true, LATE_MS);
+	load(a);
+	must_commit(a);
+	store_close(&a);
+}
+
+/* The whole master's turn with a full etcd: nothing ends, and what was to be done is done later. */
+static void test_full_tick(void **state)
+{
+	struct world *w = *state;
+	struct store *a = join(w, "a");
+	struct master m = {.now_ms = clock_ms(), .wall_s = 1000};
+	struct serve s = {.store = a, .patient = true};
+	struct err e = {0};
+
+	wait_term(a, true, LATE_MS);
+	assert_int_equal(master_init(&m, a, &e), 0);
+	assert_non_null(bind_hello(&m, &(struct hello){"host", "v", "1", 4}, &e));
+	model_set(&m.model, STORE_SOURCE, "s1", json_pack("{s:i, s:i}", "slot", 1, "epoch", 1));
+	assert_int_equal(model_commit(&m.model, &e), 0);
+	serve_lead(&s, &m, store_term(a));
+	set_full(w, true);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(serve_tick(&s, &e), 0);
+	assert_true(s.refused);
+	assert_string_equal(json_text(model_get(&m.model, STORE_SOURCE, "s1"), "agent", ""), "");
+	set_full(w, false);
+	s.again_ms = 0;
+	assert_int_equal(serve_tick(&s, &e), 0);
+	assert_false(s.refused);
+	assert_string_equal(json_text(model_get(&m.model, STORE_SOURCE, "s1"), "agent", ""), "host");
+	serve_lead(&s, NULL, 0);
+	master_fini(&m);
+	store_close(&a);
+}
+
+/* An etcd that answers, but lets nobody stand, is said once. */
+static void test_full_log(void **state)
+{
+	struct world *w = *state;
+	char name[] = "/tmp/tg-log-XXXXXX", text[4000];
+	int log = mkstemp(name), old = dup(FD_LOG);
+	struct store *a;
+	ssize_t n;
+
+	unlink(name);
+	set_full(w, true);
+	dup2(log, FD_LOG);
+	a = join(w, "a");
+	clock_sleep_ms(2000);
+	dup2(old, FD_LOG);
+	n = pread(log, text, sizeof(text) - 1, 0);
+	text[n < 0 ? 0 : n] = '\0';
+	print_message("%s", text);
+	assert_non_null(strstr(text, "the election: "));
+	assert_null(strstr(strstr(text, "the election: ") + 1, "the election: "));
+	set_full(w, false);
+	wait_term(a, true, LATE_MS);
+	store_close(&a);
+	close(old);
+	close(log);
+}
+
 int main(void)
 {
 #define WITH(make, test) cmocka_unit_test_setup_teardown(test, make, drop)
@@ -469,6 +593,10 @@ int main(void)
 		WITH(make_one, test_unknown),
 		WITH(make_one, test_etcd_away),
 		WITH(make_one, test_emptied),
+		WITH(make_one, test_full),
+		WITH(make_one, test_full_tick),
+		WITH(make_one, test_full_log),
+		WITH(make_one, test_refused_unsure),
 		WITH(make_three, test_members_killed),
 	};
 

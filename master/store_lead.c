@@ -238,7 +238,6 @@ static int follow(struct lead *l, struct err *e)
 
 	if (etcd_get(l->etcd, l->key, ASK_MS, &row, &l->seen, e) < 0)
 		return -1;
-	tell(l, NULL);
 	if (!row)
 		return stand(l, e);
 	if (l->lease != 0 && etcd_u64(row, "lease") == l->lease) {
@@ -312,8 +311,12 @@ static void *run(void *arg)
 
 	while (!atomic_load(&l->stop)) {
 		struct err e = {0};
-		int r = l->term ? hold(l, &e) : follow(l, &e);
+		bool leading = l->term != 0;
+		int r = leading ? hold(l, &e) : follow(l, &e);
 
+		/* A whole turn: an etcd that is full answers, and lets nobody stand. */
+		if (r == 0 && !leading)
+			tell(l, NULL);
 		if (r == 0 || atomic_load(&l->stop))
 			continue;
 		if (!l->term)
