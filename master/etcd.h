@@ -47,13 +47,16 @@ void etcd_free(struct etcd **c);
  * Posts request (borrowed) to path ("/v3/kv/txn"), to one host after the other until one answers or ms are
  * over; logs in where that is asked for. It may be executed more than once, so it must be one that a repeat
  * leaves as it was. 0: *answer (new reference). -1: ERR_store: etcd refuses it, it was not executed;
- * ERR_store_away: no answer, and nobody knows whether it was executed.
+ * ERR_store_away: no answer, and nobody knows whether it was executed; ERR_config_bad: the files of
+ * certificates can't be used.
  */
 int etcd_post(
 	struct etcd *c, const char *path, const json_t *request, unsigned ms, json_t **answer, struct err *e);
 /* Had the last etcd_post an attempt without an answer? It may be executed yet, whatever a later one was told.
  */
 bool etcd_unsure(const struct etcd *c);
+/* An attempt may take so long before the next host is asked; 0: 2 s as usual. */
+void etcd_set_patience(struct etcd *c, unsigned ms);
 /*
  * Waits until anything happens to the key behind the store's revision `from`, or ms are over, or a host ends
  * it: only a wake-up, look then. -1 with ERR_store_away where no host took it.

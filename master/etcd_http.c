@@ -30,6 +30,7 @@ struct etcd {
 	const _Atomic bool *stop;
 	CURL *curl;
 	unsigned at; /* the host that answered last */
+	unsigned attempt_ms;
 	char *token; /* of the login; NULL: none yet */
 	struct buf body;
 	bool unsure;          /* of the last request an attempt got no answer */
@@ -102,6 +103,7 @@ struct etcd *etcd_new(const struct etcd_conf *conf, const _Atomic bool *stop)
 
 	c->conf = conf;
 	c->stop = stop;
+	c->attempt_ms = ATTEMPT_MS;
 	c->curl = curl_easy_init();
 	if (!c->curl)
 		abort();
@@ -252,7 +254,7 @@ static enum outcome read_answer(struct etcd *c, json_t **answer, struct err *e)
 static enum outcome attempt(
 	struct etcd *c, const char *path, struct str text, uint64_t ms, json_t **answer, struct err *e)
 {
-	CURLcode r = perform(c, path, text, ms < ATTEMPT_MS ? ms : ATTEMPT_MS);
+	CURLcode r = perform(c, path, text, ms < c->attempt_ms ? ms : c->attempt_ms);
 	long connects = 0;
 
 	/* libcurl sends again by itself where a connection that it had kept ends without an answer. */
@@ -261,6 +263,12 @@ static enum outcome attempt(
 	c->connected = r == CURLE_OK;
 	if (r == CURLE_OK)
 		return read_answer(c, answer, e);
+	if (r == CURLE_SSL_CERTPROBLEM || r == CURLE_SSL_CACERT_BADFILE) {
+		err_set(e, ERR_config_bad,
+			"etcd at %s:%u: the files of ca, cert or key can't be used: %.200s", host(c)->name,
+			(unsigned)host(c)->port, curl_easy_strerror(r));
+		return REFUSED;
+	}
 	away(c, curl_easy_strerror(r), e);
 	return AWAY;
 }
@@ -339,6 +347,11 @@ int etcd_post(
 	}
 	buf_free(&text);
 	return r == ANSWERED ? 0 : -1;
+}
+
+void etcd_set_patience(struct etcd *c, unsigned ms)
+{
+	c->attempt_ms = ms ? ms : ATTEMPT_MS;
 }
 
 bool etcd_unsure(const struct etcd *c)

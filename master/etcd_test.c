@@ -475,6 +475,18 @@ static void test_tls(void **state)
 	etcd_free(&o->etcd);
 	o->etcd = etcd_new(&o->conf, NULL);
 	expect(o, "/t/a", "1");
+	/* Files that can't be read are no etcd that is away: no waiting mends it. */
+	for (char *file = o->conf.ca; file; file = file == o->conf.ca ? o->conf.cert : NULL) {
+		uint64_t before = clock_ms();
+
+		strcat(file, ".gone");
+		etcd_free(&o->etcd);
+		o->etcd = etcd_new(&o->conf, NULL);
+		assert_int_equal(put_within(o, "/t/a", "2", 0, 5000, &e), -1);
+		assert_int_equal(e.code, ERR_config_bad);
+		assert_true(clock_ms() - before < 2000);
+		file[strlen(file) - 5] = '\0';
+	}
 }
 
 static void must_post(struct one *o, const char *path, json_t *request)

@@ -44,6 +44,7 @@ struct lead {
 	pthread_cond_t wake;
 	uint64_t term, until_ms, resigned;
 	struct store_leader who;
+	struct err trouble; /* of the last turn; code 0: none */
 };
 
 void lead_key(const struct etcd_conf *conf, char *out, size_t size)
@@ -102,7 +103,29 @@ void lead_who(struct lead *l, struct store_leader *out)
 	pthread_mutex_unlock(&l->mtx);
 }
 
+int lead_trouble(struct lead *l, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&l->mtx);
+	r = l->trouble.code ? -1 : 0;
+	if (r < 0)
+		*e = l->trouble;
+	pthread_mutex_unlock(&l->mtx);
+	return r;
+}
+
 /* ---- the thread ---- */
+
+/* What only the process's end mends is news too. */
+static void keep_trouble(struct lead *l, const struct err *e)
+{
+	pthread_mutex_lock(&l->mtx);
+	l->trouble = *e;
+	pthread_mutex_unlock(&l->mtx);
+	if (e->code == ERR_config_bad && l->changed)
+		l->changed(l->arg);
+}
 
 static bool resigned(struct lead *l)
 {
@@ -317,6 +340,7 @@ static void *run(void *arg)
 		/* A whole turn: an etcd that is full answers, and lets nobody stand. */
 		if (r == 0 && !leading)
 			tell(l, NULL);
+		keep_trouble(l, r < 0 ? &e : &(struct err){0});
 		if (r == 0 || atomic_load(&l->stop))
 			continue;
 		if (!l->term)

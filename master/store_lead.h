@@ -18,6 +18,8 @@ void lead_free(struct lead **l);
 uint64_t lead_term(struct lead *l);
 /* This term is over, whatever etcd thinks: its key is taken back, then we stand again. */
 void lead_resign(struct lead *l, uint64_t term);
+/* -1: with e, why the last turn failed; see store_trouble. */
+int lead_trouble(struct lead *l, struct err *e);
 void lead_who(struct lead *l, struct store_leader *out);
 /* Into out of size bytes: the key that names the leader. */
 void lead_key(const struct etcd_conf *conf, char *out, size_t size);
