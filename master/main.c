@@ -153,8 +153,14 @@ static int tick(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
 	uint64_t term = store_term(p->store);
+	struct err why = {0};
 
 	(void)env;
+	/* Certificates that were replaced lie outside the box: the next process finds them. */
+	if (store_trouble(p->store, &why) < 0 && why.code == ERR_config_bad) {
+		*e = why;
+		return -1;
+	}
 	if (p->term && term != p->term)
 		stop_leading(p);
 	if (term && !p->term && begin_leading(p, term, e) < 0)

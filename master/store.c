@@ -26,6 +26,11 @@ void store_leader(struct store *s, struct store_leader *out)
 	head(s)->ops->leader(s, out);
 }
 
+int store_trouble(struct store *s, struct err *e)
+{
+	return head(s)->ops->trouble ? head(s)->ops->trouble(s, e) : 0;
+}
+
 const char *store_cluster(const struct store *s)
 {
 	return head(s)->cluster;

@@ -1,5 +1,6 @@
 #pragma once
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,7 @@ struct store_head {
 	const struct store_ops *ops;
 	uint64_t revision; /* of the last load or commit */
 	char cluster[33];
+	bool moving; /* a file on its way to a cluster */
 };
 
 struct store_ops {
@@ -55,6 +57,7 @@ struct store_ops {
 	int (*load)(struct store *s, json_t *tables[STORE_TABLES], struct err *e);
 	int (*commit)(struct store *s, uint64_t revision, const struct store_change *changes, size_t n,
 		struct err *e);
+	int (*trouble)(struct store *s, struct err *e); /* NULL: never */
 };
 
 /*
@@ -63,6 +66,13 @@ struct store_ops {
  * of a newer version, or was moved to a cluster.
  */
 struct store *store_open_file(int dir, struct err *e);
+/* The same for who moves its content to url, also where that has begun already; all others refuse it then. */
+struct store *store_open_to_move(int dir, const char *url, struct err *e);
+/*
+ * Says in the file that its content is about to live at url, from this moment on no master starts with it.
+ * Refused where another process has it open, or has written to it since the load.
+ */
+int store_mark_moving(struct store *s, const char *url, struct err *e);
 /*
  * Offline: says in the file that its content lives at url now, so that no master starts with it any more.
  * Refused (ERR_store) where another process has the file open. url NULL: only asks whether it could be done.
@@ -85,10 +95,17 @@ struct store_self {
 struct store *store_open_etcd(const struct etcd_conf *conf, const struct store_self *self);
 
 /*
- * Fills an etcd that holds nothing under its prefix with all that a file holds, its cluster's id and its
- * revision. One that holds the same already is taken for done: so it may be tried again. `to` must lead.
+ * May what `from` holds be moved to `to`: is nothing there, or only rows of a move of the same that was cut
+ * off? *done: it is all there already; masters may work by it since. Nothing is changed, and `to` need not
+ * lead.
  */
-int store_import(struct store *to, struct store *from, struct err *e);
+int store_import_check(struct store *to, const struct store *from, bool *done, struct err *e);
+/*
+ * Fills an etcd that holds nothing under its prefix with all that a file holds, its cluster's id and its
+ * revision; the file is marked as moving to url before that counts. One that holds the same already is taken
+ * for done: so it may be tried again. `to` must lead.
+ */
+int store_import(struct store *to, struct store *from, const char *url, struct err *e);
 
 /* With etcd: gives the leadership up, so that another one can lead at once. */
 void store_close(struct store **s);
@@ -99,6 +116,11 @@ void store_close(struct store **s);
  */
 uint64_t store_term(struct store *s);
 void store_leader(struct store *s, struct store_leader *out);
+/*
+ * -1: with e, why etcd could not be asked for the lead just now. ERR_config_bad: the files of certificates
+ * can't be read, which no waiting mends: they were replaced, and the box holds the old ones. 0: it could.
+ */
+int store_trouble(struct store *s, struct err *e);
 const char *store_cluster(
 	const struct store *s); /* made with the store, for ever; "" before the first load */
 uint64_t store_revision(const struct store *s);

@@ -2,6 +2,7 @@
  * The store of several masters: etcd, a key a document, all below one prefix:
  *   PREFIX/leader         who leads, held by its lease (store_lead.c)
  *   PREFIX/meta/cluster   the cluster's id; it is written last, so what has none is no whole store
+ *   PREFIX/meta/import    the id of a cluster whose rows are being moved in; gone when that is done
  *   PREFIX/meta/version   of this layout
  *   PREFIX/meta/revision  "revision token": the token is new with each commit
  *   PREFIX/TABLE/KEY      the documents
@@ -27,7 +28,9 @@ enum {
 	VERSION = 1,
 	COMMIT_MS = 5000,
 	LOAD_MS = 5000,
-	PAGE = 256, /* rows a question; fewer where they are large */
+	PAGE = 256, /* rows a question; fewer where that fails */
+	PAGE_CUT = 16,
+	LOADS = 2, /* that may fail in a term */
 	IMPORT_ROWS = 50,
 	IMPORT_BYTES = 512 << 10, /* a request; etcd takes 1.5 MiB unless told otherwise */
 	KEY = 512,
@@ -42,12 +45,13 @@ struct store {
 	struct unique *unique;
 	uint64_t term;     /* of the last load; 0: load first */
 	char state[STATE]; /* meta/revision as it is by our knowledge */
-	char leader_key[KEY], revision_key[KEY], cluster_key[KEY], version_key[KEY];
+	char leader_key[KEY], revision_key[KEY], cluster_key[KEY], version_key[KEY], import_key[KEY];
+	unsigned failed; /* loads, one after the other */
 };
 
 /* What a load finds beside the tables. */
 struct found {
-	char cluster[33], state[STATE];
+	char cluster[33], import[33], state[STATE];
 	uint64_t version;
 	size_t rows;
 };
@@ -96,6 +100,8 @@ static void take_meta(struct found *f, const char *key, struct buf *value)
 {
 	if (strcmp(key, "/meta/cluster") == 0)
 		take_text(value, f->cluster, sizeof(f->cluster));
+	else if (strcmp(key, "/meta/import") == 0)
+		take_text(value, f->import, sizeof(f->import));
 	else if (strcmp(key, "/meta/revision") == 0)
 		take_text(value, f->state, sizeof(f->state));
 	else if (strcmp(key, "/meta/version") == 0)
@@ -153,18 +159,29 @@ static json_t *page_request(const struct store *s, const struct buf *from, uint6
 		etcd_b64(end, (size_t)n), "revision", at, "limit", most);
 }
 
+/* gRPC takes 4 MiB a message unless told otherwise; and a page may be too large for an attempt's time. */
+static bool may_be_smaller(struct store *s, unsigned limit, const struct err *e)
+{
+	if (limit == 1 || (s->term != 0 && lead_term(s->lead) != s->term))
+		return false;
+	return e->code == ERR_store_away || strstr(e->text, "larger than max");
+}
+
+/* A smaller page has all of the time for one attempt. */
 static int ask_page(struct store *s, const struct buf *from, uint64_t revision, unsigned *limit,
 	json_t **answer, struct err *e)
 {
 	for (;;) {
 		json_t *request = page_request(s, from, revision, *limit);
-		int r = etcd_post(s->etcd, "/v3/kv/range", request, LOAD_MS, answer, e);
+		int r;
 
+		etcd_set_patience(s->etcd, *limit < PAGE ? LOAD_MS : 0);
+		r = etcd_post(s->etcd, "/v3/kv/range", request, LOAD_MS, answer, e);
+		etcd_set_patience(s->etcd, 0);
 		json_decref(request);
-		/* gRPC takes 4 MiB a message unless told otherwise. */
-		if (r == 0 || *limit == 1 || !strstr(e->text, "larger than max"))
+		if (r == 0 || !may_be_smaller(s, *limit, e))
 			return r;
-		*limit /= 4;
+		*limit /= PAGE_CUT;
 	}
 }
 
@@ -322,8 +339,8 @@ static int found_cluster(struct store *s, const char *cluster, uint64_t revision
 		return -1;
 	ifs = json_pack(
 		"[o, o]", etcd_if_created(s->leader_key, s->term), etcd_if_created(s->cluster_key, 0));
-	ops = json_pack("[o, o, o]", etcd_op_put(s->revision_key, str_of(state), 0),
-		etcd_op_put(s->version_key, STR_LIT("1"), 0),
+	ops = json_pack("[o, o, o, o]", etcd_op_put(s->revision_key, str_of(state), 0),
+		etcd_op_put(s->version_key, STR_LIT("1"), 0), etcd_op_delete(s->import_key),
 		etcd_op_put(s->cluster_key, str_of(cluster), 0));
 	if (send_txn(s, etcd_txn(ifs, ops, witnesses(s)), state, e) < 0)
 		return -1;
@@ -357,7 +374,7 @@ static int check_found(struct store *s, const struct found *f, struct err *e)
 		return err_set(e, ERR_store,
 			"etcd: %s holds another cluster (%s) than before (%s), or none any more",
 			s->conf->prefix, f->cluster, s->head.cluster);
-	if (!f->cluster[0] && (f->rows > 0 || f->state[0]))
+	if (!f->cluster[0] && (f->rows > 0 || f->state[0] || f->import[0]))
 		return err_set(e, ERR_store,
 			"etcd: %s holds rows, but no cluster's id: it was not made to its end, "
 			"or something was removed",
@@ -372,6 +389,20 @@ static int check_found(struct store *s, const struct found *f, struct err *e)
 	return 0;
 }
 
+/* One that can't read what it is to lead by lets another one try. */
+static int read_whole(struct store *s, json_t *tables[STORE_TABLES], struct found *f, struct err *e)
+{
+	if (read_all(s, tables, f, e) == 0) {
+		s->failed = 0;
+		return 0;
+	}
+	if (e->code == ERR_store_away && ++s->failed == LOADS) {
+		s->failed = 0;
+		end_term(s);
+	}
+	return -1;
+}
+
 static int etcd_load(struct store *s, json_t *tables[STORE_TABLES], struct err *e)
 {
 	struct found f = {0};
@@ -379,7 +410,7 @@ static int etcd_load(struct store *s, json_t *tables[STORE_TABLES], struct err *
 	s->term = lead_term(s->lead);
 	if (s->term == 0)
 		return not_leader(e);
-	if (read_all(s, tables, &f, e) < 0 || check_found(s, &f, e) < 0 ||
+	if (read_whole(s, tables, &f, e) < 0 || check_found(s, &f, e) < 0 ||
 		unique_load(s->unique, tables, e) < 0) {
 		s->term = 0;
 		return -1;
@@ -407,7 +438,13 @@ static void etcd_leader(struct store *s, struct store_leader *out)
 	lead_who(s->lead, out);
 }
 
-static const struct store_ops etcd_ops = {etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit};
+static int etcd_trouble(struct store *s, struct err *e)
+{
+	return lead_trouble(s->lead, e);
+}
+
+static const struct store_ops etcd_ops = {
+	etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit, etcd_trouble};
 
 struct store *store_open_etcd(const struct etcd_conf *conf, const struct store_self *self)
 {
@@ -420,6 +457,7 @@ struct store *store_open_etcd(const struct etcd_conf *conf, const struct store_s
 	lead_key(conf, s->leader_key, sizeof(s->leader_key));
 	snprintf(s->revision_key, KEY, "%s/meta/revision", conf->prefix);
 	snprintf(s->cluster_key, KEY, "%s/meta/cluster", conf->prefix);
+	snprintf(s->import_key, KEY, "%s/meta/import", conf->prefix);
 	snprintf(s->version_key, KEY, "%s/meta/version", conf->prefix);
 	s->lead = lead_new(conf, self);
 	return s;
@@ -472,10 +510,10 @@ static int import_table(struct store *s, enum store_table t, const json_t *rows,
 	return r;
 }
 
-/* What an import that was cut off, perhaps of another file, has left. */
-static int import_clean(struct store *s, struct err *e)
+/* Says whose rows these will be, and takes away what an import of the same that was cut off has left. */
+static int import_begin(struct store *s, const char *cluster, struct err *e)
 {
-	json_t *ops = json_array();
+	json_t *ops = json_pack("[o]", etcd_op_put(s->import_key, str_of(cluster), 0));
 	char folder[KEY];
 
 	for (int t = 0; t < STORE_TABLES; t++) {
@@ -485,9 +523,26 @@ static int import_clean(struct store *s, struct err *e)
 	return import_rows(s, ops, e);
 }
 
-/* What is there must be nothing, or rows of an import that did not come to its end. */
-static int import_place(struct store *to, const struct store *from, bool *done, struct err *e)
+/* Rows that nothing says are ours are not ours to delete. */
+static int import_room(const struct store *to, const struct store *from, const struct found *f, struct err *e)
 {
+	if (f->cluster[0])
+		return err_set(e, ERR_store,
+			"etcd: %s is in use already (cluster %s, revision %.20s): take another "
+			"prefix, or remove it",
+			to->conf->prefix, f->cluster, f->state);
+	if ((f->rows > 0 || f->import[0]) && strcmp(f->import, store_cluster(from)) != 0)
+		return err_set(e, ERR_store,
+			"etcd: %s holds rows that are not of a move of this file: take another prefix, or "
+			"remove them",
+			to->conf->prefix);
+	return 0;
+}
+
+int store_import_check(struct store *to, const struct store *from, bool *done, struct err *e)
+{
+	const struct store_head *file = (const struct store_head *)(const void *)from;
+	uint64_t there;
 	json_t *tables[STORE_TABLES];
 	struct found f = {0};
 	int r;
@@ -499,17 +554,15 @@ static int import_place(struct store *to, const struct store *from, bool *done, 
 		json_decref(tables[t]);
 	if (r < 0)
 		return -1;
+	/* A greater revision: masters have worked by it since, and only a file on its way is that of before.
+	 */
+	there = strtoull(f.state, NULL, 10);
 	*done = strcmp(f.cluster, store_cluster(from)) == 0 &&
-		strtoull(f.state, NULL, 10) == store_revision(from);
-	if (f.cluster[0] && !*done)
-		return err_set(e, ERR_store,
-			"etcd: %s is in use already (cluster %s, revision %.20s): take another "
-			"prefix, or remove it",
-			to->conf->prefix, f.cluster, f.state);
-	return 0;
+		(there == file->revision || (file->moving && there > file->revision));
+	return *done ? 0 : import_room(to, from, &f, e);
 }
 
-int store_import(struct store *to, struct store *from, struct err *e)
+int store_import(struct store *to, struct store *from, const char *url, struct err *e)
 {
 	json_t *tables[STORE_TABLES];
 	bool done = false;
@@ -518,14 +571,16 @@ int store_import(struct store *to, struct store *from, struct err *e)
 	to->term = lead_term(to->lead);
 	if (to->term == 0)
 		return not_leader(e);
-	if (import_place(to, from, &done, e) < 0)
+	if (store_import_check(to, from, &done, e) < 0)
 		return -1;
 	if (done)
 		return 0;
-	if (import_clean(to, e) < 0 || store_load(from, tables, e) < 0)
+	if (import_begin(to, store_cluster(from), e) < 0 || store_load(from, tables, e) < 0)
 		return -1;
 	for (int t = 0; t < STORE_TABLES && r == 0; t++)
 		r = import_table(to, (enum store_table)t, tables[t], e);
+	if (r == 0)
+		r = store_mark_moving(from, url, e);
 	if (r == 0)
 		r = found_cluster(to, store_cluster(from), store_revision(from), e);
 	for (int t = 0; t < STORE_TABLES; t++)

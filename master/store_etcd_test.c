@@ -56,6 +56,16 @@ static int make_one(void **state)
 	return make(state, 1);
 }
 
+static int make_tls(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	etcd_servers_start(&w->servers, 1, true);
+	use(w, "/t");
+	*state = w;
+	return 0;
+}
+
 static int make_three(void **state)
 {
 	return make(state, 3);
@@ -581,6 +591,58 @@ static void test_full_log(void **state)
 	close(log);
 }
 
+/* A page of all rows never comes: it is asked for in smaller parts. A store that can't be read at all is not
+ * kept from others. */
+static void test_large_pages(void **state)
+{
+	struct world *w = *state;
+	struct store *a;
+	struct err e = {0};
+	uint64_t term;
+
+	w->proxy = etcd_proxy_start(w->servers.members[0].client);
+	w->conf.hosts[0].port = (uint16_t)etcd_proxy_port(w->proxy);
+	a = join(w, "a");
+	wait_term(a, true, LATE_MS);
+	load(a);
+	etcd_proxy_lose(w->proxy, "\"limit\":\"256\"", 1000);
+	load(a);
+	assert_true(etcd_proxy_lost(w->proxy) > 0);
+	term = store_term(a);
+	etcd_proxy_lose(w->proxy, "\"limit\":", 100000);
+	assert_int_equal(try_load(a, &e), -1);
+	assert_int_equal(e.code, ERR_store_away);
+	assert_int_equal(store_term(a), term);
+	assert_int_equal(try_load(a, &e), -1);
+	assert_int_equal(store_term(a), 0);
+	etcd_proxy_lose(w->proxy, "", 0);
+	wait_term(a, true, LATE_MS);
+	load(a);
+	must_commit(a);
+	store_close(&a);
+}
+
+/* Certificates that can't be read (any more) are told as what they are, so that the process can end. */
+static void test_certificates_gone(void **state)
+{
+	struct world *w = *state;
+	struct store *a;
+	struct err e = {0};
+	uint64_t began = clock_ms();
+
+	strcat(w->conf.cert, ".gone");
+	a = join(w, "a");
+	while (store_trouble(a, &e) == 0 && clock_ms() - began < LATE_MS)
+		clock_sleep_ms(5);
+	assert_int_equal(e.code, ERR_config_bad);
+	store_close(&a);
+	w->conf.cert[strlen(w->conf.cert) - 5] = '\0';
+	a = join(w, "a");
+	wait_term(a, true, LATE_MS);
+	assert_int_equal(store_trouble(a, &e), 0);
+	store_close(&a);
+}
+
 int main(void)
 {
 #define WITH(make, test) cmocka_unit_test_setup_teardown(test, make, drop)
@@ -597,6 +659,8 @@ int main(void)
 		WITH(make_one, test_full_tick),
 		WITH(make_one, test_full_log),
 		WITH(make_one, test_refused_unsure),
+		WITH(make_one, test_large_pages),
+		WITH(make_tls, test_certificates_gone),
 		WITH(make_three, test_members_killed),
 	};
 

@@ -20,10 +20,11 @@
 
 #define FILE_NAME "tidegate.db"
 
-enum { TERM = 1, APPLICATION_ID = 0x54474154 /* "TGAT" */, BUSY_MS = 5000 };
+enum { TERM = 1, APPLICATION_ID = 0x54474154 /* "TGAT" */, BUSY_MS = 5000, URL = 4096 };
 
 struct store {
 	struct store_head head;
+	const char *to; /* where its opener moves it; NULL: nowhere */
 	struct store_vfs *vfs;
 	sqlite3 *db;
 	sqlite3_stmt *put[STORE_TABLES], *del[STORE_TABLES], *bump;
@@ -161,11 +162,23 @@ static int migrate(struct store *s, int64_t version, struct err *e)
 	return 0;
 }
 
-/* A file whose content went to a cluster must not be worked with beside it. */
+/*
+ * A file whose content went to a cluster must not be worked with beside it, nor one that is on its way:
+ * nobody knows whether the last step was done.
+ */
 static int read_moved(struct store *s, struct err *e)
 {
-	char url[500];
+	char url[URL];
 
+	if (ask(s, "SELECT coalesce((SELECT value FROM meta WHERE key='moving'), '')", url, sizeof(url), NULL,
+		    e) < 0)
+		return -1;
+	s->head.moving = url[0] && s->to && strcmp(url, s->to) == 0;
+	if (url[0] && !s->head.moving)
+		return err_set(e, ERR_store,
+			FILE_NAME " in the master's state folder is being moved to %s: run the same "
+				  "tidegate-master migrate again, it goes on",
+			url);
 	if (ask(s, "SELECT coalesce((SELECT value FROM meta WHERE key='moved'), '')", url, sizeof(url), NULL,
 		    e) < 0)
 		return -1;
@@ -348,14 +361,15 @@ static int file_commit(
 	return 0;
 }
 
-static const struct store_ops file_ops = {file_close, file_term, file_leader, file_load, file_commit};
+static const struct store_ops file_ops = {file_close, file_term, file_leader, file_load, file_commit, NULL};
 
-struct store *store_open_file(int dir, struct err *e)
+struct store *store_open_to_move(int dir, const char *url, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof(*s));
 	int64_t version;
 
 	s->head.ops = &file_ops;
+	s->to = url;
 	if (open_file(s, dir, e) == 0 && check_file(s, &version, e) == 0 &&
 		run(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY",
 			"setting up", e) == 0 &&
@@ -363,6 +377,11 @@ struct store *store_open_file(int dir, struct err *e)
 		return s;
 	store_close(&s);
 	return NULL;
+}
+
+struct store *store_open_file(int dir, struct err *e)
+{
+	return store_open_to_move(dir, NULL, e);
 }
 
 /*
@@ -388,6 +407,30 @@ static int want_alone(struct store *s, struct err *e)
 			  "master first");
 }
 
+/* Only of what was loaded: a master that began and ended meanwhile may have written. */
+int store_mark_moving(struct store *s, const char *url, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int r;
+
+	if (want_alone(s, e) < 0)
+		return -1;
+	if (prepare_one(s,
+		    "INSERT OR REPLACE INTO meta SELECT 'moving', ?1 WHERE EXISTS (SELECT 1 FROM meta WHERE "
+		    "key='revision' AND value=?2)",
+		    &q, e) < 0)
+		return -1;
+	sqlite3_bind_text(q, 1, url, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 2, (int64_t)s->head.revision);
+	r = step(s, q, e);
+	sqlite3_finalize(q);
+	if (r == 0 && sqlite3_changes(s->db) != 1)
+		return err_set(
+			e, ERR_request_stale, FILE_NAME " in the master's state folder was written to since");
+	s->head.moving |= r == 0;
+	return r;
+}
+
 int store_retire_file(struct store *s, const char *url, struct err *e)
 {
 	sqlite3_stmt *q = NULL;
@@ -397,11 +440,10 @@ int store_retire_file(struct store *s, const char *url, struct err *e)
 		return -1;
 	if (!url) /* only asked whether it could be done */
 		return 0;
-	if (sqlite3_prepare_v2(s->db, "INSERT OR REPLACE INTO meta VALUES('moved', ?1)", -1, &q, NULL) !=
-		SQLITE_OK)
-		return fail(s, "writing", e);
+	if (prepare_one(s, "INSERT OR REPLACE INTO meta VALUES('moved', ?1)", &q, e) < 0)
+		return -1;
 	sqlite3_bind_text(q, 1, url, -1, SQLITE_STATIC);
 	r = step(s, q, e);
 	sqlite3_finalize(q);
-	return r;
+	return r == 0 ? run(s, "DELETE FROM meta WHERE key='moving'", "writing", e) : r;
 }

@@ -548,6 +548,9 @@ static void test_import(void **state)
 	struct store *from = must_open(p), *to, *other;
 	struct err e = {0};
 	char key[20], text[60], cluster[40];
+	json_t *tables[STORE_TABLES];
+	struct place *q;
+	bool done = false;
 
 	for (int i = 0; i < 120; i++) {
 		snprintf(key, sizeof(key), "s%d", i);
@@ -558,11 +561,15 @@ static void test_import(void **state)
 	put_large(from, 49); /* 2 MB; a request of etcd's takes 1.5 MiB */
 	snprintf(cluster, sizeof(cluster), "%s", store_cluster(from));
 	etcd_put(p, "source/gone", "{}");
-	etcd_put(p, "source/s5", "{\"slot\":1}"); /* left by an import that did not come to its end */
 	to = lead(p);
-	if (store_import(to, from, &e) < 0)
+	assert_int_equal(store_import(to, from, "etcd://h/x", &e), -1); /* whose is that? */
+	assert_non_null(strstr(e.text, "not of a move of this file"));
+	etcd_put(p, "source/s5", "{\"slot\":1}"); /* left by an import that did not come to its end */
+	etcd_put(p, "meta/import", cluster);
+	assert_int_equal(store_load(to, tables, &e), -1); /* no master begins with that */
+	if (store_import(to, from, "etcd://h/x", &e) < 0)
 		fail_msg("%s", e.text);
-	assert_int_equal(store_import(to, from, &e), 0); /* once more: it is done */
+	assert_int_equal(store_import(to, from, "etcd://h/x", &e), 0); /* once more: it is done */
 	store_close(&to);
 	to = cluster_open(p, &e);
 	if (!to)
@@ -572,16 +579,30 @@ static void test_import(void **state)
 	assert_int_equal(rows(to, STORE_SOURCE), 120);
 	assert_int_equal(rows(to, STORE_TASK), 50);
 	put(to, STORE_TASK, "u", "{}");
-	assert_int_equal(store_import(to, from, &e), -1); /* it lives already */
+	make_place(&sqlite, (void **)&q);
+	other = must_open(q);
+	assert_int_equal(store_import(to, other, "etcd://h/x", &e), -1); /* it lives already */
 	assert_non_null(strstr(e.text, "in use already"));
+	store_close(&other);
+	drop_place((void **)&q);
+
+	/* Cut off before the file is retired: no master takes it, the same move goes on, though masters have
+	 * worked meanwhile. */
+	store_close(&from);
+	refused(p, "is being moved to etcd://h/x");
+	assert_null(store_open_to_move(p->fd, "etcd://h/y", &e));
+	from = store_open_to_move(p->fd, "etcd://h/x", &e);
+	assert_non_null(from);
+	assert_int_equal(store_import_check(to, from, &done, &e), 0);
+	assert_true(done);
 	store_close(&to);
 
 	/* A file that is open elsewhere is not retired; one that is retired is no store any more. */
-	other = must_open(p);
+	other = store_open_to_move(p->fd, "etcd://h/x", &e);
 	assert_int_equal(store_retire_file(from, NULL, &e), -1);
 	store_close(&other);
 	store_close(&from);
-	from = must_open(p);
+	from = store_open_to_move(p->fd, "etcd://h/x", &e);
 	assert_int_equal(store_retire_file(from, NULL, &e), 0);
 	assert_int_equal(store_retire_file(from, "etcd://h/x", &e), 0);
 	store_close(&from);

@@ -51,6 +51,7 @@ static int parse(int argc, char **argv, struct migration *m)
 	return m->state && m->to ? 0 : -1;
 }
 
+/* dir stays open: it is where the file is found (store_vfs.h). */
 static struct store *open_file(const struct migration *m, struct err *e)
 {
 	char path[4200];
@@ -62,7 +63,7 @@ static struct store *open_file(const struct migration *m, struct err *e)
 	if (dir < 0 || faccessat(dir, "tidegate.db", F_OK, 0) < 0)
 		err_sys(e, ERR_store, "%s/tidegate.db", path);
 	else
-		s = store_open_file(dir, e); /* dir stays open: it is where the file is found (store_vfs.h) */
+		s = store_open_to_move(dir, m->to, e);
 	return s;
 }
 
@@ -78,6 +79,8 @@ static int await_lead(struct store *s, const struct etcd_conf *c, struct err *e)
 			if (who.name[0])
 				return err_set(e, ERR_store, "etcd: master %s at %s leads there already",
 					who.name, who.address);
+			if (store_trouble(s, e) < 0)
+				return err_add(e, "standing for the lead");
 			return err_set(e, ERR_store_away, "etcd: no answer");
 		}
 		clock_sleep_ms(20);
@@ -85,20 +88,25 @@ static int await_lead(struct store *s, const struct etcd_conf *c, struct err *e)
 	return 0;
 }
 
-static int import(struct store *from, const struct etcd_conf *c, struct err *e)
+/* What is there is looked at first, without the lead: a master may have it already where this was cut off at
+ * its very end; and what is wrong with the address is said at once. */
+static int import(const struct migration *m, struct store *from, const struct etcd_conf *c, struct err *e)
 {
 	struct store_self self = {.name = "tidegate-master migrate", .address = ""};
 	struct store *to = store_open_etcd(c, &self);
-	int r = await_lead(to, c, e);
+	bool done = false;
+	int r = store_import_check(to, from, &done, e);
 
-	if (r == 0)
-		r = store_import(to, from, e);
+	if (r == 0 && !done)
+		r = await_lead(to, c, e);
+	if (r == 0 && !done)
+		r = store_import(to, from, m->to, e);
 	store_close(&to);
 	return r;
 }
 
-/* First whether nobody has the file, last that nobody works by it any more; in between it may be cut off and
- * begun again. */
+/* First whether nobody has the file, last that its content lives elsewhere; in between it may be cut off and
+ * begun again (the file says so, before the etcd counts). */
 static int migrate(const struct migration *m, struct err *e)
 {
 	struct etcd_conf c;
@@ -107,13 +115,18 @@ static int migrate(const struct migration *m, struct err *e)
 
 	if (etcd_conf_parse(m->to, &c, e) < 0 || etcd_conf_secret(&c, e) < 0)
 		return -1;
+	if (etcd_conf_is_open(&c))
+		fputs("tidegate-master: warning: etcd is spoken to without TLS: whoever is on the way can "
+		      "read and "
+		      "change everything\n",
+			stderr);
 	from = open_file(m, e);
 	if (!from)
 		return -1;
 	etcd_begin();
 	r = store_retire_file(from, NULL, e);
 	if (r == 0)
-		r = import(from, &c, e);
+		r = import(m, from, &c, e);
 	if (r == 0)
 		r = store_retire_file(from, m->to, e);
 	if (r == 0)
