@@ -283,7 +283,7 @@ def test_random_transactions(build_dir, server, request, turn, source, target):
     mine = seeds(request.config, turn, 2, 38)
     for seed in mine:
         hit |= {x.split(" ")[0] for x in one_run(build_dir, ends, seed)}
-    assert len(mine) < 5 or hit == set(PLACES), f"never hit: {set(PLACES) - hit}"
+    assert len(mine) < 5 or hit >= set(PLACES), f"never hit: {set(PLACES) - hit}"
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])

@@ -90,11 +90,16 @@ def test_switched_in_the_middle(name, fleet, forward, server, job, tmp_path):
 
 
 def purge(server, keep):
-    """All of the binlog but the file that is written now, and `keep` of those before."""
+    """All of the binlog but the file that is written now, and `keep` of those before. A file that is still sent to a relay which has just ended is kept by
+    the server without a word."""
     for _ in range(3):
         server.run("FLUSH BINARY LOGS", "UPDATE app.parent SET n = n + 1 WHERE id = 1")
     files = [f for f, *_ in server.query("SHOW BINARY LOGS")]
-    server.run(f"PURGE BINARY LOGS TO '{files[-1 - keep]}'")
+
+    def gone():
+        server.run(f"PURGE BINARY LOGS TO '{files[-1 - keep]}'")
+        return server.query("SHOW BINARY LOGS")[0][0] == files[-1 - keep]
+    procs.wait_for(gone, 60, f"the binlog before {files[-1 - keep]} stays", 0.5)
     return files[-1 - keep]
 
 
