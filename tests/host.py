@@ -50,7 +50,7 @@ class Host:
     def new_events(self, what=None):
         return [e for e in self.events()[self.seen:] if what in (None, e["event"])]
 
-    def wait(self, what, check=lambda e: True, timeout=20):
+    def wait(self, what, check=lambda e: True, timeout=60):
         """The first event of that kind since start() that satisfies check."""
         return procs.wait_for(lambda: next((e for e in self.new_events(what) if check(e)), None), timeout, f"no event {what}\n{self.story()}")
 
