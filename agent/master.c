@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "agent/agent.h"
 #include "agent/orders.h"
@@ -15,6 +14,7 @@
 #include "agent/seen.h"
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/config/json.h"
 
@@ -218,14 +218,11 @@ static int take_addresses(struct master *m, const json_t *list, struct err *e)
 int master_open(struct agent *a, struct err *e)
 {
 	struct master *m = &a->master;
-	uint8_t random[16];
 
 	if (take_addresses(m, json_object_get(a->env->config, "masters"), e) < 0)
 		return -1;
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return err_sys(e, ERR_internal, "getrandom");
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(m->instance + 2 * i, 3, "%02x", random[i]);
+	if (io_random_hex(m->instance, 16, e) < 0)
+		return -1;
 	seen_read(a->env->state_fd, m->cluster, sizeof(m->cluster), &m->seen);
 	m->peer = link_dial(a->env->link, m->addresses[0]);
 	return 0;

@@ -10,7 +10,7 @@
 
 #include "common/config/json.h"
 
-enum { TRIES = 3 };
+enum { TRIES = 3, CHECK_MS = 70000 };
 
 /* What this source has otherwise than the task; both by DM's files. */
 static json_t *part_of(const json_t *task, const char *source, const char *key)
@@ -21,7 +21,7 @@ static json_t *part_of(const json_t *task, const char *source, const char *key)
 	return own ? own : json_object_get(task, key);
 }
 
-json_t *check_args(const json_t *task, const char *source, json_t *endpoint)
+static json_t *check_args(const json_t *task, const char *source, json_t *endpoint)
 {
 	json_t *args = json_pack("{s:s, s:O, s:O, s:O}", "source", source, "mode",
 		json_object_get(task, "mode"), "rules", part_of(task, source, "rules"), "meta_schema",
@@ -76,17 +76,18 @@ int check_judge(const json_t *answer, struct err *e)
 	return 0;
 }
 
-static json_t *ask_one(struct ask *k, const json_t *task, const char *source, struct err *e)
+json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint,
+	const volatile sig_atomic_t *interrupts, struct err *e)
 {
 	json_t *answer = NULL;
 
-	for (int tries = 0; !answer && tries < TRIES; tries++) {
+	for (int tries = 0; !answer && tries < TRIES && !(interrupts && *interrupts); tries++) {
 		json_t *args;
 
 		if (tries > 0 && err_act(e->code) != ERR_ACT_RETRY)
 			break;
 		err_clear(e);
-		args = check_args(task, source, NULL);
+		args = check_args(task, source, endpoint);
 		answer = ask_command(k, "check", args, CHECK_MS, e);
 		json_decref(args);
 	}
@@ -101,7 +102,7 @@ int check_all(struct ask *k, const json_t *task, json_t *list, struct err *e)
 
 	json_array_foreach(json_object_get(task, "sources"), i, name) {
 		const char *source = json_string_value(name) ? json_string_value(name) : "";
-		json_t *answer = ask_one(k, task, source, e);
+		json_t *answer = check_one(k, task, source, NULL, NULL, e);
 
 		if (!answer)
 			return -1;

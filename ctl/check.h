@@ -1,15 +1,18 @@
 #pragma once
 #include <jansson.h>
+#include <signal.h>
 
 #include "ctl/ask.h"
 
 /* The checks before a start, as asked from the command line: of `run`, of start-task and check-task. */
 
-enum { CHECK_MS = 70000 };
-
-/* args of the master's `check` for one source of the task. endpoint NULL: the one that the master knows. New
- * reference. */
-json_t *check_args(const json_t *task, const char *source, json_t *endpoint);
+/*
+ * The master's `check` of one source of the task; a check that died (not one that found something) is made
+ * again. endpoint NULL: the one that the master knows. interrupts: ends the tries when it is not 0; or NULL.
+ * The answer (new reference), or NULL with e.
+ */
+json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint,
+	const volatile sig_atomic_t *interrupts, struct err *e);
 /* Warnings of an answer are printed to stderr; its first failure is the error. */
 int check_judge(const json_t *answer, struct err *e);
 /*

@@ -18,8 +18,6 @@
 #include "ctl/print.h"
 #include "ctl/words.h"
 
-enum { ASK_MS = 30000 };
-
 static const char *const folders[][2] = {{"source", "sources"}, {"task", "tasks"}};
 
 static json_t *ask_config(struct ask *k, const char *kind, const char *name, bool secret, struct err *e)

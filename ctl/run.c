@@ -21,7 +21,7 @@
 #include "ctl/start.h"
 #include "ctl/status.h"
 
-enum { MASTER_UP_MS = 20000, ASK_MS = 10000, POLL_MS = 200, CHECK_TRIES = 3 };
+enum { MASTER_UP_MS = 20000, ASK_MS = 10000, POLL_MS = 200 };
 
 /* So long a report from before the resume may still say Paused. */
 enum { STALE_MS = 5000 };
@@ -105,20 +105,10 @@ static json_t *tell(struct run *r, const char *word, json_t *args, unsigned ms, 
 static int check(struct run *r, struct err *e)
 {
 	for (unsigned i = 0; i < r->job.nsources; i++) {
-		json_t *answer = NULL;
-		int bad;
-
-		/* A check that died (not one that found something) is made again. */
-		for (int tries = 0; !answer && tries < CHECK_TRIES && !interrupts; tries++) {
-			if (tries > 0 && err_act(e->code) != ERR_ACT_RETRY)
-				break;
-			err_clear(e);
-			answer = tell(r, "check",
-				check_args(r->job.task, r->job.sources[i].id,
-					json_object_get(r->job.sources[i].source, "endpoint")),
-				CHECK_MS, e);
-		}
-		bad = !answer || check_judge(answer, e) < 0;
+		const struct job_source *s = &r->job.sources[i];
+		json_t *answer = check_one(
+			r->ask, r->job.task, s->id, json_object_get(s->source, "endpoint"), &interrupts, e);
+		bool bad = !answer || check_judge(answer, e) < 0;
 
 		json_decref(answer);
 		if (bad)

@@ -19,11 +19,7 @@
 #include "ctl/print.h"
 #include "ctl/words.h"
 
-enum {
-	ASK_MS = 30000,
-	ASK_UNIT_MS = 70000,
-	FILE_MAX = 1 << 20
-}; /* what a unit must do takes a minute at most */
+enum { ASK_UNIT_MS = 70000, FILE_MAX = 1 << 20 }; /* what a unit must do takes a minute at most */
 
 struct ask *words_open(const struct args *a, struct err *e)
 {

@@ -3,6 +3,8 @@
 
 #include "ctl/ask.h"
 
+enum { ASK_MS = 30000 };
+
 /* What the words about files share. Passwords are encrypted by the key of the state folder or the host. */
 
 /* A task's, a source's file, ready for the master; notes are told. New reference, NULL with e. */

@@ -58,14 +58,6 @@ static void dial(struct follow *f, const char *address)
 	f->peer = link_dial(f->link, address);
 }
 
-static void fail(struct link_req **req, enum err_code code, const char *text)
-{
-	struct err e;
-
-	err_set(&e, code, "%s", text);
-	link_fail(req, &e);
-}
-
 void follow_command(struct follow *f, const struct store_leader *leader, struct link_req **req)
 {
 	struct msg_command command;
@@ -78,7 +70,8 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 		return;
 	}
 	if (!leader->address[0]) {
-		fail(req, ERR_not_leader, "no master leads at the moment, ask again in a few seconds");
+		link_fail_with(
+			req, ERR_not_leader, "no master leads at the moment, ask again in a few seconds");
 		return;
 	}
 	dial(f, leader->address);
@@ -99,7 +92,7 @@ void follow_end(struct follow *f)
 		struct link_req *req = c->req;
 
 		forget(c);
-		fail(&req, ERR_not_leader, "the master that was asked leads no more, ask again");
+		link_fail_with(&req, ERR_not_leader, "the master that was asked leads no more, ask again");
 	}
 	link_peer_free(&f->peer); /* only now: its calls are over, and done is not called any more */
 }

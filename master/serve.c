@@ -33,14 +33,6 @@ static void set_clock(struct master *m)
 	m->wall_s = clock_wall_us() / 1000000;
 }
 
-static void fail(struct link_req **req, enum err_code code, const char *text)
-{
-	struct err e;
-
-	err_set(&e, code, "%s", text);
-	link_fail(req, &e);
-}
-
 static void send_answer(struct link_req **req, json_t *answer)
 {
 	struct buf text = {0}, b = {0};
@@ -48,7 +40,7 @@ static void send_answer(struct link_req **req, json_t *answer)
 	json_write(answer, &text);
 	json_decref(answer);
 	if (text.n > TEXT_MAX) {
-		fail(req, ERR_bad_stage,
+		link_fail_with(req, ERR_bad_stage,
 			"the answer is larger than a message: ask for one task or one source");
 	} else {
 		msg_put_answer(&b, (*req)->head.request, &(struct msg_answer){.json = buf_str(&text)});
@@ -82,7 +74,7 @@ static void answer_poll(struct master *m, struct agent *a)
 	json_write(orders, &text);
 	json_decref(orders);
 	if (text.n > TEXT_MAX)
-		fail(&a->poll, ERR_internal, "the orders are larger than a message");
+		link_fail_with(&a->poll, ERR_internal, "the orders are larger than a message");
 	else
 		send_orders(&a->poll, m->model.revision, buf_str(&text));
 	if (text.p)
@@ -180,7 +172,7 @@ static void on_hello(struct serve *s, struct link_req *req)
 	forget_refusal(s, name);
 	/* A poll of the session before is nobody's any more. */
 	if (a->poll)
-		fail(&a->poll, ERR_request_stale, "the agent has said hello again since");
+		link_fail_with(&a->poll, ERR_request_stale, "the agent has said hello again since");
 	log_info("agent %s is here, version %s", name, version);
 	msg_put_agent_welcome(&b, req->head.request,
 		&(struct msg_agent_welcome){.session = a->session,
@@ -196,7 +188,7 @@ static struct agent *known(struct serve *s, uint64_t session, struct link_req **
 	struct agent *a = bind_session(s->m, session);
 
 	if (!a)
-		fail(req, ERR_request_stale, "the master does not know this session: say hello");
+		link_fail_with(req, ERR_request_stale, "the master does not know this session: say hello");
 	else
 		a->seen_ms = s->m->now_ms;
 	return a;
@@ -222,7 +214,7 @@ static void on_next(struct serve *s, struct link_req *req)
 	}
 	/* An agent asks one thing at a time: an older poll was given up by it. */
 	if (a->poll)
-		fail(&a->poll, ERR_request_stale, "asked again since");
+		link_fail_with(&a->poll, ERR_request_stale, "asked again since");
 	a->poll = req;
 	a->poll_revision = next.revision;
 	a->poll_until_ms = s->m->now_ms + (next.wait_ms < POLL_MAX_MS ? next.wait_ms : POLL_MAX_MS);
@@ -335,7 +327,7 @@ static void on_request_leading(struct serve *s, struct link_req *req)
 		on_forwarded(s, req);
 		break;
 	default:
-		fail(&req, ERR_proto, "the master does not take this message");
+		link_fail_with(&req, ERR_proto, "the master does not take this message");
 	}
 	if (leads(s))
 		answer_polls(s->m);
@@ -367,7 +359,7 @@ static void on_request_following(struct serve *s, struct link_req *req)
 			who.address);
 	else
 		snprintf(text, sizeof(text), "no master leads at the moment");
-	fail(&req, ERR_not_leader, text);
+	link_fail_with(&req, ERR_not_leader, text);
 }
 
 static void on_request(void *arg, struct link_req *req)
@@ -376,7 +368,7 @@ static void on_request(void *arg, struct link_req *req)
 
 	if (!may_speak(s, req->peer_uid)) {
 		log_warn("uid %u may not speak to the master", (unsigned)req->peer_uid);
-		fail(&req, ERR_request_stale, "this user may not speak to the master");
+		link_fail_with(&req, ERR_request_stale, "this user may not speak to the master");
 		return;
 	}
 	if (!leads(s)) {
@@ -404,10 +396,10 @@ static void fail_waiting(struct master *m, enum err_code code, const char *text)
 {
 	for (unsigned i = 0; i < m->nagents; i++)
 		if (m->agents[i].poll)
-			fail(&m->agents[i].poll, code, text);
+			link_fail_with(&m->agents[i].poll, code, text);
 	for (int i = 0; i < MASTER_CHECKS; i++)
 		if (m->checks[i] && *check_waiting(m->checks[i]))
-			fail(check_waiting(m->checks[i]), code, text);
+			link_fail_with(check_waiting(m->checks[i]), code, text);
 }
 
 void serve_lead(struct serve *s, struct master *m, uint64_t term)

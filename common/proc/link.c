@@ -402,6 +402,14 @@ void link_fail(struct link_req **req, const struct err *e)
 	*req = NULL;
 }
 
+void link_fail_with(struct link_req **req, enum err_code code, const char *text)
+{
+	struct err e = {0};
+
+	err_set(&e, code, "%s", text);
+	link_fail(req, &e);
+}
+
 /* ---- asking ---- */
 
 struct link_peer *link_dial(struct link *k, const char *path)

@@ -45,6 +45,7 @@ int link_listen(struct link *k, const char *path, unsigned contexts, mode_t mode
 /* Takes req (sets it NULL). b holds a whole message made by msg_put_…(b, req->head.request, …). */
 void link_reply(struct link_req **req, struct buf *b);
 void link_fail(struct link_req **req, const struct err *e);
+void link_fail_with(struct link_req **req, enum err_code code, const char *text);
 
 /* Prepares to ask whoever listens at path; connects in the background, again and again. */
 struct link_peer *link_dial(struct link *k, const char *path);

@@ -17,19 +17,6 @@ static void put_file(struct buf *sql, const struct data_file *f)
 	sql_put_string(sql, str_of(f->name));
 }
 
-static void put_table(struct load *l, struct buf *sql, const char *table)
-{
-	sql_put_table(sql, str_of(l->meta_schema), str_of(table));
-}
-
-static void put_where(struct load *l, struct buf *sql)
-{
-	buf_puts(sql, " WHERE `task`=");
-	record_put_text(sql, l->task);
-	buf_puts(sql, " AND `source`=");
-	record_put_text(sql, l->source);
-}
-
 static void take(struct data_file *f, const struct str *v)
 {
 	f->known = true;
@@ -41,8 +28,8 @@ static void take(struct data_file *f, const struct str *v)
 static void put_select(struct load *l, struct buf *sql)
 {
 	buf_puts(sql, "SELECT `file`,`position`,`row_count`,`done` FROM ");
-	put_table(l, sql, "tidegate_file");
-	put_where(l, sql);
+	record_put_table(l, sql, "tidegate_file");
+	record_put_where(l, sql);
 	buf_puts(sql, " AND `copy_id`=");
 	record_put_text(sql, l->plan.copy_id);
 }
@@ -121,8 +108,8 @@ static int see_owner(struct load *l, struct db *c, struct err *e)
 	int r;
 
 	buf_puts(&sql, "SELECT `epoch` FROM ");
-	put_table(l, &sql, "tidegate_slot");
-	put_where(l, &sql);
+	record_put_table(l, &sql, "tidegate_slot");
+	record_put_where(l, &sql);
 	buf_puts(&sql, " AND `slot`=0");
 	/* Not on TiDB, which refuses it: there the take-over's KILL alone stands between. */
 	if (l->to.flavor != FLAVOR_TIDB)
@@ -142,7 +129,7 @@ static void put_insert(struct load *l, struct buf *sql, const struct data_file *
 
 	sql_put_table(&name, str_of(t->schema), str_of(t->name));
 	buf_puts(sql, "INSERT INTO ");
-	put_table(l, sql, "tidegate_file");
+	record_put_table(l, sql, "tidegate_file");
 	buf_puts(sql, " (`task`,`source`,`copy_id`,`file`,`tbl`,`position`,`row_count`,`done`) VALUES (");
 	record_put_text(sql, l->task);
 	buf_putc(sql, ',');
@@ -160,11 +147,11 @@ static void put_insert(struct load *l, struct buf *sql, const struct data_file *
 static void put_update(struct load *l, struct buf *sql, const struct data_file *f, const struct file_step *to)
 {
 	buf_puts(sql, "UPDATE ");
-	put_table(l, sql, "tidegate_file");
+	record_put_table(l, sql, "tidegate_file");
 	buf_putf(sql,
 		" SET `position`=%" PRIu64 ",`row_count`=%" PRIu64 ",`done`=%d,`loaded`=CURRENT_TIMESTAMP(6)",
 		to->at, to->rows, (int)to->done);
-	put_where(l, sql);
+	record_put_where(l, sql);
 	buf_puts(sql, " AND `copy_id`=");
 	record_put_text(sql, l->plan.copy_id);
 	buf_puts(sql, " AND `file`=");

@@ -25,12 +25,12 @@ void record_put_text(struct buf *sql, const char *text)
 	sql_put_string(sql, str_of(text));
 }
 
-static void put_table(struct load *l, struct buf *sql, const char *table)
+void record_put_table(struct load *l, struct buf *sql, const char *table)
 {
 	sql_put_table(sql, str_of(l->meta_schema), str_of(table));
 }
 
-static void put_where(struct load *l, struct buf *sql)
+void record_put_where(struct load *l, struct buf *sql)
 {
 	buf_puts(sql, " WHERE `task`=");
 	record_put_text(sql, l->task);
@@ -77,8 +77,8 @@ static int lock_owner(struct load *l, struct db *c, struct err *e)
 	int r;
 
 	buf_puts(&sql, "SELECT `epoch` FROM ");
-	put_table(l, &sql, "tidegate_slot");
-	put_where(l, &sql);
+	record_put_table(l, &sql, "tidegate_slot");
+	record_put_where(l, &sql);
 	buf_puts(&sql, " AND `slot`=0 FOR UPDATE");
 	r = db_value(c, buf_cstr(&sql), epoch, sizeof(epoch), &found, e);
 	buf_free(&sql);
@@ -134,8 +134,8 @@ int record_read(struct load *l, struct db *c, struct record *r, struct err *e)
 	buf_puts(&sql,
 		"SELECT `epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`snapshot_gtid`,`plan` "
 		"FROM ");
-	put_table(l, &sql, "tidegate_plan");
-	put_where(l, &sql);
+	record_put_table(l, &sql, "tidegate_plan");
+	record_put_where(l, &sql);
 	rows = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!rows)
@@ -173,7 +173,7 @@ static int put_plan(struct load *l, struct db *c, const struct row *w, struct er
 
 	json_write(w->own, &own);
 	buf_puts(&sql, "REPLACE INTO ");
-	put_table(l, &sql, "tidegate_plan");
+	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " (`task`,`source`,`epoch`,`copy_id`,`stage`,`snapshot_file`,`snapshot_offset`,`"
 		       "snapshot_gtid`,`plan`)"
 		       " VALUES (");
@@ -199,8 +199,8 @@ static int forget(struct load *l, struct db *c, const char *table, const char *t
 	int r;
 
 	buf_puts(&sql, "DELETE FROM ");
-	put_table(l, &sql, table);
-	put_where(l, &sql);
+	record_put_table(l, &sql, table);
+	record_put_where(l, &sql);
 	buf_puts(&sql, tail);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
@@ -228,9 +228,9 @@ static int do_remove(struct load *l, struct db *c, const void *arg, struct err *
 	int r;
 
 	buf_puts(&sql, "UPDATE ");
-	put_table(l, &sql, "tidegate_slot");
+	record_put_table(l, &sql, "tidegate_slot");
 	buf_puts(&sql, " SET `position`='0:0:0', `base`='', `gtid`=''");
-	put_where(l, &sql);
+	record_put_where(l, &sql);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	if (r < 0 || forget_all(l, c, e) < 0)
@@ -315,9 +315,9 @@ static int do_finish(struct load *l, struct db *c, const void *arg, struct err *
 
 	(void)arg;
 	buf_puts(&sql, "UPDATE ");
-	put_table(l, &sql, "tidegate_plan");
+	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " SET `stage`='done'");
-	put_where(l, &sql);
+	record_put_where(l, &sql);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	if (r == 0 && db_affected(c) != 1)
@@ -382,7 +382,7 @@ static int put_structures(struct load *l, struct db *c, const json_t *own, struc
 			continue;
 		if (sql.n == 0) {
 			buf_puts(&sql, "REPLACE INTO ");
-			put_table(l, &sql, "tidegate_structure");
+			record_put_table(l, &sql, "tidegate_structure");
 			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`)"
 				       " VALUES ");
 		} else {

@@ -22,6 +22,9 @@ struct record {
 void record_put_text(
 	struct buf *sql, const char *text); /* a literal that says its charset, whatever the session's is */
 
+/* A table of the meta schema, and which rows of it are this task's. */
+void record_put_table(struct load *l, struct buf *sql, const char *table);
+void record_put_where(struct load *l, struct buf *sql);
 /* Executes and empties sql. */
 int record_run(struct db *c, struct buf *sql, struct err *e);
 /* Values of a row: NULL counts as 0, and as "" (the caller's to free). */
