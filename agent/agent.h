@@ -27,7 +27,9 @@ struct agent {
 	struct daemon_env *env;
 	char name[65];
 	const char *log_level; /* the units' */
-	unsigned slots;
+	unsigned slots;    /* the greatest number that a source can have here */
+	unsigned capacity; /* how many sources it takes */
+	bool standby;
 	struct spawner spawner;
 	struct master master;
 	json_t *orders; /* the newest wanted state, NULL: none yet */

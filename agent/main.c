@@ -18,6 +18,20 @@
 
 enum { FAREWELL_MS = 2000 };
 
+/* What its own file says. */
+static int take_settings(struct agent *a, struct err *e)
+{
+	const unsigned range[2] = {0, SPAWN_MAX_SLOT};
+	const char *standby = daemon_setting(a->env, "standby");
+	unsigned capacity = a->slots;
+
+	a->standby = standby && strcmp(standby, "yes") == 0;
+	if (daemon_setting_int(a->env, "capacity", range, &capacity, e) < 0)
+		return -1;
+	a->capacity = capacity < a->slots ? capacity : a->slots;
+	return 0;
+}
+
 static int agent_open(void *self, struct daemon_env *env, struct err *e)
 {
 	struct agent *a = self;
@@ -32,8 +46,8 @@ static int agent_open(void *self, struct daemon_env *env, struct err *e)
 	if (slots < 1 || slots > SPAWN_MAX_SLOT)
 		return err_set(e, ERR_config_bad, "the agent's slice has slots %d, 1 to %d are possible",
 			(int)slots, SPAWN_MAX_SLOT);
-	a->slots = (unsigned)slots;
-	return 0;
+	a->slots = a->capacity = (unsigned)slots;
+	return take_settings(a, e);
 }
 
 static void on_supervisor(void *arg, uint32_t events)

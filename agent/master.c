@@ -22,16 +22,25 @@ enum {
 	HELLO_MS = 3000,
 	HELLO_OTHER_MS = 1500, /* where there is another master to ask */
 	AGAIN_MS = 500,
-	WAIT_MS = 3000,
+	LEASE_MS = 10000, /* until a master has told its own */
 	/*
 	 * A master that is frozen answers nothing. The hello to another one waits for the end of all calls,
 	 * and must come well before a lease is over there: the calls last hardly longer than a report does.
 	 */
-	NEXT_MS = WAIT_MS + 4000,
-	REPORT_MS = 5000,
+	WAIT_PERCENT = 30, /* of a lease */
+	NEXT_PERCENT = 70,
+	REPORT_PERCENT = 50,
+	CALL_MAX_MS = 7000, /* of a long lease too */
 	REPORT_EVERY_MS = 1000,
 	REPORT_SOON_MS = 200,
 };
+
+static uint32_t of_lease(const struct master *m, unsigned percent)
+{
+	uint64_t ms = m->lease_ms * percent / 100, most = CALL_MAX_MS * percent / NEXT_PERCENT;
+
+	return (uint32_t)(ms < most ? ms : most);
+}
 
 /* Registered no more: everything that was under way with the old session is of no use. */
 static void lost(struct agent *a, const struct err *e)
@@ -66,6 +75,7 @@ static void on_welcome(void *arg, const struct err *failed, struct str reply)
 		return;
 	}
 	a->master.session = w.session;
+	a->master.lease_ms = w.lease_ms ? w.lease_ms : LEASE_MS;
 	/* Another cluster counts for itself. */
 	if (!str_is(w.cluster, a->master.cluster))
 		a->master.seen = 0;
@@ -93,7 +103,8 @@ static void hello(struct agent *a)
 {
 	struct msg_agent_hello m = {.name = str_of(a->name),
 		.version = STR_LIT(TIDEGATE_VERSION),
-		.slots = a->slots,
+		.slots = a->capacity,
+		.standby = a->standby,
 		.instance = str_of(a->master.instance),
 		.cluster = str_of(a->master.cluster),
 		.revision = a->master.seen};
@@ -148,13 +159,14 @@ static void on_orders(void *arg, const struct err *failed, struct str reply)
 
 static void ask_next(struct agent *a)
 {
-	struct msg_agent_next m = {
-		.session = a->master.session, .revision = a->master.revision, .wait_ms = WAIT_MS};
+	struct msg_agent_next m = {.session = a->master.session,
+		.revision = a->master.revision,
+		.wait_ms = of_lease(&a->master, WAIT_PERCENT)};
 	struct buf b = {0};
 
 	msg_put_agent_next(&b, link_request_id(), &m);
 	a->master.asking = true;
-	link_call(a->master.peer, &b, NEXT_MS, on_orders, a);
+	link_call(a->master.peer, &b, of_lease(&a->master, NEXT_PERCENT), on_orders, a);
 	buf_free(&b);
 }
 
@@ -192,7 +204,7 @@ void master_report(struct agent *a, uint64_t now)
 	a->master.reporting = true;
 	a->master.reported_ms = now;
 	a->changed = a->young = false;
-	link_call(a->master.peer, &b, REPORT_MS, on_reported, a);
+	link_call(a->master.peer, &b, of_lease(&a->master, REPORT_PERCENT), on_reported, a);
 	buf_free(&text);
 	buf_free(&b);
 }
@@ -219,6 +231,7 @@ int master_open(struct agent *a, struct err *e)
 {
 	struct master *m = &a->master;
 
+	m->lease_ms = LEASE_MS;
 	if (take_addresses(m, json_object_get(a->env->config, "masters"), e) < 0)
 		return -1;
 	if (io_random_hex(m->instance, 16, e) < 0)

@@ -25,6 +25,7 @@ struct master {
 	bool told_lost;    /* its silence was logged */
 	bool told_refused; /* its refusal of a report was logged */
 	uint64_t reported_ms;
+	uint64_t lease_ms; /* the master's: our calls must end well before it */
 };
 
 /* Where the masters are, and what an earlier agent of this host knew of them. */

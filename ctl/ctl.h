@@ -41,6 +41,8 @@ int cmd_list_member(const struct args *a, struct err *e);
 int cmd_accept_store(const struct args *a, struct err *e);
 int cmd_config(const struct args *a, struct err *e);
 int cmd_offline_member(const struct args *a, struct err *e);
+int cmd_transfer_source(const struct args *a, struct err *e);
+int cmd_drain_member(const struct args *a, struct err *e);
 int cmd_relay_word(const struct args *a, struct err *e);
 int cmd_shard_ddl_lock(const struct args *a, struct err *e);
 int cmd_validation(const struct args *a, struct err *e);

@@ -138,6 +138,22 @@ int cmd_offline_member(const struct args *a, struct err *e)
 		json_pack("{s:s, s:s}", "kind", a->worker ? "worker" : "master", "name", member_name(a)), e);
 }
 
+int cmd_drain_member(const struct args *a, struct err *e)
+{
+	if (a->nrest || !member_name(a) || a->masters)
+		return wrong(e, "drain-member -n name [--cancel]");
+	return send_word(a, "drain-member",
+		json_pack("{s:s, s:b}", "name", member_name(a), "cancel", a->cancel != NULL), e);
+}
+
+int cmd_transfer_source(const struct args *a, struct err *e)
+{
+	if (a->nrest != 2)
+		return wrong(e, "transfer-source source agent");
+	return send_word(
+		a, "transfer-source", json_pack("{s:s, s:s}", "source", a->rest[0], "worker", a->rest[1]), e);
+}
+
 int cmd_relay_word(const struct args *a, struct err *e)
 {
 	json_t *agents = json_array();

@@ -1,7 +1,7 @@
 /*
- * Scheduling for one host: sources to agents, slots and subs. Called by hello, tick and the commands. An
- * epoch grows with each new owner, and a restarted agent is a new owner: that is what fences the old one's
- * last bytes (T3).
+ * Agents as they come and go, slots and subs; which agent serves which source is place.c's. Called by hello,
+ * tick and the commands. An epoch grows with each new owner, and a restarted agent is a new owner: that is
+ * what fences the old one's last bytes (T3).
  */
 #include "master/bind.h"
 
@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "master/place.h"
 
 struct agent *bind_find(struct master *m, const char *name)
 {
@@ -32,7 +33,7 @@ struct agent *bind_session(struct master *m, uint64_t session)
 
 bool bind_online(const struct master *m, const struct agent *a)
 {
-	return a && a->session != 0 && m->now_ms - a->seen_ms <= MASTER_LEASE_MS;
+	return a && a->session != 0 && m->now_ms - a->seen_ms <= m->lease_ms;
 }
 
 bool bind_any_online(const struct master *m)
@@ -59,34 +60,6 @@ static size_t count_bound(const struct master *m, const char *agent)
 	return n;
 }
 
-static void set_owner(struct master *m, const char *source, const char *agent)
-{
-	json_t *doc = model_edit(&m->model, STORE_SOURCE, source);
-
-	json_object_set_new(doc, "agent", json_string(agent));
-	json_object_set_new(doc, "epoch", json_integer(json_num(doc, "epoch", 0) + 1));
-	model_set(&m->model, STORE_SOURCE, source, doc);
-}
-
-/* The living agent with the fewest sources that has room for one more. */
-static const struct agent *choose(struct master *m)
-{
-	const struct agent *best = NULL;
-	size_t fewest = SIZE_MAX;
-
-	for (unsigned i = 0; i < m->nagents; i++) {
-		const struct agent *a = &m->agents[i];
-		size_t n = count_bound(m, a->name);
-		int64_t room = json_num(model_get(&m->model, STORE_AGENT, a->name), "slots", 0);
-
-		if (!bind_online(m, a) || (int64_t)n >= room || n >= fewest)
-			continue;
-		best = a;
-		fewest = n;
-	}
-	return best;
-}
-
 bool bind_sources(struct master *m)
 {
 	const char *key;
@@ -94,20 +67,10 @@ bool bind_sources(struct master *m)
 	bool changed = false;
 	void *next;
 
-	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s) {
-		const char *owner = json_text(s, "agent", "");
-		const struct agent *a;
-
-		if (owner[0] && bind_online(m, bind_find(m, owner)))
-			continue;
-		a = choose(m);
-		if (!a || strcmp(a->name, owner) == 0)
-			continue;
-		log_info("source %s is agent %s's now%s%s", key, a->name,
-			owner[0] ? ", no longer that of " : "", owner);
-		set_owner(m, key, a->name);
-		changed = true;
-	}
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s)
+		changed |= place_tick(m, key);
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s)
+		changed |= place_drain(m, key);
 	return changed;
 }
 
@@ -154,8 +117,8 @@ static void new_epochs(struct master *m, const char *agent)
 	void *next;
 
 	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s)
-		if (strcmp(json_text(s, "agent", ""), agent) == 0)
-			set_owner(m, key, agent);
+		if (strcmp(json_text(s, "agent", ""), agent) == 0 && !place_going_to(s)[0])
+			place_set(m, key, agent);
 }
 
 struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
@@ -163,6 +126,7 @@ struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 	struct agent *a = bind_find(m, h->name);
 	uint64_t session = m->model.revision + 1; /* of the commit to come: never given out before */
 	unsigned slots = h->slots > MASTER_SLOTS ? MASTER_SLOTS : h->slots;
+	bool draining;
 
 	if (!a)
 		a = add_agent(m, h->name, e);
@@ -170,12 +134,15 @@ struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 		return NULL;
 	if (!same_process(m, h)) {
 		new_epochs(m, h->name);
+		place_forget_keyless(m, h->name);
 		json_decref(a->report);
 		a->report = NULL;
 	}
+	draining = json_flag(model_get(&m->model, STORE_AGENT, h->name), "draining", false);
 	model_set(&m->model, STORE_AGENT, h->name,
-		json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", h->name, "version", h->version, "slots",
-			(json_int_t)slots, "session", (json_int_t)session, "instance", h->instance));
+		json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:b}", "name", h->name, "version", h->version,
+			"slots", (json_int_t)slots, "session", (json_int_t)session, "instance", h->instance,
+			"standby", h->standby, "draining", draining));
 	a->session = session;
 	a->seen_ms = m->now_ms;
 	bind_sources(m);

@@ -25,7 +25,8 @@ void bind_accept_store(struct master *m, uint64_t *revision);
 /* Who says hello. instance: of its process, "" for unknown. */
 struct hello {
 	const char *name, *version, *instance;
-	unsigned slots;
+	unsigned slots; /* how many sources it takes */
+	bool standby;   /* only what no other agent has room for */
 };
 
 /*
@@ -33,8 +34,8 @@ struct hello {
  * process as before (the master was away, not the agent): then its units just go on (T31). NULL with e.
  */
 struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e);
-/* Gives each source without a living agent to one that has room. True where anything was changed (not yet
- * committed). */
+/* Gives each source without a living agent to one that may take it, ends moves, empties agents that are being
+ * drained (place.h). True where anything was changed (not yet committed). */
 bool bind_sources(struct master *m);
 /* The smallest free number, 0 where there is none. */
 unsigned bind_free_slot(const struct master *m);

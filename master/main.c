@@ -24,6 +24,7 @@ struct process {
 	struct store *store;
 	struct master master;
 	struct serve serve;
+	unsigned lease_s;
 	uint64_t term; /* that master was loaded in; 0: it is not */
 	bool serving, told;
 };
@@ -58,8 +59,12 @@ static void need_etcd(const struct process *p, struct sandbox_needs *n)
 static int before_box(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
+	static const unsigned lease[2] = {MASTER_LEASE_MIN_S, MASTER_LEASE_MAX_S};
 	const char *url = json_text(env->config, "store", "");
 
+	p->lease_s = MASTER_LEASE_MS / 1000;
+	if (daemon_setting_int(env, "lease", lease, &p->lease_s, e) < 0)
+		return -1;
 	snprintf(p->name, sizeof(p->name), "%s", json_text(env->config, "name", "master"));
 	find_address(p, env->config);
 	if (!url[0])
@@ -119,7 +124,7 @@ static void stop_leading(struct process *p)
  */
 static int begin_leading(struct process *p, uint64_t term, struct err *e)
 {
-	p->master = (struct master){0};
+	p->master = (struct master){.lease_ms = p->lease_s * UINT64_C(1000)};
 	if (master_init(&p->master, p->store, e) < 0) {
 		master_fini(&p->master);
 		if (e->code != ERR_store_away && e->code != ERR_not_leader)

@@ -29,6 +29,8 @@ void master_know_agents(struct master *m)
 int master_init(struct master *m, struct store *store, struct err *e)
 {
 	m->speeds = map_new();
+	if (m->lease_ms == 0)
+		m->lease_ms = MASTER_LEASE_MS;
 	return model_open(&m->model, store, e);
 }
 

@@ -9,7 +9,9 @@
 
 /* One struct holds the process; time and transport come in from outside, so that tests can play both. */
 enum {
-	MASTER_LEASE_MS = 10000, /* how long an agent may be silent before it counts as lost */
+	MASTER_LEASE_MS = 10000, /* how long an agent may be silent before it counts as lost, by default */
+	MASTER_LEASE_MIN_S = 3,
+	MASTER_LEASE_MAX_S = 3600,
 	MASTER_AGENTS = 32,
 	MASTER_CHECKS = 32,
 	MASTER_CHECK_MS = 60000,
@@ -47,6 +49,7 @@ struct master {
 	struct model model;
 	uint64_t now_ms; /* set at each entry */
 	uint64_t wall_s; /* seconds since 1970, likewise */
+	uint64_t lease_ms;
 	/*
 	 * Greater than 0: an agent has worked by this revision of our cluster, and the store is behind it: an
 	 * older copy. Nothing is decided by it, until an operator accepts it.

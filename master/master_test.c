@@ -323,7 +323,7 @@ static void test_room(void **state)
 
 	source(m, "s1");
 	source(m, "s2");
-	assert_non_null(bind_hello(m, &(struct hello){"small", "v", "7", 1}, &e));
+	assert_non_null(bind_hello(m, &(struct hello){"small", "v", "7", 1, false}, &e));
 	assert_int_equal(model_commit(&m->model, &e), 0);
 	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s1"), "agent", ""), "small");
 	assert_string_equal(json_text(model_get(&m->model, STORE_SOURCE, "s2"), "agent", ""), "");

@@ -1,6 +1,6 @@
 /*
- * Words about members and relay logs: offline-member, start-relay, stop-relay; and DM's words for what is not
- * there. Called by the command table.
+ * Words about members and relay logs: offline-member, drain-member, transfer-source, start-relay, stop-relay;
+ * and DM's words for what is not there. Called by the command table.
  */
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/place.h"
 
 /* --- relay logs that are kept without a task --- */
 
@@ -106,8 +107,8 @@ int command_offline_member(struct master *m, struct command_call *c, struct err 
 	if (!model_get(&m->model, STORE_AGENT, name))
 		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
 	if (bind_online(m, a))
-		return err_set(
-			e, ERR_member_online, "agent `%s`, heard within %d s", name, MASTER_LEASE_MS / 1000);
+		return err_set(e, ERR_member_online, "agent `%s`, heard within %u s", name,
+			(unsigned)(m->lease_ms / 1000));
 	unbind(m, name);
 	model_set(&m->model, STORE_AGENT, name, NULL);
 	bind_sources(m);
@@ -116,6 +117,68 @@ int command_offline_member(struct master *m, struct command_call *c, struct err 
 	if (a)
 		a->session = 0; /* what it may still say is no longer heard: it has to say hello again */
 	log_info("agent %s is off the list", name);
+	return 0;
+}
+
+int command_transfer_source(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *source = json_text(c->args, "source", ""), *agent = json_text(c->args, "worker", "");
+	const json_t *doc = model_get(&m->model, STORE_SOURCE, source);
+	const char *going, *owner;
+
+	if (!doc)
+		return err_set(e, ERR_source_unknown, "source `%.60s`", source);
+	going = place_going_to(doc);
+	owner = json_text(doc, "agent", "");
+	if (strcmp(going[0] ? going : owner, agent) == 0) {
+		json_object_set_new(c->answer, "msg",
+			json_sprintf("source %s is %s agent %s already", source,
+				going[0] ? "on its way to" : "at", agent));
+		return 0;
+	}
+	if (place_check(m, source, agent, e) < 0)
+		return -1;
+	place_move(m, source, agent);
+	return model_commit(&m->model, e);
+}
+
+static const char *say_drained(const json_t *source)
+{
+	return place_going_to(source)[0] ? "" : "no other agent has room for it: it stays until one has";
+}
+
+/* Which of its sources go where. */
+static void answer_drained(struct master *m, struct command_call *c, const char *agent)
+{
+	const char *key;
+	json_t *s;
+
+	json_object_set_new(c->answer, "sources", json_array());
+	model_foreach(&m->model, STORE_SOURCE, key, s) {
+		const char *to = place_going_to(s);
+
+		if (strcmp(json_text(s, "agent", ""), agent) == 0)
+			answer_source(c->answer, key, to[0] ? to : agent, say_drained(s));
+	}
+}
+
+int command_drain_member(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *name = json_text(c->args, "name", "");
+	bool drain = !json_flag(c->args, "cancel", false);
+	json_t *doc = model_edit(&m->model, STORE_AGENT, name);
+
+	if (!doc)
+		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
+	json_object_set_new(doc, "draining", json_boolean(drain));
+	model_set(&m->model, STORE_AGENT, name, doc);
+	if (drain)
+		bind_sources(m);
+	if (model_commit(&m->model, e) < 0)
+		return -1;
+	if (drain)
+		answer_drained(m, c, name);
+	log_info(drain ? "agent %s is being drained" : "agent %s takes sources again", name);
 	return 0;
 }
 

@@ -12,13 +12,13 @@
  * makes them durable first, and on failure takes all of them back. The documents ([]: not always there):
  *
  * - source, key id: id, slot, epoch, agent ("": none), endpoint, enable_relay, relay, [case_sensitive],
- *   [yaml: the file that it was made by].
+ *   [yaml: the file that it was made by], [held, keyless, move: place.h].
  * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items, [yaml].
  * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last
  *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
  *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,
  *   offset}: the statement of that error], [operators: of `binlog skip` and its like].
- * - agent, key name: name, version, slots, session, instance (it tells a new process from one that only says
+ * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from one that only says
  *   hello again, to whichever master).
  */
 struct model {

@@ -7,6 +7,7 @@
 #include "common/config/json.h"
 #include "common/config/mode.h"
 #include "master/check.h"
+#include "master/place.h"
 
 static json_t *member(const json_t *o, const char *key)
 {
@@ -104,7 +105,8 @@ json_t *orders_make(const struct master *m, const char *agent)
 	const char *key;
 
 	model_foreach(&m->model, STORE_SOURCE, key, s)
-		if (strcmp(json_text(s, "agent", ""), agent) == 0)
+		/* What is on its way to another agent is to be let go. */
+		if (strcmp(json_text(s, "agent", ""), agent) == 0 && !place_going_to(s)[0])
 			json_array_append_new(sources, source_order(m, s));
 	for (int i = 0; i < MASTER_CHECKS; i++)
 		if (m->checks[i] && strcmp(m->checks[i]->agent, agent) == 0)

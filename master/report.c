@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 #include "master/bind.h"
+#include "master/place.h"
 #include "master/speed.h"
 
 const json_t *report_source(const struct master *m, const char *source)
@@ -58,6 +59,16 @@ static bool is_paused_by_error(const json_t *doc, const json_t *s, uint64_t revi
 	       revision >= (uint64_t)json_num(doc, "since", 0);
 }
 
+/* An agent without the key of the source's password is of no use to it; another one may have it. */
+static bool goes_elsewhere(struct master *m, const char *source, const json_t *s)
+{
+	const json_t *doc = model_get(&m->model, STORE_SOURCE, source);
+
+	if (json_num(json_object_get(s, "error"), "code", 0) != ERR_secret_bad)
+		return false;
+	return place_going_to(doc)[0] || place_keyless(m, source, json_text(doc, "agent", ""));
+}
+
 static void take_pause(struct master *m, json_t *doc, const json_t *s)
 {
 	const json_t *error = json_object_get(s, "error");
@@ -95,7 +106,7 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 	char key[MODEL_KEY];
 	json_t *doc;
 
-	paused = was && is_paused_by_error(was, s, revision);
+	paused = was && is_paused_by_error(was, s, revision) && !goes_elsewhere(m, source, s);
 	moved = was && has_moved(was, s, revision);
 	if (!was || (!copied && !looked && !begun && !paused && !moved))
 		return false;
@@ -145,5 +156,5 @@ int report_take(struct master *m, struct agent *a, json_t *report, check_answer_
 	json_array_foreach(json_object_get(report, "sources"), i, s)
 		changed |= take_source(m, a, s, revision);
 	bind_reap(m, a, revision);
-	return changed ? model_commit(&m->model, e) : 0;
+	return changed || m->model.nchanges > 0 ? model_commit(&m->model, e) : 0;
 }

@@ -20,8 +20,6 @@
 #include "master/valid.h"
 
 enum {
-	/* A poll is a sign of life too, so it may not be held for a whole lease. */
-	POLL_MAX_MS = MASTER_LEASE_MS / 3,
 	CONTEXTS = MASTER_AGENTS + MASTER_CHECKS + 8,
 	TEXT_MAX = MSG_MAX_SIZE - 4096,
 	REFUSED_MS = 5000, /* until a write that the store refused is tried again */
@@ -160,7 +158,8 @@ static void on_hello(struct serve *s, struct link_req *req)
 	snprintf(instance, sizeof(instance), "%.*s", STR_ARG(hello.instance));
 	if (valid_name(name, MODEL_NAME, "agent", &e) == 0 &&
 		bind_check_store(s->m, name, hello.cluster, hello.revision, &e) == 0)
-		a = bind_hello(s->m, &(struct hello){name, version, instance, hello.slots}, &e);
+		a = bind_hello(
+			s->m, &(struct hello){name, version, instance, hello.slots, hello.standby != 0}, &e);
 	if (!a || model_commit(&s->m->model, &e) < 0) {
 		if (a)
 			a->session = 0; /* it was never given out */
@@ -176,7 +175,7 @@ static void on_hello(struct serve *s, struct link_req *req)
 	log_info("agent %s is here, version %s", name, version);
 	msg_put_agent_welcome(&b, req->head.request,
 		&(struct msg_agent_welcome){.session = a->session,
-			.lease_ms = MASTER_LEASE_MS,
+			.lease_ms = (uint32_t)s->m->lease_ms,
 			.cluster = str_of(cluster_of(s))});
 	link_reply(&req, &b);
 	buf_free(&b);
@@ -196,6 +195,8 @@ static struct agent *known(struct serve *s, uint64_t session, struct link_req **
 
 static void on_next(struct serve *s, struct link_req *req)
 {
+	/* A poll is a sign of life too, so it may not be held for a whole lease. */
+	uint64_t poll_max = s->m->lease_ms / 3;
 	struct msg_agent_next next;
 	struct err e = {0};
 	struct agent *a;
@@ -217,7 +218,7 @@ static void on_next(struct serve *s, struct link_req *req)
 		link_fail_with(&a->poll, ERR_request_stale, "asked again since");
 	a->poll = req;
 	a->poll_revision = next.revision;
-	a->poll_until_ms = s->m->now_ms + (next.wait_ms < POLL_MAX_MS ? next.wait_ms : POLL_MAX_MS);
+	a->poll_until_ms = s->m->now_ms + (next.wait_ms < poll_max ? next.wait_ms : poll_max);
 }
 
 static void on_report(struct serve *s, struct link_req *req)

@@ -260,7 +260,8 @@ static json_t *worker(struct master *m, const char *name)
 	bool online = bind_online(m, a);
 	char first[MODEL_SOURCE + 1] = "";
 	json_t *list = json_array(), *s;
-	const char *id, *version = json_text(model_get(&m->model, STORE_AGENT, name), "version", "");
+	const json_t *doc = model_get(&m->model, STORE_AGENT, name);
+	const char *id;
 
 	model_foreach(&m->model, STORE_SOURCE, id, s)
 		if (strcmp(json_text(s, "agent", ""), name) == 0) {
@@ -268,12 +269,15 @@ static json_t *worker(struct master *m, const char *name)
 				snprintf(first, sizeof(first), "%s", id);
 			json_array_append_new(list, json_string(id));
 		}
-	return json_pack("{s:s, s:s, s:s, s:s, s:{s:o, s:s}}", "name", name, "addr", "ipc://master.sock",
-		"stage",
-		!online                 ? "offline"
-		: json_array_size(list) ? "bound"
-					: "free",
-		"source", first, "tidegate", "sources", list, "version", version);
+	return json_pack("{s:s, s:s, s:s, s:s, s:{s:o, s:s, s:I, s:b}}", "name", name, "addr",
+		"ipc://master.sock", "stage",
+		!online                             ? "offline"
+		: json_flag(doc, "draining", false) ? "draining"
+		: json_array_size(list)             ? "bound"
+						    : "free",
+		"source", first, "tidegate", "sources", list, "version", json_text(doc, "version", ""),
+		"capacity", (json_int_t)json_num(doc, "slots", 0), "standby",
+		json_flag(doc, "standby", false));
 }
 
 /* args: "kinds" and "names" choose, where they are there. */

@@ -199,7 +199,7 @@ static void test_answer(void **state)
 		"\"subTaskStatus\":[],"
 		"\"tidegate\":{\"relay\":{},\"relay_stage\":\"\",\"relay_restarts\":0,\"relay_error\":{}}}]"
 		"}");
-	a = bind_hello(&m, &(struct hello){"host-1", "v", "p", 1}, &e);
+	a = bind_hello(&m, &(struct hello){"host-1", "v", "p", 1, false}, &e);
 	assert_int_equal(model_commit(&m.model, &e), 0);
 	json_decref(ask(&m, "start-task",
 		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],\"downstream\":" EP "}}"));

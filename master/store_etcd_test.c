@@ -545,7 +545,7 @@ static void test_full_tick(void **state)
 
 	wait_term(a, true, LATE_MS);
 	assert_int_equal(master_init(&m, a, &e), 0);
-	assert_non_null(bind_hello(&m, &(struct hello){"host", "v", "1", 4}, &e));
+	assert_non_null(bind_hello(&m, &(struct hello){"host", "v", "1", 4, false}, &e));
 	model_set(&m.model, STORE_SOURCE, "s1", json_pack("{s:i, s:i}", "slot", 1, "epoch", 1));
 	assert_int_equal(model_commit(&m.model, &e), 0);
 	serve_lead(&s, &m, store_term(a));

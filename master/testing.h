@@ -108,7 +108,7 @@ static inline void source(struct master *m, const char *id)
 static inline struct agent *hello_of(struct master *m, const char *name, const char *instance)
 {
 	struct err e = {0};
-	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", instance, 999}, &e);
+	struct agent *a = bind_hello(m, &(struct hello){name, "0.1.0", instance, 999, false}, &e);
 
 	assert_non_null(a);
 	assert_int_equal(model_commit(&m->model, &e), 0);

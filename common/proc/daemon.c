@@ -49,6 +49,32 @@ bool daemon_leaving(const struct daemon_env *env)
 	return r->watch && watch_leaving(r->watch);
 }
 
+const char *daemon_setting(const struct daemon_env *env, const char *key)
+{
+	const struct settings *s = daemon_of(env)->settings;
+
+	return s ? settings_get(s, key) : NULL;
+}
+
+int daemon_setting_int(
+	const struct daemon_env *env, const char *key, const unsigned range[2], unsigned *out, struct err *e)
+{
+	const char *text = daemon_setting(env, key);
+	unsigned long n;
+	char *end;
+
+	if (!text)
+		return 0;
+	n = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && n >= range[0] && n <= range[1]) {
+		*out = (unsigned)n;
+		return 0;
+	}
+	err_set(e, ERR_config_bad, "%s is a whole number from %u to %u, not \"%.40s\"", key, range[0],
+		range[1], text);
+	return settings_blame(daemon_of(env)->settings, key, e);
+}
+
 static void daemon_env_fill(struct daemon_run *r)
 {
 	r->env = (struct daemon_env){.kind = r->in.kind,

@@ -54,6 +54,12 @@ struct daemon {
 	void (*close)(void *self, struct daemon_env *env);
 };
 
+/* What the own file says of a key (include/daemon.def); NULL: nothing. Borrowed until the next reload. */
+const char *daemon_setting(const struct daemon_env *env, const char *key);
+/* The same as a whole number of that range (both ends belong to it); *out stays where the file says nothing.
+ * -1 with e: it is none. */
+int daemon_setting_int(
+	const struct daemon_env *env, const char *key, const unsigned range[2], unsigned *out, struct err *e);
 /* Owns main. Exit status: enum unit_exit of unit.h. */
 int daemon_run(const struct daemon *d, int argc, char **argv);
 /* As if SIGTERM had come; from any thread. */

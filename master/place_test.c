@@ -1,0 +1,287 @@
+/*
+ * Scheduling between hosts: who gets which source, moves from an agent that lives and from one that is lost,
+ * drains. The clock is a variable; an agent is its hello and its reports (testing.h).
+ */
+#include "master/place.h"
+
+#include "master/testing.h"
+
+static struct agent *joins(struct master *m, const char *name, unsigned capacity, bool standby)
+{
+	struct err e = {0};
+	struct agent *a = bind_hello(m, &(struct hello){name, "v", name, capacity, standby}, &e);
+
+	assert_non_null(a);
+	assert_int_equal(model_commit(&m->model, &e), 0);
+	return a;
+}
+
+static const char *owner(struct master *m, const char *source)
+{
+	return json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+}
+
+static int64_t epoch(struct master *m, const char *source)
+{
+	return json_num(model_get(&m->model, STORE_SOURCE, source), "epoch", -1);
+}
+
+/* As the master's tick does. True: something was changed. */
+static bool tick(struct master *m)
+{
+	struct err e = {0};
+	bool changed = bind_sources(m);
+
+	if (changed)
+		assert_int_equal(model_commit(&m->model, &e), 0);
+	return changed;
+}
+
+static void lists(struct master *m, const char *agent, const char *sources)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "{\"revision\":%llu,\"sources\":[%s]}",
+		(unsigned long long)m->model.revision, sources);
+	report(m, bind_find(m, agent), text);
+}
+
+#define HAS(source) "{\"source\":\"" source "\",\"subtasks\":[]}"
+
+static const char *stage_of(struct master *m, const char *agent, char out[20])
+{
+	json_t *a = ask(m, "list-member", "{\"kinds\":[\"worker\"]}"), *w;
+	size_t i;
+
+	json_array_foreach(
+		json_object_get(json_object_get(json_array_get(json_object_get(a, "members"), 0), "worker"),
+			"workers"),
+		i, w)
+		if (strcmp(json_text(w, "name", ""), agent) == 0)
+			snprintf(out, 20, "%s", json_text(w, "stage", ""));
+	json_decref(a);
+	return out;
+}
+
+/* Only agents that say so are silent beyond the lease. */
+static void silent(struct master *m, const char *agent)
+{
+	m->now_ms += m->lease_ms + 1;
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (strcmp(m->agents[i].name, agent) != 0)
+			m->agents[i].seen_ms = m->now_ms;
+}
+
+static void test_least_loaded_below_capacity(void **state)
+{
+	struct master *m = *state;
+
+	joins(m, "a", 2, false);
+	joins(m, "b", 3, false);
+	source(m, "s1");
+	source(m, "s2");
+	source(m, "s3");
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_string_equal(owner(m, "s2"), "b");
+	assert_string_equal(owner(m, "s3"), "a");
+	source(m, "s4");
+	source(m, "s5");
+	assert_string_equal(owner(m, "s4"), "b");
+	assert_string_equal(owner(m, "s5"), "b");
+	source(m, "s6");
+	assert_string_equal(owner(m, "s6"), "");
+	joins(m, "c", 1, false);
+	assert_string_equal(owner(m, "s6"), "c");
+}
+
+static void test_standby_takes_what_others_can_not(void **state)
+{
+	struct master *m = *state;
+	char stage[20] = "";
+
+	joins(m, "s", 9, true);
+	joins(m, "a", 1, false);
+	source(m, "s1");
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_string_equal(stage_of(m, "s", stage), "free");
+	assert_string_equal(stage_of(m, "a", stage), "bound");
+	silent(m, "a");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "s");
+	assert_string_equal(stage_of(m, "a", stage), "offline");
+	source(m, "s2");
+	assert_string_equal(owner(m, "s2"), "s");
+}
+
+/* Where the relay log is goes before who has less to do; the agent that comes back gets nothing by itself. */
+static void test_goes_back_to_its_relay_log(void **state)
+{
+	struct master *m = *state;
+	int64_t was;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	joins(m, "b", 9, false);
+	joins(m, "c", 9, false);
+	was = epoch(m, "s1");
+	silent(m, "a");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	assert_int_equal(epoch(m, "s1"), was + 1);
+	joins(m, "a", 9, false);
+	assert_false(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	orders_say(m, "a", "\"s1\"", false);
+	source(m, "s2"); /* so that a is not the one with the least */
+	assert_string_equal(owner(m, "s2"), "a");
+	silent(m, "b");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_int_equal(epoch(m, "s1"), was + 2);
+}
+
+/* One that lives lets go first; its report says so, not one of before. */
+static void test_transfer(void **state)
+{
+	struct master *m = *state;
+	int64_t was;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	joins(m, "b", 1, false);
+	was = epoch(m, "s1");
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}");
+	assert_string_equal(owner(m, "s1"), "a");
+	orders_say(m, "a", "\"s1\"", false);
+	orders_say(m, "b", "\"s1\"", false);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}"); /* said twice (T39) */
+	report(m, bind_find(m, "a"), "{\"revision\":1,\"sources\":[]}");
+	assert_false(tick(m));
+	lists(m, "a", HAS("s1"));
+	assert_false(tick(m));
+	source(m, "s2"); /* b has no room for it, s1 counts there */
+	assert_string_equal(owner(m, "s2"), "a");
+	lists(m, "a", HAS("s2"));
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	assert_int_equal(epoch(m, "s1"), was + 1);
+	orders_say(m, "b", "\"s1\"", true);
+	refused(m, "transfer-source", "{\"source\":\"s2\",\"worker\":\"b\"}", ERR_bad_stage);
+	refused(m, "transfer-source", "{\"source\":\"s2\",\"worker\":\"x\"}", ERR_member_unknown);
+	refused(m, "transfer-source", "{\"source\":\"x\",\"worker\":\"b\"}", ERR_source_unknown);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}");
+	silent(m, "b");
+	refused(m, "transfer-source", "{\"source\":\"s2\",\"worker\":\"b\"}", ERR_bad_stage);
+}
+
+/* The owner is lost, or does not let go; whom it was to go to is lost. */
+static void test_transfer_disturbed(void **state)
+{
+	struct master *m = *state;
+	int64_t was;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	joins(m, "b", 9, false);
+	joins(m, "c", 9, false);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"c\"}");
+	silent(m, "a");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "c");
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}");
+	m->wall_s += 60;
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	was = epoch(m, "s1");
+	joins(m, "a", 9, false);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"c\"}");
+	silent(m, "c");
+	lists(m, "b", "");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_int_equal(epoch(m, "s1"), was + 1);
+	/* A new process of the owner, in between: it is not given the source again. */
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}");
+	bind_hello(m, &(struct hello){"a", "v", "another", 9, false}, &(struct err){0});
+	assert_int_equal(model_commit(&m->model, &(struct err){0}), 0);
+	orders_say(m, "a", "\"s1\"", false);
+	lists(m, "a", "");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+}
+
+static void test_drain(void **state)
+{
+	struct master *m = *state;
+	char stage[20] = "";
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	source(m, "s2");
+	refused(m, "drain-member", "{\"name\":\"x\"}", ERR_member_unknown);
+	ok(m, "drain-member", "{\"name\":\"a\"}");
+	assert_string_equal(stage_of(m, "a", stage), "draining");
+	orders_say(m, "a", "\"s1\"", true); /* nobody else is there */
+	source(m, "s3");
+	assert_string_equal(owner(m, "s3"), "");
+	joins(m, "b", 2, false);
+	assert_string_equal(owner(m, "s3"), "b");
+	orders_say(m, "a", "\"s1\"", false);
+	orders_say(m, "a", "\"s2\"", true); /* b has room for one */
+	lists(m, "a", HAS("s2"));
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	/* A new process of it is still being drained, an undone drain is over. */
+	bind_hello(m, &(struct hello){"a", "v", "another", 9, false}, &(struct err){0});
+	assert_int_equal(model_commit(&m->model, &(struct err){0}), 0);
+	assert_string_equal(stage_of(m, "a", stage), "draining");
+	refused(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}", ERR_bad_stage);
+	ok(m, "drain-member", "{\"name\":\"a\",\"cancel\":true}");
+	assert_string_equal(stage_of(m, "a", stage), "bound");
+	assert_false(tick(m));
+}
+
+/* A host without the key of the passwords is tried once. */
+static void test_keyless(void **state)
+{
+	struct master *m = *state;
+
+#define NO_KEY                                                                                             \
+	"{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":\"Paused\",\"error\":{\"code\":20010," \
+	"\"text\":\"x\"}}]}"
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	lists(m, "a", NO_KEY); /* nobody else: a person must look */
+	assert_string_equal(json_text(model_subtask(&m->model, "t", "s1"), "stage", ""), "Paused");
+	ok(m, "resume-task", "{\"task\":\"t\"}");
+	joins(m, "b", 9, false);
+	lists(m, "a", NO_KEY);
+	assert_string_equal(json_text(model_subtask(&m->model, "t", "s1"), "stage", ""), "Running");
+	lists(m, "a", NO_KEY);
+	lists(m, "a", "");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	refused(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}", ERR_bad_stage);
+	bind_hello(m, &(struct hello){"a", "v", "another", 9, false}, &(struct err){0});
+	assert_int_equal(model_commit(&m->model, &(struct err){0}), 0);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		T(test_least_loaded_below_capacity),
+		T(test_standby_takes_what_others_can_not),
+		T(test_goes_back_to_its_relay_log),
+		T(test_transfer),
+		T(test_transfer_disturbed),
+		T(test_drain),
+		T(test_keyless),
+	};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
