@@ -25,6 +25,7 @@ struct gate {
 struct flight {
 	bool done;
 	uint8_t lane;
+	uint64_t slow; /* the newest slow one of its lane, up to itself; 0: none */
 };
 
 struct lane_load {
@@ -283,6 +284,12 @@ static bool is_slow(const struct depend *d, unsigned lane, uint64_t seq)
 	return slow > seq && !depend_committed(d, slow);
 }
 
+/* Who waits for `seq` waits for a slow one: itself, or one that it stands behind. */
+static bool waits_long(struct depend *d, uint64_t seq)
+{
+	return !depend_committed(d, seq) && !depend_committed(d, flight_of(d, seq)->slow);
+}
+
 /* The lane has less to do than the other, and first of all nothing slow. */
 static bool is_freer(const struct depend *d, unsigned lane, unsigned than)
 {
@@ -304,14 +311,23 @@ static unsigned free_lane(struct depend *d, bool slow)
 	return best;
 }
 
+/* To stand behind `a` spares more than to stand behind `b`: above all the wait for a slow one, which would hold a
+ * lane that others could use; then for the one that ends last. */
+static bool spares_more(struct depend *d, uint64_t a, uint64_t b)
+{
+	bool slow_a = waits_long(d, a), slow_b = waits_long(d, b);
+
+	return slow_a == slow_b ? a > b : slow_a;
+}
+
 static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX], bool slow)
 {
 	unsigned best = LANES_MAX;
 
-	/* Behind what it waits for, it need not wait at all; of several lanes, in the one that ends last. But
-	 * not where a slow one stands between the two. */
+	/* Behind what it waits for, it need not wait at all. But not where a slow one stands between the two. */
 	for (unsigned i = 0; i < d->lanes; i++)
-		if (newest[i] && !is_slow(d, i, newest[i]) && (best == LANES_MAX || newest[i] > newest[best]))
+		if (newest[i] && !is_slow(d, i, newest[i]) &&
+			(best == LANES_MAX || spares_more(d, newest[i], newest[best])))
 			best = i;
 	return best == LANES_MAX ? free_lane(d, slow) : best;
 }
@@ -319,13 +335,20 @@ static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX], bool 
 static uint64_t number(struct depend *d, unsigned lane, bool done)
 {
 	assert(!depend_full(d));
-	*flight_of(d, d->next) = (struct flight){.done = done, .lane = (uint8_t)lane};
+	*flight_of(d, d->next) =
+		(struct flight){.done = done, .lane = (uint8_t)lane, .slow = d->lane[lane].slow};
 	return d->next++;
+}
+
+static void set_slow(struct depend *d, const struct place *p)
+{
+	d->lane[p->lane].slow = flight_of(d, p->seq)->slow = p->seq;
 }
 
 void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct place *out)
 {
 	uint64_t newest[LANES_MAX] = {0};
+	bool slow = t->slow;
 
 	/* Gates of tables that are gone for long. */
 	if (depend_empty(d) && map_count(d->gates) > GATES_MAX) {
@@ -341,16 +364,18 @@ void depend_place(struct depend *d, const struct touch *t, uint64_t rows, struct
 	out->lane = choose(d, newest, t->slow);
 	out->nwaits = 0;
 	for (unsigned i = 0; i < d->lanes; i++)
-		if (newest[i] && i != out->lane)
+		if (newest[i] && i != out->lane) {
 			out->waits[out->nwaits++] = newest[i];
+			slow = slow || waits_long(d, newest[i]);
+		}
 	out->seq = number(d, out->lane, false);
 	for (size_t i = 0; i < t->nrefs; i++)
 		if (!t->refs[i].owner)
 			note(d, share_of(t->refs[i].key, out->lane), out->seq);
 	for (size_t i = 0; i < t->ngates; i++)
 		pass_gate(d, &t->gates[i], out->seq, out->lane);
-	if (t->slow)
-		d->lane[out->lane].slow = out->seq;
+	if (slow)
+		set_slow(d, out);
 	d->lane[out->lane].queued += rows;
 	/* What stands behind a slow one is no run for others. */
 	if (is_slow(d, out->lane, 0))

@@ -21,6 +21,7 @@ struct made {
 	struct touch touch;
 	struct place place;
 	bool begun, done;
+	bool slow; /* or it waits for one that is */
 };
 
 struct lane {
@@ -84,12 +85,25 @@ static void check_slow(const struct world *w, unsigned at)
 			continue;
 		if (before->place.lane == m->place.lane && conflict(&before->touch, &m->touch))
 			return; /* behind this one it stands by right, and so behind all before it */
-		slow[before->place.lane] = slow[before->place.lane] || before->touch.slow;
+		slow[before->place.lane] = slow[before->place.lane] || before->slow;
 	}
 	for (unsigned i = 0; i < w->lanes; i++)
 		all = all && slow[i];
 	if (slow[m->place.lane] && !all)
 		fail_msg("%u lanes: %u stands behind a slow one", w->lanes, at);
+}
+
+/* It waits in its lane for one that is slow, or stands behind one. */
+static bool waits_long(const struct world *w, const struct made *m)
+{
+	for (unsigned i = 0; i < m->place.nwaits; i++) {
+		const struct made *other = &w->t[m->place.waits[i] - 1];
+
+		for (unsigned k = (unsigned)m->place.waits[i]; k-- > 0 && !other->done;)
+			if (w->t[k].place.lane == other->place.lane && w->t[k].slow && !w->t[k].done)
+				return true;
+	}
+	return false;
 }
 
 static void place(struct world *w, unsigned space)
@@ -117,6 +131,7 @@ static void place(struct world *w, unsigned space)
 	assert_true(m->place.lane < w->lanes);
 	l = &w->lane[m->place.lane];
 	l->queue[l->tail++] = w->placed;
+	m->slow = m->touch.slow || waits_long(w, m);
 	check_slow(w, w->placed++);
 }
 
@@ -464,6 +479,43 @@ static void runs_of_mysql(void **state)
 	buf_free(&text);
 }
 
+/* What needs a slow one and something newer elsewhere stands behind the slow one: there it holds nobody. What
+ * needs two slow ones holds a lane, which is a slow one's then. */
+static void who_waits_for_a_slow_one(void **state)
+{
+	struct depend *d = depend_new(3, 100);
+	struct touch t = {0};
+	struct place slow, newer, both, third, last;
+
+	(void)state;
+	one_key(&t, 1);
+	t.slow = true;
+	depend_place(d, &t, 1000, &slow);
+	one_key(&t, 2);
+	depend_place(d, &t, 1, &newer);
+	assert_int_not_equal(newer.lane, slow.lane);
+	one_key(&t, 1);
+	touch_key(&t, 2);
+	depend_place(d, &t, 1, &both);
+	assert_int_equal(both.lane, slow.lane);
+	assert_int_equal(both.nwaits, 1);
+	assert_int_equal(both.waits[0], newer.seq);
+	one_key(&t, 3);
+	t.slow = true;
+	depend_place(d, &t, 1000, &third);
+	assert_int_not_equal(third.lane, slow.lane);
+	one_key(&t, 2); /* both's */
+	touch_key(&t, 3);
+	depend_place(d, &t, 1, &both);
+	depend_done(d, both.lane == slow.lane ? slow.seq : third.seq);
+	one_key(&t, 9);
+	depend_place(d, &t, 1, &last);
+	assert_int_not_equal(last.lane, both.lane);
+	assert_int_equal(last.nwaits, 0);
+	touch_fini(&t);
+	depend_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +523,7 @@ int main(void)
 		cmocka_unit_test(lanes_chosen),
 		cmocka_unit_test(past_a_slow_one),
 		cmocka_unit_test(past_the_slow_one_of_its_lane),
+		cmocka_unit_test(who_waits_for_a_slow_one),
 		cmocka_unit_test(shared_keys),
 		cmocka_unit_test(keys_are_forgotten),
 		cmocka_unit_test(runs_and_their_text),
