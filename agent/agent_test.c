@@ -355,6 +355,7 @@ static void listen_and_open(struct conversation *c)
 	snprintf(c->agent.name, sizeof(c->agent.name), "host-1");
 	assert_int_equal(link_listen(c->env.link, "a.sock", 8, 0600, on_request, &c->first, &e), 0);
 	assert_int_equal(link_listen(c->env.link, "b.sock", 8, 0600, on_request, &c->second, &e), 0);
+	assert_int_equal(master_read(&c->agent, &e), 0);
 	assert_int_equal(master_open(&c->agent, &e), 0);
 }
 

@@ -47,7 +47,7 @@ static int agent_open(void *self, struct daemon_env *env, struct err *e)
 		return err_set(e, ERR_config_bad, "the agent's slice has slots %d, 1 to %d are possible",
 			(int)slots, SPAWN_MAX_SLOT);
 	a->slots = a->capacity = (unsigned)slots;
-	return take_settings(a, e);
+	return take_settings(a, e) < 0 ? -1 : master_read(a, e);
 }
 
 static void on_supervisor(void *arg, uint32_t events)
@@ -165,6 +165,7 @@ static void agent_close(void *self, struct daemon_env *env)
 	if (a->timer)
 		loop_timer_stop(env->loop, a->timer);
 	json_decref(a->orders);
+	control_fini(&a->master.control);
 }
 
 static const struct daemon agent_daemon = {

@@ -51,6 +51,9 @@ static void lost(struct agent *a, const struct err *e)
 		log_warn("the master does not answer, work goes on without it: %s", e->text);
 	m->told_lost = true;
 	m->session = 0;
+	/* A host that was cut off leaves connections behind that say nothing, for many minutes. */
+	if (e->code == ERR_link && strstr(m->addresses[m->at], "tcp://"))
+		link_peer_again(m->peer);
 	/* One of several: the next one, at once, and a pause when all were asked. */
 	m->move = m->naddresses > 1;
 	m->hello_at = clock_ms() + (m->at + 1 < m->naddresses ? 0 : AGAIN_MS);
@@ -219,7 +222,7 @@ static int take_addresses(struct master *m, const json_t *list, struct err *e)
 
 		if (i == MASTERS || !text[0] || strlen(text) >= MASTER_ADDRESS)
 			return err_set(e, ERR_config_bad,
-				"the agent's slice: at most %d masters, each a socket's path", MASTERS);
+				"the agent's slice: at most %d masters, each an address", MASTERS);
 		snprintf(m->addresses[m->naddresses++], MASTER_ADDRESS, "%s", text);
 	}
 	if (m->naddresses == 0)
@@ -227,14 +230,22 @@ static int take_addresses(struct master *m, const json_t *list, struct err *e)
 	return 0;
 }
 
+int master_read(struct agent *a, struct err *e)
+{
+	struct master *m = &a->master;
+	const json_t *list = json_object_get(a->env->config, "masters");
+
+	if (take_addresses(m, list, e) < 0 || control_read(&m->control, a->env->settings, e) < 0)
+		return -1;
+	return control_masters(&m->control, list, &a->env->needs, e);
+}
+
 int master_open(struct agent *a, struct err *e)
 {
 	struct master *m = &a->master;
 
 	m->lease_ms = LEASE_MS;
-	if (take_addresses(m, json_object_get(a->env->config, "masters"), e) < 0)
-		return -1;
-	if (io_random_hex(m->instance, 16, e) < 0)
+	if (control_use(&m->control, a->env->link, e) < 0 || io_random_hex(m->instance, 16, e) < 0)
 		return -1;
 	seen_read(a->env->state_fd, m->cluster, sizeof(m->cluster), &m->seen);
 	m->peer = link_dial(a->env->link, m->addresses[0]);

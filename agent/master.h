@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/proc/control.h"
 
 struct agent;
 struct link_peer;
@@ -11,6 +12,7 @@ enum { MASTERS = 8, MASTER_ADDRESS = 256 };
 
 /* The conversation with the master: agent/master.c. */
 struct master {
+	struct control control;
 	struct link_peer *peer;
 	char addresses[MASTERS][MASTER_ADDRESS]; /* of their sockets; one leads, the others say so */
 	unsigned naddresses, at;
@@ -28,7 +30,9 @@ struct master {
 	uint64_t lease_ms; /* the master's: our calls must end well before it */
 };
 
-/* Where the masters are, and what an earlier agent of this host knew of them. */
+/* Before the box: where the masters are, and how they are spoken to. */
+int master_read(struct agent *a, struct err *e);
+/* Dials, with what an earlier agent of this host knew of them. */
 int master_open(struct agent *a, struct err *e);
 /* Says, asks and reports what is due. */
 void master_tick(struct agent *a, uint64_t now);

@@ -12,6 +12,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/proc/control.h"
 #include "common/proc/link.h"
 #include "ctl/job.h"
 
@@ -19,20 +20,37 @@ struct ask {
 	struct loop *loop;
 	struct link *link;
 	struct link_peer *master;
+	struct control control;
 };
 
-struct ask *ask_open(const char *run, struct err *e)
+/* Another host's: as it was typed, so without the word that a file must have for it. */
+static int open_remote(struct ask *k, const char *address, const struct args *a, struct err *e)
 {
-	struct ask *k;
+	k->control.plain = true;
+	if (control_read_files(&k->control, a->ssl_ca, a->ssl_cert, a->ssl_key, e) < 0 ||
+		control_check(&k->control, address, e) < 0 || control_use(&k->control, k->link, e) < 0)
+		return -1;
+	k->master = link_dial(k->link, address);
+	return 0;
+}
 
-	if (chdir(run) < 0) {
-		err_sys(e, ERR_ctl_connect, "run folder %s", run);
-		return NULL;
-	}
-	k = xcalloc(1, sizeof(*k));
+static int open_local(struct ask *k, const char *run, struct err *e)
+{
+	if (chdir(run) < 0)
+		return err_sys(e, ERR_ctl_connect, "run folder %s", run);
+	k->master = link_dial(k->link, "master.sock");
+	return 0;
+}
+
+struct ask *ask_open(const char *where, const struct args *a, struct err *e)
+{
+	struct ask *k = xcalloc(1, sizeof(*k));
+	bool remote = strstr(where, "tcp://") != NULL;
+
 	k->loop = loop_new();
 	k->link = link_new(k->loop);
-	k->master = link_dial(k->link, "master.sock");
+	if ((remote ? open_remote(k, where, a, e) : open_local(k, where, e)) < 0)
+		ask_close(&k);
 	return k;
 }
 
@@ -42,6 +60,7 @@ void ask_close(struct ask **k)
 		return;
 	link_leave(&(*k)->link);
 	loop_free(&(*k)->loop);
+	control_fini(&(*k)->control);
 	free(*k);
 	*k = NULL;
 }

@@ -7,8 +7,9 @@
 /* The master, asked from the command line: one connection, blocking calls. */
 struct ask;
 
-/* run: the folder with master.sock; becomes the current directory. Connects in the background. */
-struct ask *ask_open(const char *run, struct err *e);
+/* where: an address, or the folder with master.sock, which becomes the current directory. Connects in the
+ * background. */
+struct ask *ask_open(const char *where, const struct args *a, struct err *e);
 void ask_close(struct ask **k);
 /*
  * Sends a command word; the answer's JSON (new reference), or NULL with e: no answer within timeout_ms

@@ -352,7 +352,7 @@ static int read_wait(const struct args *a, unsigned *seconds, struct err *e)
 int cmd_cutover(const struct args *a, struct err *e)
 {
 	struct cut c = {.a = a, .task = a->nrest ? a->rest[0] : "", .terminal = isatty(STDERR_FILENO)};
-	char run[200];
+	char run[300];
 	int r;
 
 	if (a->nrest != 1) {
@@ -361,7 +361,7 @@ int cmd_cutover(const struct args *a, struct err *e)
 	}
 	if (read_wait(a, &c.wait_s, e) < 0)
 		return EXIT_USAGE;
-	c.ask = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
+	c.ask = ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, a, e);
 	r = c.ask ? course(&c, e) : -1;
 	if (r == 0)
 		print_verdict(&c);

@@ -241,7 +241,7 @@ static int run_job(struct run *r, struct err *e)
 	if (start_supervisor(r->args, &r->job, &r->supervisor, e) < 0)
 		return -1;
 	/* Only now nng, which must not see a fork. The sockets come with the supervisor. */
-	r->ask = ask_open(r->job.run, e);
+	r->ask = ask_open(r->job.run, NULL, e);
 	if (!r->ask || wait_for_master(r, e) < 0)
 		return -1;
 	if (interrupts) {

@@ -23,9 +23,9 @@ enum { ASK_UNIT_MS = 70000, FILE_MAX = 1 << 20 }; /* what a unit must do takes a
 
 struct ask *words_open(const struct args *a, struct err *e)
 {
-	char run[200];
+	char run[300];
 
-	return ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, e);
+	return ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, a, e);
 }
 
 /* Takes words. */

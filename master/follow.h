@@ -1,10 +1,12 @@
 #pragma once
+#include "common/proc/control.h"
 #include "common/proc/link.h"
 #include "master/store.h"
 
 /* A master that does not lead: its commands go to the one that does. Zeroed is nobody. */
 struct follow {
-	struct link *link; /* borrowed */
+	struct link *link;             /* borrowed */
+	const struct control *control; /* borrowed */
 	struct link_peer *peer;
 	char address[STORE_NAME]; /* of peer */
 	struct follow_call *calls;

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/config/json.h"
+#include "common/proc/control.h"
 #include "common/proc/daemon.h"
 #include "master/etcd.h"
 #include "master/master.h"
@@ -19,6 +20,7 @@
 #include "master/tool.h"
 
 struct process {
+	struct control control;
 	struct etcd_conf etcd; /* nhosts 0: the store is a file */
 	char name[STORE_NAME], address[STORE_NAME];
 	struct store *store;
@@ -29,18 +31,71 @@ struct process {
 	bool serving, told;
 };
 
-/* Where the others find us: the socket's own path, unless the slice says otherwise. */
-static void find_address(struct process *p, const json_t *config)
+/* Where the others find us: what is said, else the first address that is listened at, else the socket's path.
+ */
+static int find_address(struct process *p, const struct daemon_env *env, struct err *e)
 {
-	const char *given = json_text(config, "address", "");
+	const char *given = settings_get(env->settings, "address");
 	char cwd[STORE_NAME - 20] = "";
 
+	given = given ? given : json_text(env->config, "address", "");
+	if (!given[0] && p->serve.nlisten > 0)
+		given = p->serve.listen[0];
 	if (!given[0] && !getcwd(cwd, sizeof(cwd)))
 		cwd[0] = '\0';
 	if (given[0])
 		snprintf(p->address, sizeof(p->address), "%s", given);
 	else if (cwd[0] == '/')
 		snprintf(p->address, sizeof(p->address), "%s/master.sock", cwd);
+	if (given[0] && control_check(&p->control, given, e) < 0)
+		return err_add(e, "`address`");
+	return 0;
+}
+
+/* One address of `listen`; the box lets its port through, also to dial it: other masters mostly have the
+ * same. */
+static int add_listen(struct process *p, struct sandbox_needs *n, struct str text, struct err *e)
+{
+	char *one = p->serve.listen[p->serve.nlisten];
+	struct address a;
+
+	if (p->serve.nlisten == SERVE_LISTENS || text.n >= STORE_NAME)
+		return err_set(e, ERR_config_bad, "%d addresses at most, each of less than %d characters",
+			SERVE_LISTENS, STORE_NAME);
+	snprintf(one, STORE_NAME, "%.*s", STR_ARG(text));
+	if (control_check(&p->control, one, e) < 0 || address_parse(one, &a, e) < 0 ||
+		control_let(one, n, e) < 0)
+		return -1;
+	if (a.kind == ADDRESS_IPC)
+		return err_set(e, ERR_config_bad, "%s: the socket in the run folder is there anyway", one);
+	if (a.kind == ADDRESS_TCP)
+		log_warn("%s is without TLS: whoever reaches it may do everything", one);
+	n->listens[p->serve.nlisten++] = a.port;
+	return 0;
+}
+
+static int read_listens(struct process *p, struct daemon_env *env, struct err *e)
+{
+	const char *list = settings_get(env->settings, "listen");
+
+	_Static_assert(SERVE_LISTENS <= (int)SANDBOX_LISTENS, "the box takes them all");
+	for (const char *at = list ? list : ""; *at;) {
+		size_t n = strcspn(at, ", ");
+
+		if (n && add_listen(p, &env->needs, (struct str){at, n}, e) < 0)
+			return settings_blame(env->settings, "listen", e);
+		at += n + (at[n] != '\0');
+	}
+	return 0;
+}
+
+/* The control socket between hosts. */
+static int read_control(struct process *p, struct daemon_env *env, struct err *e)
+{
+	if (control_read(&p->control, env->settings, e) < 0 || read_listens(p, env, e) < 0 ||
+		find_address(p, env, e) < 0)
+		return -1;
+	return control_masters(&p->control, json_object_get(env->config, "masters"), &env->needs, e);
 }
 
 /* The box is to let etcd's ports and certificates through. */
@@ -66,7 +121,8 @@ static int before_box(void *self, struct daemon_env *env, struct err *e)
 	if (daemon_setting_int(env, "lease", lease, &p->lease_s, e) < 0)
 		return -1;
 	snprintf(p->name, sizeof(p->name), "%s", json_text(env->config, "name", "master"));
-	find_address(p, env->config);
+	if (read_control(p, env, e) < 0)
+		return -1;
 	if (!url[0])
 		return 0;
 	if (etcd_conf_parse(url, &p->etcd, e) < 0 || etcd_conf_secret(&p->etcd, e) < 0)
@@ -101,8 +157,9 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
 
-	if (open_store(p, env, e) < 0)
+	if (control_use(&p->control, env->link, e) < 0 || open_store(p, env, e) < 0)
 		return -1;
+	p->serve.control = &p->control;
 	p->serving = true;
 	p->serve.address = p->address;
 	p->serve.patient = p->etcd.nhosts > 0;
@@ -185,6 +242,7 @@ static void end(void *self, struct daemon_env *env)
 	if (p->term)
 		master_fini(&p->master);
 	store_close(&p->store);
+	control_fini(&p->control);
 	explicit_bzero(p->etcd.password, sizeof(p->etcd.password));
 }
 

@@ -298,8 +298,12 @@ static void on_forwarded(struct serve *s, struct link_req *req)
 }
 
 /* Whoever may write the socket file and is ourselves, root, or the one that the run folder belongs to. */
-static bool may_speak(const struct serve *s, uid_t uid)
+static bool may_speak(const struct serve *s, const struct link_req *req)
 {
+	uid_t uid = req->peer_uid;
+
+	if (req->via != ADDRESS_IPC)
+		return req->via == ADDRESS_TCP;
 	return uid == 0 || uid == geteuid() || uid == s->run_owner;
 }
 
@@ -367,8 +371,8 @@ static void on_request(void *arg, struct link_req *req)
 {
 	struct serve *s = arg;
 
-	if (!may_speak(s, req->peer_uid)) {
-		log_warn("uid %u may not speak to the master", (unsigned)req->peer_uid);
+	if (!may_speak(s, req)) {
+		log_warn("%s may not speak to the master", req->from);
 		link_fail_with(&req, ERR_request_stale, "this user may not speak to the master");
 		return;
 	}
@@ -389,7 +393,15 @@ int serve_start(struct serve *s, struct daemon_env *env, struct store *store, st
 	s->run_owner = st.st_uid;
 	s->store = store;
 	s->follow.link = env->link;
-	return link_listen(env->link, "master.sock", CONTEXTS, 0660, on_request, s, e);
+	s->follow.control = s->control;
+	if (link_listen(env->link, "master.sock", CONTEXTS, 0660, on_request, s, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < s->nlisten; i++) {
+		if (link_listen(env->link, s->listen[i], CONTEXTS, 0, on_request, s, e) < 0)
+			return -1;
+		log_info("listening at %s", s->listen[i]);
+	}
+	return 0;
 }
 
 /* Whoever waits: agents for orders, the command line for checks. */

@@ -1,4 +1,5 @@
 #pragma once
+#include "common/proc/control.h"
 #include "common/proc/daemon.h"
 #include "master/follow.h"
 #include "master/master.h"
@@ -9,12 +10,17 @@ struct refusal {
 	enum err_code code;
 };
 
+enum { SERVE_LISTENS = 4 };
+
 /* The control socket: who may speak, and what is answered when. */
 struct serve {
 	struct master *m; /* NULL: this master does not lead, and answers by the one that does */
 	struct store *store;
 	uint64_t term; /* of m */
 	struct follow follow;
+	const struct control *control; /* set before the start, with listen */
+	char listen[SERVE_LISTENS][STORE_NAME];
+	unsigned nlisten;
 	const char *address;                /* our own, as the others see it; set before the start */
 	uid_t run_owner;                    /* of the run folder */
 	struct refusal told[MASTER_AGENTS]; /* a ring: of agents that ask again and again */
@@ -24,7 +30,7 @@ struct serve {
 	uint64_t again_ms;
 };
 
-/* Listens at master.sock. Nobody leads yet. */
+/* Listens at master.sock and the addresses of listen. Nobody leads yet. */
 int serve_start(struct serve *s, struct daemon_env *env, struct store *store, struct err *e);
 /* From now on m is served, which was loaded in this term of the store; NULL: this master leads no more,
  * whoever waits is told so. */

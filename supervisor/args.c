@@ -206,7 +206,7 @@ static const struct option_row options[] = {
 	{"with-master", NULL, "run a master on this host too", set_with_master},
 	{"store", "URL", "the masters' etcd: etcd[s]://host:port,…; a file of this host's own without it",
 		set_store},
-	{"masters", "LIST", "sockets of all masters, for the agent (this host's)", set_masters},
+	{"masters", "LIST", "addresses of all masters (this host's socket)", set_masters},
 	{"alive-fd", "N", "leave when this inherited descriptor ends", set_alive_fd},
 	{"log-level", "LEVEL", "debug, info, warn or error (info)", set_log_level},
 	{"failpoints", "FILE", "test builds only: the failpoint table", set_failpoints},

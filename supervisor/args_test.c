@@ -269,6 +269,7 @@ static void slices_are_json(void **state)
 	buf_clear(&b);
 	host_slice(UNIT_master, &a, 9, &b);
 	assert_string_equal(buf_cstr(&b), "{\"unit\":\"master\",\"name\":\"h\",\"log_level\":\"info\","
+					  "\"masters\":[\"/a/master.sock\",\"/b/master.sock\"],"
 					  "\"store\":\"etcd://x/y?lease=3\"}");
 	assert_int_equal(PARSE("--state=/s", "--run=/r", "--name=h", "--store=etcd://x\"y"), -1);
 	buf_free(&b);

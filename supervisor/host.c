@@ -49,7 +49,7 @@ void host_slice(int kind, const struct super_args *a, unsigned slots, struct buf
 		log_level_name(a->level));
 	if (kind == UNIT_agent)
 		buf_putf(out, ",\"slots\":%u", slots);
-	if (kind == UNIT_agent && a->masters)
+	if (a->masters)
 		put_masters(a->masters, out);
 	if (kind == UNIT_master && a->store)
 		buf_putf(out, ",\"store\":\"%s\"", a->store);

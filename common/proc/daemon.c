@@ -104,6 +104,7 @@ static int daemon_settings(struct daemon_run *r, struct err *e)
 		r->settings = settings_read(r->in.info->name, path, e);
 		if (!r->settings)
 			return -1;
+		r->env.settings = r->settings;
 	}
 	daemon_level(r);
 	return 0;

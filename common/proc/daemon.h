@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "common/base/err.h"
+#include "common/base/settings.h"
 #include "common/proc/link.h"
 #include "common/proc/loop.h"
 #include "common/proc/sandbox.h"
@@ -29,8 +30,9 @@ struct daemon_env {
 	struct sandbox_needs
 		needs; /* what the slice names; open() may add to it what the box is to let through */
 	struct loop *loop;
-	struct link *link;     /* NULL in open() */
-	const char *log_level; /* its own file's, else the host's; changes before reload() */
+	struct link *link;               /* NULL in open() */
+	const struct settings *settings; /* its own file, from open() on; NULL: none was named */
+	const char *log_level;           /* its own file's, else the host's; changes before reload() */
 };
 
 struct daemon {

@@ -1,5 +1,5 @@
 /*
- * Request and reply over nng, ipc:// only. The one file that includes <nng/…>. nng runs its callbacks in
+ * Request and reply over nng: ipc, TCP, TLS. The one file that includes <nng/…>. nng runs its callbacks in
  * threads of its own: they only put a finished piece into a locked queue and write to an eventfd; everything
  * the caller sees happens in the main thread, from the loop. A request is never sent twice: resending is off,
  * so the loss of the connection ends a call with an error and the asker decides (T39). Must never be used
@@ -7,41 +7,40 @@
  */
 #include "common/proc/link.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
 #include <nng/transport/ipc/ipc.h>
+#include <nng/transport/tls/tls.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/proc/inbox.h"
 
 enum {
 	LINK_SLACK = 64, /* nng's own header comes on top of a message */
 	LINK_RECONNECT_MIN_MS = 10,
 	LINK_RECONNECT_MAX_MS = 250,
-};
-
-/* Something that nng has finished and that the main thread must see. First member of what it stands for. */
-struct task {
-	struct task *next;
-	void (*run)(struct task *t);
+	LINK_CONNECTIONS = 200, /* at one TCP listener: descriptors are left for the rest of the process */
+	LINK_TOLD_MS = 1000,    /* between two lines about malformed messages */
 };
 
 struct link {
-	struct loop *loop;
-	int event_fd;
-	pthread_mutex_t mtx; /* guards first and last */
-	struct task *first, *last;
+	struct inbox inbox; /* of what nng has finished, and the main thread must see */
 	struct server *servers;
 	struct link_peer *peers;
+	struct link_tls tls;
 };
 
 /* One context of a listening socket: receives, waits for its answer, sends it, receives again. */
@@ -59,8 +58,12 @@ struct server {
 	struct server *next;
 	struct link *link;
 	nng_socket sock;
+	enum address_kind kind;
 	void (*on)(void *arg, struct link_req *req);
 	void *arg;
+	atomic_uint connections; /* not of unix sockets */
+	uint64_t told_ms;
+	unsigned untold; /* malformed messages since */
 	unsigned n;
 	struct answerer *answerers;
 };
@@ -70,6 +73,7 @@ struct link_peer {
 	struct link *link;
 	nng_socket sock;
 	char *path;
+	atomic_uint pipe; /* the connection; 0: there was none yet */
 	struct call *calls;
 	/*
 	 * Held by a thread of link_call_wait while it is inside libnng, and by whoever closes the
@@ -94,80 +98,12 @@ struct call {
 	nng_msg *reply;
 };
 
-/* ---- the queue from nng's threads to the main thread ---- */
-
-static void link_push(struct link *k, struct task *t)
-{
-	uint64_t one = 1;
-
-	t->next = NULL;
-	pthread_mutex_lock(&k->mtx);
-	if (k->last)
-		k->last->next = t;
-	else
-		k->first = t;
-	k->last = t;
-	pthread_mutex_unlock(&k->mtx);
-	ssize_t put = write(k->event_fd, &one, sizeof one);
-	(void)put; /* EAGAIN: the counter is full, the main thread is on its way */
-}
-
-static struct task *link_pop(struct link *k)
-{
-	pthread_mutex_lock(&k->mtx);
-	struct task *t = k->first;
-	if (t)
-		k->first = t->next;
-	if (!k->first)
-		k->last = NULL;
-	pthread_mutex_unlock(&k->mtx);
-	return t;
-}
-
-/* Takes t out of the queue, if it is in there: its owner goes away. */
-static void link_unqueue(struct link *k, struct task *t)
-{
-	struct task *before = NULL;
-
-	pthread_mutex_lock(&k->mtx);
-	for (struct task *at = k->first; at; before = at, at = at->next) {
-		if (at != t)
-			continue;
-		if (before)
-			before->next = t->next;
-		else
-			k->first = t->next;
-		if (k->last == t)
-			k->last = before;
-		break;
-	}
-	pthread_mutex_unlock(&k->mtx);
-}
-
-static void link_dispatch(void *arg, uint32_t events)
-{
-	struct link *k = arg;
-	struct task *t;
-	uint64_t n;
-
-	(void)events;
-	ssize_t got = read(k->event_fd, &n, sizeof n);
-	(void)got;
-	while ((t = link_pop(k)))
-		t->run(t);
-}
-
 struct link *link_new(struct loop *l)
 {
 	struct link *k = xcalloc(1, sizeof *k);
 
 	assert(sysconf(_SC_NPROCESSORS_ONLN) == 1); /* for_nng.c is linked in */
-	pthread_mutex_init(&k->mtx, NULL);
-	k->loop = l;
-	k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	assert(k->event_fd >= 0);
-	if (l)
-		loop_add(l, k->event_fd, link_dispatch, k);
+	inbox_init(&k->inbox, l);
 	return k;
 }
 
@@ -177,7 +113,7 @@ static void server_free(struct server *s)
 	for (unsigned i = 0; i < s->n; i++) {
 		struct answerer *a = &s->answerers[i];
 		nng_aio_free(a->aio); /* waits for the callback */
-		link_unqueue(s->link, &a->task);
+		inbox_take(&s->link->inbox, &a->task);
 		if (a->msg)
 			nng_msg_free(a->msg);
 	}
@@ -200,10 +136,7 @@ void link_free(struct link **kp)
 		k->servers = s->next;
 		server_free(s);
 	}
-	if (k->loop)
-		loop_del(k->loop, k->event_fd);
-	close(k->event_fd);
-	pthread_mutex_destroy(&k->mtx);
+	inbox_fini(&k->inbox);
 	free(k);
 	*kp = NULL;
 }
@@ -224,10 +157,7 @@ void link_leave(struct link **kp)
 	}
 	if (k->peers || k->servers)
 		return;
-	if (k->loop)
-		loop_del(k->loop, k->event_fd);
-	close(k->event_fd);
-	pthread_mutex_destroy(&k->mtx);
+	inbox_fini(&k->inbox);
 	free(k);
 }
 
@@ -254,7 +184,76 @@ static struct str link_bytes(nng_msg *m)
 	return (struct str){nng_msg_body(m), nng_msg_len(m)};
 }
 
+/* ---- TLS ---- */
+
+/* host: whose certificate the other side must show; NULL: of a listener, which takes any that its CA made. */
+static int tls_config(const struct link *k, const char *host, nng_tls_config **out)
+{
+	nng_tls_config *c = NULL;
+	int rv = k->tls.ca ? 0 : NNG_ENOENT;
+
+	if (rv == 0)
+		rv = nng_tls_config_alloc(&c, host ? NNG_TLS_MODE_CLIENT : NNG_TLS_MODE_SERVER);
+	if (rv == 0)
+		rv = nng_tls_config_version(c, NNG_TLS_1_2, NNG_TLS_1_3);
+	if (rv == 0)
+		rv = nng_tls_config_ca_chain(c, k->tls.ca, NULL);
+	if (rv == 0)
+		rv = nng_tls_config_own_cert(c, k->tls.cert, k->tls.key, NULL);
+	if (rv == 0 && host)
+		rv = nng_tls_config_server_name(c, host);
+	if (rv == 0)
+		rv = nng_tls_config_auth_mode(c, NNG_TLS_AUTH_MODE_REQUIRED);
+	if (rv != 0 && c)
+		nng_tls_config_free(c);
+	*out = rv == 0 ? c : NULL;
+	return rv;
+}
+
+int link_use_tls(struct link *k, const struct link_tls *tls, struct err *e)
+{
+	nng_tls_config *c;
+
+	k->tls = *tls;
+	int rv = tls_config(k, "localhost", &c);
+	if (rv != 0)
+		return err_set(e, ERR_config_bad,
+			"ssl-ca, ssl-cert, ssl-key: no certificates and a key of theirs in PEM (RSA or EC): "
+			"%s",
+			nng_strerror(rv));
+	nng_tls_config_free(c);
+	return 0;
+}
+
+/* "tcp://HOST:PORT" as nng wants it. */
+static char *link_url(const struct address *a)
+{
+	const char *colon = strchr(a->host, ':');
+
+	if (a->kind == ADDRESS_IPC)
+		return xasprintf("ipc://%s", a->path);
+	return xasprintf("%s://%s%s%s:%u", a->kind == ADDRESS_TLS ? "tls+tcp" : "tcp", colon ? "[" : "",
+		a->host, colon ? "]" : "", a->port);
+}
+
 /* ---- listening ---- */
+
+/* Whoever may connect can send a flood of them: one line a second. */
+static void server_tell(struct server *s, struct err *e, const char *from)
+{
+	uint64_t now = clock_ms();
+
+	if (now < s->told_ms + LINK_TOLD_MS && s->told_ms) {
+		s->untold++;
+		return;
+	}
+	err_add(e, "a request of %s", from);
+	if (s->untold)
+		err_add(e, "%u malformed messages more, and now", s->untold);
+	s->told_ms = now;
+	s->untold = 0;
+	log_err(e);
+}
 
 static void answerer_run(struct task *t)
 {
@@ -267,19 +266,49 @@ static void answerer_run(struct task *t)
 		a->server->on(a->server->arg, req);
 		return;
 	}
-	err_add(&e, "a request of process %d", (int)req->peer_pid);
-	log_err(&e);
+	server_tell(a->server, &e, req->from);
 	link_fail(&req, &e);
+}
+
+static void remote_address(nng_pipe pipe, char *out, size_t size)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+	nng_sockaddr a = {0};
+	uint16_t port = 0;
+
+	if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &a) == 0 && a.s_family == NNG_AF_INET) {
+		inet_ntop(AF_INET, &a.s_in.sa_addr, host, sizeof host);
+		port = ntohs(a.s_in.sa_port);
+	} else if (a.s_family == NNG_AF_INET6) {
+		inet_ntop(AF_INET6, a.s_in6.sa_addr, host, sizeof host);
+		port = ntohs(a.s_in6.sa_port);
+	}
+	snprintf(out, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
 /* The kernel's word on who is at the other end; what can't be had is nobody. */
 static void answerer_peer(struct answerer *a)
 {
 	nng_pipe pipe = nng_msg_get_pipe(a->msg);
+	struct link_req *r = &a->req;
 	uint64_t v;
 
-	a->req.peer_pid = nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &v) == 0 ? (pid_t)v : 0;
-	a->req.peer_uid = nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &v) == 0 ? (uid_t)v : (uid_t)-1;
+	r->via = a->server->kind;
+	r->pipe = (uint32_t)nng_pipe_id(pipe);
+	r->peer_pid = 0;
+	r->peer_uid = (uid_t)-1;
+	r->peer_gid = (gid_t)-1;
+	if (r->via != ADDRESS_IPC) {
+		remote_address(pipe, r->from, sizeof r->from);
+		return;
+	}
+	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &v) == 0)
+		r->peer_pid = (pid_t)v;
+	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &v) == 0)
+		r->peer_uid = (uid_t)v;
+	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_GID, &v) == 0)
+		r->peer_gid = (gid_t)v;
+	snprintf(r->from, sizeof r->from, "process %d of uid %d", (int)r->peer_pid, (int)r->peer_uid);
 }
 
 /* In a thread of nng's. */
@@ -300,18 +329,51 @@ static void answerer_done(void *arg)
 	a->msg = nng_aio_get_msg(a->aio);
 	a->req.bytes = link_bytes(a->msg);
 	answerer_peer(a);
-	link_push(a->server->link, &a->task);
+	inbox_push(&a->server->link->inbox, &a->task);
 }
 
-static int server_start(struct server *s, const char *path, mode_t mode)
+/* In a thread of nng's. One too many is closed before it is heard. */
+static void server_connection(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+	struct server *s = arg;
+
+	if (ev == NNG_PIPE_EV_REM_POST)
+		atomic_fetch_sub(&s->connections, 1);
+	else if (atomic_fetch_add(&s->connections, 1) >= LINK_CONNECTIONS)
+		nng_pipe_close(pipe);
+}
+
+static int server_listener(const struct server *s, nng_listener l, mode_t mode)
+{
+	nng_tls_config *tls = NULL;
+	int rv = 0;
+
+	if (s->kind == ADDRESS_IPC)
+		return nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, (int)(mode & 0777));
+	if (s->kind == ADDRESS_TLS)
+		rv = tls_config(s->link, NULL, &tls);
+	if (tls) {
+		rv = nng_listener_set_ptr(l, NNG_OPT_TLS_CONFIG, tls);
+		nng_tls_config_free(tls); /* the listener has its own hold on it */
+	}
+	if (rv == 0)
+		rv = nng_listener_set_bool(l, NNG_OPT_TCP_KEEPALIVE, true);
+	if (rv == 0)
+		rv = nng_pipe_notify(s->sock, NNG_PIPE_EV_ADD_PRE, server_connection, (void *)(uintptr_t)s);
+	if (rv == 0)
+		rv = nng_pipe_notify(s->sock, NNG_PIPE_EV_REM_POST, server_connection, (void *)(uintptr_t)s);
+	return rv;
+}
+
+static int server_start(const struct server *s, const struct address *a, mode_t mode)
 {
 	nng_listener l;
-	char *url = xasprintf("ipc://%s", path);
+	char *url = link_url(a);
 	int rv = nng_listener_create(&l, s->sock, url);
 
 	free(url);
 	if (rv == 0)
-		rv = nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, (int)(mode & 0777));
+		rv = server_listener(s, l, mode);
 	if (rv == 0)
 		rv = nng_listener_start(l, 0);
 	return rv;
@@ -335,28 +397,31 @@ static int server_contexts(struct server *s, unsigned contexts)
 	return 0;
 }
 
-int link_listen(struct link *k, const char *path, unsigned contexts, mode_t mode,
+int link_listen(struct link *k, const char *address, unsigned contexts, mode_t mode,
 	void (*on)(void *arg, struct link_req *req), void *arg, struct err *e)
 {
-	struct server *s = xcalloc(1, sizeof *s);
+	struct address a;
 
+	if (address_parse(address, &a, e) < 0)
+		return -1;
+	struct server *s = xcalloc(1, sizeof *s);
 	assert(contexts > 0);
-	*s = (struct server){.link = k, .on = on, .arg = arg};
+	*s = (struct server){.link = k, .kind = a.kind, .on = on, .arg = arg};
 	s->answerers = xcalloc(contexts, sizeof *s->answerers);
 	int rv = nng_rep0_open(&s->sock);
 	if (rv != 0) {
 		free(s->answerers);
 		free(s);
-		return err_set(e, ERR_link, "listening on %s: %s", path, nng_strerror(rv));
+		return err_set(e, ERR_link, "listening on %s: %s", address, nng_strerror(rv));
 	}
 	rv = nng_socket_set_size(s->sock, NNG_OPT_RECVMAXSZ, MSG_MAX_SIZE + LINK_SLACK);
 	if (rv == 0)
 		rv = server_contexts(s, contexts);
 	if (rv == 0)
-		rv = server_start(s, path, mode);
+		rv = server_start(s, &a, mode);
 	if (rv != 0) {
 		server_free(s);
-		return err_set(e, ERR_link, "listening on %s: %s", path, nng_strerror(rv));
+		return err_set(e, ERR_link, "listening on %s: %s", address, nng_strerror(rv));
 	}
 	s->next = k->servers;
 	k->servers = s;
@@ -412,13 +477,42 @@ void link_fail_with(struct link_req **req, enum err_code code, const char *text)
 
 /* ---- asking ---- */
 
-struct link_peer *link_dial(struct link *k, const char *path)
+/* In a thread of nng's. */
+static void peer_connected(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+{
+	struct link_peer *p = arg;
+
+	(void)ev;
+	atomic_store(&p->pipe, (unsigned)nng_pipe_id(pipe));
+}
+
+static int peer_dial(struct link_peer *p, const struct address *a)
+{
+	nng_tls_config *tls = NULL;
+	nng_dialer d;
+	char *url = link_url(a);
+	int rv = nng_dialer_create(&d, p->sock, url);
+
+	free(url);
+	if (rv == 0 && a->kind == ADDRESS_TLS)
+		rv = tls_config(p->link, a->host, &tls);
+	if (tls) {
+		rv = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
+		nng_tls_config_free(tls);
+	}
+	if (rv == 0 && a->kind != ADDRESS_IPC)
+		rv = nng_dialer_set_bool(d, NNG_OPT_TCP_KEEPALIVE, true);
+	return rv == 0 ? nng_dialer_start(d, NNG_FLAG_NONBLOCK) : rv;
+}
+
+struct link_peer *link_dial(struct link *k, const char *address)
 {
 	struct link_peer *p = xcalloc(1, sizeof *p);
-	char *url = xasprintf("ipc://%s", path);
+	struct address a;
+	struct err e;
 
 	p->link = k;
-	p->path = xstrdup(path);
+	p->path = xstrdup(address);
 	pthread_mutex_init(&p->inside, NULL);
 	int rv = nng_req0_open(&p->sock);
 	if (rv == 0)
@@ -430,9 +524,10 @@ struct link_peer *link_dial(struct link *k, const char *path)
 	if (rv == 0)
 		rv = nng_socket_set_size(p->sock, NNG_OPT_RECVMAXSZ, MSG_MAX_SIZE + LINK_SLACK);
 	if (rv == 0)
-		rv = nng_dial(p->sock, url, NULL, NNG_FLAG_NONBLOCK);
+		rv = nng_pipe_notify(p->sock, NNG_PIPE_EV_ADD_POST, peer_connected, p);
+	if (rv == 0)
+		rv = address_parse(address, &a, &e) < 0 ? NNG_EADDRINVAL : peer_dial(p, &a);
 	assert(rv == 0); /* nothing of the world is asked here: the dialer connects in the background */
-	free(url);
 	p->next = k->peers;
 	k->peers = p;
 	return p;
@@ -448,7 +543,7 @@ static void call_free(struct call *c)
 	}
 	if (c->aio)
 		nng_aio_free(c->aio); /* stops it, waits for the callback */
-	link_unqueue(c->peer->link, &c->task);
+	inbox_take(&c->peer->link->inbox, &c->task);
 	if (c->has_ctx)
 		nng_ctx_close(c->ctx);
 	if (c->reply)
@@ -483,6 +578,14 @@ void link_peer_cut(struct link_peer *p)
 	p->cut = true;
 	nng_close(p->sock); /* again: does nothing */
 	pthread_mutex_unlock(&p->inside);
+}
+
+void link_peer_again(struct link_peer *p)
+{
+	nng_pipe pipe = {.id = atomic_exchange(&p->pipe, 0)};
+
+	if (pipe.id)
+		nng_pipe_close(pipe); /* one that is gone already: nothing */
 }
 
 static int call_error(const struct link_peer *p, int rv, uint64_t timeout_ms, struct err *e)
@@ -533,7 +636,7 @@ static void call_done(void *arg)
 		c->reply = nng_aio_get_msg(c->aio);
 	else if (!c->sent)
 		nng_msg_free(nng_aio_get_msg(c->aio));
-	link_push(c->peer->link, &c->task);
+	inbox_push(&c->peer->link->inbox, &c->task);
 }
 
 static void call_run(struct task *t)
@@ -603,7 +706,7 @@ void link_call(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms,
 	if (rv == 0)
 		return;
 	c->rv = rv;
-	link_push(p->link, &c->task);
+	inbox_push(&p->link->inbox, &c->task);
 }
 
 /* One half of a blocking call: sends msg (owned by it then), or receives where msg is NULL. */

@@ -30,7 +30,7 @@
 
 /* The words of include/sandbox.def. */
 enum { RUN = 1, STATE = 2, FILES = 4 };
-enum { UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4 };
+enum { UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, MASTERS = 8, CONTROL = 1 };
 enum { READER, WRITER };
 
 struct row {
@@ -215,9 +215,9 @@ static int ll_allow_files(const struct ll *l, const struct sandbox_needs *needs,
 	return needs->folder ? ll_allow_path(l, needs->folder, LL_READ, e) : 0;
 }
 
-static int ll_allow_port(const struct ll *l, uint16_t port, struct err *e)
+static int ll_allow_port(const struct ll *l, uint16_t port, uint64_t access, struct err *e)
 {
-	struct ll_port_attr a = {.access = LL_PORT_CONNECT, .port = port};
+	struct ll_port_attr a = {.access = access, .port = port};
 
 	if (!port || !l->handled.net)
 		return 0;
@@ -231,16 +231,24 @@ static int ll_allow_ports(
 {
 	bool names = r->dials & (UPSTREAM | DOWNSTREAM);
 
-	if (r->dials & UPSTREAM && ll_allow_port(l, needs->upstream, e) < 0)
+	if (r->dials & UPSTREAM && ll_allow_port(l, needs->upstream, LL_PORT_CONNECT, e) < 0)
 		return -1;
-	if (r->dials & DOWNSTREAM && ll_allow_port(l, needs->downstream, e) < 0)
+	if (r->dials & DOWNSTREAM && ll_allow_port(l, needs->downstream, LL_PORT_CONNECT, e) < 0)
 		return -1;
 	for (int i = 0; i < SANDBOX_STORES && r->dials & STORE && needs->store[i]; i++) {
 		names = true;
-		if (ll_allow_port(l, needs->store[i], e) < 0)
+		if (ll_allow_port(l, needs->store[i], LL_PORT_CONNECT, e) < 0)
 			return -1;
 	}
-	return names ? ll_allow_port(l, DNS_PORT, e) : 0;
+	for (int i = 0; i < SANDBOX_MASTERS && r->dials & MASTERS && needs->masters[i]; i++) {
+		names = true;
+		if (ll_allow_port(l, needs->masters[i], LL_PORT_CONNECT, e) < 0)
+			return -1;
+	}
+	for (int i = 0; i < SANDBOX_LISTENS && r->listens & CONTROL && needs->listens[i]; i++)
+		if (ll_allow_port(l, needs->listens[i], LL_PORT_BIND, e) < 0)
+			return -1;
+	return names ? ll_allow_port(l, DNS_PORT, LL_PORT_CONNECT, e) : 0;
 }
 
 static int ll_rules(const struct ll *l, const struct row *r, const struct sandbox_needs *needs, struct err *e)
@@ -555,8 +563,6 @@ int sandbox_enter(
 	static const struct sandbox_needs nothing;
 	const struct row *r = &rows[row];
 
-	if (r->listens)
-		return err_set(e, ERR_sandbox, "%s: no TCP port may be listened on", r->process);
 	if (box_single(e) < 0 || box_privileges(e) < 0 || box_limits(r, e) < 0)
 		return -1;
 	if (box_landlock(r, run_fd, state_fd, needs ? needs : &nothing, e) < 0)

@@ -13,12 +13,13 @@ enum sandbox_row {
 	SANDBOX_ROWS
 };
 
-enum { SANDBOX_FILES = 6, SANDBOX_STORES = 8 };
+enum { SANDBOX_FILES = 6, SANDBOX_STORES = 8, SANDBOX_MASTERS = 12, SANDBOX_LISTENS = 4 };
 
 /* What a row needs to know of the process at hand; all zero: nothing. */
 struct sandbox_needs {
 	uint16_t upstream, downstream; /* TCP ports, 0: none */
 	uint16_t store[SANDBOX_STORES];
+	uint16_t masters[SANDBOX_MASTERS], listens[SANDBOX_LISTENS];
 	bool has_files; /* files_fd is the directory of FILES */
 	int files_fd;
 	/*

@@ -27,15 +27,24 @@
 
 #include "common/proc/try.h"
 
-enum { RUN = 1, STATE = 2, FILES = 4, UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, READER = 0, WRITER = 1 };
-enum { NOBODY = 65534, UP_PORT = 13100, DOWN_PORT = 13101, OTHER_PORT = 13102, STORE_PORT = 13103 };
+enum { RUN = 1, STATE = 2, FILES = 4, UPSTREAM = 1, DOWNSTREAM = 2, STORE = 4, MASTERS = 8, CONTROL = 1 };
+enum { READER = 0, WRITER = 1 };
+enum {
+	NOBODY = 65534,
+	UP_PORT = 13100,
+	DOWN_PORT = 13101,
+	OTHER_PORT = 13102,
+	STORE_PORT = 13103,
+	MASTER_PORT = 13104,
+	CONTROL_PORT = 13105
+};
 
 static const struct {
 	const char *process;
-	unsigned reads, writes, dials, calls, memory_mb;
+	unsigned reads, writes, dials, listens, calls, memory_mb;
 } rows[] = {
 #define SANDBOX(process, reads, writes, dials, listens, syscalls, memory) \
-	{#process, reads, writes, dials, syscalls, memory},
+	{#process, reads, writes, dials, listens, syscalls, memory},
 #include "sandbox.def"
 #undef SANDBOX
 };
@@ -68,6 +77,8 @@ static void child(int row, const char *word, int fd)
 	struct sandbox_needs needs = {.upstream = UP_PORT,
 		.downstream = DOWN_PORT,
 		.store = {STORE_PORT},
+		.masters = {MASTER_PORT},
+		.listens = {CONTROL_PORT},
 		.files = {certificate, "", NULL}};
 	char out[256];
 	struct err e = {0};
@@ -189,6 +200,10 @@ static void network(void **state)
 		want(r, word, if_may(rows[r].dials & DOWNSTREAM));
 		snprintf(word, sizeof word, "connect:%d", STORE_PORT);
 		want(r, word, if_may(rows[r].dials & STORE));
+		snprintf(word, sizeof word, "connect:%d", MASTER_PORT);
+		want(r, word, if_may(rows[r].dials & MASTERS));
+		snprintf(word, sizeof word, "bind:%d", CONTROL_PORT);
+		want(r, word, if_may(rows[r].listens & CONTROL));
 		want(r, "connect:53", if_may(rows[r].dials));
 		snprintf(word, sizeof word, "connect:%d", OTHER_PORT);
 		want(r, word, "refused(EACCES)");

@@ -1,0 +1,126 @@
+"""The control socket between hosts: plain TCP where it is allowed, TLS with certificates on both sides."""
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import procs
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Host:
+    """One supervisor with an agent, and a master where it is given settings."""
+
+    def __init__(self, bin_dir, folder, name, masters=None, master=None, agent=None):
+        self.bin, self.name, self.masters, self.with_master = Path(bin_dir), name, masters, master is not None
+        self.state, self.run, self.config, self.log = (Path(folder) / f"{name}.{x}" for x in ("s", "r", "c", "log"))
+        self.state.mkdir(mode=0o700)
+        self.run.mkdir()
+        self.config.mkdir()
+        self.write("tidegate-master", master or {})
+        self.write("tidegate-agent", agent or {})
+        self.process = None
+
+    def write(self, which, settings):
+        path = self.config / f"{which}.conf"
+        path.write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
+        path.chmod(0o644)
+
+    def start(self):
+        args = [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--name", self.name, "--config", str(self.config)]
+        args += ["--with-master"] if self.with_master else []
+        args += ["--masters", ",".join(self.masters)] if self.masters else []
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def below(self, unit):
+        return [p for p in procs.tree(self.process.pid) if p.unit == unit]
+
+    def ask(self, *words, expect=0, to=None, more=()):
+        done = subprocess.run([str(self.bin / "tidegate"), *map(str, words), "--master", to or str(self.run), "--json", *map(str, more)],
+                              capture_output=True, text=True, timeout=100)
+        if expect is not None:
+            assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
+        return json.loads(done.stdout) if done.returncode == 0 else done.stdout + done.stderr
+
+    def agents(self, **kw):
+        answer = self.ask("list-member", expect=None, **kw)
+        return {w["name"]: w["stage"] for w in answer["members"][2]["worker"]["workers"]} if isinstance(answer, dict) else {}
+
+    def said(self, text, timeout=20):
+        procs.wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, f"not said: {text}\n{self.story()}")
+
+    def story(self):
+        return f"--- {self.name}\n" + self.log.read_text(errors="replace")[-5000:]
+
+    def close(self):
+        if not self.process:
+            return
+        for p in [procs.Proc(self.process.pid)] + procs.tree(self.process.pid):
+            p.kill()
+        self.process.wait()
+        self.process = None
+
+
+@pytest.fixture
+def hosts(bin_dir, short_tmp):
+    os.chmod(short_tmp, 0o755)
+    made = []
+
+    def make(name, **kw):
+        made.append(Host(bin_dir, short_tmp, name, **kw))
+        return made[-1]
+
+    make.path = short_tmp
+    yield make
+    for h in made:
+        h.close()
+
+
+def test_plain_on_loopback(hosts):
+    """tcp:// on loopback, without a word more: agents and the command line come in by it, through the box."""
+    url = f"tcp://127.0.0.1:{free_port()}"
+    a = hosts("a", master={"listen": url}).start()
+    b = hosts("b", masters=[url]).start()
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, f"not both agents\n{a.story()}\n{b.story()}")
+    assert set(b.agents(to=url)) == {"a", "b"}
+    assert a.below("master")[0].status()["Seccomp"] == "2"
+    # Its connection goes: the agent makes another one.
+    a.below("master")[0].kill()
+    procs.wait_for(lambda: a.below("master"), 20, a.story())
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"} and "free" in a.agents()["b"], 30, f"not both agents\n{a.story()}\n{b.story()}")
+
+
+@pytest.mark.parametrize("who", ["listen", "masters"])
+def test_plain_beyond_loopback(hosts, who):
+    """Without `plain-tcp = yes` it is refused, in one line that names the key."""
+    url = f"tcp://*:{free_port()}" if who == "listen" else "tcp://192.0.2.1:8261"
+    h = hosts("a", master={"listen": url} if who == "listen" else None, masters=[url] if who == "masters" else None).start()
+    h.said("plain-tcp = yes")
+    line = next(x for x in h.log.read_text().splitlines() if "plain-tcp" in x)
+    assert url in line and "without TLS" in line, line
+    h.close()
+    h.write("tidegate-master", {"listen": url, "plain-tcp": "yes"} if who == "listen" else {})
+    h.write("tidegate-agent", {"plain-tcp": "yes"})
+    size = len(h.log.read_text())
+    h.start()
+    if who == "listen":
+        h.said("listening at " + url)
+        h.said("without TLS: whoever reaches it")
+    else:
+        procs.wait_for(lambda: h.below("agent") and "ready" in h.log.read_text()[size:], 20, h.story())
+
+
+@pytest.mark.parametrize("bad", ["tcp://127.0.0.1", "tls+tcp://127.0.0.1:1", "tcp://127.0.0.1:70000", "http://127.0.0.1:80", "/run/master.sock"])
+def test_bad_addresses(hosts, bad):
+    h = hosts("a", master={"listen": bad}).start()
+    h.said("tidegate-master.conf:1:1")
