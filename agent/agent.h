@@ -10,6 +10,7 @@
 struct proc;
 struct source;
 struct check;
+struct purge;
 
 enum { DESK_EARLY = 8 };
 
@@ -27,15 +28,17 @@ struct agent {
 	struct daemon_env *env;
 	char name[65];
 	const char *log_level; /* the units' */
-	unsigned slots;    /* the greatest number that a source can have here */
-	unsigned capacity; /* how many sources it takes */
+	unsigned slots;        /* the greatest number that a source can have here */
+	unsigned capacity;     /* how many sources it takes */
 	bool standby;
+	uint64_t started_ms;
 	struct spawner spawner;
 	struct master master;
 	json_t *orders; /* the newest wanted state, NULL: none yet */
 	struct proc *procs;
 	struct source *sources;
 	struct check *checks;
+	struct purge *purges;
 	struct desk desks[SPAWN_MAX_SLOT + 1];
 	bool supervisor_leaving; /* no more starts */
 	bool changed;            /* something worth a report at once */

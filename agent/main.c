@@ -11,6 +11,8 @@
 #include "agent/desk.h"
 #include "agent/orders.h"
 #include "agent/proc.h"
+#include "agent/purge.h"
+#include "agent/report.h"
 #include "agent/source.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -38,6 +40,7 @@ static int agent_open(void *self, struct daemon_env *env, struct err *e)
 	int64_t slots = json_num(env->config, "slots", 0);
 
 	a->env = env;
+	a->started_ms = clock_ms();
 	a->spawner.fd = env->supervisor_fd;
 	a->log_level = env->log_level;
 	snprintf(a->name, sizeof(a->name), "%s", json_text(env->config, "name", ""));
@@ -162,10 +165,25 @@ static void agent_close(void *self, struct daemon_env *env)
 		struct check *c = a->checks;
 		check_free(&c);
 	}
+	purge_free_all(a);
 	if (a->timer)
 		loop_timer_stop(env->loop, a->timer);
 	json_decref(a->orders);
 	control_fini(&a->master.control);
+}
+
+static void agent_metrics(void *self, struct metrics *m)
+{
+	report_metrics(self, m);
+}
+
+/* Without a master everything goes on as it was ordered last (T31), so that is no illness. */
+static bool agent_health(void *self, json_t *o)
+{
+	const struct agent *a = self;
+
+	json_object_set_new(o, "master", json_string(a->master.session ? "connected" : "away"));
+	return !a->supervisor_leaving;
 }
 
 static const struct daemon agent_daemon = {
@@ -175,6 +193,8 @@ static const struct daemon agent_daemon = {
 	.ready = agent_ready,
 	.tick = agent_tick,
 	.reload = agent_reload,
+	.metrics = agent_metrics,
+	.health = agent_health,
 	.leave = agent_leave,
 	.close = agent_close,
 };

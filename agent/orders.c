@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/check.h"
+#include "agent/purge.h"
 #include "agent/source.h"
 #include "common/base/log.h"
 #include "common/config/json.h"
@@ -82,6 +83,8 @@ static void apply_checks(struct agent *a)
 		struct err e = {0};
 		struct check *c = find_check(a, json_num(spec, "id", 0));
 
+		if (json_object_get(spec, "purge")) /* the relay's to do, purge.c */
+			continue;
 		if (!c)
 			c = check_new(a, spec, &e);
 		if (c)
@@ -97,6 +100,7 @@ static void apply(struct agent *a)
 		return;
 	apply_sources(a, json_num(a->orders, "revision", 0));
 	apply_checks(a);
+	purge_apply(a);
 }
 
 void orders_set(struct agent *a, json_t *orders)
@@ -139,6 +143,7 @@ void orders_tick(struct agent *a, uint64_t now)
 		removed |= source_tick(s, now);
 	for (struct check *c = a->checks; c; c = c->next)
 		check_tick(c, now);
+	purge_tick(a);
 	removed |= remove_gone(a);
 	if (removed) {
 		a->changed = true;

@@ -5,8 +5,10 @@
 
 #include "agent/agent.h"
 #include "agent/check.h"
+#include "agent/purge.h"
 #include "agent/source.h"
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/config/json.h"
 #include "common/config/mode.h"
 
@@ -44,11 +46,19 @@ static void put_status(json_t *o, const char *key, const struct proc *p)
 		json_object_set_new(o, key, json_object());
 }
 
+/* DM's word: one that is told to pull nothing is paused, though it still serves. */
+static const char *relay_word(const struct source *s)
+{
+	if (s->stage != STAGE_Running || !source_relay_is_held(s))
+		return stage_name((int)s->stage);
+	return strcmp(proc_status_text(s->relay, "phase"), "paused") == 0 ? "Paused" : "Pausing";
+}
+
 static json_t *relay_object(const struct source *s)
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "stage", json_string(stage_name((int)s->stage)));
+	json_object_set_new(o, "stage", json_string(relay_word(s)));
 	json_object_set_new(o, "restarts", json_integer((json_int_t)s->relay->backoff.restarts));
 	put_status(o, "status", s->relay);
 	json_object_set_new(o, "error", error_object(s->error.code ? &s->error : &s->relay->error));
@@ -146,8 +156,31 @@ void report_write(const struct agent *a, struct buf *out)
 		json_array_append_new(sources, source_object(s));
 	for (const struct check *c = a->checks; c; c = c->next)
 		json_array_append_new(checks, check_object(c));
+	purge_report(a, checks);
 	json_object_set_new(o, "sources", sources);
 	json_object_set_new(o, "checks", checks);
 	json_write(o, out);
 	json_decref(o);
+}
+
+static json_t *own_object(const struct agent *a)
+{
+	json_int_t sources = 0, units = 0;
+
+	for (const struct source *s = a->sources; s; s = s->next)
+		sources++;
+	for (const struct proc *p = a->procs; p; p = p->next)
+		units += p->state == PROC_ALIVE || p->state == PROC_LEAVING;
+	return json_pack("{s:b, s:I, s:I, s:I}", "connected", a->master.session != 0, "sources", sources,
+		"units", units, "uptime_ms", (json_int_t)(clock_ms() - a->started_ms));
+}
+
+void report_metrics(const struct agent *a, struct metrics *m)
+{
+	metrics_add(m, METRIC_PROCESS, NULL, NULL, own_object(a));
+	for (const struct source *s = a->sources; s; s = s->next) {
+		metrics_add(m, METRIC_SOURCE, s->name, NULL, json_pack("{s:o}", "relay", relay_object(s)));
+		for (const struct subtask *t = s->subtasks; t; t = t->next)
+			metrics_add(m, METRIC_TASK, t->task, s->name, subtask_object(t));
+	}
 }

@@ -106,6 +106,8 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 		json_object_set_new(options, "start_offset", json_integer(json_num(start, "offset", 0)));
 	}
 	put_gtids(s, options);
+	if (source_relay_is_held(s))
+		json_object_set_new(options, "paused", json_true());
 	json_object_set_new(o, "options", options);
 	return o;
 }

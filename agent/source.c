@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/purge.h"
 #include "agent/slice.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
@@ -113,10 +114,10 @@ static bool differs(const json_t *a, const json_t *b, const char *key)
 	return x != y && (!x || !y || !json_equal(x, y));
 }
 
-/* Where a relay without a log begins is of no interest to one that runs. */
+/* Where a relay without a log begins is of no interest to one that runs; what it keeps, it is told. */
 static bool relay_differs(const json_t *a, const json_t *b)
 {
-	static const char *const keys[] = {"server_id", "fsync", "quota_bytes", "heartbeat_ms"};
+	static const char *const keys[] = {"server_id", "fsync", "heartbeat_ms"};
 	const json_t *x = json_object_get(json_object_get(a, "relay"), "options");
 	const json_t *y = json_object_get(json_object_get(b, "relay"), "options");
 
@@ -178,8 +179,18 @@ static void apply_subtasks(struct source *s, int64_t revision, bool changed)
 			subtask_forget(t);
 }
 
+static void apply_resumes(struct source *s, bool first)
+{
+	int64_t resumes = json_num(json_object_get(s->spec, "relay"), "resumes", 0);
+
+	if (!first && resumes > s->resumes)
+		source_resume_relay(s);
+	s->resumes = resumes;
+}
+
 void source_apply(struct source *s, json_t *spec, int64_t revision)
 {
+	bool first = !s->spec;
 	bool changed = s->spec && (differs(s->spec, spec, "endpoint") || differs(s->spec, spec, "epoch"));
 	bool relay_changed = s->spec && relay_differs(s->spec, spec);
 
@@ -188,6 +199,7 @@ void source_apply(struct source *s, json_t *spec, int64_t revision)
 	s->gone = false;
 	if (changed || relay_changed)
 		relay_event(s, EVENT_CHANGED);
+	apply_resumes(s, first);
 	apply_subtasks(s, revision, changed);
 }
 
@@ -200,14 +212,43 @@ void source_forget(struct source *s)
 
 /* --- what is wanted now --- */
 
-/* The readers whose pins the relay keeps: all that are or will be there (T21). */
-static void tell_readers(struct source *s)
+bool source_relay_is_held(const struct source *s)
 {
-	json_t *readers = json_array();
+	return strcmp(json_text(json_object_get(s->spec, "relay"), "stage", ""), "Paused") == 0;
+}
 
-	for (const struct subtask *t = s->subtasks; t; t = t->next)
+/* When its files go: may change while it runs. */
+static void put_rules(const struct source *s, json_t *args)
+{
+	static const char *const keys[] = {
+		"quota_bytes", "purge_interval_s", "purge_expires_s", "purge_remain_bytes"};
+	const json_t *options = json_object_get(json_object_get(s->spec, "relay"), "options");
+
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_object_get(options, keys[i]))
+			json_object_set(args, keys[i], json_object_get(options, keys[i]));
+}
+
+/*
+ * What may change while the relay runs: the readers whose pins it keeps, which are all that are or will be
+ * there, and those of them that really read it, which may not have pinned anything yet (T21).
+ */
+static void tell_relay(struct source *s)
+{
+	json_t *readers = json_array(), *needed = json_array(), *args;
+	const json_t *purge = purge_wanted(s->agent, s->name);
+
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
 		json_array_append_new(readers, json_string(t->task));
-	proc_args(s->relay, json_pack("{s:o}", "readers", readers));
+		if (subtask_follows(t) && !t->gone)
+			json_array_append_new(needed, json_string(t->task));
+	}
+	args = json_pack(
+		"{s:o, s:o, s:b}", "readers", readers, "needed", needed, "paused", source_relay_is_held(s));
+	put_rules(s, args);
+	if (purge)
+		json_object_set(args, "purge", (json_t *)purge);
+	proc_args(s->relay, args);
 }
 
 bool source_wants_relay(const struct source *s)
@@ -237,7 +278,7 @@ static void relay_tick(struct source *s, uint64_t now)
 	else if (s->stage == STAGE_New || s->stage == STAGE_Stopped || s->stage == STAGE_Stopping)
 		relay_event(s, EVENT_RUN);
 	proc_want(s->relay, s->stage == STAGE_Running && !(proc_is_off(s->relay) && start_is_open(s)));
-	tell_readers(s);
+	tell_relay(s);
 	proc_tick(s->relay, now);
 	if (proc_is_off(s->relay))
 		relay_event(s, EVENT_GONE);

@@ -18,6 +18,7 @@ struct source {
 	bool gone;        /* not in the orders any more */
 	enum stage stage; /* of the relay */
 	struct err error; /* why the relay is paused */
+	int64_t resumes;  /* how often resume-relay was said */
 	struct proc *relay;
 	struct subtask *subtasks;
 };
@@ -33,6 +34,8 @@ bool source_is_off(const struct source *s);
 bool source_wants_relay(const struct source *s);
 /* The relay holds a position: what happens upstream from now on is not missed. */
 bool source_relay_pulls(const struct source *s);
+/* pause-relay: the relay runs and serves, but pulls nothing. */
+bool source_relay_is_held(const struct source *s);
 /* A person said "go on": a relay that is paused on an error tries again too. */
 void source_resume_relay(struct source *s);
 /* An error of the relay that a person must look at: all that follow it are paused with it. */

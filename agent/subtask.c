@@ -168,6 +168,11 @@ const char *subtask_mode(const struct subtask *t)
 	return json_text(t->spec, "mode", "all");
 }
 
+bool subtask_follows(const struct subtask *t)
+{
+	return mode_of(t)->sync;
+}
+
 bool subtask_needs_relay(const struct subtask *t)
 {
 	return mode_of(t)->sync && t->stage != STAGE_Stopped && t->stage != STAGE_New;

@@ -65,58 +65,6 @@ static void keep(struct args *a, int opt, const char *value)
 		a->sources[a->nsources++] = value;
 }
 
-static int option_of(int c)
-{
-	if (c >= OPT_FIRST)
-		return c;
-	for (int i = 0; i < ROWS; i++)
-		if (rows[i].letter == c)
-			return OPT_FIRST + 1 + i;
-	return -1;
-}
-
-int args_parse(int argc, char **argv, struct args *a, struct err *e)
-{
-	static char names[ROWS][NAME_MAX_];
-	struct option longs[ROWS + 1];
-	char letters[2 * ROWS + 2] = ":";
-	int c;
-
-	memset(longs, 0, sizeof(longs));
-	*a = (struct args){0};
-	for (int i = 0; i < ROWS; i++) {
-		dashed(rows[i].name, names[i]);
-		longs[i] = (struct option){names[i], rows[i].value, NULL, OPT_FIRST + 1 + i};
-		if (rows[i].letter)
-			snprintf(letters + strlen(letters), 3, "%c%s", rows[i].letter,
-				rows[i].value ? ":" : "");
-	}
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		if (c == '?')
-			return err_set(e, ERR_usage, "unknown option '%s'", argv[optind - 1]);
-		if (c == ':')
-			return err_set(e, ERR_usage, "option '%s' wants a value", argv[optind - 1]);
-		keep(a, option_of(c), optarg);
-	}
-	if (optind < argc)
-		a->word = argv[optind++];
-	a->rest = argv + optind;
-	a->nrest = argc - optind;
-	return 0;
-}
-
-static void help_words(void)
-{
-	puts("Tidegate copies MySQL and MariaDB into TiDB, MySQL or MariaDB, and follows the source.\n");
-	puts("  tidegate COMMAND [options]        tidegate COMMAND --help\n");
-	for (int i = 0; i < WORDS; i++)
-		printf("  %-16s %s\n", words[i].word, words[i].help);
-	puts("\nExample: tidegate run --from mysql://me@10.0.0.1:3306 --to mysql://root@10.0.0.2:4000 "
-	     "--tables 'app.*'");
-	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
-}
-
 /* Is word one of "a, b, c"? */
 static int listed(const char *list, const char *word)
 {
@@ -135,6 +83,86 @@ static int for_word(const char *who, const char *word)
 	if (strcmp(who, "commands") == 0)
 		return !listed("run, dump, load, grants, logs", word);
 	return listed(who, word);
+}
+
+/* The command among the arguments; NULL: there is none. An option's value that is called like one is rare,
+ * and only letters of options depend on it. */
+static const char *find_word(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		for (int k = 0; k < WORDS; k++)
+			if (strcmp(argv[i], words[k].word) == 0)
+				return words[k].word;
+	return NULL;
+}
+
+/* A letter may stand for several options, of different commands: the row that it means here, or -1. */
+static int letter_row(int c, const char *word)
+{
+	int first = -1;
+
+	for (int i = 0; i < ROWS; i++) {
+		if (rows[i].letter != c)
+			continue;
+		if (word && for_word(rows[i].who, word))
+			return i;
+		first = first < 0 ? i : first;
+	}
+	return first;
+}
+
+static int option_of(int c, const char *word)
+{
+	return c >= OPT_FIRST ? c : OPT_FIRST + 1 + letter_row(c, word);
+}
+
+static void put_letters(const char *word, char *out, size_t size)
+{
+	snprintf(out, size, ":");
+	for (int i = 0; i < ROWS; i++)
+		if (rows[i].letter && letter_row(rows[i].letter, word) == i)
+			snprintf(out + strlen(out), 3, "%c%s", rows[i].letter, rows[i].value ? ":" : "");
+}
+
+int args_parse(int argc, char **argv, struct args *a, struct err *e)
+{
+	static char names[ROWS][NAME_MAX_];
+	struct option longs[ROWS + 1];
+	const char *word = find_word(argc, argv);
+	char letters[2 * ROWS + 2];
+	int c;
+
+	memset(longs, 0, sizeof(longs));
+	*a = (struct args){0};
+	for (int i = 0; i < ROWS; i++) {
+		dashed(rows[i].name, names[i]);
+		longs[i] = (struct option){names[i], rows[i].value, NULL, OPT_FIRST + 1 + i};
+	}
+	put_letters(word, letters, sizeof(letters));
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == '?')
+			return err_set(e, ERR_usage, "unknown option '%s'", argv[optind - 1]);
+		if (c == ':')
+			return err_set(e, ERR_usage, "option '%s' wants a value", argv[optind - 1]);
+		keep(a, option_of(c, word), optarg);
+	}
+	if (optind < argc)
+		a->word = argv[optind++];
+	a->rest = argv + optind;
+	a->nrest = argc - optind;
+	return 0;
+}
+
+static void help_words(void)
+{
+	puts("Tidegate copies MySQL and MariaDB into TiDB, MySQL or MariaDB, and follows the source.\n");
+	puts("  tidegate COMMAND [options]        tidegate COMMAND --help\n");
+	for (int i = 0; i < WORDS; i++)
+		printf("  %-16s %s\n", words[i].word, words[i].help);
+	puts("\nExample: tidegate run --from mysql://me@10.0.0.1:3306 --to mysql://root@10.0.0.2:4000 "
+	     "--tables 'app.*'");
+	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
 }
 
 void args_help(const char *word)

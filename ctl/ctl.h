@@ -44,6 +44,8 @@ int cmd_offline_member(const struct args *a, struct err *e);
 int cmd_transfer_source(const struct args *a, struct err *e);
 int cmd_drain_member(const struct args *a, struct err *e);
 int cmd_relay_word(const struct args *a, struct err *e);
+int cmd_relay_stage(const struct args *a, struct err *e);
+int cmd_purge_relay(const struct args *a, struct err *e);
 int cmd_shard_ddl_lock(const struct args *a, struct err *e);
 int cmd_validation(const struct args *a, struct err *e);
 int cmd_logs(const struct args *a, struct err *e);

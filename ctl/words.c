@@ -163,6 +163,23 @@ int cmd_relay_word(const struct args *a, struct err *e)
 	return send_word(a, a->word, json_pack("{s:o, s:o}", "sources", sources_of(a), "workers", agents), e);
 }
 
+int cmd_relay_stage(const struct args *a, struct err *e)
+{
+	if (a->nrest || !a->nsources)
+		return wrong(e, "name the source: -s source");
+	return send_word(a, a->word, json_pack("{s:o}", "sources", sources_of(a)), e);
+}
+
+int cmd_purge_relay(const struct args *a, struct err *e)
+{
+	if (a->nrest || a->nsources != 1 || !a->filename)
+		return wrong(e, "purge-relay -s source -f mysql-bin.000003 [--sub-dir NAME]");
+	return send_slow(a, "purge-relay",
+		json_pack("{s:o, s:s, s:s, s:b}", "sources", sources_of(a), "file", a->filename, "sub_dir",
+			a->sub_dir ? a->sub_dir : "", "force", a->force != NULL),
+		ASK_UNIT_MS, e);
+}
+
 int cmd_shard_ddl_lock(const struct args *a, struct err *e)
 {
 	bool old = strcmp(a->word, "unlock-ddl-lock") == 0;

@@ -15,6 +15,7 @@
 #include "common/proc/daemon.h"
 #include "master/etcd.h"
 #include "master/master.h"
+#include "master/metrics.h"
 #include "master/serve.h"
 #include "master/store.h"
 #include "master/tool.h"
@@ -29,6 +30,7 @@ struct process {
 	unsigned lease_s;
 	uint64_t term; /* that master was loaded in; 0: it is not */
 	bool serving, told;
+	uint64_t started_ms;
 };
 
 /* Where the others find us: what is said, else the first address that is listened at, else the socket's path.
@@ -120,6 +122,7 @@ static int before_box(void *self, struct daemon_env *env, struct err *e)
 	p->lease_s = MASTER_LEASE_MS / 1000;
 	if (daemon_setting_int(env, "lease", lease, &p->lease_s, e) < 0)
 		return -1;
+	p->started_ms = clock_ms();
 	snprintf(p->name, sizeof(p->name), "%s", json_text(env->config, "name", "master"));
 	if (read_control(p, env, e) < 0)
 		return -1;
@@ -246,6 +249,39 @@ static void end(void *self, struct daemon_env *env)
 	explicit_bzero(p->etcd.password, sizeof(p->etcd.password));
 }
 
+/* On a master that does not lead only its own. */
+static void tell_metrics(void *self, struct metrics *m)
+{
+	struct process *p = self;
+	bool leads = p->term != 0;
+
+	metrics_add(m, METRIC_PROCESS, NULL, NULL,
+		json_pack("{s:b, s:I, s:I, s:b}", "leader", leads, "uptime_ms",
+			(json_int_t)(clock_ms() - p->started_ms), "revision",
+			(json_int_t)(leads ? p->master.model.revision : 0), "old",
+			leads && p->master.newer != 0));
+	if (leads) {
+		p->master.now_ms = clock_ms();
+		master_metrics(&p->master, m);
+	}
+}
+
+/* A store that is older than what agents have seen wants an operator; another's lead is as good as one's own.
+ */
+static bool tell_health(void *self, json_t *o)
+{
+	struct process *p = self;
+	struct store_leader who = {0};
+	struct err why = {0};
+
+	store_leader(p->store, &who);
+	json_object_set_new(o, "role", json_string(p->term ? "leader" : "follower"));
+	json_object_set_new(o, "leader", json_string(p->term ? p->name : who.name));
+	if (store_trouble(p->store, &why) < 0)
+		json_object_set_new(o, "error", json_string(why.text));
+	return p->term ? p->master.newer == 0 : who.name[0] != '\0';
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon master = {
@@ -254,6 +290,8 @@ int main(int argc, char **argv)
 		.open = before_box,
 		.ready = ready,
 		.tick = tick,
+		.metrics = tell_metrics,
+		.health = tell_health,
 		.close = end,
 	};
 

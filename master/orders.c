@@ -9,6 +9,8 @@
 #include "master/check.h"
 #include "master/place.h"
 
+static const int64_t QUOTA_BUFFER = INT64_C(4) << 30, QUOTA_NONE = INT64_C(1) << 60;
+
 static json_t *member(const json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
@@ -81,6 +83,28 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 		"operators", list_of(s, "operators"));
 }
 
+/*
+ * enable-relay, or start-relay: the relay log is the operator's to keep, so the small quota of a mere buffer
+ * does not hold; stop-relay brings it back, whatever the source was made with.
+ */
+static json_t *relay_options(const json_t *source)
+{
+	json_t *options = json_copy(json_object_get(source, "relay"));
+
+	if (!options)
+		options = json_object();
+	json_object_set_new(options, "quota_bytes",
+		json_integer(json_flag(source, "enable_relay", false) ? QUOTA_NONE : QUOTA_BUFFER));
+	return options;
+}
+
+static json_t *relay_order(const json_t *source, bool wanted)
+{
+	return json_pack("{s:b, s:s, s:I, s:o}", "wanted", wanted, "stage",
+		json_text(source, "relay_stage", "Running"), "resumes",
+		(json_int_t)json_num(source, "relay_resumes", 0), "options", relay_options(source));
+}
+
 static json_t *source_order(const struct master *m, const json_t *source)
 {
 	bool wanted = json_flag(source, "enable_relay", false);
@@ -93,10 +117,10 @@ static json_t *source_order(const struct master *m, const json_t *source)
 		wanted |= follows(m, s);
 		json_array_append_new(subtasks, subtask_order(m, source, s));
 	}
-	return json_pack("{s:s, s:I, s:I, s:o, s:{s:b, s:o}, s:o}", "source", id, "slot",
+	return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "source", id, "slot",
 		(json_int_t)json_num(source, "slot", 0), "epoch", (json_int_t)json_num(source, "epoch", 0),
-		"endpoint", member(source, "endpoint"), "relay", "wanted", wanted, "options",
-		member(source, "relay"), "subtasks", subtasks);
+		"endpoint", member(source, "endpoint"), "relay", relay_order(source, wanted), "subtasks",
+		subtasks);
 }
 
 json_t *orders_make(const struct master *m, const char *agent)

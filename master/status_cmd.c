@@ -56,13 +56,13 @@ static const json_t *error_of(const json_t *doc, const json_t *report)
 	return json_num(kept, "code", 0) != 0 ? kept : NULL;
 }
 
-static json_t *result_of(const json_t *doc, const char *stage, const json_t *error)
+/* Paused by a word is what DM calls canceled. */
+static json_t *result_of(const char *stage, const json_t *error)
 {
 	if (strcmp(stage, "Paused") != 0)
 		return json_null();
 	if (error)
 		return answer_process_result(error);
-	(void)doc;
 	return json_pack("{s:b, s:[], s:n}", "isCanceled", 1, "errors", "detail");
 }
 
@@ -99,7 +99,7 @@ static json_t *subtask_status(struct master *m, const json_t *doc, const json_t 
 	const json_t *dump = json_object_get(report, "dump");
 	struct copy_now copy;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", task, "stage", stage, "unit", unit,
-		"result", result_of(doc, stage, error), "unresolvedDDLLockID", "");
+		"result", result_of(stage, error), "unresolvedDDLLockID", "");
 
 	if (strcmp(unit, "Dump") == 0)
 		json_object_set_new(o, "dump", shape_dump(dump, sp));
@@ -134,7 +134,10 @@ static json_t *relay_status(const json_t *report)
 	json_t *o = shape_relay(relay);
 
 	if (json_is_object(o) && strcmp(json_text(relay, "stage", ""), "Paused") == 0)
-		json_object_set_new(o, "result", answer_process_result(json_object_get(relay, "error")));
+		json_object_set_new(o, "result",
+			result_of("Paused", json_num(json_object_get(relay, "error"), "code", 0)
+						    ? json_object_get(relay, "error")
+						    : NULL));
 	return o;
 }
 

@@ -18,10 +18,9 @@
 enum {
 	FILE_MAX_SIZE = 4 << 20,
 	PLAIN_PASSWORD_MAX = 350, /* encrypted it must fit struct endpoint */
+	PURGE_INTERVAL_S = 3600,  /* DM's values */
+	PURGE_REMAIN_GB = 15,
 };
-
-/* enable-relay: the relay log is the operator's to keep; the small quota of a mere buffer does not hold. */
-static const int64_t NO_QUOTA = INT64_C(1) << 60;
 
 const char *file_name(const char *path)
 {
@@ -126,6 +125,16 @@ json_t *file_endpoint(const char *name, const json_t *o, const char *key, struct
 	return out;
 }
 
+/* What DM has without these keys holds for a file without them too. */
+static void put_purge(json_t *options, const json_t *purge)
+{
+	json_object_set_new(
+		options, "purge_interval_s", json_integer(json_num(purge, "interval", PURGE_INTERVAL_S)));
+	json_object_set_new(options, "purge_expires_s", json_integer(json_num(purge, "expires", 0) * 3600));
+	json_object_set_new(options, "purge_remain_bytes",
+		json_integer(json_num(purge, "remain-space", PURGE_REMAIN_GB) << 30));
+}
+
 static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 {
 	const char *start = json_text(o, "relay-binlog-name", "");
@@ -148,8 +157,7 @@ static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 	if (!start[0] && json_text(o, "relay-binlog-gtid", "")[0])
 		json_object_set_new(
 			options, "start_gtids", json_pack("[s]", json_text(o, "relay-binlog-gtid", "")));
-	if (json_flag(o, "enable-relay", false))
-		json_object_set_new(options, "quota_bytes", json_integer(NO_QUOTA));
+	put_purge(options, json_object_get(o, "purge"));
 	return options;
 }
 

@@ -440,8 +440,8 @@ static void test_good_source(void **state)
 		"{\"source-id\":\"s1\",\"endpoint\":{\"host\":\"10.0.0.1\",\"port\":3306,\"user\":\"repl\","
 		"\"password\":\"hunter2\",\"tls\":\"preferred\",\"ssl_ca\":\"\",\"ssl_cert\":\"\",\"ssl_"
 		"key\":\"\"},"
-		"\"enable_relay\":true,\"relay\":{\"server_id\":4294967295,\"quota_bytes\":"
-		"1152921504606846976},"
+		"\"enable_relay\":true,\"relay\":{\"server_id\":4294967295,\"purge_interval_s\":3600,"
+		"\"purge_expires_s\":0,\"purge_remain_bytes\":16106127360},"
 		"\"warnings\":[]}");
 	json_decref(o);
 }

@@ -14,6 +14,7 @@
 #include "common/base/settings.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/proc/http.h"
 #include "common/proc/inherit.h"
 #include "common/proc/sandbox.h"
 #include "common/proc/unit.h"
@@ -30,6 +31,8 @@ struct daemon_run {
 	struct watch *watch;
 	struct settings *settings; /* the own file; NULL: none was named */
 	int host_level;            /* tidegated's */
+	int http_fd;               /* listens from before the box on; -1: not */
+	struct http *http;
 };
 
 static struct daemon_run *daemon_of(const struct daemon_env *env)
@@ -126,12 +129,70 @@ static void daemon_reload(struct daemon_run *r, int level)
 		r->d->reload(r->self, &r->env);
 }
 
+/*
+ * What is no address is refused; one that is taken only costs the metrics: data goes on without anybody
+ * looking.
+ */
+static int daemon_http_listen(struct daemon_run *r, struct err *e)
+{
+	const char *address = settings_get(r->settings, "http");
+
+	r->http_fd = -1;
+	if (!address || strcmp(address, "off") == 0)
+		return 0;
+	r->http_fd = http_listen(address, e);
+	if (r->http_fd >= 0) {
+		log_info("/metrics and /healthz at %s", address);
+		return 0;
+	}
+	if (e->code == ERR_config_bad)
+		return settings_blame(r->settings, "http", e);
+	log_warn("no /metrics and /healthz: %s", e->text);
+	err_clear(e);
+	return 0;
+}
+
+static void daemon_put_metrics(struct daemon_run *r, struct http_answer *a)
+{
+	struct metrics *m = metrics_new(r->in.info->name);
+
+	if (r->d->metrics)
+		r->d->metrics(r->self, m);
+	metrics_text(m, &a->body);
+	metrics_free(&m);
+	a->status = 200;
+	a->type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+static void daemon_put_health(struct daemon_run *r, struct http_answer *a)
+{
+	json_t *o = json_pack("{s:s, s:s}", "process", r->in.info->name, "version", TIDEGATE_VERSION);
+	bool well = !daemon_leaving(&r->env);
+
+	if (r->d->health && !r->d->health(r->self, o))
+		well = false;
+	json_object_set_new(o, "ok", json_boolean(well));
+	json_write(o, &a->body);
+	buf_putc(&a->body, '\n');
+	json_decref(o);
+	a->status = well ? 200 : 503;
+	a->type = "application/json";
+}
+
+static void daemon_on_http(void *arg, const char *path, struct http_answer *a)
+{
+	if (strcmp(path, "/metrics") == 0)
+		daemon_put_metrics(arg, a);
+	else if (strcmp(path, "/healthz") == 0)
+		daemon_put_health(arg, a);
+}
+
 static int daemon_open(struct daemon_run *r, struct err *e)
 {
 	close(FD_KEY); /* unread, if it is there at all (T32) */
 	if (fcntl(FD_SUPERVISOR, F_SETFL, fcntl(FD_SUPERVISOR, F_GETFL) | O_NONBLOCK) < 0)
 		return err_sys(e, ERR_io, "descriptor %d", FD_SUPERVISOR);
-	if (daemon_settings(r, e) < 0)
+	if (daemon_settings(r, e) < 0 || daemon_http_listen(r, e) < 0)
 		return -1;
 	return r->d->open ? r->d->open(r->self, &r->env, e) : 0;
 }
@@ -157,6 +218,8 @@ static int daemon_ready(struct daemon_run *r, struct err *e)
 	r->env.loop = loop_new();
 	r->watch = watch_start(FD_SUPERVISOR, r->env.loop);
 	r->env.link = link_new(r->env.loop);
+	if (r->http_fd >= 0)
+		r->http = http_new(r->env.loop, r->http_fd, daemon_on_http, r);
 	return r->d->ready ? r->d->ready(r->self, &r->env, e) : 0;
 }
 
@@ -202,6 +265,7 @@ static void daemon_free(struct daemon_run *r, bool opened, int status)
 		r->d->close(r->self, &r->env);
 	if (r->watch)
 		watch_last(r->watch, WATCH_LAST_MS, status); /* as in unit.c: nng_close may not return */
+	http_free(&r->http);
 	link_free(&r->env.link);
 	watch_stop(&r->watch);
 	loop_free(&r->env.loop);

@@ -7,6 +7,7 @@
 #include "common/base/settings.h"
 #include "common/proc/link.h"
 #include "common/proc/loop.h"
+#include "common/proc/metrics.h"
 #include "common/proc/sandbox.h"
 #include "include/unit.h"
 
@@ -48,6 +49,11 @@ struct daemon {
 	/* SIGHUP: the own file (include/daemon.def) has been read again, env->log_level is set. May be NULL.
 	 */
 	void (*reload)(void *self, struct daemon_env *env);
+	/* For /metrics, where its own file says `http`: adds what there is to tell. May be NULL. */
+	void (*metrics)(void *self, struct metrics *m);
+	/* For /healthz: adds to o what a person wants to know. False: it can't do its work (503). May be
+	 * NULL: it is well as long as it answers. */
+	bool (*health)(void *self, json_t *o);
 	/* Asked to leave; called after each wake-up (at least each 100 ms) until it returns true. NULL: leave
 	 * at once. */
 	bool (*leave)(void *self, struct daemon_env *env);

@@ -121,6 +121,16 @@ void loop_add(struct loop *l, int fd, void (*on)(void *arg, uint32_t events), vo
 	assert(rc == 0); /* a closed descriptor or one that is watched already: our mistake */
 }
 
+void loop_mod(struct loop *l, int fd, uint32_t events)
+{
+	for (struct watch *w = l->watches; w; w = w->next)
+		if (w->fd == fd && !w->dead) {
+			struct epoll_event ev = {.events = events, .data.ptr = w};
+			int rc = epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, fd, &ev);
+			assert(rc == 0);
+		}
+}
+
 void loop_del(struct loop *l, int fd)
 {
 	for (struct watch *w = l->watches; w; w = w->next) {

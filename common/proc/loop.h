@@ -14,6 +14,8 @@ struct loop *loop_new(void);
 void loop_free(struct loop **l);
 /* on is called with the epoll events while fd is readable (or has hung up). */
 void loop_add(struct loop *l, int fd, void (*on)(void *arg, uint32_t events), void *arg);
+/* Called for these epoll events from now on; loop_add begins with EPOLLIN. */
+void loop_mod(struct loop *l, int fd, uint32_t events);
 void loop_del(struct loop *l, int fd);
 /* Calls on once, ms from now; returns an id for loop_timer_stop (harmless when it has fired). */
 uint64_t loop_timer(struct loop *l, uint64_t ms, void (*on)(void *arg), void *arg);

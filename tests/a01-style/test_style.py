@@ -109,6 +109,16 @@ def test_the_page_of_keys_is_the_tables():
     assert made.stdout == text("docs/keys.md"), "docs/keys.md is old: docs/make-keys > docs/keys.md"
 
 
+def test_the_page_of_metrics_is_the_tables():
+    made = subprocess.run([str(ROOT / "docs/make-metrics")], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == text("docs/metrics.md"), "docs/metrics.md is old: docs/make-metrics > docs/metrics.md"
+    rows = text("include/metric.def").count("\nMETRIC(")
+    assert made.stdout.count("\n| `tidegate_") == rows, "a row that docs/make-metrics can't read"
+    for name, kind in re.findall(r"^METRIC\(\w+, (\w+), (\w+),", text("include/metric.def"), re.M):
+        assert name.endswith("_total") == (kind == "COUNTER"), name
+
+
 def test_a_used_key_is_read():
     """A key that the table calls used, and that no reader asks for, would be ignored in silence."""
     row = re.compile(r'^KEY\([\w-]+, "([^"]+)", (\w+), ("[^"]*"), .* (REQUIRED|USED|RENAMED), "', re.M)

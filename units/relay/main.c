@@ -13,10 +13,12 @@
 
 enum { HEARTBEAT_MIN_MS = 100, HEARTBEAT_MAX_MS = 600 * 1000 };
 
+static const uint64_t QUOTA = UINT64_C(4) << 30;
+
 static int read_options(struct relay *r, const json_t *o, struct err *e)
 {
 	const char *fsync_at = json_text(o, "fsync", "file");
-	int64_t heartbeat = json_num(o, "heartbeat_ms", 5000), quota = json_num(o, "quota_bytes", 4294967296);
+	int64_t heartbeat = json_num(o, "heartbeat_ms", 5000);
 	int64_t id = json_num(o, "server_id", 0), start = json_num(o, "start_offset", 0);
 
 	if (strcmp(fsync_at, "file") != 0 && strcmp(fsync_at, "batch") != 0)
@@ -25,18 +27,18 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	if (heartbeat < HEARTBEAT_MIN_MS || heartbeat > HEARTBEAT_MAX_MS)
 		return err_set(e, ERR_config_bad, "relay: heartbeat_ms is %d to %d", HEARTBEAT_MIN_MS,
 			HEARTBEAT_MAX_MS);
-	if (quota <= 0 || id < 0 || id > UINT32_MAX || start < 0)
-		return err_set(
-			e, ERR_config_bad, "relay: quota_bytes, server_id or start_offset is out of range");
+	if (id < 0 || id > UINT32_MAX || start < 0)
+		return err_set(e, ERR_config_bad, "relay: server_id or start_offset is out of range");
 	r->o.sync_batches = strcmp(fsync_at, "batch") == 0;
 	r->o.heartbeat_ms = (unsigned)heartbeat;
-	r->o.quota = (uint64_t)quota;
 	r->o.server_id = (uint32_t)id;
 	r->o.start_offset = (uint64_t)start;
 	r->o.start_wish = json_flag(o, "start_wish", false);
 	r->o.start_gtids = json_incref(json_object_get(o, "start_gtids"));
 	snprintf(r->o.start_file, sizeof(r->o.start_file), "%s", json_text(o, "start_file", ""));
-	return 0;
+	r->shared.paused = json_flag(o, "paused", false);
+	r->purge.rules = (struct purge_rules){.quota = QUOTA};
+	return purge_read_rules(&r->purge.rules, o, e);
 }
 
 static int relay_open(void *self, struct unit_env *env, struct err *e)
@@ -69,23 +71,6 @@ static int relay_ready(void *self, struct unit_env *env, struct err *e)
 	return 0;
 }
 
-/* Before the first reader has come nothing is given up: a copy may be under way whose end it begins with. */
-static int purge(struct relay *r, struct err *e)
-{
-	struct position keep = pins_slowest(&r->pins);
-	bool full;
-
-	if (position_is_zero(keep))
-		keep.offset = 1;
-	if (store_purge(&r->store, keep, r->o.quota, &full, e) < 0)
-		return -1;
-	pthread_mutex_lock(&r->shared.lock);
-	r->shared.full = full;
-	pthread_cond_broadcast(&r->shared.changed);
-	pthread_mutex_unlock(&r->shared.lock);
-	return 0;
-}
-
 /* On a full disk the old file stands: it only keeps more. Tried again each second, said once. */
 static void save_pins(struct relay *r)
 {
@@ -112,30 +97,65 @@ static int relay_step(void *self, struct unit_env *env, struct err *e)
 	if (fatal)
 		return -1;
 	serve_waiting(r);
-	if (recovered && purge(r, e) < 0)
+	if (recovered && purge_step(r, e) < 0)
 		return -1;
+	if (recovered && r->purge_wanted)
+		purge_request(r, r->purge_wanted);
 	save_pins(r);
 	return UNIT_GO_ON;
 }
 
-/* {"readers": ["task", …]}: the tasks that there are; pins of others go. */
-static int relay_order(void *self, struct unit_env *env, json_t *args, struct err *e)
+/* A name in both lists. */
+static int take_names(struct relay *r, const json_t *readers, const json_t *needed, struct err *e)
 {
-	const json_t *readers = json_object_get(args, "readers");
-	struct relay *r = self;
+	if ((readers && !json_is_array(readers)) || (needed && !json_is_array(needed)))
+		return err_set(e, ERR_proto, "the agent's order: \"readers\" or \"needed\" is no list");
+	if (needed) {
+		json_decref(r->purge.needed);
+		r->purge.needed = json_deep_copy(needed);
+	}
+	if (!readers)
+		return 0;
+	pins_keep(&r->pins, readers);
+	return pins_save(&r->pins, true, e);
+}
+
+static int check_keys(json_t *args, struct err *e)
+{
+	static const char *const known[] = {"readers", "needed", "paused", "quota_bytes", "purge_interval_s",
+		"purge_expires_s", "purge_remain_bytes", "purge"};
 	const char *key;
 	json_t *v;
 
-	(void)env;
-	json_object_foreach(args, key, v)
-		if (strcmp(key, "readers") != 0)
+	json_object_foreach(args, key, v) {
+		bool found = false;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !found; i++)
+			found = strcmp(key, known[i]) == 0;
+		if (!found)
 			return err_set(e, ERR_proto, "the agent's order: \"%s\" is not known", key);
-	if (!readers)
-		return 0;
-	if (!json_is_array(readers))
-		return err_set(e, ERR_proto, "the agent's order: \"readers\" is no list");
-	pins_keep(&r->pins, readers);
-	return pins_save(&r->pins, true, e);
+	}
+	return 0;
+}
+
+/*
+ * {"readers": ["task", …]}: the tasks that there are; pins of others go. "needed": those of them that read
+ * this log, or will; "paused"; the rules by which files go; "purge": what purge-relay wants.
+ */
+static int relay_order(void *self, struct unit_env *env, json_t *args, struct err *e)
+{
+	struct relay *r = self;
+
+	(void)env;
+	if (check_keys(args, e) < 0 ||
+		take_names(r, json_object_get(args, "readers"), json_object_get(args, "needed"), e) < 0 ||
+		purge_change_rules(&r->purge, args, e) < 0)
+		return -1;
+	if (json_is_boolean(json_object_get(args, "paused")))
+		relay_set_paused(r, json_flag(args, "paused", false));
+	json_decref(r->purge_wanted);
+	r->purge_wanted = json_incref(json_object_get(args, "purge"));
+	return 0;
 }
 
 /* An answer of another server than the one that we read from (yet) says nothing about our files. */
@@ -147,6 +167,13 @@ static json_t *master_status(const struct relay_shared *s, uint32_t generation, 
 		ours ? s->master.file : "", "offset", (json_int_t)(ours ? s->master.offset : 0), "gtid",
 		ours && s->master.gtid ? s->master.gtid : "", "asked_ms",
 		(json_int_t)(s->master_asked_us / 1000));
+}
+
+static const char *phase_of(const struct relay_shared *s)
+{
+	if (s->connected)
+		return "pull";
+	return s->paused ? "paused" : "connect";
 }
 
 static void relay_status(void *self, struct unit_env *env, json_t *out)
@@ -163,7 +190,7 @@ static void relay_status(void *self, struct unit_env *env, json_t *out)
 	store_last(&r->store, &g, &f, server, sizeof(server));
 	pthread_mutex_lock(&s->lock);
 	track_text(&r->writer.track, &gtid);
-	json_object_set_new(out, "phase", json_string(s->connected ? "pull" : "connect"));
+	json_object_set_new(out, "phase", json_string(phase_of(s)));
 	json_object_set_new(out, "position", json_string(position));
 	json_object_set_new(out, "base", json_string(base));
 	json_object_set_new(out, "gtid", json_string(buf_cstr(&gtid)));
@@ -173,7 +200,9 @@ static void relay_status(void *self, struct unit_env *env, json_t *out)
 	json_object_set_new(out, "events", json_integer((json_int_t)s->events));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)s->bytes));
 	json_object_set_new(out, "last_error", json_string(s->last.code ? s->last.text : ""));
+	json_object_set_new(out, "full", json_boolean(s->full));
 	pthread_mutex_unlock(&s->lock);
+	purge_status(r, out);
 	buf_free(&gtid);
 }
 
@@ -226,6 +255,8 @@ static void relay_close(void *self, struct unit_env *env)
 	store_close(&r->store);
 	relay_shared_fini(r);
 	json_decref(r->o.start_gtids);
+	json_decref(r->purge_wanted);
+	purge_free(&r->purge);
 	endpoint_wipe(&r->ep);
 }
 

@@ -81,7 +81,7 @@ bool pins_has(const struct pins *p, struct str reader)
 	return json_object_getn(p->list, reader.p, reader.n) != NULL;
 }
 
-struct position pins_slowest(const struct pins *p)
+struct position pins_slowest(const struct pins *p, const char **whose)
 {
 	struct position slowest = {0, 0, 0}, at;
 	const char *reader;
@@ -90,8 +90,11 @@ struct position pins_slowest(const struct pins *p)
 	json_object_foreach(p->list, reader, v) {
 		if (position_load(str_of(json_string_value(v)), &at, NULL) < 0)
 			continue;
-		if (position_is_zero(slowest) || position_cmp(at, slowest) < 0)
-			slowest = at;
+		if (!position_is_zero(slowest) && position_cmp(at, slowest) >= 0)
+			continue;
+		slowest = at;
+		if (whose)
+			*whose = reader;
 	}
 	return slowest;
 }

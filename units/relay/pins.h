@@ -20,8 +20,8 @@ void pins_fini(struct pins *p);
 /* at nowhere: the pin goes. ERR_proto for a name that is none. */
 int pins_set(struct pins *p, struct str reader, struct position at, struct err *e);
 bool pins_has(const struct pins *p, struct str reader);
-/* The slowest; nowhere when there is none. */
-struct position pins_slowest(const struct pins *p);
+/* The slowest, and whose it is (NULL: no matter; borrowed); nowhere when there is none. */
+struct position pins_slowest(const struct pins *p, const char **whose);
 /* Pins of readers that are not in the list go. */
 void pins_keep(struct pins *p, const json_t *readers);
 /* Writes the file where something changed; at most once a second unless now. */

@@ -95,14 +95,14 @@ static void wait_for_space(struct pull *p)
 
 	for (;;) {
 		pthread_mutex_lock(&p->r->shared.lock);
-		full = p->r->shared.full && !p->r->shared.leaving;
+		full = p->r->shared.full && !p->r->shared.leaving && !p->r->shared.paused;
 		pthread_mutex_unlock(&p->r->shared.lock);
 		if (!full)
 			break;
 		waited = true;
 		err_set(&e, ERR_relay_full,
 			"the relay log is larger than its quota of %llu bytes, and its readers still need it",
-			(unsigned long long)p->r->o.quota);
+			(unsigned long long)p->r->purge.rules.quota);
 		relay_trouble(p->r, &e);
 		relay_pause(p->r, FULL_PAUSE_MS);
 	}
@@ -198,7 +198,7 @@ static void set_connected(struct relay *r, struct binlog_stream *s)
 	r->shared.puller_db = NULL; /* the stream's now, or closed with it */
 	r->shared.stream = s;
 	r->shared.connected = s != NULL;
-	if (s && r->shared.leaving)
+	if (s && (r->shared.leaving || r->shared.paused))
 		binlog_stream_interrupt(s);
 	pthread_mutex_unlock(&r->shared.lock);
 }
@@ -285,11 +285,15 @@ static void pull(struct pull *p)
 	uint64_t pause = PAUSE_FIRST_MS, bytes = 0;
 	struct err e = {0};
 
-	for (;;) {
+	while (!relay_wait_resumed(p->r)) {
 		err_clear(&e);
 		session(p, &e);
 		if (relay_leaving(p->r))
 			return;
+		if (relay_paused(p->r)) { /* cut off for it: no trouble */
+			relay_trouble(p->r, NULL);
+			continue;
+		}
 		if (must_end(p, &e)) {
 			relay_fatal(p->r, &e);
 			return;

@@ -10,6 +10,7 @@
 #include "common/db/db.h"
 #include "common/proc/unit.h"
 #include "units/relay/pins.h"
+#include "units/relay/purge.h"
 #include "units/relay/serve.h"
 #include "units/relay/store.h"
 #include "units/relay/writer.h"
@@ -22,7 +23,6 @@
 struct relay_options {
 	uint32_t server_id; /* 0: to be picked */
 	bool sync_batches;
-	uint64_t quota;
 	char start_file[256];
 	uint64_t start_offset;
 	bool start_wish;     /* without that file: with the oldest there is */
@@ -41,10 +41,11 @@ struct relay_shared {
 	bool connecting[RELAY_THREADS], abandoned[RELAY_THREADS];
 	bool recovered; /* the log's end is known: it may be served */
 	bool connected, pulling;
-	bool full;                                 /* over the quota, and only the pins keep the files */
-	bool waiting;                              /* a reader waits for data */
-	struct err last;                           /* the puller's trouble, code 0: none */
-	struct err fatal;                          /* a person must look, or the process must begin anew */
+	bool paused;      /* pause-relay: nothing is pulled, what is there is served */
+	bool full;        /* over the quota, and only the pins keep the files */
+	bool waiting;     /* a reader waits for data */
+	struct err last;  /* the puller's trouble, code 0: none */
+	struct err fatal; /* a person must look, or the process must begin anew */
 	struct db *puller_db, *head_db, *asker_db; /* to be cut off on leaving */
 	struct binlog_stream *stream;
 	uint64_t events, bytes;
@@ -60,6 +61,8 @@ struct relay {
 	struct relay_options o;
 	struct store store;
 	struct pins pins;
+	struct purge purge;
+	json_t *purge_wanted; /* of the last order; waits for the log's end to be known */
 	struct serve serve;
 	struct writer writer; /* the puller's; its GTID set under shared.lock */
 	struct relay_shared shared;
@@ -77,6 +80,11 @@ void relay_leave(struct relay *r); /* tells both threads, and cuts their connect
 bool relay_let_go(struct relay *r, enum relay_thread t);
 /* Waits; true when asked to leave meanwhile. */
 bool relay_pause(struct relay *r, uint64_t ms);
+/* pause-relay and resume-relay: the puller's connections are cut off, and made again. */
+void relay_set_paused(struct relay *r, bool paused);
+bool relay_paused(struct relay *r);
+/* Waits while it is paused; true when asked to leave meanwhile. */
+bool relay_wait_resumed(struct relay *r);
 void relay_trouble(struct relay *r, const struct err *e); /* NULL: over; logged where it is new */
 void relay_fatal(struct relay *r, const struct err *e);
 /* A connection that may be cut off while it is used; NULL with e. slot: one of shared's. */

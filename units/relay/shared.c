@@ -99,6 +99,47 @@ bool relay_pause(struct relay *r, uint64_t ms)
 	return leaving;
 }
 
+void relay_set_paused(struct relay *r, bool paused)
+{
+	struct relay_shared *s = &r->shared;
+	bool was;
+
+	pthread_mutex_lock(&s->lock);
+	was = s->paused;
+	s->paused = paused;
+	if (paused && s->puller_db)
+		db_interrupt(s->puller_db);
+	if (paused && s->stream)
+		binlog_stream_interrupt(s->stream);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	if (was != paused)
+		log_info(paused ? "paused: nothing is pulled" : "resumed");
+}
+
+bool relay_paused(struct relay *r)
+{
+	bool paused;
+
+	pthread_mutex_lock(&r->shared.lock);
+	paused = r->shared.paused;
+	pthread_mutex_unlock(&r->shared.lock);
+	return paused;
+}
+
+bool relay_wait_resumed(struct relay *r)
+{
+	struct relay_shared *s = &r->shared;
+	bool leaving;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->paused && !s->leaving)
+		pthread_cond_wait(&s->changed, &s->lock);
+	leaving = s->leaving;
+	pthread_mutex_unlock(&s->lock);
+	return leaving;
+}
+
 void relay_trouble(struct relay *r, const struct err *e)
 {
 	struct relay_shared *s = &r->shared;

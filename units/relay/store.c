@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/base/io.h"
@@ -456,24 +457,114 @@ static int remove_oldest(struct store *s, struct store_generation *g, struct err
 	return 0;
 }
 
-int store_purge(struct store *s, struct position keep, uint64_t quota, bool *stuck, struct err *e)
+/* A file that can't be asked is never old. */
+static bool is_old(const struct store *s, const struct store_generation *g, int64_t before)
+{
+	char path[STORE_PATH];
+	struct stat st;
+
+	path_of(g, g->files[0].number, path, sizeof(path));
+	return before && fstatat(s->dir, path, &st, 0) == 0 && st.st_mtime < before;
+}
+
+void store_disk(struct store *s, uint64_t *capacity, uint64_t *available)
+{
+	struct statvfs v;
+
+	*capacity = *available = 0;
+	if (fstatvfs(s->dir, &v) < 0)
+		return;
+	*capacity = (uint64_t)v.f_blocks * v.f_frsize;
+	*available = (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+/* A disk that can't be asked is not full. */
+static bool is_short(struct store *s, uint64_t wanted)
+{
+	uint64_t capacity, available;
+
+	if (!wanted)
+		return false;
+	store_disk(s, &capacity, &available);
+	return capacity && available < wanted;
+}
+
+static bool must_go(struct store *s, const struct store_generation *g, const struct store_limits *l)
+{
+	struct position head = {g->number, g->files[0].number, 0};
+
+	if (!position_is_zero(l->before) && position_cmp(head, l->before) < 0)
+		return true;
+	return is_old(s, g, l->written_before) || is_short(s, l->free_bytes);
+}
+
+int store_purge(struct store *s, const struct store_limits *l, struct store_purged *out, struct err *e)
 {
 	struct store_generation *g;
 	int r = 0;
 
-	*stuck = false;
+	*out = (struct store_purged){0};
 	pthread_mutex_lock(&s->lock);
-	while (r == 0 && bytes(s) > quota && (g = oldest(s))) {
+	while (r == 0 && (g = oldest(s))) {
 		struct position file = {g->number, g->files[0].number, UINT64_MAX};
+		uint64_t size = g->files[0].size;
+		bool large = bytes(s) > l->quota;
 
-		if (!position_is_zero(keep) && position_cmp(keep, file) <= 0) {
-			*stuck = true;
+		if (!large && !must_go(s, g, l))
+			break;
+		if (!position_is_zero(l->keep) && position_cmp(l->keep, file) <= 0) {
+			out->stuck = large;
+			out->held = !large;
 			break;
 		}
 		r = remove_oldest(s, g, e);
+		out->files += r == 0;
+		out->bytes += r == 0 ? size : 0;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return r;
+}
+
+static bool has_file(const struct store_generation *g, const char *base, uint64_t number)
+{
+	return g->nfiles && strcmp(g->base, base) == 0 && number >= g->files[0].number &&
+	       number - g->files[0].number < g->nfiles;
+}
+
+int store_file_at(struct store *s, const char *sub_dir, const char *file, struct position *at, struct err *e)
+{
+	char base[256];
+	uint64_t number;
+	size_t k;
+	bool found = false;
+
+	if (binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
+		return err_set(e, ERR_usage, "`%.200s` is no binlog file's name (mysql-bin.000003)", file);
+	pthread_mutex_lock(&s->lock);
+	for (k = s->ngens; k-- > 0 && !found;) {
+		const struct store_generation *g = &s->gens[k];
+
+		if (sub_dir ? strcmp(g->name, sub_dir) != 0 : k + 1 < s->ngens)
+			continue;
+		found = has_file(g, base, number);
+		*at = (struct position){g->number, number, 0};
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!found)
+		return err_set(e, ERR_bad_stage, "no file %.200s in %s%.300s of the relay log", file,
+			sub_dir ? "sub-directory " : "the last sub-directory", sub_dir ? sub_dir : "");
+	return 0;
+}
+
+size_t store_count(struct store *s)
+{
+	size_t n = 0, k;
+
+	pthread_mutex_lock(&s->lock);
+	for (k = 0; k < s->ngens; k++)
+		n += s->gens[k].nfiles;
+	pthread_mutex_unlock(&s->lock);
+	return n;
 }
 
 /* Not under the lock while the disk works: readers must not wait for it. Only the puller changes the last

@@ -75,10 +75,28 @@ enum store_place store_find(struct store *s, struct position at, struct store_sp
 /* Files from the oldest (index 0) on; false behind the newest. */
 bool store_walk(struct store *s, size_t index, struct store_span *out);
 uint64_t store_bytes(struct store *s);
-/*
- * Removes the oldest files while the log is larger than quota, none at or behind `keep` (nowhere: none is
- * kept for readers), never the one that is written. *stuck: still larger, and only for the readers' sake.
+/* When old files go: the oldest first, none that is at or behind `keep`, never the one that is written. */
+struct store_limits {
+	struct position keep;   /* {0,0,0}: nothing is kept for readers */
+	uint64_t quota;         /* files go while the log is larger */
+	uint64_t free_bytes;    /* … while the file system has less; 0: no matter */
+	int64_t written_before; /* … those that were written last before this second; 0: no matter */
+	struct position before; /* … those before this one; {0,0,0}: none */
+};
+
+struct store_purged {
+	unsigned files;
+	uint64_t bytes;
+	/* `keep` alone held back more: because of the quota (then pulling must stop), of another limit. */
+	bool stuck, held;
+};
+
+int store_purge(struct store *s, const struct store_limits *l, struct store_purged *out, struct err *e);
+/* The file of that name in the sub-directory (NULL: the last one) as a position, its head. -1: no such file.
  */
-int store_purge(struct store *s, struct position keep, uint64_t quota, bool *stuck, struct err *e);
+int store_file_at(struct store *s, const char *sub_dir, const char *file, struct position *at, struct err *e);
+/* Bytes of the file system that the log is on. */
+void store_disk(struct store *s, uint64_t *capacity, uint64_t *available);
+size_t store_count(struct store *s);
 /* relay.meta of the last generation. */
 int store_write_meta(struct store *s, const char *gtid, struct err *e);

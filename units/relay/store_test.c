@@ -162,27 +162,90 @@ static void test_find(void **state)
 
 static void test_purge(void **state)
 {
-	struct position none = {0, 0, 0}, pin = {1, 4, 100};
+	struct store_limits l = {.quota = 100000};
 	struct fixture *f = *state;
+	struct store_purged p;
 	struct store_span s;
 	struct stat st;
-	bool stuck;
 
 	two_generations(f);
-	assert_int_equal(store_purge(&f->s, none, 100000, &stuck, &f->e), 0);
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
 	assert_int_equal(store_bytes(&f->s), 3500);
-	assert_int_equal(store_purge(&f->s, pin, 1000, &stuck, &f->e), 0);
-	assert_true(stuck);
+	l = (struct store_limits){.quota = 1000, .keep = {1, 4, 100}};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_true(p.stuck && !p.held);
+	assert_int_equal(p.files, 1);
+	assert_int_equal(p.bytes, 1000);
 	assert_int_equal(store_bytes(&f->s), 2500);
 	assert_true(fstatat(f->dir, "uuid-a.000001/mysql-bin.000003", &st, 0) < 0);
 	assert_int_equal(find(f, 1, 3, 4, &s), STORE_GONE);
 	assert_int_equal(find(f, 1, 4, 4, &s), STORE_DATA);
-	pin = (struct position){2, 7, 4};
-	assert_int_equal(store_purge(&f->s, pin, 1, &stuck, &f->e), 0);
-	assert_false(stuck); /* the file that is written is never a reason to stop */
+	l = (struct store_limits){.quota = 1, .keep = {2, 7, 4}};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_false(p.stuck); /* the file that is written is never a reason to stop */
 	assert_int_equal(store_bytes(&f->s), 500);
 	reopen(f);
 	assert_int_equal(store_bytes(&f->s), 500);
+}
+
+static void set_age(struct fixture *f, const char *path, time_t at)
+{
+	struct timespec times[2] = {{.tv_sec = at}, {.tv_sec = at}};
+
+	assert_int_equal(utimensat(f->dir, path, times, 0), 0);
+}
+
+/* By age and by room on the disk: only what no reader needs, and never as a reason to stop pulling. */
+static void test_purge_by_age_and_space(void **state)
+{
+	struct store_limits l = {.quota = UINT64_MAX, .written_before = 1000};
+	struct fixture *f = *state;
+	uint64_t capacity, available;
+	struct store_purged p;
+
+	two_generations(f);
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 0);
+	set_age(f, "uuid-a.000001/mysql-bin.000003", 900);
+	set_age(f, "uuid-a.000001/mysql-bin.000004", 950);
+	l.keep = (struct position){1, 4, 4};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 1);
+	assert_true(p.held && !p.stuck);
+	l.keep = (struct position){0};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 1);
+	assert_int_equal(store_count(&f->s), 1);
+	store_disk(&f->s, &capacity, &available);
+	assert_true(capacity >= available && capacity > 0);
+	reopen(f);
+	l = (struct store_limits){.quota = UINT64_MAX, .free_bytes = UINT64_MAX};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 0); /* the one that is written stays */
+}
+
+static void test_purge_by_name(void **state)
+{
+	struct store_limits l = {.quota = UINT64_MAX};
+	struct fixture *f = *state;
+	struct store_purged p;
+
+	two_generations(f);
+	assert_int_equal(store_file_at(&f->s, NULL, "mysql-bin.000004", &l.before, &f->e), -1);
+	assert_int_equal(f->e.code, ERR_bad_stage);
+	assert_int_equal(store_file_at(&f->s, "uuid-a.000001", "other.000004", &l.before, &f->e), -1);
+	assert_int_equal(store_file_at(&f->s, "uuid-a.000001", "mysql-bin.000099", &l.before, &f->e), -1);
+	assert_int_equal(store_file_at(&f->s, "nobody.000001", "mysql-bin.000004", &l.before, &f->e), -1);
+	assert_int_equal(store_file_at(&f->s, NULL, "no number", &l.before, &f->e), -1);
+	assert_int_equal(store_file_at(&f->s, "uuid-a.000001", "mysql-bin.000004", &l.before, &f->e), 0);
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 1);
+	assert_int_equal(store_bytes(&f->s), 2500);
+	l.before = (struct position){9, 9, 9};
+	l.keep = (struct position){1, 4, 4};
+	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
+	assert_int_equal(p.files, 0);
+	assert_true(p.held);
 }
 
 static void test_damaged(void **state)
@@ -219,12 +282,12 @@ static void test_pins(void **state)
 	json_t *keep = json_pack("[s]", "b");
 
 	assert_int_equal(pins_load(&p, f->dir, &f->e), 0);
-	assert_true(position_is_zero(pins_slowest(&p)));
+	assert_true(position_is_zero(pins_slowest(&p, NULL)));
 	assert_int_equal(pins_set(&p, STR_LIT("a"), (struct position){1, 3, 100}, &f->e), 0);
 	assert_int_equal(pins_set(&p, STR_LIT("b"), (struct position){1, 2, 9000}, &f->e), 0);
 	assert_int_equal(pins_set(&p, STR_LIT(""), (struct position){1, 2, 9000}, &f->e), -1);
 	assert_int_equal(pins_set(&p, STR_LIT("\xff\xfe"), (struct position){1, 2, 9000}, &f->e), -1);
-	assert_int_equal(pins_slowest(&p).file, 2);
+	assert_int_equal(pins_slowest(&p, NULL).file, 2);
 	assert_int_equal(pins_save(&p, true, &f->e), 0);
 	assert_false(p.changed);
 	pins_fini(&p);
@@ -232,9 +295,9 @@ static void test_pins(void **state)
 	assert_true(pins_has(&p, STR_LIT("a")));
 	assert_int_equal(pins_set(&p, STR_LIT("b"), (struct position){0, 0, 0}, &f->e), 0);
 	assert_false(pins_has(&p, STR_LIT("b")));
-	assert_int_equal(pins_slowest(&p).file, 3);
+	assert_int_equal(pins_slowest(&p, NULL).file, 3);
 	pins_keep(&p, keep);
-	assert_true(position_is_zero(pins_slowest(&p)));
+	assert_true(position_is_zero(pins_slowest(&p, NULL)));
 	json_decref(keep);
 	pins_fini(&p);
 	assert_int_equal(io_replace_file(f->dir, "pins", "{\"a\":\"1:x:4\"}", 13, 0600, &f->e), 0);
@@ -248,6 +311,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_layout, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_purge_by_age_and_space, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_purge_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
 	};
