@@ -114,6 +114,12 @@ class Server:
         for user, host in self.query("SELECT user, host FROM mysql.user WHERE user LIKE 'tgtest%'"):
             self.run(("DROP USER %s@%s", (user, host)))
 
+    def packets(self, size):
+        """max_allowed_packet for new sessions; what it was."""
+        was = self.query("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+        self.run(f"SET GLOBAL max_allowed_packet={size}")
+        return was
+
     def url(self, user=USER, password=PASSWORD, scheme="mysql", **params):
         from urllib.parse import quote as q
 

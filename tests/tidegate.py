@@ -119,6 +119,15 @@ class Job:
         skip = {p.key for p in other_than}
         return procs.wait_for(lambda: [p for p in self.units(unit) if p.key not in skip], timeout, f"no {unit} process\n{self.story()}")[0]
 
+    def peaks(self, *units):
+        """The most MiB that each of them had in memory, until the job ends."""
+        most = {}
+        while not self.ended():
+            for p in (p for u in units for p in self.units(u)):
+                most[p.unit] = max(most.get(p.unit, 0), int(p.status().get("VmHWM", "0 kB").split()[0]) // 1024)
+            time.sleep(0.05)
+        return most
+
     def ended(self):
         return self.process.poll() is not None
 

@@ -4,9 +4,11 @@
  * reads an option file. Never opens a file that a server asks for: what LOAD DATA LOCAL wants is given by a
  * function, for one statement of ours, whatever name the server says.
  *
- * Two entries are semi-private: methods->db_command, in the installed header but documented nowhere, and
- * mysql_net_read_packet, exported but in no header. Both are needed to speak the replication protocol to
- * either family (docs/design/binlog-client.md); client_connect refuses a library without the first.
+ * Three entries are semi-private: methods->db_command, in the installed header but documented nowhere,
+ * mysql_net_read_packet and ma_pvio_register_callback, exported but in no header. The first two are needed to
+ * speak the replication protocol to either family (docs/design/binlog-client.md); client_connect refuses a
+ * library without the first. The third tells what is read over TLS, and client_trim does to NET.buff what the
+ * library itself does where a packet is larger than it: so that rows of many MiB don't stay (T28).
  */
 #include "common/db/client.h"
 
@@ -15,13 +17,18 @@
 #include <errmsg.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/xalloc.h"
 #include "common/db/db.h"
+#include "common/db/packets.h"
 
 unsigned long STDCALL mysql_net_read_packet(MYSQL *mysql);
+int ma_pvio_register_callback(
+	my_bool on, void (*callback)(int mode, MYSQL *mysql, const unsigned char *bytes, size_t n));
 
 /* 2 GiB - 1: an event may be larger than the largest max_allowed_packet (1 GiB) by its headers. */
 static const size_t packet_limit = 0x7fffffff;
@@ -32,7 +39,13 @@ struct client {
 	bool multi;
 	const struct client_infile *infile; /* of the statement under way; NULL: there is nothing to be had */
 	struct client_error other; /* of what the library does not keep in m, or did not do; number 0: of m */
+	size_t large;              /* packets of that size are followed; 0: none */
+	struct frames frames;
+	void (*on_large)(void *arg);
+	void *on_large_arg;
 };
+
+_Static_assert(offsetof(struct client, m) == 0, "the library names its connection, and means ours");
 
 /* The library's own start is not safe in two threads at once, nor is what a login loads: of two that log in
  * by a plugin that neither has, one may fail with "it is already loaded". */
@@ -41,12 +54,24 @@ static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 /* MYSQL_CLIENT_AUTHENTICATION_PLUGIN of a header that wants others which are not installed. */
 enum { LOGIN_PLUGIN = 2 };
 
+/* Whatever is read, of any connection. n is -1 where reading failed. */
+static void on_read(int mode, MYSQL *m, const unsigned char *bytes, size_t n)
+{
+	struct client *c = (struct client *)m;
+
+	if (mode != 0 || !c || c->large == 0 || n > INT32_MAX)
+		return;
+	if (frames_pass(&c->frames, bytes, n, c->large) && c->on_large)
+		c->on_large(c->on_large_arg);
+}
+
 static void library_start(void)
 {
 	static const char *const logins[] = {"caching_sha2_password", "client_ed25519", "sha256_password"};
 	MYSQL m;
 
 	mysql_server_init(0, NULL, NULL);
+	ma_pvio_register_callback(1, on_read);
 	mysql_init(&m);
 	/* One that is not installed is no matter here: the login that wants it says so. */
 	for (size_t i = 0; i < sizeof(logins) / sizeof(logins[0]); i++)
@@ -349,6 +374,38 @@ void client_rows_end(struct client *c)
 	if (c->rows)
 		mysql_free_result(c->rows);
 	c->rows = NULL;
+}
+
+void client_follow(struct client *c, size_t large)
+{
+	c->large = large;
+	c->frames = (struct frames){0};
+	c->on_large = NULL;
+}
+
+void client_on_large(struct client *c, void (*fn)(void *arg), void *arg)
+{
+	c->on_large_arg = arg;
+	c->on_large = fn;
+}
+
+bool client_in_large(const struct client *c)
+{
+	return c->large > 0 && frames_in_large(&c->frames);
+}
+
+void client_trim(struct client *c)
+{
+	enum { SMALL = 16384, HEADS = 64 };
+	NET *net = &c->m.net;
+	unsigned char *buff;
+
+	if (net->max_packet <= SMALL)
+		return;
+	buff = xrealloc(net->buff, SMALL + HEADS);
+	net->buff = net->write_pos = net->read_pos = buff;
+	net->max_packet = SMALL;
+	net->buff_end = buff + SMALL;
 }
 
 #ifdef MARIADB_PACKAGE_VERSION

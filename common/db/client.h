@@ -64,6 +64,19 @@ int client_row(struct client *c, struct str *values);
 void client_rows_end(struct client *c); /* reads what is left */
 
 /*
+ * From here on the packets that the library reads are followed, until client_follow(c, 0): fn is called, from
+ * within the library, before a payload of `large` bytes or more is read, and its buffer made. As the library
+ * reads ahead that may be while an earlier row is asked for: client_in_large says that such a one is under
+ * way.
+ */
+void client_follow(struct client *c, size_t large);
+void client_on_large(struct client *c, void (*fn)(void *arg), void *arg);
+bool client_in_large(const struct client *c);
+/* The library's buffer, as large as the largest packet so far, becomes a small one. The last row's values are
+ * gone then. */
+void client_trim(struct client *c);
+
+/*
  * A prepared statement that is executed for many rows in one packet (COM_STMT_BULK_EXECUTE of MariaDB, since
  * 10.2). Built with a library that lacks it: client_can_bulk is false.
  */

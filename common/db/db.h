@@ -102,8 +102,7 @@ struct db_rows;
 struct db_rows *db_query(struct db *d, struct str sql, struct err *e);
 /*
  * Of the results that share it, one row of so many bytes is in memory at a time (T28): whoever fetches one
- * holds the lock from before it is read (over TLS: behind that, the library reads) until the next fetch, or
- * the close, by the same thread.
+ * holds the lock from before it is read until the next fetch, or the close, by the same thread.
  */
 struct db_turns {
 	pthread_mutex_t lock;

@@ -41,6 +41,32 @@ static int fail(struct client_error *why, unsigned number, const char *text)
 	return -1;
 }
 
+bool frames_pass(struct frames *f, const void *bytes, size_t n, size_t large)
+{
+	const uint8_t *p = bytes, *end = p + n;
+	bool begun = false;
+
+	while (p < end) {
+		size_t step = (size_t)(end - p) < f->left ? (size_t)(end - p) : f->left;
+
+		p += step;
+		f->left -= step;
+		if (p == end)
+			break;
+		f->head[f->nhead++] = *p++;
+		if (f->nhead < PACKET_HEAD)
+			continue;
+		f->nhead = 0;
+		f->left = f->head[0] | (size_t)f->head[1] << 8 | (size_t)f->head[2] << 16;
+		if (!f->goes_on) {
+			f->large = f->left >= large;
+			begun = begun || f->large;
+		}
+		f->goes_on = f->left == PACKET_FULL;
+	}
+	return begun;
+}
+
 static int wait_readable(const struct packets *p, struct client_error *why)
 {
 	struct pollfd at = {.fd = p->fd, .events = POLLIN};

@@ -24,6 +24,23 @@ struct packets {
 	size_t large;
 };
 
+/*
+ * Follows the packets in a stream that somebody else reads: when a large one begins, and whether its end is
+ * still to come. Zeroed it stands before a packet's head.
+ */
+struct frames {
+	uint8_t head[4];
+	unsigned nhead; /* of head: bytes that have come */
+	size_t left;    /* of the present packet's payload */
+	bool large, goes_on;
+};
+/* The stream's next bytes. True: a payload of `large` bytes or more begins in them. */
+bool frames_pass(struct frames *f, const void *bytes, size_t n, size_t large);
+static inline bool frames_in_large(const struct frames *f)
+{
+	return f->large && (f->left > 0 || f->goes_on);
+}
+
 /* Reads what comes on the client's socket from here on; the command has been sent, nothing of its answer been
  * read. */
 void packets_init(struct packets *p, int fd, unsigned timeout_ms);

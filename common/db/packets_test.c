@@ -195,6 +195,37 @@ static void large_ones(void **state)
 	finish(&l);
 }
 
+/* Seen when its head is there, whatever the cuts; over when its last byte is. */
+static void frames_of_another_reader(void **state)
+{
+	static const size_t sizes[] = {10, 5 << 20, 300, FULL + 5, FULL, 4};
+	struct buf out = {0};
+	uint8_t sequence = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		char *sent = noise(sizes[i], i);
+
+		put_packet(&out, &sequence, sent, sizes[i]);
+		free(sent);
+	}
+	for (size_t step = 1; step < 100000; step = step * 7 + 3) {
+		struct frames f = {0};
+		unsigned begun = 0;
+
+		for (size_t at = 0; at < out.n; at += step) {
+			size_t n = out.n - at < step ? out.n - at : step;
+			bool one = frames_pass(&f, out.p + at, n, 4 << 20);
+
+			assert_true(!one || frames_in_large(&f));
+			begun += one;
+		}
+		assert_int_equal(begun, 3);
+		assert_false(frames_in_large(&f));
+	}
+	buf_free(&out);
+}
+
 static void refused(struct buf *bytes, unsigned number, const char *text)
 {
 	struct line l = {.out = *bytes};
@@ -257,6 +288,7 @@ int main(void)
 		cmocka_unit_test(every_size),
 		cmocka_unit_test(many),
 		cmocka_unit_test(large_ones),
+		cmocka_unit_test(frames_of_another_reader),
 		cmocka_unit_test(what_is_no_packet),
 		cmocka_unit_test(silence),
 	};

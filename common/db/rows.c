@@ -37,6 +37,8 @@ static void end_turn(struct db_rows *r)
 		return;
 	if (r->large)
 		packets_trim(&r->text.packets);
+	else
+		client_trim(r->d->c);
 	pthread_mutex_unlock(&r->turns->lock);
 	r->my_turn = false;
 }
@@ -73,13 +75,19 @@ struct db_rows *db_query(struct db *d, struct str sql, struct err *e)
 	return new_rows(d, sql, client_columns(d->c));
 }
 
-/* Over TLS the library reads. */
+/* Over TLS the library reads: it is watched. */
 static struct db_rows *query_by_library(struct db *d, struct str sql, struct db_turns *turns, struct err *e)
 {
-	struct db_rows *r = db_query(d, sql, e);
+	struct db_rows *r;
 
-	if (r)
-		r->turns = turns;
+	client_follow(d->c, turns ? turns->bytes : 0);
+	r = db_query(d, sql, e);
+	if (!r) {
+		client_follow(d->c, 0);
+		return NULL;
+	}
+	r->turns = turns;
+	client_on_large(d->c, take_turn, r);
 	return r;
 }
 
@@ -134,15 +142,6 @@ const char *db_column_name(const struct db_rows *r, unsigned i)
 	return client_column_name(r->d->c, i);
 }
 
-static bool is_large(const struct db_rows *r)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < r->columns; i++)
-		sum += r->values[i].n;
-	return sum >= r->turns->bytes;
-}
-
 void db_row_done(struct db_rows *r)
 {
 	end_turn(r);
@@ -154,10 +153,11 @@ int db_fetch(struct db_rows *r, const struct str **values, struct err *e)
 	int n;
 
 	end_turn(r);
+	/* Its head may have come with the row before. */
+	if (client_in_large(r->d->c))
+		take_turn(r);
 	n = r->large ? text_rows_next(&r->text, r->values, &why) : client_row(r->d->c, r->values);
 	*values = r->values;
-	if (n > 0 && !r->large && r->turns && is_large(r))
-		take_turn(r);
 	if (n < 0 && r->large)
 		client_set_error(r->d->c, &why);
 	return n < 0 ? db_fail(r->d, str_of(r->head), ERR_db_query, e) : n;
@@ -182,6 +182,7 @@ void db_rows_close(struct db_rows **r)
 	/* Among the rows that nobody wanted there may have been a large one. */
 	(*r)->large = false;
 	end_turn(*r);
+	client_follow((*r)->d->c, 0);
 	free((*r)->values);
 	free(*r);
 	*r = NULL;

@@ -66,36 +66,19 @@ def test_a_thousand_tables(make_pair, job, sanitized):
     assert pair.assert_equal("app", j.story).tables == 1000
 
 
-def packets(server, size):
-    """max_allowed_packet for new sessions; what it was."""
-    was = server.query("SELECT @@GLOBAL.max_allowed_packet")[0][0]
-    server.run(f"SET GLOBAL max_allowed_packet={size}")
-    return was
-
-
-def peaks(j):
-    """The most MiB that dump and load had in memory, until the job ends."""
-    most = {}
-    while not j.ended():
-        for p in j.units("dump") + j.units("load"):
-            most[p.unit] = max(most.get(p.unit, 0), int(p.status().get("VmHWM", "0 kB").split()[0]) // 1024)
-        time.sleep(0.05)
-    return most
-
-
 @BOTH
 def test_a_row_of_64_mib(source, target, make_pair, job, sanitized):
     """Whole, and in bounded memory: 64 MiB, 4 MiB a thread, and four times the row."""
     pair = make_pair(source, target)
     s, mib = pair.source, 1 << 20
-    was = [packets(x, 256 * mib) for x in (pair.source, pair.target)]
+    was = [x.packets(256 * mib) for x in (pair.source, pair.target)]
     try:
         s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, b longblob, v longtext)", "INSERT INTO app.t VALUES (1, 'small', 'small')",
               f"INSERT INTO app.t VALUES (2, REPEAT(UNHEX('{bytes(range(256)).hex()}'), {64 * mib // 256}), NULL)", "INSERT INTO app.t VALUES (3, 'small', 'small')",
               f"INSERT INTO app.t VALUES (4, NULL, REPEAT('zwölf Boxkämpfer', {64 * mib // 18}))")
         j = job(pair, tables="app.*")
         j.start(until="full")
-        peak = peaks(j)
+        peak = j.peaks("dump", "load")
         assert j.wait() == 0, j.story()
         sums = "SELECT id, LENGTH(b), SHA2(b, 256), CHAR_LENGTH(v), SHA2(v, 256) FROM app.t ORDER BY id"
         assert pair.target.query(sums) == s.query(sums)
@@ -106,19 +89,19 @@ def test_a_row_of_64_mib(source, target, make_pair, job, sanitized):
             x.run("DROP DATABASE IF EXISTS app", f"SET GLOBAL max_allowed_packet={size}")
 
 
-@BOTH
-def test_large_rows_side_by_side(source, target, make_pair, job, sanitized):
+@pytest.mark.parametrize("source, target, tls", [("ma1011", "my97", "disabled"), ("my97", "ma1011", "disabled"), ("my97", "ma1011", "required")])
+def test_large_rows_side_by_side(source, target, tls, make_pair, job, sanitized):
     """As many large rows as there are threads, and each byte of them twice as long in a file: one at a time is in memory (T28)."""
     pair = make_pair(source, target)
     s, mib, row = pair.source, 1 << 20, 40
-    was = [packets(x, 256 * mib) for x in (pair.source, pair.target)]
+    was = [x.packets(256 * mib) for x in (pair.source, pair.target)]
     try:
         s.run("CREATE DATABASE app", *(f"CREATE TABLE app.t{i} (id int PRIMARY KEY, b longblob)" for i in range(6)))
         for i in range(6):
             s.run(*(f"INSERT INTO app.t{i} VALUES ({n}, REPEAT(UNHEX('00'), {row * mib - i}))" for n in range(2)), f"INSERT INTO app.t{i} VALUES (2, 'small')")
-        j = job(pair, tables="app.*", source_url=s.url(tls="disabled"))  # over TLS the client library keeps a row for each connection
+        j = job(pair, tables="app.*", source_url=s.url(tls=tls))
         j.start(until="full")
-        peak = peaks(j)
+        peak = j.peaks("dump", "load")
         assert j.wait() == 0, j.story()
         for i in range(6):
             sums = f"SELECT id, LENGTH(b), SHA2(b, 256) FROM app.t{i} ORDER BY id"
