@@ -308,6 +308,10 @@ static void a_create_ends_once(void **state)
 		"CREATE FUNCTION f() RETURNS TEXT RETURN 'a;\\nb' -- it's; \n;\n");
 	check_create("NO_BACKSLASH_ESCAPES", "CREATE FUNCTION f() RETURNS TEXT RETURN 'a\\';\n",
 		"CREATE FUNCTION f() RETURNS TEXT RETURN 'a\\'; \n;\n");
+	check_create("NO_BACKSLASH_ESCAPES",
+		"CREATE FUNCTION f() RETURNS TEXT COMMENT 'c;\n' RETURN CONCAT('a;\n;\nb', \"x;\n\")",
+		"CREATE FUNCTION f() RETURNS TEXT COMMENT 'c; \n' RETURN CONCAT('a;' '\n;' '\nb', \"x;\" "
+		"\"\n\");\n");
 }
 
 /* --- CSV --- */

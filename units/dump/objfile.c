@@ -16,38 +16,60 @@
 
 static const char head[] = "/*!40101 SET NAMES utf8mb4*/;\n";
 
-/* In text a blank does no harm; in a literal the line's end is written as an escape, where there are any. */
-static void put_cut_free(struct buf *b, struct str s, bool escape)
+/* In text a blank between the two does no harm. */
+static void put_cut_free(struct buf *b, struct str s, const char *between)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		buf_putc(b, s.p[i]);
+		if (s.p[i] == ';' && i + 1 < s.n && s.p[i + 1] == '\n')
+			buf_puts(b, between);
+	}
+}
+
+/* A literal stays what it is: its line's end becomes an escape. */
+static void put_escaped(struct buf *b, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		buf_putc(b, s.p[i]);
 		if (s.p[i] != ';' || i + 1 == s.n || s.p[i + 1] != '\n')
 			continue;
-		if (escape) {
-			buf_puts(b, "\\n");
-			i++;
-		} else {
-			buf_putc(b, ' ');
-		}
+		buf_puts(b, "\\n");
+		i++;
 	}
+}
+
+/*
+ * Where a backslash is a byte like any other, the literal ends behind the ';' and the next one begins:
+ * servers put neighbours together, as one value. But not those of COMMENT, where the blank stays.
+ */
+static void put_literal(struct buf *b, const struct sql_lexer *lx, bool comment)
+{
+	const char between[] = {lx->token.p[0], ' ', lx->token.p[0], '\0'};
+
+	if (!lx->no_backslash_escapes)
+		put_escaped(b, lx->token);
+	else
+		put_cut_free(b, lx->token, comment ? " " : between);
 }
 
 void objfile_put_create(struct buf *b, const struct object *o, const struct server *s)
 {
 	struct sql_lexer lx;
 	size_t from = 0, n = strlen(o->create);
+	bool comment = false;
 
 	sql_lex_init(&lx, str_of(o->create), s->flavor == FLAVOR_MARIADB, s->version);
 	lx.ansi_quotes = strstr(o->sql_mode, "ANSI_QUOTES") != NULL;
 	lx.no_backslash_escapes = strstr(o->sql_mode, "NO_BACKSLASH_ESCAPES") != NULL;
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		if (lx.type != SQL_STRING)
-			continue;
-		put_cut_free(b, (struct str){o->create + from, lx.token_at - from}, false);
-		put_cut_free(b, lx.token, !lx.no_backslash_escapes);
-		from = lx.token_at + lx.token.n;
+		if (lx.type == SQL_STRING) {
+			put_cut_free(b, (struct str){o->create + from, lx.token_at - from}, " ");
+			put_literal(b, &lx, comment);
+			from = lx.token_at + lx.token.n;
+		}
+		comment = sql_lex_is(&lx, "COMMENT");
 	}
-	put_cut_free(b, (struct str){o->create + from, n - from}, false);
+	put_cut_free(b, (struct str){o->create + from, n - from}, " ");
 	buf_puts(b, ";\n");
 }
 
