@@ -267,9 +267,45 @@ static bool is_empty(int dir)
 	return empty;
 }
 
+/* Root's file, which others may not read: this group may. Never what a name elsewhere leads to, too. */
+static void lend_file(int dir, const char *name, gid_t gid)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 && st.st_nlink == 1 &&
+		!(st.st_mode & S_IROTH) && fchown(fd, (uid_t)-1, gid) == 0)
+		(void)!fchmod(fd, (st.st_mode & 0777) | S_IRGRP);
+	io_close(&fd);
+}
+
+/*
+ * Started as root, a load could not read what root alone may: as mydumper leaves its folder, and a dump of
+ * ours that root took back. A folder of root's with a dump's metadata, and root's files in it, are lent to
+ * the source's group; their owner stays. What can't be lent the load names, as a file that it may not read.
+ */
+static void lend(int dir, const struct stat *st, gid_t gid)
+{
+	int fd =
+		faccessat(dir, "metadata", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? openat(dir, ".", DIR_FLAGS) : -1;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!list) {
+		io_close(&fd);
+		return;
+	}
+	while ((d = readdir(list)))
+		if (d->d_name[0] != '.')
+			lend_file(dir, d->d_name, gid);
+	closedir(list);
+	if ((st->st_mode & 05) != 05 && fchown(dir, (uid_t)-1, gid) == 0)
+		(void)!fchmod(dir, (st->st_mode & 0777) | 050);
+}
+
 /*
  * Only for the units that have a state folder "dump". Started as root, a dump could not write into root's new
- * folder: so an empty one of root's is given to the first source that asks. Nothing else ever changes hands.
+ * folder: so an empty one of root's is given to the first source that asks. Nothing else changes its owner.
  */
 static int files_for(
 	const struct folders *f, const struct unit_info *u, struct place at, int *fds, struct err *e)
@@ -286,6 +322,8 @@ static int files_for(
 		(st.st_mode & 07022) == 0 && is_empty(fds[FD_FILES]) &&
 		fchown(fds[FD_FILES], to.uid, to.gid) < 0)
 		return err_sys(e, ERR_io, "giving the folder of files to uid %u", (unsigned)to.uid);
+	if (f->ids.root && at.kind == UNIT_load && st.st_uid == f->ids.self.uid && (st.st_mode & 07022) == 0)
+		lend(fds[FD_FILES], &st, to.gid);
 	return 0;
 }
 

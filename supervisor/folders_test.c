@@ -243,6 +243,71 @@ static void foreign_owners_are_refused(void **state)
 	folders_close(&d);
 }
 
+/* A load starts, of slot 5. */
+static void start_load(struct fixture *f)
+{
+	struct folders d;
+	struct err e = {0};
+	int fds[FD_LAST + 1];
+
+	no_fds(fds);
+	assert_int_equal(folders_open(&d, &f->args, &f->ids, &e), 0);
+	assert_int_equal(folders_for(&d, (struct place){UNIT_load, 5, 1}, fds, &e), 0);
+	close_fds(fds);
+	folders_close(&d);
+}
+
+static void check_lent(int dir, const char *name, gid_t gid, mode_t mode)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(st.st_gid, gid);
+	assert_int_equal(st.st_mode & 0777, mode);
+}
+
+static void put_file(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* Only a dump's folder, and only what is root's, a file, and has no name elsewhere. */
+static void roots_dump_is_lent(void **state)
+{
+	struct fixture *f = *state;
+	char files[96];
+	int dir;
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(files, sizeof(files), "%s/files", f->dir);
+	assert_int_equal(mkdir(files, 0700), 0);
+	f->args.files = files;
+	dir = open(files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	put_file(dir, "a.sql");
+	start_load(f);
+	check_lent(dir, "a.sql", 0, 0600);
+	put_file(dir, "metadata");
+	put_file(dir, "two");
+	assert_int_equal(linkat(dir, "two", dir, "names", 0), 0);
+	assert_int_equal(symlinkat("/etc/shadow", dir, "link"), 0);
+	assert_int_equal(chmod(files, 0722), 0);
+	start_load(f);
+	check_lent(dir, "a.sql", 0, 0600);
+	assert_int_equal(chmod(files, 0700), 0);
+	start_load(f);
+	check_lent(dir, "a.sql", 59005, 0640);
+	check_lent(dir, "metadata", 59005, 0640);
+	check_lent(dir, "two", 0, 0600);
+	check_lent(dir, ".", 59005, 0750);
+	check_lent(dir, "link", 0, 0777);
+	close(dir);
+}
+
 static void a_state_that_others_write_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -271,6 +336,7 @@ int main(void)
 		TEST(the_key_is_made_once_and_checked),
 		TEST(traps_in_the_run_folder),
 		TEST(foreign_owners_are_refused),
+		TEST(roots_dump_is_lent),
 		TEST(a_state_that_others_write_is_refused),
 	};
 
