@@ -113,6 +113,28 @@ def without_enum_errors(server):
         server.run(f"DELETE FROM {zoo.quote(schema)}.{zoo.quote(table)} WHERE {zoo.quote(column)}+0 = 0 AND {zoo.quote(column)} IS NOT NULL")
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("who", ["tidegate", "mydumper"])
+def test_what_root_dumped_root_loads(who, make_pair, files, tmp_path):
+    """As with mydumper and myloader: the files are root's, nobody else may read them, and the next command loads them as they are."""
+    pair = make_pair("ma1011", "ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t VALUES (1,1),(2,2)")
+    folder = tmp_path / "out"
+    if who == "tidegate":
+        files("dump", folder, source=pair.source).run()
+        assert {f.stat().st_mode & 0o777 for f in folder.iterdir()} == {0o640}
+    else:
+        tool("mydumper", pair.source, folder, "-B", "app")
+        os.chmod(folder, 0o700)
+        for f in folder.iterdir():
+            f.chmod(0o600)
+    j = files("load", folder, target=pair.target, tables="app.*")
+    j.run()
+    assert {f.stat().st_uid for f in (folder, *folder.iterdir())} == {0}
+    assert not any(f.stat().st_mode & 0o027 for f in folder.iterdir()), "others may not read them, the group not write"
+    pair.assert_equal("app", j.story)
+
+
 def test_load_again_does_nothing(make_pair, files, tmp_path):
     pair = make_pair("ma1011", "ma1011")
     Workload(pair.source, "app", rows=300).make()
@@ -229,7 +251,8 @@ OBJECTS = ["CREATE DATABASE app", "USE app", "CREATE TABLE app.t (id int PRIMARY
            "CREATE PROCEDURE app.p()\nBEGIN\n  -- it's;\n  SELECT ';\n';\n  SELECT 2;\nEND", "CREATE TRIGGER app.t1 BEFORE INSERT ON app.t FOR EACH ROW SET NEW.n = COALESCE(NEW.n, 0) + 1",
            "CREATE TRIGGER app.t2 BEFORE INSERT ON app.t FOR EACH ROW FOLLOWS t1\nBEGIN\n  SET NEW.n = NEW.n * 10;\n  INSERT INTO app.seen VALUES (';\n');\nEND",
            "CREATE EVENT app.off ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM app.seen", "CREATE EVENT app.e ON SCHEDULE EVERY 10 YEAR STARTS '2037-01-01 00:00:00' ENABLE DO DELETE FROM app.seen",
-           "INSERT INTO app.t (id, n) VALUES (1, 1), (2, 2)"]
+           "INSERT INTO app.t (id, n) VALUES (1, 1), (2, 2)", "SET sql_mode='NO_BACKSLASH_ESCAPES'",
+           "CREATE FUNCTION app.raw() RETURNS varchar(40) DETERMINISTIC RETURN CONCAT('a;\n;\nb', '\\')"]
 
 
 def objects_of(server):
@@ -247,7 +270,7 @@ def objects_of(server):
 def check_objects(pair, story, blanks=False):
     """As readers cut behind ";\\n", its blanks are other ones inside of an object; in mydumper's files (blanks) also in literals."""
     def text(o):
-        return {k: [str(c).replace("; \n", ";\n").replace(";\\n", ";\n") for c in v] for k, v in o.items()}
+        return {k: [str(c).replace(";' '\n", ";\n").replace("; \n", ";\n").replace(";\\n", ";\n") for c in v] for k, v in o.items()}
     want, got = text(objects_of(pair.source)), text(objects_of(pair.target))
     assert want.keys() == got.keys(), story()
     for k in want:
@@ -257,6 +280,7 @@ def check_objects(pair, story, blanks=False):
     assert t.query("SELECT COUNT(*) FROM app.seen") == ((2,),)
     t.run("INSERT INTO app.t (id, n) VALUES (3, 3)")
     assert t.query("SELECT n FROM app.t WHERE id=3") == ((40,),)
+    assert blanks or t.query("SELECT app.raw()") == (("a;\n;\nb\\",),)
     assert t.query("SELECT f FROM app.v WHERE id=3") == (("a; \nb3" if blanks else "a;\nb3",),)
 
 
@@ -321,6 +345,7 @@ def test_objects_with_mydumper(way, make_pair, files, tmp_path):
         tool("myloader", pair.target, d.files)
         check_objects(pair, d.story)
     else:
+        pair.source.run("DROP FUNCTION app.raw")  # mydumper's files do not tell sql_mode
         tool("mydumper", pair.source, tmp_path / "out", "-B", "app", "-G", "-E", "-R")
         readable(tmp_path / "out")
         j = files("load", tmp_path / "out", target=pair.target)
@@ -470,6 +495,24 @@ def test_kill_in_the_load(name, kind, make_pair, files, tmp_path):
     assert rows == 140000 and files_done == len(list(d.files.glob("app.*.0*")))
 
 
+@pytest.mark.parametrize("kind", ["sql", "csv"])
+def test_lost_answers_are_counted(kind, make_pair, files, tmp_path):
+    """COMMITs whose answers were lost, one in a file's middle and the last one of a file: what they brought is in the progress."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "USE app", "CREATE TABLE app.n (v varchar(400), n int)", "INSERT INTO app.n SELECT REPEAT('s', 390), seq % 7 FROM seq_1_to_90000")
+    d = files("dump", tmp_path / "out", source=pair.source)
+    d.run("--filesize", "1GiB", "--filetype", kind)
+    readable(d.files)
+    for at in (1, 3):  # 35 MB: three transactions
+        j = files("load", d.files, target=pair.target)
+        j.failpoints.arm("load_after_commit", "error", at=at)
+        j.run()
+        assert j.failpoints.fired("load_after_commit") == 1
+        assert "the copy is loaded: 90000 rows in 3 chunks" in j.log(), j.story()
+        pair.assert_equal("app", j.story)
+        pair.target.run("DROP DATABASE app", "DROP DATABASE dm_meta")
+
+
 def test_interrupted_load_goes_on(make_pair, files, tmp_path):
     """Ctrl-C in the middle of a file; the same command goes on behind what is committed."""
     pair = make_pair("ma1011", "ma1011")
@@ -486,6 +529,53 @@ def test_interrupted_load_goes_on(make_pair, files, tmp_path):
     assert 0 < before < 150000, before
     j.run()
     pair.assert_equal("app", j.story)
+
+
+# --- memory
+
+def large_files(folder, kind, tables, size):
+    """A statement, or a record, of so many bytes for each table, between small ones."""
+    told = {}
+    for t in range(tables):
+        body = bytes([65 + t]) * size
+        told[f"shop.l{t}-schema.sql"] = SQL + f"CREATE TABLE `l{t}` (`id` int PRIMARY KEY, `v` longblob) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;\n"
+        told[f"shop.l{t}.00000.{kind}"] = (SQL.encode() + f"INSERT INTO `l{t}` VALUES\n(1,'a');\nINSERT INTO `l{t}` VALUES\n(2,'".encode() + body + f"');\nINSERT INTO `l{t}` VALUES\n(3,'c');\n".encode()
+                                           if kind == "sql" else b'"id","v"\n1,"a"\n2,"' + body + b'"\n3,"c"\n')
+    write(folder, **{"metadata": "Started dump at: 2024-01-02 03:04:05\n", "shop-schema-create.sql": "CREATE DATABASE `shop`;\n", **told})
+
+
+@pytest.mark.parametrize("name, kind, mib", [("ma1011", "sql", 60), ("my97", "csv", 64)])
+def test_large_statements_side_by_side(name, kind, mib, server, files, tmp_path, sanitized):
+    """A large one for each thread: one at a time is in memory (T28), 64 MiB, 4 MiB a thread and four times the largest in all."""
+    target, tables, size = server(name, "down"), 8, mib << 20
+    was = target.packets(256 << 20)
+    try:
+        large_files(tmp_path / "out", kind, tables, size)
+        j = files("load", tmp_path / "out", target=target)
+        j.start("--threads", str(tables))
+        peak = j.peaks("load")
+        assert j.wait() == 0, j.story()
+        for t in range(tables):
+            assert target.query(f"SELECT id, LENGTH(v), HEX(LEFT(v, 1)), SHA2(v, 256)=SHA2(REPEAT(CHAR({65 + t}), {size}), 256) FROM shop.l{t} ORDER BY id") == (
+                (1, 1, "61", 0), (2, size, f"{65 + t:X}", 1), (3, 1, "63", 0)), j.story()
+        print(peak)
+        assert sanitized or max(peak.values()) < 64 + 4 * tables + 4 * mib, peak
+    finally:
+        target.run("DROP DATABASE IF EXISTS shop", f"SET GLOBAL max_allowed_packet={was}")
+
+
+@pytest.mark.parametrize("kind", ["sql", "csv"])
+def test_a_statement_beyond_the_limit(kind, server, files, tmp_path):
+    """Refused by its line and by what sets the limit, before it is read whole; what stands before it stays."""
+    target = server("my97", "down")
+    was = target.packets(16 << 20)
+    try:
+        large_files(tmp_path / "out", kind, 1, 24 << 20)
+        words = files("load", tmp_path / "out", target=target).run(expect=FAILED)
+        assert f"what begins at line {5 if kind == 'sql' else 3} is larger than 16777216 bytes, the downstream's max_allowed_packet: SET GLOBAL max_allowed_packet to more" in words, words
+        assert f"shop.l0.00000.{kind}" in words
+    finally:
+        target.packets(was)
 
 
 # --- task files

@@ -8,6 +8,9 @@
 
 #include "common/base/xalloc.h"
 
+/* No table has more columns; so the places of a record's values are bounded, too. */
+enum { FIELDS_MOST = 4096 };
+
 struct parse {
 	struct text *t;
 	const struct csv_dialect *d;
@@ -81,6 +84,19 @@ static void take_byte(struct parse *p)
 	buf_putc(&p->row->bytes, c);
 }
 
+/* As many bytes as stand for themselves inside of quotes. */
+static void take_run(struct parse *p)
+{
+	struct str rest = text_rest(p->t);
+	size_t i = p->i;
+
+	while (i < rest.n && rest.p[i] != p->d->delimiter[0] && rest.p[i] != '\\')
+		i++;
+	text_set_apart(&p->row->bytes);
+	buf_put(&p->row->bytes, rest.p + p->i, i - p->i);
+	p->i = i;
+}
+
 static int quoted(struct parse *p)
 {
 	size_t k = strlen(p->d->delimiter);
@@ -94,6 +110,7 @@ static int quoted(struct parse *p)
 				"the file ends inside of a quoted value: it is not complete");
 		if (!follows(p, p->d->delimiter)) {
 			take_byte(p);
+			take_run(p);
 			continue;
 		}
 		p->i += k;
@@ -129,9 +146,12 @@ static int bare(struct parse *p, struct csv_field *f)
 
 static int field(struct parse *p)
 {
-	struct csv_field *f = add_field(p->row);
+	struct csv_field *f;
 	int r;
 
+	if (p->row->n == FIELDS_MOST)
+		return err_set(p->e, ERR_load_files, "it has more than %d values", FIELDS_MOST);
+	f = add_field(p->row);
 	if (follows(p, p->d->delimiter)) {
 		p->i += strlen(p->d->delimiter);
 		r = quoted(p);
@@ -177,6 +197,7 @@ int csv_next(struct text *t, const struct csv_dialect *d, struct csv_row *row, s
 	char where[48];
 
 	buf_clear(&row->bytes);
+	buf_room(&row->bytes, 1); /* an empty value is none that is NULL */
 	row->n = 0;
 	here(&p);
 	if (p.r < 0)

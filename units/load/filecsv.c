@@ -65,12 +65,13 @@ static int find_columns(struct fileworker *w, struct err *e)
 	if (!d->header)
 		return 0;
 	if (w->f->at > 0) {
-		r = text_open(&head, w->l->folder->dir, w->f->name, 0, e);
+		r = fileworker_open(w, &head, 0, e);
 		if (r == 0)
 			r = csv_next(&head, d, &w->row, e);
 		if (r > 0)
 			r = take_header(w, e);
 		text_close(&head);
+		fileworker_give_back(w);
 		return r;
 	}
 	r = csv_next(&w->text, d, &w->row, e);
@@ -80,6 +81,7 @@ static int find_columns(struct fileworker *w, struct err *e)
 	if (r > 0) {
 		r = take_header(w, e);
 		text_use(&w->text, w->row.used);
+		fileworker_give_back(w);
 	}
 	return r;
 }
@@ -114,11 +116,8 @@ static void begin_statement(struct fileworker *w)
 	buf_puts(&w->sql, w->ncolumns > 0 ? ") VALUES\n" : " () VALUES\n");
 }
 
-static int put_row(struct fileworker *w, struct err *e)
+static void put_row(struct fileworker *w)
 {
-	if (w->row.n != w->ncolumns && !is_empty(w))
-		return err_set(
-			e, ERR_load_files, "the record has %zu values for %u columns", w->row.n, w->ncolumns);
 	if (w->sql.n == 0)
 		begin_statement(w);
 	else
@@ -131,7 +130,6 @@ static int put_row(struct fileworker *w, struct err *e)
 			put_value(&w->sql, &structure_of(w)->columns[w->columns[i]], csv_value(&w->row, i));
 	}
 	buf_putc(&w->sql, ')');
-	return 0;
 }
 
 /* The rows that are gathered, up to what is used of the file. */
@@ -144,6 +142,21 @@ static int send(struct fileworker *w, uint64_t *gathered, struct err *e)
 	*gathered = 0;
 	buf_clear(&w->sql);
 	return r;
+}
+
+/* The record out of the file's text, then into the statement: of a large one never more than two are there.
+ */
+static int gather(struct fileworker *w, uint64_t *gathered, struct err *e)
+{
+	if (w->row.n != w->ncolumns && !is_empty(w))
+		return err_set(
+			e, ERR_load_files, "the record has %zu values for %u columns", w->row.n, w->ncolumns);
+	text_use(&w->text, w->row.used);
+	put_row(w);
+	++*gathered;
+	if (w->turn.mine)
+		buf_free(&w->row.bytes);
+	return 0;
 }
 
 int filecsv_load(struct fileworker *w, struct err *e)
@@ -159,11 +172,15 @@ int filecsv_load(struct fileworker *w, struct err *e)
 	w->zone_said = false;
 	fileworker_look_at_zone(w);
 	while ((r = csv_next(&w->text, &w->l->folder->csv, &w->row, e)) > 0) {
-		if (put_row(w, e) < 0)
+		/* A large one by itself: with others it might be more than the downstream takes. */
+		if ((w->turn.mine && send(w, &gathered, e) < 0) || gather(w, &gathered, e) < 0)
 			return -1;
-		gathered++;
-		text_use(&w->text, w->row.used);
-		if (w->sql.n >= most && (send(w, &gathered, e) < 0 || fileworker_step(w, false, e) < 0))
+		if (w->sql.n < most && !w->turn.mine)
+			continue;
+		if (send(w, &gathered, e) < 0)
+			return -1;
+		fileworker_give_back(w);
+		if (fileworker_step(w, false, e) < 0)
 			return -1;
 	}
 	if (r < 0 || send(w, &gathered, e) < 0)

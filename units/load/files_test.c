@@ -215,6 +215,43 @@ static void a_large_statement_is_bounded(void **state)
 	buf_free(&b);
 }
 
+/* Its turn is taken before it is read whole; what it took goes back, and the next statement is not lost. */
+static void large_statements_take_turns(void **state)
+{
+	const struct place *p = *state;
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct text_turn turn = {.lock = &lock};
+	struct buf b = {0};
+	struct err e = {0};
+	struct text t;
+
+	buf_puts(&b, "INSERT INTO `t` VALUES (1);\n");
+	for (int i = 0; i < 2; i++) {
+		buf_puts(&b, "INSERT INTO `t` VALUES ('");
+		memset(buf_room(&b, 9 << 20), 'x', 9 << 20);
+		b.n += 9 << 20;
+		buf_puts(&b, "');\n");
+	}
+	put_bytes(p, "big.sql", b.p, b.n);
+	assert_int_equal(text_open(&t, p->dir, "big.sql", 0, &e), 0);
+	t.turn = &turn;
+	for (int i = 0; i < 3; i++) {
+		struct statement s;
+
+		assert_int_equal(text_statement(&t, &s, &e), 1);
+		assert_int_equal(t.line, 1 + i);
+		assert_int_equal(turn.mine, i > 0);
+		assert_int_equal(pthread_mutex_trylock(&lock) == 0, i == 0);
+		if (i == 0)
+			pthread_mutex_unlock(&lock);
+		text_use(&t, s.text.n + 1);
+		assert_true(t.b.cap < 4 << 20);
+		text_turn_over(&turn);
+	}
+	text_close(&t);
+	buf_free(&b);
+}
+
 static void a_zone_is_seen_however_it_is_set(void **state)
 {
 	static const char *const all[] = {"SET TIME_ZONE='+05:00'", "SET @@time_zone='+05:00'",
@@ -375,6 +412,25 @@ static void bad_csv(void **state)
 		csv_row_fini(&row);
 		text_close(&t);
 	}
+}
+
+/* A record's values have places in memory: no more than any table has columns. */
+static void too_many_values(void **state)
+{
+	const struct place *p = *state;
+	struct csv_row row = {0};
+	struct err e = {0};
+	struct text t;
+	char many[5000];
+
+	memset(many, ',', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	put(p, "many.csv", many);
+	assert_int_equal(text_open(&t, p->dir, "many.csv", 0, &e), 0);
+	assert_int_equal(csv_next(&t, &dumpling, &row, &e), -1);
+	assert_non_null(strstr(e.text, "more than 4096 values"));
+	csv_row_fini(&row);
+	text_close(&t);
 }
 
 /* --- metadata --- */
@@ -647,6 +703,8 @@ int main(void)
 		cmocka_unit_test(other_statements_are_alien),
 		cmocka_unit_test_setup_teardown(a_cut_file_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_large_statement_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_statements_take_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_values, setup, teardown),
 		cmocka_unit_test(a_zone_is_seen_however_it_is_set),
 		cmocka_unit_test_setup_teardown(packed_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(csv_records, setup, teardown),

@@ -80,9 +80,8 @@ static int read_head(struct fileworker *w, struct err *e)
 	struct statement_about about;
 	struct statement s;
 	struct text head;
-	int r = text_open(&head, w->l->folder->dir, w->f->name, 0, e);
+	int r = fileworker_open(w, &head, 0, e);
 
-	head.max = w->text.max;
 	while (r == 0 && (r = text_statement(&head, &s, e)) > 0) {
 		statement_look(&s, table_of(w)->schema, table_of(w)->name, &about);
 		if (about.kind == STATEMENT_ROWS)
@@ -91,6 +90,7 @@ static int read_head(struct fileworker *w, struct err *e)
 		text_use(&head, s.text.n + 1);
 	}
 	text_close(&head);
+	fileworker_give_back(w);
 	return r < 0 ? -1 : 0;
 }
 
@@ -108,6 +108,7 @@ int filesql_load(struct fileworker *w, struct err *e)
 		if (one(w, &s, &about, e) < 0)
 			return -1;
 		text_use(&w->text, s.text.n + 1);
+		fileworker_give_back(w);
 		if (fileworker_step(w, false, e) < 0)
 			return -1;
 	}

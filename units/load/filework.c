@@ -14,7 +14,7 @@
 #include "common/sql/quote.h"
 #include "units/load/filerec.h"
 
-enum { TRIES = 30, PAUSE_MS = 200, TRANSACTION_BYTES = 16 << 20, TIDB_BYTES = 8 << 20, SPARE = 64 * 1024 };
+enum { TRIES = 30, PAUSE_MS = 200, TRANSACTION_BYTES = 16 << 20, TIDB_BYTES = 8 << 20, KEEP = 4 << 20 };
 
 /* --- the connection --- */
 
@@ -186,19 +186,57 @@ static int use(struct fileworker *w, struct err *e)
 	return r < 0 || db_exec(w->c, STR_LIT("SET time_zone='+00:00'"), e) < 0 ? -1 : 0;
 }
 
+int fileworker_open(struct fileworker *w, struct text *t, uint64_t offset, struct err *e)
+{
+	int r = text_open(t, w->l->folder->dir, w->f->name, offset, e);
+
+	if (w->max_packet > 0)
+		t->max = (size_t)w->max_packet;
+	t->limit = "the downstream's max_allowed_packet: SET GLOBAL max_allowed_packet to more";
+	t->turn = &w->turn;
+	return r;
+}
+
+static void keep_little(struct buf *b)
+{
+	if (b->cap > KEEP)
+		buf_free(b);
+}
+
+void fileworker_give_back(struct fileworker *w)
+{
+	keep_little(&w->sql);
+	keep_little(&w->row.bytes);
+	text_turn_over(&w->turn);
+}
+
+/* The record decides where to go on. Where a COMMIT's answer was lost it may be further than was counted. */
+static int read_record(struct fileworker *w, struct err *e)
+{
+	struct data_file *f = w->f, before = *f;
+
+	if (filerec_read(w->l, w->c, f, e) < 0)
+		return -1;
+	if (f->at > before.at && f->rows >= before.rows) {
+		tally_add(w->l->tally, f->table, (struct amount){f->rows - before.rows, f->at - before.at});
+		atomic_fetch_add(&w->l->chunks_done, 1);
+	}
+	if (f->done && !before.done)
+		file_over(w->l, f);
+	return 0;
+}
+
 static int one_try(struct fileworker *w, struct err *e)
 {
 	char where[48];
 	int r;
 
-	if (connect_now(w, e) < 0 || filerec_read(w->l, w->c, w->f, e) < 0)
+	if (connect_now(w, e) < 0 || read_record(w, e) < 0)
 		return -1;
 	if (w->f->done)
 		return 0;
-	if (use(w, e) < 0 || text_open(&w->text, w->l->folder->dir, w->f->name, w->f->at, e) < 0)
+	if (use(w, e) < 0 || fileworker_open(w, &w->text, w->f->at, e) < 0)
 		return -1;
-	if (w->max_packet > SPARE)
-		w->text.max = (size_t)w->max_packet - SPARE;
 	r = w->f->csv ? filecsv_load(w, e) : filesql_load(w, e);
 	if (r < 0) {
 		text_where(&w->text, where, sizeof(where));
@@ -240,6 +278,7 @@ static int load_file(struct fileworker *w, struct err *e)
 		err_clear(e);
 		r = one_try(w, e);
 		text_close(&w->text);
+		fileworker_give_back(w);
 		if (r == 0)
 			return 0;
 		if (!again(w, e))
@@ -304,6 +343,7 @@ void filework_run_all(struct load *l)
 
 	for (; n < l->threads; n++) {
 		w[n].l = l;
+		w[n].turn.lock = &l->giant;
 		if (pthread_create(&w[n].thread, NULL, worker_main, &w[n]) != 0) {
 			struct err e = {0};
 

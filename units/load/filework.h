@@ -18,10 +18,11 @@ struct fileworker {
 	pthread_t thread;
 	struct data_file *f;
 	struct text text;
-	bool zone_said;       /* by this file */
-	bool open;            /* a transaction */
-	uint64_t bytes, rows; /* in it */
-	struct buf sql;       /* of CSV */
+	struct text_turn turn; /* ours: a statement or record of many MiB is in text, sql or row */
+	bool zone_said;        /* by this file */
+	bool open;             /* a transaction */
+	uint64_t bytes, rows;  /* in it */
+	struct buf sql;        /* of CSV */
 	struct csv_row row;
 	unsigned *columns; /* of the table, in the order of the CSV file's */
 	unsigned ncolumns;
@@ -31,6 +32,10 @@ struct fileworker {
 int fileworker_exec(struct fileworker *w, struct str sql, uint64_t rows, bool replaces, struct err *e);
 /* Sends what is open with its record, where it is large enough or the file is at its end. */
 int fileworker_step(struct fileworker *w, bool end, struct err *e);
+/* A file of this worker's folder, with its limits and turn. */
+int fileworker_open(struct fileworker *w, struct text *t, uint64_t offset, struct err *e);
+/* What was large is sent: its memory goes back, then the turn. */
+void fileworker_give_back(struct fileworker *w);
 /* Before rows are sent: says once that TIMESTAMPs are taken for UTC, where a file of others has such and no
  * zone.
  */

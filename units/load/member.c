@@ -108,6 +108,12 @@ static bool read_name(struct sql_lexer *lx, char *out, size_t size)
 	return sql_lex_ident(lx, out, size);
 }
 
+/* An unclosed string is where the lexer stays. */
+static bool at_end(const struct sql_lexer *lx)
+{
+	return lx->type == SQL_END || lx->type == SQL_BAD;
+}
+
 /* Is it the CREATE that is looked for? Then its text and the object's name are taken. */
 static bool take_create(struct member *x, struct str statement)
 {
@@ -120,7 +126,7 @@ static bool take_create(struct member *x, struct str statement)
 	if (!sql_lex_is(&lx, "CREATE"))
 		return false;
 	from = lx.in_version_comment ? 0 : lx.token_at;
-	for (int i = 0; i < WORDS_MAX && lx.type != SQL_END && !is_keyword(&lx, x->kind); i++)
+	for (int i = 0; i < WORDS_MAX && !at_end(&lx) && !is_keyword(&lx, x->kind); i++)
 		sql_lex_next(&lx);
 	if (!is_keyword(&lx, x->kind) || !read_name(&lx, name, sizeof(name)))
 		return false;
@@ -131,6 +137,13 @@ static bool take_create(struct member *x, struct str statement)
 	return true;
 }
 
+/* The next token; false: there is none. */
+static bool step(struct sql_lexer *lx)
+{
+	sql_lex_next(lx);
+	return !at_end(lx);
+}
+
 /* DO or SELECT SETVAL(name, number[, used[, round]]): numbers only, as they are sent to a server. */
 static void take_value(struct member *x, struct str statement)
 {
@@ -138,14 +151,14 @@ static void take_value(struct member *x, struct str statement)
 	struct buf b = {0};
 
 	sql_lex_init(&lx, statement, true, 0);
-	while (sql_lex_next(&lx) != SQL_END && !sql_lex_is(&lx, "SETVAL"))
+	while (step(&lx) && !sql_lex_is(&lx, "SETVAL"))
 		continue;
 	sql_lex_next(&lx);
 	if (!sql_lex_is_char(&lx, '('))
 		return;
-	while (sql_lex_next(&lx) != SQL_END && !sql_lex_is_char(&lx, ','))
+	while (step(&lx) && !sql_lex_is_char(&lx, ','))
 		continue;
-	while (lx.type != SQL_END && sql_lex_next(&lx) != SQL_END && !sql_lex_is_char(&lx, ')')) {
+	while (!at_end(&lx) && step(&lx) && !sql_lex_is_char(&lx, ')')) {
 		if (lx.type != SQL_NUMBER && !sql_lex_is_char(&lx, ',') && !sql_lex_is_char(&lx, '-'))
 			break;
 		buf_put(&b, lx.token.p, lx.token.n);
@@ -175,6 +188,7 @@ static int read_create(struct member *x, int dir, const char *file, struct err *
 	int r = text_open(&t, dir, file, 0, e);
 
 	t.max = SCHEMA_FILE_MAX;
+	t.limit = "and no CREATE statement is";
 	while (r == 0 && (r = text_statement(&t, &s, e)) > 0) {
 		bool taken = take_create(x, s.text);
 

@@ -133,10 +133,12 @@ static bool read_head(struct sql_lexer *lx, struct object *o)
 		kind = lx->type == SQL_WORD ? object_kind_of(lx->token) : -1;
 		if (kind >= 0)
 			break;
-		if (sql_lex_is(lx, "DEFINER"))
+		if (sql_lex_is(lx, "DEFINER")) {
+			free(o->definer);
 			o->definer = take_definer(lx);
-		else
+		} else {
 			sql_lex_next(lx);
+		}
 	}
 	if (kind < 0 || kind == OBJECT_VIEW)
 		return false;

@@ -13,7 +13,7 @@
 
 #include "common/sql/lexer.h"
 
-enum { STEP = 256 * 1024, KEEP = 4 << 20, HEAD = 8192 };
+enum { STEP = 256 * 1024, KEEP = 4 << 20, GIANT_BYTES = 4 << 20, HEAD = 8192 };
 
 int text_open(struct text *t, int dir, const char *name, uint64_t offset, struct err *e)
 {
@@ -30,28 +30,68 @@ void text_close(struct text *t)
 	buf_free(&t->b);
 }
 
-int text_more(struct text *t, struct err *e)
+static int too_large(const struct text *t, struct err *e)
 {
 	char where[48];
+
+	text_where(t, where, sizeof(where));
+	return err_set(e, ERR_load_files, "what begins at %s is larger than %zu bytes, %s", where, t->max,
+		t->limit ? t->limit : "the most that is read at once");
+}
+
+static void take_turn(struct text_turn *t)
+{
+	if (!t || t->mine)
+		return;
+	pthread_mutex_lock(t->lock);
+	t->mine = true;
+}
+
+void text_turn_over(struct text_turn *t)
+{
+	if (!t->mine)
+		return;
+	t->mine = false;
+	pthread_mutex_unlock(t->lock);
+}
+
+void text_set_apart(struct buf *b)
+{
+	enum { BECOMES_LARGE = 1 << 20, APART = 8 << 20 }; /* pages that are not used take no memory */
+
+	if (b->n > BECOMES_LARGE && b->cap < APART)
+		buf_grow(b, APART - b->n);
+}
+
+int text_more(struct text *t, struct err *e)
+{
 	int r;
 
 	if (t->end)
 		return 0;
-	if (t->b.n - t->at > t->max) {
-		text_where(t, where, sizeof(where));
-		return err_set(e, ERR_load_files,
-			"what begins at %s is larger than %zu bytes, the downstream's max_allowed_packet: "
-			"SET GLOBAL "
-			"max_allowed_packet to more",
-			where, t->max);
-	}
+	if (t->b.n - t->at > t->max)
+		return too_large(t, e);
+	if (t->b.n - t->at > GIANT_BYTES)
+		take_turn(t->turn);
 	if (t->at > 0) {
 		buf_cut_front(&t->b, t->at);
 		t->at = 0;
 	}
+	text_set_apart(&t->b);
 	r = stream_read(t->s, STEP, &t->b, e);
 	t->end = r == 0;
 	return r;
+}
+
+/* What a large statement took goes back when it is through. */
+static void shrink(struct text *t)
+{
+	struct buf rest = {0};
+
+	buf_put(&rest, t->b.p + t->at, t->b.n - t->at);
+	buf_free(&t->b);
+	t->b = rest;
+	t->at = 0;
 }
 
 void text_use(struct text *t, size_t n)
@@ -62,11 +102,11 @@ void text_use(struct text *t, size_t n)
 		t->line++;
 	t->at += n;
 	t->offset += n;
+	if (t->b.cap > KEEP && t->b.n - t->at <= STEP)
+		shrink(t);
 	if (t->at == t->b.n) {
 		buf_clear(&t->b);
 		t->at = 0;
-		if (t->b.cap > KEEP)
-			buf_free(&t->b);
 	}
 }
 

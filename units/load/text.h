@@ -1,5 +1,20 @@
 #pragma once
+#include <pthread.h>
+
 #include "units/load/stream.h"
+
+/*
+ * Whose turn it is to hold a statement or a record of many MiB: one worker at a time (T28). Taken when more
+ * of such a one is about to be read; whoever has used it, and has given its memory back, calls
+ * text_turn_over.
+ */
+struct text_turn {
+	pthread_mutex_t *lock;
+	bool mine;
+};
+void text_turn_over(struct text_turn *t);
+/* A buffer that is becoming large moves out of the heap, where its growing would leave holes. */
+void text_set_apart(struct buf *b);
 
 /*
  * A file's text as it is read: what was not used yet stays in b. A place in the file is its offset in the
@@ -8,11 +23,13 @@
 struct text {
 	struct stream *s;
 	struct buf b;
-	size_t at;       /* of the first byte that is not used yet */
-	uint64_t offset; /* of that byte in the file */
-	uint64_t line;   /* its line, from 1; 0: not known (the file was entered in its middle) */
-	size_t max;      /* the most that may be wanted at once */
-	bool end;        /* nothing is left in the file behind b */
+	size_t at;              /* of the first byte that is not used yet */
+	uint64_t offset;        /* of that byte in the file */
+	uint64_t line;          /* its line, from 1; 0: not known (the file was entered in its middle) */
+	size_t max;             /* the most that may be wanted at once */
+	const char *limit;      /* what sets that, and how it is raised: for people; NULL: nothing does */
+	struct text_turn *turn; /* NULL: there is nobody else */
+	bool end;               /* nothing is left in the file behind b */
 };
 
 int text_open(struct text *t, int dir, const char *name, uint64_t offset, struct err *e);
