@@ -35,12 +35,11 @@ static const struct word {
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]), WORDS = sizeof(words) / sizeof(words[0]), NAME_MAX_ = 40 };
 
-/* "from_password_file" -> "from-password-file": the table's names are C identifiers. */
-static void dashed(const char *name, char *out)
+void args_option_name(const char *name, char *out, size_t size)
 {
 	size_t i = 0;
 
-	for (; name[i] && i < NAME_MAX_ - 1; i++)
+	for (; name[i] && i < size - 1; i++)
 		out[i] = name[i] == '_' ? '-' : name[i];
 	/* "for_": a keyword of C with a tail. */
 	if (i > 0 && out[i - 1] == '-')
@@ -76,12 +75,12 @@ static int listed(const char *list, const char *word)
 	return 0;
 }
 
-static int for_word(const char *who, const char *word)
+bool args_option_is_for(const char *who, const char *word)
 {
 	if (strcmp(who, "all") == 0)
-		return 1;
+		return true;
 	if (strcmp(who, "commands") == 0)
-		return !listed("run, dump, load, grants, logs", word);
+		return !listed("run, dump, load, grants, logs, completion, encrypt, decrypt", word);
 	return listed(who, word);
 }
 
@@ -104,7 +103,7 @@ static int letter_row(int c, const char *word)
 	for (int i = 0; i < ROWS; i++) {
 		if (rows[i].letter != c)
 			continue;
-		if (word && for_word(rows[i].who, word))
+		if (word && args_option_is_for(rows[i].who, word))
 			return i;
 		first = first < 0 ? i : first;
 	}
@@ -135,7 +134,7 @@ int args_parse(int argc, char **argv, struct args *a, struct err *e)
 	memset(longs, 0, sizeof(longs));
 	*a = (struct args){0};
 	for (int i = 0; i < ROWS; i++) {
-		dashed(rows[i].name, names[i]);
+		args_option_name(rows[i].name, names[i], NAME_MAX_);
 		longs[i] = (struct option){names[i], rows[i].value, NULL, OPT_FIRST + 1 + i};
 	}
 	put_letters(word, letters, sizeof(letters));
@@ -179,9 +178,9 @@ void args_help(const char *word)
 	}
 	printf("tidegate %s %s\n%s\n\n", w->word, w->usage, w->help);
 	for (int i = 0; i < ROWS; i++) {
-		if (!for_word(rows[i].who, w->word))
+		if (!args_option_is_for(rows[i].who, w->word))
 			continue;
-		dashed(rows[i].name, name);
+		args_option_name(rows[i].name, name, sizeof(name));
 		printf("  --%s%s%-*s %s\n", name, rows[i].value ? " …" : "",
 			(int)(22 - strlen(name) - (rows[i].value ? 2 : 0)), "", rows[i].help);
 	}

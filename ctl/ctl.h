@@ -21,6 +21,10 @@ enum ctl_exit { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED
 /* 0, or -1 with ERR_usage. */
 int args_parse(int argc, char **argv, struct args *a, struct err *e);
 void args_help(const char *word);
+/* Is an option, by its `who` of the table, one of this command? */
+bool args_option_is_for(const char *who, const char *word);
+/* "from_password_file" -> "from-password-file": the table's names are C identifiers. */
+void args_option_name(const char *name, char *out, size_t size);
 
 /* Every command: 0 or another enum ctl_exit; an error is filled for the edge (main) to print where it is not
  * EXIT_DONE. */
@@ -46,6 +50,7 @@ int cmd_drain_member(const struct args *a, struct err *e);
 int cmd_relay_word(const struct args *a, struct err *e);
 int cmd_relay_stage(const struct args *a, struct err *e);
 int cmd_purge_relay(const struct args *a, struct err *e);
+int cmd_completion(const struct args *a, struct err *e);
 int cmd_shard_ddl_lock(const struct args *a, struct err *e);
 int cmd_validation(const struct args *a, struct err *e);
 int cmd_logs(const struct args *a, struct err *e);

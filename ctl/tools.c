@@ -83,7 +83,7 @@ int cmd_grants(const struct args *a, struct err *e)
 
 int job_read_key(const struct args *a, struct secret_key *key, struct err *e)
 {
-	const char *dir = a->state ? a->state : "/etc/tidegate";
+	const char *dir = a->state ? a->state : "/var/lib/tidegate";
 	char path[4200];
 	int fd, r;
 
