@@ -27,6 +27,7 @@ KINDS = {
     "no_checksum": (["my97", *MARIADB], dict(binlog_checksum="NONE"), set()),
     "no_annotations": (["ma1011"], dict(binlog_annotate_row_events="OFF"), set()),
     "old_times": (MARIADB, dict(mysql56_temporal_format="OFF"), set()),
+    "two_phase_alter": (["ma1011", "ma114", "ma118"], dict(binlog_alter_two_phase="ON"), {"START ALTER", "COMMIT ALTER"}),
     "payload": (["my97"], dict(binlog_transaction_compression="ON"), {"Transaction_payload"}),
     "payload_minimal": (["my97"], dict(binlog_transaction_compression="ON", binlog_row_image="MINIMAL", binlog_row_metadata="FULL", binlog_checksum="NONE"), {"Transaction_payload"}),
     "statements_told": (["my97"], dict(binlog_rows_query_log_events="ON"), {"Rows_query"}),
@@ -51,8 +52,9 @@ def settings(server, variables):
 
 
 def kinds_since(server, files):
-    """The kinds of events in the binlog files that are not in files."""
-    return {r[2] for f in binlogs(server) - files for r in server.query(f"SHOW BINLOG EVENTS IN '{f}'")}
+    """The kinds of events in the binlog files that are not in files; of a GTID event also the half of an ALTER that it announces."""
+    rows = [r for f in binlogs(server) - files for r in server.query(f"SHOW BINLOG EVENTS IN '{f}'")]
+    return {r[2] for r in rows} | {f"{half} ALTER" for r in rows if r[2] == "Gtid" for half in ("START", "COMMIT", "ROLLBACK") if f" {half} ALTER" in r[5]}
 
 
 def binlogs(server):

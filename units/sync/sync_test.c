@@ -8,120 +8,10 @@
 
 #include <stdlib.h>
 
-#include "common/base/xalloc.h"
-#include "common/binlog/sample_decode.h"
-#include "common/binlog/samples_test.h"
 #include "units/sync/noted.h"
 #include "units/sync/pieces.h"
-#include "units/sync/trx.h"
+#include "units/sync/stream_test.h"
 #include "units/sync/walk.h"
-
-struct stream {
-	struct assemble *a;
-	struct position at;
-	struct err e;
-};
-
-static int setup(void **state)
-{
-	struct stream *s = xcalloc(1, sizeof(*s));
-
-	s->a = assemble_new(NULL, 1 << 20);
-	s->at = (struct position){1, 7, 4};
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stream *s = *state;
-
-	assemble_free(&s->a);
-	free(s);
-	return 0;
-}
-
-static int feed(struct stream *s, struct str event, struct trx **out)
-{
-	int r = assemble_event(s->a, event, s->at, out, &s->e);
-
-	s->at.offset += event.n;
-	return r;
-}
-
-/* Feeds a sample that ends nothing. */
-static void feed_hex(struct stream *s, const char *hex)
-{
-	struct trx *t;
-	size_t n;
-	char *p = sample_bytes(hex, &n);
-
-	assert_int_equal(feed(s, (struct str){p, n}, &t), 0);
-	assert_null(t);
-	free(p);
-}
-
-static struct trx *feed_end(struct stream *s, const char *hex)
-{
-	struct trx *t;
-	size_t n;
-	char *p = sample_bytes(hex, &n);
-
-	assert_int_equal(feed(s, (struct str){p, n}, &t), 0);
-	free(p);
-	assert_non_null(t);
-	return t;
-}
-
-/* A QUERY event in the default database "d"; its checksum is not looked at here. */
-static struct buf query(const char *sql)
-{
-	struct buf b = {0};
-
-	buf_put_u32(&b, 1700000000);
-	buf_put_u8(&b, BINLOG_QUERY);
-	buf_put_u32(&b, 1);
-	buf_put_u32(&b, (uint32_t)(19 + 13 + 2 + strlen(sql) + 4));
-	buf_put_u32(&b, 0);
-	buf_put_u16(&b, 0);
-	buf_put_u32(&b, 5); /* thread */
-	buf_put_u32(&b, 0); /* time */
-	buf_put_u8(&b, 1);  /* length of the schema */
-	buf_put_u16(&b, 0); /* error */
-	buf_put_u16(&b, 0); /* status variables */
-	buf_puts(&b, "d");
-	buf_putc(&b, '\0');
-	buf_puts(&b, sql);
-	buf_put_u32(&b, 0);
-	return b;
-}
-
-static int feed_query(struct stream *s, const char *sql, struct trx **t)
-{
-	struct buf b = query(sql);
-	int r = feed(s, buf_str(&b), t);
-
-	buf_free(&b);
-	return r;
-}
-
-static void nothing(struct stream *s, const char *sql)
-{
-	struct trx *t;
-
-	if (feed_query(s, sql, &t) < 0)
-		fail_msg("%s: %s", sql, s->e.text);
-	assert_null(t);
-}
-
-static void begin(struct stream *s)
-{
-	feed_hex(s, mysql_format);
-	feed_hex(s, mysql_gtid);
-	feed_hex(s, mysql_begin);
-	feed_hex(s, mysql_table_map);
-	feed_hex(s, mysql_insert);
-}
 
 static void a_transaction_is_whole(void **state)
 {
@@ -236,22 +126,6 @@ static void two_byte_text_is_understood(void **state)
 	}
 }
 
-static void load_data_as_a_statement_stops(void **state)
-{
-	struct stream *s = *state;
-	struct buf b = query("x");
-	struct trx *t;
-
-	begin(s);
-	b.p[4] = BINLOG_BEGIN_LOAD;
-	assert_int_equal(feed(s, buf_str(&b), &t), -1);
-	assert_int_equal(s->e.code, ERR_sync_statement_dml);
-	b.p[4] = BINLOG_EXECUTE_LOAD;
-	assert_int_equal(feed(s, buf_str(&b), &t), -1);
-	assert_int_equal(s->e.code, ERR_sync_statement_dml);
-	buf_free(&b);
-}
-
 static void what_can_not_be_skipped_stops(void **state)
 {
 	static const char *const bad[] = {"XA COMMIT 'x'", "INSERT INTO t VALUES (1)",
@@ -286,27 +160,6 @@ static void each_row_change_as_a_statement_stops(void **state)
 	}
 }
 
-/* A header and two bytes. */
-static void an_incident_stops(void **state)
-{
-	struct stream *s = *state;
-	struct buf b = {0};
-	struct trx *t;
-
-	feed_hex(s, mysql_format);
-	buf_put_u32(&b, 1700000000);
-	buf_put_u8(&b, BINLOG_INCIDENT);
-	buf_put_u32(&b, 1);
-	buf_put_u32(&b, 19 + 3 + 4);
-	buf_put_u32(&b, 0);
-	buf_put_u16(&b, 0);
-	buf_put(&b, "\1\0\0", 3);
-	buf_put_u32(&b, 0);
-	assert_int_equal(feed(s, buf_str(&b), &t), -1);
-	assert_int_equal(s->e.code, ERR_sync_binlog_incident);
-	buf_free(&b);
-}
-
 /* An event's own end_log_pos has 32 bits, and is 0 in places: what counts is where it stands. */
 static void positions_have_64_bits(void **state)
 {
@@ -325,31 +178,6 @@ static void positions_have_64_bits(void **state)
 	assert_true(t->end.offset > UINT64_C(1) << 32 && t->end.offset == s->at.offset);
 	trx_free(&t);
 	assert_true(assemble_safe(s->a).offset == s->at.offset);
-}
-
-/* MariaDB's encrypt_binlog: scheme, key version and nonce stand behind each file's FORMAT event, also behind
- * 4 GiB. The stream itself comes in the clear. */
-static void start_encryption_is_passed_by(void **state)
-{
-	struct stream *s = *state;
-	struct buf b = {0};
-	struct trx *t;
-
-	feed_hex(s, maria_format);
-	buf_put_u32(&b, 1700000000);
-	buf_put_u8(&b, BINLOG_MARIA_START_ENCRYPTION);
-	buf_put_u32(&b, 1);
-	buf_put_u32(&b, 19 + 1 + 4 + 12 + 4);
-	buf_put_u32(&b, 0);
-	buf_put_u16(&b, BINLOG_FLAG_IGNORABLE);
-	buf_put(&b, "\1\1\0\0\0nonce+nonce+\0\0\0\0", 21);
-	assert_int_equal(feed(s, buf_str(&b), &t), 0);
-	assert_null(t);
-	assert_true(assemble_safe(s->a).offset == s->at.offset);
-	s->at.offset = UINT64_C(5) << 32;
-	assert_int_equal(feed(s, buf_str(&b), &t), 0);
-	assert_true(!t && assemble_safe(s->a).offset == s->at.offset);
-	buf_free(&b);
 }
 
 /* It stops the applier when it gets there (units/sync/live_test.py), so that an operator can skip it. */
@@ -740,9 +568,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rollback_to_a_savepoint_takes_rows_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_can_not_be_skipped_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_row_change_as_a_statement_stops, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_incident_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(positions_have_64_bits, setup, teardown),
-		cmocka_unit_test_setup_teardown(start_encryption_is_passed_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_understood_is_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(ddl_is_alone, setup, teardown),
@@ -759,7 +585,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(savepoints_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_byte_text_is_understood, setup, teardown),
-		cmocka_unit_test_setup_teardown(load_data_as_a_statement_stops, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

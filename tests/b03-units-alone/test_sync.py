@@ -1,0 +1,176 @@
+"""Relay and sync alone: what can't be followed stops by its own error, and goes on once it is mended; what looks like it, and is followed; and tables whose columns are not
+the upstream's."""
+import threading
+
+import pytest
+
+import procs
+from ends import Ends, live
+
+PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
+
+
+def follow(build, ends, schemas=("app",), **sync):
+    return live.Follow(build, ends.up, ends.down, list(schemas), sync=sync).start(200)
+
+
+def test_cascade_from_an_unwanted_parent(build_dir, server):
+    """What MariaDB's foreign key does to the child is not in its binlog, and the parent's change is not wanted (T13): before the first rows, and behind a new foreign key."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    parent = ["CREATE DATABASE other", "CREATE TABLE other.p (id int PRIMARY KEY)"]
+    down.run(*parent)
+    up.run(*parent, "INSERT INTO other.p VALUES (1), (2)")
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.kept (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES other.p (id))", "CREATE TABLE app.c (id int PRIMARY KEY, p int)",
+               "SET foreign_key_checks=0", "INSERT INTO app.kept VALUES (1, 1)", "INSERT INTO app.c VALUES (1, 1), (2, 2)")
+        f.wait()  # RESTRICT changes nothing
+        up.run("ALTER TABLE app.c ADD CONSTRAINT hangs FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE", "DELETE FROM other.p WHERE id=2", "INSERT INTO app.c VALUES (3, 1)")
+        f.wait_error(60509)
+        assert "`app`.`c`, foreign key `hangs` to `other`.`p`" in f.out, f.out[-2000:]
+        assert down.query("SELECT id FROM app.c") == ((1,), (2,))
+        f.start().wait_error(60509)  # it is asked at a start too
+        down.run("ALTER TABLE app.c DROP FOREIGN KEY hangs", "DELETE FROM app.c WHERE id=2")  # as the error says
+        f.start().end(but=("app.c: foreign",))
+    finally:
+        f.close()
+
+
+def test_cascade_that_is_logged(build_dir, server):
+    """MySQL since 9.6 logs what a foreign key did, so an unwanted parent is no matter."""
+    ends = Ends(server, "my97", "ma1011")
+    up, down = ends.up, ends.down
+    parent = ["CREATE DATABASE other", "CREATE TABLE other.p (id int PRIMARY KEY)"]
+    down.run(*parent)
+    up.run(*parent, "INSERT INTO other.p VALUES (1), (2)")
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE)", "INSERT INTO app.c VALUES (1, 1), (2, 2)",
+               "DELETE FROM other.p WHERE id=2", "INSERT INTO app.c VALUES (3, 1)")
+        f.wait()
+        assert down.query("SELECT id FROM app.c") == ((1,), (3,))
+        f.end()
+    finally:
+        f.close()
+
+
+EXCHANGE = "ALTER TABLE app.parts EXCHANGE PARTITION p0 WITH TABLE app.one"
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+@pytest.mark.parametrize("place, word", [("sync_ddl_sent", "skip"), ("sync_ddl_doing", "replace")])
+def test_exchange_partition(build_dir, server, source, target, place, word):
+    """Two tables of one structure change their rows: after a crash no picture shows whether they did (T29). It asks; each answer is right for its place."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.parts (id int PRIMARY KEY, v int) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)",
+               "CREATE TABLE app.one (id int PRIMARY KEY, v int)", "INSERT INTO app.parts VALUES (1, 1), (20, 1)", "INSERT INTO app.one VALUES (2, 2), (3, 2)")
+        f.wait()
+        f.failpoints.arm(place, "kill")
+        up.run(EXCHANGE, "INSERT INTO app.one VALUES (4, 4)")
+        at = live.failed_ddl(f, 60503)
+        assert f.failpoints.fired(place), place
+        assert down.query("SELECT COUNT(*) FROM app.one WHERE id=1")[0][0] == (place == "sync_ddl_sent")
+        assert not down.query("SELECT 1 FROM app.one WHERE id=4"), "rows behind it have landed"
+        f.start()
+        live.failed_ddl(f, 60503)  # it does not forget
+        live.operators(f, (word, at) if word == "skip" else (word, at, EXCHANGE))
+        f.start().wait()
+        assert sorted(down.query("SELECT id FROM app.one")) == [(1,), (4,)]
+        f.end()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("then", ["half", "none", "all"])
+def test_rename_that_is_not_atomic(build_dir, server, then):
+    """MariaDB before 10.6 can be cut off inside a RENAME of several: then some names have moved and the fence has not, which asks (T29). Before and behind it, the fence tells."""
+    ends = Ends(server, "ma1011", "ma105")
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.a (id int PRIMARY KEY, x int)", "CREATE TABLE app.b (id int PRIMARY KEY, y int)", "INSERT INTO app.a VALUES (1, 1)",
+               "INSERT INTO app.b VALUES (2, 2)")
+        f.wait()
+        f.failpoints.arm("sync_ddl_sent" if then == "all" else "sync_ddl_doing", "sleep", arg=60000)
+        up.run("RENAME TABLE app.a TO app.tmp, app.b TO app.a, app.tmp TO app.b", "INSERT INTO app.a VALUES (3, 3)")
+        procs.wait_for(lambda: f.failpoints.fired("sync_ddl_sent") or f.failpoints.fired("sync_ddl_doing"), 30, f.out[-2000:])
+        f.stop_hard()
+        f.failpoints.disarm("sync_ddl_sent")
+        f.failpoints.disarm("sync_ddl_doing")
+        if then == "half":
+            down.run("RENAME TABLE app.a TO app.tmp", "RENAME TABLE app.b TO app.a")
+            f.start()
+            at = live.failed_ddl(f, 60503)
+            assert not down.query("SELECT 1 FROM app.a WHERE id=3")
+            live.operators(f, ("replace", at, "ALTER TABLE app.tmp RENAME TO app.b"))
+        f.start().end()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_default_charset(build_dir, server, source, target):
+    """A table without a charset takes its database's. One that is another one in the downstream stops, unless the statement names a charset."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    up.run("CREATE DATABASE app CHARACTER SET latin1")
+    down.run("CREATE DATABASE app CHARACTER SET utf8mb4")
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE TABLE app.said (id int PRIMARY KEY, v varchar(10)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", "INSERT INTO app.said VALUES (1, 'é')",
+               "CREATE TABLE app.like_it LIKE app.said", "INSERT INTO app.like_it VALUES (2, 'è')")
+        f.wait()
+        up.run("CREATE TABLE app.t (id int PRIMARY KEY, v varchar(10), w varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin)", "INSERT INTO app.t VALUES (1, 'é', 'ü')")
+        f.wait_error(60510)
+        assert "`app`: latin1 in the upstream, utf8mb4 in the downstream" in f.out, f.out[-2000:]
+        assert not down.query("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA='app' AND TABLE_NAME='t'")
+        down.run("ALTER DATABASE app CHARACTER SET latin1")
+        f.start().end()
+        assert down.query("SELECT v FROM app.t") == (("é",),)
+    finally:
+        f.close()
+
+
+def alters_since(up, file):
+    """START, COMMIT, ROLLBACK: the halves of two-phase ALTERs, in the binlog's order, and where there were rows."""
+    rows = up.query(f"SHOW BINLOG EVENTS IN '{file}'")
+    return " ".join("rows" if r[2].startswith("Write_rows") else r[5].split(" ALTER")[0].split()[-1] for r in rows if " ALTER" in r[5] and r[2] == "Gtid" or r[2].startswith("Write_rows"))
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("ma1011", "ma1011"), pytest.param("ma118", "my97", marks=pytest.mark.long), pytest.param("ma114", "ma1011", marks=pytest.mark.long)])
+def test_two_phase_alter(build_dir, server, source, target):
+    """MariaDB's binlog_alter_two_phase: executed once, on COMMIT; on ROLLBACK not at all; others' rows and a restart between the halves (T18)."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    phases = "SET SESSION binlog_alter_two_phase=ON"
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "CREATE TABLE app.other (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1, 1), (2, 1)")
+        file = up.position()[0]
+        up.run(phases, "ALTER TABLE app.t ADD w int DEFAULT 5, ALGORITHM=COPY", "CREATE INDEX v ON app.t (v)")
+        with pytest.raises(live.pymysql.MySQLError, match="1062"):
+            up.run(phases, "ALTER TABLE app.t ADD UNIQUE KEY once (v), ALGORITHM=COPY")
+        with up.connect(autocommit=False) as holder, holder.cursor() as cur:
+            cur.execute("SELECT * FROM app.t")
+            alter = threading.Thread(target=up.run, args=(phases, "ALTER TABLE app.t ADD x int DEFAULT 6, ALGORITHM=COPY"))
+            alter.start()
+            procs.wait_for(lambda: alters_since(up, file).endswith("ROLLBACK START"), 20, alters_since(up, file))
+            up.run("INSERT INTO app.other VALUES (1)")
+            f.wait()
+            assert down.query("SELECT COUNT(*) FROM app.other")[0][0] == 1
+            assert not down.query("SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' AND COLUMN_NAME='x'")
+            f.stop()
+            f.start()
+            holder.rollback()
+        alter.join(30)
+        up.run("INSERT INTO app.t VALUES (3, 3, 3, 3)")
+        assert alters_since(up, file) == "rows START COMMIT START COMMIT START ROLLBACK START rows COMMIT rows", alters_since(up, file)
+        f.wait()
+        assert f.out.count("DDL: ALTER TABLE") == 2 and f.out.count("DDL: CREATE INDEX") == 1, f.out[-3000:]
+        f.end()
+    finally:
+        f.close()
