@@ -169,7 +169,7 @@ static void agent_close(void *self, struct daemon_env *env)
 	if (a->timer)
 		loop_timer_stop(env->loop, a->timer);
 	json_decref(a->orders);
-	control_fini(&a->master.control);
+	master_close(a);
 }
 
 static void agent_metrics(void *self, struct metrics *m)

@@ -102,7 +102,12 @@ static void move_on(struct master *m, struct link *link)
 	m->peer = link_dial(link, m->addresses[m->at]);
 }
 
-static void hello(struct agent *a)
+static unsigned hello_ms(const struct agent *a)
+{
+	return a->master.naddresses > 1 ? HELLO_OTHER_MS : HELLO_MS;
+}
+
+static void send_hello(struct agent *a)
 {
 	struct msg_agent_hello m = {.name = str_of(a->name),
 		.version = STR_LIT(TIDEGATE_VERSION),
@@ -113,11 +118,41 @@ static void hello(struct agent *a)
 		.revision = a->master.seen};
 	struct buf b = {0};
 
-	move_on(&a->master, a->env->link);
 	msg_put_agent_hello(&b, link_request_id(), &m);
-	a->master.helloing = true;
-	link_call(a->master.peer, &b, a->master.naddresses > 1 ? HELLO_OTHER_MS : HELLO_MS, on_welcome, a);
+	link_call(a->master.peer, &b, hello_ms(a), on_welcome, a);
 	buf_free(&b);
+}
+
+static void on_proved(void *arg, const struct err *failed)
+{
+	struct agent *a = arg;
+
+	if (!failed) {
+		send_hello(a);
+		return;
+	}
+	a->master.helloing = false;
+	lost(a, failed);
+}
+
+/* A unix socket tells the master whose process we are; on another host the connection must prove it first. */
+static void hello(struct agent *a)
+{
+	struct master *m = &a->master;
+
+	move_on(m, a->env->link);
+	m->helloing = true;
+	if (!strstr(m->addresses[m->at], "tcp://")) {
+		send_hello(a);
+		return;
+	}
+	m->prove = (struct prove){.peer = m->peer,
+		.id = m->id,
+		.name = a->name,
+		.timeout_ms = hello_ms(a),
+		.done = on_proved,
+		.arg = a};
+	prove_start(&m->prove);
 }
 
 /* --- orders --- */
@@ -237,7 +272,23 @@ int master_read(struct agent *a, struct err *e)
 
 	if (take_addresses(m, list, e) < 0 || control_read(&m->control, a->env->settings, e) < 0)
 		return -1;
-	return control_masters(&m->control, list, &a->env->needs, e);
+	if (control_masters(&m->control, list, &a->env->needs, e) < 0)
+		return -1;
+	m->id = m->control.cert ? identity_of_pem(m->control.cert, m->control.key, e)
+				: identity_of_file(a->env->state_fd, "identity.key", e);
+	if (m->id && m->control.cert && strcmp(identity_name(m->id), a->name) != 0)
+		return err_set(e, ERR_config_bad,
+			"ssl-cert is of `%s`, this agent's name is `%s`: give it a certificate with that CN, "
+			"or "
+			"tidegated that name",
+			identity_name(m->id), a->name);
+	return m->id ? 0 : -1;
+}
+
+void master_close(struct agent *a)
+{
+	identity_free(&a->master.id);
+	control_fini(&a->master.control);
 }
 
 int master_open(struct agent *a, struct err *e)

@@ -4,6 +4,7 @@
 
 #include "common/base/err.h"
 #include "common/proc/control.h"
+#include "common/proc/prove.h"
 
 struct agent;
 struct link_peer;
@@ -13,6 +14,8 @@ enum { MASTERS = 8, MASTER_ADDRESS = 256 };
 /* The conversation with the master: agent/master.c. */
 struct master {
 	struct control control;
+	struct identity *id; /* that it proves its name with, to a master on another host */
+	struct prove prove;
 	struct link_peer *peer;
 	char addresses[MASTERS][MASTER_ADDRESS]; /* of their sockets; one leads, the others say so */
 	unsigned naddresses, at;
@@ -34,6 +37,7 @@ struct master {
 int master_read(struct agent *a, struct err *e);
 /* Dials, with what an earlier agent of this host knew of them. */
 int master_open(struct agent *a, struct err *e);
+void master_close(struct agent *a);
 /* Says, asks and reports what is due. */
 void master_tick(struct agent *a, uint64_t now);
 uint64_t master_due(const struct agent *a);

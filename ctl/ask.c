@@ -14,13 +14,17 @@
 #include "common/config/json.h"
 #include "common/proc/control.h"
 #include "common/proc/link.h"
+#include "common/proc/prove.h"
 #include "ctl/job.h"
+
+enum { PROVE_MS = 5000 };
 
 struct ask {
 	struct loop *loop;
 	struct link *link;
 	struct link_peer *master;
 	struct control control;
+	struct identity *id; /* the operator's certificate; NULL: none */
 };
 
 /* Another host's: as it was typed, so without the word that a file must have for it. */
@@ -29,6 +33,9 @@ static int open_remote(struct ask *k, const char *address, const struct args *a,
 	k->control.plain = true;
 	if (control_read_files(&k->control, a->ssl_ca, a->ssl_cert, a->ssl_key, e) < 0 ||
 		control_check(&k->control, address, e) < 0 || control_use(&k->control, k->link, e) < 0)
+		return -1;
+	k->id = k->control.cert ? identity_of_pem(k->control.cert, k->control.key, e) : NULL;
+	if (k->control.cert && !k->id)
 		return -1;
 	k->master = link_dial(k->link, address);
 	return 0;
@@ -60,6 +67,7 @@ void ask_close(struct ask **k)
 		return;
 	link_leave(&(*k)->link);
 	loop_free(&(*k)->loop);
+	identity_free(&(*k)->id);
 	control_fini(&(*k)->control);
 	free(*k);
 	*k = NULL;
@@ -76,6 +84,14 @@ static json_t *check_result(json_t *answer, struct err *e)
 	return NULL;
 }
 
+/* Before each one: the connection may be another one than at the last. */
+static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, struct buf *in, struct err *e)
+{
+	if (k->id && prove_wait(k->master, k->id, identity_name(k->id), PROVE_MS, e) < 0)
+		return -1;
+	return link_call_wait(k->master, out, timeout_ms, in, e);
+}
+
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
 {
 	struct buf text = {0}, out = {0}, in = {0};
@@ -86,8 +102,9 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 	json_write(args, &text);
 	msg_put_command(
 		&out, link_request_id(), &(struct msg_command){.word = str_of(word), .args = buf_str(&text)});
-	if (link_call_wait(k->master, &out, timeout_ms, &in, e) < 0) {
-		e->code = ERR_ctl_connect;
+	if (send_it(k, &out, timeout_ms, &in, e) < 0) {
+		if (e->code == ERR_link)
+			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);
 	} else if (msg_expect(buf_str(&in), MSG_answer, &body, e) == 0 &&
 		   msg_get_answer(body, &answer, e) == 0) {

@@ -42,6 +42,7 @@ int cmd_operate_schema(const struct args *a, struct err *e);
 int cmd_cutover(const struct args *a, struct err *e);
 int cmd_operate_source(const struct args *a, struct err *e);
 int cmd_list_member(const struct args *a, struct err *e);
+int cmd_accept_key(const struct args *a, struct err *e);
 int cmd_accept_store(const struct args *a, struct err *e);
 int cmd_config(const struct args *a, struct err *e);
 int cmd_offline_member(const struct args *a, struct err *e);

@@ -203,6 +203,13 @@ int cmd_accept_store(const struct args *a, struct err *e)
 	return send_word(a, "accept-store", json_object(), e);
 }
 
+int cmd_accept_key(const struct args *a, struct err *e)
+{
+	if (a->nrest || !member_name(a))
+		return wrong(e, "accept-key -n name");
+	return send_word(a, "accept-key", json_pack("{s:s}", "name", member_name(a)), e);
+}
+
 int cmd_task_word(const struct args *a, struct err *e)
 {
 	if (a->nrest != 1) {

@@ -121,6 +121,30 @@ static void new_epochs(struct master *m, const char *agent)
 			place_set(m, key, agent);
 }
 
+static const char *known_key(const struct master *m, const char *agent)
+{
+	return json_text(model_get(&m->model, STORE_AGENT, agent), "key", "");
+}
+
+int bind_check_key(const struct master *m, const char *agent, const char *key, struct err *e)
+{
+	const char *known = known_key(m, agent);
+
+	if (!key[0] || !known[0] || strcmp(key, known) == 0)
+		return 0;
+	return err_set(e, ERR_member_key, "agent `%s` is known by %s, and comes with %s", agent, known, key);
+}
+
+void bind_keep_key(struct master *m, const char *agent, const char *key)
+{
+	json_t *doc = key[0] ? model_edit(&m->model, STORE_AGENT, agent) : NULL;
+
+	if (!doc)
+		return;
+	json_object_set_new(doc, "key", json_string(key));
+	model_set(&m->model, STORE_AGENT, agent, doc);
+}
+
 struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 {
 	struct agent *a = bind_find(m, h->name);
@@ -140,9 +164,9 @@ struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 	}
 	draining = json_flag(model_get(&m->model, STORE_AGENT, h->name), "draining", false);
 	model_set(&m->model, STORE_AGENT, h->name,
-		json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:b}", "name", h->name, "version", h->version,
+		json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:b, s:s}", "name", h->name, "version", h->version,
 			"slots", (json_int_t)slots, "session", (json_int_t)session, "instance", h->instance,
-			"standby", h->standby, "draining", draining));
+			"standby", h->standby, "draining", draining, "key", known_key(m, h->name)));
 	a->session = session;
 	a->seen_ms = m->now_ms;
 	bind_sources(m);

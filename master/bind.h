@@ -34,6 +34,12 @@ struct hello {
  * process as before (the master was away, not the agent): then its units just go on (T31). NULL with e.
  */
 struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e);
+/*
+ * The key that an agent has proved its name with ("": none): the first one counts for it from then on, until
+ * an operator says otherwise (ERR_member_key). Checked before its hello, kept in the same change set.
+ */
+int bind_check_key(const struct master *m, const char *agent, const char *key, struct err *e);
+void bind_keep_key(struct master *m, const char *agent, const char *key);
 /* Gives each source without a living agent to one that may take it, ends moves, empties agents that are being
  * drained (place.h). True where anything was changed (not yet committed). */
 bool bind_sources(struct master *m);

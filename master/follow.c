@@ -10,14 +10,17 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/proc/prove.h"
 
 /* As long as the command line waits (ctl/words.c). */
-enum { FORWARD_MS = 70000 };
+enum { FORWARD_MS = 70000, PROVE_MS = 5000 };
 
 struct follow_call {
 	struct follow *follow;
 	struct follow_call *next;
 	struct link_req *req;
+	struct buf msg; /* to the leader */
+	struct prove prove;
 };
 
 static void forget(struct follow_call *c)
@@ -27,6 +30,7 @@ static void forget(struct follow_call *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
+	buf_free(&c->msg);
 	free(c);
 }
 
@@ -49,6 +53,33 @@ static void on_answer(void *arg, const struct err *failed, struct str reply)
 	buf_free(&b);
 }
 
+static void pass_on(struct follow_call *c)
+{
+	link_call(c->follow->peer, &c->msg, FORWARD_MS, on_answer, c);
+}
+
+static void on_proved(void *arg, const struct err *failed)
+{
+	if (failed)
+		on_answer(arg, failed, (struct str){NULL, 0});
+	else
+		pass_on(arg);
+}
+
+/* Each time anew: commands are rare, and so nobody has to notice that a connection is another one. */
+static void prove_first(struct follow_call *c)
+{
+	struct follow *f = c->follow;
+
+	c->prove = (struct prove){.peer = f->peer,
+		.id = f->id,
+		.name = identity_name(f->id),
+		.timeout_ms = PROVE_MS,
+		.done = on_proved,
+		.arg = c};
+	prove_start(&c->prove);
+}
+
 static void dial(struct follow *f, const char *address)
 {
 	if (f->peer && strcmp(f->address, address) == 0)
@@ -62,7 +93,6 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 {
 	struct msg_command command;
 	struct follow_call *c;
-	struct buf b = {0};
 	struct err e = {0};
 
 	if (msg_get_command((*req)->body, &command, &e) < 0) {
@@ -81,13 +111,15 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 	}
 	dial(f, leader->address);
 	c = xcalloc(1, sizeof(*c));
-	*c = (struct follow_call){f, f->calls, *req};
+	*c = (struct follow_call){.follow = f, .next = f->calls, .req = *req};
 	f->calls = c;
-	msg_put_forwarded(&b, (*req)->head.request,
+	msg_put_forwarded(&c->msg, (*req)->head.request,
 		&(struct msg_forwarded){.word = command.word, .args = command.args});
 	*req = NULL;
-	link_call(f->peer, &b, FORWARD_MS, on_answer, c);
-	buf_free(&b);
+	if (f->id && strstr(f->address, "tcp://"))
+		prove_first(c);
+	else
+		pass_on(c);
 }
 
 void follow_end(struct follow *f)

@@ -1,4 +1,5 @@
 #pragma once
+#include "common/config/identity.h"
 #include "common/proc/control.h"
 #include "common/proc/link.h"
 #include "master/store.h"
@@ -7,6 +8,7 @@
 struct follow {
 	struct link *link;             /* borrowed */
 	const struct control *control; /* borrowed */
+	const struct identity *id;     /* borrowed; NULL: none, and nothing to prove with */
 	struct link_peer *peer;
 	char address[STORE_NAME]; /* of peer */
 	struct follow_call *calls;

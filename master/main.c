@@ -22,6 +22,7 @@
 
 struct process {
 	struct control control;
+	struct identity *id;   /* its certificate; NULL: none */
 	struct etcd_conf etcd; /* nhosts 0: the store is a file */
 	char name[STORE_NAME], address[STORE_NAME];
 	struct store *store;
@@ -94,8 +95,11 @@ static int read_listens(struct process *p, struct daemon_env *env, struct err *e
 /* The control socket between hosts. */
 static int read_control(struct process *p, struct daemon_env *env, struct err *e)
 {
-	if (control_read(&p->control, env->settings, e) < 0 || read_listens(p, env, e) < 0 ||
-		find_address(p, env, e) < 0)
+	if (control_read(&p->control, env->settings, e) < 0)
+		return -1;
+	gate_read_group(&p->serve.gate);
+	p->id = p->control.ca ? identity_of_pem(p->control.cert, p->control.key, e) : NULL;
+	if ((p->control.ca && !p->id) || read_listens(p, env, e) < 0 || find_address(p, env, e) < 0)
 		return -1;
 	return control_masters(&p->control, json_object_get(env->config, "masters"), &env->needs, e);
 }
@@ -163,6 +167,7 @@ static int ready(void *self, struct daemon_env *env, struct err *e)
 	if (control_use(&p->control, env->link, e) < 0 || open_store(p, env, e) < 0)
 		return -1;
 	p->serve.control = &p->control;
+	p->serve.id = p->id;
 	p->serving = true;
 	p->serve.address = p->address;
 	p->serve.patient = p->etcd.nhosts > 0;
@@ -245,6 +250,7 @@ static void end(void *self, struct daemon_env *env)
 	if (p->term)
 		master_fini(&p->master);
 	store_close(&p->store);
+	identity_free(&p->id);
 	control_fini(&p->control);
 	explicit_bzero(p->etcd.password, sizeof(p->etcd.password));
 }

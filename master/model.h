@@ -19,7 +19,8 @@
  *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,
  *   offset}: the statement of that error], [operators: of `binlog skip` and its like].
  * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from one that only says
- *   hello again, to whichever master).
+ *   hello again, to whichever master), key (that it proves its
+ *   name with where it has no certificate; "": none yet).
  */
 struct model {
 	struct store *store;          /* NULL: in memory only (tests) */

@@ -145,6 +145,7 @@ static void on_hello(struct serve *s, struct link_req *req)
 {
 	struct msg_agent_hello hello;
 	char name[MODEL_NAME + 2], version[64], instance[64];
+	const char *key;
 	struct agent *a = NULL;
 	struct buf b = {0};
 	struct err e = {0};
@@ -157,9 +158,12 @@ static void on_hello(struct serve *s, struct link_req *req)
 	snprintf(version, sizeof(version), "%.*s", STR_ARG(hello.version));
 	snprintf(instance, sizeof(instance), "%.*s", STR_ARG(hello.instance));
 	if (valid_name(name, MODEL_NAME, "agent", &e) == 0 &&
+		gate_agent(&s->gate, req, name, &key, &e) == 0 && bind_check_key(s->m, name, key, &e) == 0 &&
 		bind_check_store(s->m, name, hello.cluster, hello.revision, &e) == 0)
 		a = bind_hello(
 			s->m, &(struct hello){name, version, instance, hello.slots, hello.standby != 0}, &e);
+	if (a)
+		bind_keep_key(s->m, name, key);
 	if (!a || model_commit(&s->m->model, &e) < 0) {
 		if (a)
 			a->session = 0; /* it was never given out */
@@ -185,10 +189,16 @@ static void on_hello(struct serve *s, struct link_req *req)
 static struct agent *known(struct serve *s, uint64_t session, struct link_req **req)
 {
 	struct agent *a = bind_session(s->m, session);
+	const char *key;
+	struct err e = {0};
 
 	if (!a)
 		link_fail_with(req, ERR_request_stale, "the master does not know this session: say hello");
-	else
+	else if (gate_agent(&s->gate, *req, a->name, &key, &e) < 0) {
+		gate_tell(&s->gate, *req, &e, s->m->now_ms);
+		link_fail(req, &e);
+		a = NULL;
+	} else
 		a->seen_ms = s->m->now_ms;
 	return a;
 }
@@ -297,16 +307,6 @@ static void on_forwarded(struct serve *s, struct link_req *req)
 		run_command(s, req, m.word, m.args);
 }
 
-/* Whoever may write the socket file and is ourselves, root, or the one that the run folder belongs to. */
-static bool may_speak(const struct serve *s, const struct link_req *req)
-{
-	uid_t uid = req->peer_uid;
-
-	if (req->via != ADDRESS_IPC)
-		return req->via == ADDRESS_TCP;
-	return uid == 0 || uid == geteuid() || uid == s->run_owner;
-}
-
 /* As long as the term lasts that the model was loaded in: its end may be seen here before the next tick. */
 static bool leads(const struct serve *s)
 {
@@ -370,10 +370,19 @@ static void on_request_following(struct serve *s, struct link_req *req)
 static void on_request(void *arg, struct link_req *req)
 {
 	struct serve *s = arg;
+	uint64_t now = clock_ms();
+	struct err e = {0};
 
-	if (!may_speak(s, req)) {
-		log_warn("%s may not speak to the master", req->from);
-		link_fail_with(&req, ERR_request_stale, "this user may not speak to the master");
+	if (gate_check(&s->gate, req, now, &e) < 0) {
+		gate_tell(&s->gate, req, &e, now);
+		link_fail(&req, &e);
+		return;
+	}
+	if (req->head.type == MSG_challenge || req->head.type == MSG_prove) {
+		if (req->head.type == MSG_challenge)
+			gate_challenge(&s->gate, &req, now);
+		else
+			gate_prove(&s->gate, &req, now);
 		return;
 	}
 	if (!leads(s)) {
@@ -390,10 +399,12 @@ int serve_start(struct serve *s, struct daemon_env *env, struct store *store, st
 
 	if (fstat(env->run_fd, &st) < 0)
 		return err_sys(e, ERR_io, "the run folder");
-	s->run_owner = st.st_uid;
+	s->gate.run_owner = st.st_uid;
+	s->gate.control = s->control;
 	s->store = store;
 	s->follow.link = env->link;
 	s->follow.control = s->control;
+	s->follow.id = s->id;
 	if (link_listen(env->link, "master.sock", CONTEXTS, 0660, on_request, s, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < s->nlisten; i++) {

@@ -2,6 +2,7 @@
 #include "common/proc/control.h"
 #include "common/proc/daemon.h"
 #include "master/follow.h"
+#include "master/gate.h"
 #include "master/master.h"
 
 /* An agent's hello was refused, and that was logged. */
@@ -18,11 +19,12 @@ struct serve {
 	struct store *store;
 	uint64_t term; /* of m */
 	struct follow follow;
-	const struct control *control; /* set before the start, with listen */
+	struct gate gate;
+	const struct control *control; /* set before the start, with listen and id */
+	const struct identity *id;     /* our certificate's; NULL: none */
 	char listen[SERVE_LISTENS][STORE_NAME];
 	unsigned nlisten;
 	const char *address;                /* our own, as the others see it; set before the start */
-	uid_t run_owner;                    /* of the run folder */
 	struct refusal told[MASTER_AGENTS]; /* a ring: of agents that ask again and again */
 	unsigned ntold;
 	bool patient; /* a refused write of the tick is tried again: an etcd's, which may be full */

@@ -34,7 +34,8 @@ static bool read_port(const char *text, uint16_t *port)
 /* What the name says, without asking a resolver: localhost is one that every system knows. */
 static bool is_loopback(const char *host)
 {
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
+	return (strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.")] == 0) ||
+	       strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
 }
 
 static int parse_host(const char *text, const char *at, struct address *a, struct err *e)

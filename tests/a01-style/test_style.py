@@ -18,7 +18,7 @@ MAY = {
     "include": [], "common/base": [],
     "common/config": ["common/base", "common/sql/rules.h", "common/sql/objects.h"], "common/sql": ["common/base"],
     "common/binlog": ["common/base", "common/sql/structure.h", "common/sql/quote.h"],
-    "common/proc": ["common/base", "common/config/json.h", "common/config/secret.h"],  # the skeleton opens passwords (T32)
+    "common/proc": ["common/base", "common/config/json.h", "common/config/secret.h", "common/config/identity.h"],  # the skeleton opens passwords (T32)
     "common/db": ["common/base", "common/sql", "common/config/endpoint.h"],
     "supervisor": ["common/base"],
     "agent": ["common/base", "common/config", "common/proc", "common/sql/rules.h"],

@@ -124,3 +124,75 @@ def test_plain_beyond_loopback(hosts, who):
 def test_bad_addresses(hosts, bad):
     h = hosts("a", master={"listen": bad}).start()
     h.said("tidegate-master.conf:1:1")
+
+
+class Certificates:
+    """A CA, and whoever it makes certificates for."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        self._run(f"openssl req -x509 {self.NEW} -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem")
+
+    NEW = "-batch -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+
+    def _run(self, command):
+        subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True)
+
+    def make(self, file, cn, ou=None, san="DNS:localhost", owner=None):
+        """The settings that name them."""
+        (self.folder / "ext").write_text(f"subjectAltName={san}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        self._run(f"openssl req {self.NEW} -subj /CN={cn}{'/OU=' + ou if ou else ''} -keyout {file}.key -out {file}.csr")
+        self._run(f"openssl x509 -req -in {file}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out {file}.pem")
+        (self.folder / f"{file}.key").chmod(0o640)
+        if os.geteuid() == 0:
+            uid, gid = owner or (59999 - 1000, 59999 - 1000)
+            os.chown(self.folder / f"{file}.key", uid, gid)
+        return {f"ssl-{k}": self.folder / v for k, v in (("ca", "ca.pem"), ("cert", f"{file}.pem"), ("key", f"{file}.key"))}
+
+
+def options(settings):
+    return [x for k, v in settings.items() for x in (f"--{k}", str(v))]
+
+
+@pytest.fixture
+def site(hosts):
+    """A master at tls+tcp://localhost, and certificates for all."""
+    class Site:
+        pass
+    s = Site()
+    s.certs = Certificates(hosts.path / "certs")
+    s.url = f"tls+tcp://localhost:{free_port()}"
+    s.master = {"listen": s.url, **s.certs.make("m", "m1", "tidegate-master")}
+    s.operator = s.certs.make("op", "alice", "tidegate-operator")
+    s.agent = s.certs.make("b", "b")
+    return s
+
+
+def test_tls(hosts, site):
+    """Certificates on both sides; the command line by an operator's, an agent by its own."""
+    a = hosts("a", master=site.master).start()
+    b = hosts("b", masters=[site.url], agent=site.agent).start()
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, f"not both agents\n{a.story()}\n{b.story()}")
+    assert set(a.agents(to=site.url, more=options(site.operator))) == {"a", "b"}
+    a.said("is operator `alice`")
+    a.said("is agent `b`")
+    # An agent's certificate is not for commands; none at all, not even for a greeting.
+    assert "60621" in b.ask("list-member", to=site.url, more=options(site.agent), expect=1)
+    assert "ssl-ca" in b.ask("list-member", to=site.url, expect=1)
+    # Its connection goes: the agent makes another one, and proves it again.
+    a.below("master")[0].kill()
+    procs.wait_for(lambda: "free" in a.agents().get("b", ""), 30, f"b did not come back\n{a.story()}\n{b.story()}")
+
+
+def test_wrong_certificates(hosts, site):
+    """Of another CA, of another host's name: no connection, and the master goes on."""
+    a = hosts("a", master=site.master).start()
+    procs.wait_for(lambda: a.agents(), 30, a.story())
+    other = Certificates(hosts.path / "other")
+    foreign = other.make("op", "alice", "tidegate-operator")
+    for wrong in (foreign, {**foreign, "ssl-ca": site.operator["ssl-ca"]}):
+        a.ask("list-member", to=site.url, more=options(wrong), expect=1)
+    a.ask("list-member", to=site.url.replace("localhost", "127.0.0.1"), more=options(site.operator), expect=1)
+    assert set(a.agents(to=site.url, more=options(site.operator))) == {"a"}

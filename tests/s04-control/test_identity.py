@@ -1,0 +1,133 @@
+"""Who may say what on the control socket: members prove their names, users are told by the kernel."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import procs
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+import sp  # noqa: E402
+from test_control import Certificates, free_port, hosts, options, site  # noqa: E402, F401
+
+NOT_ALLOWED, UNPROVED, IDENTITY, MEMBER_KEY, STALE = 60621, 60622, 60623, 60624, 60602
+
+
+def test_b_claims_to_be_a(hosts, site):  # noqa: F811
+    """Member B's certificate with A's name, A's certificate with B's key, a proof that was heard, a session that is another's: refused, logged."""
+    a = hosts("a", master=site.master).start()
+    procs.wait_for(lambda: a.agents(), 30, a.story())
+    b, mine = site.agent, site.certs.make("x", "x")
+    with sp.Caller(site.url, b) as c:
+        assert sp.code(c.ask(sp.hello("b"))) == UNPROVED
+        assert sp.code(c.ask(sp.command("list-member"))) == UNPROVED
+        assert sp.code(c.prove("a", b)) == IDENTITY
+        a.said("the certificate of `b` claims to be `a`")
+        assert sp.code(c.ask(sp.hello("a"))) == UNPROVED
+        assert sp.code(c.prove("x", b, cert=mine["ssl-cert"])) == IDENTITY  # x's certificate, b's key
+        assert sp.code(c.prove("b", b, nonce="0" * 64)) == UNPROVED  # nobody asked for that
+        assert c.prove("b", b)[0] == sp.OK
+        assert sp.code(c.prove("b", b, nonce="0" * 64)) == UNPROVED
+        assert c.prove("b", b)[0] == sp.OK
+        assert sp.code(c.ask(sp.hello("a"))) == IDENTITY
+        assert sp.code(c.ask(sp.command("stop-task"))) == NOT_ALLOWED
+        assert sp.code(c.ask(sp.message(sp.FORWARDED, sp.text("stop-task") + sp.text("{}")))) == NOT_ALLOWED
+        kind, body = c.ask(sp.hello("b"))
+        assert kind == sp.WELCOME
+        session = body[:8]
+        with sp.Caller(site.url, mine) as other:  # b's session, told by x
+            poll = sp.message(sp.NEXT, session + bytes(8) + bytes(4))
+            assert sp.code(other.ask(poll)) == UNPROVED
+            assert other.prove("x", mine)[0] == sp.OK
+            assert sp.code(other.ask(poll)) == IDENTITY
+        assert c.ask(poll)[0] == 43
+    with sp.Caller(site.url, site.operator) as c:  # what a connection has proved is its own alone
+        assert sp.code(c.ask(sp.hello("b"))) == UNPROVED
+        assert c.prove("alice", site.operator)[0] == sp.OK
+        assert sp.code(c.ask(sp.hello("alice"))) == NOT_ALLOWED
+        assert c.ask(sp.command("list-member"))[0] == sp.ANSWER
+    foreign = Certificates(hosts.path / "other").make("op", "alice", "tidegate-operator")
+    with sp.Caller(site.url, b) as c:  # a good connection, a certificate of another CA in the message
+        assert sp.code(c.prove("alice", foreign)) == IDENTITY
+    assert len(a.below("master")) == 1 and "a" in a.agents()
+    a.said("is not to be trusted")
+
+
+def test_the_agent_knows_its_name(hosts, site):  # noqa: F811
+    b = hosts("c", masters=[site.url], agent=site.agent).start()
+    b.said("ssl-cert is of `b`, this agent's name is `c`")
+
+
+def test_first_key_counts(hosts):  # noqa: F811
+    """Without certificates: the first key of an agent is kept; another one of that name is refused until accept-key."""
+    url = f"tcp://127.0.0.1:{free_port()}"
+    a = hosts("a", master={"listen": url}).start()
+    b = hosts("b", masters=[url]).start()
+    procs.wait_for(lambda: "b" in a.agents(), 30, f"{a.story()}\n{b.story()}")
+    key = b.state / "agent" / "identity.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    mine = sp.Key(hosts.path / "mine.key")
+    with sp.Caller(url) as c:
+        assert sp.code(c.ask(sp.hello("b"))) == UNPROVED
+        assert c.prove("b", key=mine)[0] == sp.OK  # the key is good; it is not b's
+        assert sp.code(c.ask(sp.hello("b"))) == MEMBER_KEY
+        a.said("comes with ed25519:")
+    # Another connection, and another process of b's, have the same key.
+    b.below("agent")[0].kill()
+    b.said("ready")
+    procs.wait_for(lambda: a.agents().get("b") == "free", 30, a.story())
+    # The host is set up anew.
+    b.close()
+    shutil.rmtree(b.state / "agent")
+    b.start()
+    a.said("agent `b` is known by ed25519:")
+    a.ask("accept-key", "-n", "b")
+    a.ask("accept-key", "-n", "b")  # said twice
+    procs.wait_for(lambda: a.agents().get("b") == "free", 30, f"{a.story()}\n{b.story()}")
+    assert "46004" in a.ask("accept-key", "-n", "nobody", expect=1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users are wanted")
+def test_users_of_this_host(hosts):  # noqa: F811
+    """The socket: root and the master's own user; others of the group tidegate for commands; nobody else, whatever the file's mode."""
+    a = hosts("a", master={}).start()
+    procs.wait_for(lambda: a.agents(), 30, a.story())
+    path = str(a.run / "master.sock")
+    os.chmod(a.run, 0o755)
+    os.chmod(path, 0o666)
+
+    def as_user(what, uid, gid=65534):
+        """The code of the refusal, from a child that is that user."""
+        r, w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setgroups([])
+                os.setgid(gid)
+                os.setuid(uid)
+                os.write(w, str(sp.code(sp.Caller(path).ask(what))).encode())
+            except Exception as e:
+                os.write(w, repr(e).encode())
+            finally:
+                os._exit(0)
+        os.close(w)
+        with os.fdopen(r) as f:
+            said = f.read()
+        os.waitpid(pid, 0)
+        assert said.isdigit(), said + a.story()
+        return int(said)
+
+    assert as_user(sp.command("list-member"), 65534) == NOT_ALLOWED
+    a.said("of uid 65534 may not send command to the master")
+    assert as_user(sp.hello("z"), 65534) == NOT_ALLOWED
+    assert as_user(sp.command("list-member"), 58999) == 0  # its own
+    assert "z" not in a.agents()
+    group = subprocess.run(["getent", "group", "tidegate"], capture_output=True, text=True).stdout
+    if group:
+        gid = int(group.split(":")[2])
+        assert as_user(sp.command("list-member"), 65534, gid) == 0
+        assert as_user(sp.hello("z"), 65534, gid) == NOT_ALLOWED
