@@ -41,6 +41,12 @@ static json_t *own_options(const json_t *given)
 	return json_is_object(given) ? json_deep_copy(given) : json_object();
 }
 
+/* 0: it is not known, as of a copy's snapshot. */
+static int64_t generation_of(const json_t *start)
+{
+	return json_num(start, "generation", 0);
+}
+
 /* By file number and offset; a name without a number can't be compared and is never the earlier one. */
 static bool is_earlier(const json_t *a, const json_t *b)
 {
@@ -58,13 +64,15 @@ static bool is_earlier(const json_t *a, const json_t *b)
  * Where a relay without a log must begin: at the oldest snapshot (or start) of those that will follow it. The
  * relay ignores it once it has a log.
  */
-static const json_t *relay_start(const struct source *s, bool *copied)
+static const json_t *relay_start(const struct source *s, int64_t generation, bool *copied)
 {
 	const json_t *first = NULL;
 
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
 		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
 
+		if (start && generation_of(start) && generation_of(start) != generation)
+			continue; /* of another server: by its set */
 		if (start && is_earlier(start, first)) {
 			first = start;
 			*copied = t->phase != PHASE_COPY && t->phase != PHASE_LOOK;
@@ -73,8 +81,43 @@ static const json_t *relay_start(const struct source *s, bool *copied)
 	return first;
 }
 
-/* The sets where tasks begin that name no file: the relay asks the upstream which one that is. */
-static void put_gtids(const struct source *s, json_t *options)
+/* What is known best of a log that another host had: the latest generation, there the earliest place. */
+static const json_t *proof(const struct source *s)
+{
+	const json_t *best = NULL;
+
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
+		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+
+		if (generation_of(start) == 0 || generation_of(start) < generation_of(best))
+			continue;
+		if (generation_of(start) > generation_of(best) || is_earlier(start, best))
+			best = start;
+	}
+	return best;
+}
+
+/* Which file it was, and by which sets to go on where the upstream's file of that name is another one. */
+static void put_proof(const struct source *s, const json_t *best, json_t *options)
+{
+	json_t *sets = json_array();
+
+	json_object_set(options, "start_generation", json_object_get(best, "generation"));
+	json_object_set(options, "proof_file", json_object_get(best, "file"));
+	json_object_set(options, "proof_offset", json_object_get(best, "offset"));
+	json_object_set(options, "proof_head", json_object_get(best, "head"));
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
+		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+
+		if (generation_of(start) == generation_of(best) && json_text(start, "gtid", "")[0])
+			json_array_append(sets, json_object_get(start, "gtid"));
+	}
+	json_object_set_new(options, "start_else", sets);
+}
+
+/* The sets where tasks begin that name no file, or one of a server of before: the relay asks the upstream
+ * which one that is. */
+static void put_gtids(const struct source *s, int64_t generation, json_t *options)
 {
 	json_t *list = json_object_get(options, "start_gtids");
 
@@ -82,7 +125,9 @@ static void put_gtids(const struct source *s, json_t *options)
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
 		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
 
-		if (start && !json_text(start, "file", "")[0] && json_text(start, "gtid", "")[0])
+		bool other = generation_of(start) && generation_of(start) != generation;
+
+		if (start && (other || !json_text(start, "file", "")[0]) && json_text(start, "gtid", "")[0])
 			json_array_append(list, json_object_get(start, "gtid"));
 	}
 	if (json_array_size(list) > 0)
@@ -95,7 +140,7 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 	json_t *o = head(p, s->spec);
 	json_t *options = own_options(json_object_get(json_object_get(s->spec, "relay"), "options"));
 	bool copied = true;
-	const json_t *start = relay_start(s, &copied);
+	const json_t *best = proof(s), *start = relay_start(s, generation_of(best), &copied);
 
 	put(o, "upstream", s->spec, "endpoint");
 	/* A copy that can't go on from there begins anew. */
@@ -105,7 +150,9 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 		json_object_set_new(options, "start_file", json_string(json_text(start, "file", "")));
 		json_object_set_new(options, "start_offset", json_integer(json_num(start, "offset", 0)));
 	}
-	put_gtids(s, options);
+	if (best)
+		put_proof(s, best, options);
+	put_gtids(s, generation_of(best), options);
 	if (source_relay_is_held(s))
 		json_object_set_new(options, "paused", json_true());
 	json_object_set_new(o, "options", options);

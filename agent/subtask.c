@@ -180,7 +180,11 @@ bool subtask_needs_relay(const struct subtask *t)
 
 const json_t *subtask_relay_start(const struct subtask *t)
 {
-	return json_text(t->sync->status, "file", "")[0] ? t->sync->status : subtask_start(t);
+	const json_t *need = json_object_get(t->sync->status, "need"), *kept = json_object_get(t->spec, "at");
+
+	if (json_text(need, "file", "")[0])
+		return need;
+	return json_text(kept, "file", "")[0] ? kept : subtask_start(t);
 }
 
 const json_t *subtask_start(const struct subtask *t)
@@ -293,6 +297,8 @@ static bool is_another_life(const struct subtask *t, const json_t *spec)
 static void forget_progress(struct subtask *t)
 {
 	t->copied = t->meta_removed = t->looked = false;
+	json_decref(t->sync->status);
+	t->sync->status = NULL;
 	json_decref(t->snapshot);
 	t->snapshot = NULL;
 }
@@ -308,7 +314,8 @@ void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool sourc
 	t->spec = json_incref(spec);
 	t->gone = false;
 	t->copied = t->copied || json_flag(spec, "copied", false);
-	if (!t->snapshot)
+	/* Another agent may have had it in between. */
+	if (!t->snapshot || source_changed)
 		keep_snapshot(t, json_object_get(spec, "snapshot"));
 	if (changed)
 		subtask_event(t, EVENT_CHANGED);

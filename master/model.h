@@ -16,11 +16,12 @@
  * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items, [yaml].
  * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last
  *   change), resume (how often it was told to go on), rules, dump, load, sync, start, copied, snapshot,
- *   remove_meta, [error {code, text}: why it is Paused], [failed_ddl {generation, file,
- *   offset}: the statement of that error], [operators: of `binlog skip` and its like].
- * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from one that only says
- *   hello again, to whichever master), key (that it proves its
- *   name with where it has no certificate; "": none yet).
+ *   remove_meta, [at {generation, file, offset, gtid, head}: what it needs of the binlog, at least],
+ *   [error {code, text}: why it is Paused], [failed_ddl {generation, file, offset}: the statement of that
+ *   error], [operators: of `binlog skip` and its like].
+ * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from
+ *   one that only says hello again, to whichever master), key (that it proves its name with where it has no
+ *   certificate; "": none yet).
  */
 struct model {
 	struct store *store;          /* NULL: in memory only (tests) */

@@ -72,7 +72,7 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 	const json_t *task = model_get(&m->model, STORE_TASK, json_text(s, "task", ""));
 
 	return json_pack(
-		"{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:b, s:o}",
+		"{s:s, s:I, s:s, s:I, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:b, s:o, s:o}",
 		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
 		json_text(s, "stage", "Paused"), "resumes", (json_int_t)json_num(s, "resume", 0), "mode",
 		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
@@ -80,7 +80,7 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
 		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "look", looks(m, s),
-		"operators", list_of(s, "operators"));
+		"operators", list_of(s, "operators"), "at", member(s, "at"));
 }
 
 /*

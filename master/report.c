@@ -95,6 +95,25 @@ static bool has_moved(const json_t *was, const json_t *s, uint64_t revision)
 	       !json_equal(json_object_get(was, "snapshot"), now);
 }
 
+/*
+ * What another agent's relay would have to begin with: a lower bound is enough, so it is kept once a file of
+ * the upstream's, and when the work rests.
+ */
+static const json_t *new_need(const json_t *was, const json_t *s, uint64_t revision)
+{
+	const json_t *need = json_object_get(json_object_get(s, "sync"), "need"),
+		     *kept = json_object_get(was, "at");
+	bool rests = strcmp(json_text(s, "stage", ""), "Running") != 0;
+
+	if (!json_text(need, "file", "")[0] || revision < (uint64_t)json_num(was, "since", 0) ||
+		json_equal(need, kept))
+		return NULL;
+	if (!rests && json_num(kept, "generation", 0) == json_num(need, "generation", 0) &&
+		strcmp(json_text(kept, "file", ""), json_text(need, "file", "")) == 0)
+		return NULL;
+	return need;
+}
+
 /* Into the change set what must last of one subtask. True where there is something. */
 static bool take_subtask(struct master *m, const char *source, const json_t *s, uint64_t revision)
 {
@@ -103,12 +122,13 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
 	bool looked = json_flag(s, "looked", false) && !json_flag(was, "looked", false);
 	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused, moved;
+	const json_t *need = was ? new_need(was, s, revision) : NULL;
 	char key[MODEL_KEY];
 	json_t *doc;
 
 	paused = was && is_paused_by_error(was, s, revision) && !goes_elsewhere(m, source, s);
 	moved = was && has_moved(was, s, revision);
-	if (!was || (!copied && !looked && !begun && !paused && !moved))
+	if (!was || (!copied && !looked && !begun && !paused && !moved && !need))
 		return false;
 	model_subtask_key(task, source, key);
 	doc = model_edit(&m->model, STORE_SUBTASK, key);
@@ -120,6 +140,8 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 		json_object_set_new(doc, "looked", json_true());
 	if (begun)
 		json_object_set_new(doc, "remove_meta", json_false());
+	if (need)
+		json_object_set_new(doc, "at", json_deep_copy(need));
 	if (paused)
 		take_pause(m, doc, s);
 	model_set(&m->model, STORE_SUBTASK, key, doc);

@@ -207,6 +207,17 @@ int binlog_read_format(struct str event, struct binlog_format *f, struct err *e)
 	return 0;
 }
 
+uint64_t binlog_format_id(struct str event)
+{
+	enum { FLAGS_AT = 17, BODY_AT = 19 };
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i + BINLOG_CHECKSUM_SIZE < event.n; i++)
+		if (i < FLAGS_AT || i >= BODY_AT)
+			hash = (hash ^ (uint8_t)event.p[i]) * 0x100000001b3u;
+	return hash;
+}
+
 int binlog_read_rotate(
 	struct str event, const struct binlog_format *f, struct binlog_rotate *r, struct err *e)
 {

@@ -43,6 +43,12 @@ const char *binlog_type_name(uint8_t type);
 int binlog_read_header(struct str event, struct binlog_header *h, struct err *e);
 /* Whole event (header to checksum). */
 int binlog_read_format(struct str event, struct binlog_format *f, struct err *e);
+/*
+ * Names the file that begins with this FORMAT_DESCRIPTION event, on whatever host it is read: its time of
+ * creation, its server's id and version are in it. The flag "in use", and with it the checksum, does not
+ * count.
+ */
+uint64_t binlog_format_id(struct str event);
 bool binlog_checksum_ok(struct str event);
 /* The event without header and checksum. */
 struct str binlog_body(struct str event, const struct binlog_format *f);

@@ -12,82 +12,11 @@ import pytest
 
 import etcd as etcd_module
 import procs
-from failpoints import Failpoints
+from hosts import Host
 from servers import PASSWORD, USER
 from workload import Workload
 
 LEASE = 3  # seconds, of the masters (etcd.py)
-
-
-class Host:
-    """One supervisor with an agent and, as a rule, a master."""
-
-    def __init__(self, bin_dir, folder, name, store=None, masters=None, key=None):
-        self.bin, self.folder, self.name, self.store, self.masters = Path(bin_dir), Path(folder), name, store, masters
-        self.state, self.run, self.log = self.folder / f"{name}.s", self.folder / f"{name}.r", self.folder / f"{name}.log"
-        self.state.mkdir(mode=0o700)
-        self.run.mkdir()
-        self.process, self.failpoints = None, Failpoints(self.folder / f"{name}.f")
-        if key:
-            shutil.copy2(key, self.state / "key")
-
-    @property
-    def socket(self):
-        return str(self.run / "master.sock")
-
-    def start(self, master=True):
-        args = [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--name", self.name]
-        args += ["--with-master"] if master else []
-        args += ["--store", self.store] if self.store and master else []
-        args += ["--masters", ",".join(self.masters)] if self.masters else []
-        args += ["--failpoints", str(self.failpoints.path)]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        return self
-
-    def below(self, unit):
-        return [p for p in procs.tree(self.process.pid) if p.unit == unit]
-
-    def ask(self, *words, expect=0):
-        done = subprocess.run([str(self.bin / "tidegate"), *map(str, words), "--master", str(self.run), "--state", str(self.state), "--json"],
-                              capture_output=True, text=True, timeout=100)
-        if expect is not None:
-            assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
-        return json.loads(done.stdout) if done.returncode == 0 else done.stdout + done.stderr
-
-    def leader(self):
-        """The name of the one that leads, as this host's master says; "" where it can't say."""
-        answer = self.ask("list-member", expect=None)
-        return answer["members"][0]["leader"]["name"] if isinstance(answer, dict) else ""
-
-    def wait_leader(self, names, timeout=30):
-        try:
-            return procs.wait_for(lambda: self.leader() in names and self.leader(), timeout, f"no leader of {names}", 0.05)
-        except AssertionError as e:
-            raise AssertionError(f"{e}\n{self.story()}") from None  # what it said until now
-
-    def agents(self):
-        answer = self.ask("list-member", expect=None)
-        return {w["name"]: w["stage"] for w in answer["members"][2]["worker"]["workers"]} if isinstance(answer, dict) else {}
-
-    def story(self):
-        return f"--- {self.name}\n" + self.log.read_text(errors="replace")[-5000:]
-
-    def stop(self, timeout=40):
-        self.process.terminate()
-        code = self.process.wait(timeout)
-        self.process = None
-        return code
-
-    def close(self):
-        if not self.process:
-            return
-        everyone = [procs.Proc(self.process.pid)] + procs.tree(self.process.pid)
-        for p in everyone:
-            p.kill(signal.SIGCONT)
-            p.kill()
-        self.process.wait()
-        self.process = None
 
 
 @pytest.fixture

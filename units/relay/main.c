@@ -5,6 +5,7 @@
  * state folder and the upstream, nothing else.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -34,6 +35,11 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	r->o.server_id = (uint32_t)id;
 	r->o.start_offset = (uint64_t)start;
 	r->o.start_wish = json_flag(o, "start_wish", false);
+	r->o.start_generation = (uint32_t)json_num(o, "start_generation", 0);
+	r->o.proof_offset = (uint64_t)json_num(o, "proof_offset", 0);
+	r->o.proof_id = strtoull(json_text(o, "proof_head", "0"), NULL, 16);
+	r->o.start_else = json_incref(json_object_get(o, "start_else"));
+	snprintf(r->o.proof_file, sizeof(r->o.proof_file), "%s", json_text(o, "proof_file", ""));
 	r->o.start_gtids = json_incref(json_object_get(o, "start_gtids"));
 	snprintf(r->o.start_file, sizeof(r->o.start_file), "%s", json_text(o, "start_file", ""));
 	r->shared.paused = json_flag(o, "paused", false);
@@ -57,7 +63,8 @@ static int relay_ready(void *self, struct unit_env *env, struct err *e)
 {
 	struct relay *r = self;
 
-	if (store_open(&r->store, env->state_fd, e) < 0 || pins_load(&r->pins, env->state_fd, e) < 0)
+	if (store_open(&r->store, env->state_fd, e) < 0 || pins_load(&r->pins, env->state_fd, e) < 0 ||
+		stale_drop(r, e) < 0)
 		return -1;
 	writer_init(&r->writer, &r->store, r->o.sync_batches, &r->shared.lock);
 	if (pthread_create(&r->puller, NULL, relay_pull, r) != 0)
@@ -257,6 +264,7 @@ static void relay_close(void *self, struct unit_env *env)
 	json_decref(r->o.start_gtids);
 	json_decref(r->purge_wanted);
 	purge_free(&r->purge);
+	json_decref(r->o.start_else);
 	endpoint_wipe(&r->ep);
 }
 

@@ -27,6 +27,15 @@ struct relay_options {
 	uint64_t start_offset;
 	bool start_wish;     /* without that file: with the oldest there is */
 	json_t *start_gtids; /* texts of sets; NULL: none */
+	/*
+	 * Where the log of another host was needed from: that generation, proved by the id
+	 * (binlog_format_id) of one of its files; where the upstream's file of that name is another one, the
+	 * log begins by these sets, in the generation behind it. 0: nothing is known of another host.
+	 */
+	uint32_t start_generation;
+	char proof_file[256];
+	uint64_t proof_offset, proof_id; /* id 0: not known */
+	json_t *start_else;
 	unsigned heartbeat_ms;
 };
 
@@ -69,6 +78,9 @@ struct relay {
 	pthread_t puller, asker;
 	bool opened, threads, pins_failed;
 };
+
+/* stale.c: a log of another source, or from before the source went to another host, is thrown away. */
+int stale_drop(struct relay *r, struct err *e);
 
 /* shared.c */
 void relay_shared_init(struct relay *r);

@@ -249,11 +249,14 @@ static int make_dir(struct store *s, const struct store_generation *g, struct er
 	return store_meta_write(s->dir, g, (struct store_file){g->first, 4}, "", e);
 }
 
-int store_add_generation(struct store *s, const char *server, const char *base, uint64_t first, struct err *e)
+int store_add_generation(
+	struct store *s, const char *server, const char *base, uint64_t first, uint32_t number, struct err *e)
 {
 	struct store_generation g = {.first = first};
 
 	g.number = s->ngens ? last(s)->number + 1 : 1;
+	if (g.number < number)
+		g.number = number;
 	snprintf(g.name, sizeof(g.name), "%.300s.%06u", server, g.number);
 	snprintf(g.base, sizeof(g.base), "%s", base);
 	if (make_dir(s, &g, e) < 0 || write_index(s, g.name, e) < 0)
@@ -261,6 +264,40 @@ int store_add_generation(struct store *s, const char *server, const char *base, 
 	pthread_mutex_lock(&s->lock);
 	s->gens = xrealloc(s->gens, (s->ngens + 1) * sizeof(*s->gens));
 	s->gens[s->ngens++] = g;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* What a crash leaves of it is named by no index. */
+static void remove_folder(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+	else
+		io_close(&fd);
+	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
+		log_warn("%s: what is left of an old relay log can't be removed: %s", name, strerror(errno));
+}
+
+int store_discard(struct store *s, struct err *e)
+{
+	size_t k;
+
+	if (unlinkat(s->dir, index_name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, ERR_io, "removing %s", index_name);
+	pthread_mutex_lock(&s->lock);
+	for (k = 0; k < s->ngens; k++) {
+		remove_folder(s->dir, s->gens[k].name);
+		free(s->gens[k].files);
+	}
+	s->ngens = 0;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }

@@ -61,9 +61,12 @@ bool store_empty(struct store *s);
 bool store_last(
 	struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size);
 struct position store_end(struct store *s, char *base, size_t size);
-/* Makes the next sub-directory, that begins with the given file, and then names it in the index. */
-int store_add_generation(
-	struct store *s, const char *server, const char *base, uint64_t first, struct err *e);
+/* Makes the next sub-directory, that begins with the given file, and then names it in the index. number: at
+ * least this one. */
+int store_add_generation(struct store *s, const char *server, const char *base, uint64_t first,
+	uint32_t number, struct err *e);
+/* Everything goes, the index first. */
+int store_discard(struct store *s, struct err *e);
 /* "<server>.000001/mysql-bin.000003" */
 void store_path(struct store *s, uint32_t generation, uint64_t number, char *out, size_t size);
 /* The puller's: a file begins (size 0), the last file has grown, or was found without a whole event. */

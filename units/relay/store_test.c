@@ -71,10 +71,10 @@ static void reopen(struct fixture *f)
 
 static void two_generations(struct fixture *f)
 {
-	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, &f->e), 0);
+	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, 0, &f->e), 0);
 	file(f, 3, 1000);
 	file(f, 4, 2000);
-	assert_int_equal(store_add_generation(&f->s, "0-1", "bin", 7, &f->e), 0);
+	assert_int_equal(store_add_generation(&f->s, "0-1", "bin", 7, 0, &f->e), 0);
 	file(f, 7, 500);
 }
 
@@ -95,7 +95,7 @@ static void test_layout(void **state)
 
 	assert_true(store_empty(&f->s));
 	assert_true(position_is_zero(store_end(&f->s, base, sizeof(base))));
-	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, &f->e), 0);
+	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, 0, &f->e), 0);
 	/* Before the first file only relay.meta knows where it begins. */
 	reopen(f);
 	end = store_end(&f->s, base, sizeof(base));
@@ -114,7 +114,7 @@ static void test_layout(void **state)
 	assert_int_equal(io_read_file(f->dir, "server-uuid.index", 1000, &b, &f->e), 0);
 	assert_string_equal(buf_cstr(&b), "uuid-a.000001\n");
 	buf_free(&b);
-	assert_int_equal(store_add_generation(&f->s, "0-1", "bin", 7, &f->e), 0);
+	assert_int_equal(store_add_generation(&f->s, "0-1", "bin", 7, 0, &f->e), 0);
 	reopen(f);
 	end = store_end(&f->s, base, sizeof(base));
 	assert_int_equal(end.generation, 2);
@@ -154,7 +154,7 @@ static void test_find(void **state)
 	assert_int_equal(find(f, 3, 1, 4, &s), STORE_BEYOND);
 	assert_int_equal(find(f, 0, 7, 4, &s), STORE_WRONG);
 	/* A switch before the first file of the new upstream: reading goes on with that file. */
-	assert_int_equal(store_add_generation(&f->s, "0-2", "bin", 1, &f->e), 0);
+	assert_int_equal(store_add_generation(&f->s, "0-2", "bin", 1, 0, &f->e), 0);
 	assert_int_equal(find(f, 2, 7, 500, &s), STORE_LIVE);
 	assert_int_equal(s.at.generation, 3);
 	assert_int_equal(s.at.file, 1);

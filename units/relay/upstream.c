@@ -82,11 +82,12 @@ static void set_writer(struct relay *r, uint64_t number)
 	w->written = 0;
 }
 
-static int begin_generation(struct relay *r, const char *server, const struct log *l, struct err *e)
+static int begin_generation(
+	struct relay *r, const char *server, const struct log *l, uint32_t number, struct err *e)
 {
 	/* What the old upstream sent last is complete on disk before the new one begins. */
 	if (writer_save(&r->writer, e) < 0 ||
-		store_add_generation(&r->store, server, l->base, l->number, e) < 0)
+		store_add_generation(&r->store, server, l->base, l->number, number, e) < 0)
 		return -1;
 	set_writer(r, l->number);
 	log_info("pulling from %s, beginning with %s.%06" PRIu64, server, l->base, l->number);
@@ -129,6 +130,21 @@ static int lacks(struct db *d, const struct gtid_set *set, struct buf *out, stru
 	gtid_set_subtract_text(set, theirs, out);
 	gtid_set_free(&theirs);
 	return 0;
+}
+
+static int must_have(struct db *d, const char *text, struct err *e)
+{
+	enum flavor f = db_server(d)->flavor == FLAVOR_MARIADB ? FLAVOR_MARIADB : FLAVOR_MYSQL;
+	struct gtid_set *set = gtid_set_parse(f, str_of(text), e);
+	struct buf more = {0};
+	int rc = set ? lacks(d, set, &more, e) : -1;
+
+	gtid_set_free(&set);
+	if (rc == 0 && more.n > 0)
+		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were applied before: %s",
+			db_where(d), buf_cstr(&more));
+	buf_free(&more);
+	return rc;
 }
 
 /* Where a task begins that has only a set: *l moves there if that is earlier. */
@@ -186,20 +202,84 @@ static int named_file(
 	return 0;
 }
 
+/* Is the upstream's file of that name the one that another host's relay had read? */
+static int is_proved(struct relay *r, struct db *d, const struct logs *logs, bool *same, struct err *e)
+{
+	struct head h = {0};
+	const struct log *l;
+	char base[256];
+	uint64_t number;
+
+	if (binlog_name_split(str_of(r->o.proof_file), base, sizeof(base), &number, e) < 0)
+		return -1;
+	l = logs_find(logs, base, number);
+	*same = l != NULL;
+	if (l && r->o.proof_id) {
+		if (head_of_upstream(r, r->o.proof_file, &h, e) < 0)
+			return -1;
+		*same = binlog_format_id(buf_str(&h.format)) == r->o.proof_id;
+		head_fini(&h);
+	}
+	if (*same && r->o.proof_offset > l->size)
+		return err_set(e, ERR_relay_ahead,
+			"%s: %s has %" PRIu64 " bytes, and it was applied up to %" PRIu64, db_where(d),
+			r->o.proof_file, l->size, r->o.proof_offset);
+	return 0;
+}
+
+/*
+ * What another host has applied the upstream must have executed (T20). Where its files are not those that
+ * were read there (it was switched, begun anew, or has purged them) the sets tell where to go on.
+ */
+static int begin_elsewhere(struct relay *r, struct db *d, const struct logs *logs, bool same,
+	const struct log **l, struct err *e)
+{
+	const struct log *found;
+	const json_t *set;
+	bool any = false;
+	size_t i;
+
+	json_array_foreach(r->o.start_else, i, set) {
+		if (!json_is_string(set) || !*json_string_value(set))
+			continue;
+		any = true;
+		found = *l;
+		/* Where the file is proved only that it has all of the set is asked. */
+		if (same && must_have(d, json_string_value(set), e) < 0)
+			return -1;
+		if (!same && reach_set(r, d, logs, json_string_value(set), &found, e) < 0)
+			return -1;
+		*l = found;
+	}
+	if (same || any)
+		return 0;
+	return err_set(e, ERR_relay_gone,
+		"%s: it has no file %s (any more), that another host has read, and without GTIDs nobody can "
+		"tell "
+		"where to go on",
+		db_where(d), r->o.proof_file);
+}
+
 /* The very first start: what is wanted, or the upstream's present file, from its head. */
 static int place_first(
 	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
+	uint32_t number = r->o.start_generation;
 	const struct log *l = NULL;
 	const json_t *set;
+	bool same = true;
 	size_t i;
 
-	if (named_file(r, d, logs, &l, e) < 0)
+	if (number && is_proved(r, d, logs, &same, e) < 0)
+		return -1;
+	if (same && named_file(r, d, logs, &l, e) < 0)
 		return -1;
 	json_array_foreach(r->o.start_gtids, i, set)
 		if (json_is_string(set) && reach_set(r, d, logs, json_string_value(set), &l, e) < 0)
 			return -1;
-	return begin_generation(r, server, l ? l : &logs->list[logs->n - 1], e);
+	if (number && begin_elsewhere(r, d, logs, same, &l, e) < 0)
+		return -1;
+	return begin_generation(r, server, l ? l : &logs->list[logs->n - 1], same ? number : number + 1, e);
 }
 
 /* T20: what we have, the upstream must have executed. */
@@ -300,7 +380,7 @@ static int place_switched(
 		return err_set(e, ERR_relay_gone,
 			"%s: this is another server (%s), and it has purged what comes next", db_where(d),
 			server);
-	return begin_generation(r, server, l, e);
+	return begin_generation(r, server, l, 0, e);
 }
 
 static int place(struct relay *r, struct db *d, const struct logs *logs, struct err *e)

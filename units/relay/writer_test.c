@@ -69,7 +69,7 @@ static void begin(struct fixture *f)
 {
 	assert_int_equal(store_open(&f->s, f->dir, &f->e), 0);
 	if (store_empty(&f->s))
-		assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, &f->e), 0);
+		assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, 0, &f->e), 0);
 	writer_init(&f->w, &f->s, false, &f->lock);
 	if (writer_recover(&f->w, &f->e) < 0)
 		fail_msg("%s", f->e.text);

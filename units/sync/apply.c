@@ -48,6 +48,18 @@ static void swap(char **x, char **y)
 	*y = was;
 }
 
+/* Of another relay generation than the watermark (runs.h) they are compared by GTIDs. */
+static int cut_recorded(struct apply *a, const struct meta_slot *best, struct err *e)
+{
+	struct gtid_set *set = NULL;
+
+	if (*best->gtid && !(set = apply_parse_gtid(best->gtid, e)))
+		return -1;
+	runs_cut_by(&a->recorded, best->watermark, set);
+	gtid_set_free(&set);
+	return 0;
+}
+
 /* The highest watermark of all rows, and all intervals above it (T4): also those of rows that have no lane
  * now. */
 static int recover(struct apply *a, struct meta_slot *list, size_t n, struct err *e)
@@ -61,8 +73,11 @@ static int recover(struct apply *a, struct meta_slot *list, size_t n, struct err
 			part_parse(&a->part, str_of(list[i].applied), e) < 0)
 			return err_add(e, "slot %u of task %s", list[i].slot, a->id.task);
 	}
-	runs_cut(&a->recorded, best->watermark);
+	if (cut_recorded(a, best, e) < 0)
+		return -1;
 	a->durable = list[0].watermark;
+	free(a->durable_gtid);
+	a->durable_gtid = xstrdup(list[0].gtid);
 	list[0].watermark = best->watermark;
 	if (best != &list[0]) {
 		swap(&list[0].base, &best->base);
@@ -298,9 +313,21 @@ void apply_close(struct apply *a)
 	meta_slot_fini(&a->slot);
 	free(a->gtid_text);
 	free(a->watermark_gtid);
+	free(a->durable_gtid);
 	pthread_cond_destroy(&a->changed);
 	missing_log_fini(&a->missing);
 	pthread_mutex_destroy(&a->lock);
+}
+
+struct position apply_durable_at(struct apply *a, char **gtid)
+{
+	struct position p;
+
+	pthread_mutex_lock(&a->lock);
+	p = a->durable;
+	*gtid = xstrdup(a->durable_gtid ? a->durable_gtid : "");
+	pthread_mutex_unlock(&a->lock);
+	return p;
 }
 
 struct position apply_durable(struct apply *a)

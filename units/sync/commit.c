@@ -63,7 +63,7 @@ int apply_guard(struct apply *a, struct db *d, struct position watermark, const 
 	int r;
 
 	/* What others left above it stays on record here, whatever lanes write. */
-	runs_cut(&a->recorded, watermark);
+	runs_cut_same(&a->recorded, watermark);
 	runs_text(&a->recorded, &applied);
 	part_text(&a->part, &applied);
 	p.applied = buf_cstr(&applied);
@@ -82,13 +82,16 @@ int apply_commit(struct apply *a, struct db *d, struct position watermark, const
 
 void apply_moved(struct apply *a, struct position watermark, const char *gtid)
 {
-	char *text;
+	char *text, *durable;
 
 	a->slot.watermark = watermark;
 	text = gtid ? xstrdup(gtid) : NULL; /* it may be the one that goes */
+	durable = gtid ? xstrdup(gtid) : NULL;
 	pthread_mutex_lock(&a->lock);
 	a->watermark = a->durable = watermark;
 	free(a->watermark_gtid);
+	free(a->durable_gtid);
+	a->durable_gtid = durable;
 	a->watermark_gtid = text;
 	a->gtid_moved = false;
 	pthread_mutex_unlock(&a->lock);

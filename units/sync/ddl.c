@@ -478,7 +478,7 @@ static bool is_told(const struct ddl_place *place)
 static int do_it(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	struct ddl_record rec = {0};
-	int r = ddl_record_read(a, &j->place, &rec, e);
+	int r = ddl_record_read(a, t, &j->place, &rec, e);
 
 	/* An operator's words were changed after one of the earlier ones was done: the new one is not. */
 	if (r == 0 && rec.stage == DDL_DONE && is_told(&j->place) &&

@@ -46,7 +46,19 @@ const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[
 	return out;
 }
 
-int ddl_record_read(struct apply *a, const struct ddl_place *place, struct ddl_record *out, struct err *e)
+/* The watermark stays, and with it its GTID set (only this thread writes it). */
+static int guard_here(struct apply *a, struct err *e)
+{
+	return apply_guard(a, a->db, a->slot.watermark, a->watermark_gtid, e);
+}
+
+static int commit_here(struct apply *a, struct err *e)
+{
+	return apply_commit(a, a->db, a->slot.watermark, a->watermark_gtid, e);
+}
+
+/* 1: found, 0: there is none. */
+static int read_at(struct apply *a, const struct ddl_place *place, struct ddl_record *out, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *rows;
@@ -70,7 +82,43 @@ int ddl_record_read(struct apply *a, const struct ddl_place *place, struct ddl_r
 		buf_put(&out->statement, v[2].p, v[2].n);
 	}
 	db_rows_close(&rows);
-	return n < 0 ? -1 : 0;
+	return n;
+}
+
+/*
+ * On another host the relay log may be another one, with the same transaction at another place: what was
+ * recorded of it moves there. "+2" of an operator's second statement stays.
+ */
+static int move_here(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
+{
+	const char *tail = place->key + strlen(place->event);
+	struct buf sql = {0};
+	char gtid[128];
+	int r;
+
+	gtid_event_text(&t->gtid, gtid, sizeof(gtid));
+	if (guard_here(a, e) < 0)
+		return -1;
+	buf_puts(&sql, "UPDATE ");
+	put_meta(a, &sql, "tidegate_ddl");
+	buf_putf(&sql, " SET position='%s' WHERE ", place->key);
+	put_task(a, &sql);
+	buf_putf(&sql, " AND gtid='%s' AND position NOT LIKE '%u:%%' AND position LIKE '%%%s'", gtid,
+		(unsigned)t->start.generation, tail);
+	if (!*tail)
+		buf_puts(&sql, " AND position NOT LIKE '%+%'");
+	r = run(a->db, &sql, e);
+	return r < 0 ? -1 : commit_here(a, e);
+}
+
+int ddl_record_read(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct ddl_record *out, struct err *e)
+{
+	int r = read_at(a, place, out, e);
+
+	if (r != 0 || t->start.generation == 1 || !t->has_gtid)
+		return r < 0 ? -1 : 0;
+	return move_here(a, t, place, e) < 0 || read_at(a, place, out, e) < 0 ? -1 : 0;
 }
 
 /* " AUTO_INCREMENT=7" can change by a restart of the server; a statement that sets it can be executed twice.
@@ -158,17 +206,6 @@ static int put_record(struct apply *a, const struct trx *t, const struct ddl_pla
 	sql_put_string(&sql, before);
 	buf_putc(&sql, ')');
 	return run(a->db, &sql, e) < 0 ? err_add(e, "recording a DDL statement") : 0;
-}
-
-/* The watermark stays, and with it its GTID set (only this thread writes it). */
-static int guard_here(struct apply *a, struct err *e)
-{
-	return apply_guard(a, a->db, a->slot.watermark, a->watermark_gtid, e);
-}
-
-static int commit_here(struct apply *a, struct err *e)
-{
-	return apply_commit(a, a->db, a->slot.watermark, a->watermark_gtid, e);
 }
 
 int ddl_record_doing(struct apply *a, const struct trx *t, const struct ddl_place *place,

@@ -19,8 +19,10 @@ struct ddl_record {
 	struct buf statement, before; /* owned by the caller */
 };
 
-/* The record of the statement at this place. */
-int ddl_record_read(struct apply *a, const struct ddl_place *place, struct ddl_record *out, struct err *e);
+/* The record of the statement at this place; begun at another place, before the relay log was another one, it
+ * is known by its GTID. */
+int ddl_record_read(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct ddl_record *out, struct err *e);
 /* The structures of all that the statement names, as text: equal texts, equal structures. */
 int ddl_picture(
 	struct apply *a, const struct sql_ddl *ddl, struct str schema, struct buf *out, struct err *e);

@@ -90,6 +90,19 @@ void fetch_fini(struct fetch *f)
 	gtid_set_free(&f->scan.set);
 	buf_free(&f->event);
 	buf_free(&f->again);
+	buf_free(&f->heads);
+}
+
+/* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
+static struct position durable(struct fetch *f)
+{
+	struct position watermark = apply_durable(f->apply), pin = assemble_pin(f->assemble, watermark);
+	const struct position *again = (const struct position *)(const void *)f->again.p;
+
+	/* They are not known to the assembler before they are read again. */
+	if (f->rereading && (position_is_zero(pin) || position_cmp(again[0], pin) < 0))
+		pin = again[0];
+	return !position_is_zero(pin) && position_cmp(pin, watermark) < 0 ? pin : watermark;
 }
 
 /* What is read for the second time must be what the record says: a PREPARE that begins there. 1: it is done.
@@ -160,6 +173,39 @@ static int on_scanned(struct fetch *f, struct str event, struct position at, str
 	return gtid_set_add(f->scan.set, &g, e);
 }
 
+/* --- how files are known again on another host --- */
+
+static void note_head(struct fetch *f, struct str event, struct position at)
+{
+	struct fetch_head h = {at.generation, at.file, binlog_format_id(event)};
+	struct fetch_head *list = (struct fetch_head *)(void *)f->heads.p;
+	struct position oldest = durable(f);
+	size_t n = f->heads.n / sizeof(h), left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool same = list[i].generation == h.generation && list[i].file == h.file;
+		struct position end = {list[i].generation, list[i].file, UINT64_MAX};
+
+		if (!same && position_cmp(end, oldest) >= 0)
+			list[left++] = list[i];
+	}
+	f->heads.n = left * sizeof(h);
+	buf_put(&f->heads, &h, sizeof(h));
+}
+
+struct position fetch_need(struct fetch *f, uint64_t *head, char **gtid)
+{
+	const struct fetch_head *list = (const struct fetch_head *)(const void *)f->heads.p;
+	struct position at = durable(f);
+
+	apply_durable_at(f->apply, gtid);
+	*head = 0;
+	for (size_t i = 0; i < f->heads.n / sizeof(*list); i++)
+		if (list[i].generation == at.generation && list[i].file == at.file)
+			*head = list[i].id;
+	return at;
+}
+
 /* One whole event of the stream. 1: the place to go on is elsewhere, what is behind it in this answer is of
  * no use. */
 static int on_event(struct fetch *f, struct str event, struct position at, struct err *e)
@@ -175,6 +221,8 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 		return -1;
 	if (position_cmp(at, f->skip) < 0 && h.type != BINLOG_FORMAT)
 		return 0;
+	if (h.type == BINLOG_FORMAT)
+		note_head(f, event, at);
 	if (assemble_event(f->assemble, event, at, &t, e) < 0)
 		return -1;
 	if (t)
@@ -253,6 +301,7 @@ static int on_events(struct fetch *f, struct str reply, struct err *e)
 	if (FAILPOINT_HIT(sync_fetched))
 		return err_set(e, ERR_link, "failpoint");
 	f->end = m.end;
+	f->placed |= m.data.n > 0 && !f->rereading;
 	f->bytes += m.data.n;
 	if (m.base.n > 0 && m.base.n < sizeof(f->base))
 		snprintf(f->base, sizeof(f->base), "%.*s", STR_ARG(m.base));
@@ -271,6 +320,56 @@ static void ask_later(struct fetch *f, const struct err *e)
 	f->again_ms = clock_ms() + FETCH_PAUSE_MS;
 }
 
+/* --- a relay log that begins behind our place --- */
+
+static void on_located(void *arg, const struct err *e, struct str reply)
+{
+	struct fetch *f = arg;
+	struct msg_located m;
+	struct err wrong = {0};
+	struct str body;
+
+	f->asking = false;
+	if (e) {
+		ask_later(f, e);
+	} else if (msg_expect(reply, MSG_located, &body, &wrong) == 0 &&
+		   msg_get_located(body, &m, &wrong) == 0) {
+		if (m.at.generation <= f->watermark.generation)
+			err_set(&wrong, ERR_relay_gone, "%s:%" PRIu64 " is not in the relay log any more",
+				f->base, f->watermark.file);
+		f->next = f->skip = m.at;
+		f->resume = (struct position){0};
+		f->moving = false;
+		f->placed = true;
+		log_info("the relay log is of another host, and begins behind a switch of the upstream: "
+			 "going on by "
+			 "GTIDs");
+	}
+	if (wrong.code == ERR_link || wrong.code == ERR_relay_not_there)
+		ask_later(f, &wrong);
+	else if (wrong.code)
+		fetch_fail(f, &wrong);
+	unit_wake(f->env);
+}
+
+static void ask_located(struct fetch *f)
+{
+	struct buf out = {0}, text = {0};
+
+	gtid_set_text(f->overlap.seen, &text);
+	msg_put_locate(&out, link_request_id(), &(struct msg_locate){.gtid = buf_str(&text)});
+	link_call(f->relay, &out, FETCH_TIMEOUT_MS, on_located, f);
+	buf_free(&out);
+	buf_free(&text);
+}
+
+/* The very first place is gone: on another host the log may begin in a later generation, where the upstream
+ * was switched at the same time. XA transactions that were prepared before are known by place only. */
+static bool may_move(const struct fetch *f, const struct err *e)
+{
+	return e->code == ERR_relay_gone && !f->placed && !f->rereading && !f->scan.on && f->overlap.seen;
+}
+
 static void on_reply(void *arg, const struct err *e, struct str reply)
 {
 	struct fetch *f = arg;
@@ -287,6 +386,8 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 		/* A relay that is still catching up says so: it is asked again. */
 		if (wrong.code == ERR_relay_not_there || wrong.code == ERR_link)
 			ask_later(f, &wrong);
+		else if (may_move(f, &wrong))
+			f->moving = true;
 		else
 			fetch_fail(f, &wrong);
 	}
@@ -304,18 +405,6 @@ void fetch_again_at(struct fetch *f, uint64_t ms)
 {
 	if (f->env->again_ms == 0 || ms < f->env->again_ms)
 		f->env->again_ms = ms;
-}
-
-/* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
-static struct position durable(struct fetch *f)
-{
-	struct position watermark = apply_durable(f->apply), pin = assemble_pin(f->assemble, watermark);
-	const struct position *again = (const struct position *)(const void *)f->again.p;
-
-	/* They are not known to the assembler before they are read again. */
-	if (f->rereading && (position_is_zero(pin) || position_cmp(again[0], pin) < 0))
-		pin = again[0];
-	return !position_is_zero(pin) && position_cmp(pin, watermark) < 0 ? pin : watermark;
 }
 
 void fetch_ask(struct fetch *f, struct position at, bool head,
@@ -346,7 +435,10 @@ int fetch_step(struct fetch *f, struct err *e)
 		fetch_again_at(f, f->again_ms);
 		return 0;
 	}
-	if (queue_has_room(f->queue, assemble_held(f->assemble))) {
+	if (f->moving) {
+		f->asking = true;
+		ask_located(f);
+	} else if (queue_has_room(f->queue, assemble_held(f->assemble))) {
 		f->asking = true;
 		fetch_ask(f, f->next, !position_is_zero(f->resume), on_reply, f);
 	}

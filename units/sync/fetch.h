@@ -5,6 +5,12 @@
 
 struct reread;
 
+/* A file of the relay log, and its binlog_format_id. */
+struct fetch_head {
+	uint32_t generation;
+	uint64_t file, id;
+};
+
 /* Bytes of a transaction's events that are kept in memory; a larger one is read twice. */
 enum { FETCH_KEEP = 24 << 20, FETCH_PAUSE_MS = 200 };
 
@@ -32,7 +38,11 @@ struct fetch {
 	size_t nagain;          /* how many are done */
 	bool rereading;         /* one of them is under way */
 	struct reread *rereads; /* large transactions, read a second time (reread.h) */
-	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
+	bool placed;            /* the place to resume at was found in the relay log */
+	bool moving; /* it is being looked for by GTIDs: the log is another host's, and begins behind a switch
+		      */
+	struct buf heads; /* struct fetch_head: of the files that were read */
+	bool by_gtid;     /* the task began with a set: what is in it may come, in the first generation too */
 	/* Before the first start: GTIDs up to a place. */
 	struct {
 		bool on, done;
@@ -58,6 +68,12 @@ int fetch_step(struct fetch *f, struct err *e);
 /* All threads are asked to leave; appliers that wait for events of a large transaction wait no more. */
 void fetch_leave(struct fetch *f);
 void fetch_fini(struct fetch *f);
+
+/* What a relay on another host would have to begin with: the oldest place that is needed, and how its file is
+ * known again (binlog_format_id; 0: not read yet). gtid: the set at the recorded watermark, owned by the
+ * caller.
+ */
+struct position fetch_need(struct fetch *f, uint64_t *head, char **gtid);
 
 /* For reread.c. Asks the relay for events at a place, or only for those of a file's head. */
 void fetch_ask(struct fetch *f, struct position at, bool head,

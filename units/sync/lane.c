@@ -553,8 +553,12 @@ static void finish(struct lane *l)
 		window_commit(&a->window, b->list[i]->seq);
 	}
 	b->n = 0;
-	if (position_cmp(b->watermark, a->durable) > 0)
+	if (position_cmp(b->watermark, a->durable) > 0) {
 		a->durable = b->watermark;
+		free(a->durable_gtid);
+		a->durable_gtid = b->gtid;
+		b->gtid = NULL;
+	}
 	depend_taken(a->depend, l->number, 0);
 	schedule_advance(a);
 }

@@ -140,17 +140,70 @@ void runs_append(struct runs *to, const struct runs *more, bool neighbour)
 	}
 }
 
-void runs_cut(struct runs *r, struct position watermark)
+static bool set_has_span(const struct gtid_set *set, const struct span *s)
+{
+	bool mariadb = gtid_set_flavor(set) == FLAVOR_MARIADB, has;
+	struct gtid_set *own;
+	uint32_t server;
+	uint64_t seq;
+	char text[128];
+
+	if (mariadb)
+		return gtid_set_last(set, (uint32_t)strtoul(s->origin, NULL, 10), &server, &seq) &&
+		       seq >= s->last;
+	snprintf(text, sizeof(text), "%s:%" PRIu64 "-%" PRIu64, s->origin, s->first, s->last);
+	own = gtid_set_parse(gtid_set_flavor(set), str_of(text), NULL);
+	has = own && gtid_set_contains(set, own);
+	gtid_set_free(&own);
+	return has;
+}
+
+static bool set_has_run(const struct gtid_set *set, const struct run *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!set_has_span(set, &r->spans[i]))
+			return false;
+	return true;
+}
+
+enum cut { CUT_ALL, CUT_BY_SET, CUT_SAME };
+
+static bool has_served(
+	const struct run *r, struct position watermark, enum cut how, const struct gtid_set *set)
+{
+	if (position_cmp(r->end, watermark) > 0)
+		return false;
+	if (how == CUT_ALL || r->end.generation == watermark.generation)
+		return true;
+	return how == CUT_BY_SET && (!set || set_has_run(set, r));
+}
+
+static void cut(struct runs *r, struct position watermark, enum cut how, const struct gtid_set *set)
 {
 	size_t left = 0;
 
 	for (size_t i = 0; i < r->n; i++) {
-		if (position_cmp(r->list[i].end, watermark) <= 0)
+		if (has_served(&r->list[i], watermark, how, set))
 			run_fini(&r->list[i]);
 		else
 			r->list[left++] = r->list[i];
 	}
 	r->n = left;
+}
+
+void runs_cut(struct runs *r, struct position watermark)
+{
+	cut(r, watermark, CUT_ALL, NULL);
+}
+
+void runs_cut_by(struct runs *r, struct position watermark, const struct gtid_set *set)
+{
+	cut(r, watermark, CUT_BY_SET, set);
+}
+
+void runs_cut_same(struct runs *r, struct position watermark)
+{
+	cut(r, watermark, CUT_SAME, NULL);
 }
 
 void runs_text(const struct runs *r, struct buf *out)

@@ -21,6 +21,15 @@ void runs_add(struct runs *r, struct position start, struct position end,
 void runs_append(struct runs *to, const struct runs *more, bool neighbour);
 /* Those that end at the watermark or before it have served. */
 void runs_cut(struct runs *r, struct position watermark);
+/*
+ * The same for those that an earlier process has left. On another host the relay log may begin in a later
+ * generation, behind a switch of the upstream: what was applied comes there, at other positions, behind the
+ * watermark. So those of an earlier generation have served when the set at the watermark has all of them; set
+ * NULL: the task knows of no GTIDs, so nothing of them can come.
+ */
+void runs_cut_by(struct runs *r, struct position watermark, const struct gtid_set *set);
+/* Only those of the watermark's own generation. */
+void runs_cut_same(struct runs *r, struct position watermark);
 void runs_text(const struct runs *r, struct buf *out);
 /* Adds what the text says. ERR_internal where it is none of ours. */
 int runs_parse(struct runs *r, struct str text, struct err *e);

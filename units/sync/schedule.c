@@ -267,7 +267,7 @@ static void place(struct apply *a, struct trx *t)
 	t->weight = weight_of(t);
 	pthread_mutex_lock(&a->lock);
 	if (wait_room(a, t->weight)) {
-		runs_cut(&a->recorded, a->watermark);
+		runs_cut_by(&a->recorded, a->watermark, a->gtid);
 		depend_place(a->depend, &a->touch, t->nchanges + 1, &p);
 		t->seq = p.seq;
 		t->lane = p.lane;

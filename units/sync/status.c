@@ -151,6 +151,22 @@ static void put_safe(struct apply *a, struct position at, json_t *out)
 		out, "safe_until", json_sprintf("%s:%llu", file, (unsigned long long)until.offset));
 }
 
+/* What a relay on another host must have: the agent reports it, the master keeps it. */
+static void put_need(struct status *s, json_t *out)
+{
+	char *gtid, file[300];
+	uint64_t head;
+	struct position at = fetch_need(s->fetch, &head, &gtid);
+
+	binlog_name_make(file, sizeof(file), s->apply->base, at.file);
+	if (at.generation && s->apply->base[0])
+		json_object_set_new(out, "need",
+			json_pack("{s:i, s:s, s:I, s:s, s:o}", "generation", (int)at.generation, "file", file,
+				"offset", (json_int_t)at.offset, "gtid", gtid, "head",
+				head ? json_sprintf("%016llx", (unsigned long long)head) : json_string("")));
+	free(gtid);
+}
+
 void status_put_start(uint64_t since_us, json_t *out)
 {
 	json_object_set_new(out, "phase", json_string("start"));
@@ -179,5 +195,6 @@ void status_put(struct status *s, json_t *out)
 	put_lag(s, out);
 	put_safe(s->apply, at, out);
 	put_failed_ddl(s->apply, out);
+	put_need(s, out);
 	free(gtid);
 }

@@ -1,0 +1,412 @@
+"""Several hosts and one master: a host that is lost, cut off or emptied gives its sources to another one, in every phase, and never do two write. Hosts
+are supervisors of their own on this machine; the master stands on one that takes no sources."""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import failover
+import procs
+import servers as servers_module
+from conftest import Pair
+from hosts import Host
+from servers import PASSWORD, USER
+from workload import Workload
+
+LEASE = 3  # seconds
+
+
+class Trio:
+    """m with the master; a and b, who take sources."""
+
+    def __init__(self, bin_dir, folder, pairs):
+        self.folder, self.pairs = folder, pairs
+        key = folder / "key"
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o600)
+        sockets = [str(folder / "m.r/master.sock")]
+        self.m = Host(bin_dir, folder, "m", key=key, masters=sockets, config={"master": {"lease": LEASE}, "agent": {"capacity": 0}})
+        self.m.start()
+        self.a, self.b = (Host(bin_dir, folder, n, key=key, masters=sockets) for n in "ab")
+        self.a.start(master=False)
+        self.wait_stage("a", "free")
+
+    def host(self, name):
+        return {"a": self.a, "b": self.b}[name]
+
+    def story(self):
+        return "\n".join(h.story() for h in (self.m, self.a, self.b) if h.log.exists())
+
+    def wait_stage(self, name, *stages, timeout=40):
+        procs.wait_for(lambda: self.m.agents().get(name) in stages, timeout, f"{name} is not {stages}: {self.m.agents()}\n{self.story()}", 0.1)
+
+    def begin(self, name="s1", pair=None, mode="all", extra=""):
+        """A source and a task of it; who serves it."""
+        pair = pair or self.pairs[0]
+        source, task = self.folder / f"{name}.source.yaml", self.folder / f"{name}.task.yaml"
+        source.write_text(f"source-id: {name}\nfrom: {{host: 127.0.0.1, port: {pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n{extra}")
+        task.write_text(f"name: t-{name}\ntask-mode: {mode}\n"
+                        f"target-database: {{host: 127.0.0.1, port: {pair.target.port}, user: {USER}, password: '{PASSWORD}'}}\n"
+                        f"mysql-instances: [{{source-id: {name}, block-allow-list: b}}]\nblock-allow-list: {{b: {{do-dbs: [app]}}}}\n")
+        self.m.ask("operate-source", "create", source)
+        self.m.ask("start-task", task)
+
+    def status(self, name="s1"):
+        """(worker, subtask) as query-status has it."""
+        answer = self.m.ask("query-status", f"t-{name}", expect=None)
+        if not isinstance(answer, dict) or not answer.get("sources"):
+            return "", {}
+        s = answer["sources"][0]
+        return s["sourceStatus"]["worker"], s["subTaskStatus"][0] if s["subTaskStatus"] else {}
+
+    def wait_sync(self, worker, name="s1", timeout=60):
+        def there():
+            at, sub = self.status(name)
+            return at == worker and sub.get("stage") == "Running" and sub.get("unit") == "Sync" and sub["tidegate"]["sync"].get("phase") in ("catch-up", "live")
+        procs.wait_for(there, timeout, f"{name} does not follow on {worker}: {self.status(name)}\n{self.story()}", 0.1)
+
+    def other(self):
+        self.b.start(master=False)
+        self.wait_stage("b", "free")
+
+    def close(self):
+        for h in (self.a, self.b, self.m):
+            h.close()
+
+
+@pytest.fixture
+def trio(bin_dir, short_tmp, make_pair):
+    os.chmod(short_tmp, 0o755)
+    made = []
+
+    def make(*names):
+        made.append(Trio(bin_dir, short_tmp, [make_pair(*n) for n in names or (("ma1011", "my97"),)]))
+        return made[-1]
+
+    def of(pairs):
+        made.append(Trio(bin_dir, short_tmp, pairs))
+        return made[-1]
+
+    make.of = of
+    yield make
+    for t in made:
+        t.close()
+
+
+class Behind:
+    """A server behind a door: its port is the door's."""
+
+    def __init__(self, port, server):
+        self.port, self.server = port, server
+
+    def __getattr__(self, name):
+        return getattr(self.server, name)
+
+
+def slots(pair):
+    """{slot: (epoch, updated)}"""
+    return {r[0]: r[1:] for r in pair.target.query("SELECT slot, epoch, updated FROM dm_meta.tidegate_slot")}
+
+
+def epoch(pair):
+    return max(e for e, _ in slots(pair).values())
+
+
+def connections(pair):
+    return {r[0] for r in pair.target.query("SELECT connection FROM dm_meta.tidegate_connection")}
+
+
+def wait_taken(pair, was, story, timeout=60):
+    """Until somebody with a greater epoch has committed progress; seconds."""
+    began = time.monotonic()
+    before = pair.target.query("SELECT MAX(updated) FROM dm_meta.tidegate_slot")[0][0]
+    procs.wait_for(lambda: any(e > was and u > before for e, u in slots(pair).values()), timeout, lambda: f"nobody took over\n{story()}", 0.05)
+    return time.monotonic() - began
+
+
+def finish(pair, work, story):
+    work.stop()
+    pair.source.run("CREATE TABLE IF NOT EXISTS app.last (id int PRIMARY KEY)", "REPLACE INTO app.last VALUES (7)")
+    procs.wait_for(lambda: "last" in str(pair.target.query("SHOW TABLES IN app")) and pair.target.query("SELECT * FROM app.last"), 90,
+                   lambda: f"the last change did not come\n{story()}", 0.2)
+    pair.assert_equal("app", story)
+
+
+def binlog_writers(server):
+    """Of a MySQL server: the thread ids of its transactions and statements, in the order of its binlog."""
+    program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, "mysqlbinlog"], check=True, capture_output=True, text=True).stdout.strip()
+    folder = f"{server.run_dir}/{server.port}/data"
+    files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f))
+    text = subprocess.run([program, *files], check=True, capture_output=True, text=True, errors="replace").stdout
+    return [int(n) for n in re.findall(r"\bthread_id=(\d+)", text)]
+
+
+def assert_fenced(pair, old, new):
+    """No byte of the old owner's connections behind the new one's first."""
+    if pair.target.flavor != "mysql":
+        return
+    writers = binlog_writers(pair.target)
+    first = next(i for i, w in enumerate(writers) if w in new)
+    late = [w for w in writers[first:] if w in old]
+    assert any(w in old for w in writers[:first]), "the old owner is not seen at all"
+    assert not late, f"{len(late)} writes of the old owner behind the new one's first"
+
+
+DIRECTIONS = [("ma1011", "my97"), ("my97", "ma1011")]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS, ids="-to-".join)
+def test_killed_in_sync(trio, direction):
+    """The host of a running task is killed, and the next one too; each time the other takes over, after a lease and little more, with a relay log of its
+    own, or the one it had."""
+    t = trio(direction)
+    pair = t.pairs[0]
+    work = Workload(pair.source, "app", threads=3, rows=200, pause=0.005, ddl=True).make()
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    took = []
+    with work:
+        for now, then in (("a", "b"), ("b", "a"), ("a", "b")):
+            work.wait(60)
+            was, old = epoch(pair), connections(pair)
+            t.host(now).kill()
+            took.append(wait_taken(pair, was, t.story))
+            t.wait_sync(then)
+            assert_fenced(pair, old, connections(pair))
+            work.wait(30)
+            pair.source.run("FLUSH BINARY LOGS")
+            t.host(now).start(master=False)
+            t.wait_stage(now, "free")
+            assert not t.host(now).below("sync")
+    finish(pair, work, t.story)
+    print(f"taken over after {', '.join(f'{s:.1f}' for s in sorted(took))} s (lease {LEASE} s)")
+    assert max(took) < LEASE + 15
+
+
+@pytest.mark.parametrize("place", ["dump_mid_chunk", "load_before_commit", "load_after_commit", "load_all_done"])
+@pytest.mark.parametrize("direction", DIRECTIONS, ids="-to-".join)
+def test_killed_in_copy(trio, direction, place):
+    """In the full phase: what is in the downstream stays, the other host reads only what is missing."""
+    t = trio(direction)
+    pair = t.pairs[0]
+    work = Workload(pair.source, "app", threads=2, rows=300, pause=0.01).make()
+    t.a.failpoints.arm(place, "sleep", at=2 if place == "load_before_commit" else 1, arg=90000)
+    t.begin()
+    with work:
+        procs.wait_for(lambda: t.a.failpoints.fired(place), 60, lambda: f"{place} was not met\n{t.story()}")
+        work.wait(20)
+        t.other()
+        time.sleep(1.2)  # its last report
+        t.a.kill()
+        t.wait_sync("b", timeout=90)
+        work.wait(20)
+    finish(pair, work, t.story)
+
+
+@pytest.mark.parametrize("place", ["sync_before_commit", "sync_after_guard", "sync_before_guard"])
+def test_cut_off_in_sync(trio, place):
+    """A host that stands still in the middle of a transaction, with its locks, for longer than a lease, and comes back: it can't land another byte, and
+    learns that the source is no longer its own."""
+    t = trio()
+    pair = t.pairs[0]
+    work = Workload(pair.source, "app", threads=3, rows=200, pause=0.005).make()
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    with work:
+        work.wait(40)
+        was, old = epoch(pair), connections(pair)
+        t.a.failpoints.arm(place, "sleep", arg=60000)
+        procs.wait_for(lambda: t.a.failpoints.fired(place), 30, "the place was not met")
+        t.a.freeze()
+        took = wait_taken(pair, was, t.story)
+        t.wait_sync("b")
+        t.a.failpoints.disarm(place)
+        t.a.thaw()
+        work.wait(60)
+        t.wait_stage("a", "free")
+        procs.wait_for(lambda: not t.a.below("sync") and not t.a.below("relay"), 30, lambda: f"a goes on\n{t.story()}")
+        work.wait(60)
+        assert_fenced(pair, old, connections(pair))
+    finish(pair, work, t.story)
+    print(f"taken over after {took:.1f} s (lease {LEASE} s)")
+
+
+@pytest.mark.parametrize("target", ["my97", "ma1011"])
+def test_alter_waits_for_a_lock(trio, target):
+    """The old owner's ALTER waits in the downstream for somebody's metadata lock while its host is cut off: it is ended before the new owner begins, and is
+    executed once."""
+    t = trio(("ma1011", target))
+    pair = t.pairs[0]
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, a int)", "INSERT INTO app.t VALUES (1, 1)")
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    was, old = epoch(pair), connections(pair)
+    holder = pair.target.connect(database="app", autocommit=False)
+    with holder, holder.cursor() as cur:
+        cur.execute("SELECT * FROM t")
+        pair.source.run("ALTER TABLE app.t ADD COLUMN b int NOT NULL DEFAULT 3", "INSERT INTO app.t VALUES (2, 2, 2)")
+        procs.wait_for(lambda: any("metadata lock" in str(r) for r in pair.target.query("SHOW PROCESSLIST")), 30, "no ALTER waits")
+        t.a.freeze()
+        procs.wait_for(lambda: epoch(pair) > was, 40, lambda: f"nobody took over\n{t.story()}")
+        procs.wait_for(lambda: not old & {r[0] for r in pair.target.query("SHOW PROCESSLIST")}, 20, "the old owner's connections are there")
+        holder.rollback()
+    t.wait_sync("b")
+    t.a.thaw()
+    t.wait_stage("a", "free")
+    pair.source.run("INSERT INTO app.t VALUES (3, 3, 3)")
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 30, t.story)
+    assert_fenced(pair, old, connections(pair))
+    pair.assert_equal("app", t.story)
+
+
+def test_transfer_and_drain(trio):
+    """Two sources: one is moved by hand, then a host is emptied, then it is filled again; and a member that is gone is forgotten."""
+    t = trio(("ma1011", "my97"), ("my97", "my97"))
+    work = [Workload(t.pairs[0].source, "app", threads=2, rows=100, pause=0.01).make()]
+    t.begin("s1")
+    t.wait_sync("a")
+    t.other()
+    with work[0]:
+        refused = t.m.ask("transfer-source", "s1", "c", expect=1)
+        assert "46004" in refused, refused
+        units = {p.key for p in t.a.below("relay")}
+        t.m.ask("transfer-source", "s1", "b")
+        t.wait_sync("b")
+        assert not t.a.below("sync") and units
+        assert "60501" not in t.a.log.read_text(), "it did not let go first"
+        t.wait_stage("a", "free")
+        t.m.ask("drain-member", "-n", "b")
+        t.wait_sync("a")
+        assert t.m.agents()["b"] == "draining"
+        refused = t.m.ask("transfer-source", "s1", "b", expect=1)
+        assert "being drained" in refused, refused
+        t.m.ask("drain-member", "-n", "b", "--cancel")
+        t.wait_stage("b", "free")
+        assert "46005" in t.m.ask("offline-member", "-w", "-n", "b", expect=1)
+        t.b.kill()
+        t.wait_stage("b", "offline")
+        t.m.ask("offline-member", "-w", "-n", "b")
+        assert "b" not in t.m.agents()
+        work[0].wait(40)
+    finish(t.pairs[0], work[0], t.story)
+
+
+def hold_a_lane(host, target):
+    """One lane stands before its COMMIT, others have applied what is behind it. (It may be the scheduler's own that is met first: then again.)"""
+    for _ in range(10):
+        fired = host.failpoints.fired("sync_before_commit")
+        host.failpoints.arm("sync_before_commit", "sleep", arg=90000)
+        procs.wait_for(lambda: host.failpoints.fired("sync_before_commit") > fired, 30, "nothing was held")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            if target.query("SELECT 1 FROM dm_meta.tidegate_slot WHERE applied<>''"):
+                return
+            time.sleep(0.1)
+        host.failpoints.disarm("sync_before_commit")
+        time.sleep(0.3)
+    raise AssertionError("no lane went ahead")
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_upstream_switched(trio, fleet, forward, server, name, when):
+    """The source's address leads to another server since the task began, or since the host was lost: the new host's relay log is of that server alone. What
+    lanes had applied ahead of the watermark is passed by, by its place or by its GTIDs."""
+    x, y = fleet(name, "x", "y")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    for _ in range(3):
+        y.run("FLUSH BINARY LOGS")
+    failover.follow(y, x)
+    door = forward(x)
+    t = trio.of([Pair(Behind(door.port, x), target)])
+    pair = t.pairs[0]
+    work = Workload(x, "app", threads=4, rows=200, pause=0.002).make()
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+
+    def switch():
+        failover.wait_replica(y, x)
+        failover.promote(y)
+        door.to(y)
+        pair.source.server = work.server = y
+
+    with work:
+        work.wait(60)
+    if when == "before":
+        switch()
+        with work:
+            work.wait(60)
+        procs.wait_for(lambda: t.a.log.read_text().count("beginning with") == 2, 60, lambda: f"no switch\n{t.story()}")
+    with work:
+        work.wait(40)
+        hold_a_lane(t.a, target)
+        work.wait(40)
+    time.sleep(1.5)  # a report
+    t.a.kill()
+    if when == "meanwhile":
+        switch()
+    t.wait_sync("b", timeout=90)
+    said = "going on by GTIDs" if when == "meanwhile" else "following from 2:"
+    procs.wait_for(lambda: said in t.b.log.read_text(), 30, lambda: f"no {said!r}\n{t.story()}")
+    assert when == "meanwhile" or "going on by GTIDs" not in t.b.log.read_text(), t.story()
+    with work:
+        work.wait(60)
+    finish(pair, work, t.story)
+    # And once more, so that what was left of the record must serve.
+    t.a.start(master=False)
+    t.wait_stage("a", "free")
+    t.b.kill()
+    t.wait_sync("a", timeout=90)
+    pair.source.run("REPLACE INTO app.last VALUES (8)")
+    procs.wait_for(lambda: (8,) in target.query("SELECT * FROM app.last"), 60, t.story)
+    pair.assert_equal("app", t.story)
+
+
+def test_relay_log_is_kept_and_lost(trio):
+    """enable-relay: each host pulls a log of its own, from what is needed; an old one that ends before that is thrown away; what the upstream has purged
+    is a clear error."""
+    t = trio()
+    pair = t.pairs[0]
+    work = Workload(pair.source, "app", threads=2, rows=100, pause=0.01).make()
+    t.begin(extra="enable-relay: true\n")
+    t.wait_sync("a")
+    t.other()
+    with work:
+        work.wait(20)
+        time.sleep(1.5)
+        t.a.kill()
+        t.wait_sync("b")
+        for _ in range(3):
+            pair.source.run("FLUSH BINARY LOGS")
+            work.wait(10)
+        time.sleep(2.5)
+        last = pair.source.query("SHOW BINARY LOGS")[-1][0]
+        pair.source.run(f"PURGE BINARY LOGS TO '{last}'")
+        t.a.start(master=False)
+        t.wait_stage("a", "free")
+        t.b.kill()
+        t.wait_sync("a")
+        assert "the relay log is thrown away: it ends before what is needed" in t.a.log.read_text(), t.story()
+        work.wait(20)
+    finish(pair, work, t.story)
+    t.m.ask("pause-task", "t-s1")
+    procs.wait_for(lambda: not t.a.below("sync"), 30, t.story)
+    for i in range(3):
+        pair.source.run(f"REPLACE INTO app.last VALUES ({i})", "FLUSH BINARY LOGS")
+    time.sleep(1.5)
+    last = pair.source.query("SHOW BINARY LOGS")[-1][0]
+    t.a.kill()
+    pair.source.run(f"PURGE BINARY LOGS TO '{last}'")
+    shutil.rmtree(t.b.state / "sources")
+    t.b.start(master=False)
+    t.wait_stage("b", "bound")
+    t.m.ask("resume-task", "t-s1")
+    procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 60, lambda: f"{t.status()}\n{t.story()}")
+    assert "60202" in str(t.status()[1]["tidegate"]["error"]), t.status()
