@@ -205,6 +205,12 @@ static void finish_move(struct master *m, const char *source, const char *owner)
 	place_set(m, source, target);
 }
 
+/* One that stands for files is where they are: nobody but an operator moves it. */
+static bool is_of_files(const json_t *source)
+{
+	return !json_text(json_object_get(source, "endpoint"), "host", "")[0];
+}
+
 bool place_tick(struct master *m, const char *source)
 {
 	const json_t *doc = source_doc(m, source), *move = json_object_get(doc, "move");
@@ -219,7 +225,9 @@ bool place_tick(struct master *m, const char *source)
 		finish_move(m, source, owner);
 		return true;
 	}
-	a = bind_online(m, now) ? NULL : choose(m, source, owner);
+	if (bind_online(m, now) || (now && is_of_files(doc)))
+		return false;
+	a = choose(m, source, owner);
 	if (a)
 		place_set(m, source, a->name);
 	return a != NULL;
@@ -231,7 +239,7 @@ bool place_drain(struct master *m, const char *source)
 	const char *owner = json_text(doc, "agent", "");
 	const struct agent *a;
 
-	if (place_going_to(doc)[0] || !json_flag(agent_doc(m, owner), "draining", false))
+	if (place_going_to(doc)[0] || is_of_files(doc) || !json_flag(agent_doc(m, owner), "draining", false))
 		return false;
 	a = choose(m, source, owner);
 	if (a)

@@ -241,6 +241,21 @@ static void test_drain(void **state)
 	assert_false(tick(m));
 }
 
+/* The files that a source stands for are on its host. */
+static void test_files_stay(void **state)
+{
+	struct master *m = *state;
+
+	joins(m, "a", 9, false);
+	ok(m, "operate-source", "{\"op\":\"create\",\"source\":{\"source-id\":\"f1\",\"files\":true}}");
+	joins(m, "b", 9, false);
+	assert_string_equal(owner(m, "f1"), "a");
+	silent(m, "a");
+	assert_false(tick(m));
+	ok(m, "transfer-source", "{\"source\":\"f1\",\"worker\":\"b\"}");
+	assert_string_equal(owner(m, "f1"), "b");
+}
+
 /* A host without the key of the passwords is tried once. */
 static void test_keyless(void **state)
 {
@@ -279,6 +294,7 @@ int main(void)
 		T(test_transfer),
 		T(test_transfer_disturbed),
 		T(test_drain),
+		T(test_files_stay),
 		T(test_keyless),
 	};
 

@@ -305,6 +305,32 @@ static void test_pins(void **state)
 	pins_fini(&p);
 }
 
+/* A generation may have a number of another host's; and all may go, for good. */
+static void test_numbers_and_discard(void **state)
+{
+	struct fixture *f = *state;
+	struct store_span span;
+
+	two_generations(f);
+	assert_int_equal(store_add_generation(&f->s, "0-3", "bin", 1, 7, &f->e), 0);
+	file(f, 1, 100);
+	assert_int_equal(find(f, 2, 7, 500, &span), STORE_DATA);
+	assert_int_equal(span.at.generation, 7);
+	assert_int_equal(store_add_generation(&f->s, "0-4", "bin", 1, 3, &f->e), 0); /* never backwards */
+	file(f, 1, 100);
+	assert_int_equal(find(f, 8, 1, 4, &span), STORE_DATA);
+	reopen(f);
+	assert_int_equal(find(f, 7, 1, 4, &span), STORE_DATA);
+	assert_int_equal(store_discard(&f->s, &f->e), 0);
+	assert_true(store_empty(&f->s));
+	reopen(f);
+	assert_true(store_empty(&f->s));
+	assert_int_equal(faccessat(f->dir, "0-3.000007", F_OK, 0), -1);
+	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 3, 0, &f->e), 0);
+	file(f, 3, 1000);
+	assert_int_equal(find(f, 1, 3, 4, &span), STORE_DATA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge_by_age_and_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge_by_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers_and_discard, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
 	};

@@ -319,15 +319,14 @@ void apply_close(struct apply *a)
 	pthread_mutex_destroy(&a->lock);
 }
 
-struct position apply_durable_at(struct apply *a, char **gtid)
+char *apply_durable_gtid(struct apply *a)
 {
-	struct position p;
+	char *gtid;
 
 	pthread_mutex_lock(&a->lock);
-	p = a->durable;
-	*gtid = xstrdup(a->durable_gtid ? a->durable_gtid : "");
+	gtid = xstrdup(a->durable_gtid ? a->durable_gtid : "");
 	pthread_mutex_unlock(&a->lock);
-	return p;
+	return gtid;
 }
 
 struct position apply_durable(struct apply *a)

@@ -80,7 +80,7 @@ struct apply {
 	struct gtid_set *gtid;     /* at the watermark; NULL where the upstream has none */
 	struct position watermark; /* everything before is committed */
 	struct position durable;   /* and this is recorded: a start may begin here */
-	char *durable_gtid;        /* the set there; NULL or "": none */
+	char *durable_gtid;        /* NULL or "": none */
 	struct position tail;      /* nothing of ours between the last transaction and here */
 	char *watermark_gtid;      /* text of gtid, unless gtid_moved */
 	bool gtid_moved, leaving, failed;
@@ -105,10 +105,9 @@ void apply_stop(struct apply *a, bool save);
 void apply_close(struct apply *a);
 /* The watermark and (into gtid, owned by the caller, may be NULL) its set. */
 struct position apply_watermark(struct apply *a, char **gtid);
-/* Where a start would begin to read: what the relay must keep. */
+/* Where a start would begin to read: what the relay must keep; and its set ("": none), owned by the caller */
 struct position apply_durable(struct apply *a);
-/* With its set, "" where there is none; owned by the caller. */
-struct position apply_durable_at(struct apply *a, char **gtid);
+char *apply_durable_gtid(struct apply *a);
 /* What waits between the queue and the downstream, and the lanes at work. */
 void apply_load(struct apply *a, size_t *bytes, unsigned *busy);
 /* True and the error, once a thread has ended by one. */

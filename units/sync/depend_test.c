@@ -450,6 +450,53 @@ static void runs_and_their_text(void **state)
 	buf_free(&again);
 }
 
+/* On another host, behind a switch of the upstream, what was applied comes at other places behind the
+ * watermark. */
+static void runs_of_another_relay_log(void **state)
+{
+	struct binlog_gtid_event g = {.gno = 5};
+	struct position later = {2, 1, 4};
+	struct gtid_set *some, *all;
+	struct runs r = {0};
+	struct err e = {0};
+
+	(void)state;
+	memset(g.uuid, 0xaa, sizeof(g.uuid));
+	runs_add(&r, pos(100), pos(190), &g, false);
+	g.gno = 6;
+	runs_add(&r, pos(200), pos(290), &g, true);
+	some = gtid_set_parse(FLAVOR_MYSQL, STR_LIT("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-5"), &e);
+	all = gtid_set_parse(FLAVOR_MYSQL, STR_LIT("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-6"), &e);
+	assert_true(some && all);
+	runs_cut_same(&r, later);
+	assert_int_equal(r.n, 1);
+	runs_cut_by(&r, later, some);
+	assert_true(runs_have(&r, later, later, &g));
+	runs_cut_by(&r, later, all);
+	assert_int_equal(r.n, 0);
+	runs_add(&r, pos(100), pos(190), &g, false);
+	runs_cut_by(&r, pos(189), all);
+	assert_int_equal(r.n, 1);
+	runs_cut_by(&r, pos(190), some); /* the same relay log: places tell */
+	assert_int_equal(r.n, 0);
+	runs_add(&r, pos(100), pos(190), &g, false);
+	runs_cut_by(&r, later, NULL);
+	assert_int_equal(r.n, 0);
+	g = (struct binlog_gtid_event){.mariadb = true, .domain = 3, .server_id = 1, .seq = 8};
+	runs_add(&r, pos(100), pos(190), &g, false);
+	gtid_set_free(&some);
+	gtid_set_free(&all);
+	some = gtid_set_parse(FLAVOR_MARIADB, STR_LIT("2-1-9,3-1-7"), &e);
+	all = gtid_set_parse(FLAVOR_MARIADB, STR_LIT("3-2-8"), &e);
+	runs_cut_by(&r, later, some);
+	assert_int_equal(r.n, 1);
+	runs_cut_by(&r, later, all);
+	assert_int_equal(r.n, 0);
+	gtid_set_free(&some);
+	gtid_set_free(&all);
+	runs_fini(&r);
+}
+
 static void runs_of_mysql(void **state)
 {
 	struct binlog_gtid_event g = {.uuid = {1, 2, 3}, .gno = 5};
@@ -527,6 +574,7 @@ int main(void)
 		cmocka_unit_test(shared_keys),
 		cmocka_unit_test(keys_are_forgotten),
 		cmocka_unit_test(runs_and_their_text),
+		cmocka_unit_test(runs_of_another_relay_log),
 		cmocka_unit_test(runs_of_mysql),
 	};
 

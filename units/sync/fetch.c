@@ -196,9 +196,11 @@ static void note_head(struct fetch *f, struct str event, struct position at)
 struct position fetch_need(struct fetch *f, uint64_t *head, char **gtid)
 {
 	const struct fetch_head *list = (const struct fetch_head *)(const void *)f->heads.p;
-	struct position at = durable(f);
+	struct position at;
 
-	apply_durable_at(f->apply, gtid);
+	/* First: it may be older than the place, not newer. */
+	*gtid = apply_durable_gtid(f->apply);
+	at = durable(f);
 	*head = 0;
 	for (size_t i = 0; i < f->heads.n / sizeof(*list); i++)
 		if (list[i].generation == at.generation && list[i].file == at.file)
