@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import failover
+from ends import Ends, check_meta, live as follow_live
 
 
 def live(build_dir, program, server, limit, roles=("up",)):
@@ -48,3 +49,47 @@ def test_relay_switches(build_dir, pool, server, monkeypatch):
     finally:
         for s in made:
             pool.drop(s)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own")
+def test_relay_beyond_4_gib(build_dir, server, monkeypatch):
+    """One transaction of 4.6 GB in one file; the relay is killed behind 4 GiB, where a stream can't be asked for."""
+    monkeypatch.setenv("TIDEGATE_TEST_ONLY", "test_huge")
+    monkeypatch.setenv("TIDEGATE_TEST_HUGE", "1")
+    live(build_dir, "relay_live_test", server, 1800, roles=("huge",))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_applied_beyond_4_gib(build_dir, server, source, target):
+    """Relay and sync: a transaction whose last events, and a file whose last transactions, begin and end beyond 4 GiB; the sync is killed in the middle."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    rows, row = 230, 20 << 20
+    f = follow_live.Follow(build_dir, up, down, ["huge"])
+    try:
+        f.start(1500)
+        up.run("CREATE DATABASE huge", "CREATE TABLE huge.t (id int PRIMARY KEY, v longblob)", "CREATE TABLE huge.s (id int PRIMARY KEY)")
+        f.wait(60)
+        f.failpoints.arm("large_rows", "kill", at=rows // 2)
+        with up.connect(database="huge", autocommit=False) as c, c.cursor() as cur:
+            for i in range(rows):
+                cur.execute(f"INSERT INTO t VALUES ({i}, REPEAT('{chr(97 + i % 26)}', {row}))")
+            file = up.position()[0]
+            cur.execute("INSERT INTO s VALUES (1)")
+            c.commit()
+        up.run("INSERT INTO huge.s VALUES (2)")
+        sizes = {r[0]: int(r[1]) for r in up.query("SHOW BINARY LOGS")}
+        assert sizes[file] > 4 << 30, sizes
+        f.wait(1200)
+        assert f.failpoints.fired("large_rows") == 1
+        f.stop()
+        content = "SELECT id, LENGTH(v), MD5(v) FROM huge.t ORDER BY id"
+        assert up.query(content) == down.query(content) and len(down.query(content)) == rows
+        assert [r[0] for r in down.query("SELECT id FROM huge.s ORDER BY id")] == [1, 2]
+        check_meta(down, f)
+    finally:
+        f.close()
+        for s in (up, down):
+            s.run("DROP DATABASE IF EXISTS huge")

@@ -135,3 +135,12 @@ def test_numbers(make_pair, job):
         procs.wait_for(lambda: sync(j)["busy"] == 1 and sync(j)["queue_bytes"] > 0, 20, j.story(), 0.2)
         cur.execute("UNLOCK TABLES")
     procs.wait_for(lambda: sync(j)["busy"] == 0 and sync(j)["rows_s"] == 0, 20, j.story(), 0.2)
+    # One large transaction in a lane, one in another that a lock holds up, and what needs both: behind the large one it waits for the other.
+    assert sync(j)["waits"] == 0
+    with pair.target.connect(database="app", autocommit=False) as c, c.cursor() as cur:
+        cur.execute("SELECT * FROM t WHERE id=1 FOR UPDATE")
+        s.run("INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 2000 UNION ALL SELECT i+1 FROM n WHERE i < 2990) SELECT a.i + 1000 * b.i, 1 FROM n a, n b WHERE b.i < 2025",
+              "UPDATE t SET v=2 WHERE id=1", "UPDATE t SET v=3 WHERE id IN (1, 2002000)", db="app")
+        procs.wait_for(lambda: sync(j)["waits"] == 1 and sync(j)["busy"] == 1, 30, j.story(), 0.2)
+        assert pair.target.query("SELECT v FROM app.t WHERE id=2002000") == ((1,),)
+    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t WHERE id IN (1, 2002000)") == ((3,), (3,)), 30, j.story(), 0.2)

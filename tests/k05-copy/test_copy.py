@@ -33,9 +33,10 @@ def make(server, rows):
     return 4 * rows + 3000
 
 
-def hit(j, rnd, story):
-    """kill -9 to one process of the copy; the supervisor's end is the run's."""
-    unit = rnd.choice(("dump", "load", "dump", "load", "tidegated"))
+def hit(j, rnd, story, left):
+    """kill -9 to one process of the copy, to each kind at least once; the supervisor's end is the run's."""
+    missing = [u for u in ("dump", "load", "tidegated") if u not in story]
+    unit = missing[0] if len(missing) >= left else rnd.choice(("dump", "load", "dump", "load", "tidegated"))
     found = j.units(unit)
     if not found:
         return
@@ -49,11 +50,11 @@ def hit(j, rnd, story):
 def one_start(j, files, target, rnd, story, left):
     """One run: up to PER_START kills, each some chunks after the last one."""
     j.start(*files)
-    for _ in range(min(left, PER_START)):
+    for i in range(min(left, PER_START)):
         if not wait_chunks(j, target, rnd.choice((1, 1, 2, 4))):
             return
         time.sleep(rnd.random() * 0.4)
-        hit(j, rnd, story)
+        hit(j, rnd, story, left - i)
         if j.ended():
             return
     j.interrupt()
@@ -82,9 +83,10 @@ def test_kills(kills, source, target, make_pair, job, tmp_path):
             if len(story) < kills:
                 one_start(j, files, pair.target, rnd, story, kills - len(story))
     j.run(*files, timeout=180)
-    told = f"seed {SEED}: {dict(Counter(story))}; rows that stayed: {not_again(j, rows)} of {rows}"
+    stayed = not_again(j, rows)
+    told = f"seed {SEED}: {dict(Counter(story))}; rows that stayed: {stayed} of {rows}"
     print(told)
-    assert len(story) == kills and {"dump", "load"} <= set(story), told
+    assert len(story) == kills and {"dump", "load", "tidegated"} <= set(story) and stayed, told
     pair.assert_equal("app", j.story)
 
 

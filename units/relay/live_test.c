@@ -436,7 +436,7 @@ static void same_files(int a, int b)
 }
 
 /* One transaction of more than 4 GiB; killed behind 4 GiB, where a stream can't be asked for.
- * TIDEGATE_TEST_HUGE=1. */
+ * TIDEGATE_TEST_HUGE=1: tests/b03-units-alone, with --long. */
 static void test_huge(void **state)
 {
 	enum { ROWS = 92, ROW = 50000000 };
