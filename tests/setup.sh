@@ -4,7 +4,7 @@ CACHE=${TIDEGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/tidegate
 BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libnng-dev default-libmysqlclient-dev libyaml-dev libbsd-dev libjansson-dev
 	libsqlite3-dev libcurl4-openssl-dev zlib1g-dev libdeflate-dev libzstd-dev libssl-dev libseccomp-dev libpcre2-dev libxxhash-dev"
 SERVER_PACKAGES="binutils xz-utils zstd tar util-linux procps"
-TEST_PACKAGES="ccache clang clang-format libclang-rt-14-dev libcmocka-dev mydumper python3-venv sysbench universal-ctags git openssl
+TEST_PACKAGES="ccache iproute2 clang clang-format libclang-rt-14-dev libcmocka-dev mydumper python3-venv sysbench universal-ctags git openssl
 	rpm dpkg-dev file systemd"
 
 fail() {
