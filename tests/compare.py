@@ -187,7 +187,8 @@ def value_expression(col, other, mariadb=False):
     if col.kind in ("float", "double"):
         return f"{q}*1e0", exact_but_zero if mariadb else exact_double
     if col.kind in ("enum", "set"):
-        return f"CONCAT(CAST({q} AS UNSIGNED), ':', HEX({q}))", None
+        member = q if col.charset == other.charset else f"CONVERT({q} USING utf8mb4)"
+        return f"CONCAT(CAST({q} AS UNSIGNED), ':', HEX({member}))", None
     if col.kind == "bit":
         return f"CAST({q}+0 AS CHAR)", None
     if col.kind in TEXTS:

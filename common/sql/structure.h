@@ -39,6 +39,7 @@ struct column {
 	unsigned length;           /* BINARY(n), BIT(n), VECTOR(n): n; else 0 */
 	char *expression;          /* of a generated one; NULL: none, or not recorded */
 	bool is_virtual;           /* generated when it is read */
+	bool as_unicode;           /* its text travels in utf8mb4 (value_format_for); no record keeps it */
 };
 
 struct key {

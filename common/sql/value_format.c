@@ -35,7 +35,25 @@ static bool has_empty_member(const char *type)
 static enum value_format text_format(const struct column *c)
 {
 	/* MariaDB does not know it: its text goes by way of Unicode, which holds all of it. */
-	return c->charset && strcmp(c->charset, "gb18030") == 0 ? VALUE_UTF8MB4 : VALUE_STRING;
+	bool gb18030 = c->charset && strcmp(c->charset, "gb18030") == 0;
+
+	return gb18030 || c->as_unicode ? VALUE_UTF8MB4 : VALUE_STRING;
+}
+
+bool value_is_utf8(const char *charset)
+{
+	static const char *const good[] = {"", "utf8", "utf8mb3", "utf8mb4", "ascii", "binary"};
+
+	for (size_t i = 0; charset && i < sizeof(good) / sizeof(*good); i++)
+		if (strcmp(charset, good[i]) == 0)
+			return true;
+	return !charset;
+}
+
+void value_format_for(struct structure *s, enum flavor target)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		s->columns[i].as_unicode = target == FLAVOR_TIDB && !value_is_utf8(s->columns[i].charset);
 }
 
 enum value_format value_format_of(const struct column *c)

@@ -9,12 +9,18 @@ enum value_format {
 	VALUE_STRING,      /* raw bytes */
 	VALUE_BYTES,       /* raw bytes of no charset */
 	VALUE_JSON,        /* text in utf8mb4, or an expression that makes it again */
-	VALUE_UTF8MB4,     /* text in utf8mb4: UUID, INET; and text of a charset that only MySQL has */
+	VALUE_UTF8MB4,     /* text in utf8mb4: UUID, INET; and text of a charset that the target has not */
 	VALUE_ENUM,        /* as VALUE_STRING; '' is the error value */
 	VALUE_ENUM_NUMBER, /* an ENUM with a member '': `c`+0; 0 is the error value */
 };
 
 enum value_format value_format_of(const struct column *c);
+/* Are its bytes UTF-8 as they are (or of no charset)? TiDB keeps text of no other: docs/design/dialects.md.
+ */
+bool value_is_utf8(const char *charset);
+/* Notes which columns' text must travel in utf8mb4 (as_unicode), as the target keeps no other. Said by the
+ * dump and the load alike, before any value. */
+void value_format_for(struct structure *s, enum flavor target);
 /* Is it said as a number, without quotes? */
 static inline bool value_format_is_number(enum value_format f)
 {

@@ -96,6 +96,16 @@ def test_refuses(c):
     assert refused(c, "INSERT INTO t VALUES (1, 1, '" + "x" * 7000000 + "', 1)")[0] == 8025
 
 
+def test_introducers(c):
+    """TiDB converts none: text goes to it in UTF-8. Inside strings they are text."""
+    c("CREATE TABLE t (id int PRIMARY KEY, s varchar(60), `_gbk'x'` int)")
+    for sql, number in (("INSERT INTO t (id, s) VALUES (1, _latin1'x')", 1366), ("INSERT INTO t (id, s) VALUES (1, _gbk 'x')", 1115), ("INSERT INTO t (id, s) VALUES (1, _koi8r X'c1')", 1064),
+                        ("UPDATE t SET s = CONCAT('it''s', _sjis\"x\")", 1064), ("INSERT INTO t (id, s) VALUES (1, _big5 0xa140)", 1064)):
+        assert refused(c, sql)[0] == number, sql
+    c("INSERT INTO t (id, s, `_gbk'x'`) VALUES (1, 'it''s _gbk \\'x\\' and _latin1', 1), (2, _utf8mb4'a_gbk', 2), (3, _binary'x', 3)")
+    assert c("SELECT s FROM t WHERE id = 1") == (("it's _gbk 'x' and _latin1",),)
+
+
 def test_jobs(c):
     c("/*mine*/ CREATE TABLE t (id int)")
     refused(c, "ALTER TABLE t ADD id int")

@@ -5,6 +5,7 @@ import pytest
 
 import procs
 import tidb as tidb_module
+import zoo
 from tidegate import FAILED, INTERRUPTED
 from workload import Workload
 
@@ -37,6 +38,56 @@ def test_copy_and_follow(source, tidb_pair, job):
     j.run(timeout=180)
     pair.assert_equal("app", j.story)
     assert sum(1 for p in KILLS if j.failpoints.fired(p)) == len(KILLS)
+
+
+OF_TEXT = ("text_", "choices", "key_text", "key_latin1")
+MORE_TEXT = ["CREATE TABLE zoo.twins (a varchar(20) CHARACTER SET gbk, b text CHARACTER SET latin1, c char(9) CHARACTER SET sjis)",
+             "CREATE TABLE zoo.later (id int PRIMARY KEY, v varchar(40) CHARACTER SET latin1, UNIQUE KEY (v))"]
+FILL_TEXT = ["INSERT INTO zoo.twins VALUES ('中', 'é', 'ソ'), ('中', 'é', 'ソ'), ('文', 'ÿ', '表')", "INSERT INTO zoo.later VALUES (1, 'é'), (2, '?€')"]
+CHANGE_TEXT = ["UPDATE zoo.twins SET a = '国\\\\', b = '€?' WHERE b = 'é' LIMIT 1", "DELETE FROM zoo.twins WHERE a = '文'", "ALTER TABLE zoo.later ADD w varchar(9) CHARACTER SET gbk",
+               "INSERT INTO zoo.later VALUES (3, 'ö', '中'), (4, 'ß', NULL)", "UPDATE zoo.later SET v = 'œ', w = '国' WHERE id = 1", "DELETE FROM zoo.later WHERE id = 2"]
+KEPT = {"utf8", "utf8mb4", "ascii", "gbk"}
+
+
+@pytest.mark.parametrize("source", ["my97", "ma1011"])
+def test_text_of_any_charset(source, tidb_pair, job):
+    """TiDB takes all text for UTF-8: it goes there so, in the copy and in the stream, also behind an ALTER; what Unicode has not stops the job."""
+    pair = tidb_pair(source)
+    s = pair.source
+    animals = [a for a in zoo.zoo(s) if a.name.startswith(OF_TEXT)]
+    filled, late = [a for i, a in enumerate(animals) if i % 2 == 0], [a for i, a in enumerate(animals) if i % 2]
+    zoo.make(s, animals, rows=False, views=False)
+    zoo.replay(s, filled, "fill")
+    s.run(*MORE_TEXT, *FILL_TEXT)
+    j = job(pair, tables="zoo.*")
+    j.run(timeout=180)
+    assert_same_text(pair, j)
+    zoo.replay(s, late, "fill")
+    zoo.replay(s, animals, "changes")
+    s.run(*CHANGE_TEXT)
+    j.run(timeout=180)
+    assert_same_text(pair, j)
+    s.run("UPDATE zoo.twins SET c = X'8540'")  # no character has these bytes
+    err = j.run(expect=FAILED)
+    assert "8540" in err and "no character of sjis" in err and "`zoo`.`twins`" in err and "`c`" in err, err
+
+
+def assert_same_text(pair, j):
+    result = pair.compare("zoo")
+    charsets = [re.search(r": column \w+: charset (\w+) and utf8mb4$", d) for d in result.differences]
+    assert all(m and m.group(1) not in KEPT for m in charsets) and len(charsets) > 60, f"{result}\n{j.story()}"
+
+
+def test_text_that_unicode_has_not(tidb_pair, job):
+    """The upstream would make '?' of it without a word."""
+    pair = tidb_pair("ma1011")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(9) CHARACTER SET sjis)", "INSERT INTO app.t VALUES (1, '?'), (2, X'8540')")
+    j = job(pair, tables="app.*")
+    err = j.run(expect=FAILED)
+    assert "`v`" in err and "characters of sjis that Unicode has not" in err, err
+    pair.source.run("DELETE FROM app.t WHERE id = 2")
+    j.run()
+    assert pair.target.query("SELECT * FROM app.t") == ((1, "?"),)
 
 
 @face_only

@@ -51,6 +51,8 @@ REFUSED = [(re.compile(p, re.I | re.S), n, m) for p, n, m in (
 SINGLE, DOUBLE = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'", r'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"'
 PIECES = re.compile((SINGLE + "|" + DOUBLE + r"|`[^`]*`|/\*.*?\*/|--[ \t][^\n]*|#[^\n]*|;").encode(), re.S)
 STRINGS = re.compile(SINGLE + "|" + DOUBLE + r"|/\*(?!!|T!).*?\*/|--[ \t][^\n]*|#[^\n]*", re.S)
+INTRODUCED = re.compile((r"(?:(?<![\w`$])_([a-z]\w*)\s*)?(?:[xX]?" + SINGLE + "|" + DOUBLE + r"|0x[0-9a-fA-F]+)|`[^`]*`").encode(), re.S | re.I)
+MAYBE_INTRODUCED = re.compile(rb"\b_(?!utf8mb4\b|utf8\b|binary\b|ascii\b)[a-z]\w*\s*['\"x0]", re.I)
 LITERAL = re.compile((SINGLE + "|0x[0-9a-fA-F]+").encode(), re.S)
 DDL = re.compile(r"^(create|alter|drop|rename|truncate)\b(?!\s+(user|role))", re.I)
 
@@ -212,7 +214,7 @@ class Session(threading.Thread):
             return self.fail(rule)
         text = None if len(raw) > 1 << 16 else raw.decode("utf-8", "surrogateescape")
         plain = STRINGS.sub(" ", text).strip() if text else raw[:200].decode("latin1")
-        refused = self.limits(raw, plain) or (self.refused(plain) if DDL.match(plain) or not text or re.match(r"xa|lock", plain, re.I) else None)
+        refused = self.limits(raw, plain) or self.introduced(raw) or (self.refused(plain) if DDL.match(plain) or not text or re.match(r"xa|lock", plain, re.I) else None)
         if refused:
             self.client.write(error(*refused))
             return False
@@ -280,6 +282,18 @@ class Session(threading.Thread):
         for name in re.findall(r"\b(?:charset|character set)\s*=?\s*`?(\w+)", plain, re.I):
             if name.lower() not in CHARSETS:
                 return 1115, f"Unknown character set: '{name}'"
+        return None
+
+    def introduced(self, raw):
+        """TiDB knows these introducers; _latin1 too, but it takes the bytes for UTF-8 all the same."""
+        for m in INTRODUCED.finditer(raw) if MAYBE_INTRODUCED.search(raw) else ():
+            name = (m.group(1) or b"utf8").decode().lower()
+            if name in ("gbk", "gb18030"):
+                return 1115, f"Unsupported character introducer: '{name}'"
+            if name == "latin1":
+                return 1366, "Incorrect string value for column"
+            if name not in ("utf8", "utf8mb4", "binary", "ascii"):
+                return 1064, f"You have an error in your SQL syntax; check the manual that corresponds to your TiDB version near '_{name}'"
         return None
 
     def limits(self, raw, plain):

@@ -81,6 +81,7 @@ struct dump {
 	 */
 	bool snapshot_ready;    /* open, named, and its info is made: the load may be told */
 	struct buf info;        /* JSON */
+	enum flavor target;     /* of the downstream */
 	bool wants_known;       /* the load has said what it wants: all of it, or wanted_text */
 	struct buf wanted_text; /* as it came; "": everything */
 	char wanted_from[40];   /* the copy that is recorded downstream, where not everything is wanted */

@@ -128,6 +128,7 @@ static void text_can_end_neither_value_nor_line(void **state)
 	assert_string_equal(buf_cstr(&b), "'a\\'b\\\\c;\\n\\r\\0\\Z\"),(1'");
 	buf_free(&b);
 	check_value(VALUE_STRING, STR_LIT(""), VALUE_OK, "''");
+	check_value(VALUE_UTF8MB4, STR_LIT("\xff"), VALUE_MALFORMED, "");
 	check_value(VALUE_UTF8MB4, STR_LIT("{\"a\": \"\\n\"}"), VALUE_OK, "_utf8mb4'{\"a\": \"\\\\n\"}'");
 }
 
@@ -242,7 +243,12 @@ static void columns_are_selected_so_that_no_bit_is_lost(void **state)
 	(void)state;
 	check_select(COLUMN_FLOAT, "float", "", "`a``b`*1e0");
 	check_select(COLUMN_TEXT, "varchar(10)", "gbk", "`a``b`");
-	check_select(COLUMN_TEXT, "varchar(10)", "gb18030", "CONVERT(`a``b` USING utf8mb4)");
+	check_select(COLUMN_TEXT, "varchar(10)", "gb18030",
+		"IF(LENGTH(CONVERT(`a``b` USING utf8mb4))-LENGTH(REPLACE(CONVERT(`a``b` USING "
+		"utf8mb4),_utf8mb4'?',"
+		"_utf8mb4''))<>CHAR_LENGTH(`a``b`)-CHAR_LENGTH(REPLACE(`a``b`,_utf8mb4'?',_utf8mb4'')),x'FF',"
+		"CAST(CONVERT(`a``b` USING utf8mb4) AS BINARY))");
+	check_select(COLUMN_SET, "set('a')", "gb18030", "CONVERT(`a``b` USING utf8mb4)");
 	check_select(COLUMN_JSON, "json", "utf8mb4", "`a``b`");
 	check_select(COLUMN_INET6, "inet6", "", "`a``b`");
 	check_select(COLUMN_ENUM, "enum('')", "latin1", "`a``b`+0");

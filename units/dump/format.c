@@ -56,9 +56,15 @@ static int malformed(const struct rows *r, unsigned nth, struct err *e)
 	const struct structure *s = r->t->structure;
 	unsigned i = 0;
 
-	for (; i < s->ncolumns; i++)
-		if (!s->columns[i].generated && nth-- == 0)
+	for (unsigned left = nth; i < s->ncolumns; i++)
+		if (!s->columns[i].generated && left-- == 0)
 			break;
+	if (r->columns[nth] == VALUE_UTF8MB4)
+		return err_set(e, ERR_dump_failed,
+			"column `%s` (%s) holds characters of %s that Unicode has not, and the downstream "
+			"keeps "
+			"nothing else: mend these rows upstream, then resume-task",
+			s->columns[i].name, s->columns[i].type, s->columns[i].charset);
 	return err_set(e, ERR_dump_failed, "column `%s` (%s) holds a value that is no number",
 		s->columns[i].name, s->columns[i].type);
 }

@@ -12,6 +12,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/sql/value_format.h"
 #include "units/dump/file.h"
 #include "units/dump/folder.h"
 #include "units/dump/lock.h"
@@ -114,6 +115,8 @@ static int wait_for_load(struct dump *d, struct err *e)
 	while (!d->wants_known && !dump_stopping(d))
 		pthread_cond_wait(&d->changed, &d->lock);
 	known = d->wants_known;
+	for (unsigned i = 0; i < d->catalog.tables.n; i++)
+		value_format_for(d->catalog.tables.p[i].structure, d->target);
 	pthread_mutex_unlock(&d->lock);
 	return known ? plan_want(d, buf_str(&d->wanted_text), e) : 0;
 }

@@ -49,6 +49,15 @@ static bool is_set(struct dump *d, const bool *flag)
 	return set;
 }
 
+/* The load says it before it says what it wants. A number that is no flavor is none that keeps less than we.
+ */
+static void tell_target(struct dump *d, uint32_t flavor)
+{
+	pthread_mutex_lock(&d->lock);
+	d->target = flavor == FLAVOR_TIDB ? FLAVOR_TIDB : FLAVOR_MYSQL;
+	pthread_mutex_unlock(&d->lock);
+}
+
 static bool plan_is_ready(struct dump *d)
 {
 	return is_set(d, &d->plan_ready);
@@ -122,6 +131,7 @@ static void on_plan(void *self, struct unit_env *env, struct link_req **req)
 	else if (plan_is_ready(d) && check_use(d, m.copy_id))
 		answer_plan(d, req);
 	else {
+		tell_target(d, m.target);
 		want_all(d);
 		wait_for(d, req, (struct waiting){.what = WAIT_PLAN, .deadline = clock_ms() + PLAN_WAIT_MS});
 	}
@@ -148,8 +158,15 @@ static void answer_snapshot(struct dump *d, struct link_req **req)
 static void on_snapshot(void *self, struct unit_env *env, struct link_req **req)
 {
 	struct dump *d = self;
+	struct msg_snapshot m;
+	struct err e = {0};
 
 	(void)env;
+	if (msg_get_snapshot((*req)->body, &m, &e) < 0) {
+		link_fail(req, &e);
+		return;
+	}
+	tell_target(d, m.target);
 	if (snapshot_is_ready(d))
 		answer_snapshot(d, req);
 	else

@@ -10,17 +10,57 @@
 /* Hex doubles the size: above this the quoted form keeps a row below the downstream's max_allowed_packet. */
 enum { HEX_MAX = 64 * 1024 };
 
+static void put_converted(struct buf *b, const struct column *c)
+{
+	buf_puts(b, "CONVERT(");
+	sql_put_ident(b, str_of(c->name));
+	buf_puts(b, " USING utf8mb4)");
+}
+
+/*
+ * A server turns characters that Unicode has not into '?', and says nothing: then there are more of them
+ * behind the conversion than before, and in place of the text comes a byte that no text has (is_no_text).
+ */
+static void put_converted_or_not(struct buf *b, const struct column *c)
+{
+	static const char without[] = ",_utf8mb4'?',_utf8mb4''))";
+
+	buf_puts(b, "IF(LENGTH(");
+	put_converted(b, c);
+	buf_puts(b, ")-LENGTH(REPLACE(");
+	put_converted(b, c);
+	buf_puts(b, without);
+	buf_puts(b, "<>CHAR_LENGTH(");
+	sql_put_ident(b, str_of(c->name));
+	buf_puts(b, ")-CHAR_LENGTH(REPLACE(");
+	sql_put_ident(b, str_of(c->name));
+	buf_puts(b, without);
+	buf_puts(b, ",x'FF',CAST(");
+	put_converted(b, c);
+	buf_puts(b, " AS BINARY))");
+}
+
+/* What no text in utf8mb4 is. */
+static bool is_no_text(struct str v)
+{
+	return v.n == 1 && v.p[0] == '\xff';
+}
+
 void value_put_select(struct buf *b, const struct column *c)
 {
 	enum value_format f = value_format_of(c);
-	bool convert = f == VALUE_UTF8MB4 && (c->kind == COLUMN_TEXT || c->kind == COLUMN_SET);
 
-	if (convert)
-		buf_puts(b, "CONVERT(");
+	if (f == VALUE_UTF8MB4 && c->kind == COLUMN_TEXT) {
+		put_converted_or_not(b, c);
+		return;
+	}
+	/* Members of SET and ENUM are part of the structure, which has come in utf8mb4. */
+	if (c->kind == COLUMN_SET ? f == VALUE_UTF8MB4 : f == VALUE_ENUM && c->as_unicode) {
+		put_converted(b, c);
+		return;
+	}
 	sql_put_ident(b, str_of(c->name));
-	if (convert)
-		buf_puts(b, " USING utf8mb4)");
-	else if (f == VALUE_DOUBLE)
+	if (f == VALUE_DOUBLE)
 		buf_puts(b, "*1e0");
 	else if (f == VALUE_ENUM_NUMBER)
 		buf_puts(b, "+0");
@@ -94,6 +134,8 @@ enum value_put value_put(struct buf *b, enum value_format f, struct str v)
 		json_put_value(b, v);
 		return VALUE_OK;
 	case VALUE_UTF8MB4:
+		if (is_no_text(v))
+			return VALUE_MALFORMED;
 		buf_puts(b, "_utf8mb4");
 		break;
 	case VALUE_ENUM:
@@ -129,6 +171,8 @@ enum value_put value_put_field(struct buf *b, enum value_format f, struct str v)
 		buf_put(b, "\\N", 2);
 	else if (value_format_is_number(f))
 		return put_number(b, f, v);
+	else if (f == VALUE_UTF8MB4 && is_no_text(v))
+		return VALUE_MALFORMED;
 	else
 		sql_put_escaped(b, v);
 	return VALUE_OK;

@@ -10,7 +10,8 @@ void value_put_select(struct buf *b, const struct column *c);
 enum value_put { VALUE_OK, VALUE_ENUM_ERROR, VALUE_MALFORMED };
 /*
  * One value (p NULL: NULL) into the row's text. VALUE_ENUM_ERROR: written, but only INSERT IGNORE can store
- * it. VALUE_MALFORMED: the server sent something that is no number; nothing is written.
+ * it. VALUE_MALFORMED: the server sent something that is no number, or has no such text in utf8mb4; nothing
+ * is written.
  */
 enum value_put value_put(struct buf *b, enum value_format f, struct str v);
 /* A value that only an SQL statement can say: an ENUM's error value, DECIMALs inside of JSON. */

@@ -10,6 +10,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/proc/msg.h"
+#include "common/sql/value_format.h"
 
 enum { PLAN_MS = 3000, CLAIM_WAIT_MS = 1000, ANSWER_MS = 3000, AGAIN_MS = 500, WANT_PIECE = 1 << 20 };
 
@@ -50,7 +51,7 @@ static int ask(struct load *l, const struct ask *a, struct buf *bytes, struct st
 
 int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 {
-	struct msg_plan m = {.copy_id = str_of(recorded)};
+	struct msg_plan m = {.copy_id = str_of(recorded), .target = l->to.flavor};
 	struct buf b = {0}, bytes = {0};
 	struct ask a = {&b, MSG_planned, PLAN_MS, true};
 	struct msg_planned p;
@@ -63,6 +64,8 @@ int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 		r = msg_get_planned(body, &p, e);
 	if (r == 0)
 		r = plan_read(&l->plan, p.copy_id, p.plan, l->env->state_fd, e);
+	for (unsigned i = 0; r == 0 && i < l->plan.tables.n; i++)
+		value_format_for(l->plan.tables.p[i].structure, l->to.flavor);
 	buf_free(&b);
 	buf_free(&bytes);
 	return r;
@@ -83,12 +86,13 @@ static int take_snapshot(struct str body, char **copy_id, json_t **info, struct 
 
 int dumplink_snapshot(struct load *l, char **copy_id, json_t **info, struct err *e)
 {
+	struct msg_snapshot m = {.target = l->to.flavor};
 	struct buf b = {0}, bytes = {0};
 	struct ask a = {&b, MSG_snapshot_at, PLAN_MS, true};
 	struct str body;
 	int r;
 
-	msg_put_snapshot(&b, link_request_id(), &(struct msg_snapshot){0});
+	msg_put_snapshot(&b, link_request_id(), &m);
 	r = ask(l, &a, &bytes, &body, e);
 	if (r == 0)
 		r = take_snapshot(body, copy_id, info, e);

@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "common/sql/value_format.h"
 #include "units/load/ddl.h"
 #include "units/load/latekeys.h"
 #include "units/load/own.h"
@@ -83,22 +84,19 @@ static int check_triggers(struct db *c, const struct plan_item *t, struct err *e
 	return r;
 }
 
-/* TiDB keeps text of these only; elsewhere the bytes of any charset go over as they are. */
+/* Files hold text as their columns' charsets have it; what a dump hands over is UTF-8 for TiDB
+ * (value_format_for). */
 static int check_charsets(const struct load *l, const struct plan_item *t, struct err *e)
 {
-	static const char *const good[] = {"", "utf8", "utf8mb3", "utf8mb4", "ascii", "binary"};
-
-	for (unsigned i = 0; l->to.flavor == FLAVOR_TIDB && i < t->structure->ncolumns; i++) {
+	for (unsigned i = 0; l->folder && l->to.flavor == FLAVOR_TIDB && i < t->structure->ncolumns; i++) {
 		const struct column *c = &t->structure->columns[i];
-		bool ok = !c->charset;
 
-		for (size_t k = 0; !ok && k < sizeof(good) / sizeof(*good); k++)
-			ok = strcmp(c->charset, good[k]) == 0;
-		if (!ok)
+		if (!value_is_utf8(c->charset))
 			return err_set(e, ERR_load_failed,
-				"column `%s` has charset %s, whose bytes TiDB would not keep: CONVERT the "
-				"table TO CHARACTER SET utf8mb4"
-				" upstream",
+				"column `%s` has charset %s, whose bytes TiDB would not keep: copy from the "
+				"server (mode full or all), or CONVERT the table TO CHARACTER SET utf8mb4 "
+				"upstream "
+				"and dump it again",
 				c->name, c->charset);
 	}
 	return 0;

@@ -10,7 +10,9 @@
 #include "common/binlog/json.h"
 #include "common/binlog/json_diff.h"
 #include "common/sql/quote.h"
+#include "common/sql/value_format.h"
 #include "units/sync/join.h"
+#include "units/sync/unicode.h"
 
 enum { DELETE_ROWS = 200, DELETE_LISTED = 1000 };
 
@@ -191,6 +193,30 @@ struct str statement_bits(struct packet *p, const struct table *t, const struct 
 	return (struct str){bits, t->up->ncolumns};
 }
 
+static bool goes_as_unicode(const struct table *t, unsigned i)
+{
+	return t->unicode && t->up->columns[i].kind == COLUMN_TEXT &&
+	       !value_is_utf8(t->up->columns[i].charset);
+}
+
+static int put_unicode(
+	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
+{
+	const struct column *c = &t->up->columns[i];
+	struct buf text = {0};
+	struct str bytes;
+	int r = binlog_value_bytes(v, c, p->arena, &bytes, e);
+
+	if (r == 0)
+		r = unicode_put(t->unicode, &text, c->charset, bytes, e);
+	if (r == 0) {
+		buf_puts(&p->sql, "_utf8mb4");
+		sql_put_string(&p->sql, buf_str(&text));
+	}
+	buf_free(&text);
+	return r;
+}
+
 int statement_put_value(
 	struct packet *p, const struct table *t, unsigned i, const struct binlog_value *v, struct err *e)
 {
@@ -203,7 +229,8 @@ int statement_put_value(
 			return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
 		return 0;
 	}
-	if (binlog_put_literal(&p->sql, v, &t->up->columns[i], e) < 0)
+	if ((goes_as_unicode(t, i) ? put_unicode(p, t, i, v, e)
+				   : binlog_put_literal(&p->sql, v, &t->up->columns[i], e)) < 0)
 		return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
 	return 0;
 }
@@ -286,7 +313,7 @@ static int put_same(
 	const struct column *up = &t->up->columns[i], *down = &t->down->columns[t->target[i]];
 	struct wrap w = wrap_of(up, down);
 	bool recode = up->kind == COLUMN_TEXT && down->kind == COLUMN_TEXT &&
-		      !table_same_charset(up->charset, down->charset);
+		      (!table_same_charset(up->charset, down->charset) || goes_as_unicode(t, i));
 
 	if (v->null) {
 		put_name(p, t, i);

@@ -12,10 +12,12 @@
 #include "common/config/json.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "common/sql/value_format.h"
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
 #include "units/sync/keys.h"
 #include "units/sync/ties.h"
+#include "units/sync/unicode.h"
 
 bool table_same_charset(const char *a, const char *b)
 {
@@ -53,6 +55,7 @@ void tables_fini(struct tables *t)
 	map_free(&t->tied, NULL);
 	ties_fini(t);
 	arena_free(&t->maps_in);
+	unicode_free(&t->unicode);
 	db_close(&t->ask_up);
 }
 
@@ -403,6 +406,21 @@ static struct table *table_new(struct tables *ts, const struct binlog_table *map
 	return t;
 }
 
+/* TiDB takes the bytes of any text for UTF-8, whatever an introducer or the column says. */
+static void needs_unicode(struct tables *ts, struct table *t)
+{
+	bool needs = false;
+
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		needs = needs ||
+			(t->up->columns[i].kind == COLUMN_TEXT && !value_is_utf8(t->up->columns[i].charset));
+	if (t->to != FLAVOR_TIDB || !needs)
+		return;
+	if (!ts->unicode)
+		ts->unicode = unicode_new(ts->upstream);
+	t->unicode = ts->unicode;
+}
+
 static int learn(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
 {
 	bool found;
@@ -422,6 +440,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
 	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
 		return -1;
+	needs_unicode(ts, t);
 	arrange_find(ts, t);
 	keys_learn(t);
 	ties_learn(ts, t);
@@ -594,6 +613,24 @@ static void take_column(struct column *to, const struct column *from)
 	to->is_unsigned = from->is_unsigned;
 }
 
+/*
+ * The downstream keeps the text in utf8mb4, the stream has it in the upstream's charset. Where an earlier
+ * charset is followed by a later one that is not in the stream yet, the later one is taken: bytes that are
+ * then no UTF-8 stop the job, the other way round they would be turned into something else.
+ */
+static void take_charset(struct column *to, const struct column *from, const struct server *target)
+{
+	bool mapped = target->flavor == FLAVOR_TIDB || (from && strcmp(from->charset, "gb18030") == 0);
+
+	if (!from || !mapped || to->kind != COLUMN_TEXT || from->kind != COLUMN_TEXT ||
+		value_is_utf8(from->charset) || !value_is_utf8(to->charset))
+		return;
+	free(to->charset);
+	free(to->collation);
+	to->charset = xstrdup(from->charset);
+	to->collation = xstrdup(from->collation ? from->collation : "");
+}
+
 static const struct column *named(const struct structure *s, const char *name)
 {
 	int at = s ? structure_column(s, name) : -1;
@@ -621,6 +658,7 @@ struct structure *tables_after_ddl(
 			c = named(was, s->columns[i].name);
 		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
 			take_column(&s->columns[i], c);
+		take_charset(&s->columns[i], c, db_server(ts->ask_down));
 	}
 	structure_free(&was);
 	structure_free(&now);

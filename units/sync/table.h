@@ -27,6 +27,7 @@ struct copied_table;
 struct table_keys;
 struct table_ties;
 struct ties;
+struct unicode;
 
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
  */
@@ -53,6 +54,7 @@ struct table {
 	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
 	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
 	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
+	struct unicode *unicode; /* of struct tables; NULL: text goes in the upstream's own charset */
 	struct table_keys *keys; /* of keys.c: what the scheduler looks at */
 	struct table_ties *ties; /* of ties.c: NULL: no foreign key */
 	struct table *next;      /* forgotten ones, until the packet in hand is sent */
@@ -72,10 +74,11 @@ struct tables {
 	struct map *tied; /* of arrange.c */
 	const struct takeover *takeover;
 	const struct copied *copied;
-	struct table passed; /* not wanted: the downstream has it already, as DM or the load recorded */
-	bool no_upserts;     /* for tests: all updates by other means */
-	bool safe_mode;      /* the option: what can't be written so is said in the log */
-	struct ties *ties;   /* of ties.c */
+	struct table passed;     /* not wanted: the downstream has it already, as DM or the load recorded */
+	struct unicode *unicode; /* made when first needed */
+	bool no_upserts;         /* for tests: all updates by other means */
+	bool safe_mode;          /* the option: what can't be written so is said in the log */
+	struct ties *ties;       /* of ties.c */
 };
 
 /* utf8 and utf8mb3 are one. */

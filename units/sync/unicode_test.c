@@ -1,0 +1,58 @@
+/* How long characters are, charset by charset. What they are in Unicode is asked of a server: tests/c03-tidb.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "units/sync/unicode.h"
+
+static unsigned length(const char *charset, struct str s)
+{
+	return unicode_length(charset, (const uint8_t *)s.p, s.n);
+}
+
+static void characters_have_their_length(void **state)
+{
+	(void)state;
+	assert_int_equal(length("latin1", STR_LIT("\xe9x")), 1);
+	assert_int_equal(length("koi8r", STR_LIT("\xff")), 1);
+	assert_int_equal(length("gbk", STR_LIT("ab")), 1);
+	assert_int_equal(length("gbk", STR_LIT("\x81\x5cx")), 2);
+	assert_int_equal(length("big5", STR_LIT("\xa5\x5cx")), 2);
+	assert_int_equal(length("sjis", STR_LIT("\xb1\xb2")), 1); /* half-width kana */
+	assert_int_equal(length("sjis", STR_LIT("\x83\x5c")), 2);
+	assert_int_equal(length("cp932", STR_LIT("\xfc\x4b")), 2);
+	assert_int_equal(length("ujis", STR_LIT("\x8e\xb1")), 2);
+	assert_int_equal(length("ujis", STR_LIT("\x8f\xa2\xaf")), 3);
+	assert_int_equal(length("eucjpms", STR_LIT("\xa4\xa2")), 2);
+	assert_int_equal(length("gb18030", STR_LIT("\x81\x40")), 2);
+	assert_int_equal(length("gb18030", STR_LIT("\x81\x30\x81\x30")), 4);
+	assert_int_equal(length("ucs2", STR_LIT("\xd8\x3d\xde\x00")), 2); /* it knows no pairs */
+	assert_int_equal(length("utf16", STR_LIT("\xd8\x3d\xde\x00")), 4);
+	assert_int_equal(length("utf16", STR_LIT("\x00\xe9")), 2);
+	assert_int_equal(length("utf16le", STR_LIT("\x3d\xd8\x00\xde")), 4);
+	assert_int_equal(length("utf16le", STR_LIT("\xd8\x3d")), 2);
+	assert_int_equal(length("utf32", STR_LIT("\x00\x01\xf6\x00")), 4);
+}
+
+static void half_of_one_is_none(void **state)
+{
+	(void)state;
+	assert_int_equal(length("latin1", STR_LIT("")), 0);
+	assert_int_equal(length("gbk", STR_LIT("\x81")), 0);
+	assert_int_equal(length("ujis", STR_LIT("\x8f\xa2")), 0);
+	assert_int_equal(length("gb18030", STR_LIT("\x81\x30\x81")), 0);
+	assert_int_equal(length("utf16", STR_LIT("\xd8\x3d\xde")), 0);
+	assert_int_equal(length("utf32", STR_LIT("\x00\x01\xf6")), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(characters_have_their_length),
+		cmocka_unit_test(half_of_one_is_none),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
