@@ -199,6 +199,42 @@ static void write_lines(int fd, struct logs *g)
 	(void)g;
 }
 
+static void pauses_go_by_the_rules(void **state)
+{
+	struct backoff_rules rules = {.min_ms = 200, .max_ms = 1500, .forgiven_ms = 3000, .factor = 3};
+	struct backoff b = {.rules = &rules};
+	uint64_t low = UINT64_MAX, high = 0;
+
+	(void)state;
+	backoff_started(&b, 1000);
+	backoff_failed(&b, 1000, false);
+	assert_int_equal(b.start_at, 1200);
+	backoff_failed(&b, 2000, false);
+	assert_int_equal(b.start_at, 2600);
+	backoff_failed(&b, 3000, false);
+	assert_int_equal(b.start_at, 4500);
+	backoff_failed(&b, 5000, false);
+	assert_int_equal(b.start_at, 6500);
+	rules.max_ms = 700; /* changed meanwhile */
+	backoff_failed(&b, 7000, false);
+	assert_int_equal(b.start_at, 7700);
+	backoff_started(&b, 8000);
+	backoff_failed(&b, 11000, true);
+	assert_int_equal(b.start_at, 11200);
+	rules.jitter = true;
+	for (uint64_t now = 20000; now < 20500; now += 7) {
+		uint64_t pause;
+
+		b.pause_ms = 700;
+		backoff_failed(&b, now, false);
+		pause = b.start_at - now;
+		assert_in_range(pause, 200, 700);
+		low = pause < low ? pause : low;
+		high = pause > high ? pause : high;
+	}
+	assert_true(low < 300 && high > 600);
+}
+
 static void lines_are_stamped(void **state)
 {
 	char out[4000];
@@ -448,6 +484,7 @@ int main(void)
 		cmocka_unit_test(stop_and_run_work_from_anywhere),
 		cmocka_unit_test(pauses_grow_to_a_minute),
 		cmocka_unit_test(a_minute_with_progress_forgives),
+		cmocka_unit_test(pauses_go_by_the_rules),
 		cmocka_unit_test(lines_are_stamped),
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),

@@ -2,16 +2,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The pause before a unit is started again: 1 s doubling to 60 s, forgiven after 60 s of running with
- * progress. */
-struct backoff {
-	unsigned pause_ms;   /* of the next failure */
-	unsigned restarts;   /* starts after the first one that were not asked for */
-	uint64_t start_at;   /* not before; 0: at once */
-	uint64_t started_ms; /* of the last start */
+/* The checker of a source's file; without it: 1 s doubling to 60 s, forgiven after 60 s. */
+struct backoff_rules {
+	uint64_t min_ms, max_ms;
+	uint64_t forgiven_ms; /* of running, with progress: the next pause is the smallest again */
+	double factor;
+	bool jitter; /* any time between the smallest pause and the one that is due */
+	bool never;  /* an error that a retry may mend pauses the task too; a crash does not */
 };
 
-enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 60000, BACKOFF_FORGIVEN_MS = 60000 };
+extern const struct backoff_rules backoff_default;
+
+/* The pause before a unit is started again. */
+struct backoff {
+	const struct backoff_rules *rules; /* NULL: backoff_default */
+	uint64_t pause_ms;                 /* of the next failure */
+	unsigned restarts;                 /* starts after the first one that were not asked for */
+	uint64_t start_at;                 /* not before; 0: at once */
+	uint64_t started_ms;               /* of the last start */
+};
 
 void backoff_started(struct backoff *b, uint64_t now);
 /* progressed: durable work was done in the run that just ended. */

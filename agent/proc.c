@@ -383,7 +383,10 @@ static enum proc_end judge(struct proc *p, const struct spawn_rep *rep)
 		return PROC_STOPPED;
 	if (!p->bye || p->error.code == 0)
 		crash_error(p, rep);
-	return err_act(p->error.code) == ERR_ACT_RETRY ? PROC_RETRY : PROC_FAILED;
+	if (err_act(p->error.code) != ERR_ACT_RETRY)
+		return PROC_FAILED;
+	return p->backoff.rules && p->backoff.rules->never && p->error.code != ERR_crashed ? PROC_FAILED
+											   : PROC_RETRY;
 }
 
 static void obituary(const struct proc *p, const struct spawn_rep *rep, enum proc_end how)

@@ -58,6 +58,8 @@ struct source *source_new(struct agent *a, const char *name, unsigned slot)
 		.agent = a, .name = xstrdup(name), .slot = slot, .stage = STAGE_New, .next = a->sources};
 	s->relay = proc_new(a, UNIT_relay, slot, 0, name);
 	proc_own(s->relay, "", &relay_ops, s);
+	s->rules = backoff_default;
+	s->relay->backoff.rules = &s->rules;
 	a->sources = s;
 	return s;
 }
@@ -179,6 +181,27 @@ static void apply_subtasks(struct source *s, int64_t revision, bool changed)
 			subtask_forget(t);
 }
 
+static uint64_t at_least(int64_t value, uint64_t least)
+{
+	return value < 0 || (uint64_t)value < least ? least : (uint64_t)value;
+}
+
+/* The checker of its file; units that wait already wait as long as they were told. */
+static void apply_rules(struct source *s)
+{
+	const json_t *c = json_object_get(s->spec, "checker"), *factor = json_object_get(c, "factor");
+	const struct backoff_rules *d = &backoff_default;
+	struct backoff_rules *r = &s->rules;
+
+	r->min_ms = at_least(json_num(c, "min_ms", (int64_t)d->min_ms), 1);
+	r->max_ms = at_least(json_num(c, "max_ms", (int64_t)d->max_ms), r->min_ms);
+	r->forgiven_ms = at_least(json_num(c, "forgiven_ms", (int64_t)d->forgiven_ms), 1);
+	r->factor = json_is_number(factor) && json_number_value(factor) >= 1 ? json_number_value(factor)
+									     : d->factor;
+	r->jitter = json_flag(c, "jitter", false);
+	r->never = !json_flag(c, "enable", true);
+}
+
 static void apply_resumes(struct source *s, bool first)
 {
 	int64_t resumes = json_num(json_object_get(s->spec, "relay"), "resumes", 0);
@@ -199,6 +222,7 @@ void source_apply(struct source *s, json_t *spec, int64_t revision)
 	s->gone = false;
 	if (changed || relay_changed)
 		relay_event(s, EVENT_CHANGED);
+	apply_rules(s);
 	apply_resumes(s, first);
 	apply_subtasks(s, revision, changed);
 }

@@ -14,11 +14,12 @@ struct source {
 	struct agent *agent;
 	char *name;
 	unsigned slot;
-	json_t *spec;     /* its object in the orders */
-	bool gone;        /* not in the orders any more */
-	enum stage stage; /* of the relay */
-	struct err error; /* why the relay is paused */
-	int64_t resumes;  /* how often resume-relay was said */
+	json_t *spec;               /* its object in the orders */
+	bool gone;                  /* not in the orders any more */
+	enum stage stage;           /* of the relay */
+	struct err error;           /* why the relay is paused */
+	int64_t resumes;            /* how often resume-relay was said */
+	struct backoff_rules rules; /* when its units are started again */
 	struct proc *relay;
 	struct subtask *subtasks;
 };

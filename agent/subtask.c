@@ -124,6 +124,7 @@ static struct proc *add_proc(struct subtask *t, enum unit_kind kind)
 	struct proc *p = proc_new(t->source->agent, kind, t->source->slot, t->sub, t->source->name);
 
 	proc_own(p, t->task, &owner_ops, t);
+	p->backoff.rules = &t->source->rules;
 	return p;
 }
 

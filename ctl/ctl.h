@@ -51,6 +51,8 @@ int cmd_drain_member(const struct args *a, struct err *e);
 int cmd_relay_word(const struct args *a, struct err *e);
 int cmd_relay_stage(const struct args *a, struct err *e);
 int cmd_purge_relay(const struct args *a, struct err *e);
+int cmd_operate_leader(const struct args *a, struct err *e);
+int cmd_update_task(const struct args *a, struct err *e);
 int cmd_completion(const struct args *a, struct err *e);
 int cmd_shard_ddl_lock(const struct args *a, struct err *e);
 int cmd_validation(const struct args *a, struct err *e);

@@ -3,6 +3,7 @@
  * run folder. Called by run.c before anything is started.
  */
 #include "ctl/job.h"
+#include "ctl/dm_secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/config/json.h"
+#include "ctl/dm_secret.h"
 
 enum { PREDECESSOR_MS = 20000 };
 
@@ -166,11 +168,15 @@ int job_find_run(const char *state, char *out, size_t size, struct err *e)
 	return r;
 }
 
-static int encrypt_in(json_t *endpoint, const struct secret_key *key, struct err *e)
+static int encrypt_in(const struct args *a, json_t *endpoint, const struct secret_key *key, struct err *e)
 {
-	const char *plain = json_text(endpoint, "password", "");
+	const char *plain;
 	struct buf text = {0};
 	int r = 0;
+
+	if (dm_secret_open(a, endpoint, e) < 0)
+		return -1;
+	plain = json_text(endpoint, "password", "");
 
 	if (*plain && !secret_is_encrypted(plain)) {
 		r = secret_encrypt(key, plain, &text, e);
@@ -182,12 +188,12 @@ static int encrypt_in(json_t *endpoint, const struct secret_key *key, struct err
 	return r;
 }
 
-static int encrypt_passwords(struct job *j, struct err *e)
+static int encrypt_passwords(const struct args *a, struct job *j, struct err *e)
 {
 	for (unsigned i = 0; i < j->nsources; i++)
-		if (encrypt_in(json_object_get(j->sources[i].source, "endpoint"), &j->key, e) < 0)
+		if (encrypt_in(a, json_object_get(j->sources[i].source, "endpoint"), &j->key, e) < 0)
 			return -1;
-	return encrypt_in(json_object_get(j->task, "downstream"), &j->key, e);
+	return encrypt_in(a, json_object_get(j->task, "downstream"), &j->key, e);
 }
 
 /* One `run` at a time in a state folder; the lock goes with this process, however it ends. */
@@ -230,7 +236,7 @@ int job_open(const struct args *a, struct job *j, struct err *e)
 		strcpy(j->state, real);
 	free(real);
 	if (check_identity(j, e) < 0 || lock_state(j, e) < 0 ||
-		secret_key_make(j->state_fd, "key", &j->key, e) < 0 || encrypt_passwords(j, e) < 0)
+		secret_key_make(j->state_fd, "key", &j->key, e) < 0 || encrypt_passwords(a, j, e) < 0)
 		return -1;
 	if (mkdirat(j->state_fd, "log", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_usage, "making %s/log", j->state);

@@ -15,6 +15,7 @@
 #include "common/sql/split.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
+#include "ctl/dm_secret.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
 #include "ctl/words.h"
@@ -152,6 +153,13 @@ int cmd_transfer_source(const struct args *a, struct err *e)
 		return wrong(e, "transfer-source source agent");
 	return send_word(
 		a, "transfer-source", json_pack("{s:s, s:s}", "source", a->rest[0], "worker", a->rest[1]), e);
+}
+
+int cmd_operate_leader(const struct args *a, struct err *e)
+{
+	if (a->nrest != 1)
+		return wrong(e, "operate-leader evict, or operate-leader cancel-evict");
+	return send_word(a, "operate-leader", json_pack("{s:s}", "op", a->rest[0]), e);
 }
 
 int cmd_relay_word(const struct args *a, struct err *e)
@@ -326,11 +334,14 @@ int cmd_operate_schema(const struct args *a, struct err *e)
 /* The key of the state folder encrypts what the master may see only as cipher text. */
 static int encrypt_password(const struct args *a, json_t *endpoint, struct err *e)
 {
-	const char *plain = json_text(endpoint, "password", "");
+	const char *plain;
 	struct buf text = {0};
 	struct secret_key key;
 	int r;
 
+	if (dm_secret_open(a, endpoint, e) < 0)
+		return -1;
+	plain = json_text(endpoint, "password", "");
 	if (!*plain || secret_is_encrypted(plain))
 		return 0;
 	if (job_read_key(a, &key, e) < 0)
@@ -448,6 +459,19 @@ int words_start_task(struct ask *k, const struct args *a, json_t *task, struct e
 		return EXIT_FAILED;
 	return words_send(k, a, "start-task",
 		json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+}
+
+int cmd_update_task(const struct args *a, struct err *e)
+{
+	json_t *task;
+
+	if (a->nrest != 1)
+		return wrong(e, "update-task wants one task file");
+	task = words_load_task(a, a->rest[0], e);
+	if (!task)
+		return EXIT_FAILED;
+	return send_word(
+		a, "update-task", json_pack("{s:o, s:o}", "task", task, "sources", sources_of(a)), e);
 }
 
 int cmd_start_task(const struct args *a, struct err *e)

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/config/json.h"
 #include "master/answer.h"
 #include "master/bind.h"
@@ -95,6 +96,23 @@ int command_check_task(struct master *m, const json_t *args, struct err *e)
 int command_check(struct master *m, struct command_call *c, struct err *e)
 {
 	return check_start(m, c->args, c->req, e);
+}
+
+/* The answer goes out before the next tick sees that the term is over. */
+int command_operate_leader(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *op = json_text(c->args, "op", "");
+	bool away = strcmp(op, "evict") == 0;
+
+	if (!away && strcmp(op, "cancel-evict") != 0)
+		return err_set(e, ERR_usage, "operate-leader can evict and cancel-evict, not `%.40s`", op);
+	if (!m->model.store)
+		return err_set(e, ERR_bad_stage, "this master has no store");
+	if (store_evict(m->model.store, away, e) < 0)
+		return -1;
+	if (away)
+		log_warn("operate-leader evict: another master is to lead");
+	return 0;
 }
 
 int command_accept_store(struct master *m, struct command_call *c, struct err *e)

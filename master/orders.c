@@ -117,10 +117,10 @@ static json_t *source_order(const struct master *m, const json_t *source)
 		wanted |= follows(m, s);
 		json_array_append_new(subtasks, subtask_order(m, source, s));
 	}
-	return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "source", id, "slot",
+	return json_pack("{s:s, s:I, s:I, s:o, s:o, s:O*, s:o}", "source", id, "slot",
 		(json_int_t)json_num(source, "slot", 0), "epoch", (json_int_t)json_num(source, "epoch", 0),
-		"endpoint", member(source, "endpoint"), "relay", relay_order(source, wanted), "subtasks",
-		subtasks);
+		"endpoint", member(source, "endpoint"), "relay", relay_order(source, wanted), "checker",
+		json_object_get(source, "checker"), "subtasks", subtasks);
 }
 
 json_t *orders_make(const struct master *m, const char *agent)

@@ -348,6 +348,30 @@ static void find_leader(const struct serve *s, struct store_leader *who)
 		*who = (struct store_leader){0};
 }
 
+/* The one word that is meant for this master itself, whoever leads: it may stand again. */
+static bool is_for_us(struct str body)
+{
+	struct msg_command m;
+	json_t *args;
+	bool ours;
+
+	if (msg_get_command(body, &m, NULL) < 0 || !str_is(m.word, "operate-leader"))
+		return false;
+	args = json_parse(m.args, "a command's arguments", NULL);
+	ours = strcmp(json_text(args, "op", ""), "cancel-evict") == 0;
+	json_decref(args);
+	return ours;
+}
+
+static void stand_again(struct serve *s, struct link_req **req)
+{
+	struct err e = {0};
+
+	if (store_evict(s->store, false, &e) == 0)
+		log_info("operate-leader cancel-evict: may lead again");
+	send_answer(req, e.code ? answer_error(&e) : answer_ok());
+}
+
 /* Commands are passed on; agents are told whom to ask, and have the addresses of all. */
 static void on_request_following(struct serve *s, struct link_req *req)
 {
@@ -355,6 +379,10 @@ static void on_request_following(struct serve *s, struct link_req *req)
 	char text[STORE_NAME * 2 + 80];
 
 	find_leader(s, &who);
+	if (req->head.type == MSG_command && s->store && is_for_us(req->body)) {
+		stand_again(s, &req);
+		return;
+	}
 	if (req->head.type == MSG_command) {
 		follow_command(&s->follow, &who, &req);
 		return;

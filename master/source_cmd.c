@@ -37,6 +37,10 @@ static void put_settings(json_t *doc, const json_t *args)
 		json_object_set(doc, "yaml", json_object_get(args, "yaml"));
 	else
 		json_object_del(doc, "yaml");
+	if (json_is_object(json_object_get(args, "checker")))
+		json_object_set(doc, "checker", json_object_get(args, "checker"));
+	else
+		json_object_del(doc, "checker");
 	if (json_is_boolean(own_case))
 		json_object_set(doc, "case_sensitive", own_case);
 	else

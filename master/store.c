@@ -31,6 +31,15 @@ int store_trouble(struct store *s, struct err *e)
 	return head(s)->ops->trouble ? head(s)->ops->trouble(s, e) : 0;
 }
 
+int store_evict(struct store *s, bool away, struct err *e)
+{
+	if (!head(s)->ops->evict)
+		return err_set(e, ERR_bad_stage,
+			"this master's store is a file of its own: no other one could lead");
+	head(s)->ops->evict(s, away);
+	return 0;
+}
+
 const char *store_cluster(const struct store *s)
 {
 	return head(s)->cluster;

@@ -58,6 +58,7 @@ struct store_ops {
 	int (*commit)(struct store *s, uint64_t revision, const struct store_change *changes, size_t n,
 		struct err *e);
 	int (*trouble)(struct store *s, struct err *e); /* NULL: never */
+	void (*evict)(struct store *s, bool away);      /* NULL: there is nobody else to lead */
 };
 
 /*
@@ -121,6 +122,11 @@ void store_leader(struct store *s, struct store_leader *out);
  * can't be read, which no waiting mends: they were replaced, and the box holds the old ones. 0: it could.
  */
 int store_trouble(struct store *s, struct err *e);
+/*
+ * away: gives the leadership up and does not stand for it again, until it is told so (false), or the process
+ * ends. ERR_bad_stage where the store is a file: no other master could lead.
+ */
+int store_evict(struct store *s, bool away, struct err *e);
 const char *store_cluster(
 	const struct store *s); /* made with the store, for ever; "" before the first load */
 uint64_t store_revision(const struct store *s);

@@ -443,8 +443,13 @@ static int etcd_trouble(struct store *s, struct err *e)
 	return lead_trouble(s->lead, e);
 }
 
+static void etcd_evict(struct store *s, bool away)
+{
+	lead_evict(s->lead, away);
+}
+
 static const struct store_ops etcd_ops = {
-	etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit, etcd_trouble};
+	etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit, etcd_trouble, etcd_evict};
 
 struct store *store_open_etcd(const struct etcd_conf *conf, const struct store_self *self)
 {

@@ -43,6 +43,7 @@ struct lead {
 	pthread_mutex_t mtx; /* guards what follows */
 	pthread_cond_t wake;
 	uint64_t term, until_ms, resigned;
+	bool evicted;
 	struct store_leader who;
 	struct err trouble; /* of the last turn; code 0: none */
 };
@@ -91,6 +92,26 @@ void lead_resign(struct lead *l, uint64_t term)
 	l->resigned = term;
 	pthread_cond_signal(&l->wake);
 	pthread_mutex_unlock(&l->mtx);
+}
+
+void lead_evict(struct lead *l, bool away)
+{
+	pthread_mutex_lock(&l->mtx);
+	l->evicted = away;
+	if (away)
+		l->resigned = l->term;
+	pthread_cond_signal(&l->wake);
+	pthread_mutex_unlock(&l->mtx);
+}
+
+static bool evicted(struct lead *l)
+{
+	bool r;
+
+	pthread_mutex_lock(&l->mtx);
+	r = l->evicted;
+	pthread_mutex_unlock(&l->mtx);
+	return r;
 }
 
 void lead_who(struct lead *l, struct store_leader *out)
@@ -261,6 +282,11 @@ static int follow(struct lead *l, struct err *e)
 
 	if (etcd_get(l->etcd, l->key, ASK_MS, &row, &l->seen, e) < 0)
 		return -1;
+	if (!row && evicted(l)) { /* until another one stands */
+		publish_nobody(l);
+		pause_ms(l, AGAIN_MS);
+		return 0;
+	}
 	if (!row)
 		return stand(l, e);
 	if (l->lease != 0 && etcd_u64(row, "lease") == l->lease) {
@@ -318,8 +344,8 @@ static int hold(struct lead *l, struct err *e)
 		pause_ms(l, due - now);
 	if (atomic_load(&l->stop))
 		return 0;
-	if (resigned(l)) {
-		lose(l, "a write was not answered, or refused");
+	if (resigned(l) || evicted(l)) {
+		lose(l, evicted(l) ? "operate-leader evict" : "a write was not answered, or refused");
 		return 0;
 	}
 	int r = keep(l, e);

@@ -20,6 +20,8 @@ uint64_t lead_term(struct lead *l);
 void lead_resign(struct lead *l, uint64_t term);
 /* -1: with e, why the last turn failed; see store_trouble. */
 int lead_trouble(struct lead *l, struct err *e);
+/* away: gives a lead up, and does not stand until away is false again. */
+void lead_evict(struct lead *l, bool away);
 void lead_who(struct lead *l, struct store_leader *out);
 /* Into out of size bytes: the key that names the leader. */
 void lead_key(const struct etcd_conf *conf, char *out, size_t size);

@@ -361,7 +361,8 @@ static int file_commit(
 	return 0;
 }
 
-static const struct store_ops file_ops = {file_close, file_term, file_leader, file_load, file_commit, NULL};
+static const struct store_ops file_ops = {
+	file_close, file_term, file_leader, file_load, file_commit, NULL, NULL};
 
 struct store *store_open_to_move(int dir, const char *url, struct err *e)
 {

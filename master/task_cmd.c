@@ -180,8 +180,8 @@ static bool same_part(const json_t *a, const json_t *b)
 }
 
 /* What of the task's data differs from the one that is there: NULL for nothing (settings of the work don't
- * count). */
-static const char *difference(struct master *m, const json_t *was, const json_t *task)
+ * count). rules: other rules don't count either. */
+static const char *difference(struct master *m, const json_t *was, const json_t *task, bool rules)
 {
 	const json_t *a = json_object_get(was, "downstream"), *b = json_object_get(task, "downstream"), *name;
 	const char *id = json_text(was, "name", "");
@@ -203,7 +203,7 @@ static const char *difference(struct master *m, const json_t *was, const json_t 
 
 		if (!s)
 			return "other sources";
-		if (!same_part(json_object_get(s, "rules"), part(task, source, RULES)))
+		if (!rules && !same_part(json_object_get(s, "rules"), part(task, source, RULES)))
 			return "other rules";
 		if (is_incremental(was) && !same_part(json_object_get(s, "start"), part(task, source, START)))
 			return "another start position";
@@ -212,7 +212,7 @@ static const char *difference(struct master *m, const json_t *was, const json_t 
 }
 
 /* Settings that change how, not what: threads and sizes. */
-static bool update_subtask(struct master *m, const json_t *task, const char *source)
+static bool update_subtask(struct master *m, const json_t *task, const char *source, bool rules)
 {
 	const json_t *old = model_subtask(&m->model, json_text(task, "name", ""), source);
 	char key[MODEL_KEY];
@@ -226,6 +226,8 @@ static bool update_subtask(struct master *m, const json_t *task, const char *sou
 	json_object_set_new(doc, "dump", dump);
 	json_object_set_new(doc, "load", copy_part(task, source, LOAD));
 	json_object_set_new(doc, "sync", copy_part(task, source, SYNC));
+	if (rules)
+		json_object_set_new(doc, "rules", copy_part(task, source, RULES));
 	if (json_equal(doc, old)) {
 		json_decref(doc);
 		return false;
@@ -246,7 +248,7 @@ static const char *already(const json_t *subtask, bool changed)
 static int update(
 	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
 {
-	const char *id = json_text(was, "name", ""), *what = difference(m, was, task);
+	const char *id = json_text(was, "name", ""), *what = difference(m, was, task, false);
 	json_t *doc = task_doc(task);
 	bool any = !json_equal(doc, was);
 	const json_t *name;
@@ -259,7 +261,7 @@ static int update(
 	json_array_foreach(json_object_get(task, "sources"), i, name) {
 		const char *source = json_string_value(name);
 
-		any |= update_subtask(m, task, source);
+		any |= update_subtask(m, task, source, false);
 		answer_source(c->answer, source, worker_of(m, source),
 			already(model_subtask(&m->model, id, source), any));
 	}
@@ -347,6 +349,70 @@ static int refuse_finished(struct master *m, const json_t *s, const char *what, 
 		return 0;
 	return err_set(e, ERR_bad_stage, "task `%s` on source `%s` is Finished and can't be %s",
 		json_text(s, "task", ""), json_text(s, "source", ""), what);
+}
+
+/*
+ * Rules may change only where the copy is over and nothing runs that goes by the old ones: what is under way
+ * would be half of each.
+ */
+static int may_update(struct master *m, const json_t *s, struct err *e)
+{
+	const char *task = json_text(s, "task", ""), *source = json_text(s, "source", "");
+
+	if (strcmp(json_text(s, "stage", ""), "Paused") != 0 || strcmp(reported_stage(m, s), "Paused") != 0)
+		return err_set(e, ERR_bad_stage, "task `%s` is not paused on source `%s`: pause-task first",
+			task, source);
+	if (!command_follows(m, s))
+		return err_set(e, ERR_bad_stage,
+			"task `%s` does not follow source `%s` yet: stop-task, then start it anew", task,
+			source);
+	return 0;
+}
+
+static int update_sources(struct master *m, const json_t *task, struct command_call *c, struct err *e)
+{
+	const char *id = json_text(task, "name", "");
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+		const json_t *s = model_subtask(&m->model, id, source);
+		bool changed;
+
+		if (!command_wants(c->args, source))
+			continue;
+		if (may_update(m, s, e) < 0)
+			return -1;
+		changed = update_subtask(m, task, source, true);
+		answer_source(c->answer, source, worker_of(m, source),
+			changed ? "settings changed; see resume-task" : "nothing to change");
+	}
+	return 0;
+}
+
+/* The task's own document changes only with all its sources: it is what `config task` shows. */
+int command_update_task(struct master *m, struct command_call *c, struct err *e)
+{
+	const json_t *task = json_object_get(c->args, "task"), *was;
+	const char *id = json_text(task, "name", ""), *what;
+
+	if (validate(m, task, e) < 0)
+		return -1;
+	was = model_get(&m->model, STORE_TASK, id);
+	if (!was)
+		return err_set(e, ERR_task_unknown, "task `%.100s`", id);
+	what = same_text(was, task, "mode", "") ? difference(m, was, task, true) : "another task-mode";
+	if (what)
+		return err_set(e, ERR_task_exists, "task `%s`, with %s: that can't be updated", id, what);
+	json_object_set_new(c->answer, "checkResult", json_string(""));
+	if (update_sources(m, task, c, e) < 0)
+		return -1;
+	if (json_array_size(json_object_get(c->answer, "sources")) == 0)
+		return err_set(e, ERR_source_unknown, "none of the named sources is one of task `%s`", id);
+	if (json_array_size(json_object_get(c->args, "sources")) == 0)
+		model_set(&m->model, STORE_TASK, id, task_doc(task));
+	return model_commit(&m->model, e);
 }
 
 static json_t *set_stage(struct master *m, const json_t *s, const char *stage)

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/io.h"
@@ -12,6 +13,7 @@
 #include "common/config/endpoint.h"
 #include "common/config/files.h"
 #include "common/config/json.h"
+#include "common/config/scalar.h"
 #include "common/config/secret.h"
 #include "common/config/yaml.h"
 
@@ -20,6 +22,8 @@ enum {
 	PLAIN_PASSWORD_MAX = 350, /* encrypted it must fit struct endpoint */
 	PURGE_INTERVAL_S = 3600,  /* DM's values */
 	PURGE_REMAIN_GB = 15,
+	CHECKER_MIN_MS = 1000, /* the agent's (agent/backoff.c) */
+	CHECKER_MAX_MS = 60000,
 };
 
 const char *file_name(const char *path)
@@ -161,9 +165,66 @@ static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 	return options;
 }
 
+/* 1 to 100; NULL: absent, or -1 in *wrong. */
+static json_t *read_factor(const json_t *o, const char **wrong)
+{
+	const char *key = json_object_get(o, "backoff-factor") ? "backoff-factor" : "factor";
+	const char *text = json_text(o, key, "");
+	char *end;
+	double factor = strtod(text, &end);
+
+	if (!*text)
+		return NULL;
+	if (*end || !(factor >= 1 && factor <= 100)) {
+		*wrong = key;
+		return NULL;
+	}
+	return json_real(factor);
+}
+
+/* Its form was checked with the file. */
+static void put_time(json_t *out, const char *as, const json_t *o, const char *key)
+{
+	int64_t ms;
+
+	if (json_object_get(o, key) && scalar_time(str_of(json_text(o, key, "")), &ms))
+		json_object_set_new(out, as, json_integer(ms));
+}
+
+static void put_flag(json_t *out, const char *as, const json_t *o, const char *key)
+{
+	if (json_object_get(o, key))
+		json_object_set(out, as, json_object_get(o, key));
+}
+
+/* What is not written is the agent's to say. NULL: an error. */
+static json_t *read_checker(const char *name, const json_t *o, struct err *e)
+{
+	const char *wrong = NULL;
+	json_t *out = json_object(), *factor = read_factor(o, &wrong);
+
+	put_time(out, "min_ms", o, "backoff-min");
+	put_time(out, "max_ms", o, "backoff-max");
+	put_time(out, "forgiven_ms", o, "backoff-rollback");
+	put_flag(out, "enable", o, "check-enable");
+	put_flag(out, "jitter", o, "jitter");
+	put_flag(out, "jitter", o, "backoff-jitter");
+	if (factor)
+		json_object_set_new(out, "factor", factor);
+	if (wrong)
+		checked_error(name, o, wrong, e, "`%s` is a number from 1 to 100", wrong);
+	else if (json_num(out, "max_ms", CHECKER_MAX_MS) < json_num(out, "min_ms", CHECKER_MIN_MS))
+		checked_error(name, o, json_object_get(o, "backoff-max") ? "backoff-max" : "backoff-min", e,
+			"`backoff-max` is less than `backoff-min`");
+	else
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
 static json_t *convert(const char *name, const json_t *o, json_t *warnings, struct err *e)
 {
-	json_t *endpoint, *relay, *source;
+	json_t *endpoint, *relay, *source, *checker = json_object_get(o, "checker");
 
 	if (file_check_name(name, o, "source-id", e) < 0)
 		return NULL;
@@ -178,6 +239,12 @@ static json_t *convert(const char *name, const json_t *o, json_t *warnings, stru
 	if (json_text(o, "relay-binlog-name", "")[0] && json_text(o, "relay-binlog-gtid", "")[0])
 		checked_warn(warnings, name, o, "relay-binlog-gtid",
 			"`relay-binlog-gtid` has no effect here: `relay-binlog-name` says where to begin");
+	if (checker && !(checker = read_checker(name, checker, e))) {
+		json_decref(source);
+		return NULL;
+	}
+	if (checker)
+		json_object_set_new(source, "checker", checker);
 	json_object_set(source, "yaml", checked_text(o));
 	if (json_object_get(o, "case-sensitive"))
 		json_object_set(source, "case_sensitive", json_object_get(o, "case-sensitive"));

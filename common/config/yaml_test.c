@@ -282,6 +282,9 @@ static const struct broken broken_sources[] = {
 	{"enable-relay: true", "relay-binlog-name: binlog", ERR_config_bad,
 		"`binlog` is no binlog file's name"},
 	{"enable-relay: true", "filters: [{action: Do}]", ERR_config_unsupported, "`filters`"},
+	{"enable-relay: true", "checker: {factor: 0.5}", ERR_config_bad, "`factor` is a number from 1"},
+	{"enable-relay: true", "checker: {backoff-factor: two}", ERR_config_bad, "source.yaml:2:27:"},
+	{"enable-relay: true", "checker: {backoff-min: 2m}", ERR_config_bad, "less than `backoff-min`"},
 	{"enable-relay: true", "flavor: oracle", ERR_config_bad, "`flavor` can't be `oracle`"},
 	{"from:", "form:", ERR_config_unknown_key, "did you mean `from`?"},
 	{"  user: repl", "  pasword: x", ERR_config_unknown_key, "did you mean `password`?"},
@@ -446,6 +449,21 @@ static void test_good_source(void **state)
 	json_decref(o);
 }
 
+static void test_checker(void **state)
+{
+	static const char text[] =
+		"source-id: s1\nfrom: {host: h, port: 3306, user: u}\nchecker: {check-enable: false, "
+		"backoff-min: 250ms, backoff-max: 2m, backoff-rollback: 30s, backoff-jitter: true, "
+		"backoff-factor: 1.5}\n";
+	json_t *o = load_text("source.yaml", text, config_load_source);
+
+	(void)state;
+	same_json(json_object_get(o, "checker"),
+		"{\"enable\":false,\"min_ms\":250,\"max_ms\":120000,\"forgiven_ms\":30000,\"jitter\":true,"
+		"\"factor\":1.5}");
+	json_decref(o);
+}
+
 /* Keys of storage stay out of the kept text; an alias of the password is no password. */
 static void test_kept_text(void **state)
 {
@@ -540,7 +558,7 @@ static void test_told(void **state)
 		"`binlog-pos` has no effect here", "12:3: `a` in block-allow-list is used by no instance"};
 	json_t *o = load_text("task.yaml", task, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const char *source = "source-id: s\nrelay-binlog-name: b.000001\nrelay-binlog-gtid: 0-1-2\n"
-			     "checker: {backoff-max: 1m0.5s}\nfrom: {host: h, port: 1, user: u}\n";
+			     "checker: {check-interval: 1m0.5s}\nfrom: {host: h, port: 1, user: u}\n";
 	size_t i;
 
 	(void)state;
@@ -762,6 +780,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_task),
 		cmocka_unit_test(test_good_source),
+		cmocka_unit_test(test_checker),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_kept_text),
 		cmocka_unit_test(test_told),

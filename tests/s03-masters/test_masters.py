@@ -138,6 +138,35 @@ def test_leader_killed(cluster, hosts, make_pair):
     finish(pair, work, a)
 
 
+def test_operate_leader(cluster, hosts, make_pair):
+    """evict, typed at either master: the other one leads, and the evicted one stands no more, also when it would be alone; cancel-evict lets it. Units go on."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    etcd = cluster()
+    sockets = [str(hosts.path / "a.r/master.sock"), str(hosts.path / "b.r/master.sock")]
+    a = hosts("a", store=etcd.url(), masters=sockets).start()
+    a.wait_leader({"a"})
+    begin(a, pair, hosts.path)
+    b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
+    procs.wait_for(lambda: b.leader() == "a", 30, f"does not follow\n{b.story()}")
+    before = units(a)
+    assert b.ask("operate-leader", "evict") == {"result": True, "msg": ""}  # passed on to the leader
+    a.wait_leader({"b"}, LEASE + 10)
+    time.sleep(2 * LEASE)
+    assert a.leader() == b.leader() == "b"
+    b.ask("operate-leader", "evict")
+    procs.wait_for(lambda: "operate-leader evict" in b.log.read_text(), 10, b.story())
+    time.sleep(2 * LEASE)
+    assert "60612" in a.ask("query-status", expect=1), "both are evicted: nobody leads"
+    pair.source.run("INSERT INTO app.t VALUES (2)")
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 30, "work does not go on without a leader")
+    assert a.ask("operate-leader", "cancel-evict") == {"result": True, "msg": ""}
+    b.wait_leader({"a"}, LEASE + 10)
+    assert units(a) == before, "units were started again"
+    assert "evict" in a.ask("operate-leader", "promote", expect=2)
+    pair.assert_equal("app", a.story)
+
+
 def test_leader_frozen(cluster, hosts, make_pair):
     """SIGSTOP of the leading master: its socket stays open and says nothing. The agents find the other one before it takes them for lost, so
     no source moves and no unit is started again."""
