@@ -174,3 +174,97 @@ def test_two_phase_alter(build_dir, server, source, target):
         f.end()
     finally:
         f.close()
+
+
+WIDER = {  # name: upstream, what is done to the downstream's; a change of structure that comes later finds either with another column of its own
+    "one": ("id int PRIMARY KEY, v varchar(20), n int", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD note varchar(9) DEFAULT 'new'"),
+    "uniq": ("id int PRIMARY KEY, v varchar(20), n int, UNIQUE KEY (n)", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD KEY (own)"),
+    "none": ("id int, v varchar(20), n int", "ADD own int NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST, ADD note varchar(9) DEFAULT 'new'"),
+    "made": ("id int PRIMARY KEY, v varchar(20), n int", "DROP n, ADD n int AS (id * 2) STORED AFTER v, ADD note varchar(9) DEFAULT 'new'"),
+    "plain": ("id int PRIMARY KEY, v varchar(20), n int AS (id * 3) STORED", "DROP n, ADD n int AFTER v, ADD note varchar(9) DEFAULT 'new'"),
+}
+OTHERWISE = {  # what can't be said by a list of added columns
+    "moved": ("id int PRIMARY KEY, v int, n int", "MODIFY n int FIRST"),
+    "lacks": ("id int PRIMARY KEY, v int, n int, g int AS (id * 3) STORED", "DROP g, ADD own int DEFAULT 7 FIRST"),
+}
+
+
+def make_wider(f, up, down, tables):
+    up.run(*(f"CREATE TABLE app.{t} ({c}) ENGINE=InnoDB" for t, (c, _) in tables.items()))
+    f.wait()
+    down.run(*(f"ALTER TABLE app.{t} {more}" for t, (_, more) in tables.items()))
+
+
+def wider_equal(ends, columns):
+    for t, names in columns.items():
+        up, down = (sorted(s.query(f"SELECT {names} FROM app.{t}"), key=repr) for s in (ends.up, ends.down))
+        assert up == down, f"{t}: {up[:5]} and {down[:5]}"
+        assert up
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+@pytest.mark.parametrize("image", ["FULL", "MINIMAL"])
+def test_columns_of_its_own(build_dir, server, source, target, image):
+    """The downstream's tables have columns of their own, first and last; one is generated on one side only. Values go by name, and what is the downstream's own stays as it is:
+    rows one by one, many at once, and behind two changes of structure in a backlog."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    tables = [t for t in WIDER if t != "none" or image == "FULL"]  # a table without a key needs whole images
+    own = {"uniq": ("own", "99"), "one": ("own", "99")}
+    try:
+        up.run("CREATE DATABASE app")
+        make_wider(f, up, down, WIDER)
+        with up.connect(autocommit=False) as c, c.cursor() as cur:
+            for t in WIDER:
+                n = ("", "") if t == "plain" else (", n", ", {0}")
+                cur.execute(f"INSERT INTO app.{t} (id, v{n[0]}) VALUES " + ", ".join(f"({i}, 'v{i}'{n[1].format(i)})" for i in range(1, 201)))
+            c.commit()
+        f.wait()
+        wider_equal(ends, {t: "id, v" if t == "made" else "id, v, n" for t in WIDER})
+        assert not down.query("SELECT 1 FROM app.made WHERE NOT n<=>id*2") and not down.query("SELECT 1 FROM app.plain WHERE NOT n<=>id*3")
+        for t in tables:
+            down.run("UPDATE app.{} SET {}={} WHERE id IN (3, 5, 150)".format(t, *own.get(t, ("note", "99"))))
+        f.stop()
+        with up.connect(autocommit=False) as c, c.cursor() as cur:
+            cur.execute(f"SET SESSION binlog_row_image={image}")
+            for t in tables:
+                for s in ("SET v='one' WHERE id=3", "SET v=CONCAT('many', id) WHERE id BETWEEN 100 AND 190", "SET v='twice' WHERE id=5", "SET v='again', id=1005 WHERE id=5"):
+                    cur.execute(f"UPDATE app.{t} {s}")
+                cur.execute(f"DELETE FROM app.{t} WHERE id BETWEEN 20 AND 30")
+                cur.execute(f"DELETE FROM app.{t} WHERE id=1")
+            c.commit()
+        up.run("RENAME TABLE app.one TO app.uno")
+        names = {"one": "uno"}
+        for n in (1, 2):
+            for t in tables:
+                name = names.get(t, t)
+                up.run(f"ALTER TABLE app.{name} ADD w{n} int DEFAULT {n}{' AFTER id' if n == 2 else ''}", f"INSERT INTO app.{name} (id, v, w{n}) VALUES ({2000 + n}, 'new', {n * 10})")
+        f.start().wait()
+        wider_equal(ends, {names.get(t, t): "id, v, w1, w2" if t == "made" else "id, v, n, w1, w2" for t in tables})
+        for t in tables:
+            kept = down.query("SELECT id FROM app.{} WHERE {}={}".format(names.get(t, t), *own.get(t, ("note", "'99'"))))
+            assert sorted(kept) == [(3,), (150,), (1005,)], (t, kept)
+        f.stop()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_columns_elsewhere(build_dir, server, source, target):
+    """The downstream's columns, all of one type, stand in another order, or are as many but others: behind a change of structure values still go by name."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app")
+        make_wider(f, up, down, OTHERWISE)
+        for i, change in enumerate(("COMMENT 'x'", "ADD KEY (v)", "ADD w int AFTER v", "DROP w")):
+            up.run(*(f"INSERT INTO app.{t} (id, v, n) VALUES ({10 * i}, 1, 2)" for t in OTHERWISE))
+            up.run(*(f"ALTER TABLE app.{t} {change}" for t in OTHERWISE))
+            up.run(*(f"INSERT INTO app.{t} (id, v, n) VALUES ({10 * i + 1}, 3, 4)" for t in OTHERWISE), *(f"UPDATE app.{t} SET v={100 + i} WHERE id={10 * i}" for t in OTHERWISE))
+            f.wait()
+            wider_equal(ends, {t: "id, v, n" for t in OTHERWISE})
+        f.stop()
+    finally:
+        f.close()

@@ -549,6 +549,8 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
 	s.place.stays = t->inside || !last;
 	s.place.told = h->op == DDL_REPLACE;
+	s.place.text = s.q.sql;
+	s.place.sql_mode = s.q.sql_mode;
 	s.place.also = last ? j->ddl : NULL;
 	s.fenced = wants_fence(a, s.ddl);
 	if (s.fenced)
@@ -609,6 +611,8 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 	if (binlog_read_query(buf_str(&t->raw), &t->format, a->scratch, &j.q, e) == 0 &&
 		ddl_to_utf8(a->ddl, &j.q, a->scratch, e) == 0 && apply_add_gtid(a, t, e) == 0) {
 		apply_write_gtid(a);
+		j.place.text = j.q.sql;
+		j.place.sql_mode = j.q.sql_mode;
 		r = h ? obey(a, t, &j, h, e) : follow(a, t, &j, e);
 	}
 	if (r < 0) {

@@ -4,11 +4,14 @@
  */
 #include "units/sync/ddl_record.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "units/sync/altered.h"
 
 static void put_task(struct apply *a, struct buf *sql)
 {
@@ -326,17 +329,16 @@ static bool contradicts(const struct structure *up, const struct structure *down
  * but may be ahead already: so the downstream's structure, unless the upstream's contradicts it. Each
  * TABLE_MAP is checked against what is chosen here.
  */
-static struct structure *after_told(
-	struct apply *a, const char *schema, const char *name, bool *found, struct err *e)
+static struct structure *after_told(struct apply *a, const struct altered *x, bool *found, struct err *e)
 {
 	struct structure *up, *down;
 	bool there;
 
 	err_clear(e);
-	up = tables_upstream_now(&a->tables, schema, name, &there, e);
+	up = tables_upstream_now(&a->tables, x->schema, x->name, &there, e);
 	if (!up && e->code)
 		return NULL;
-	down = tables_after_ddl(&a->tables, schema, name, found, e);
+	down = tables_after_ddl(&a->tables, x, found, e);
 	if (!up || (!down && e->code) || (down && !contradicts(up, down))) {
 		structure_free(&up);
 		return down;
@@ -346,21 +348,105 @@ static struct structure *after_told(
 	return up;
 }
 
-static int track(
-	struct apply *a, const char *schema, const char *name, const struct ddl_place *place, struct err *e)
+static int track(struct apply *a, const struct altered *x, const struct ddl_place *place, struct err *e)
 {
 	struct structure *s;
 	bool found;
 	int r;
 
-	tables_forget(&a->tables, schema, name);
-	s = place->told ? after_told(a, schema, name, &found, e)
-			: tables_after_ddl(&a->tables, schema, name, &found, e);
+	tables_forget(&a->tables, x->schema, x->name);
+	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
-		return e->code ? -1 : forget_structure(a, schema, name, e);
+		return e->code ? -1 : forget_structure(a, x->schema, x->name, e);
 	r = keep_structure(a, s, place->event, e);
 	structure_free(&s);
 	return r;
+}
+
+/* A table that a statement names: its structure before it, of which some are owned. */
+struct before {
+	const struct structure *was;
+	struct structure *owned;
+};
+
+static bool same_name(const struct sql_name *a, const struct sql_name *b, struct str schema)
+{
+	char x[257], y[257];
+
+	return strcmp(ddl_schema_of(a, schema, x), ddl_schema_of(b, schema, y)) == 0 &&
+	       strcmp(a->table, b->table) == 0;
+}
+
+/* What the table that has this name behind the statement was called before it; NULL: it was made by it. */
+static const struct sql_name *name_before(
+	const struct sql_ddl *ddl, const struct sql_name *name, struct str schema)
+{
+	unsigned pairs = ddl->verb == SQL_VERB_RENAME_TABLE ? ddl->ntables / 2 : ddl->rename ? 1 : 0;
+
+	for (unsigned i = pairs; i-- > 0;)
+		if (same_name(&ddl->tables[2 * i + 1], name, schema))
+			name = &ddl->tables[2 * i];
+	if (ddl->verb != SQL_VERB_CREATE_TABLE || ddl->if_not_exists)
+		return name;
+	return ddl->like ? &ddl->tables[1] : NULL;
+}
+
+static int look_before(
+	struct apply *a, const struct sql_name *n, struct str schema, struct before *out, struct err *e)
+{
+	char name[257];
+	const char *s;
+
+	*out = (struct before){0};
+	err_clear(e);
+	if (!n)
+		return 0;
+	s = ddl_schema_of(n, schema, name);
+	out->was = tables_known(&a->tables, s, n->table);
+	if (!out->was)
+		out->was = out->owned = tables_tracked(&a->tables, s, n->table, e);
+	return e->code ? -1 : 0;
+}
+
+/* All of them are looked at before any is recorded: names may have changed places. */
+static int track_tables(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	struct before *before = xcalloc(ddl->ntables + 1, sizeof(*before));
+	char name[257];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++)
+		r = look_before(a, name_before(ddl, &ddl->tables[i], schema), schema, &before[i], e);
+	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++) {
+		struct altered x = {.schema = ddl_schema_of(&ddl->tables[i], schema, name),
+			.name = ddl->tables[i].table,
+			.was = before[i].was,
+			.text = place->text,
+			.sql_mode = place->sql_mode,
+			.from = &t->format.server,
+			.to = db_server(a->ddl)->flavor};
+
+		r = track(a, &x, place, e);
+	}
+	for (unsigned i = 0; i < ddl->ntables; i++)
+		structure_free(&before[i].owned);
+	free(before);
+	return r;
+}
+
+static int track_sequences(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	char name[257];
+
+	for (unsigned i = 0; i < ddl->ntables; i++) {
+		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
+
+		tables_forget(&a->tables, s, ddl->tables[i].table);
+		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int track_all(struct apply *a, const struct trx *t, const struct ddl_place *place,
@@ -376,19 +462,9 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
 		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
-	/* Their rows are left out, so they are no tables to us. */
-	for (unsigned i = 0; sql_verb_is_sequence(ddl->verb) && i < ddl->ntables; i++) {
-		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
-
-		tables_forget(&a->tables, s, ddl->tables[i].table);
-		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
-			return -1;
-	}
-	for (unsigned i = 0; !sql_verb_is_sequence(ddl->verb) && i < ddl->ntables; i++)
-		if (track(a, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table, place, e) <
-			0)
-			return -1;
-	return 0;
+	/* Rows of sequences are left out, so they are no tables to us. */
+	return sql_verb_is_sequence(ddl->verb) ? track_sequences(a, ddl, schema, e)
+					       : track_tables(a, t, place, ddl, schema, e);
 }
 
 /* Earlier records have served: the watermark is behind them, or (it stays) they are of an earlier event. */

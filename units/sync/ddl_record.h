@@ -9,7 +9,9 @@ struct ddl_place {
 	char event[64]; /* of the stream's event */
 	char key[64];   /* of the record: the event, and "+2" behind it for an operator's second statement */
 	bool stays;     /* the watermark does not move with it: more comes of the same event or transaction */
-	bool told;      /* an operator's words in the place of the upstream's, which knows the structures */
+	struct str text; /* of the statement, as it was executed or would have been */
+	uint64_t sql_mode;
+	bool told; /* an operator's words in the place of the upstream's, which knows the structures */
 	const struct sql_ddl *also; /* NULL, or that statement of the upstream's: its names too are tracked */
 };
 

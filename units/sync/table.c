@@ -200,8 +200,7 @@ static void put_place(struct buf *sql, const struct tables *t, const char *schem
 	sql_put_string(sql, str_of(name));
 }
 
-/* From tidegate_structure; NULL without an error: none is recorded. */
-static struct structure *tracked(struct tables *t, const char *schema, const char *name, struct err *e)
+struct structure *tables_tracked(struct tables *t, const char *schema, const char *name, struct err *e)
 {
 	struct buf sql = {0};
 	struct structure *s = NULL;
@@ -358,7 +357,7 @@ static bool hides_period(const struct binlog_table *map, const struct structure 
  * the downstream's. */
 static int find_up(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
 {
-	struct structure *s = tracked(ts, t->schema, t->name, e);
+	struct structure *s = tables_tracked(ts, t->schema, t->name, e);
 	struct err first = {0}, later;
 	bool found;
 
@@ -445,6 +444,15 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	keys_learn(t);
 	ties_learn(ts, t);
 	return 0;
+}
+
+const struct structure *tables_known(struct tables *t, const char *schema, const char *name)
+{
+	struct buf key = map_key(str_of(schema), str_of(name));
+	const struct table *x = map_get(t->map, buf_str(&key));
+
+	buf_free(&key);
+	return x ? x->up : NULL;
 }
 
 struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err *e)
@@ -591,76 +599,4 @@ int tables_each_same_default(
 	}
 	buf_free(&names);
 	return n < 0 || r < 0 ? -1 : 0;
-}
-
-/* Kinds for which the other family may have only a substitute. */
-static bool has_substitutes(enum column_kind k)
-{
-	return k == COLUMN_UUID || k == COLUMN_INET4 || k == COLUMN_INET6 || k == COLUMN_VECTOR ||
-	       k == COLUMN_JSON;
-}
-
-static void take_column(struct column *to, const struct column *from)
-{
-	free(to->type);
-	free(to->charset);
-	free(to->collation);
-	to->type = xstrdup(from->type);
-	to->charset = xstrdup(from->charset ? from->charset : "");
-	to->collation = xstrdup(from->collation ? from->collation : "");
-	to->kind = from->kind;
-	to->length = from->length;
-	to->is_unsigned = from->is_unsigned;
-}
-
-/*
- * The downstream keeps the text in utf8mb4, the stream has it in the upstream's charset. Where an earlier
- * charset is followed by a later one that is not in the stream yet, the later one is taken: bytes that are
- * then no UTF-8 stop the job, the other way round they would be turned into something else.
- */
-static void take_charset(struct column *to, const struct column *from, const struct server *target)
-{
-	bool mapped = target->flavor == FLAVOR_TIDB || (from && strcmp(from->charset, "gb18030") == 0);
-
-	if (!from || !mapped || to->kind != COLUMN_TEXT || from->kind != COLUMN_TEXT ||
-		value_is_utf8(from->charset) || !value_is_utf8(to->charset))
-		return;
-	free(to->charset);
-	free(to->collation);
-	to->charset = xstrdup(from->charset);
-	to->collation = xstrdup(from->collation ? from->collation : "");
-}
-
-static const struct column *named(const struct structure *s, const char *name)
-{
-	int at = s ? structure_column(s, name) : -1;
-
-	return at < 0 ? NULL : &s->columns[at];
-}
-
-struct structure *tables_after_ddl(
-	struct tables *ts, const char *schema, const char *name, bool *found, struct err *e)
-{
-	struct structure *s, *was, *now;
-	struct err ignored = {0};
-	bool there;
-
-	err_clear(e);
-	s = db_structure(ts->ask_down, schema, name, found, e);
-	if (!s)
-		return NULL;
-	was = tracked(ts, schema, name, &ignored);
-	now = tables_upstream_now(ts, schema, name, &there, &ignored);
-	for (unsigned i = 0; i < s->ncolumns; i++) {
-		const struct column *c = named(now, s->columns[i].name);
-
-		if (!c)
-			c = named(was, s->columns[i].name);
-		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
-			take_column(&s->columns[i], c);
-		take_charset(&s->columns[i], c, db_server(ts->ask_down));
-	}
-	structure_free(&was);
-	structure_free(&now);
-	return s;
 }

@@ -111,10 +111,7 @@ void tables_sweep(struct tables *t);
 /* The upstream's structure of this moment. NULL and found false: there is no such table there. */
 struct structure *tables_upstream_now(
 	struct tables *t, const char *schema, const char *name, bool *found, struct err *e);
-/*
- * The structure that a table has upstream once a DDL has been executed downstream: the downstream's columns
- * in their order, with the upstream's kinds where the downstream has a substitute (UUID as CHAR(36)). NULL
- * and found false: there is no such table now.
- */
-struct structure *tables_after_ddl(
-	struct tables *t, const char *schema, const char *name, bool *found, struct err *e);
+/* What tidegate_structure has; owned. NULL without an error: nothing. */
+struct structure *tables_tracked(struct tables *t, const char *schema, const char *name, struct err *e);
+/* What rows of it were last read with, until tables_sweep; NULL: none were. */
+const struct structure *tables_known(struct tables *t, const char *schema, const char *name);

@@ -1,0 +1,253 @@
+/*
+ * What a table looks like upstream once a DDL has been executed downstream. Rows are read by position and
+ * written by name, so a column of the downstream's own, or another order there, must not get into what is
+ * recorded as the upstream's structure. Called by ddl_record.c.
+ */
+#include "units/sync/altered.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/xalloc.h"
+#include "common/db/structure.h"
+#include "common/sql/ddl.h"
+#include "common/sql/lexer.h"
+#include "common/sql/value_format.h"
+
+/* Kinds for which the other family may have only a substitute. */
+static bool has_substitutes(enum column_kind k)
+{
+	return k == COLUMN_UUID || k == COLUMN_INET4 || k == COLUMN_INET6 || k == COLUMN_VECTOR ||
+	       k == COLUMN_JSON;
+}
+
+static void take_column(struct column *to, const struct column *from)
+{
+	free(to->type);
+	free(to->charset);
+	free(to->collation);
+	to->type = xstrdup(from->type);
+	to->charset = xstrdup(from->charset ? from->charset : "");
+	to->collation = xstrdup(from->collation ? from->collation : "");
+	to->kind = from->kind;
+	to->length = from->length;
+	to->is_unsigned = from->is_unsigned;
+}
+
+/*
+ * The downstream keeps the text in utf8mb4, the stream has it in the upstream's charset. Where an earlier
+ * charset is followed by a later one that is not in the stream yet, the later one is taken: bytes that are
+ * then no UTF-8 stop the job, the other way round they would be turned into something else.
+ */
+static void take_charset(struct column *to, const struct column *from, enum flavor target)
+{
+	bool mapped = target == FLAVOR_TIDB || (from && strcmp(from->charset, "gb18030") == 0);
+
+	if (!from || !mapped || to->kind != COLUMN_TEXT || from->kind != COLUMN_TEXT ||
+		value_is_utf8(from->charset) || !value_is_utf8(to->charset))
+		return;
+	free(to->charset);
+	free(to->collation);
+	to->charset = xstrdup(from->charset);
+	to->collation = xstrdup(from->collation ? from->collation : "");
+}
+
+static const struct column *named(const struct structure *s, const char *name)
+{
+	int at = s ? structure_column(s, name) : -1;
+
+	return at < 0 ? NULL : &s->columns[at];
+}
+
+static void take_kinds(struct structure *s, const struct altered *x, const struct structure *now)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		const struct column *c = named(now, s->columns[i].name);
+
+		if (!c)
+			c = named(x->was, s->columns[i].name);
+		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
+			take_column(&s->columns[i], c);
+		take_charset(&s->columns[i], c, x->to);
+	}
+}
+
+static struct sql_lexer read_text(const struct altered *x)
+{
+	struct sql_lexer lx;
+
+	sql_lex_init(&lx, x->text, x->from->flavor == FLAVOR_MARIADB, x->from->version);
+	lx.ansi_quotes = x->sql_mode & SQL_MODE_ANSI_QUOTES;
+	lx.no_backslash_escapes = x->sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES;
+	return lx;
+}
+
+/* Does the statement name this column, or anything that is called so? */
+static bool says(const struct altered *x, const char *column)
+{
+	struct sql_lexer lx = read_text(x);
+	char name[300];
+
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if ((lx.type == SQL_WORD || lx.type == SQL_IDENT) && sql_lex_ident(&lx, name, sizeof(name)) &&
+			strcasecmp(name, column) == 0)
+			return true;
+	return false;
+}
+
+/* FIRST, AFTER: what it names may stand elsewhere than before. */
+static bool says_a_place(const struct altered *x)
+{
+	struct sql_lexer lx = read_text(x);
+
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (sql_lex_is(&lx, "FIRST") || sql_lex_is(&lx, "AFTER"))
+			return true;
+	return false;
+}
+
+/* The next column of s, from *at on, that other has too, and that the statement can't have moved. */
+static const char *next_common(
+	const struct structure *s, const struct structure *other, unsigned *at, const struct altered *moved)
+{
+	while (*at < s->ncolumns) {
+		const char *name = s->columns[(*at)++].name;
+
+		if (structure_column(other, name) >= 0 && !(moved && says(moved, name)))
+			return name;
+	}
+	return NULL;
+}
+
+static bool same_order(const struct structure *s, const struct altered *x)
+{
+	const struct altered *moved = says_a_place(x) ? x : NULL;
+	unsigned i = 0, k = 0;
+	const char *a, *b;
+
+	do {
+		a = next_common(s, x->was, &i, moved);
+		b = next_common(x->was, s, &k, moved);
+	} while (a && b && strcasecmp(a, b) == 0);
+	return !a && !b;
+}
+
+/* The upstream has a column that the downstream does without (a generated one). */
+static bool lacks(const struct structure *s, const struct altered *x)
+{
+	for (unsigned i = 0; i < x->was->ncolumns; i++)
+		if (!named(s, x->was->columns[i].name) && !says(x, x->was->columns[i].name))
+			return true;
+	return false;
+}
+
+static bool is_own(const struct column *c, const struct altered *x)
+{
+	return !named(x->was, c->name) && !says(x, c->name);
+}
+
+static void drop_column(struct column *c)
+{
+	free(c->name);
+	free(c->type);
+	free(c->charset);
+	free(c->collation);
+	free(c->expression);
+}
+
+static void drop_key(struct key *k)
+{
+	free(k->name);
+	free(k->columns);
+	free(k->prefixes);
+}
+
+/* place[i]: where column i is now, -1: it is gone. A key with such a column is no key of the upstream's. */
+static void move_keys(struct structure *s, const int *place)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < s->nkeys; i++) {
+		struct key *k = &s->keys[i];
+		bool gone = false;
+
+		for (unsigned c = 0; c < k->ncolumns; c++) {
+			gone = gone || place[k->columns[c]] < 0;
+			k->columns[c] = gone ? 0 : (unsigned)place[k->columns[c]];
+		}
+		if (gone)
+			drop_key(k);
+		else
+			s->keys[left++] = *k;
+	}
+	s->nkeys = left;
+	s->key = structure_naming_key(s);
+}
+
+static void cut_own(struct structure *s, const struct altered *x)
+{
+	int *place = xcalloc(s->ncolumns, sizeof(*place));
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		place[i] = is_own(&s->columns[i], x) ? -1 : (int)left;
+		if (place[i] < 0)
+			drop_column(&s->columns[i]);
+		else
+			s->columns[left++] = s->columns[i];
+	}
+	if (left < s->ncolumns) {
+		s->ncolumns = left;
+		move_keys(s, place);
+	}
+	free(place);
+}
+
+/* Generated on one side only. */
+static void take_generated(struct structure *s, const struct altered *x)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		struct column *to = &s->columns[i];
+		const struct column *from = named(x->was, to->name);
+
+		if (!from || from->generated == to->generated || says(x, to->name))
+			continue;
+		free(to->expression);
+		to->expression = from->expression ? xstrdup(from->expression) : NULL;
+		to->generated = from->generated;
+		to->is_virtual = from->is_virtual;
+	}
+}
+
+struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now)
+{
+	if (!s)
+		return NULL;
+	take_kinds(s, x, now);
+	if (!x->was)
+		return s;
+	if (lacks(s, x) || !same_order(s, x)) {
+		structure_free(&s);
+		return NULL;
+	}
+	cut_own(s, x);
+	take_generated(s, x);
+	return s;
+}
+
+struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, bool *found, struct err *e)
+{
+	struct structure *s, *now;
+	struct err ignored = {0};
+	bool there;
+
+	err_clear(e);
+	s = db_structure(ts->ask_down, x->schema, x->name, found, e);
+	if (!s)
+		return NULL;
+	now = tables_upstream_now(ts, x->schema, x->name, &there, &ignored);
+	s = altered_fit(s, x, now);
+	structure_free(&now);
+	return s;
+}

@@ -1,0 +1,23 @@
+#pragma once
+#include "units/sync/table.h"
+
+/* A DDL statement that was executed downstream, and one of the tables that it names. */
+struct altered {
+	const char *schema, *name;   /* as it is called now */
+	const struct structure *was; /* how the upstream had it before; NULL: it is new, or nobody knows */
+	struct str text;             /* the statement */
+	uint64_t sql_mode;
+	const struct server *from; /* whose words it has */
+	enum flavor to;            /* of the downstream */
+};
+
+/*
+ * The structure that the table has upstream now: the downstream's, less columns that are the downstream's own
+ * (not in `was`, and the statement names them nowhere), with the upstream's kinds where the downstream has a
+ * substitute (UUID as CHAR(36)). NULL without an error: there is no such table now, or (*found) the
+ * downstream's columns stand in another order or lack one of the upstream's, so it can't be told from here.
+ */
+struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, bool *found, struct err *e);
+/* What of it needs no server; takes s, which may be NULL, and may return it. `now`: the upstream's, NULL: not
+ * known. */
+struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now);
