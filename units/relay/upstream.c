@@ -349,9 +349,10 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 	if (!l && r->writer.number < first->number)
 		return err_set(e, ERR_relay_gone,
 			"%s: %s is wanted next, its oldest file is %s.%06" PRIu64
-			": nobody has what is between; stop the task, remove the relay folder, and copy "
-			"again",
-			db_where(d), name, first->base, first->number);
+			": nobody has what is between, so the copy is to be made anew: stop-task (or end the "
+			"run), remove sources/%u/relay in the state folder, then start-task --remove-meta (a "
+			"run whose copy was not complete: the same command)",
+			db_where(d), name, first->base, first->number, r->env->slot);
 	if (l && r->writer.written > 0 && is_same_file(r, g, &same, e) < 0)
 		return -1;
 	if (surplus_files(r, g, logs, !same, &from))
