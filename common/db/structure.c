@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/db/internal.h"
 #include "common/sql/quote.h"
@@ -17,12 +18,29 @@ static char *copy(struct str s)
 	return xstrndup(s.p ? s.p : "", s.n);
 }
 
-static void put_where(struct buf *sql, const char *schema, const char *table)
+/* What is read at once: tables of one schema. */
+struct reading {
+	struct structure **s;
+	unsigned n;
+	struct map *by_name; /* NULL: there is one only, whose name the server may write otherwise */
+};
+
+static void put_where(struct buf *sql, const struct reading *r)
 {
 	buf_puts(sql, " WHERE TABLE_SCHEMA=_utf8mb4");
-	sql_put_string(sql, str_of(schema));
-	buf_puts(sql, " AND TABLE_NAME=_utf8mb4");
-	sql_put_string(sql, str_of(table));
+	sql_put_string(sql, str_of(r->s[0]->schema));
+	buf_puts(sql, r->n == 1 ? " AND TABLE_NAME=" : " AND TABLE_NAME IN (");
+	for (unsigned i = 0; i < r->n; i++) {
+		buf_puts(sql, i ? ",_utf8mb4" : "_utf8mb4");
+		sql_put_string(sql, str_of(r->s[i]->table));
+	}
+	buf_puts(sql, r->n == 1 ? "" : ")");
+}
+
+/* NULL: a row of a table that nobody asked for, by a name that only compares alike. */
+static struct structure *table_of(const struct reading *r, struct str name)
+{
+	return r->by_name ? map_get(r->by_name, name) : r->s[0];
 }
 
 static bool holds(struct str text, const char *word)
@@ -91,26 +109,33 @@ static void take_column(struct column *c, const struct str *v, const struct serv
 	c->length = length_of(c->kind, c->type);
 }
 
-static int read_columns(struct db *d, struct structure *s, struct err *e)
+static void add_column(struct structure *s, const struct str *v, const struct server *server)
+{
+	s->columns = xrealloc(s->columns, (s->ncolumns + 1) * sizeof(*s->columns));
+	memset(&s->columns[s->ncolumns], 0, sizeof(*s->columns));
+	take_column(&s->columns[s->ncolumns++], v, server);
+}
+
+static int read_columns(struct db *d, const struct reading *all, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	int n;
 
-	buf_puts(&sql,
-		"SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME, "
-		"GENERATION_EXPRESSION FROM information_schema.COLUMNS");
-	put_where(&sql, s->schema, s->table);
-	buf_puts(&sql, " ORDER BY ORDINAL_POSITION");
+	buf_puts(&sql, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, "
+		       "COLLATION_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS");
+	put_where(&sql, all);
+	buf_puts(&sql, " ORDER BY TABLE_NAME, ORDINAL_POSITION");
 	r = db_query(d, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!r)
 		return -1;
 	while ((n = db_fetch(r, &v, e)) > 0) {
-		s->columns = xrealloc(s->columns, (s->ncolumns + 1) * sizeof(*s->columns));
-		memset(&s->columns[s->ncolumns], 0, sizeof(*s->columns));
-		take_column(&s->columns[s->ncolumns++], v, db_server(d));
+		struct structure *s = table_of(all, v[0]);
+
+		if (s)
+			add_column(s, v + 1, db_server(d));
 	}
 	db_rows_close(&r);
 	return n;
@@ -172,45 +197,99 @@ static int take_key_part(struct structure *s, const struct str *v, struct err *e
 	return 0;
 }
 
-static int read_keys(struct db *d, struct structure *s, struct err *e)
+static int read_keys(struct db *d, const struct reading *all, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	int n;
 
-	buf_puts(&sql, "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE FROM "
-		       "information_schema.STATISTICS");
-	put_where(&sql, s->schema, s->table);
-	buf_puts(&sql, " ORDER BY NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
+	buf_puts(&sql,
+		"SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE "
+		"FROM information_schema.STATISTICS");
+	put_where(&sql, all);
+	buf_puts(&sql, " ORDER BY TABLE_NAME, NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
 	r = db_query(d, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!r)
 		return -1;
-	while ((n = db_fetch(r, &v, e)) > 0)
-		if (take_key_part(s, v, e) < 0) {
+	while ((n = db_fetch(r, &v, e)) > 0) {
+		struct structure *s = table_of(all, v[0]);
+
+		if (s && take_key_part(s, v + 1, e) < 0) {
 			n = -1;
 			break;
 		}
+	}
 	db_rows_close(&r);
 	return n;
+}
+
+static struct structure *new_structure(const char *schema, const char *table)
+{
+	struct structure *s = xcalloc(1, sizeof(*s));
+
+	s->schema = xstrdup(schema);
+	s->table = xstrdup(table);
+	return s;
+}
+
+/* Fills all of them; those that are not there become NULL. After a failure all are. */
+static int read_all(struct db *d, struct reading *all, struct err *e)
+{
+	int r = read_columns(d, all, e);
+	unsigned there = 0;
+
+	for (unsigned i = 0; i < all->n; i++)
+		there += all->s[i]->ncolumns > 0;
+	if (r == 0 && there > 0)
+		r = read_keys(d, all, e);
+	for (unsigned i = 0; i < all->n; i++) {
+		if (r < 0 || all->s[i]->ncolumns == 0)
+			structure_free(&all->s[i]);
+		else
+			all->s[i]->key = structure_naming_key(all->s[i]);
+	}
+	return r;
 }
 
 struct structure *db_structure(
 	struct db *d, const char *schema, const char *table, bool *found, struct err *e)
 {
-	struct structure *s = xcalloc(1, sizeof(*s));
+	struct structure *s = new_structure(schema, table);
+	struct reading one = {.s = &s, .n = 1};
 
-	*found = false;
-	s->schema = xstrdup(schema);
-	s->table = xstrdup(table);
-	if (read_columns(d, s, e) < 0 || (s->ncolumns && read_keys(d, s, e) < 0))
-		structure_free(&s);
-	else if (s->ncolumns == 0)
-		structure_free(&s);
-	if (!s)
-		return NULL;
-	s->key = structure_naming_key(s);
-	*found = true;
+	read_all(d, &one, e);
+	*found = s != NULL;
 	return s;
+}
+
+static int read_each(struct db *d, struct structure **out, unsigned n, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		struct reading one = {.s = &out[i], .n = 1};
+
+		r = read_all(d, &one, e);
+	}
+	return r;
+}
+
+int db_structures(struct db *d, const char *schema, char *const *tables, unsigned n, struct structure **out,
+	struct err *e)
+{
+	struct reading all = {.s = out, .n = n};
+	int r;
+
+	for (unsigned i = 0; i < n; i++)
+		out[i] = new_structure(schema, tables[i]);
+	if (db_server(d)->flavor == FLAVOR_MARIADB)
+		return read_each(d, out, n, e);
+	all.by_name = map_new();
+	for (unsigned i = 0; i < n; i++)
+		map_put(all.by_name, str_of(tables[i]), out[i]);
+	r = read_all(d, &all, e);
+	map_free(&all.by_name, NULL);
+	return r;
 }

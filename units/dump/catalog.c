@@ -232,16 +232,28 @@ static int read_partitions(struct item *t, struct db *d, struct err *e)
 	return got;
 }
 
+/* Of tables that stand together; all are of one schema. */
+static int read_structures(struct item *t, unsigned n, struct db *d, struct err *e)
+{
+	struct structure **found = xcalloc(n, sizeof(*found));
+	char **names = xcalloc(n, sizeof(*names));
+	int r;
+
+	for (unsigned i = 0; i < n; i++)
+		names[i] = t[i].name;
+	r = db_structures(d, t[0].schema, names, n, found, e);
+	for (unsigned i = 0; i < n; i++)
+		t[i].structure = found[i];
+	free(names);
+	free(found);
+	return r;
+}
+
 static int read_table(struct item *t, struct db *d, struct err *e)
 {
-	bool found;
-
 	t->mariadb = db_server(d)->flavor == FLAVOR_MARIADB;
 	t->create = show_create(d, "TABLE", t, e);
 	if (!t->create)
-		return -1;
-	t->structure = db_structure(d, t->schema, t->name, &found, e);
-	if (!t->structure && found)
 		return -1;
 	if (!t->structure)
 		return err_set(e, ERR_dump_changed, "table `%s`.`%s` went away", t->schema, t->name);
@@ -269,6 +281,24 @@ static void read_others(struct items *views, const char *what, struct db *d)
 	views->n = kept;
 }
 
+static int read_tables(struct catalog *c, struct db *d, struct err *e)
+{
+	enum { AT_ONCE = 200 };
+	struct item *t = c->tables.p;
+
+	for (unsigned i = 0, n; i < c->tables.n; i += n) {
+		for (n = 1; n < AT_ONCE && i + n < c->tables.n; n++)
+			if (strcmp(t[i + n].schema, t[i].schema) != 0)
+				break;
+		if (read_structures(t + i, n, d, e) < 0)
+			return -1;
+		for (unsigned k = i; k < i + n; k++)
+			if (read_table(&t[k], d, e) < 0)
+				return -1;
+	}
+	return 0;
+}
+
 static int read_texts(struct catalog *c, struct db *d, struct err *e)
 {
 	for (unsigned i = 0; i < c->schemas.n; i++) {
@@ -276,9 +306,8 @@ static int read_texts(struct catalog *c, struct db *d, struct err *e)
 		if (!c->schemas.p[i].create)
 			return -1;
 	}
-	for (unsigned i = 0; i < c->tables.n; i++)
-		if (read_table(&c->tables.p[i], d, e) < 0)
-			return -1;
+	if (read_tables(c, d, e) < 0)
+		return -1;
 	read_others(&c->views, "VIEW", d);
 	read_others(&c->sequences, "SEQUENCE", d);
 	return 0;

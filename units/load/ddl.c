@@ -40,6 +40,26 @@ int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl
 	return 0;
 }
 
+int ddl_any_there(struct db *c, const struct plan_item *t, unsigned n, bool *any, struct err *e)
+{
+	struct buf sql = {0};
+	char count[24];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	ddl_put_text(&sql, t[0].schema);
+	for (unsigned i = 0; i < n; i++) {
+		buf_puts(&sql, i ? "," : " AND TABLE_NAME IN (");
+		ddl_put_text(&sql, t[i].name);
+	}
+	buf_putc(&sql, ')');
+	r = db_value(c, buf_cstr(&sql), count, sizeof(count), &found, e);
+	buf_free(&sql);
+	*any = !found || strcmp(count, "0") != 0;
+	return r < 0 ? failed(e) : 0;
+}
+
 int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err *e)
 {
 	struct buf sql = {0};

@@ -7,6 +7,9 @@ enum ddl_object { DDL_OBJECT_NONE, DDL_OBJECT_TABLE, DDL_OBJECT_VIEW };
 
 void ddl_put_text(struct buf *sql, const char *text);
 int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl_object *what, struct err *e);
+/* Is a table or view of one of these names there? All of one schema. As the server compares names, or wider.
+ */
+int ddl_any_there(struct db *c, const struct plan_item *t, unsigned n, bool *any, struct err *e);
 int ddl_schema_exists(struct db *c, const char *schema, bool *there, struct err *e);
 /* "<words>`schema`.`name`"; a schema that is not there is no error. */
 int ddl_about(struct db *c, const char *words, const char *schema, const char *name, struct err *e);

@@ -19,7 +19,8 @@ struct plan_item {
 		char *lo, *hi, *partitions;
 	} * stretches;
 	unsigned nstretches;
-	bool mixed; /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
+	bool absent; /* tables: seen not to be downstream, by this process */
+	bool mixed;  /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
 };
 
 struct plan_items {

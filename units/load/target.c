@@ -8,15 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "common/sql/value_format.h"
 #include "units/load/ddl.h"
-#include "units/load/latekeys.h"
 #include "units/load/own.h"
+#include "units/load/tables.h"
 
 /* --- which tables may be used --- */
 
@@ -130,7 +130,9 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return -1;
 	if (own_has(m->old, "made", t->schema, t->name))
 		return 0;
-	if (ddl_object_type(m->c, t->schema, t->name, &what, e) < 0)
+	if (t->absent)
+		what = DDL_OBJECT_NONE;
+	else if (ddl_object_type(m->c, t->schema, t->name, &what, e) < 0)
 		return -1;
 	if (what == DDL_OBJECT_VIEW)
 		return err_set(e, ERR_load_failed, "it is a view downstream");
@@ -164,6 +166,26 @@ static int claim_sequence(struct claiming *m, const struct plan_item *s, struct 
 	return 0;
 }
 
+/* Tables of one schema that stand together: is none of them there? Then none is asked for by itself. */
+static int find_absent(struct load *l, struct db *c, struct err *e)
+{
+	enum { AT_ONCE = 200 };
+	struct plan_items *list = &l->plan.tables;
+
+	for (unsigned i = 0, n; i < list->n; i += n) {
+		bool any;
+
+		for (n = 1; n < AT_ONCE && i + n < list->n; n++)
+			if (strcmp(list->p[i + n].schema, list->p[i].schema) != 0)
+				break;
+		if (ddl_any_there(c, list->p + i, n, &any, e) < 0)
+			return -1;
+		for (unsigned k = i; k < i + n; k++)
+			list->p[k].absent = !any;
+	}
+	return 0;
+}
+
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e)
 {
 	struct claiming m = {l, c, old, own};
@@ -172,6 +194,8 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 
 	json_object_update(own, before);
 	json_decref(before);
+	if (find_absent(l, c, e) < 0)
+		return -1;
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
@@ -190,14 +214,43 @@ struct making {
 	struct load *l;
 	struct db *c;
 	const json_t *own;
+	struct map *absent; /* "schema\0table" of what this process has seen not to be there */
 	struct err *e;
 };
+
+static void put_key(struct buf *b, const char *schema, const char *name)
+{
+	buf_clear(b);
+	buf_puts(b, schema);
+	buf_putc(b, '\0');
+	buf_puts(b, name);
+}
+
+static void note_absent(struct making *m)
+{
+	struct buf key = {0};
+
+	m->absent = map_new();
+	for (unsigned i = 0; i < m->l->plan.tables.n; i++) {
+		struct plan_item *t = &m->l->plan.tables.p[i];
+
+		put_key(&key, t->schema, t->name);
+		if (t->absent)
+			map_put(m->absent, buf_str(&key), t);
+	}
+	buf_free(&key);
+}
 
 static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
+	struct buf key = {0};
+	bool there;
 
-	if (!own_is_fresh(m->own, schema, name))
+	put_key(&key, schema, name);
+	there = !map_get(m->absent, buf_str(&key));
+	buf_free(&key);
+	if (!there || !own_is_fresh(m->own, schema, name))
 		return 0;
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
@@ -229,81 +282,6 @@ static int make_schema(struct load *l, struct db *c, const struct plan_item *s, 
 	if (there || ddl_translated(l, c, s, e) == 0)
 		return 0;
 	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->schema);
-}
-
-/* A small table's keys are made faster with it than behind its rows. */
-static bool keys_wait(const struct load *l, const struct plan_item *t)
-{
-	enum { WORTH_IT = 8 << 20 };
-
-	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE)
-		return false;
-	return l->keys == KEYS_AFTER || t->bytes >= WORTH_IT;
-}
-
-/* refs: see latekeys.h. */
-static int make_table(
-	struct making *m, const struct plan_item *t, json_t *own, const json_t *refs, struct err *e)
-{
-	struct load *l = m->l;
-	struct db *c = m->c;
-	enum ddl_object what;
-	json_t *keys;
-	int r;
-
-	if (!own_has(own, "made", t->schema, t->name)) {
-		/* Taken as it was; somebody may have dropped it since. */
-		if (ddl_object_type(c, t->schema, t->name, &what, e) < 0)
-			return -1;
-		if (what == DDL_OBJECT_TABLE)
-			return 0;
-	}
-	if (ddl_use(c, t->schema, e) < 0)
-		return -1;
-	if (!keys_wait(l, t) || !own_has(own, "made", t->schema, t->name))
-		return ddl_translated(l, c, t, e);
-	keys = json_object();
-	r = ddl_make_without_keys(l, c, t, refs, keys, e);
-	if (json_object_size(keys) > 0)
-		own_set(own, "late", t->schema, t->name, keys);
-	else
-		json_decref(keys);
-	return r;
-}
-
-static json_t *references(const struct load *l)
-{
-	json_t *refs = json_object();
-
-	for (unsigned i = 0; i < l->plan.tables.n; i++) {
-		const struct plan_item *t = &l->plan.tables.p[i];
-
-		latekeys_references(str_of(t->create), &l->plan.from, t->schema, refs);
-	}
-	return refs;
-}
-
-static int make_tables(struct making *m, json_t *own, struct err *e)
-{
-	json_t *refs = references(m->l);
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < m->l->plan.tables.n; i++) {
-		const struct plan_item *t = &m->l->plan.tables.p[i];
-
-		/* What is kept of an older snapshot stands, with its rows, and the keys that it waits for. */
-		if (!own_is_fresh(own, t->schema, t->name))
-			continue;
-		json_object_del(json_object_get(json_object_get(own, "late"), t->schema), t->name);
-		if (load_stopping(m->l))
-			r = err_set(e, ERR_link, "asked to leave");
-		else if (make_table(m, t, own, refs, e) < 0)
-			r = err_add(e, "making table `%s`.`%s`", t->schema, t->name);
-		else if (FAILPOINT_HIT(load_schema))
-			r = err_set(e, ERR_db_lost, "failpoint load_schema");
-	}
-	json_decref(refs);
-	return r;
 }
 
 static int set_value(struct db *c, const struct plan_item *s, struct err *e)
@@ -349,14 +327,18 @@ static int make_sequences(struct making *m)
 
 int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 {
-	struct making m = {l, c, own, e};
+	struct making m = {.l = l, .c = c, .own = own, .e = e};
+	int r;
 
 	for (unsigned i = 0; i < l->plan.schemas.n; i++)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
 			return -1;
-	if (own_each(own, "made", drop_one, &m) < 0 || own_each(own, "taken", empty_one, &m) < 0)
+	note_absent(&m);
+	r = own_each(own, "made", drop_one, &m);
+	map_free(&m.absent, NULL);
+	if (r < 0 || own_each(own, "taken", empty_one, &m) < 0)
 		return -1;
-	return make_sequences(&m) < 0 ? -1 : make_tables(&m, own, e);
+	return make_sequences(&m) < 0 ? -1 : tables_make(l, c, own, e);
 }
 
 json_t *target_prune(const struct load *l, const json_t *own)
