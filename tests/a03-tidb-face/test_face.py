@@ -94,6 +94,10 @@ def test_refuses(c):
     c("ALTER TABLE t ADD COLUMN p int COMMENT 'geometry, COLLATE koi8r_bin, AUTO_INCREMENT', ADD KEY (p)")
     c("ALTER TABLE t ADD UNIQUE KEY (a)")
     assert refused(c, "INSERT INTO t VALUES (1, 1, '" + "x" * 7000000 + "', 1)")[0] == 8025
+    ask = "SHOW CONFIG WHERE type='tidb' AND name='performance.txn-entry-size-limit'"
+    assert [r[2:] for r in c(ask)] == [("performance.txn-entry-size-limit", "6291456")]
+    c.tidb.face.shows_config = False
+    assert refused(c, ask)[0] == 1227
 
 
 def test_introducers(c):

@@ -54,6 +54,7 @@ STRINGS = re.compile(SINGLE + "|" + DOUBLE + r"|/\*(?!!|T!).*?\*/|--[ \t][^\n]*|
 INTRODUCED = re.compile((r"(?:(?<![\w`$])_([a-z]\w*)\s*)?(?:[xX]?" + SINGLE + "|" + DOUBLE + r"|0x[0-9a-fA-F]+)|`[^`]*`").encode(), re.S | re.I)
 MAYBE_INTRODUCED = re.compile(rb"\b_(?!utf8mb4\b|utf8\b|binary\b|ascii\b)[a-z]\w*\s*['\"x0]", re.I)
 LITERAL = re.compile((SINGLE + "|0x[0-9a-fA-F]+").encode(), re.S)
+ESCAPE = re.compile(rb"\\.", re.S)
 DDL = re.compile(r"^(create|alter|drop|rename|truncate)\b(?!\s+(user|role))", re.I)
 
 
@@ -214,7 +215,10 @@ class Session(threading.Thread):
             return self.fail(rule)
         text = None if len(raw) > 1 << 16 else raw.decode("utf-8", "surrogateescape")
         plain = STRINGS.sub(" ", text).strip() if text else raw[:200].decode("latin1")
-        refused = self.limits(raw, plain) or self.introduced(raw) or (self.refused(plain) if DDL.match(plain) or not text or re.match(r"xa|lock", plain, re.I) else None)
+        if not self.face.shows_config and re.match(r"show config\b", plain, re.I):
+            refused = 1227, "Access denied; you need (at least one of) the CONFIG privilege(s) for this operation"
+        else:
+            refused = self.limits(raw, plain) or self.introduced(raw) or (self.refused(plain) if DDL.match(plain) or not text or re.match(r"xa|lock", plain, re.I) else None)
         if refused:
             self.client.write(error(*refused))
             return False
@@ -304,11 +308,11 @@ class Session(threading.Thread):
             return None
         self.txn += len(raw)
         longest = 0
-        if len(raw) > ENTRY_MAX:
-            longest = max((m.end() - m.start() for m in LITERAL.finditer(raw)), default=0)
+        if len(raw) > self.face.entry_max:
+            longest = max((m.end() - m.start() - 2 - len(ESCAPE.findall(m.group())) for m in LITERAL.finditer(raw)), default=0)
             longest = longest // 2 if b"0x" in raw or b"X'" in raw else longest
-        if longest > ENTRY_MAX:
-            return 8025, f"entry too large, the max entry size is {ENTRY_MAX}, the size of data is {longest}"
+        if longest > self.face.entry_max:
+            return 8025, f"entry too large, the max entry size is {self.face.entry_max}, the size of data is {longest}"
         if self.txn > self.face.txn_max:
             return 8004, f"Transaction is too large, size: {self.txn}"
         return None
@@ -319,6 +323,9 @@ class Session(threading.Thread):
             return self.set(text)
         if re.match(r"admin\b", plain, re.I):
             return self.admin(plain)
+        if re.match(r"show config\b", plain, re.I):
+            return " UNION ".join(f"SELECT 'tidb' Type, '127.0.0.1:4000' Instance, 'performance.txn-{name}-size-limit' Name, '{n}' Value"
+                                  for name, n in (("entry", self.face.entry_max), ("total", self.face.txn_max)) if f"txn-{name}-size-limit" in text)
         text = re.sub(r"^(\s*kill\s+)tidb\s+", r"\1", text, flags=re.I)
         if re.match(r"(select|show)\b", plain, re.I):
             text = re.sub(r"\btidb_version\(\)", lambda m: f"'Release Version: {self.face.version}\\nEdition: Community\\nGit Branch: HEAD'", text, flags=re.I)
@@ -429,7 +436,8 @@ class Face:
         self.socket, self.user, self.password, self.version = socket_path, user, password, version
         self.rules, self.sessions, self.lock, self.fired = [], [], threading.Lock(), []
         self.outlive, self.outlive_seconds = None, 2
-        self.txn_max = TXN_MAX
+        self.txn_max, self.entry_max = TXN_MAX, ENTRY_MAX
+        self.shows_config = True  # the account has the CONFIG privilege
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()

@@ -20,6 +20,10 @@
 #include "units/dump/ties.h"
 #include "units/dump/worker.h"
 
+/* A chunk is one transaction, with its index entries; TiDB's limit is 100 MiB by default, and it keeps it in
+ * memory. */
+enum { TIDB_CHUNK_BYTES = 8 << 20 };
+
 static void set_phase(struct dump *d, enum dump_phase p)
 {
 	atomic_store(&d->phase, (int)p);
@@ -115,6 +119,8 @@ static int wait_for_load(struct dump *d, struct err *e)
 	while (!d->wants_known && !dump_stopping(d))
 		pthread_cond_wait(&d->changed, &d->lock);
 	known = d->wants_known;
+	if (d->target == FLAVOR_TIDB && d->o.chunk_bytes > TIDB_CHUNK_BYTES)
+		d->o.chunk_bytes = TIDB_CHUNK_BYTES;
 	for (unsigned i = 0; i < d->catalog.tables.n; i++)
 		value_format_for(d->catalog.tables.p[i].structure, d->target);
 	pthread_mutex_unlock(&d->lock);

@@ -23,6 +23,9 @@ enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062 }
 /* LOAD DATA LOCAL is switched off: MySQL 8, MariaDB, and older ones of both. */
 enum { SQL_NO_LOCAL = 3948, SQL_NO_LOCAL_MARIADB = 4166, SQL_NOT_ALLOWED = 1148 };
 
+/* TiDB's: txn-total-size-limit, txn-entry-size-limit. */
+enum { SQL_TXN_TOO_LARGE = 8004, SQL_ENTRY_TOO_LARGE = 8025 };
+
 /* --- the connection --- */
 
 static bool is_lost(const struct err *e)
@@ -79,13 +82,7 @@ static int choose_way(struct applier *a, struct err *e)
 
 static int ask_limits(struct applier *a, struct err *e)
 {
-	char text[24];
-	bool found;
-
-	if (db_value(a->c, "SELECT @@max_allowed_packet", text, sizeof(text), &found, e) < 0)
-		return -1;
-	a->max_packet = found ? strtoull(text, NULL, 10) : 0;
-	return choose_way(a, e);
+	return db_limits_read(a->c, &a->limits, e) < 0 ? -1 : choose_way(a, e);
 }
 
 static int see_old_gone(struct applier *a, struct err *e)
@@ -144,12 +141,21 @@ static int read_file(struct applier *a, const struct chunk *k, struct err *e)
 
 int apply_check_size(const struct applier *a, size_t bytes, struct err *e)
 {
-	if (a->max_packet == 0 || bytes + 2 < a->max_packet)
+	if (a->limits.packet == 0 || bytes + 2 < a->limits.packet)
 		return 0;
 	return err_set(e, ERR_load_failed,
 		"a statement of %zu bytes is more than the downstream's max_allowed_packet of %" PRIu64
 		": SET GLOBAL max_allowed_packet to more, then resume-task",
-		bytes, a->max_packet);
+		bytes, a->limits.packet);
+}
+
+int apply_check_row(const struct applier *a, uint64_t bytes, struct err *e)
+{
+	if (bytes <= a->limits.entry)
+		return 0;
+	return err_set(e, ERR_load_too_large,
+		"a row of %" PRIu64 " bytes, TiDB's txn-entry-size-limit is %" PRIu64, bytes,
+		a->limits.entry);
 }
 
 /*
@@ -312,7 +318,9 @@ static int look_again(struct applier *a, const struct chunk *k, const struct err
 
 static int refused(struct err *e, const struct chunk *k, const struct plan_item *t)
 {
-	if (err_act(e->code) == ERR_ACT_PAUSE)
+	if (e->sql_errno == SQL_TXN_TOO_LARGE || e->sql_errno == SQL_ENTRY_TOO_LARGE)
+		e->code = ERR_load_too_large;
+	else if (err_act(e->code) == ERR_ACT_PAUSE && e->code != ERR_load_too_large)
 		e->code = ERR_load_failed;
 	return err_add(e, "table `%s`.`%s`, chunk %s", t->schema, t->name, k->file);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include "common/db/limits.h"
 #include "units/load/dumplink.h"
 #include "units/load/load.h"
 
@@ -16,7 +17,7 @@ struct applier {
 	struct load *l;
 	struct db *c;                   /* NULL: not connected */
 	uint64_t old;                   /* a lost connection that must be seen gone, 0: none */
-	uint64_t max_packet;            /* the downstream's limit for a statement */
+	struct db_limits limits;        /* of the downstream */
 	enum load_by way;               /* of this downstream */
 	struct buf text;                /* of a chunk file of SQL */
 	char *schema;                   /* the connection's default database */
@@ -32,3 +33,5 @@ int apply_chunk(struct applier *a, const struct chunk *k, struct err *e);
 void apply_fini(struct applier *a);
 /* Refuses a statement above the downstream's limit by name: the server would only drop the connection. */
 int apply_check_size(const struct applier *a, size_t bytes, struct err *e);
+/* The same of a row, that TiDB would refuse. bytes: of its text and binary values. */
+int apply_check_row(const struct applier *a, uint64_t bytes, struct err *e);

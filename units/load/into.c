@@ -198,6 +198,31 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 	return i->n > 0 || line.n == 0;
 }
 
+static uint64_t bytes_of(struct str field)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < field.n; i++, n++)
+		if (field.p[i] == '\\')
+			i++;
+	return n;
+}
+
+uint64_t into_row_bytes(const struct into *i, struct str line)
+{
+	struct str field;
+	uint64_t n = 0;
+	size_t at = 0;
+
+	for (unsigned k = 0; k < i->n && next_field(line, &at, k + 1 == i->n, &field); k++) {
+		enum value_format f = i->formats[k];
+
+		if ((f == VALUE_STRING || f == VALUE_BYTES || f == VALUE_UTF8MB4) && !is_null(field))
+			n += bytes_of(field);
+	}
+	return n;
+}
+
 static char unescaped(char c)
 {
 	switch (c) {

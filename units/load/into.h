@@ -24,5 +24,7 @@ void into_put_bulk(const struct into *i, const char *verb, struct buf *sql);
 void into_put_keep(const struct into *i, struct buf *sql);
 /* "(1,'x')" of a line of a spool file. False: the line has another number of fields. */
 bool into_put_row(const struct into *i, struct str line, struct buf *sql);
+/* How many bytes its text and binary values have. */
+uint64_t into_row_bytes(const struct into *i, struct str line);
 /* The fields of a line, for bulk execute: values and lengths of n places; escapes are undone in place. */
 bool into_split(const struct into *i, char *line, size_t n, struct str *values);

@@ -149,6 +149,14 @@ static int run_insert(struct putting *p, struct err *e)
 	return r;
 }
 
+/* Most rows are far below the limit with all their escapes. */
+static int check_row(const struct putting *p, struct str line, struct err *e)
+{
+	if (p->a->limits.entry == 0 || line.n <= p->a->limits.entry)
+		return 0;
+	return apply_check_row(p->a, into_row_bytes(&p->r->into, line), e);
+}
+
 static int put_inserts(struct putting *p, struct err *e)
 {
 	struct buf *sql = &p->r->text;
@@ -157,6 +165,8 @@ static int put_inserts(struct putting *p, struct err *e)
 
 	buf_clear(sql);
 	while ((r = next_line(p, &line, e)) > 0) {
+		if (check_row(p, line, e) < 0)
+			return -1;
 		if (sql->n > 0 && sql->n + line.n > STATEMENT_BYTES && run_insert(p, e) < 0)
 			return -1;
 		if (sql->n == 0) {
@@ -179,7 +189,7 @@ static int put_inserts(struct putting *p, struct err *e)
  */
 static size_t bulk_bytes(const struct applier *a)
 {
-	uint64_t safe = a->max_packet / 4;
+	uint64_t safe = a->limits.packet / 4;
 
 	return safe > 0 && safe < STATEMENT_BYTES ? (size_t)safe : STATEMENT_BYTES;
 }

@@ -29,14 +29,10 @@ static int open_connections(struct apply *a, struct err *e)
 
 static int read_limits(struct apply *a, struct err *e)
 {
-	char value[32];
-	bool found;
-
-	if (db_value(a->db, "SELECT @@max_allowed_packet", value, sizeof(value), &found, e) < 0)
+	if (db_limits_read(a->db, &a->limits, e) < 0)
 		return -1;
-	a->max_packet = strtoull(value, NULL, 10);
-	if (a->batch_bytes * 2 > a->max_packet)
-		a->batch_bytes = a->max_packet / 2;
+	if (a->batch_bytes * 2 > a->limits.packet)
+		a->batch_bytes = a->limits.packet / 2;
 	return 0;
 }
 
@@ -123,7 +119,7 @@ int apply_open(struct apply *a, struct err *e)
 	if (open_connections(a, e) < 0 || read_limits(a, e) < 0 || open_lanes(a, e) < 0 ||
 		missing_load(&a->missing, a->ddl, &a->id, e) < 0)
 		return -1;
-	writer_init(&a->writer, a->db, a->batch_bytes, a->max_packet);
+	writer_init(&a->writer, a->db, a->batch_bytes, &a->limits);
 	a->writer.bulk_rows = a->bulk_rows;
 	a->writer.join_rows = a->join_rows;
 	a->writer.base = a->base;

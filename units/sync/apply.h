@@ -60,9 +60,9 @@ struct apply {
 	struct arena *scratch; /* of the transaction in hand */
 	struct writer writer;  /* over db, of the rest of one in parts */
 	struct touch touch;
-	struct part part;     /* of the transaction that it applies in parts, or has still to */
-	struct runs recorded; /* applied above the watermark by those before this process */
-	uint64_t max_packet;  /* the downstream's max_allowed_packet */
+	struct part part;        /* of the transaction that it applies in parts, or has still to */
+	struct runs recorded;    /* applied above the watermark by those before this process */
+	struct db_limits limits; /* of the downstream */
 	bool cascades_known, cascades_logged;
 	struct position cascades_at; /* of the transaction before which that was asked */
 	uint64_t last_move_ms;

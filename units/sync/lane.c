@@ -70,7 +70,7 @@ struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, st
 		lane_close(&l);
 		return NULL;
 	}
-	writer_init(&l->writer, l->db, a->batch_bytes, a->max_packet);
+	writer_init(&l->writer, l->db, a->batch_bytes, &a->limits);
 	l->writer.bulk_rows = a->bulk_rows;
 	l->writer.join_rows = a->join_rows;
 	l->writer.base = a->base;

@@ -5,6 +5,7 @@
  */
 #include "units/sync/statement.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/binlog/json.h"
@@ -648,12 +649,41 @@ static int add_safe(struct packet *p, const struct table *t, enum binlog_change 
 	return change == BINLOG_DELETE ? 0 : add_tuple(p, t, BINLOG_INSERT, after, e);
 }
 
+/* Text and bytes are in TiDB's entry as they are, what else is there comes on top. */
+static uint64_t entry_bytes(const struct table *t, const struct binlog_value *row)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < t->up->ncolumns; i++) {
+		enum column_kind kind = t->up->columns[i].kind;
+
+		if ((kind == COLUMN_TEXT || kind == COLUMN_BINARY) && t->target[i] >= 0 && row[i].present &&
+			!row[i].null)
+			n += row[i].raw.n;
+	}
+	return n;
+}
+
+static int check_entry(
+	const struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+{
+	uint64_t n = p->max_entry && row ? entry_bytes(t, row) : 0;
+
+	if (n <= p->max_entry)
+		return 0;
+	return err_set(e, ERR_sync_too_large,
+		"%s: a row of %" PRIu64 " bytes, TiDB's txn-entry-size-limit is %" PRIu64, t->head, n,
+		p->max_entry);
+}
+
 int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
 	enum safe_mode mode = p->safe;
 	int r;
 
+	if (check_entry(p, t, change == BINLOG_DELETE ? NULL : after, e) < 0)
+		return -1;
 	if (mode == SAFE_OFF)
 		return add_plain(p, t, change, before, after, e);
 	if (is_safe(t, change, after))

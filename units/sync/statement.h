@@ -66,6 +66,7 @@ struct packet {
 	struct position at;  /* of the transaction in hand: for messages */
 	enum safe_mode safe; /* of the changes that come; packet_end before it changes */
 	size_t max_bytes;
+	uint64_t max_entry; /* of a row, in the downstream; 0: no limit is known */
 	/* the statement that can still take rows */
 	bool open;
 	size_t open_from;

@@ -13,12 +13,13 @@
 /* More than this is not held: memory, and nothing is gained by it. */
 enum { HOLD_CHANGES = 50000 };
 
-void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet)
+void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, const struct db_limits *limits)
 {
-	*w = (struct writer){.db = db, .max_packet = max_packet};
+	*w = (struct writer){.db = db, .max_packet = limits->packet};
 	packet_init(&w->packet, batch_bytes);
+	w->packet.max_entry = limits->entry;
 	w->fold = fold_new();
-	w->bulk = bulk_new(db, max_packet);
+	w->bulk = bulk_new(db, limits->packet);
 }
 
 void writer_fini(struct writer *w)

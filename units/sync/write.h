@@ -1,4 +1,5 @@
 #pragma once
+#include "common/db/limits.h"
 #include "units/sync/bulk.h"
 #include "units/sync/decode.h"
 #include "units/sync/fold.h"
@@ -28,7 +29,7 @@ struct writer {
 	struct position failed_at; /* of the transaction that the error's statement is of; zero: folded */
 };
 
-void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, uint64_t max_packet);
+void writer_init(struct writer *w, struct db *db, uint64_t batch_bytes, const struct db_limits *limits);
 void writer_fini(struct writer *w);
 /* How the changes that come are written, until writer_reset. As writer_put. */
 int writer_safe(struct writer *w, enum safe_mode mode, struct err *e);
