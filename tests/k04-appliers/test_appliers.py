@@ -270,7 +270,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
                 lags = "sync_before_commit" if place == "sync_after_guard" else "sync_after_guard"
                 f.failpoints.arm(lags, "sleep", at=rnd.choice([1, 3]), arg=rnd.choice([200, 800]))
             begun, passes = time.time(), 0
-            while f.failpoints.fired(place) == before and time.time() < begun + (120 if big else 20):
+            while f.failpoints.fired(place) == before and time.time() < begun + (120 if big else 60):
                 # Where the writers' work (on a busy machine: for seconds) does not lead there, ours does.
                 if not any(w.is_alive() for w in writers) or time.time() > begun + 5 or (place.startswith("sync_ddl") and passes < 5):
                     pass_by(up, place, 100 * i + passes, keep // 5 + 50 if place in LARGE else 1)
