@@ -37,6 +37,15 @@ def test_who_it_is(c):
     assert refused(c, "SET SESSION tidb_no_such_thing=1")[0] in (1054, 1193)
 
 
+def test_another_version_is_shown(tidb):
+    tidb.face.shown = "8.0.11-custom"
+    with tidb.through() as conn, conn.cursor() as cur:
+        assert conn.get_server_info() == "8.0.11-custom"
+        cur.execute("SELECT VERSION(), @@version, tidb_version()")
+        row = cur.fetchone()
+    assert row[:2] == ("8.0.11-custom",) * 2 and "Release Version: v8.5.0\n" in row[2]
+
+
 def test_login(tidb):
     for user, password in ((tidb_module.servers.USER, "wrong"), ("root", ""), ("nobody", tidb_module.servers.PASSWORD)):
         with pytest.raises(pymysql.OperationalError) as e:

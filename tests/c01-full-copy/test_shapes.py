@@ -49,6 +49,29 @@ def test_keys(source, target, make_pair, job, tmp_path):
     assert pair.assert_equal("app", j.story).rows == (len(KEYS) + 1) * ROWS
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_big_ones_first(threads, make_pair, job, tmp_path):
+    """What holds others up (a table without snapshots is locked) is read first, then the largest pieces: of two threads' work, a table that
+    can't be cut comes before a larger one that can."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    s.run("CREATE DATABASE app")
+    numbers(s, "app", 8000)
+    s.run("CREATE TABLE big (id int PRIMARY KEY, v varchar(900))", "INSERT INTO big SELECT i, REPEAT('b', 800) FROM n", "CREATE TABLE few (id int PRIMARY KEY)", "INSERT INTO few VALUES (1), (2)",
+          "CREATE TABLE some (id int PRIMARY KEY, v varchar(900))", "INSERT INTO some SELECT i, REPEAT('s', 300) FROM n WHERE i <= 1000",
+          "CREATE TABLE uncut (k int, v varchar(900))", "INSERT INTO uncut SELECT i, REPEAT('u', 800) FROM n WHERE i <= 4000", "CREATE TABLE x (id int PRIMARY KEY) ENGINE=MyISAM", "INSERT INTO x VALUES (1)",
+          "DROP TABLE n", "ANALYZE TABLE big, few, some, uncut", db="app")
+    j, files = copying(job, tmp_path, pair, ["app"], threads=threads)
+    j.run(*files, until="full")
+    order = [r[0][4:] for r in pair.target.query("SELECT tbl FROM dm_meta.tidegate_chunk ORDER BY number")]
+    assert order.count("big") > 5 and order.count("uncut") > 2 and len(set(order)) == 5, order
+    if threads == 1:
+        assert order == sorted(order, key=["x", "big", "uncut", "some", "few"].index), "by size, nothing of a smaller one in between"
+    else:  # it begins beside the locked one: how much of the other's chunks are through before its first is a matter of time
+        assert order.index("uncut") < 4 and order.index("x") < 4 and set(order[-2:]) & {"few"}, order
+    pair.assert_equal("app", j.story)
+
+
 @pytest.mark.quiet
 def test_a_thousand_tables(make_pair, job, sanitized):
     pair = make_pair("ma1011", "my97")

@@ -135,7 +135,7 @@ class Session(threading.Thread):
         self.id = self.back.thread_id()
         self.server = Wire(self.back._sock, self.back._rfile)
         caps = 0xffffffff & ~NO_SECURE & ~0x0080  # no LOCAL INFILE either
-        self.client.write(b"\x0a" + f"8.0.11-TiDB-{self.face.version}".encode() + b"\0" + struct.pack("<I", self.id & 0xffffffff) + scramble[:8] + b"\0" + struct.pack("<H", caps & 0xffff) + b"\x2e\x02\x00"
+        self.client.write(b"\x0a" + self.face.shown.encode() + b"\0" + struct.pack("<I", self.id & 0xffffffff) + scramble[:8] + b"\0" + struct.pack("<H", caps & 0xffff) + b"\x2e\x02\x00"
                           + struct.pack("<H", caps >> 16) + b"\x15" + bytes(10) + scramble[8:] + b"\0mysql_native_password\0")
         p = self.client.read()
         flags, at = struct.unpack_from("<I", p)[0], p.index(b"\0", 32) + 1
@@ -329,7 +329,7 @@ class Session(threading.Thread):
         text = re.sub(r"^(\s*kill\s+)tidb\s+", r"\1", text, flags=re.I)
         if re.match(r"(select|show)\b", plain, re.I):
             text = re.sub(r"\btidb_version\(\)", lambda m: f"'Release Version: {self.face.version}\\nEdition: Community\\nGit Branch: HEAD'", text, flags=re.I)
-            text = re.sub(r"\bversion\(\)|@@(?:global\.|session\.)?version\b", f"'8.0.11-TiDB-{self.face.version}'", text, flags=re.I)
+            text = re.sub(r"\bversion\(\)|@@(?:global\.|session\.)?version\b", f"'{self.face.shown}'", text, flags=re.I)
             text = re.sub(r"@@version_comment\b", f"'{COMMENT}'", text, flags=re.I)
             text = re.sub(r"@@(?:global\.|session\.)?(tidb_\w+)", lambda m: "'" + self.variable(m.group(1)) + "'", text, flags=re.I)
             text = re.sub(r"information_schema\.ddl_jobs", f"{SCHEMA}.ddl_jobs", text, flags=re.I)
@@ -434,6 +434,7 @@ class Session(threading.Thread):
 class Face:
     def __init__(self, socket_path, user, password, port=0, version=VERSION):
         self.socket, self.user, self.password, self.version = socket_path, user, password, version
+        self.shown = f"8.0.11-TiDB-{version}"  # VERSION(); the server-version of a TiDB's configuration may say anything
         self.rules, self.sessions, self.lock, self.fired = [], [], threading.Lock(), []
         self.outlive, self.outlive_seconds = None, 2
         self.txn_max, self.entry_max = TXN_MAX, ENTRY_MAX
