@@ -12,21 +12,6 @@
 #include "common/config/json.h"
 #include "common/config/mode.h"
 
-/* Errors quote servers and logs, in whatever charset, and are cut anywhere: JSON takes only UTF-8. */
-static json_t *any_text(const char *text)
-{
-	json_t *v = json_string(text);
-	char plain[sizeof(((struct err *)0)->text)];
-	size_t n = 0;
-
-	if (v)
-		return v;
-	for (; text[n] && n + 1 < sizeof(plain); n++)
-		plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
-	plain[n] = '\0';
-	return json_string(plain);
-}
-
 static json_t *error_object(const struct err *e)
 {
 	json_t *o = json_object();
@@ -34,7 +19,7 @@ static json_t *error_object(const struct err *e)
 	json_object_set_new(o, "code", json_integer((json_int_t)e->code));
 	if (e->sql_errno)
 		json_object_set_new(o, "errno", json_integer((json_int_t)e->sql_errno));
-	json_object_set_new(o, "text", any_text(e->text));
+	json_object_set_new(o, "text", json_any_text(e->text));
 	return o;
 }
 

@@ -14,7 +14,8 @@ json_t *answer_ok(void)
 
 json_t *answer_error(const struct err *e)
 {
-	return json_pack("{s:b, s:s, s:I}", "result", 0, "msg", e->text, "code", (json_int_t)e->code);
+	return json_pack(
+		"{s:b, s:o, s:I}", "result", 0, "msg", json_any_text(e->text), "code", (json_int_t)e->code);
 }
 
 void answer_source(json_t *answer, const char *source, const char *worker, const char *msg)
@@ -25,8 +26,8 @@ void answer_source(json_t *answer, const char *source, const char *worker, const
 		list = json_array();
 		json_object_set_new(answer, "sources", list);
 	}
-	json_array_append_new(list, json_pack("{s:b, s:s, s:s, s:s}", "result", 1, "msg", msg, "source",
-					    source, "worker", worker));
+	json_array_append_new(list, json_pack("{s:b, s:o, s:s, s:s}", "result", 1, "msg", json_any_text(msg),
+					    "source", source, "worker", worker));
 }
 
 json_t *answer_process_result(const json_t *error)
@@ -38,9 +39,9 @@ json_t *answer_process_result(const json_t *error)
 	if (code == 0)
 		return json_null();
 	snprintf(message, sizeof(message), "%s: %s", i->message, json_text(error, "text", ""));
-	return json_pack("{s:b, s:[{s:I, s:s, s:s, s:s, s:s, s:s, s:s}], s:n}", "isCanceled", 0, "errors",
+	return json_pack("{s:b, s:[{s:I, s:s, s:s, s:s, s:o, s:s, s:s}], s:n}", "isCanceled", 0, "errors",
 		"ErrCode", (json_int_t)code, "ErrClass", i->class, "ErrScope", err_scope_name(i->scope),
-		"ErrLevel", err_level_name(i->level), "Message", message, "RawCause",
+		"ErrLevel", err_level_name(i->level), "Message", json_any_text(message), "RawCause",
 		json_text(error, "text", ""), "Workaround", i->workaround, "detail");
 }
 

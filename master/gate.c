@@ -155,10 +155,15 @@ void gate_tell(struct gate *g, const struct link_req *req, struct err *e, uint64
 void gate_challenge(struct gate *g, struct link_req **req, uint64_t now)
 {
 	struct gate_entry *at = find(g, (*req)->pipe);
+	struct msg_challenge asked;
 	struct msg_challenged m = {0};
 	struct buf b = {0};
 	struct err e = {0};
 
+	if (msg_get_challenge((*req)->body, &asked, &e) < 0) {
+		link_fail(req, &e);
+		return;
+	}
 	if (!at)
 		at = place(g);
 	*at = (struct gate_entry){.pipe = (*req)->pipe, .used_ms = now};

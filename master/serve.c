@@ -282,6 +282,8 @@ static void run_command(struct serve *s, struct link_req *req, struct str name, 
 		log_info("%s, revision %llu", word, (unsigned long long)s->m->model.revision);
 	if (answer)
 		send_answer(&req, answer);
+	else if (req) /* none that could be made: whoever asked must not wait for it */
+		link_fail_with(&req, ERR_internal, "the answer can't be told");
 	json_decref(args);
 }
 

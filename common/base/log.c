@@ -61,7 +61,7 @@ static void emit(char *line, size_t n)
 	ssize_t r;
 
 	for (size_t i = 0; i < n; i++)
-		if (line[i] == '\n' || line[i] == '\r')
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) /* strangers may have sent it */
 			line[i] = ' ';
 	line[n++] = '\n';
 	do

@@ -4,7 +4,10 @@
  */
 #include "common/config/json.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "common/base/xalloc.h"
 
 const char *json_text(const json_t *o, const char *key, const char *fallback)
 {
@@ -36,6 +39,21 @@ json_t *json_parse(struct str text, const char *what, struct err *e)
 		err_set(e, ERR_proto, "%s is no JSON: line %d, column %d: %s", what, bad.line, bad.column,
 			bad.text);
 	return o;
+}
+
+json_t *json_any_text(const char *text)
+{
+	json_t *v = json_string(text);
+	char *plain;
+
+	if (v)
+		return v;
+	plain = xstrdup(text);
+	for (char *c = plain; *c; c++)
+		*c = (unsigned char)*c < 0x80 ? *c : '?';
+	v = json_string(plain);
+	free(plain);
+	return v;
 }
 
 static int put(const char *p, size_t n, void *out)

@@ -32,6 +32,8 @@ enum {
 	LINK_SLACK = 64, /* nng's own header comes on top of a message */
 	LINK_RECONNECT_MIN_MS = 10,
 	LINK_RECONNECT_MAX_MS = 250,
+	LINK_TAKE_MS = 30000, /* in which an asker must take its answer: it holds one of few contexts */
+	LINK_TAKE_REMOTE_MS = 5000,
 	LINK_CONNECTIONS = 200, /* at one TCP listener: descriptors are left for the rest of the process */
 	LINK_TOLD_MS = 1000,    /* between two lines about malformed messages, */
 	LINK_BURST = 20,        /* after so many */
@@ -322,10 +324,13 @@ static void answerer_done(void *arg)
 
 	if (a->sending && rv != 0)
 		nng_msg_free(nng_aio_get_msg(a->aio));
+	if (a->sending && rv == NNG_ETIMEDOUT) /* it does not read: nobody waits for such a one */
+		nng_pipe_close((nng_pipe){.id = a->req.pipe});
 	if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
 		return;
 	if (a->sending || rv != 0) {
 		a->sending = false;
+		nng_aio_set_timeout(a->aio, NNG_DURATION_INFINITE);
 		nng_ctx_recv(a->ctx, a->aio);
 		return;
 	}
@@ -441,6 +446,7 @@ static void link_answer(struct link_req *req, struct str bytes)
 	req->bytes = req->body = (struct str){NULL, 0};
 	nng_aio_set_msg(a->aio, link_msg(bytes));
 	a->sending = true;
+	nng_aio_set_timeout(a->aio, a->server->kind == ADDRESS_IPC ? LINK_TAKE_MS : LINK_TAKE_REMOTE_MS);
 	nng_ctx_send(a->ctx, a->aio);
 }
 

@@ -10,7 +10,7 @@
 
 static void msg_put_head(struct buf *b, uint16_t type, uint64_t request)
 {
-	buf_put_u16(b, MSG_PROTO);
+	buf_put_u16(b, msg_version(type));
 	buf_put_u16(b, type);
 	buf_put_u64(b, request);
 }
@@ -123,10 +123,12 @@ int msg_open(struct str bytes, struct msg_head *h, struct str *body, struct err 
 	h->proto = cur_u16(&c);
 	h->type = cur_u16(&c);
 	h->request = cur_u64(&c);
-	if (h->proto != MSG_PROTO)
+	if (h->proto > MSG_PROTO || h->proto != msg_version(h->type))
 		return err_set(e, ERR_proto,
-			"protocol version %u, this is %d: both sides must be of one release", h->proto,
-			MSG_PROTO);
+			"message %u of protocol version %u, this is version %d: the other side is newer, or "
+			"no "
+			"Tidegate",
+			h->type, h->proto, MSG_PROTO);
 	*body = (struct str){bytes.p + MSG_HEAD_SIZE, bytes.n - MSG_HEAD_SIZE};
 	return 0;
 }

@@ -5,7 +5,8 @@
 #include "common/base/err.h"
 #include "common/base/position.h"
 
-/* Messages, unfolded from include/msg.def: struct msg_NAME, MSG_NAME, msg_put_NAME, msg_get_NAME. */
+/* Messages, unfolded from include/msg.def: struct msg_NAME, MSG_NAME, msg_put_NAME, msg_get_NAME. MSG_PROTO:
+ * the newest version that there is a message of. */
 enum { MSG_PROTO = 1, MSG_HEAD_SIZE = 12, MSG_MAX_SIZE = 4 << 20 };
 
 enum msg_type {
@@ -52,6 +53,12 @@ enum msg_type {
 #undef FIELD_ERROR
 #undef MSG_END
 
+/* The protocol version that a message came with, and is marked with for ever (docs/protocol.md). */
+static inline uint16_t msg_version(uint16_t type)
+{
+	return (uint16_t)(type / 1000 + 1);
+}
+
 struct msg_head {
 	uint16_t proto, type;
 	uint64_t request; /* the asker's number; the reply carries it too */
@@ -81,7 +88,7 @@ struct msg_head {
 #undef FIELD_ERROR
 #undef MSG_END
 
-/* Splits a message into header and body; another protocol version or a short message is refused. */
+/* Splits a message into header and body; a newer protocol version or a short message is refused. */
 int msg_open(struct str bytes, struct msg_head *h, struct str *body, struct err *e);
 /* "fetch"; "?" for an unknown type. */
 const char *msg_name(uint16_t type);

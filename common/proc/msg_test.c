@@ -4,14 +4,18 @@
  */
 #include "common/proc/msg.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/base/io.h"
 #include "common/base/xalloc.h"
 
 #define FILL_TEXT "some text\0with a NUL and \xff"
@@ -165,6 +169,98 @@ static void hostile_lengths(void **state)
 	}
 }
 
+/* ---- golden bytes: tests/protocol/VERSION.txt, a line "number name bytes" for each message ---- */
+
+static void golden_line(size_t i, struct buf *out)
+{
+	struct buf b = {0};
+
+	all[i].fill(&b);
+	buf_putf(out, "%u %s ", all[i].type, all[i].name);
+	for (size_t k = 0; k < b.n; k++)
+		buf_putf(out, "%02x", (unsigned char)b.p[k]);
+	buf_putc(out, '\n');
+	buf_free(&b);
+}
+
+static void print_golden(uint16_t version)
+{
+	struct buf b = {0};
+
+	for (size_t i = 0; i < ALL; i++)
+		if (msg_version(all[i].type) == version)
+			golden_line(i, &b);
+	fwrite(b.p, 1, b.n, stdout);
+	buf_free(&b);
+}
+
+static size_t count_lines(struct str s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += s.p[i] == '\n';
+	return n;
+}
+
+/* What a message looks like on the wire is a promise to older releases. */
+static void golden_bytes(void **state)
+{
+	(void)state;
+	for (uint16_t version = 1; version <= MSG_PROTO; version++) {
+		struct buf file = {0}, line = {0};
+		struct err e = {0};
+		char name[32];
+		size_t messages = 0;
+
+		snprintf(name, sizeof name, "%u.txt", version);
+		int dir = open(GOLDEN, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(io_read_file(dir, name, 1 << 20, &file, &e), 0);
+		close(dir);
+		for (size_t i = 0; i < ALL; i++) {
+			if (msg_version(all[i].type) != version)
+				continue;
+			messages++;
+			buf_clear(&line);
+			golden_line(i, &line);
+			if (!memmem(file.p, file.n, line.p, line.n))
+				fail_msg("message %u %s is not as in tests/protocol/%s: what was released "
+					 "never "
+					 "changes, make a new message. A new one: add its line (msg_test "
+					 "--golden %u prints them)",
+					all[i].type, all[i].name, name, version);
+		}
+		if (count_lines(buf_str(&file)) != messages)
+			fail_msg("tests/protocol/%s has messages that are gone: they stay for one version "
+				 "more",
+				name);
+		buf_free(&file);
+		buf_free(&line);
+	}
+}
+
+static void versions(void **state)
+{
+	struct buf b = {0};
+	struct msg_head h;
+	struct str body;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(msg_version(1), 1);
+	assert_int_equal(msg_version(999), 1);
+	assert_int_equal(msg_version(1000), 2);
+	for (size_t i = 0; i < ALL; i++)
+		assert_in_range(msg_version(all[i].type), 1, MSG_PROTO);
+	msg_put_ok(&b, 1, &(struct msg_ok){0});
+	b.p[0] = 0;
+	assert_int_equal(msg_open(buf_str(&b), &h, &body, &e), -1);
+	b.p[0] = MSG_PROTO + 1;
+	assert_int_equal(msg_open(buf_str(&b), &h, &body, &e), -1);
+	assert_int_equal(e.code, ERR_proto);
+	buf_free(&b);
+}
+
 static void bad_headers(void **state)
 {
 	static const char bytes[] = {1, 0, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8};
@@ -248,16 +344,22 @@ static void error_texts(void **state)
 	assert_string_equal(f.error.text, "a b [31m ");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(hostile_lengths),
+		cmocka_unit_test(golden_bytes),
+		cmocka_unit_test(versions),
 		cmocka_unit_test(bad_headers),
 		cmocka_unit_test(expected_replies),
 		cmocka_unit_test(error_texts),
 	};
 
+	if (argc == 3 && strcmp(argv[1], "--golden") == 0) {
+		print_golden((uint16_t)atoi(argv[2]));
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
