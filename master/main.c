@@ -71,7 +71,7 @@ static int add_listen(struct process *p, struct sandbox_needs *n, struct str tex
 		return -1;
 	if (a.kind == ADDRESS_IPC)
 		return err_set(e, ERR_config_bad, "%s: the socket in the run folder is there anyway", one);
-	if (a.kind == ADDRESS_TCP)
+	if (a.kind == ADDRESS_TCP && !p->control.ca)
 		log_warn("%s is without TLS: whoever reaches it may do everything", one);
 	n->listens[p->serve.nlisten++] = a.port;
 	return 0;

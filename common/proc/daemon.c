@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/settings.h"
 #include "common/base/xalloc.h"
@@ -21,7 +23,7 @@
 #include "common/proc/watch.h"
 #include "fds.h"
 
-enum { DAEMON_BEAT_MS = 1000, DAEMON_LEAVE_BEAT_MS = 100 };
+enum { DAEMON_BEAT_MS = 1000, DAEMON_LEAVE_BEAT_MS = 100, DAEMON_WORN_MS = 20000 };
 
 struct daemon_run {
 	struct daemon_env env; /* daemon_leave and daemon_leaving find the rest from it */
@@ -31,6 +33,7 @@ struct daemon_run {
 	struct watch *watch;
 	struct settings *settings; /* the own file; NULL: none was named */
 	int host_level;            /* tidegated's */
+	uint64_t worn_since;       /* few descriptors are left since then; 0: enough */
 	int http_fd;               /* listens from before the box on; -1: not */
 	struct http *http;
 };
@@ -223,6 +226,33 @@ static int daemon_ready(struct daemon_run *r, struct err *e)
 	return r->d->ready ? r->d->ready(r->self, &r->env, e) : 0;
 }
 
+/*
+ * libnng 1.5.2 has a thread that takes closed connections away, and one that is closed just when it is read
+ * from holds it up for ever: from then on each connection that ends leaves its descriptor behind. Nothing
+ * mends that but another process, and the supervisor has one. A flood of connections looks the same, so it
+ * must last.
+ */
+static int daemon_worn(struct daemon_run *r, struct err *e)
+{
+	struct rlimit most;
+	int lowest = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest >= 0)
+		close(lowest);
+	if (getrlimit(RLIMIT_NOFILE, &most) < 0 || (lowest >= 0 && (rlim_t)lowest < most.rlim_cur / 4 * 3)) {
+		r->worn_since = 0;
+		return 0;
+	}
+	if (r->worn_since == 0)
+		r->worn_since = clock_ms();
+	if (clock_ms() < r->worn_since + DAEMON_WORN_MS)
+		return 0;
+	return err_set(e, ERR_link,
+		"three quarters of %llu descriptors are in use, for connections that are over or say "
+		"nothing: begins anew",
+		(unsigned long long)most.rlim_cur);
+}
+
 static int daemon_work(struct daemon_run *r, struct err *e)
 {
 	while (!watch_leaving(r->watch)) {
@@ -230,7 +260,7 @@ static int daemon_work(struct daemon_run *r, struct err *e)
 
 		if (watch_hup(r->watch, &level))
 			daemon_reload(r, level);
-		if (r->d->tick && r->d->tick(r->self, &r->env, e) < 0)
+		if (daemon_worn(r, e) < 0 || (r->d->tick && r->d->tick(r->self, &r->env, e) < 0))
 			return -1;
 		if (!watch_leaving(r->watch))
 			loop_once(r->env.loop, DAEMON_BEAT_MS);
