@@ -144,7 +144,11 @@ int command_transfer_source(struct master *m, struct command_call *c, struct err
 
 static const char *say_drained(const json_t *source)
 {
-	return place_going_to(source)[0] ? "" : "no other agent has room for it: it stays until one has";
+	if (place_going_to(source)[0])
+		return "";
+	if (!json_text(json_object_get(source, "endpoint"), "host", "")[0])
+		return "its files are there: it stays; see transfer-source";
+	return "no other agent has room for it: it stays until one has";
 }
 
 /* Which of its sources go where. */

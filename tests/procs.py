@@ -86,14 +86,14 @@ def of_build(bin_dir):
 
 
 def wait_for(what, timeout, message="it did not happen", pause=0.05):
-    """Calls what() until it is true; returns its value."""
+    """Calls what() until it is true; returns its value. message may be a function that makes it at the end."""
     end = time.monotonic() + timeout
     while True:
         value = what()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{message} within {timeout} s")
+            raise AssertionError(f"{message() if callable(message) else message} within {timeout} s")
         time.sleep(pause)
 
 

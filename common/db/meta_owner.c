@@ -80,25 +80,38 @@ int meta_lock_owner(struct db *d, const struct meta_id *id, struct err *e)
 	return found && epoch == id->epoch ? 0 : fenced(d, id, epoch, e);
 }
 
-static int raise_epoch(struct db *d, void *arg, struct err *e)
+/*
+ * One statement, committed by itself: a host that is cut off in between would leave its locks on these rows
+ * with a connection that is on no record yet, and nobody could take over before the server gives it up. Rows
+ * of a greater epoch are left alone: the caller looks.
+ */
+static int raise_epoch(struct db *d, const struct meta_id *id, struct err *e)
 {
-	const struct meta_id *id = arg;
 	struct buf sql = {0};
-	uint64_t epoch;
-	bool found;
 	int r;
 
-	if (read_epoch(d, id, " FOR UPDATE", &epoch, &found, e) < 0)
-		return -1;
-	if (epoch > id->epoch)
-		return fenced(d, id, epoch, e);
 	/* The version moves too: an older process of the same epoch can't pass its guard any more. */
 	buf_puts(&sql, "UPDATE ");
 	meta_put_table(&sql, id->schema, "tidegate_slot");
 	buf_putf(&sql, " SET `epoch`=%llu, `version`=`version`+1", (unsigned long long)id->epoch);
 	meta_put_where(&sql, id);
+	buf_putf(&sql, " AND `epoch`<=%llu", (unsigned long long)id->epoch);
 	r = db_exec(d, buf_str(&sql), e);
 	buf_free(&sql);
+	return r;
+}
+
+/* Somebody who came in between holds the rows: not long, then its connection is on record, and is ended. */
+static int raise_soon(struct db *d, const struct meta_id *id, struct err *e)
+{
+	int r;
+
+	if (db_exec(d, STR_LIT("SET @tidegate_wait=@@innodb_lock_wait_timeout"), e) < 0 ||
+		db_exec(d, STR_LIT("SET innodb_lock_wait_timeout=3"), e) < 0)
+		return -1;
+	r = raise_epoch(d, id, e);
+	if (db_exec(d, STR_LIT("SET innodb_lock_wait_timeout=@tidegate_wait"), r < 0 ? NULL : e) < 0)
+		r = -1;
 	return r;
 }
 
@@ -305,7 +318,7 @@ static int end_connections(struct db *d, const struct meta_id *id, struct err *e
 
 /*
  * Connections first: they may hold the rows that carry the epoch. Then the epoch; then again, for one that
- * came in between: its note is refused from now on, because noting reads the epoch under the same lock.
+ * came in between: its note is refused from now on, because noting reads the epoch under the rows' lock.
  */
 int meta_take_over(struct db *d, const struct meta_id *id, struct err *e)
 {
@@ -323,7 +336,7 @@ int meta_take_over(struct db *d, const struct meta_id *id, struct err *e)
 		if (end_connections(d, id, e) < 0)
 			return -1;
 		err_clear(&mine);
-		r = meta_in_transaction(d, raise_epoch, (void *)(uintptr_t)id, &mine);
+		r = raise_soon(d, id, &mine);
 		if (r < 0 && mine.sql_errno != LOCK_WAIT)
 			break;
 	}
@@ -332,41 +345,39 @@ int meta_take_over(struct db *d, const struct meta_id *id, struct err *e)
 			*e = mine;
 		return err_add(e, "taking over task %s, source %s", id->task, id->source);
 	}
+	if (read_epoch(d, id, "", &epoch, &found, e) < 0)
+		return -1;
+	if (epoch != id->epoch)
+		return fenced(d, id, epoch, e);
 	return end_connections(d, id, e);
 }
 
-struct note {
-	const struct meta_id *id;
-	uint64_t connection;
-};
-
-static int note_locked(struct db *d, void *arg, struct err *e)
-{
-	const struct note *n = arg;
-	struct buf sql = {0};
-	int r;
-
-	if (meta_lock_owner(d, n->id, e) < 0)
-		return -1;
-	buf_puts(&sql, "REPLACE INTO ");
-	meta_put_table(&sql, n->id->schema, "tidegate_connection");
-	buf_puts(&sql, " (`task`,`source`,`connection`,`epoch`,`account`) VALUES (");
-	meta_put_text(&sql, n->id->task);
-	buf_putc(&sql, ',');
-	meta_put_text(&sql, n->id->source);
-	buf_putf(&sql, ",%llu,%llu,", (unsigned long long)n->connection, (unsigned long long)n->id->epoch);
-	meta_put_text(&sql, d->user);
-	buf_putc(&sql, ')');
-	r = db_exec(d, buf_str(&sql), e);
-	buf_free(&sql);
-	return r;
-}
-
+/* One statement too, for the same reason: it waits for the row's lock, but holds it over no round trip. */
 int meta_note_connection(struct db *d, const struct meta_id *id, uint64_t connection, struct err *e)
 {
-	struct note n = {id, connection};
+	struct buf sql = {0};
+	uint64_t epoch;
+	bool found;
+	int r;
 
-	return meta_in_transaction(d, note_locked, &n, e);
+	buf_puts(&sql, "REPLACE INTO ");
+	meta_put_table(&sql, id->schema, "tidegate_connection");
+	buf_puts(&sql, " (`task`,`source`,`connection`,`epoch`,`account`) SELECT ");
+	meta_put_text(&sql, id->task);
+	buf_putc(&sql, ',');
+	meta_put_text(&sql, id->source);
+	buf_putf(&sql, ",%llu,%llu,", (unsigned long long)connection, (unsigned long long)id->epoch);
+	meta_put_text(&sql, d->user);
+	buf_puts(&sql, " FROM ");
+	meta_put_table(&sql, id->schema, "tidegate_slot");
+	meta_put_where(&sql, id);
+	buf_putf(&sql, " AND `slot`=0 AND `epoch`=%llu %s", (unsigned long long)id->epoch,
+		d->server.flavor == FLAVOR_TIDB ? "FOR UPDATE" : "LOCK IN SHARE MODE");
+	r = db_exec(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (r < 0 || db_affected(d) > 0)
+		return r < 0 ? -1 : 0;
+	return read_epoch(d, id, "", &epoch, &found, e) < 0 ? -1 : fenced(d, id, epoch, e);
 }
 
 int meta_forget_connection(struct db *d, const struct meta_id *id, uint64_t connection, struct err *e)

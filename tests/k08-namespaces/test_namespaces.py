@@ -38,6 +38,11 @@ class Job:
     def epoch(self):
         return max((e for e, _ in self.slots()), default=0)
 
+    def sessions(self):
+        """What the downstream does, and whose connections it knows."""
+        rows = self.pair.target.query("SHOW FULL PROCESSLIST") + self.pair.target.query("SELECT * FROM dm_meta.tidegate_connection")
+        return "\n".join(str(r)[:300] for r in rows)
+
     def chunks(self):
         try:
             return self.pair.target.query("SELECT COUNT(*) FROM dm_meta.tidegate_chunk")[0][0]
@@ -128,7 +133,7 @@ class Site:
         def taken():
             now = job.slots()
             return any(e > was and (before is None or u > before) for e, u in now) or job.chunks() > chunks
-        procs.wait_for(taken, timeout, lambda: f"{job.name}: nobody took over\n{self.story()}", 0.1)
+        procs.wait_for(taken, timeout, lambda: f"{job.name}: nobody took over\n{job.sessions()}\n{self.story()}", 0.1)
         self.took.setdefault(what, []).append(time.monotonic() - began)
 
     # --- what happens ---
@@ -309,7 +314,7 @@ def test_at_random(site):
     print(f"seed {seed}", flush=True)
     one, two = jobs_of(site)
     site.build()
-    events = ["lose", "cut", "cut_out", "cut_in", "leader", "etcd", "copy"]
+    events = os.environ.get("TIDEGATE_TEST_EVENTS", "lose,cut,cut_out,cut_in,leader,etcd,copy").split(",")
     with one.work, two.work:
         for job in (one, two):
             site.add(job)
@@ -347,6 +352,7 @@ def again(site, job, rnd):
         if h is not met:
             h.failpoints.disarm(place)
     time.sleep(1.5)
-    how = rnd.choice((site.lose, site.cut("cut"), site.cut("cut_out"), site.cut("cut_in")))
-    site.without(met, how, job, f"copy, {place}")
+    what = rnd.choice(("lose", "cut", "cut_out", "cut_in"))
+    print(f"  {what} of {met.name} in {place}", flush=True)
+    site.without(met, site.lose if what == "lose" else site.cut(what), job, f"copy, {what} in {place}")
     met.failpoints.disarm(place)
