@@ -167,7 +167,7 @@ static void help_words(void)
 void args_help(const char *word)
 {
 	const struct word *w = NULL;
-	char name[NAME_MAX_];
+	char name[NAME_MAX_], letter[8];
 
 	for (int i = 0; word && i < WORDS; i++)
 		if (strcmp(words[i].word, word) == 0)
@@ -181,7 +181,15 @@ void args_help(const char *word)
 		if (!args_option_is_for(rows[i].who, w->word))
 			continue;
 		args_option_name(rows[i].name, name, sizeof(name));
-		printf("  --%s%s%-*s %s\n", name, rows[i].value ? " …" : "",
-			(int)(22 - strlen(name) - (rows[i].value ? 2 : 0)), "", rows[i].help);
+		snprintf(letter, sizeof(letter), rows[i].letter ? "-%c," : "   ", rows[i].letter);
+		printf("  %s --%s%s%-*s %s\n", letter, name,
+			rows[i].value == 1   ? " …"
+			: rows[i].value == 2 ? "[=…]"
+					     : "",
+			(int)(20 - strlen(name) -
+				(rows[i].value == 1          ? 2
+					: rows[i].value == 2 ? 4
+							     : 0)),
+			"", rows[i].help);
 	}
 }

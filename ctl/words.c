@@ -18,6 +18,7 @@
 #include "ctl/dm_secret.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
+#include "ctl/watch.h"
 #include "ctl/words.h"
 
 enum { ASK_UNIT_MS = 70000, FILE_MAX = 1 << 20 }; /* what a unit must do takes a minute at most */
@@ -62,6 +63,8 @@ static int send_slow(
 
 static int send_word(const struct args *a, const char *word, json_t *words, struct err *e)
 {
+	if (a->watch)
+		return watch_send(a, word, words, e);
 	return send_slow(a, word, words, ASK_MS, e);
 }
 

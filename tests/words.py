@@ -31,7 +31,7 @@ def following(pair, job):
 def on_terminal(j, *words):
     """What a person sees."""
     master, slave = os.openpty()
-    subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], stdout=slave, stdin=subprocess.DEVNULL, timeout=60, check=True)
+    subprocess.run([str(j.bin / "tidegate"), *words, "--state", j.state], stdout=slave, stdin=subprocess.DEVNULL, timeout=60, check=True, env=dict(os.environ, TERM="xterm"))
     os.close(slave)
     text = b""
     try:
