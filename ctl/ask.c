@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/proc/control.h"
@@ -17,7 +18,7 @@
 #include "common/proc/prove.h"
 #include "ctl/job.h"
 
-enum { PROVE_MS = 5000 };
+enum { PROVE_MS = 5000, AGAIN_MS = 200 };
 
 struct ask {
 	struct loop *loop;
@@ -92,6 +93,24 @@ static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, st
 	return link_call_wait(k->master, out, timeout_ms, in, e);
 }
 
+/*
+ * The connection may be lost when the command is done and its answer is not here yet. It is sent again then,
+ * with the same number, by which the master knows it (T39).
+ */
+static int send_until(
+	struct ask *k, const struct buf *out, unsigned timeout_ms, struct buf *in, struct err *e)
+{
+	uint64_t until = clock_ms() + timeout_ms, now;
+	int rc;
+
+	while ((rc = send_it(k, out, timeout_ms, in, e)) < 0 && e->code == ERR_link &&
+		(now = clock_ms() + AGAIN_MS) < until) {
+		timeout_ms = (unsigned)(until - now);
+		usleep(AGAIN_MS * 1000);
+	}
+	return rc;
+}
+
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
 {
 	struct buf text = {0}, out = {0}, in = {0};
@@ -102,7 +121,7 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 	json_write(args, &text);
 	msg_put_command(
 		&out, link_request_id(), &(struct msg_command){.word = str_of(word), .args = buf_str(&text)});
-	if (send_it(k, &out, timeout_ms, &in, e) < 0) {
+	if (send_until(k, &out, timeout_ms, &in, e) < 0) {
 		if (e->code == ERR_link)
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);

@@ -261,6 +261,31 @@ static void on_report(struct serve *s, struct link_req *req)
 	buf_free(&b);
 }
 
+/* Its answer was lost on the way, and it is asked again: it is not done again. */
+static bool answer_again(struct serve *s, struct link_req **req, struct str name, struct str text)
+{
+	const char *was = once_find(&s->once, (*req)->head.request, name, text);
+	struct buf b = {0};
+
+	if (!was)
+		return false;
+	log_info("%.*s was asked again, and is done already", (int)(name.n > 60 ? 60 : name.n), name.p);
+	msg_put_answer(&b, (*req)->head.request, &(struct msg_answer){.json = str_of(was)});
+	link_reply(req, &b);
+	buf_free(&b);
+	return true;
+}
+
+static void keep_answer(
+	struct serve *s, const struct link_req *req, struct str name, struct str text, const json_t *answer)
+{
+	struct buf b = {0};
+
+	json_write(answer, &b);
+	once_keep(&s->once, req->head.request, name, text, buf_str(&b));
+	buf_free(&b);
+}
+
 /* Takes req. */
 static void run_command(struct serve *s, struct link_req *req, struct str name, struct str text)
 {
@@ -270,12 +295,16 @@ static void run_command(struct serve *s, struct link_req *req, struct str name, 
 	json_t *args, *answer;
 
 	snprintf(word, sizeof(word), "%.*s", STR_ARG(name));
+	if (answer_again(s, &req, name, text))
+		return;
 	args = json_parse(text, "a command's arguments", &e);
 	if (!args) {
 		send_answer(&req, answer_error(&e));
 		return;
 	}
 	answer = command_run(s->m, word, args, &req, &changed);
+	if (answer && changed)
+		keep_answer(s, req, name, text, answer);
 	if (answer && !json_flag(answer, "result", true))
 		log_info("%s refused: %s", word, json_text(answer, "msg", ""));
 	else if (changed)
@@ -462,6 +491,7 @@ void serve_lead(struct serve *s, struct master *m, uint64_t term)
 		fail_waiting(s->m, ERR_not_leader, "this master leads no more");
 	if (m)
 		follow_end(&s->follow);
+	once_clear(&s->once);
 	s->m = m;
 	s->term = term;
 	s->refused = false;
@@ -535,4 +565,5 @@ void serve_end(struct serve *s)
 	if (s->m)
 		fail_waiting(s->m, ERR_link, "the master is leaving");
 	follow_end(&s->follow);
+	once_clear(&s->once);
 }

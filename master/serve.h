@@ -4,6 +4,7 @@
 #include "master/follow.h"
 #include "master/gate.h"
 #include "master/master.h"
+#include "master/once.h"
 
 /* An agent's hello was refused, and that was logged. */
 struct refusal {
@@ -20,6 +21,7 @@ struct serve {
 	uint64_t term; /* of m */
 	struct follow follow;
 	struct gate gate;
+	struct once once;
 	const struct control *control; /* set before the start, with listen and id */
 	const struct identity *id;     /* our certificate's; NULL: none */
 	char listen[SERVE_LISTENS][STORE_NAME];

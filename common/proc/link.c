@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -166,10 +167,14 @@ void link_leave(struct link **kp)
 	free(k);
 }
 
+/* Begins anywhere: the asked side may know requests of several processes by their numbers (T39). */
 uint64_t link_request_id(void)
 {
 	static _Atomic uint64_t last;
+	uint64_t none = 0, first;
 
+	if (atomic_load(&last) == 0 && getrandom(&first, sizeof first, 0) == (ssize_t)sizeof first)
+		atomic_compare_exchange_strong(&last, &none, first);
 	return atomic_fetch_add(&last, 1) + 1;
 }
 

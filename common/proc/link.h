@@ -88,5 +88,5 @@ void link_call(struct link_peer *p, const struct buf *msg, uint64_t timeout_ms,
 /* The same, blocking, from any thread (ctl, worker threads): the reply's bytes into reply (cleared first). */
 int link_call_wait(
 	struct link_peer *p, const struct buf *msg, uint64_t timeout_ms, struct buf *reply, struct err *e);
-/* A number for msg_put_…: unique in this process. */
+/* A number for msg_put_…: unique in this process, and hardly another process's. */
 uint64_t link_request_id(void);
