@@ -27,6 +27,7 @@ class Host:
         self.config.mkdir()
         self.write("tidegate-master", master or {})
         self.write("tidegate-agent", agent or {})
+        self.more = []
         self.process = None
 
     def write(self, which, settings):
@@ -38,6 +39,7 @@ class Host:
         args = [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--name", self.name, "--config", str(self.config)]
         args += ["--with-master"] if self.with_master else []
         args += ["--masters", ",".join(self.masters)] if self.masters else []
+        args += self.more
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self

@@ -1,0 +1,43 @@
+"""Two masters on an etcd that reach each other by TLS, and by plain TCP: the one that follows passes commands on."""
+import sys
+from pathlib import Path
+
+import pytest
+
+import etcd as etcd_module
+import procs
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_control import Certificates, free_port, hosts, options  # noqa: E402, F401
+
+
+@pytest.mark.parametrize("how", ["tls", "tcp"])
+def test_passed_on(hosts, how):  # noqa: F811
+    etcd = etcd_module.Etcd(hosts.path / "etcd")
+    try:
+        certs = Certificates(hosts.path / "certs")
+        scheme = "tls+tcp://localhost" if how == "tls" else "tcp://127.0.0.1"
+        urls = [f"{scheme}:{free_port()}" for _ in range(2)]
+        made = []
+        for name, url in zip("ab", urls):
+            master = {"listen": url, **(certs.make(f"m{name}", f"master-{name}", "tidegate-master") if how == "tls" else {})}
+            h = hosts(name, masters=urls, master=master, agent=certs.make(name, name) if how == "tls" else {})
+            h.more = ["--store", etcd.url()]
+            made.append(h.start())
+        a, b = made
+        procs.wait_for(lambda: set(a.agents()) == set(b.agents()) == {"a", "b"}, 40, f"not both agents\n{a.story()}\n{b.story()}")
+        leads = [h for h in made if " leads cluster" in h.log.read_text()]
+        assert len(leads) == 1, a.story() + b.story()
+        follows = b if leads[0] is a else a
+        operator = options(certs.make("op", "alice", "tidegate-operator")) if how == "tls" else []
+        assert set(follows.agents(to=urls[made.index(follows)], more=operator)) == {"a", "b"}
+        # One whose certificate is an agent's is not passed on by anybody.
+        if how == "tls":
+            assert "60621" in follows.ask("list-member", to=urls[made.index(follows)], more=options(certs.make("x", "x")), expect=1)
+        # The leader goes: agents find the other one, by TLS too.
+        leads[0].close()
+        procs.wait_for(lambda: follows.agents().get(follows.name) == "free", 60, f"{follows.story()}")
+    finally:
+        for h in made:
+            h.close()
+        etcd.close()
