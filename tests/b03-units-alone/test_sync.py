@@ -1,6 +1,8 @@
 """Relay and sync alone: what can't be followed stops by its own error, and goes on once it is mended; what looks like it, and is followed; and tables whose columns are not
 the upstream's."""
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -268,3 +270,101 @@ def test_columns_elsewhere(build_dir, server, source, target):
         f.stop()
     finally:
         f.close()
+
+
+def lines_above(down):
+    """How many intervals above the watermark each applier's row has."""
+    return [len(a.splitlines()) for a, in down.query("SELECT COALESCE(applied, '') FROM dm_meta.tidegate_slot")]
+
+
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_a_pinned_watermark(build_dir, server, source, target):
+    """One applier waits for a row that a session of somebody holds: the others go on, but only until their rows have so many intervals (T4). A kill then loses and doubles nothing."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends, workers=3, batch_rows=1, runs_max=8)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.held (id int PRIMARY KEY, v int)", "INSERT INTO app.held VALUES (1, 1)", "CREATE TABLE app.t (id int PRIMARY KEY, v int)",
+               "CREATE TABLE app.loose (a int)")
+        f.wait()
+        with down.connect(autocommit=False) as holder, holder.cursor() as cur:
+            cur.execute("SELECT * FROM app.held FOR UPDATE")
+            f.stop()  # a backlog: transactions are placed faster than any is committed
+            stands = f.watermark()
+            up.run("UPDATE app.held SET v=2", *(f"INSERT INTO app.t VALUES ({i}, {i})" for i in range(1000)), *("INSERT INTO app.loose VALUES (1)" for _ in range(20)))
+            f.start()
+            counts = []
+
+            def still():
+                counts.append(down.query("SELECT COUNT(*) FROM app.t")[0][0])
+                return len(counts) > 6 and counts[-1] == counts[-6] > 0
+            procs.wait_for(still, 30, f.out[-2000:], 0.3)
+            assert f.watermark() == stands, "the watermark is not held"
+            assert counts[-1] < 200, f"{counts[-1]} of 1000 went past"
+            assert 8 <= max(lines_above(down)) <= 64, lines_above(down)  # what stood in its queue then counts eight times as much
+            f.stop_hard()
+            holder.rollback()
+        f.start()
+        f.wait()
+        assert "intervals behind the watermark are applied already" in f.out
+        f.end()
+    finally:
+        f.close()
+
+
+ROW = 4 << 20
+
+
+def peak(f):
+    """Of the sync that runs now, in bytes."""
+    pid = re.findall(r"^start tidegate-sync (\d+)", f.out, re.M)[-1]
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M).group(1)) << 10
+
+
+@pytest.mark.parametrize("source, target", [PAIRS[0], pytest.param(*PAIRS[1], marks=pytest.mark.long)])
+def test_memory(build_dir, server, sanitized, source, target):
+    """150 MiB and four times the largest row, whatever waits: a transaction of 60 MB, 130 MB of others, and a downstream that stands still meanwhile (T28)."""
+    if sanitized:
+        pytest.skip("a sanitizer's memory is its own")
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    numbers = "(SELECT a.n + 10 * b.n + 100 * c.n AS n FROM " + ", ".join("(SELECT 0 n" + "".join(f" UNION SELECT {i}" for i in range(1, 10)) + f") {x}" for x in "abc") + ") x"
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.held (id int PRIMARY KEY, v longblob)", "INSERT INTO app.held VALUES (1, 'x')", "CREATE TABLE app.t (id int PRIMARY KEY, v longblob)")
+        f.wait()
+        with down.connect(autocommit=False) as holder, holder.cursor() as cur:
+            cur.execute("LOCK TABLES app.held WRITE, app.t WRITE")
+            up.run(f"UPDATE app.held SET v=REPEAT('r', {ROW})", f"INSERT INTO app.t SELECT n, REPEAT('a', 60000) FROM {numbers}",
+                   *(f"INSERT INTO app.t SELECT 1000 + {i} * 50 + n, REPEAT('b', 20000) FROM {numbers} WHERE n < 50" for i in range(130)))
+            seen = []
+
+            def still():
+                seen.append((peak(f), re.findall(r'"fetched":"([0-9:]+)"', f.out)[-1]))
+                return len(seen) > 6 and seen[-1] == seen[-6]
+            procs.wait_for(still, 60, f.out[-2000:], 0.3)
+            cur.execute("UNLOCK TABLES")
+        f.wait(120)
+        most = peak(f)
+        print(f"peak {most >> 20} MiB")
+        assert most < (150 << 20) + 4 * ROW, f"{most >> 20} MiB"
+        f.end()
+    finally:
+        f.close()
+
+
+SHORT = {  # a short form of what the script's own tests show at length
+    "ddl": (live.test_ddl, {}, "ma1011", "my97"),
+    "ddl_crashes": (live.crash_ddl, {"point": "sync_ddl_sent"}, "my97", "ma1011"),
+    "refused": (live.test_refused, {}, "ma1011", "my97"),
+    "folded": (live.test_folded, {"rounds": 1}, "my97", "ma1011"),
+    "killed_connections": (live.test_killed_connections, {"rounds": 5}, "ma1011", "my97"),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_in_short(build_dir, server, name):
+    """DDL of all kinds under the upstream's session (time zone, sql_mode, charset), kills around it, refusals, folding, killed connections."""
+    test, more, source, target = SHORT[name]
+    ends = Ends(server, source, target)
+    test(build_dir, ends.up, ends.down, **more)

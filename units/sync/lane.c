@@ -46,6 +46,8 @@ struct lane {
 	/* Under the scheduler's lock. */
 	pthread_cond_t work;
 	struct trx *head, **tail;
+	uint64_t put_seq;   /* the last that was put */
+	size_t coming;      /* intervals that the queue and the batch in hand may become */
 	struct runs done;   /* committed, above the watermark */
 	uint64_t done_seq;  /* the last of them */
 	struct batch batch; /* n and list; the rest is the thread's */
@@ -106,6 +108,9 @@ void lane_close(struct lane **lane)
 void lane_put(struct lane *l, struct trx *t)
 {
 	t->next = NULL;
+	t->begins_run = t->prev != l->put_seq || l->put_seq == 0;
+	l->put_seq = t->seq;
+	l->coming += t->begins_run;
 	*l->tail = t;
 	l->tail = &t->next;
 	pthread_cond_signal(&l->work);
@@ -120,6 +125,11 @@ size_t lane_runs(struct lane *l, struct position watermark)
 {
 	runs_cut(&l->done, watermark);
 	return l->done.n;
+}
+
+size_t lane_coming(const struct lane *l)
+{
+	return l->coming;
 }
 
 bool lane_waits_for(const struct lane *l, uint64_t seq)
@@ -550,6 +560,7 @@ static void finish(struct lane *l)
 	for (unsigned i = 0; i < b->n; i++) {
 		depend_done(a->depend, b->list[i]->seq);
 		a->bytes -= b->list[i]->weight;
+		l->coming -= b->list[i]->begins_run;
 		window_commit(&a->window, b->list[i]->seq);
 	}
 	b->n = 0;

@@ -21,6 +21,8 @@ void lane_put(struct lane *l, struct trx *t);
 void lane_wake(struct lane *l);
 /* Under the lock: its intervals above the watermark, the others forgotten. */
 size_t lane_runs(struct lane *l, struct position watermark);
+/* Under the lock: how many more those can become that it has not committed. */
+size_t lane_coming(const struct lane *l);
 /* Does it stand before those in its batch in hand? */
 bool lane_waits_for(const struct lane *l, uint64_t seq);
 /* Has it taken this transaction into the batch in hand? */

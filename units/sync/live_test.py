@@ -315,13 +315,13 @@ def test_failpoints(build, up, down):
     print(f.end(seconds=120))
 
 
-def test_killed_connections(build, up, down):
+def test_killed_connections(build, up, down, rounds=25):
     """Every connection downstream is killed again and again (T2)."""
     f = Follow(build, up, down, ["app"]).start(600)
     w = workload.Workload(up, "app", threads=3, pause=0.002).make()
     killed = 0
     with w:
-        for _ in range(25):
+        for _ in range(rounds):
             time.sleep(0.4)
             for (n,) in down.query("SELECT connection FROM dm_meta.tidegate_connection"):
                 try:
@@ -329,7 +329,9 @@ def test_killed_connections(build, up, down):
                     killed += 1
                 except pymysql.MySQLError:
                     pass
-    print(f"{killed} killed, {f.out.count('start tidegate-sync')} starts")
+    starts = f.out.count("start tidegate-sync")
+    print(f"{killed} killed, {starts} starts")
+    assert killed >= rounds and starts > rounds / 3
     print(f.end(seconds=120))
 
 
@@ -486,12 +488,12 @@ def churn(cur, rnd):
                             f"UPDATE IGNORE app.{t} SET {key} WHERE {where}", f"DELETE FROM app.{t} WHERE {where}", f"UPDATE app.{t} SET n=n+1"]))
 
 
-def test_folded(build, up, down):
+def test_folded(build, up, down, rounds=4):
     """A backlog of few rows changed often, so that batches fold; then a row of it that is missing, which must be named."""
     f = Follow(build, up, down, ["app"]).start()
     up.run("CREATE DATABASE app", *(f"CREATE TABLE app.{t} ({c}) ENGINE=InnoDB" for t, c in FOLDED.items()))
     rnd = random.Random(11)
-    for _ in range(4):
+    for _ in range(rounds):
         f.wait()
         f.stop()
         with up.connect(autocommit=False) as c, c.cursor() as cur:

@@ -69,6 +69,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.safe_mode = json_flag(options, "safe_mode", false);
 	s->apply.bulk_rows = (uint64_t)json_num(options, "bulk_rows", 64);
 	s->apply.no_upserts = json_flag(options, "no_upserts", false);
+	s->apply.runs_max = (uint64_t)json_num(options, "runs_max", 512);
 	s->apply.join_rows = (uint64_t)json_num(options, "join_rows", 8);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
 		return -1;

@@ -20,7 +20,7 @@ enum {
 	WAIT_MS = 200,
 	MOVE_MS = 500,
 	LANES_BYTES = 48 << 20,
-	RUNS_MAX = 512,         /* intervals of one lane's row */
+	COMING = 8,             /* times as many with those that are not committed: batches may be large */
 	KEYS_MAX = 1 << 19,     /* of one transaction: above, its tables stand for them */
 	LARGE_WEIGHT = 8 << 20, /* what a large one holds while it goes by: pieces and buffers */
 	LARGE_ROW = 100,        /* bytes of events; a guess, for the lanes' loads */
@@ -208,12 +208,17 @@ static int look_at(struct apply *a, struct trx *t, struct err *e)
 	return 0;
 }
 
-/* Intervals above the watermark stay few: a slow lane stops the others in the end (T4). */
+/* Intervals above the watermark stay few: a slow lane stops the others in the end (T4). What stands in a
+ * lane's queue will be intervals too, if the slow one does not move: while lanes commit the first few, this
+ * thread may place very many. */
 static bool too_far_ahead(struct apply *a)
 {
-	for (unsigned i = 0; i < a->workers; i++)
-		if (lane_runs(a->lanes[i], a->watermark) >= RUNS_MAX)
+	for (unsigned i = 0; i < a->workers; i++) {
+		size_t done = lane_runs(a->lanes[i], a->watermark);
+
+		if (done >= a->runs_max || done + lane_coming(a->lanes[i]) >= COMING * a->runs_max)
 			return true;
+	}
 	return false;
 }
 

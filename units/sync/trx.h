@@ -68,6 +68,7 @@ struct trx {
 	bool decoded;
 
 	/* Of the scheduler. */
+	bool begins_run;    /* it does not follow the one before it in its lane */
 	uint64_t seq, prev; /* its number, and that of the last before it that was something to anybody */
 	uint64_t *waits;    /* numbers of other lanes' transactions, to be committed before it begins */
 	unsigned nwaits, lane;
