@@ -48,3 +48,20 @@ def test_in_the_stream(make_pair, job):
     j.assert_gone()
     j.run("--collation-policy", "fail")
     pair.assert_equal("app", j.story)
+
+
+def test_to_tidb(tidb_pair, job):
+    """TiDB has none of the other accent-sensitive ones: exact and fail stop before a row is copied; nearest takes what looks at accents too."""
+    pair = tidb_pair("my97")
+    pair.source.run("CREATE DATABASE app CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) COLLATE utf8mb4_0900_as_cs UNIQUE) COLLATE utf8mb4_bin",
+                    "INSERT INTO app.t VALUES (1, 'e'), (2, 'é'), (3, 'E')")
+    j = job(pair, tables="app.*")
+    for policy in ("exact", "fail"):
+        said = j.run("--collation-policy", policy, expect=FAILED)
+        assert "60542" in said and "`t`.`v`: collation utf8mb4_0900_as_cs is not in the target" in said and "utf8mb4_0900_bin" in said, said
+    j.run()
+    pair.source.run("ALTER TABLE app.t ADD w varchar(9) COLLATE utf8mb4_0900_ai_ci", "INSERT INTO app.t VALUES (4, 'É', 'x')")
+    j.run()
+    pair.assert_equal("app", j.story)
+    assert dict(pair.target.query("SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' AND COLLATION_NAME IS NOT NULL")) == {
+        "v": "utf8mb4_0900_bin", "w": "utf8mb4_0900_ai_ci"}

@@ -26,7 +26,9 @@ struct page {
 struct charset {
 	struct charset *next;
 	char *name;
-	struct page *pages; /* the last one used comes first */
+	struct page *pages;       /* the last one used comes first */
+	struct page *single;      /* of those: the one without a prefix, NULL: not yet */
+	struct page *second[256]; /* … with a prefix of one byte: nearly all text is in these */
 };
 
 struct unicode {
@@ -222,27 +224,42 @@ static struct charset *charset_of(struct unicode *u, const char *name)
 	return c;
 }
 
+static struct page *new_page(
+	struct unicode *u, struct charset *c, const uint8_t *prefix, unsigned nprefix, struct err *e)
+{
+	struct page *p = xcalloc(1, sizeof(*p));
+
+	memcpy(p->prefix, prefix, nprefix);
+	p->nprefix = nprefix;
+	if (ask(u, c, p, e) < 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
 static struct page *page_of(
 	struct unicode *u, struct charset *c, const uint8_t *prefix, unsigned nprefix, struct err *e)
 {
-	struct page **at = &c->pages, *p;
+	struct page **at = &c->pages, *p = nprefix == 0   ? c->single
+					   : nprefix == 1 ? c->second[prefix[0]]
+							  : NULL;
 
+	if (p)
+		return p;
 	while (*at && ((*at)->nprefix != nprefix || memcmp((*at)->prefix, prefix, nprefix) != 0))
 		at = &(*at)->next;
 	p = *at;
-	if (p) {
+	if (p)
 		*at = p->next;
-	} else {
-		p = xcalloc(1, sizeof(*p));
-		memcpy(p->prefix, prefix, nprefix);
-		p->nprefix = nprefix;
-		if (ask(u, c, p, e) < 0) {
-			free(p);
-			return NULL;
-		}
-	}
+	else if (!(p = new_page(u, c, prefix, nprefix, e)))
+		return NULL;
 	p->next = c->pages;
 	c->pages = p;
+	if (nprefix == 0)
+		c->single = p;
+	else if (nprefix == 1)
+		c->second[prefix[0]] = p;
 	return p;
 }
 
