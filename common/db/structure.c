@@ -284,7 +284,7 @@ int db_structures(struct db *d, const char *schema, char *const *tables, unsigne
 
 	for (unsigned i = 0; i < n; i++)
 		out[i] = new_structure(schema, tables[i]);
-	if (db_server(d)->flavor == FLAVOR_MARIADB)
+	if (db_server(d)->flavor == FLAVOR_MARIADB || db_server(d)->version < 80000)
 		return read_each(d, out, n, e);
 	all.by_name = map_new();
 	for (unsigned i = 0; i < n; i++)

@@ -6,9 +6,9 @@
 struct structure *db_structure(
 	struct db *d, const char *schema, const char *table, bool *found, struct err *e);
 /*
- * The same of n tables of one schema, by the names that information_schema has for them: from MySQL in two
- * questions, each of which takes it longer than the answer; MariaDB would open all tables of the schema for
- * one of several. out[i] NULL: there is no such table.
+ * The same of n tables of one schema, by the names that information_schema has for them: from MySQL 8 in
+ * two questions, each of which takes it longer than the answer; MariaDB and older ones would open all tables
+ * of the schema for one of several. out[i] NULL: there is no such table.
  */
 int db_structures(struct db *d, const char *schema, char *const *tables, unsigned n, struct structure **out,
 	struct err *e);

@@ -19,7 +19,8 @@ struct reading {
 	struct metadata *m;
 	enum part part;
 	unsigned places;
-	char **open; /* a value that goes on in the next line */
+	char **open;       /* a value that goes on in the next line, and what there is of it */
+	struct buf so_far; /* not copied for each line: a set may have a million */
 };
 
 static struct str trimmed(struct str s)
@@ -50,20 +51,27 @@ static void put_value(struct reading *r, char **to, struct str value)
 	free(*to);
 	*to = xstrndup(value.p ? value.p : "", value.n);
 	r->open = value.n > 0 && value.p[value.n - 1] == ',' ? to : NULL;
+	buf_clear(&r->so_far);
+	buf_put(&r->so_far, value.p, value.n);
+}
+
+static void close_value(struct reading *r)
+{
+	if (!r->open)
+		return;
+	free(*r->open);
+	*r->open = xstrndup(r->so_far.p, r->so_far.n);
+	r->open = NULL;
 }
 
 static bool go_on(struct reading *r, struct str line)
 {
-	char *whole;
-
 	if (!r->open)
 		return false;
 	line = unquoted(line);
-	whole = xasprintf("%s%.*s", *r->open, STR_ARG(line));
-	free(*r->open);
-	*r->open = whole;
+	buf_put(&r->so_far, line.p, line.n);
 	if (line.n == 0 || line.p[line.n - 1] != ',')
-		r->open = NULL;
+		close_value(r);
 	return true;
 }
 
@@ -159,6 +167,8 @@ void metadata_read(struct str text, struct metadata *out)
 		text.p += n;
 		text.n -= n;
 	}
+	close_value(&r);
+	buf_free(&r.so_far);
 }
 
 void metadata_fini(struct metadata *m)

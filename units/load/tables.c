@@ -175,7 +175,7 @@ static unsigned begin_others(struct tables *a, struct maker *others)
 {
 	unsigned n = 0;
 
-	while (a->l->plan.tables.n >= FEW && n + 1 < a->l->threads) {
+	while (a->l->to.flavor != FLAVOR_TIDB && a->l->plan.tables.n >= FEW && n + 1 < a->l->threads) {
 		others[n].all = a;
 		if (pthread_create(&others[n].thread, NULL, maker_main, &others[n]) != 0)
 			break; /* those that are there do it */
