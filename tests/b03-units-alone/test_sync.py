@@ -368,3 +368,25 @@ def test_in_short(build_dir, server, name):
     test, more, source, target = SHORT[name]
     ends = Ends(server, source, target)
     test(build_dir, ends.up, ends.down, **more)
+
+
+PERIOD = "rs timestamp(6) GENERATED ALWAYS AS ROW START, re timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (rs, re)"
+
+
+@pytest.mark.parametrize("target", ["my97", "ma1011"])
+@pytest.mark.parametrize("more", ["", ", " + PERIOD], ids=["hidden", "period"])
+def test_system_versioned(build_dir, server, target, more):
+    """MariaDB logs a deleted row of such a table as an update of its end, and history as inserts: it stops, with a target that keeps history and one that does not (T18)."""
+    ends = Ends(server, "ma1011", target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.other (id int PRIMARY KEY, a timestamp(6) NULL, b timestamp(6) NULL)", "INSERT INTO app.other VALUES (1, NOW(6), NULL)",
+               f"CREATE TABLE app.v (id int PRIMARY KEY, n int{more}) WITH SYSTEM VERSIONING")
+        f.wait()
+        up.run("INSERT INTO app.v (id, n) VALUES (1, 1), (2, 2)", "UPDATE app.v SET n=3 WHERE id=1", "DELETE FROM app.v WHERE id=2")
+        f.wait_error(36027)
+        assert "`app`.`v` is system-versioned" in f.out, f.out[-2000:]
+        assert down.query("SELECT COUNT(*) FROM app.v")[0][0] == 0 and down.query("SELECT COUNT(*) FROM app.other")[0][0] == 1
+    finally:
+        f.close()

@@ -353,6 +353,24 @@ static bool hides_period(const struct binlog_table *map, const struct structure 
 	       map->types[n - 2] == WIRE_TIMESTAMP2 && map->meta[n - 1] == 6 && map->meta[n - 2] == 6;
 }
 
+/* Columns that a PERIOD FOR SYSTEM_TIME names look like others downstream: a deleted row would stay there. */
+static int refuse_versions(
+	struct tables *ts, const struct table *t, const struct binlog_table *map, struct err *e)
+{
+	unsigned times = 0;
+	char type[64] = "";
+
+	for (unsigned i = 0; i < map->ncolumns; i++)
+		times += map->types[i] == WIRE_TIMESTAMP2 && map->meta[i] == 6;
+	if (t->from != FLAVOR_MARIADB || times < 2)
+		return 0;
+	if (!tables_upstream(ts, e) || type_of(ts->ask_up, t->schema, t->name, type, sizeof(type), e) < 0) {
+		db_close(&ts->ask_up);
+		return err_add(e, "asking the upstream whether %s is system-versioned", t->head);
+	}
+	return strcmp(type, "SYSTEM VERSIONED") == 0 ? no_versions(t, e) : 0;
+}
+
 /* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else
  * the downstream's. */
 static int find_up(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
@@ -437,7 +455,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
+	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
+		find_habits(ts, t, e) < 0)
 		return -1;
 	needs_unicode(ts, t);
 	arrange_find(ts, t);
