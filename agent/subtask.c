@@ -36,15 +36,24 @@ static void keep_snapshot(struct subtask *t, const json_t *snapshot)
 	t->source->agent->changed = true;
 }
 
+static void forget_status(struct subtask *t)
+{
+	json_decref(t->sync->status);
+	t->sync->status = NULL;
+}
+
 /* Beyond "wait" the load has looked at its tables downstream, so what remove_meta asked for is done. */
 static void on_status(void *owner, struct proc *p)
 {
 	struct subtask *t = owner;
 	const char *phase = proc_status_text(p, "phase");
 
+	if (p == t->sync && t->stale)
+		forget_status(t);
 	if (p != t->load)
 		return;
-	keep_snapshot(t, json_object_get(p->status, "snapshot"));
+	if (!t->stale)
+		keep_snapshot(t, json_object_get(p->status, "snapshot"));
 	if (phase[0] && strcmp(phase, "wait") != 0 && t->phase != PHASE_LOOK)
 		t->meta_removed = true;
 }
@@ -90,7 +99,7 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 {
 	struct subtask *t = owner;
 
-	if (how == PROC_FAILED) {
+	if (how == PROC_FAILED && !t->stale) {
 		/* The first one is the cause, what follows from it would only hide it. */
 		if (t->error.code == 0)
 			t->error = p->error;
@@ -259,12 +268,13 @@ static bool same_settings(const json_t *a, const json_t *b)
 /*
  * "Running" in the orders stands for a wish that lasts: a subtask that paused on an error is not started
  * again by it, only by a new wish. That is a greater "resumes" number; where the orders carry none, orders of
- * a newer revision count as one.
+ * a newer revision count as one. So does a new epoch: the error is of a time that is over (an owner that was
+ * cut off ends with 60501); one that is so still is found again.
  */
-static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revision)
+static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revision, bool source_changed)
 {
 	int64_t resumes = json_num(spec, "resumes", -1);
-	bool anew = resumes >= 0 ? resumes > t->resumes : revision > t->revision;
+	bool anew = source_changed || (resumes >= 0 ? resumes > t->resumes : revision > t->revision);
 
 	if (resumes > t->resumes)
 		t->resumes = resumes;
@@ -273,7 +283,7 @@ static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revisi
 	return t->error.code == 0 || anew;
 }
 
-static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision)
+static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision, bool source_changed)
 {
 	const char *stage = json_text(spec, "stage", "Running");
 
@@ -284,7 +294,7 @@ static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision)
 	else if (strcmp(stage, "Running") != 0 && strcmp(stage, "Finished") != 0)
 		log_error("the orders want stage \"%s\", which is none: nothing is done task=%s source=%s",
 			stage, t->task, t->source->name);
-	else if (wants_run_anew(t, spec, revision))
+	else if (wants_run_anew(t, spec, revision, source_changed))
 		subtask_event(t, EVENT_RUN);
 }
 
@@ -298,10 +308,16 @@ static bool is_another_life(const struct subtask *t, const json_t *spec)
 static void forget_progress(struct subtask *t)
 {
 	t->copied = t->meta_removed = t->looked = false;
-	json_decref(t->sync->status);
-	t->sync->status = NULL;
+	forget_status(t);
 	json_decref(t->snapshot);
 	t->snapshot = NULL;
+}
+
+/* Another agent may have had it in between: what was needed is of the time before, the orders know better. */
+static void forget_owner(struct subtask *t)
+{
+	forget_status(t);
+	t->stale = !subtask_is_off(t);
 }
 
 void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool source_changed)
@@ -311,6 +327,8 @@ void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool sourc
 
 	if (anew)
 		forget_progress(t);
+	if (source_changed)
+		forget_owner(t);
 	json_decref(t->spec);
 	t->spec = json_incref(spec);
 	t->gone = false;
@@ -320,7 +338,7 @@ void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool sourc
 		keep_snapshot(t, json_object_get(spec, "snapshot"));
 	if (changed)
 		subtask_event(t, EVENT_CHANGED);
-	apply_stage(t, spec, revision);
+	apply_stage(t, spec, revision, source_changed);
 	t->revision = revision;
 }
 
@@ -371,6 +389,8 @@ void subtask_tick(struct subtask *t, uint64_t now)
 	proc_tick(t->dump, now);
 	proc_tick(t->load, now);
 	proc_tick(t->sync, now);
-	if (subtask_is_off(t))
+	if (subtask_is_off(t)) {
+		t->stale = false;
 		subtask_event(t, EVENT_GONE);
+	}
 }

@@ -34,6 +34,7 @@ struct subtask {
 	int64_t resumes;   /* how often it was resumed, as the orders count */
 	int64_t revision;  /* of the orders that were applied last */
 	struct proc *dump, *load, *sync;
+	bool stale;       /* units that run are of an epoch of before, and are to leave */
 	struct err error; /* why it is paused */
 };
 

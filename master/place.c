@@ -143,6 +143,7 @@ void place_set(struct master *m, const char *source, const char *agent)
 	note_held(doc, before, agent);
 	json_object_set_new(doc, "agent", json_string(agent));
 	json_object_set_new(doc, "epoch", json_integer(json_num(doc, "epoch", 0) + 1));
+	json_object_set_new(doc, "placed", json_integer((json_int_t)m->model.revision + 1));
 	json_object_del(doc, "move");
 	model_set(&m->model, STORE_SOURCE, source, doc);
 	if (strcmp(before, agent) != 0)

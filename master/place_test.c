@@ -39,7 +39,7 @@ static bool tick(struct master *m)
 
 static void lists(struct master *m, const char *agent, const char *sources)
 {
-	char text[200];
+	char text[500];
 
 	snprintf(text, sizeof(text), "{\"revision\":%llu,\"sources\":[%s]}",
 		(unsigned long long)m->model.revision, sources);
@@ -283,6 +283,50 @@ static void test_keyless(void **state)
 	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}");
 }
 
+#define AT(file) "{\"generation\":2,\"file\":\"" file "\",\"offset\":4,\"gtid\":\"0-1-7\",\"head\":\"h\"}"
+#define SYNC(stage, file, code)                                               \
+	"{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":\"" stage \
+	"\",\"sync\":{\"need\":" AT(file) "},\"error\":{\"code\":" code ",\"text\":\"x\"}}]}"
+
+static const char *needs(struct master *m)
+{
+	return json_text(json_object_get(model_subtask(&m->model, "t", "s1"), "at"), "file", "");
+}
+
+static const char *stage_of_task(struct master *m)
+{
+	return json_text(model_subtask(&m->model, "t", "s1"), "stage", "");
+}
+
+/* Cut off for a while it tells, with its old orders, of that time: also when the source is its own again. */
+static void test_cut_off_and_back(void **state)
+{
+	struct master *m = *state;
+	char old[400];
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	joins(m, "b", 9, false);
+	lists(m, "a", SYNC("Running", "bin.000003", "0"));
+	assert_string_equal(needs(m), "bin.000003");
+	snprintf(old, sizeof(old), "{\"revision\":%llu,\"sources\":[%s]}",
+		(unsigned long long)m->model.revision, SYNC("Paused", "bin.000003", "60501"));
+	silent(m, "a");
+	assert_true(tick(m));
+	lists(m, "b", SYNC("Running", "bin.000007", "0"));
+	silent(m, "b");
+	m->now_ms += m->lease_ms;
+	joins(m, "a", 9, false); /* the same process */
+	assert_string_equal(owner(m, "s1"), "a");
+	report(m, bind_find(m, "a"), old);
+	assert_string_equal(stage_of_task(m), "Running");
+	assert_string_equal(needs(m), "bin.000007");
+	lists(m, "a", SYNC("Paused", "bin.000008", "60502"));
+	assert_string_equal(stage_of_task(m), "Paused");
+	assert_string_equal(needs(m), "bin.000008");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -296,6 +340,7 @@ int main(void)
 		T(test_drain),
 		T(test_files_stay),
 		T(test_keyless),
+		T(test_cut_off_and_back),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -155,8 +155,10 @@ static bool take_source(struct master *m, const struct agent *a, const json_t *s
 	bool any = false;
 	size_t i;
 
-	/* A source that went to another agent is no longer this one's to speak of. */
-	if (!doc || strcmp(json_text(doc, "agent", ""), a->name) != 0)
+	/* A source that went to another agent is no longer this one's to speak of; one that came back is not
+	 * before it knows: until then it tells of the time when it was cut off. */
+	if (!doc || strcmp(json_text(doc, "agent", ""), a->name) != 0 ||
+		revision < (uint64_t)json_num(doc, "placed", 0))
 		return false;
 	json_array_foreach(json_object_get(s, "subtasks"), i, sub) {
 		any |= take_subtask(m, name, sub, revision);

@@ -236,6 +236,32 @@ def test_cut_off_in_sync(trio, place):
     print(f"taken over after {took:.1f} s (lease {LEASE} s)")
 
 
+def test_cut_off_and_back(trio):
+    """The one that took over is lost before the host that was cut off is back: it gets the source at once, and what it had ended with is no reason to pause."""
+    t = trio()
+    pair = t.pairs[0]
+    work = Workload(pair.source, "app", threads=3, rows=200, pause=0.005).make()
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    with work:
+        work.wait(40)
+        was = epoch(pair)
+        t.a.freeze()
+        wait_taken(pair, was, t.story)
+        t.wait_sync("b")
+        pair.source.run("FLUSH BINARY LOGS")
+        work.wait(40)
+        time.sleep(1.5)  # a report
+        t.b.kill()
+        t.wait_stage("b", "offline")
+        t.a.thaw()
+        t.wait_sync("a")
+        work.wait(40)
+    finish(pair, work, t.story)
+    assert t.status()[1]["stage"] == "Running", t.story()
+
+
 @pytest.mark.parametrize("target", ["my97", "ma1011"])
 def test_alter_waits_for_a_lock(trio, target):
     """The old owner's ALTER waits in the downstream for somebody's metadata lock while its host is cut off: it is ended before the new owner begins, and is

@@ -1,0 +1,172 @@
+/*
+ * A source that goes between hosts: what of the time before still counts, and what its relay is told of a log
+ * that another host had. No process runs: their states are set by hand.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/orders.h"
+#include "agent/slice.h"
+#include "agent/source.h"
+#include "common/base/log.h"
+#include "common/config/json.h"
+
+static int begin(void **state)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+
+	a->slots = 9;
+	a->log_level = "info";
+	a->supervisor_leaving = true; /* nothing is started */
+	*state = a;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct agent *a = *state;
+
+	while (a->sources) {
+		struct source *gone = a->sources;
+
+		for (struct proc *p = a->procs; p; p = p->next)
+			p->state = PROC_OFF;
+		source_free(&gone);
+	}
+	json_decref(a->orders);
+	free(a);
+	return 0;
+}
+
+/* Quotes are single ones. */
+static json_t *read_text(const char *text)
+{
+	char copy[2000];
+	json_t *o;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *c = copy; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	o = json_loads(copy, 0, NULL);
+	if (!o)
+		fail_msg("bad JSON: %s", copy);
+	return o;
+}
+
+/* subtasks: without their brackets. */
+static void give(struct agent *a, int64_t revision, int64_t epoch, const char *subtasks)
+{
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+		"{'revision':%lld,'sources':[{'source':'s','slot':1,'epoch':%lld,'relay':{'wanted':true},"
+		"'subtasks':[%s]}]}",
+		(long long)revision, (long long)epoch, subtasks);
+	orders_set(a, read_text(text));
+}
+
+#define AT(generation, file, gtid)                                                                           \
+	"{'generation':" #generation ",'file':'" file "','offset':4,'gtid':'" gtid "','head':'h" #generation \
+	"'}"
+#define TASK(name, sub, more) \
+	"{'task':'" name "','sub':" #sub ",'mode':'all','stage':'Running','resumes':0,'copied':true," more "}"
+
+static void tells(struct subtask *t, struct proc *p, const char *status)
+{
+	json_decref(p->status);
+	p->status = read_text(status);
+	p->ops->status(t, p);
+}
+
+static void ends(struct subtask *t, struct proc *p, enum err_code code)
+{
+	p->state = PROC_OFF;
+	err_set(&p->error, code, "x");
+	p->ops->ended(t, p, PROC_FAILED);
+}
+
+/* An option of the relay's slice as text. */
+static const char *told(struct agent *a, const char *key)
+{
+	static char text[500];
+	json_t *o = slice_relay(a->sources, a->sources->relay),
+	       *v = json_object_get(json_object_get(o, "options"), key);
+	char *dump = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	snprintf(text, sizeof(text), "%s", dump ? dump : "");
+	free(dump);
+	json_decref(o);
+	return text;
+}
+
+/* Cut off while another agent had it, its sync ended with 60501: not a reason to pause under a new epoch. */
+static void an_error_of_another_epoch_is_over(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, TASK("t", 1, "'at':" AT(1, "bin.000003", "0-1-3")));
+	t = a->sources->subtasks;
+	assert_int_equal(t->stage, STAGE_Running);
+	t->sync->state = PROC_ALIVE;
+	tells(t, t->sync, "{'need':" AT(1, "bin.000005", "0-1-5") "}");
+	assert_string_equal(told(a, "start_file"), "\"bin.000005\"");
+	ends(t, t->sync, ERR_sync_fenced);
+	orders_tick(a, 1);
+	assert_int_equal(t->stage, STAGE_Paused);
+	/* A wish that lasts is no new one. */
+	give(a, 4, 7, TASK("t", 1, "'at':" AT(1, "bin.000003", "0-1-3")));
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 9, 9, TASK("t", 1, "'at':" AT(2, "bin.000001", "0-1-9")));
+	assert_int_equal(t->stage, STAGE_Running);
+	assert_int_equal(t->error.code, 0);
+	assert_null(t->sync->status);
+	assert_string_equal(told(a, "start_file"), "\"bin.000001\"");
+	assert_string_equal(told(a, "start_generation"), "2");
+}
+
+/* Its sync still runs when the source comes back: what it tells and how it ends does not count. */
+static void a_unit_of_another_epoch_is_not_heard(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, TASK("t", 1, "'at':" AT(1, "bin.000003", "0-1-3")));
+	t = a->sources->subtasks;
+	t->sync->state = PROC_ALIVE;
+	give(a, 9, 9, TASK("t", 1, "'at':" AT(2, "bin.000001", "0-1-9")));
+	assert_int_equal(t->stage, STAGE_Resuming);
+	tells(t, t->sync, "{'need':" AT(1, "bin.000005", "0-1-5") "}");
+	assert_null(t->sync->status);
+	ends(t, t->sync, ERR_sync_fenced);
+	orders_tick(a, 1);
+	assert_int_equal(t->stage, STAGE_Running);
+	t->sync->state = PROC_ALIVE;
+	tells(t, t->sync, "{'need':" AT(2, "bin.000002", "0-1-10") "}");
+	assert_string_equal(told(a, "start_file"), "\"bin.000002\"");
+	ends(t, t->sync, ERR_sync_fenced);
+	orders_tick(a, 2);
+	assert_int_equal(t->stage, STAGE_Paused);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_error_of_another_epoch_is_over),
+		TEST(a_unit_of_another_epoch_is_not_heard),
+	};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
