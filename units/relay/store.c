@@ -1,7 +1,8 @@
 /*
  * The relay log's folder as a list of generations and files. Called by the puller, which adds, and by the
  * main thread, which serves and purges. Never opens a log file: what is in them is evfile.c's and writer.c's.
- * Deletes only in store_purge, and the empty beginning of a file in store_drop_last.
+ * Deletes only in store_purge and store_discard, the empty beginning of a file in store_drop_last, and what
+ * no index names before a folder is made in its place.
  */
 #include "units/relay/store.h"
 
@@ -240,11 +241,35 @@ static int write_index(struct store *s, const char *added, struct err *e)
 	return r;
 }
 
-/* An empty folder that a crash left behind under the same name is taken as it is: its relay.meta is written
- * anew. */
+/* One that no index names (any more). */
+static void remove_folder(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+	else
+		io_close(&fd);
+	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
+		log_warn("%s: what is left of an old relay log can't be removed: %s", name, strerror(errno));
+}
+
+/* What a crash left behind under the same name, of a generation that was begun or of a log that was thrown
+ * away, is no part of this one. */
 static int make_dir(struct store *s, const struct store_generation *g, struct err *e)
 {
-	if (mkdirat(s->dir, g->name, 0750) < 0 && errno != EEXIST)
+	int rc = mkdirat(s->dir, g->name, 0750);
+
+	if (rc < 0 && errno == EEXIST) {
+		remove_folder(s->dir, g->name);
+		rc = mkdirat(s->dir, g->name, 0750);
+	}
+	if (rc < 0)
 		return err_sys(e, ERR_io, "making %s", g->name);
 	return store_meta_write(s->dir, g, (struct store_file){g->first, 4}, "", e);
 }
@@ -266,24 +291,6 @@ int store_add_generation(
 	s->gens[s->ngens++] = g;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
-}
-
-/* What a crash leaves of it is named by no index. */
-static void remove_folder(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	while (d && (entry = readdir(d)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(d), entry->d_name, 0);
-	if (d)
-		closedir(d);
-	else
-		io_close(&fd);
-	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
-		log_warn("%s: what is left of an old relay log can't be removed: %s", name, strerror(errno));
 }
 
 int store_discard(struct store *s, struct err *e)

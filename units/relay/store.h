@@ -62,7 +62,7 @@ bool store_last(
 	struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size);
 struct position store_end(struct store *s, char *base, size_t size);
 /* Makes the next sub-directory, that begins with the given file, and then names it in the index. number: at
- * least this one. */
+ * least this one. A folder of that name that no index names is removed first. */
 int store_add_generation(struct store *s, const char *server, const char *base, uint64_t first,
 	uint32_t number, struct err *e);
 /* Everything goes, the index first. */

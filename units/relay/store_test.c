@@ -331,6 +331,28 @@ static void test_numbers_and_discard(void **state)
 	assert_int_equal(find(f, 1, 3, 4, &span), STORE_DATA);
 }
 
+/* The relay was killed while it threw a log away: its files are no part of the next one, which may begin in a
+ * folder of the same name. */
+static void test_discard_cut_off(void **state)
+{
+	struct fixture *f = *state;
+	struct store_span span;
+
+	two_generations(f);
+	assert_int_equal(unlinkat(f->dir, "server-uuid.index", 0), 0);
+	reopen(f);
+	assert_true(store_empty(&f->s));
+	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 9, 0, &f->e), 0);
+	file(f, 9, 1000);
+	reopen(f);
+	assert_int_equal(find(f, 1, 9, 4, &span), STORE_DATA);
+	assert_int_equal(find(f, 1, 4, 4, &span), STORE_GONE);
+	assert_int_equal(store_add_generation(&f->s, "0-1", "bin", 8, 0, &f->e), 0);
+	file(f, 8, 100);
+	reopen(f);
+	assert_int_equal(find(f, 2, 7, 4, &span), STORE_GONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_purge_by_age_and_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_numbers_and_discard, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_discard_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
 	};
