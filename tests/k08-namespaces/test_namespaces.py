@@ -275,11 +275,11 @@ def test_one_after_another(site):
     one, two = jobs_of(site)
     site.build()
     with one.work, two.work:
-        # In the dump, and in the load.
-        for job, place, how, what in ((one, "dump_mid_chunk", site.lose, "host killed in the dump"),
-                                      (two, "load_before_commit", site.cut("cut"), "host cut off in the load")):
+        # In the load, while its first chunk holds locks and its other connections are being made; and in the dump.
+        for job, place, how, what in ((one, "load_before_commit", site.cut("cut"), "host cut off in the load"),
+                                      (two, "dump_mid_chunk", site.lose, "host killed in the dump")):
             for h in site.hosts:
-                h.failpoints.arm(place, "sleep", at=2 if place.startswith("load") else 1, arg=60000)
+                h.failpoints.arm(place, "sleep", arg=60000)
             site.add(job)
             met = procs.wait_for(lambda: next((h for h in site.hosts if h.failpoints.fired(place)), None), 60, lambda: f"{place}\n{site.story()}", 0.1)
             for h in site.hosts:
