@@ -10,6 +10,12 @@ import procs
 from ends import Ends, live
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
+ONE = [PAIRS[0], pytest.param(*PAIRS[1], marks=pytest.mark.long)]
+
+
+def pick(*short, more):
+    """Every case, of which those that are not in short run with --long only."""
+    return [c if c in short else pytest.param(*c, marks=pytest.mark.long) for c in more]
 
 
 def follow(build, ends, schemas=("app",), **sync):
@@ -60,8 +66,8 @@ def test_cascade_that_is_logged(build_dir, server):
 EXCHANGE = "ALTER TABLE app.parts EXCHANGE PARTITION p0 WITH TABLE app.one"
 
 
-@pytest.mark.parametrize("source, target", PAIRS)
-@pytest.mark.parametrize("place, word", [("sync_ddl_sent", "skip"), ("sync_ddl_doing", "replace")])
+@pytest.mark.parametrize("source, target, place, word", pick((*PAIRS[0], "sync_ddl_sent", "skip"), (*PAIRS[1], "sync_ddl_doing", "replace"), more=[
+    (*p, *w) for p in PAIRS for w in (("sync_ddl_sent", "skip"), ("sync_ddl_doing", "replace"))]))
 def test_exchange_partition(build_dir, server, source, target, place, word):
     """Two tables of one structure change their rows: after a crash no picture shows whether they did (T29). It asks; each answer is right for its place."""
     ends = Ends(server, source, target)
@@ -143,7 +149,7 @@ def alters_since(up, file):
     return " ".join("rows" if r[2].startswith("Write_rows") else r[5].split(" ALTER")[0].split()[-1] for r in rows if " ALTER" in r[5] and r[2] == "Gtid" or r[2].startswith("Write_rows"))
 
 
-@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("ma1011", "ma1011"), pytest.param("ma118", "my97", marks=pytest.mark.long), pytest.param("ma114", "ma1011", marks=pytest.mark.long)])
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), pytest.param("ma1011", "ma1011", marks=pytest.mark.long), pytest.param("ma118", "my97", marks=pytest.mark.long), pytest.param("ma114", "ma1011", marks=pytest.mark.long)])
 def test_two_phase_alter(build_dir, server, source, target):
     """MariaDB's binlog_alter_two_phase: executed once, on COMMIT; on ROLLBACK not at all; others' rows and a restart between the halves (T18)."""
     ends = Ends(server, source, target)
@@ -204,8 +210,7 @@ def wider_equal(ends, columns):
         assert up
 
 
-@pytest.mark.parametrize("source, target", PAIRS)
-@pytest.mark.parametrize("image", ["FULL", "MINIMAL"])
+@pytest.mark.parametrize("source, target, image", pick((*PAIRS[0], "FULL"), (*PAIRS[1], "MINIMAL"), more=[(*p, image) for p in PAIRS for image in ("FULL", "MINIMAL")]))
 def test_columns_of_its_own(build_dir, server, source, target, image):
     """The downstream's tables have columns of their own, first and last; one is generated on one side only. Values go by name, and what is the downstream's own stays as it is:
     rows one by one, many at once, and behind two changes of structure in a backlog."""
@@ -252,7 +257,7 @@ def test_columns_of_its_own(build_dir, server, source, target, image):
         f.close()
 
 
-@pytest.mark.parametrize("source, target", PAIRS)
+@pytest.mark.parametrize("source, target", ONE)
 def test_columns_elsewhere(build_dir, server, source, target):
     """The downstream's columns, all of one type, stand in another order, or are as many but others: behind a change of structure values still go by name."""
     ends = Ends(server, source, target)
@@ -277,7 +282,7 @@ def lines_above(down):
     return [len(a.splitlines()) for a, in down.query("SELECT COALESCE(applied, '') FROM dm_meta.tidegate_slot")]
 
 
-@pytest.mark.parametrize("source, target", PAIRS)
+@pytest.mark.parametrize("source, target", ONE)
 def test_a_pinned_watermark(build_dir, server, source, target):
     """One applier waits for a row that a session of somebody holds: the others go on, but only until their rows have so many intervals (T4). A kill then loses and doubles nothing."""
     ends = Ends(server, source, target)
@@ -321,7 +326,7 @@ def peak(f):
     return int(re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M).group(1)) << 10
 
 
-@pytest.mark.parametrize("source, target", [PAIRS[0], pytest.param(*PAIRS[1], marks=pytest.mark.long)])
+@pytest.mark.parametrize("source, target", ONE)
 def test_memory(build_dir, server, sanitized, source, target):
     """150 MiB and four times the largest row, whatever waits: a transaction of 60 MB, 130 MB of others, and a downstream that stands still meanwhile (T28)."""
     if sanitized:
@@ -373,8 +378,7 @@ def test_in_short(build_dir, server, name):
 PERIOD = "rs timestamp(6) GENERATED ALWAYS AS ROW START, re timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (rs, re)"
 
 
-@pytest.mark.parametrize("target", ["my97", "ma1011"])
-@pytest.mark.parametrize("more", ["", ", " + PERIOD], ids=["hidden", "period"])
+@pytest.mark.parametrize("target, more", pick(("ma1011", ""), ("my97", ", " + PERIOD), more=[(t, m) for t in ("my97", "ma1011") for m in ("", ", " + PERIOD)]))
 def test_system_versioned(build_dir, server, target, more):
     """MariaDB logs a deleted row of such a table as an update of its end, and history as inserts: it stops, with a target that keeps history and one that does not (T18)."""
     ends = Ends(server, "ma1011", target)
