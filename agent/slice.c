@@ -155,6 +155,7 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 	put_gtids(s, generation_of(best), options);
 	if (source_relay_is_held(s))
 		json_object_set_new(options, "paused", json_true());
+	json_object_set_new(options, "needed_comes", json_true());
 	json_object_set_new(o, "options", options);
 	return o;
 }

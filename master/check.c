@@ -339,7 +339,7 @@ static void finish(struct master *m, struct check **c, json_t *answer, check_ans
 	free_check(c);
 }
 
-bool check_report(struct master *m, const json_t *report, check_answer_fn *answer)
+bool check_report(struct master *m, const char *agent, const json_t *report, check_answer_fn *answer)
 {
 	bool any = false;
 	json_t *done;
@@ -349,7 +349,8 @@ bool check_report(struct master *m, const json_t *report, check_answer_fn *answe
 		for (int i = 0; i < MASTER_CHECKS; i++) {
 			struct check *c = m->checks[i];
 
-			if (!c || (int64_t)c->id != json_num(done, "id", -1) || take_run(c, done) ||
+			if (!c || (int64_t)c->id != json_num(done, "id", -1) ||
+				strcmp(c->agent, agent) != 0 || take_run(c, done) ||
 				!json_flag(done, "done", false))
 				continue;
 			finish(m, &m->checks[i], make_answer(c, done), answer);

@@ -43,7 +43,7 @@ void check_group_put(
 struct link_req **check_waiting(struct check *c);
 /* The report's findings; those waiting are answered. True where a check went (the orders changed; not yet
  * committed). */
-bool check_report(struct master *m, const json_t *report, check_answer_fn *answer);
+bool check_report(struct master *m, const char *agent, const json_t *report, check_answer_fn *answer);
 /* Time is up for some. */
 bool check_expire(struct master *m, check_answer_fn *answer);
 /* All checks of the group, and with the last one the group. */

@@ -40,6 +40,8 @@ static void test_check(void **state)
 		"db\",\"state\":\"fail\"},"
 		"{\"item\":\"version\",\"state\":\"fail\"}],\"error\":{\"code\":0,\"text\":\"\"}}]}",
 		(unsigned long long)m->last_check);
+	report(m, hello(m, "host-2"), text); /* whom nobody asked */
+	assert_null(answered);
 	report(m, a, text);
 	assert_ptr_equal(answered_req, &r);
 	assert_true(json_flag(answered, "result", false));

@@ -7,6 +7,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "master/answer.h"
+#include "master/bind.h"
 #include "master/check.h"
 #include "master/command.h"
 
@@ -90,12 +91,18 @@ static json_t *purge_order(const json_t *source, const json_t *args)
 int command_purge_relay(struct master *m, struct command_call *c, struct err *e)
 {
 	const json_t *source = purge_source(m, c->args, e);
+	const char *agent = json_text(source, "agent", "");
 	struct check_group *g;
 
 	if (!source)
 		return -1;
-	if (!json_text(source, "agent", "")[0])
+	if (!agent[0])
 		return err_set(e, ERR_source_unbound, "source `%s`", json_text(source, "id", ""));
+	/* Another one has no relay log of it. */
+	if (!bind_online(m, bind_find(m, agent)))
+		return err_set(e, ERR_source_unbound,
+			"source `%s`: its agent `%s` is away, ask again when it is back",
+			json_text(source, "id", ""), agent);
 	g = xcalloc(1, sizeof(*g));
 	g->answer = answer_ok();
 	if (!check_join(m, g, json_text(source, "id", ""), purge_order(source, c->args), e)) {

@@ -170,7 +170,7 @@ static bool take_source(struct master *m, const struct agent *a, const json_t *s
 int report_take(struct master *m, struct agent *a, json_t *report, check_answer_fn *answer, struct err *e)
 {
 	uint64_t revision = (uint64_t)json_num(report, "revision", 0);
-	bool changed = check_report(m, report, answer);
+	bool changed = check_report(m, a->name, report, answer);
 	const json_t *s;
 	size_t i;
 

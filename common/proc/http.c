@@ -36,6 +36,7 @@ struct http {
 	void *arg;
 	struct http_client *clients;
 	unsigned n;
+	uint64_t again; /* the timer of a listener that rests; 0: it listens */
 };
 
 /* --- listening --- */
@@ -274,6 +275,18 @@ static void on_late(void *arg)
 	drop(arg);
 }
 
+enum { REST_MS = 1000 };
+
+static void on_listener(void *arg, uint32_t events);
+
+static void listen_again(void *arg)
+{
+	struct http *h = arg;
+
+	h->again = 0;
+	loop_add(h->loop, h->fd, on_listener, h);
+}
+
 static void on_listener(void *arg, uint32_t events)
 {
 	struct http *h = arg;
@@ -281,6 +294,12 @@ static void on_listener(void *arg, uint32_t events)
 	int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
+	/* Without a descriptor for it the connection stays in the queue, and the listener would be ready for
+	 * ever. */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		loop_del(h->loop, h->fd);
+		h->again = loop_timer(h->loop, REST_MS, listen_again, h);
+	}
 	if (fd < 0)
 		return;
 	if (h->n >= HTTP_CONNECTIONS) {
@@ -312,7 +331,10 @@ void http_free(struct http **hp)
 		return;
 	while (h->clients)
 		drop(h->clients);
-	loop_del(h->loop, h->fd);
+	if (h->again)
+		loop_timer_stop(h->loop, h->again);
+	else
+		loop_del(h->loop, h->fd);
 	close(h->fd);
 	free(h);
 	*hp = NULL;

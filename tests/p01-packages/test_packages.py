@@ -165,7 +165,7 @@ def test_installed(root, packages, make_pair):
     assert root.do("stat -c '%a %U %G' /var/lib/tidegate /etc/tidegate /etc/tidegate/tidegated.conf") == "711 root root\n755 root root\n644 root root\n"
     root.do("dpkg --verify tidegate tidegate-master")
     root.do("systemd-analyze verify --man=no /lib/systemd/system/tidegated.service")
-    root.do("systemd-tmpfiles --create tidegate.conf && stat -c %a /run/tidegate")
+    root.do("rm -rf /var/lib/tidegate && systemd-tmpfiles --create tidegate.conf && test \"$(stat -c '%a %U' /var/lib/tidegate)\" = '711 root'")
     assert ".Dt TIDEGATED 8" in root.do("zcat /usr/share/man/man8/tidegated.8.gz")
     root.do("bash -n /usr/share/bash-completion/completions/tidegate")
 

@@ -35,6 +35,7 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	r->o.server_id = (uint32_t)id;
 	r->o.start_offset = (uint64_t)start;
 	r->o.start_wish = json_flag(o, "start_wish", false);
+	r->o.needed_comes = json_flag(o, "needed_comes", false);
 	r->o.start_generation = (uint32_t)json_num(o, "start_generation", 0);
 	r->o.proof_offset = (uint64_t)json_num(o, "proof_offset", 0);
 	r->o.proof_id = strtoull(json_text(o, "proof_head", "0"), NULL, 16);

@@ -92,17 +92,19 @@ static void wait_for_space(struct pull *p)
 {
 	struct err e;
 	bool full = true, waited = false;
+	uint64_t quota;
 
 	for (;;) {
 		pthread_mutex_lock(&p->r->shared.lock);
 		full = p->r->shared.full && !p->r->shared.leaving && !p->r->shared.paused;
+		quota = p->r->shared.quota;
 		pthread_mutex_unlock(&p->r->shared.lock);
 		if (!full)
 			break;
 		waited = true;
 		err_set(&e, ERR_relay_full,
 			"the relay log is larger than its quota of %llu bytes, and its readers still need it",
-			(unsigned long long)p->r->purge.rules.quota);
+			(unsigned long long)quota);
 		relay_trouble(p->r, &e);
 		relay_pause(p->r, FULL_PAUSE_MS);
 	}

@@ -81,7 +81,8 @@ static struct position kept(const struct relay *r, char who[KEPT_FOR])
 	struct position at = pins_slowest(&r->pins, &slowest);
 
 	snprintf(who, KEPT_FOR, "%s", reader ? reader : slowest);
-	if (reader || (!r->purge.needed && position_is_zero(at)))
+	/* A pin says nothing of a task that has none yet. */
+	if (reader || (!r->purge.needed && (r->o.needed_comes || position_is_zero(at))))
 		return everything;
 	return at;
 }
@@ -99,6 +100,7 @@ static void set_full(struct relay *r, bool full)
 {
 	pthread_mutex_lock(&r->shared.lock);
 	r->shared.full = full;
+	r->shared.quota = r->purge.rules.quota;
 	pthread_cond_broadcast(&r->shared.changed);
 	pthread_mutex_unlock(&r->shared.lock);
 }

@@ -26,6 +26,7 @@ struct relay_options {
 	char start_file[256];
 	uint64_t start_offset;
 	bool start_wish;     /* without that file: with the oldest there is */
+	bool needed_comes;   /* an agent will tell who needs the log: before that nothing goes */
 	json_t *start_gtids; /* texts of sets; NULL: none */
 	/*
 	 * Where the log of another host was needed from: that generation, proved by the id
@@ -52,6 +53,7 @@ struct relay_shared {
 	bool connected, pulling;
 	bool paused;      /* pause-relay: nothing is pulled, what is there is served */
 	bool full;        /* over the quota, and only the pins keep the files */
+	uint64_t quota;   /* with full: which one that was, in bytes */
 	bool waiting;     /* a reader waits for data */
 	struct err last;  /* the puller's trouble, code 0: none */
 	struct err fatal; /* a person must look, or the process must begin anew */
