@@ -3,8 +3,10 @@
  * by side and drives the one towards the other. It faces the network, so it holds no plain password, opens no
  * database and no data file (T32). The form of common/proc/daemon.h, nothing more.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/agent.h"
 #include "agent/check.h"
@@ -34,11 +36,24 @@ static int take_settings(struct agent *a, struct err *e)
 	return 0;
 }
 
+/* Units of many sources, and the connections that one of them may hold for nothing: a shell's 1024 are few. */
+static void want_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+		log_warn("the limit of descriptors stays as it was: %s", strerror(errno));
+}
+
 static int agent_open(void *self, struct daemon_env *env, struct err *e)
 {
 	struct agent *a = self;
 	int64_t slots = json_num(env->config, "slots", 0);
 
+	want_descriptors();
 	a->env = env;
 	a->started_ms = clock_ms();
 	a->spawner.fd = env->supervisor_fd;

@@ -293,6 +293,7 @@ int main(int argc, char **argv)
 	static const struct daemon master = {
 		.kind = UNIT_master,
 		.state = sizeof(struct process),
+		.renewable = true,
 		.open = before_box,
 		.ready = ready,
 		.tick = tick,

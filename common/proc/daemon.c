@@ -23,7 +23,12 @@
 #include "common/proc/watch.h"
 #include "fds.h"
 
-enum { DAEMON_BEAT_MS = 1000, DAEMON_LEAVE_BEAT_MS = 100, DAEMON_WORN_MS = 20000 };
+enum {
+	DAEMON_BEAT_MS = 1000,
+	DAEMON_LEAVE_BEAT_MS = 100,
+	DAEMON_WORN_MS = 20000,
+	DAEMON_WORN_TOLD_MS = 3600 * 1000,
+};
 
 struct daemon_run {
 	struct daemon_env env; /* daemon_leave and daemon_leaving find the rest from it */
@@ -34,6 +39,7 @@ struct daemon_run {
 	struct settings *settings; /* the own file; NULL: none was named */
 	int host_level;            /* tidegated's */
 	uint64_t worn_since;       /* few descriptors are left since then; 0: enough */
+	uint64_t worn_told;        /* said of one that is not to begin anew; 0: not yet */
 	int http_fd;               /* listens from before the box on; -1: not */
 	struct http *http;
 };
@@ -226,6 +232,33 @@ static int daemon_ready(struct daemon_run *r, struct err *e)
 	return r->d->ready ? r->d->ready(r->self, &r->env, e) : 0;
 }
 
+/* Three quarters of the descriptors are in use. *most: how many there may be. */
+static bool daemon_few_left(unsigned long long *most)
+{
+	struct rlimit limit;
+	int lowest = fcntl(0, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest >= 0)
+		close(lowest);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return false;
+	*most = limit.rlim_cur;
+	return lowest < 0 || (rlim_t)lowest >= limit.rlim_cur / 4 * 3;
+}
+
+/* All units end with the agent (T37), so it must never end by what a unit can bring about. */
+static void daemon_tell_worn(struct daemon_run *r, unsigned long long most)
+{
+	uint64_t now = clock_ms();
+
+	if (r->worn_told && now < r->worn_told + DAEMON_WORN_TOLD_MS)
+		return;
+	r->worn_told = now;
+	log_warn("three quarters of %llu descriptors are in use: more units may not be heard; raise the limit "
+		 "(LimitNOFILE, ulimit -Hn) and start tidegated again",
+		most);
+}
+
 /*
  * libnng 1.5.2 has a thread that takes closed connections away, and one that is closed just when it is read
  * from holds it up for ever: from then on each connection that ends leaves its descriptor behind. Nothing
@@ -234,13 +267,14 @@ static int daemon_ready(struct daemon_run *r, struct err *e)
  */
 static int daemon_worn(struct daemon_run *r, struct err *e)
 {
-	struct rlimit most;
-	int lowest = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	unsigned long long most = 0;
 
-	if (lowest >= 0)
-		close(lowest);
-	if (getrlimit(RLIMIT_NOFILE, &most) < 0 || (lowest >= 0 && (rlim_t)lowest < most.rlim_cur / 4 * 3)) {
+	if (!daemon_few_left(&most)) {
 		r->worn_since = 0;
+		return 0;
+	}
+	if (!r->d->renewable) {
+		daemon_tell_worn(r, most);
 		return 0;
 	}
 	if (r->worn_since == 0)
@@ -250,7 +284,7 @@ static int daemon_worn(struct daemon_run *r, struct err *e)
 	return err_set(e, ERR_link,
 		"three quarters of %llu descriptors are in use, for connections that are over or say "
 		"nothing: begins anew",
-		(unsigned long long)most.rlim_cur);
+		most);
 }
 
 static int daemon_work(struct daemon_run *r, struct err *e)

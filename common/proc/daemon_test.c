@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,17 @@ struct echo {
 	int before; /* opened before the box closed */
 };
 
+/* Three quarters of what it may have, and a few. */
+static void use_up(void)
+{
+	struct rlimit few = {.rlim_cur = 256, .rlim_max = 256};
+
+	if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+		abort();
+	while (fcntl(0, F_DUPFD_CLOEXEC, 0) < 200)
+		;
+}
+
 static int echo_open(void *self, struct daemon_env *env, struct err *e)
 {
 	struct echo *d = self;
@@ -41,6 +53,8 @@ static int echo_open(void *self, struct daemon_env *env, struct err *e)
 		return err_set(e, ERR_internal, "open() comes too late");
 	if (json_flag(env->config, "fail_open", false))
 		return err_set(e, ERR_internal, "open as told");
+	if (json_flag(env->config, "few", false))
+		use_up();
 	return 0;
 }
 
@@ -109,6 +123,7 @@ static void echo_close(void *self, struct daemon_env *env)
 		close(d->before);
 }
 
+/* As the agent: not renewable. */
 static const struct daemon echo = {
 	.kind = UNIT_master,
 	.state = sizeof(struct echo),
@@ -280,6 +295,18 @@ static void errors_end_it(void **state)
 	ends(&p, 2, "slice", 5000);
 }
 
+/* Units end with their agent: it is not to end because somebody holds many connections. */
+static void goes_on_with_few_descriptors(void **state)
+{
+	(void)state;
+	struct fake_proc p = start("\"few\":true");
+	greet();
+	clock_sleep_ms(22000); /* one that is renewable begins anew after 20 s (s04-control) */
+	greet();
+	kill(p.pid, SIGTERM);
+	ends(&p, 0, "three quarters of 256 descriptors are in use: more units", 5000);
+}
+
 static int make_folders(void **state)
 {
 	(void)state;
@@ -316,6 +343,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hup_reads_its_file_again),
 		cmocka_unit_test(a_wrong_file_ends_it),
 		cmocka_unit_test(errors_end_it),
+		cmocka_unit_test(goes_on_with_few_descriptors),
 	};
 
 	if (strcmp(argv[0], "tidegate-master") == 0)
