@@ -60,6 +60,11 @@ static bool is_earlier(const json_t *a, const json_t *b)
 	return na != nb ? na < nb : json_num(a, "offset", 0) < json_num(b, "offset", 0);
 }
 
+static bool is_copying(const struct subtask *t)
+{
+	return t->phase == PHASE_COPY || t->phase == PHASE_LOOK;
+}
+
 /*
  * Where a relay without a log must begin: at the oldest snapshot (or start) of those that will follow it. The
  * relay ignores it once it has a log.
@@ -75,7 +80,7 @@ static const json_t *relay_start(const struct source *s, int64_t generation, boo
 			continue; /* of another server: by its set */
 		if (start && is_earlier(start, first)) {
 			first = start;
-			*copied = t->phase != PHASE_COPY && t->phase != PHASE_LOOK;
+			*copied = !is_copying(t);
 		}
 	}
 	return first;
@@ -97,10 +102,27 @@ static const json_t *proof(const struct source *s)
 	return best;
 }
 
-/* Which file it was, and by which sets to go on where the upstream's file of that name is another one. */
+/* Without its set, which may be long. */
+static json_t *need_of(const json_t *start)
+{
+	return json_pack("{s:I, s:s, s:I, s:s}", "generation", (json_int_t)generation_of(start), "file",
+		json_text(start, "file", ""), "offset", (json_int_t)json_num(start, "offset", 0), "head",
+		json_text(start, "head", ""));
+}
+
+/* Where a task begins that has applied nothing yet. A copy that can't go on from there begins anew. */
+static json_t *copy_of(const struct subtask *t, const json_t *start)
+{
+	return json_pack("{s:s, s:b}", "gtid", json_text(start, "gtid", ""), "wish", is_copying(t));
+}
+
+/*
+ * Which file it was, by which sets to go on where the upstream's file of that name is another one, and all
+ * places that are needed: a log of before that one of them lies in is kept.
+ */
 static void put_proof(const struct source *s, const json_t *best, json_t *options)
 {
-	json_t *sets = json_array();
+	json_t *sets = json_array(), *needs = json_array(), *copies = json_array();
 
 	json_object_set(options, "start_generation", json_object_get(best, "generation"));
 	json_object_set(options, "proof_file", json_object_get(best, "file"));
@@ -111,8 +133,14 @@ static void put_proof(const struct source *s, const json_t *best, json_t *option
 
 		if (generation_of(start) == generation_of(best) && json_text(start, "gtid", "")[0])
 			json_array_append(sets, json_object_get(start, "gtid"));
+		if (generation_of(start))
+			json_array_append_new(needs, need_of(start));
+		else if (json_text(start, "file", "")[0] && json_text(start, "gtid", "")[0])
+			json_array_append_new(copies, copy_of(t, start));
 	}
 	json_object_set_new(options, "start_else", sets);
+	json_object_set_new(options, "start_copies", copies);
+	json_object_set_new(options, "needs", needs);
 }
 
 /* The sets where tasks begin that name no file, or one of a server of before: the relay asks the upstream

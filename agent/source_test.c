@@ -158,6 +158,30 @@ static void a_unit_of_another_epoch_is_not_heard(void **state)
 	assert_int_equal(t->stage, STAGE_Paused);
 }
 
+/* Which places and sets a relay hears of that may have no log, or one of before. */
+static void a_relay_is_told_of_all_that_begins_somewhere(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7,
+		TASK("x", 1, "'at':" AT(1, "bin.000003", "0-1-3")) "," TASK(
+			"y", 2, "'at':" AT(2, "bin.000007", "0-1-7")) "," TASK("z", 3,
+			"'snapshot':{'file':'bin.000001','offset':4,'gtid':'0-1-1'}"));
+	assert_string_equal(told(a, "start_generation"), "2");
+	assert_string_equal(told(a, "proof_file"), "\"bin.000007\"");
+	assert_string_equal(told(a, "start_else"), "[\"0-1-7\"]");
+	assert_string_equal(told(a, "start_gtids"), "[\"0-1-3\"]");
+	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":false}]");
+	assert_non_null(strstr(
+		told(a, "needs"), "{\"generation\":1,\"file\":\"bin.000003\",\"offset\":4,\"head\":\"h1\"}"));
+	assert_non_null(strstr(told(a, "needs"), "\"generation\":2"));
+	for (t = a->sources->subtasks; strcmp(t->task, "z") != 0; t = t->next)
+		;
+	t->phase = PHASE_COPY;
+	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":true}]");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -165,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_error_of_another_epoch_is_over),
 		TEST(a_unit_of_another_epoch_is_not_heard),
+		TEST(a_relay_is_told_of_all_that_begins_somewhere),
 	};
 
 	log_set_level(LOG_ERROR_);

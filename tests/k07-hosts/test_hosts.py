@@ -46,13 +46,19 @@ class Trio:
     def begin(self, name="s1", pair=None, mode="all", extra=""):
         """A source and a task of it; who serves it."""
         pair = pair or self.pairs[0]
-        source, task = self.folder / f"{name}.source.yaml", self.folder / f"{name}.task.yaml"
+        source = self.folder / f"{name}.source.yaml"
         source.write_text(f"source-id: {name}\nfrom: {{host: 127.0.0.1, port: {pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n{extra}")
+        self.m.ask("operate-source", "create", source)
+        self.task(name, name, "app", pair, mode)
+
+    def task(self, name, source, db, pair=None, mode="all", meta="", options=()):
+        """A task t-NAME of that source's database; meta: ", meta: {…}"."""
+        pair = pair or self.pairs[0]
+        task = self.folder / f"{name}.task.yaml"
         task.write_text(f"name: t-{name}\ntask-mode: {mode}\n"
                         f"target-database: {{host: 127.0.0.1, port: {pair.target.port}, user: {USER}, password: '{PASSWORD}'}}\n"
-                        f"mysql-instances: [{{source-id: {name}, block-allow-list: b}}]\nblock-allow-list: {{b: {{do-dbs: [app]}}}}\n")
-        self.m.ask("operate-source", "create", source)
-        self.m.ask("start-task", task)
+                        f"mysql-instances: [{{source-id: {source}, block-allow-list: b{meta}}}]\nblock-allow-list: {{b: {{do-dbs: [{db}]}}}}\n")
+        self.m.ask("start-task", task, *options)
 
     def status(self, name="s1"):
         """(worker, subtask) as query-status has it."""
@@ -66,7 +72,7 @@ class Trio:
         def there():
             at, sub = self.status(name)
             return at == worker and sub.get("stage") == "Running" and sub.get("unit") == "Sync" and sub["tidegate"]["sync"].get("phase") in ("catch-up", "live")
-        procs.wait_for(there, timeout, f"{name} does not follow on {worker}: {self.status(name)}\n{self.story()}", 0.1)
+        procs.wait_for(there, timeout, lambda: f"{name} does not follow on {worker}: {self.status(name)}\n{self.story()}", 0.1)
 
     def other(self):
         self.b.start(master=False)
@@ -395,7 +401,115 @@ def test_upstream_switched(trio, fleet, forward, server, name, when):
     pair.assert_equal("app", t.story)
 
 
-def test_relay_log_is_kept_and_lost(trio):
+def binlog_end(server):
+    """(file, offset, GTID set)"""
+    mysql = server.flavor == "mysql"
+    file, offset = server.query("SHOW BINARY LOG STATUS" if mysql else "SHOW MASTER STATUS")[0][:2]
+    return file, offset, server.query("SELECT @@global.gtid_executed" if mysql else "SELECT @@global.gtid_binlog_pos")[0][0].replace("\n", "")
+
+
+class Switching:
+    """A server and its replica behind one address, and a trio."""
+
+    def __init__(self, trio, fleet, forward, server, name):
+        self.x, self.y = fleet(name, "x", "y")
+        self.target = server("my97" if name != "my97" else "ma1011", "down")
+        failover.follow(self.y, self.x)
+        self.door = forward(self.x)
+        self.t = trio.of([Pair(Behind(self.door.port, self.x), self.target)])
+        self.pair = self.t.pairs[0]
+        self.work = Workload(self.x, "app", threads=2, rows=100, pause=0.01).make()
+        self.x.run("CREATE DATABASE other", "CREATE TABLE other.t (id int PRIMARY KEY)", "INSERT INTO other.t VALUES (1)")
+
+    def switch(self):
+        failover.wait_replica(self.y, self.x)
+        failover.promote(self.y)
+        self.door.to(self.y)
+        self.pair.source.server = self.work.server = self.y
+
+    def put(self, number):
+        self.pair.source.run(f"INSERT INTO other.t VALUES ({number})")
+
+    def wait_put(self, number):
+        procs.wait_for(lambda: "other" in str(self.target.query("SHOW DATABASES")) and (number,) in self.target.query("SELECT * FROM other.t"), 60,
+                       lambda: f"{number} did not come\n{self.t.status('o')}\n{self.t.story()}")
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_log_of_a_paused_task(trio, fleet, forward, server, name):
+    """One task is paused, another one of the same source goes on elsewhere, behind a switch of the upstream: when the source is back at the host whose relay
+    log the paused one needs, and which nobody else has any more, the log is kept, and goes on in a generation that means the same on both hosts."""
+    s = Switching(trio, fleet, forward, server, name)
+    t = s.t
+    t.begin()
+    t.task("o", "s1", "other")
+    t.wait_sync("a")
+    t.wait_sync("a", "o")
+    t.other()
+    with s.work:
+        s.work.wait(30)
+        t.m.ask("pause-task", "t-s1")
+        s.work.wait(30)
+    s.put(2)
+    s.wait_put(2)
+    time.sleep(1.5)  # a report
+    t.a.kill()
+    s.switch()
+    s.y.run("FLUSH BINARY LOGS")
+    t.wait_sync("b", "o", timeout=90)
+    s.put(3)
+    s.wait_put(3)
+    time.sleep(1.5)
+    last = s.y.query("SHOW BINARY LOGS")[-1][0]
+    s.y.run(f"PURGE BINARY LOGS TO '{last}'")
+    t.a.start(master=False)
+    t.wait_stage("a", "free")
+    t.b.kill()
+    t.wait_sync("a", "o", timeout=60)
+    assert "and is kept: a task needs it" in t.a.log.read_text(), t.story()
+    s.put(4)
+    s.wait_put(4)
+    t.m.ask("resume-task", "t-s1")
+    t.wait_sync("a")
+    with s.work:
+        s.work.wait(30)
+    finish(s.pair, s.work, t.story)
+    s.pair.assert_equal("other", t.story)
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_task_begins_behind_a_switch(trio, fleet, forward, server, name):
+    """A task that has applied nothing yet, with file and set of the server of before, older than what another task needs: the log begins by its set."""
+    s = Switching(trio, fleet, forward, server, name)
+    t = s.t
+    file, offset, gtid = binlog_end(s.x)
+    s.target.run("CREATE DATABASE other", "CREATE TABLE other.t (id int PRIMARY KEY)")
+    s.target.run("INSERT INTO other.t VALUES (1)")
+    s.put(2)
+    s.x.run("FLUSH BINARY LOGS")
+    failover.wait_replica(s.y, s.x)
+    s.y.run("FLUSH BINARY LOGS")
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    with s.work:
+        s.work.wait(30)
+    time.sleep(2.5)  # a report
+    t.b.kill()
+    t.a.kill()
+    t.task("o", "s1", "other", mode="incremental", meta=f', meta: {{binlog-name: {file}, binlog-pos: {offset}, binlog-gtid: "{gtid}"}}', options=["--no-check"])
+    s.switch()
+    t.b.start(master=False)
+    t.wait_sync("b", timeout=90)
+    s.put(3)
+    s.wait_put(3)
+    s.wait_put(2)
+    finish(s.pair, s.work, t.story)
+    s.pair.assert_equal("other", t.story)
+
+
+@pytest.mark.parametrize("flushes", [1, 3])
+def test_relay_log_is_kept_and_lost(trio, flushes):
     """enable-relay: each host pulls a log of its own, from what is needed; an old one that ends before that is thrown away; what the upstream has purged
     is a clear error."""
     t = trio()
@@ -409,7 +523,7 @@ def test_relay_log_is_kept_and_lost(trio):
         time.sleep(1.5)
         t.a.kill()
         t.wait_sync("b")
-        for _ in range(3):
+        for _ in range(flushes):
             pair.source.run("FLUSH BINARY LOGS")
             work.wait(10)
         time.sleep(2.5)

@@ -40,6 +40,8 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	r->o.proof_offset = (uint64_t)json_num(o, "proof_offset", 0);
 	r->o.proof_id = strtoull(json_text(o, "proof_head", "0"), NULL, 16);
 	r->o.start_else = json_incref(json_object_get(o, "start_else"));
+	r->o.start_copies = json_incref(json_object_get(o, "start_copies"));
+	r->o.needs = json_incref(json_object_get(o, "needs"));
 	snprintf(r->o.proof_file, sizeof(r->o.proof_file), "%s", json_text(o, "proof_file", ""));
 	r->o.start_gtids = json_incref(json_object_get(o, "start_gtids"));
 	snprintf(r->o.start_file, sizeof(r->o.start_file), "%s", json_text(o, "start_file", ""));
@@ -266,6 +268,8 @@ static void relay_close(void *self, struct unit_env *env)
 	json_decref(r->purge_wanted);
 	purge_free(&r->purge);
 	json_decref(r->o.start_else);
+	json_decref(r->o.start_copies);
+	json_decref(r->o.needs);
 	endpoint_wipe(&r->ep);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,14 +79,89 @@ static int drop_of_others(struct relay *r, struct err *e)
 }
 
 /* The file is here: is it the one that was read elsewhere? A log that can't be read says nothing. */
-static bool is_other(struct relay *r, const struct store_span *span)
+static bool is_other(struct relay *r, const struct store_span *span, uint64_t id)
 {
 	struct head h = {0};
 	bool other = head_of_file(r->store.dir, span->path, &h, NULL) == 0 &&
-		     binlog_format_id(buf_str(&h.format)) != r->o.proof_id;
+		     binlog_format_id(buf_str(&h.format)) != id;
 
 	head_fini(&h);
 	return other;
+}
+
+/* The last file ends with an event of that kind and size. */
+static bool ends_with(int fd, uint8_t type, size_t n)
+{
+	char head[BINLOG_HEADER_SIZE];
+	struct binlog_header h;
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	return size >= (off_t)n && pread(fd, head, sizeof(head), size - (off_t)n) == sizeof(head) &&
+	       binlog_read_header((struct str){head, sizeof(head)}, &h, NULL) == 0 && h.type == type &&
+	       h.size == n && (h.log_pos == 0 || h.log_pos == (uint32_t)size);
+}
+
+/* The server has ended its file, and all of it is here: with the next one's name, or because it stopped. */
+static bool is_whole(struct relay *r, struct position end, const char *base)
+{
+	enum { ROTATE_POSITION = 8 };
+	char path[STORE_PATH], next[300];
+	bool whole = false;
+	int fd;
+
+	store_path(&r->store, end.generation, end.file, path, sizeof(path));
+	binlog_name_make(next, sizeof(next), base, end.file + 1);
+	fd = openat(r->store.dir, path, O_RDONLY | O_CLOEXEC);
+	for (size_t sum = 0; fd >= 0 && !whole && sum <= BINLOG_CHECKSUM_SIZE; sum += BINLOG_CHECKSUM_SIZE)
+		whole = ends_with(fd, BINLOG_ROTATE,
+				BINLOG_HEADER_SIZE + ROTATE_POSITION + strlen(next) + sum) ||
+			ends_with(fd, BINLOG_STOP, BINLOG_HEADER_SIZE + sum);
+	io_close(&fd);
+	return whole;
+}
+
+/* What is needed begins with the file that comes next here, and the end of the one before is missing. */
+static bool is_torn_before(struct relay *r, struct position at)
+{
+	char base[256];
+	struct position end = store_end(&r->store, base, sizeof(base));
+
+	return end.generation == at.generation && end.file < at.file && !is_whole(r, end, base);
+}
+
+/* The place is in a file that is here. */
+static bool is_held(struct relay *r, const json_t *need)
+{
+	struct position at = {
+		(uint32_t)json_num(need, "generation", 0), 0, (uint64_t)json_num(need, "offset", 0)};
+	uint64_t id = strtoull(json_text(need, "head", "0"), NULL, 16);
+	struct store_span span;
+	char base[256];
+
+	if (at.generation == 0 || binlog_name_split(str_of(json_text(need, "file", "")), base, sizeof(base),
+					  &at.file, NULL) < 0)
+		return false;
+	if (store_find(&r->store, at, &span) != STORE_DATA)
+		return false;
+	at.offset = 4;
+	return store_find(&r->store, at, &span) == STORE_DATA && !(id && is_other(r, &span, id));
+}
+
+/* Where what is known best of another host lies behind this log: a task that stood still may need it. */
+static int drop_ended(struct relay *r, struct err *e)
+{
+	const json_t *need;
+	size_t i;
+
+	json_array_foreach(r->o.needs, i, need)
+		if (is_held(r, need)) {
+			log_info(
+				"the relay log ends before what another host has pulled, and is kept: a task "
+				"needs it from %s:%lld on",
+				json_text(need, "file", ""), (long long)json_num(need, "offset", 0));
+			return 0;
+		}
+	return discard(r, "it ends before what is needed, which another host has pulled", e);
 }
 
 int stale_drop(struct relay *r, struct err *e)
@@ -101,9 +177,11 @@ int stale_drop(struct relay *r, struct err *e)
 		return 0;
 	switch (store_find(&r->store, at, &span)) {
 	case STORE_BEYOND:
-		return discard(r, "it ends before what is needed, which another host has pulled", e);
+		return drop_ended(r, e);
+	case STORE_LIVE:
+		return is_torn_before(r, at) ? drop_ended(r, e) : 0;
 	case STORE_DATA:
-		if (r->o.proof_id && span.at.file == at.file && is_other(r, &span))
+		if (r->o.proof_id && span.at.file == at.file && is_other(r, &span, r->o.proof_id))
 			return discard(r, "it is another one than the source's of now", e);
 		return 0;
 	default:

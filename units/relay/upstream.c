@@ -14,6 +14,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "units/relay/evfile.h"
 #include "units/relay/head.h"
 #include "units/relay/surplus.h"
@@ -227,6 +228,29 @@ static int is_proved(struct relay *r, struct db *d, const struct logs *logs, boo
 	return 0;
 }
 
+/* Tasks that have applied nothing yet begin in files of the server of before: by their sets. A copy that is
+ * under way goes on without, and begins anew where it must. */
+static int reach_copies(
+	struct relay *r, struct db *d, const struct logs *logs, const struct log **l, struct err *e)
+{
+	const json_t *copy;
+	size_t i;
+
+	json_array_foreach(r->o.start_copies, i, copy) {
+		struct err wrong = {0};
+
+		if (reach_set(r, d, logs, json_text(copy, "gtid", ""), l, &wrong) == 0)
+			continue;
+		if (!json_flag(copy, "wish", false) ||
+			(wrong.code != ERR_relay_gone && wrong.code != ERR_relay_ahead)) {
+			*e = wrong;
+			return -1;
+		}
+		log_warn("a copy that is under way can't go on from where it was begun: %s", wrong.text);
+	}
+	return 0;
+}
+
 /*
  * What another host has applied the upstream must have executed (T20). Where its files are not those that
  * were read there (it was switched, begun anew, or has purged them) the sets tell where to go on.
@@ -251,6 +275,8 @@ static int begin_elsewhere(struct relay *r, struct db *d, const struct logs *log
 			return -1;
 		*l = found;
 	}
+	if (!same && reach_copies(r, d, logs, l, e) < 0)
+		return -1;
 	if (same || any)
 		return 0;
 	return err_set(e, ERR_relay_gone,
@@ -364,9 +390,64 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 	return check_gtids(r, d, e);
 }
 
+/* Does another host know a generation that this log has not reached? */
+static bool is_behind(struct relay *r)
+{
+	char base[256];
+
+	return r->o.start_generation > store_end(&r->store, base, sizeof(base)).generation;
+}
+
+/* The newest file whose head lies within the set, where that is earlier than *l. */
+static int reach_back(
+	struct relay *r, const struct logs *logs, const char *text, const struct log **l, struct err *e)
+{
+	struct gtid_set *set = gtid_set_parse(gtid_set_flavor(r->writer.track.set), str_of(text), e);
+	const struct log *found = NULL;
+	int rc = set ? choose(r, logs, set, &found, e) : -1;
+
+	gtid_set_free(&set);
+	if (rc == 0 && found && found->number < (*l)->number)
+		*l = found;
+	return rc;
+}
+
+/*
+ * Another host has followed a switch that this log, which is kept as a task still needs it, has not seen. The
+ * upstream must have what was applied there; the file that was read from there, or one that begins within the
+ * sets, is in the new generation, and the number is one that means nothing else.
+ */
+static int reach_elsewhere(struct relay *r, struct db *d, const struct logs *logs, const struct log **l,
+	uint32_t *number, struct err *e)
+{
+	const struct log *found;
+	const json_t *set;
+	char base[256];
+	uint64_t file;
+	bool same;
+	size_t i;
+
+	if (is_proved(r, d, logs, &same, e) < 0 ||
+		binlog_name_split(str_of(r->o.proof_file), base, sizeof(base), &file, e) < 0)
+		return -1;
+	*number = same ? r->o.start_generation : r->o.start_generation + 1;
+	found = same ? logs_find(logs, base, file) : NULL;
+	if (found && found->number < (*l)->number)
+		*l = found;
+	json_array_foreach(r->o.start_else, i, set) {
+		const char *text = json_is_string(set) ? json_string_value(set) : "";
+
+		if (must_have(d, text, e) < 0 || (!same && reach_back(r, logs, text, l, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int place_switched(
 	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
+	bool behind = is_behind(r);
+	uint32_t number = 0;
 	const struct log *l;
 
 	if (!r->writer.track.set || gtid_set_empty(r->writer.track.set))
@@ -381,7 +462,9 @@ static int place_switched(
 		return err_set(e, ERR_relay_gone,
 			"%s: this is another server (%s), and it has purged what comes next", db_where(d),
 			server);
-	return begin_generation(r, server, l, 0, e);
+	if (behind && reach_elsewhere(r, d, logs, &l, &number, e) < 0)
+		return -1;
+	return begin_generation(r, server, l, number, e);
 }
 
 static int place(struct relay *r, struct db *d, const struct logs *logs, struct err *e)
@@ -396,7 +479,9 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
 		return place_first(r, d, server, logs, e);
 	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0;
-	if (strcmp(server, known) == 0 && (nothing || strcmp(g.base, logs->list[0].base) == 0))
+	/* The old server again, behind a switch to another one, is as good as a third one. */
+	if (strcmp(server, known) == 0 && !is_behind(r) &&
+		(nothing || strcmp(g.base, logs->list[0].base) == 0))
 		return place_same(r, d, &g, logs, e);
 	if (nothing)
 		return place_first(r, d, server, logs, e);
