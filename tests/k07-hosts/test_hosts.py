@@ -548,5 +548,9 @@ def test_relay_log_is_kept_and_lost(trio, flushes):
     t.b.start(master=False)
     t.wait_stage("b", "bound")
     t.m.ask("resume-task", "t-s1")
-    procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 60, lambda: f"{t.status()}\n{t.story()}")
-    assert "60202" in str(t.status()[1]["tidegate"]["error"]), t.status()
+
+    def lost():
+        sub = t.status()[1]
+        return sub.get("stage") == "Paused" and "60202" in str(sub["tidegate"]["error"])
+
+    procs.wait_for(lost, 60, lambda: f"{t.status()}\n{t.story()}")
