@@ -33,7 +33,7 @@ static int open_remote(struct ask *k, const char *address, const struct args *a,
 {
 	k->control.plain = true;
 	if (control_read_files(&k->control, a->ssl_ca, a->ssl_cert, a->ssl_key, e) < 0 ||
-		control_check(&k->control, address, e) < 0 || control_use(&k->control, k->link, e) < 0)
+		control_check_dial(&k->control, address, e) < 0 || control_use(&k->control, k->link, e) < 0)
 		return -1;
 	k->id = k->control.cert ? identity_of_pem(k->control.cert, k->control.key, e) : NULL;
 	if (k->control.cert && !k->id)

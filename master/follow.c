@@ -104,7 +104,7 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 			req, ERR_not_leader, "no master leads at the moment, ask again in a few seconds");
 		return;
 	}
-	if (control_check(f->control, leader->address, &e) < 0) { /* as that master wrote it into etcd */
+	if (control_check_dial(f->control, leader->address, &e) < 0) { /* as that master wrote it into etcd */
 		err_add(&e, "the address of the master that leads");
 		link_fail(req, &e);
 		return;

@@ -34,6 +34,16 @@ struct process {
 	uint64_t started_ms;
 };
 
+/* Where there are others, they must be able to dial it; alone it is only shown. */
+static int check_address(const struct process *p, const struct daemon_env *env, const char *given, struct err *e)
+{
+	bool alone = !json_text(env->config, "store", "")[0];
+
+	if ((alone ? control_check : control_check_dial)(&p->control, given, e) == 0)
+		return 0;
+	return err_add(e, "`address`, where other masters find this one, or the first of `listen` without it");
+}
+
 /* Where the others find us: what is said, else the first address that is listened at, else the socket's path.
  */
 static int find_address(struct process *p, const struct daemon_env *env, struct err *e)
@@ -50,9 +60,7 @@ static int find_address(struct process *p, const struct daemon_env *env, struct 
 		snprintf(p->address, sizeof(p->address), "%s", given);
 	else if (cwd[0] == '/')
 		snprintf(p->address, sizeof(p->address), "%s/master.sock", cwd);
-	if (given[0] && control_check(&p->control, given, e) < 0)
-		return err_add(e, "`address`");
-	return 0;
+	return given[0] ? check_address(p, env, given, e) : 0;
 }
 
 /* One address of `listen`; the box lets its port through, also to dial it: other masters mostly have the

@@ -38,6 +38,11 @@ static bool is_loopback(const char *host)
 	       strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
 }
 
+static bool is_every(const char *host)
+{
+	return strcmp(host, "*") == 0 || !host[strspn(host, "0.")] || !host[strspn(host, "0:")];
+}
+
 static int parse_host(const char *text, const char *at, struct address *a, struct err *e)
 {
 	bool brackets = *at == '[';
@@ -51,6 +56,7 @@ static int parse_host(const char *text, const char *at, struct address *a, struc
 			"%.200s: HOST:PORT is wanted behind ://, an IPv6 address in brackets", text);
 	memcpy(a->host, host, n);
 	a->loopback = is_loopback(a->host);
+	a->every = is_every(a->host);
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct address {
 	char host[ADDRESS_HOST]; /* else: a name or number; "*": every address of this host */
 	uint16_t port;
 	bool loopback; /* only this host can be at the other end */
+	bool every;    /* every address of this host: to listen at, nobody's to dial */
 };
 
 /* -1: ERR_config_bad, one line. */

@@ -110,6 +110,8 @@ static void addresses(void **state)
 	static const char *const bad[] = {"", "tcp://", "tcp://host", "tcp://host:", "tcp://host:0",
 		"tcp://host:65536", "tcp://host:1x", "tcp://::1:80", "tcp://[::1]80", "tls+tcp://ho st:1",
 		"http://a:1", "ipc://", "tcp://a:123456789012", "tcp://\"a\":1", "tcp://:1"};
+	static const char *const every[] = {"tcp://*:1", "tls+tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://0:1",
+		"tcp://[0:0:0:0:0:0:0:0]:1"};
 	struct address a;
 	struct err e = {0};
 
@@ -124,8 +126,15 @@ static void addresses(void **state)
 	assert_string_equal(a.host, "::1");
 	assert_int_equal(address_parse("tcp://127.1.2.3:1", &a, &e), 0);
 	assert_true(a.loopback);
-	assert_int_equal(address_parse("tcp://*:1", &a, &e), 0);
-	assert_false(a.loopback);
+	assert_false(a.every);
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+		assert_int_equal(address_parse(every[i], &a, &e), 0);
+		assert_true(a.every && !a.loopback);
+	}
+	assert_int_equal(address_parse("tcp://[::1]:1", &a, &e), 0);
+	assert_false(a.every);
+	assert_int_equal(address_parse("tcp://10.0.0.0:1", &a, &e), 0);
+	assert_false(a.every);
 	assert_int_equal(address_parse("tcp://localhost.evil:1", &a, &e), 0);
 	assert_false(a.loopback);
 	assert_int_equal(address_parse("/run/x/master.sock", &a, &e), 0);

@@ -78,6 +78,19 @@ int control_check(const struct control *c, const char *address, struct err *e)
 	return 0;
 }
 
+int control_check_dial(const struct control *c, const char *address, struct err *e)
+{
+	struct address a;
+
+	if (control_check(c, address, e) < 0 || address_parse(address, &a, e) < 0)
+		return -1;
+	if (a.every)
+		return err_set(e, ERR_config_bad,
+			"%s can be listened at, but not dialled: name the host, as in %s://db1.example.org:%u",
+			address, a.kind == ADDRESS_TLS ? "tls+tcp" : "tcp", a.port);
+	return 0;
+}
+
 int control_let(const char *address, struct sandbox_needs *needs, struct err *e)
 {
 	struct address a;
@@ -103,7 +116,7 @@ int control_masters(const struct control *c, const json_t *list, struct sandbox_
 	json_array_foreach(list, i, address) {
 		const char *text = json_is_string(address) ? json_string_value(address) : "";
 
-		if (control_check(c, text, e) < 0 || control_let(text, needs, e) < 0)
+		if (control_check_dial(c, text, e) < 0 || control_let(text, needs, e) < 0)
 			return err_add(e, "masters");
 	}
 	return 0;

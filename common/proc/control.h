@@ -23,7 +23,9 @@ int control_read(struct control *c, const struct settings *s, struct err *e);
 int control_read_files(struct control *c, const char *ca, const char *cert, const char *key, struct err *e);
 /* May this address be used, for listening as for dialling? */
 int control_check(const struct control *c, const char *address, struct err *e);
-/* The slice's list of all masters: each may be used, and the box lets its port through. */
+/* May it be dialled? As control_check, and it must be one host's. */
+int control_check_dial(const struct control *c, const char *address, struct err *e);
+/* The slice's list of all masters: each may be dialled, and the box lets its port through. */
 int control_masters(const struct control *c, const json_t *list, struct sandbox_needs *needs, struct err *e);
 /* Lets one address's port through for dialling. */
 int control_let(const char *address, struct sandbox_needs *needs, struct err *e);

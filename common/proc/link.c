@@ -88,6 +88,7 @@ struct link_peer {
 	 */
 	pthread_mutex_t inside;
 	bool cut;
+	int bad; /* nng's error: nobody can be dialled so, all calls end with it */
 };
 
 struct call {
@@ -528,9 +529,10 @@ struct link_peer *link_dial(struct link *k, const char *address)
 		rv = nng_socket_set_ms(p->sock, NNG_OPT_RECONNMAXT, LINK_RECONNECT_MAX_MS);
 	if (rv == 0)
 		rv = nng_socket_set_size(p->sock, NNG_OPT_RECVMAXSZ, MSG_MAX_SIZE + LINK_SLACK);
-	if (rv == 0)
-		rv = address_parse(address, &a, &e) < 0 ? NNG_EADDRINVAL : peer_dial(p, &a);
-	assert(rv == 0); /* nothing of the world is asked here: the dialer connects in the background */
+	assert(rv == 0);
+	/* It connects in the background; but what is no address for nng may have come from another host. */
+	p->bad = address_parse(address, &a, &e) < 0 ? NNG_EADDRINVAL : peer_dial(p, &a);
+	assert(p->bad != NNG_ENOMEM);
 	p->next = k->peers;
 	k->peers = p;
 	return p;
@@ -679,7 +681,7 @@ static int call_start(struct call *c, const struct buf *msg)
 {
 	if (msg->n > MSG_MAX_SIZE)
 		return NNG_EMSGSIZE;
-	int rv = nng_ctx_open(&c->ctx, c->peer->sock);
+	int rv = c->peer->bad ? c->peer->bad : nng_ctx_open(&c->ctx, c->peer->sock);
 	if (rv != 0)
 		return rv;
 	c->has_ctx = true;
@@ -743,7 +745,7 @@ static int call_open(struct link_peer *p, nng_ctx *ctx)
 	int rv;
 
 	pthread_mutex_lock(&p->inside);
-	rv = p->cut ? NNG_ECLOSED : nng_ctx_open(ctx, p->sock);
+	rv = p->cut ? NNG_ECLOSED : p->bad ? p->bad : nng_ctx_open(ctx, p->sock);
 	pthread_mutex_unlock(&p->inside);
 	return rv;
 }

@@ -66,7 +66,7 @@ void link_fail_with(struct link_req **req, enum err_code code, const char *text)
 /*
  * Prepares to ask whoever listens at an address, one that control_check has let pass where it is not a path;
  * connects in the background, again and again. With TLS the other side's certificate must be of that host's
- * name.
+ * name. Where it is no address that can be dialled, all calls end with ERR_link.
  */
 struct link_peer *link_dial(struct link *k, const char *address);
 /*

@@ -24,6 +24,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/xalloc.h"
+#include "common/proc/control.h"
 
 struct side {
 	struct loop *loop;
@@ -215,6 +216,50 @@ static void time_outs(void **state)
 	link_peer_free(&absent);
 	stop(&s); /* with a request that was never answered */
 	buf_free(&b);
+}
+
+/* They may come from another host: an error of each call, never the end of the process. */
+static void wrong_addresses(void **state)
+{
+	static const char *const wrong[] = {"tcp://*:1", "tls+tcp://localhost:1" /* no CA */,
+		"http://a:1", ""};
+	struct side s;
+	struct buf b = {0}, reply = {0};
+	struct err e;
+
+	(void)state;
+	start(&s, "w.sock", 1);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct link_peer *p = link_dial(s.link, wrong[i]);
+		struct outcome o = {0};
+
+		put_locate(&b, "x");
+		link_call(p, &b, 20000, on_done, &o);
+		run(s.loop, &o.calls, 1, 5000);
+		assert_int_equal(o.e.code, ERR_link);
+		assert_int_equal(link_call_wait(p, &b, 20000, &reply, &e), -1);
+		assert_int_equal(e.code, ERR_link);
+		link_peer_again(p);
+		link_peer_free(&p);
+	}
+	stop(&s);
+	buf_free(&b);
+	buf_free(&reply);
+}
+
+static void addresses_of_everybody(void **state)
+{
+	struct control c = {.plain = true};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(control_check(&c, "tcp://*:1", &e), 0);
+	assert_int_equal(control_check_dial(&c, "tcp://*:1", &e), -1);
+	assert_non_null(strstr(e.text, "not dialled: name the host, as in tcp://"));
+	assert_int_equal(control_check_dial(&c, "tcp://0.0.0.0:1", &e), -1);
+	assert_int_equal(control_check_dial(&c, "tcp://[::]:1", &e), -1);
+	assert_int_equal(control_check_dial(&c, "tcp://a:1", &e), 0);
+	assert_int_equal(control_check_dial(&c, "master.sock", &e), 0);
 }
 
 static void wrong_sizes(void **state)
@@ -581,6 +626,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ask_and_answer),
 		cmocka_unit_test(deferred_replies),
 		cmocka_unit_test(time_outs),
+		cmocka_unit_test(wrong_addresses),
+		cmocka_unit_test(addresses_of_everybody),
 		cmocka_unit_test(wrong_sizes),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(listening_fails),

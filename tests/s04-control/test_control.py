@@ -128,6 +128,26 @@ def test_bad_addresses(hosts, bad):
     h.said("tidegate-master.conf:1:1")
 
 
+def test_every_address(hosts):
+    """`*` can be listened at, but is nobody's: refused where it would have to be dialled."""
+    url = f"tcp://*:{free_port()}"
+    agent = hosts("a", masters=[url], agent={"plain-tcp": "yes"}).start()
+    agent.said(f"masters: {url} can be listened at, but not dialled")
+    agent.close()
+    one = hosts("b", master={"listen": url, "plain-tcp": "yes"}).start()
+    one.said("agent b is here")  # alone it may
+    assert "not dialled" in one.ask("list-member", to=url, expect=1)
+    one.close()
+    one.more = ["--store", "etcd://127.0.0.1:1"]
+    one.start()
+    one.said("`address`, where other masters find this one")
+    one.close()
+    one.write("tidegate-master", {"listen": url, "plain-tcp": "yes", "address": url.replace("*", "127.0.0.1")})
+    size = len(one.log.read_text())
+    one.start()
+    procs.wait_for(lambda: "listening at " + url in one.log.read_text()[size:], 20, one.story)
+
+
 class Certificates:
     """A CA, and whoever it makes certificates for."""
 
