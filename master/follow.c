@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
-#include "common/proc/prove.h"
 
 /* As long as the command line waits (ctl/words.c). */
 enum { FORWARD_MS = 70000, PROVE_MS = 5000 };
@@ -19,8 +18,8 @@ struct follow_call {
 	struct follow *follow;
 	struct follow_call *next;
 	struct link_req *req;
-	struct buf msg; /* to the leader */
-	struct prove prove;
+	struct buf msg; /* to the leader, */
+	bool sent;      /* behind the proof */
 };
 
 static void forget(struct follow_call *c)
@@ -55,29 +54,46 @@ static void on_answer(void *arg, const struct err *failed, struct str reply)
 
 static void pass_on(struct follow_call *c)
 {
+	c->sent = true;
 	link_call(c->follow->peer, &c->msg, FORWARD_MS, on_answer, c);
 }
 
+/* All that came meanwhile go by this proof. */
 static void on_proved(void *arg, const struct err *failed)
 {
-	if (failed)
-		on_answer(arg, failed, (struct str){NULL, 0});
-	else
-		pass_on(arg);
+	struct follow *f = arg;
+	struct follow_call *c = f->calls;
+
+	f->proving = false;
+	while (c) {
+		struct follow_call *at = c;
+
+		c = c->next;
+		if (at->sent)
+			continue;
+		if (failed)
+			on_answer(at, failed, (struct str){NULL, 0});
+		else
+			pass_on(at);
+	}
 }
 
-/* Each time anew: commands are rare, and so nobody has to notice that a connection is another one. */
-static void prove_first(struct follow_call *c)
+/*
+ * Each time anew: commands are rare, and so nobody has to notice that a connection is another one. But one at
+ * a time: the leader knows the connection by the last challenge that it gave, not each command on it.
+ */
+static void prove_first(struct follow *f)
 {
-	struct follow *f = c->follow;
-
-	c->prove = (struct prove){.peer = f->peer,
+	if (f->proving)
+		return;
+	f->proving = true;
+	f->prove = (struct prove){.peer = f->peer,
 		.id = f->id,
 		.name = identity_name(f->id),
 		.timeout_ms = PROVE_MS,
 		.done = on_proved,
-		.arg = c};
-	prove_start(&c->prove);
+		.arg = f};
+	prove_start(&f->prove);
 }
 
 static void dial(struct follow *f, const char *address)
@@ -117,7 +133,7 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 		&(struct msg_forwarded){.word = command.word, .args = command.args});
 	*req = NULL;
 	if (f->id && strstr(f->address, "tcp://"))
-		prove_first(c);
+		prove_first(f);
 	else
 		pass_on(c);
 }
@@ -132,4 +148,5 @@ void follow_end(struct follow *f)
 		link_fail_with(&req, ERR_not_leader, "the master that was asked leads no more, ask again");
 	}
 	link_peer_free(&f->peer); /* only now: its calls are over, and done is not called any more */
+	f->proving = false;
 }

@@ -2,6 +2,7 @@
 #include "common/config/identity.h"
 #include "common/proc/control.h"
 #include "common/proc/link.h"
+#include "common/proc/prove.h"
 #include "master/store.h"
 
 /* A master that does not lead: its commands go to the one that does. Zeroed is nobody. */
@@ -12,6 +13,8 @@ struct follow {
 	struct link_peer *peer;
 	char address[STORE_NAME]; /* of peer */
 	struct follow_call *calls;
+	struct prove prove; /* to peer, one at a time */
+	bool proving;
 };
 
 /* Sends the command to the leader, and its answer back to who asked. Takes req. */

@@ -164,9 +164,11 @@ void gate_challenge(struct gate *g, struct link_req **req, uint64_t now)
 		link_fail(req, &e);
 		return;
 	}
-	if (!at)
+	if (!at) {
 		at = place(g);
-	*at = (struct gate_entry){.pipe = (*req)->pipe, .used_ms = now};
+		*at = (struct gate_entry){.pipe = (*req)->pipe};
+	}
+	at->used_ms = now; /* what it has proved before holds until it proves something else */
 	if (io_random_hex(at->nonce, (IDENTITY_NONCE - 1) / 2, &e) < 0) {
 		*at = (struct gate_entry){0};
 		link_fail(req, &e);
