@@ -114,14 +114,51 @@ static int take_generation(struct store *s, struct str line, struct err *e)
 	return g->nfiles ? 0 : store_meta_read(s->dir, g, e);
 }
 
+/* One that no index names (any more). */
+static void remove_folder(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(d), entry->d_name, 0);
+	if (d)
+		closedir(d);
+	else
+		io_close(&fd);
+	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
+		log_warn("%s: what is left of an old relay log can't be removed: %s", name, strerror(errno));
+}
+
+/* Without an index there is no log: what is there is of one that was being thrown away. */
+static void sweep(struct store *s)
+{
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct store_generation g;
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (read_name(str_of(entry->d_name), &g, NULL) == 0)
+			remove_folder(s->dir, g.name);
+	if (d)
+		closedir(d);
+	else
+		io_close(&fd);
+}
+
 static int read_index(struct store *s, struct err *e)
 {
 	struct buf b = {0};
 	const char *p, *nl;
 	int r = 0;
 
-	if (faccessat(s->dir, index_name, F_OK, 0) < 0 && errno == ENOENT)
+	if (faccessat(s->dir, index_name, F_OK, 0) < 0 && errno == ENOENT) {
+		sweep(s);
 		return 0;
+	}
 	if (io_read_file(s->dir, index_name, INDEX_MAX, &b, e) < 0)
 		r = -1;
 	for (p = b.p; r == 0 && p && p < b.p + b.n; p = nl + 1) {
@@ -239,24 +276,6 @@ static int write_index(struct store *s, const char *added, struct err *e)
 	r = io_replace_file(s->dir, index_name, b.p, b.n, 0640, e);
 	buf_free(&b);
 	return r;
-}
-
-/* One that no index names (any more). */
-static void remove_folder(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	while (d && (entry = readdir(d)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(d), entry->d_name, 0);
-	if (d)
-		closedir(d);
-	else
-		io_close(&fd);
-	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
-		log_warn("%s: what is left of an old relay log can't be removed: %s", name, strerror(errno));
 }
 
 /* What a crash left behind under the same name, of a generation that was begun or of a log that was thrown

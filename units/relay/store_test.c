@@ -339,9 +339,18 @@ static void test_discard_cut_off(void **state)
 	struct store_span span;
 
 	two_generations(f);
+	put(f, "pins", 2);
 	assert_int_equal(unlinkat(f->dir, "server-uuid.index", 0), 0);
 	reopen(f);
 	assert_true(store_empty(&f->s));
+	assert_int_equal(faccessat(f->dir, "uuid-a.000001", F_OK, 0), -1);
+	assert_int_equal(faccessat(f->dir, "0-1.000002", F_OK, 0), -1);
+	assert_int_equal(faccessat(f->dir, "pins", F_OK, 0), 0);
+	/* And if they could not be removed then. */
+	assert_int_equal(mkdirat(f->dir, "uuid-a.000001", 0700), 0);
+	put(f, "uuid-a.000001/mysql-bin.000004", 100);
+	assert_int_equal(mkdirat(f->dir, "0-1.000002", 0700), 0);
+	put(f, "0-1.000002/bin.000007", 100);
 	assert_int_equal(store_add_generation(&f->s, "uuid-a", "mysql-bin", 9, 0, &f->e), 0);
 	file(f, 9, 1000);
 	reopen(f);
