@@ -310,7 +310,8 @@ static void guarded(
 	struct position p = {1, 3, offset};
 	struct buf sql = {0};
 
-	meta_slot_guard(&sql, id, s, &(struct meta_progress){p, "mysql-bin", "0-1-\\7'", "1:3:5 1:3:9 -\n"});
+	meta_slot_guard(
+		&sql, id, s, &(struct meta_progress){p, "mysql-bin", "0-1-\\7'", "1:3:5 1:3:9 -\n", 0xabc});
 	exec(d, buf_cstr(&sql));
 	assert_int_equal(db_affected(d), want);
 	buf_free(&sql);
@@ -371,7 +372,7 @@ static void test_meta_slots(void **state)
 	drop_meta(state);
 	ok(meta_setup(d, META, &e), &e);
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", now, sizeof(now), &found, &e), &e);
-	exec(d, "ALTER TABLE " META ".tidegate_slot DROP COLUMN applied");
+	exec(d, "ALTER TABLE " META ".tidegate_slot DROP COLUMN applied, DROP COLUMN head");
 	exec(d, "UPDATE " META ".tidegate_version SET version=1");
 	ok(meta_setup(d, META, &e), &e);
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", version, sizeof(version), &found, &e),
@@ -383,10 +384,19 @@ static void test_meta_slots(void **state)
 	exec(d, "DROP TABLE " META ".tidegate_file");
 	exec(d, "UPDATE " META ".tidegate_version SET version=6");
 	ok(meta_setup(d, META, &e), &e);
-	value_is(d, "SELECT version FROM " META ".tidegate_version", "7");
+	value_is(d, "SELECT version FROM " META ".tidegate_version", now);
 	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_file", "0");
 	value_is(d, "SELECT connection FROM " META ".tidegate_connection", "7");
 	exec(d, "DELETE FROM " META ".tidegate_connection");
+	/* 7 -> 8: rows of before know no head. */
+	exec(d, "INSERT INTO " META
+		".tidegate_slot (task,source,slot,position,base,gtid) VALUES ('t','s',1,'1:2:3','b','')");
+	exec(d, "ALTER TABLE " META ".tidegate_slot DROP COLUMN head");
+	exec(d, "UPDATE " META ".tidegate_version SET version=7");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT version FROM " META ".tidegate_version", now);
+	value_is(d, "SELECT CONCAT(position,'/',head) FROM " META ".tidegate_slot", "1:2:3/");
+	exec(d, "DELETE FROM " META ".tidegate_slot");
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);
@@ -401,6 +411,8 @@ static void test_meta_slots(void **state)
 	assert_int_equal(list[4].slot, 5);
 	assert_int_equal(list[4].watermark.offset, 4711);
 	assert_string_equal(list[4].applied, "1:3:5 1:3:9 -\n");
+	assert_int_equal(list[4].head, 0xabc);
+	assert_int_equal(list[1].head, 0);
 	assert_string_equal(list[1].applied, "");
 	for (size_t i = 0; i < n; i++)
 		meta_slot_fini(&list[i]);

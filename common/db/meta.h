@@ -42,6 +42,7 @@ struct meta_slot {
 	char *gtid;                /* the set at the watermark, "" without; owned, free() */
 	char *base;                /* binlog base name at the watermark; owned */
 	char *applied;             /* what is applied above the watermark, in its owner's words; owned */
+	uint64_t head;             /* of the watermark's file (binlog_format_id); 0: not known */
 };
 /* Reads (or makes, at zero) the slot's row under this epoch. ERR_sync_fenced. */
 int meta_slot_load(struct db *d, const struct meta_id *id, unsigned slot, struct meta_slot *s, struct err *e);
@@ -56,6 +57,7 @@ int meta_slots_load(struct db *d, const struct meta_id *id, unsigned count, stru
 struct meta_progress {
 	struct position watermark;
 	const char *base, *gtid, *applied;
+	uint64_t head;
 };
 /*
  * The guard: the UPDATE that must change exactly one row, else the transaction may not go on (T1). Appended

@@ -7,11 +7,13 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 7, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 8, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
 #define NUMBER "bigint unsigned NOT NULL DEFAULT 0"
+/* Since version 8: which file the position is in, whatever its name. */
+#define SLOT_HEAD "`head` varchar(16) NOT NULL DEFAULT ''"
 /* Since version 6: where in its table a chunk lies. */
 #define CHUNK_PLACE                                                                                      \
 	"`table_schema` varchar(64) NOT NULL DEFAULT '', `table_name` varchar(64) NOT NULL DEFAULT '', " \
@@ -25,7 +27,8 @@ static const struct {
 	{"tidegate_slot", OWNER
 		"`slot` int unsigned NOT NULL, `epoch` " NUMBER ", `version` " NUMBER ", "
 		"`position` varchar(64) NOT NULL, `base` varchar(255) NOT NULL, `gtid` longtext NOT NULL, "
-		"`applied` longtext, `updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`slot`)"},
+		"`applied` longtext, " SLOT_HEAD ", `updated` " NOW6
+		", PRIMARY KEY (`task`,`source`,`slot`)"},
 	{"tidegate_connection", OWNER "`connection` " NUMBER ", `epoch` " NUMBER
 				      ", `account` varchar(255) NOT NULL, `since` " NOW6
 				      ", PRIMARY KEY (`task`,`source`,`connection`)"},
@@ -143,7 +146,7 @@ static int make_tables(struct db *d, const char *schema, struct err *e)
 	return r;
 }
 
-/* 1 -> 2: applied intervals; 5 -> 6: places of chunks. */
+/* 1 -> 2: applied intervals; 5 -> 6: places of chunks; 7 -> 8: heads of files. */
 static int add_columns(struct db *d, const char *schema, const char *table, const char *what, struct err *e)
 {
 	struct err mine = {0};
@@ -172,6 +175,8 @@ static int migrate(struct db *d, const char *schema, long from, struct err *e)
 	if (from < 2 && add_columns(d, schema, "tidegate_slot", "`applied` longtext AFTER `gtid`", e) < 0)
 		return -1;
 	if (from < 6 && add_columns(d, schema, "tidegate_chunk", "(" CHUNK_PLACE ")", e) < 0)
+		return -1;
+	if (from < 8 && add_columns(d, schema, "tidegate_slot", SLOT_HEAD " AFTER `applied`", e) < 0)
 		return -1;
 	if (make_tables(d, schema, e) < 0)
 		return -1;

@@ -38,7 +38,16 @@ static uint64_t number(struct str s)
 	return strtoull(text, NULL, 10);
 }
 
-#define ROW "SELECT `epoch`,`version`,`position`,`base`,`gtid`,`applied`,`slot` FROM "
+#define ROW "SELECT `epoch`,`version`,`position`,`base`,`gtid`,`applied`,`slot`,`head` FROM "
+
+/* As it is in the messages and in the orders: 16 digits, or none. */
+static uint64_t head_of(struct str v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(v));
+	return strtoull(text, NULL, 16);
+}
 
 static char *text_of(struct str v)
 {
@@ -60,6 +69,7 @@ static int take_row(
 	s->base = text_of(v[3]);
 	s->gtid = text_of(v[4]);
 	s->applied = text_of(v[5]);
+	s->head = head_of(v[7]);
 	return 0;
 }
 
@@ -182,7 +192,10 @@ static void put_progress(struct buf *sql, const struct meta_id *id, const struct
 	meta_put_text(sql, p->gtid);
 	buf_puts(sql, ", `applied`=");
 	meta_put_text(sql, p->applied);
-	buf_puts(sql, ", `updated`=CURRENT_TIMESTAMP(6)");
+	buf_puts(sql, ", `head`='");
+	if (p->head)
+		buf_putf(sql, "%016llx", (unsigned long long)p->head);
+	buf_puts(sql, "', `updated`=CURRENT_TIMESTAMP(6)");
 	meta_put_where(sql, id);
 	buf_putf(sql, " AND `slot`=%u AND `epoch`=%llu AND `version`=%llu", s->slot,
 		(unsigned long long)id->epoch, (unsigned long long)was);

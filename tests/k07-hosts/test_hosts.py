@@ -508,6 +508,70 @@ def test_task_begins_behind_a_switch(trio, fleet, forward, server, name):
     s.pair.assert_equal("other", t.story)
 
 
+@pytest.mark.parametrize("switches", ["once", "twice"])
+def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
+    """While the master is away, the source's address goes from x to y (twice: and on to z), and the host is lost that followed it there. The next one's relay
+    knows of x only, so it numbers z as the lost one did y: what was applied up to is not looked for in z's file of the same name, nor waited for in
+    silence. Begun anew, the relay log goes on by GTIDs, without a gap."""
+    x, y, z = fleet("ma1011", "x", "y", "z")
+    target = server("my97", "down")
+    failover.follow(y, x)
+    failover.follow(z, x)
+    door = forward(x)
+    t = trio.of([Pair(Behind(door.port, x), target)])
+    pair = t.pairs[0]
+    x.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+
+    def put(s, n):
+        s.run(f"INSERT INTO app.t VALUES ({n})")
+
+    def comes(n):
+        procs.wait_for(lambda: (n,) in target.query("SELECT id FROM app.t"), 60, lambda: f"{n} did not come\n{t.story()}", 0.1)
+
+    def switch(to, of):
+        failover.wait_replica(to, of)
+        failover.promote(to)
+        door.to(to)
+        pair.source.server = to
+
+    put(x, 2)
+    comes(2)
+    time.sleep(1.5)  # a report
+    t.m.freeze()
+    failover.wait_replica(z, x)
+    failover.promote(z)
+    switch(y, x)
+    failover.follow(z, y)
+    for n in range(3, 60):
+        put(y, n)
+    comes(59)
+    if switches == "twice":
+        switch(z, y)
+        put(z, 60)
+        comes(60)
+        time.sleep(1.5)
+    t.a.kill()
+    if switches == "once":
+        put(y, 60)
+        switch(z, y)
+    t.m.thaw()
+    for n in range(61, 200):
+        put(z, n)
+    procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 60, lambda: f"{t.status()}\n{t.story()}")
+    error = str(t.status()[1]["tidegate"]["error"])
+    assert "60202" in error and "restart tidegate on this host" in error, error
+    t.b.kill()
+    t.b.start(master=False)
+    t.wait_stage("b", "bound")
+    t.m.ask("resume-task", "t-s1")
+    t.wait_sync("b")
+    comes(199)
+    pair.assert_equal("app", t.story)
+
+
 @pytest.mark.parametrize("flushes", [1, 3])
 def test_relay_log_is_kept_and_lost(trio, flushes):
     """enable-relay: each host pulls a log of its own, from what is needed; an old one that ends before that is thrown away; what the upstream has purged

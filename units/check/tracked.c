@@ -217,8 +217,11 @@ static int put_replace(struct tracked *t, const struct structure *s, struct buf 
 /* Slot 0 as it was found, its version one greater: whoever took over since has made it another one. */
 static int guard(struct tracked *t, const struct meta_slot *s, struct err *e)
 {
-	struct meta_progress p = {
-		.watermark = s->watermark, .base = s->base, .gtid = s->gtid, .applied = s->applied};
+	struct meta_progress p = {.watermark = s->watermark,
+		.base = s->base,
+		.gtid = s->gtid,
+		.applied = s->applied,
+		.head = s->head};
 	struct buf sql = {0};
 	int r;
 

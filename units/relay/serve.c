@@ -29,7 +29,7 @@ enum {
 struct serve_fetch {
 	struct link_req *req;
 	struct msg_fetch m; /* strings are borrowed from req */
-	uint64_t deadline;
+	uint64_t deadline, came_us;
 	struct serve_fetch *next;
 };
 
@@ -245,6 +245,41 @@ static bool recovered(struct relay *r)
 	return yes;
 }
 
+/* An answer of another server than the one that we read from (yet) says nothing about our files. */
+static struct position upstream_end(const struct relay_shared *s, const char *server, uint32_t generation)
+{
+	struct position at = {.generation = generation, .offset = s->master.offset};
+	char base[256];
+
+	if (strcmp(s->master_server, server) != 0 ||
+		binlog_name_split(str_of(s->master.file), base, sizeof(base), &at.file, NULL) < 0)
+		return (struct position){0};
+	return at;
+}
+
+/*
+ * Behind the log's end, and nothing that is pulled will be there: a generation that this log has not reached
+ * although it follows the source's server of now, or a place that this server itself has not reached, as it
+ * said after it was asked for. Another host's log may have counted other servers.
+ */
+static bool never_comes(struct relay *r, const struct serve_fetch *f)
+{
+	struct relay_shared *s = &r->shared;
+	char server[STORE_NAME] = "";
+	struct store_generation g = {0};
+	struct store_file file;
+	struct position end;
+	bool never;
+
+	store_last(&r->store, &g, &file, server, sizeof(server));
+	pthread_mutex_lock(&s->lock);
+	end = upstream_end(s, server, g.number);
+	never = s->connected && !position_is_zero(end) && s->master_asked_us > f->came_us &&
+		position_cmp(f->m.at, end) > 0;
+	pthread_mutex_unlock(&s->lock);
+	return never;
+}
+
 /* Answers if it can; late: it must. */
 static void try(struct relay *r, struct serve_fetch *f, bool late)
 {
@@ -264,7 +299,9 @@ static void try(struct relay *r, struct serve_fetch *f, bool late)
 			reply_nothing(r, f, span.at);
 		break;
 	case STORE_BEYOND:
-		if (late)
+		if (late && never_comes(r, f))
+			reply_error(f, ERR_relay_gone, "not of the upstream that this relay log follows");
+		else if (late)
 			reply_error(f, ERR_relay_not_there, "behind the end of the relay log");
 		break;
 	case STORE_GONE:
@@ -343,6 +380,7 @@ void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req)
 	f->req = *req;
 	*req = NULL;
 	f->deadline = clock_ms() + f->m.wait_ms;
+	f->came_us = clock_us();
 	/* First said, then looked: data that comes in between wakes us. */
 	set_waiting(r, true);
 	f->next = r->serve.waiting;
@@ -350,18 +388,6 @@ void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req)
 	serve_waiting(r);
 	if (r->serve.waiting == f && f->m.wait_ms)
 		loop_timer(env->loop, f->m.wait_ms, wake, env);
-}
-
-/* An answer of another server than the one that we read from (yet) says nothing about our files. */
-static struct position upstream_end(const struct relay_shared *s, const char *server, uint32_t generation)
-{
-	struct position at = {.generation = generation, .offset = s->master.offset};
-	char base[256];
-
-	if (strcmp(s->master_server, server) != 0 ||
-		binlog_name_split(str_of(s->master.file), base, sizeof(base), &at.file, NULL) < 0)
-		return (struct position){0};
-	return at;
 }
 
 void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)

@@ -203,6 +203,17 @@ static int named_file(
 	return 0;
 }
 
+static bool has_sets(const struct relay *r)
+{
+	const json_t *set;
+	size_t i;
+
+	json_array_foreach(r->o.start_else, i, set)
+		if (json_is_string(set) && *json_string_value(set))
+			return true;
+	return false;
+}
+
 /* Is the upstream's file of that name the one that another host's relay had read? */
 static int is_proved(struct relay *r, struct db *d, const struct logs *logs, bool *same, struct err *e)
 {
@@ -214,8 +225,9 @@ static int is_proved(struct relay *r, struct db *d, const struct logs *logs, boo
 	if (binlog_name_split(str_of(r->o.proof_file), base, sizeof(base), &number, e) < 0)
 		return -1;
 	l = logs_find(logs, base, number);
-	*same = l != NULL;
-	if (l && r->o.proof_id) {
+	/* A name alone proves nothing where the sets can tell. */
+	*same = l && (r->o.proof_id || !has_sets(r));
+	if (*same && r->o.proof_id) {
 		if (head_of_upstream(r, r->o.proof_file, &h, e) < 0)
 			return -1;
 		*same = binlog_format_id(buf_str(&h.format)) == r->o.proof_id;

@@ -71,11 +71,15 @@ static int recover(struct apply *a, struct meta_slot *list, size_t n, struct err
 	}
 	if (cut_recorded(a, best, e) < 0)
 		return -1;
+	/* They hold until the files are read, which must then be these (fetch.c). */
+	heads_note(&a->heads, list[0].watermark, list[0].head, list[0].watermark);
+	heads_note(&a->heads, best->watermark, best->head, list[0].watermark);
 	a->durable = list[0].watermark;
 	free(a->durable_gtid);
 	a->durable_gtid = xstrdup(list[0].gtid);
 	list[0].watermark = best->watermark;
 	if (best != &list[0]) {
+		list[0].head = best->head;
 		swap(&list[0].base, &best->base);
 		swap(&list[0].gtid, &best->gtid);
 	}
@@ -112,6 +116,7 @@ int apply_open(struct apply *a, struct err *e)
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
 	missing_log_init(&a->missing);
+	heads_init(&a->heads);
 	a->scratch = arena_new(0);
 	a->workers = a->workers < 1 ? 1 : a->workers > LANES_MAX ? LANES_MAX : a->workers;
 	a->depend = depend_new(a->workers, a->batch_rows);
@@ -302,6 +307,7 @@ void apply_close(struct apply *a)
 	arena_free(&a->scratch);
 	touch_fini(&a->touch);
 	runs_fini(&a->recorded);
+	heads_fini(&a->heads);
 	takeover_fini(&a->takeover);
 	copied_fini(&a->copied);
 	depend_free(&a->depend);

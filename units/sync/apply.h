@@ -8,6 +8,7 @@
 #include "units/sync/copied.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
+#include "units/sync/heads.h"
 #include "units/sync/part.h"
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
@@ -43,8 +44,7 @@ struct apply {
 	bool ordered;        /* commits are in the upstream's order */
 	bool count_missing;  /* rows that are not there are counted, not an error */
 	enum collation_policy collations;
-	bool no_upserts; /* for tests: updates go by joins with values */
-	bool safe_mode;  /* the option */
+	bool no_upserts, safe_mode; /* for tests: updates go by joins with values; the option */
 	struct takeover takeover;
 	struct copied copied;
 	void (*wake)(void *arg); /* something happened that the main thread must see */
@@ -88,6 +88,7 @@ struct apply {
 	struct err error;
 	struct apply_counts counts;
 	struct missing_log missing; /* has a lock of its own */
+	struct heads heads;         /* of files that were read; so have they */
 };
 
 /* Takes the task over (T3), loads or makes the progress rows. Main thread, boxed, before apply_start. */
@@ -123,8 +124,7 @@ void schedule_advance(struct apply *a);
  * (owned). */
 struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid);
 
-/* In rest.c: what is left of a transaction that a start found applied in part; looked at, all lanes are
- * empty. 1: all leave. */
+/* In rest.c: what is left of one that a start found applied in part; all lanes are empty. 1: all leave. */
 int apply_rest(struct apply *a, struct trx *t, struct err *e);
 /* In ddl.c: one DDL transaction, alone. */
 int apply_ddl(struct apply *a, const struct trx *t, struct err *e);

@@ -59,7 +59,7 @@ int commit_end(struct db *d, struct meta_slot *s, struct err *e)
 int apply_guard(struct apply *a, struct db *d, struct position watermark, const char *gtid, struct err *e)
 {
 	struct buf applied = {0};
-	struct meta_progress p = {watermark, a->base, gtid ? gtid : "", ""};
+	struct meta_progress p = {watermark, a->base, gtid ? gtid : "", "", heads_of(&a->heads, watermark)};
 	int r;
 
 	/* What others left above it stays on record here, whatever lanes write. */

@@ -230,13 +230,14 @@ static bool rename_is_atomic(const struct server *s)
 }
 
 /* A statement was begun before a crash. 1: it was executed, 0: it was not, -1: nobody can tell. */
-static int was_executed(struct apply *a, const struct ddl_job *j, struct str before, struct err *e)
+static int was_executed(
+	struct apply *a, const struct trx *t, const struct ddl_job *j, struct str before, struct err *e)
 {
 	struct buf now = {0};
 	bool same;
 
 	if (has_jobs(a)) {
-		int r = ddl_job_was_executed(a, &j->place, e);
+		int r = ddl_job_was_executed(a, t, &j->place, e);
 
 		return r < 0 ? -1 : told(r);
 	}
@@ -361,7 +362,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, stru
 	if (j->ddl->or_replace && db_server(a->ddl)->flavor != FLAVOR_MARIADB && drop_replaced(a, j, e) < 0)
 		return -1;
 	if (has_jobs(a))
-		ddl_job_mark(a, &j->place, &j->text);
+		ddl_job_mark(a, t, &j->place, &j->text);
 	if (db_exec(a->ddl, buf_str(&j->text), e) < 0) {
 		if (!was_so_before(j, &t->format.server, e->sql_errno)) {
 			if (is_unsupported(e->sql_errno))
@@ -446,8 +447,9 @@ static int do_recorded(
 	if (other_was_begun(a, j, rec, e) < 0)
 		return -1;
 	/* CREATE OR REPLACE may have been cut in two, and can always be repeated: nothing came behind it. */
-	done = rec->stage == DDL_DOING && !j->ddl->or_replace ? was_executed(a, j, buf_str(&rec->before), e)
-							      : 0;
+	done = rec->stage == DDL_DOING && !j->ddl->or_replace
+		       ? was_executed(a, t, j, buf_str(&rec->before), e)
+		       : 0;
 	if (done < 0)
 		return -1;
 	if (drop_goes_on(j->ddl) && (done || (rec->stage == DDL_DOING && has_jobs(a)))) {

@@ -13,18 +13,31 @@
 
 enum { PAUSE_MS = 500, SAY_MS = 30000 };
 
-/* Letters, digits and signs that mean nothing to LIKE. */
-static void put_token(const struct apply *a, const struct ddl_place *place, struct buf *out)
+/* Letters, digits and signs that mean nothing to LIKE: '_', which tags of GTIDs may have, becomes one that
+ * they can't have. "+2" of an operator's second statement follows. */
+static void put_token(
+	const struct apply *a, const struct trx *t, const struct ddl_place *place, struct buf *out)
 {
-	buf_putf(out, "tidegate-%016" PRIx64 "-%s", ddl_fence_hash(a), place->key);
+	char gtid[128];
+
+	buf_putf(out, "tidegate-%016" PRIx64 "-", ddl_fence_hash(a));
+	if (!t->has_gtid) {
+		buf_puts(out, place->key);
+		return;
+	}
+	gtid_event_text(&t->gtid, gtid, sizeof(gtid));
+	for (char *p = gtid; (p = strchr(p, '_'));)
+		*p = '.';
+	buf_puts(out, gtid);
+	buf_puts(out, place->key + strlen(place->event));
 }
 
-void ddl_job_mark(const struct apply *a, const struct ddl_place *place, struct buf *text)
+void ddl_job_mark(const struct apply *a, const struct trx *t, const struct ddl_place *place, struct buf *text)
 {
 	struct buf marked = {0};
 
 	buf_puts(&marked, "/*");
-	put_token(a, place, &marked);
+	put_token(a, t, place, &marked);
 	buf_puts(&marked, "*/ ");
 	buf_put(&marked, text->p, text->n);
 	buf_free(text);
@@ -39,7 +52,7 @@ static bool is_in(const char *state, const char *const *list)
 	return false;
 }
 
-int ddl_job_was_executed(struct apply *a, const struct ddl_place *place, struct err *e)
+int ddl_job_was_executed(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
 {
 	static const char *const done[] = {"synced", "done", NULL};
 	static const char *const undone[] = {"cancelled", "rollback done", NULL};
@@ -50,7 +63,7 @@ int ddl_job_was_executed(struct apply *a, const struct ddl_place *place, struct 
 	int r = 2;
 
 	buf_puts(&sql, "SELECT STATE FROM information_schema.DDL_JOBS WHERE QUERY LIKE '%");
-	put_token(a, place, &sql);
+	put_token(a, t, place, &sql);
 	buf_puts(&sql, "*/%' ORDER BY JOB_ID DESC LIMIT 1");
 	while (r == 2) {
 		if (db_value(a->ddl, buf_cstr(&sql), state, sizeof(state), &found, e) < 0)

@@ -44,6 +44,7 @@ void fetch_resume(struct fetch *f, struct position watermark)
 	f->assemble = assemble_new(f->apply->rules, f->keep);
 	overlap_begin(&f->overlap, watermark, f->apply->gtid, f->by_gtid);
 	f->watermark = watermark;
+	f->head = f->apply->slot.head;
 	next_place(f);
 }
 
@@ -90,7 +91,6 @@ void fetch_fini(struct fetch *f)
 	gtid_set_free(&f->scan.set);
 	buf_free(&f->event);
 	buf_free(&f->again);
-	buf_free(&f->heads);
 }
 
 /* What the relay must keep: from the watermark, or an XA transaction that is not decided yet. */
@@ -175,36 +175,34 @@ static int on_scanned(struct fetch *f, struct str event, struct position at, str
 
 /* --- how files are known again on another host --- */
 
-static void note_head(struct fetch *f, struct str event, struct position at)
+/*
+ * The watermark's file must be the one that it was recorded of: another host may have given generation and
+ * name to another server's, when the last switch that was followed here had not been heard of there.
+ */
+static int note_head(struct fetch *f, struct str event, struct position at, struct err *e)
 {
-	struct fetch_head h = {at.generation, at.file, binlog_format_id(event)};
-	struct fetch_head *list = (struct fetch_head *)(void *)f->heads.p;
-	struct position oldest = durable(f);
-	size_t n = f->heads.n / sizeof(h), left = 0;
+	bool watermarks = at.generation == f->watermark.generation && at.file == f->watermark.file;
+	uint64_t id = binlog_format_id(event);
 
-	for (size_t i = 0; i < n; i++) {
-		bool same = list[i].generation == h.generation && list[i].file == h.file;
-		struct position end = {list[i].generation, list[i].file, UINT64_MAX};
-
-		if (!same && position_cmp(end, oldest) >= 0)
-			list[left++] = list[i];
+	if (watermarks && f->head && id != f->head) {
+		f->other = true;
+		return err_set(e, ERR_relay_gone,
+			"%s:%" PRIu64 " of this host's relay log is not the file that was applied up to, but "
+			"another server's",
+			f->base, at.file);
 	}
-	f->heads.n = left * sizeof(h);
-	buf_put(&f->heads, &h, sizeof(h));
+	heads_note(&f->apply->heads, at, id, durable(f));
+	return 0;
 }
 
 struct position fetch_need(struct fetch *f, uint64_t *head, char **gtid)
 {
-	const struct fetch_head *list = (const struct fetch_head *)(const void *)f->heads.p;
 	struct position at;
 
 	/* First: it may be older than the place, not newer. */
 	*gtid = apply_durable_gtid(f->apply);
 	at = durable(f);
-	*head = 0;
-	for (size_t i = 0; i < f->heads.n / sizeof(*list); i++)
-		if (list[i].generation == at.generation && list[i].file == at.file)
-			*head = list[i].id;
+	*head = heads_of(&f->apply->heads, at);
 	return at;
 }
 
@@ -223,8 +221,8 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 		return -1;
 	if (position_cmp(at, f->skip) < 0 && h.type != BINLOG_FORMAT)
 		return 0;
-	if (h.type == BINLOG_FORMAT)
-		note_head(f, event, at);
+	if (h.type == BINLOG_FORMAT && note_head(f, event, at, e) < 0)
+		return -1;
 	if (assemble_event(f->assemble, event, at, &t, e) < 0)
 		return -1;
 	if (t)
@@ -337,8 +335,12 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 	} else if (msg_expect(reply, MSG_located, &body, &wrong) == 0 &&
 		   msg_get_located(body, &m, &wrong) == 0) {
 		if (m.at.generation <= f->watermark.generation)
-			err_set(&wrong, ERR_relay_gone, "%s:%" PRIu64 " is not in the relay log any more",
-				f->base, f->watermark.file);
+			err_set(&wrong, ERR_relay_gone,
+				"%s:%" PRIu64
+				", up to which all is applied, is not in this host's relay log, "
+				"which is of other servers under the same numbers: restart tidegate on this "
+				"host, its relay then begins anew, and resume the task",
+				f->apply->base, f->watermark.file);
 		f->next = f->skip = m.at;
 		f->resume = (struct position){0};
 		f->moving = false;
@@ -369,7 +371,9 @@ static void ask_located(struct fetch *f)
  * was switched at the same time. XA transactions that were prepared before are known by place only. */
 static bool may_move(const struct fetch *f, const struct err *e)
 {
-	return e->code == ERR_relay_gone && !f->placed && !f->rereading && !f->scan.on && f->overlap.seen;
+	bool first = f->other ? f->again.n == 0 : !f->placed;
+
+	return e->code == ERR_relay_gone && first && !f->rereading && !f->scan.on && f->overlap.seen;
 }
 
 static void on_reply(void *arg, const struct err *e, struct str reply)

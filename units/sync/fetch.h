@@ -5,12 +5,6 @@
 
 struct reread;
 
-/* A file of the relay log, and its binlog_format_id. */
-struct fetch_head {
-	uint32_t generation;
-	uint64_t file, id;
-};
-
 /* Bytes of a transaction's events that are kept in memory; a larger one is read twice. */
 enum { FETCH_KEEP = 24 << 20, FETCH_PAUSE_MS = 200 };
 
@@ -30,6 +24,7 @@ struct fetch {
 	struct position skip;      /* events before it are read but not applied */
 	struct position end;       /* of the relay log, as last told */
 	struct position watermark; /* where the work was */
+	uint64_t head;             /* of the watermark's file, as recorded with it; 0: not known */
 	struct position resume;    /* where to go once the FORMAT event of its file is read; zero: nowhere */
 	char base[256];
 	struct buf event;       /* pieces of a huge one */
@@ -41,8 +36,8 @@ struct fetch {
 	bool placed;            /* the place to resume at was found in the relay log */
 	bool moving; /* it is being looked for by GTIDs: the log is another host's, and begins behind a switch
 		      */
-	struct buf heads; /* struct fetch_head: of the files that were read */
-	bool by_gtid;     /* the task began with a set: what is in it may come, in the first generation too */
+	bool other;  /* that place is in a file of the same name, but of another server */
+	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
 	/* Before the first start: GTIDs up to a place. */
 	struct {
 		bool on, done;

@@ -28,6 +28,7 @@ struct batch {
 	size_t bytes, rows;
 	struct runs runs; /* of this batch, above the watermark */
 	struct position watermark;
+	uint64_t head; /* of the watermark's file */
 	char *gtid;
 	struct buf applied;
 };
@@ -195,7 +196,8 @@ static void say_where(const struct lane *l, const struct trx *t, struct err *e)
 static int open_batch(struct lane *l, struct err *e)
 {
 	struct batch *b = &l->batch;
-	struct meta_progress p = {b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
+	struct meta_progress p = {
+		b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied), b->head};
 
 	writer_reset(&l->writer);
 	if (FAILPOINT_HIT(sync_before_guard))
@@ -336,6 +338,7 @@ static void note_progress(struct lane *l)
 
 	free(b->gtid);
 	b->watermark = schedule_reach(l->a, l, &b->gtid);
+	b->head = heads_of(&l->a->heads, b->watermark);
 	runs_clear(&b->runs);
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct trx *t = b->list[i];
@@ -415,9 +418,10 @@ static int split_batch(struct lane *l, uint64_t rows, struct err *e)
 	runs_cut(&l->done, s.before.watermark);
 	runs_text(&l->done, &applied);
 	pthread_mutex_unlock(&l->a->lock);
-	s.before = (struct meta_progress){s.before.watermark, l->a->base, gtid, buf_cstr(&applied)};
+	s.before = (struct meta_progress){s.before.watermark, l->a->base, gtid, buf_cstr(&applied),
+		heads_of(&l->a->heads, s.before.watermark)};
 	s.after = (struct meta_progress){
-		b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied)};
+		b->watermark, l->a->base, b->gtid ? b->gtid : "", buf_cstr(&b->applied), b->head};
 	r = split_apply(&s, e);
 	if (r < 0)
 		say_where(l, s.t, e);

@@ -35,10 +35,11 @@ static int put_rest(struct apply *a, struct trx *t, const char *gtid, struct err
 	int r;
 
 	runs_text(&a->recorded, &applied);
-	s.before = (struct meta_progress){a->slot.watermark, a->base, gtid, buf_cstr(&applied)};
+	s.before = (struct meta_progress){
+		a->slot.watermark, a->base, gtid, buf_cstr(&applied), heads_of(&a->heads, a->slot.watermark)};
 	/* What is recorded above the watermark is behind it: it stays so. */
-	s.after =
-		(struct meta_progress){t->end, a->base, a->gtid_text ? a->gtid_text : "", buf_cstr(&applied)};
+	s.after = (struct meta_progress){t->end, a->base, a->gtid_text ? a->gtid_text : "",
+		buf_cstr(&applied), heads_of(&a->heads, t->end)};
 	r = split_apply(&s, e);
 	buf_free(&applied);
 	if (r == 0)

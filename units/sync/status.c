@@ -151,7 +151,9 @@ static void put_safe(struct apply *a, struct position at, json_t *out)
 		out, "safe_until", json_sprintf("%s:%llu", file, (unsigned long long)until.offset));
 }
 
-/* What a relay on another host must have: the agent reports it, the master keeps it. */
+/* What a relay on another host must have: the agent reports it, the master keeps it. Before its file is known
+ * it is not said: by its name alone it could be taken for another server's, and what was said before holds.
+ */
 static void put_need(struct status *s, json_t *out)
 {
 	char *gtid, file[300];
@@ -159,11 +161,11 @@ static void put_need(struct status *s, json_t *out)
 	struct position at = fetch_need(s->fetch, &head, &gtid);
 
 	binlog_name_make(file, sizeof(file), s->apply->base, at.file);
-	if (at.generation && s->apply->base[0])
+	if (at.generation && head && s->apply->base[0])
 		json_object_set_new(out, "need",
 			json_pack("{s:i, s:s, s:I, s:s, s:o}", "generation", (int)at.generation, "file", file,
 				"offset", (json_int_t)at.offset, "gtid", gtid, "head",
-				head ? json_sprintf("%016llx", (unsigned long long)head) : json_string("")));
+				json_sprintf("%016llx", (unsigned long long)head)));
 	free(gtid);
 }
 

@@ -150,22 +150,26 @@ static void put_question(struct buf *sql, const struct charset *c, const struct 
 	}
 }
 
-/* Is it the question mark, in this charset? Else a '?' says that the server knows no better. */
-static bool is_question_mark(const struct page *p, uint8_t last)
+/* Is it the question mark, in this charset? */
+static bool is_question_mark(const uint8_t *prefix, unsigned nprefix, uint8_t last)
 {
-	if (p->nprefix == 1 && p->prefix[0] == '?')
+	if (nprefix == 1 && prefix[0] == '?')
 		return last == 0; /* utf16le */
-	for (unsigned i = 0; i < p->nprefix; i++)
-		if (p->prefix[i] != 0)
+	for (unsigned i = 0; i < nprefix; i++)
+		if (prefix[i] != 0)
 			return false;
 	return last == '?';
 }
 
+bool unicode_is_answer(const uint8_t *prefix, unsigned nprefix, uint8_t last, struct str v)
+{
+	return v.p && v.n > 0 && v.n <= LONGEST &&
+	       (!memchr(v.p, '?', v.n) || is_question_mark(prefix, nprefix, last));
+}
+
 static void take(struct page *p, uint8_t last, struct str v)
 {
-	bool unknown = v.n == 1 && v.p[0] == '?' && !is_question_mark(p, last);
-
-	if (!v.p || v.n > LONGEST || unknown)
+	if (!unicode_is_answer(p->prefix, p->nprefix, last, v))
 		return;
 	memcpy(p->text[last], v.p, v.n);
 	p->n[last] = (uint8_t)v.n;

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -21,3 +22,9 @@ int unicode_put(struct unicode *u, struct buf *out, const char *charset, struct 
 
 /* How many bytes the character at p has, from 1 on; 0: they are no character, or too few. Pure; for tests. */
 unsigned unicode_length(const char *charset, const uint8_t *p, size_t left);
+/*
+ * Is v what those bytes (a prefix and the last one) are in Unicode? A '?' for anything but the question mark,
+ * or with other characters (the first byte of a wrong pair, and its second one as it was), says that the
+ * server knows none. Pure; for tests.
+ */
+bool unicode_is_answer(const uint8_t *prefix, unsigned nprefix, uint8_t last, struct str v);

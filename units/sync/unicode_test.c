@@ -48,11 +48,34 @@ static void half_of_one_is_none(void **state)
 	assert_int_equal(length("utf32", STR_LIT("\x00\x01\xf6")), 0);
 }
 
+static bool is_answer(struct str bytes, struct str v)
+{
+	const uint8_t *p = (const uint8_t *)bytes.p;
+
+	return unicode_is_answer(p, (unsigned)bytes.n - 1, p[bytes.n - 1], v);
+}
+
+static void a_question_mark_is_no_answer(void **state)
+{
+	(void)state;
+	assert_true(is_answer(STR_LIT("\x81\x40"), STR_LIT("\xe4\xb8\x82")));
+	assert_false(is_answer(STR_LIT("\x81\x40"), (struct str){0}));
+	assert_false(is_answer(STR_LIT("\x81\x20"), STR_LIT("?")));
+	assert_false(is_answer(STR_LIT("\x81\x20"), STR_LIT("? "))); /* its second byte as it was */
+	assert_false(is_answer(STR_LIT("\x81\x3f"), STR_LIT("?")));
+	assert_false(is_answer(STR_LIT("\x81\x3f"), STR_LIT("??")));
+	assert_true(is_answer(STR_LIT("?"), STR_LIT("?")));
+	assert_true(is_answer(STR_LIT("\x00?"), STR_LIT("?")));         /* ucs2, utf16 */
+	assert_true(is_answer(STR_LIT("?\x00"), STR_LIT("?")));         /* utf16le */
+	assert_true(is_answer(STR_LIT("\x00\x00\x00?"), STR_LIT("?"))); /* utf32 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(characters_have_their_length),
 		cmocka_unit_test(half_of_one_is_none),
+		cmocka_unit_test(a_question_mark_is_no_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
