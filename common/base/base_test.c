@@ -17,6 +17,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/position.h"
+#include "common/base/within.h"
 #include "common/base/xalloc.h"
 
 static void err_builds_context(void **state)
@@ -266,6 +267,23 @@ static void numbers_are_written_in_decimal(void **state)
 	}
 }
 
+static void sleeps(void *ms)
+{
+	clock_sleep_ms(*(uint64_t *)ms);
+}
+
+static void within_its_time(void **state)
+{
+	static uint64_t nothing, long_ms = 400; /* static: the thread is left behind */
+	uint64_t began = clock_ms();
+
+	(void)state;
+	assert_true(within(sleeps, &nothing, 20000));
+	assert_false(within(sleeps, &long_ms, 50));
+	assert_in_range(clock_ms() - began, 50, 15000);
+	clock_sleep_ms(500); /* it lets go itself */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +299,7 @@ int main(void)
 		cmocka_unit_test(binlog_names_split),
 		cmocka_unit_test(log_lines_are_single),
 		cmocka_unit_test(clock_goes_forward),
+		cmocka_unit_test(within_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,12 @@
 /*
- * Request and reply over nng: ipc, TCP, TLS. The one file that includes <nng/…>. nng runs its callbacks in
- * threads of its own: they only put a finished piece into a locked queue and write to an eventfd; everything
- * the caller sees happens in the main thread, from the loop. A request is never sent twice: resending is off,
- * so the loss of the connection ends a call with an error and the asker decides (T39). Must never be used
- * before the box is closed (T41, docs/design/processes.md).
+ * Request and reply over nng: ipc, TCP, TLS. With link_nng.c the one place that includes <nng/…>. nng runs
+ * its callbacks in threads of its own: they only put a finished piece into a locked queue and write to an
+ * eventfd; everything the caller sees happens in the main thread, from the loop. A request is never sent
+ * twice: resending is off, so the loss of the connection ends a call with an error and the asker decides
+ * (T39). Must never be used before the box is closed (T41, docs/design/processes.md).
  */
 #include "common/proc/link.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <nng/nng.h>
@@ -28,6 +27,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/proc/inbox.h"
+#include "common/proc/link_nng.h"
 
 enum {
 	LINK_SLACK = 64, /* nng's own header comes on top of a message */
@@ -45,6 +45,7 @@ struct link {
 	struct server *servers;
 	struct link_peer *peers;
 	struct link_tls tls;
+	bool stuck; /* libnng has not let go of something that may come to the inbox yet */
 };
 
 /* One context of a listening socket: receives, waits for its answer, sends it, receives again. */
@@ -87,8 +88,8 @@ struct link_peer {
 	 * once in 150 cuts).
 	 */
 	pthread_mutex_t inside;
-	bool cut;
-	int bad; /* nng's error: nobody can be dialled so, all calls end with it */
+	bool cut, stuck; /* stuck: libnng does not let go of it */
+	int bad;         /* nng's error: nobody can be dialled so, all calls end with it */
 };
 
 struct call {
@@ -114,9 +115,26 @@ struct link *link_new(struct loop *l)
 	return k;
 }
 
+static void ignore(struct task *t)
+{
+	(void)t;
+}
+
+static void server_leave(struct server *s)
+{
+	s->link->stuck = true;
+	for (unsigned i = 0; i < s->n; i++) {
+		s->answerers[i].task.run = ignore;
+		inbox_take(&s->link->inbox, &s->answerers[i].task);
+	}
+}
+
 static void server_free(struct server *s)
 {
-	nng_close(s->sock); /* ends all aios; their callbacks see NNG_ECLOSED */
+	if (!nng_close_in_time(s->sock)) {
+		server_leave(s);
+		return;
+	}
 	for (unsigned i = 0; i < s->n; i++) {
 		struct answerer *a = &s->answerers[i];
 		nng_aio_free(a->aio); /* waits for the callback */
@@ -143,9 +161,11 @@ void link_free(struct link **kp)
 		k->servers = s->next;
 		server_free(s);
 	}
+	*kp = NULL;
+	if (k->stuck)
+		return; /* what libnng did not let go may still come to its inbox */
 	inbox_fini(&k->inbox);
 	free(k);
-	*kp = NULL;
 }
 
 void link_leave(struct link **kp)
@@ -179,54 +199,14 @@ uint64_t link_request_id(void)
 	return atomic_fetch_add(&last, 1) + 1;
 }
 
-static nng_msg *link_msg(struct str bytes)
-{
-	nng_msg *m = NULL;
-
-	if (nng_msg_alloc(&m, 0) != 0 || nng_msg_append(m, bytes.p, bytes.n) != 0) {
-		log_error("out of memory");
-		exit(70); /* as xalloc: the process is started again */
-	}
-	return m;
-}
-
-static struct str link_bytes(nng_msg *m)
-{
-	return (struct str){nng_msg_body(m), nng_msg_len(m)};
-}
-
 /* ---- TLS ---- */
-
-/* host: whose certificate the other side must show; NULL: of a listener, which takes any that its CA made. */
-static int tls_config(const struct link *k, const char *host, nng_tls_config **out)
-{
-	nng_tls_config *c = NULL;
-	int rv = k->tls.ca ? 0 : NNG_ENOENT;
-
-	if (rv == 0)
-		rv = nng_tls_config_alloc(&c, host ? NNG_TLS_MODE_CLIENT : NNG_TLS_MODE_SERVER);
-	if (rv == 0)
-		rv = nng_tls_config_version(c, NNG_TLS_1_2, NNG_TLS_1_3);
-	if (rv == 0)
-		rv = nng_tls_config_ca_chain(c, k->tls.ca, NULL);
-	if (rv == 0)
-		rv = nng_tls_config_own_cert(c, k->tls.cert, k->tls.key, NULL);
-	if (rv == 0 && host)
-		rv = nng_tls_config_server_name(c, host);
-	if (rv == 0)
-		rv = nng_tls_config_auth_mode(c, NNG_TLS_AUTH_MODE_REQUIRED);
-	if (rv != 0 && c)
-		nng_tls_config_free(c);
-	*out = rv == 0 ? c : NULL;
-	return rv;
-}
 
 int link_use_tls(struct link *k, const struct link_tls *tls, struct err *e)
 {
 	nng_tls_config *c;
 
 	k->tls = *tls;
-	int rv = tls_config(k, "localhost", &c);
+	int rv = nng_tls_for(&k->tls, "localhost", &c);
 	if (rv != 0)
 		return err_set(e, ERR_config_bad,
 			"ssl-ca, ssl-cert, ssl-key: no certificates and a key of theirs in PEM (RSA or EC): "
@@ -281,22 +261,6 @@ static void answerer_run(struct task *t)
 	link_fail(&req, &e);
 }
 
-static void remote_address(nng_pipe pipe, char *out, size_t size)
-{
-	char host[INET6_ADDRSTRLEN] = "?";
-	nng_sockaddr a = {0};
-	uint16_t port = 0;
-
-	if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &a) == 0 && a.s_family == NNG_AF_INET) {
-		inet_ntop(AF_INET, &a.s_in.sa_addr, host, sizeof host);
-		port = ntohs(a.s_in.sa_port);
-	} else if (a.s_family == NNG_AF_INET6) {
-		inet_ntop(AF_INET6, a.s_in6.sa_addr, host, sizeof host);
-		port = ntohs(a.s_in6.sa_port);
-	}
-	snprintf(out, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-}
-
 /* The kernel's word on who is at the other end; what can't be had is nobody. */
 static void answerer_peer(struct answerer *a)
 {
@@ -310,7 +274,7 @@ static void answerer_peer(struct answerer *a)
 	r->peer_uid = (uid_t)-1;
 	r->peer_gid = (gid_t)-1;
 	if (r->via != ADDRESS_IPC) {
-		remote_address(pipe, r->from, sizeof r->from);
+		nng_remote_address(pipe, r->from, sizeof r->from);
 		return;
 	}
 	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &v) == 0)
@@ -341,7 +305,7 @@ static void answerer_done(void *arg)
 		return;
 	}
 	a->msg = nng_aio_get_msg(a->aio);
-	a->req.bytes = link_bytes(a->msg);
+	a->req.bytes = nng_bytes(a->msg);
 	answerer_peer(a);
 	inbox_push(&a->server->link->inbox, &a->task);
 }
@@ -365,7 +329,7 @@ static int server_listener(const struct server *s, nng_listener l, mode_t mode)
 	if (s->kind == ADDRESS_IPC)
 		return nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, (int)(mode & 0777));
 	if (s->kind == ADDRESS_TLS)
-		rv = tls_config(s->link, NULL, &tls);
+		rv = nng_tls_for(&s->link->tls, NULL, &tls);
 	if (tls) {
 		rv = nng_listener_set_ptr(l, NNG_OPT_TLS_CONFIG, tls);
 		nng_tls_config_free(tls); /* the listener has its own hold on it */
@@ -450,7 +414,7 @@ static void link_answer(struct link_req *req, struct str bytes)
 	nng_msg_free(a->msg);
 	a->msg = NULL;
 	req->bytes = req->body = (struct str){NULL, 0};
-	nng_aio_set_msg(a->aio, link_msg(bytes));
+	nng_aio_set_msg(a->aio, nng_msg_of(bytes));
 	a->sending = true;
 	nng_aio_set_timeout(a->aio, a->server->kind == ADDRESS_IPC ? LINK_TAKE_MS : LINK_TAKE_REMOTE_MS);
 	nng_ctx_send(a->ctx, a->aio);
@@ -501,7 +465,7 @@ static int peer_dial(struct link_peer *p, const struct address *a)
 
 	free(url);
 	if (rv == 0 && a->kind == ADDRESS_TLS)
-		rv = tls_config(p->link, a->host, &tls);
+		rv = nng_tls_for(&p->link->tls, a->host, &tls);
 	if (tls) {
 		rv = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
 		nng_tls_config_free(tls);
@@ -563,25 +527,34 @@ void link_peer_free(struct link_peer **pp)
 	if (!p)
 		return;
 	link_peer_cut(p);
-	while (p->calls)
+	while (p->calls && !p->stuck)
 		call_free(p->calls);
+	for (struct call *c = p->calls; c; c = c->next) {
+		c->task.run = ignore;
+		inbox_take(&p->link->inbox, &c->task);
+	}
 	for (struct link_peer **at = &p->link->peers; *at; at = &(*at)->next) {
 		if (*at != p)
 			continue;
 		*at = p->next;
 		break;
 	}
+	*pp = NULL;
+	if (p->stuck) {
+		p->link->stuck = true;
+		return;
+	}
 	pthread_mutex_destroy(&p->inside);
 	free(p->path);
 	free(p);
-	*pp = NULL;
 }
 
 void link_peer_cut(struct link_peer *p)
 {
 	pthread_mutex_lock(&p->inside);
+	if (!p->cut)
+		p->stuck = !nng_close_in_time(p->sock);
 	p->cut = true;
-	nng_close(p->sock); /* again: does nothing */
 	pthread_mutex_unlock(&p->inside);
 }
 
@@ -656,7 +629,7 @@ static void call_run(struct task *t)
 	else if (c->rv != 0)
 		call_error(c->peer, c->rv, c->timeout_ms, &e);
 	else
-		rc = call_check(c->peer, c->request, link_bytes(c->reply), &e);
+		rc = call_check(c->peer, c->request, nng_bytes(c->reply), &e);
 
 	/* Out of the peer's list first: done may free the peer. */
 	void (*done)(void *, const struct err *, struct str) = c->done;
@@ -664,7 +637,7 @@ static void call_run(struct task *t)
 	nng_msg *reply = c->reply;
 	c->reply = NULL;
 	call_free(c);
-	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){NULL, 0} : link_bytes(reply));
+	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){NULL, 0} : nng_bytes(reply));
 	if (reply)
 		nng_msg_free(reply);
 }
@@ -689,7 +662,7 @@ static int call_start(struct call *c, const struct buf *msg)
 	if (rv != 0)
 		return rv;
 	nng_aio_set_timeout(c->aio, call_left(c->deadline));
-	nng_aio_set_msg(c->aio, link_msg(buf_str(msg)));
+	nng_aio_set_msg(c->aio, nng_msg_of(buf_str(msg)));
 	nng_ctx_send(c->ctx, c->aio);
 	return 0;
 }
@@ -773,7 +746,7 @@ int link_call_wait(
 		return call_error(p, rv, timeout_ms, e);
 	rv = nng_aio_alloc(&aio, NULL, NULL);
 	if (rv == 0)
-		rv = call_half(p, ctx, aio, link_msg(buf_str(msg)), deadline);
+		rv = call_half(p, ctx, aio, nng_msg_of(buf_str(msg)), deadline);
 	if (rv == 0)
 		rv = call_half(p, ctx, aio, NULL, deadline);
 	nng_msg *m = rv == 0 ? nng_aio_get_msg(aio) : NULL;
