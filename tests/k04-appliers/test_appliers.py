@@ -249,7 +249,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
     story = [f"seed {seed}: {workers} appliers, transactions above {keep} bytes read again" if keep else f"seed {seed}: {workers} appliers"]
     fired = []
     try:
-        f.start(180)
+        f.start(500)  # seconds: of a busy machine too
         tables = make_tables(up, rnd, wanted)
         f.wait(60)
         image = rnd.choice(["FULL", "FULL", "MINIMAL"])
@@ -378,7 +378,7 @@ def test_a_lock_that_stays(build_dir, server):
     up, down = ends.up, ends.down
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "preserve_commit_order": True})  # waits of a second, not of 50
     try:
-        f.start(180)
+        f.start(500)  # seconds: of a busy machine too
         up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "INSERT INTO p.k VALUES (1, 0)")
         f.wait(30)
         with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
