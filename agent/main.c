@@ -36,7 +36,8 @@ static int take_settings(struct agent *a, struct err *e)
 	return 0;
 }
 
-/* Units of many sources, and the connections that one of them may hold for nothing: a shell's 1024 are few. */
+/* Units of many sources, and the connections that one of them may hold for nothing: a shell's 1024 are few.
+ */
 static void want_descriptors(void)
 {
 	struct rlimit r;

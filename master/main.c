@@ -35,13 +35,15 @@ struct process {
 };
 
 /* Where there are others, they must be able to dial it; alone it is only shown. */
-static int check_address(const struct process *p, const struct daemon_env *env, const char *given, struct err *e)
+static int check_address(
+	const struct process *p, const struct daemon_env *env, const char *given, struct err *e)
 {
 	bool alone = !json_text(env->config, "store", "")[0];
 
 	if ((alone ? control_check : control_check_dial)(&p->control, given, e) == 0)
 		return 0;
-	return err_add(e, "`address`, where other masters find this one, or the first of `listen` without it");
+	return err_add(
+		e, "`address`, where other masters find this one, or the first of `listen` without it");
 }
 
 /* Where the others find us: what is said, else the first address that is listened at, else the socket's path.

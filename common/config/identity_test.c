@@ -110,8 +110,8 @@ static void addresses(void **state)
 	static const char *const bad[] = {"", "tcp://", "tcp://host", "tcp://host:", "tcp://host:0",
 		"tcp://host:65536", "tcp://host:1x", "tcp://::1:80", "tcp://[::1]80", "tls+tcp://ho st:1",
 		"http://a:1", "ipc://", "tcp://a:123456789012", "tcp://\"a\":1", "tcp://:1"};
-	static const char *const every[] = {"tcp://*:1", "tls+tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://0:1",
-		"tcp://[0:0:0:0:0:0:0:0]:1"};
+	static const char *const every[] = {
+		"tcp://*:1", "tls+tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://0:1", "tcp://[0:0:0:0:0:0:0:0]:1"};
 	struct address a;
 	struct err e = {0};
 

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/address.h"
 #include "common/base/io.h"
 #include "common/base/xalloc.h"
-#include "common/base/address.h"
 
 enum { PEM_MAX = 256 << 10 };
 
@@ -86,7 +86,8 @@ int control_check_dial(const struct control *c, const char *address, struct err 
 		return -1;
 	if (a.every)
 		return err_set(e, ERR_config_bad,
-			"%s can be listened at, but not dialled: name the host, as in %s://db1.example.org:%u",
+			"%s can be listened at, but not dialled: name the host, as in "
+			"%s://db1.example.org:%u",
 			address, a.kind == ADDRESS_TLS ? "tls+tcp" : "tcp", a.port);
 	return 0;
 }

@@ -254,8 +254,9 @@ static void daemon_tell_worn(struct daemon_run *r, unsigned long long most)
 	if (r->worn_told && now < r->worn_told + DAEMON_WORN_TOLD_MS)
 		return;
 	r->worn_told = now;
-	log_warn("three quarters of %llu descriptors are in use: more units may not be heard; raise the limit "
-		 "(LimitNOFILE, ulimit -Hn) and start tidegated again",
+	log_warn(
+		"three quarters of %llu descriptors are in use: more units may not be heard; raise the limit "
+		"(LimitNOFILE, ulimit -Hn) and start tidegated again",
 		most);
 }
 

@@ -39,7 +39,7 @@ struct daemon_env {
 struct daemon {
 	enum unit_kind kind; /* UNIT_agent, UNIT_master */
 	size_t state;        /* bytes of the own struct, zeroed before open() */
-	bool renewable;      /* nothing ends with it: begins anew where its descriptors have run out for long */
+	bool renewable; /* nothing ends with it: begins anew where its descriptors have run out for long */
 	/* Before the box: no thread, no nng. Open what the box will forbid. May be NULL. */
 	int (*open)(void *self, struct daemon_env *env, struct err *e);
 	/* Boxed in: open the store, link_listen, link_dial, loop_add, loop_timer. May be NULL. */

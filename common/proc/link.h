@@ -2,9 +2,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/address.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
-#include "common/base/address.h"
 #include "common/proc/loop.h"
 #include "common/proc/msg.h"
 

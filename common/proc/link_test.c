@@ -221,8 +221,8 @@ static void time_outs(void **state)
 /* They may come from another host: an error of each call, never the end of the process. */
 static void wrong_addresses(void **state)
 {
-	static const char *const wrong[] = {"tcp://*:1", "tls+tcp://localhost:1" /* no CA */,
-		"http://a:1", ""};
+	static const char *const wrong[] = {
+		"tcp://*:1", "tls+tcp://localhost:1" /* no CA */, "http://a:1", ""};
 	struct side s;
 	struct buf b = {0}, reply = {0};
 	struct err e;
