@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -19,6 +20,8 @@
 #include "master/serve.h"
 #include "master/store.h"
 #include "master/tool.h"
+
+enum { DESCRIPTORS = 4096 };
 
 struct process {
 	struct control control;
@@ -65,6 +68,20 @@ static int find_address(struct process *p, const struct daemon_env *env, struct 
 	return given[0] ? check_address(p, env, given, e) : 0;
 }
 
+/* A proof is of the connection, not of each message on it: where bytes can be added on the way it helps
+ * little. */
+static void warn_plain(const struct process *p, const struct address *a, const char *text)
+{
+	if (a->kind != ADDRESS_TCP)
+		return;
+	if (!p->control.ca)
+		log_warn("%s is without TLS: whoever reaches it may do everything", text);
+	else if (!a->loopback)
+		log_warn("%s is without TLS, in spite of ssl-ca: whoever is on the way reads everything, and "
+			 "can add commands to what an operator says",
+			text);
+}
+
 /* One address of `listen`; the box lets its port through, also to dial it: other masters mostly have the
  * same. */
 static int add_listen(struct process *p, struct sandbox_needs *n, struct str text, struct err *e)
@@ -81,8 +98,7 @@ static int add_listen(struct process *p, struct sandbox_needs *n, struct str tex
 		return -1;
 	if (a.kind == ADDRESS_IPC)
 		return err_set(e, ERR_config_bad, "%s: the socket in the run folder is there anyway", one);
-	if (a.kind == ADDRESS_TCP && !p->control.ca)
-		log_warn("%s is without TLS: whoever reaches it may do everything", one);
+	warn_plain(p, &a, one);
 	n->listens[p->serve.nlisten++] = a.port;
 	return 0;
 }
@@ -127,12 +143,27 @@ static void need_etcd(const struct process *p, struct sandbox_needs *n)
 	n->files[2] = c->key;
 }
 
+/*
+ * Where libnng takes no connections away any more (daemon.c), descriptors must run out well before memory
+ * does: one that was TLS's holds 75 KiB, and the box lets 512 MiB be had.
+ */
+static void few_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur <= DESCRIPTORS)
+		return;
+	r.rlim_cur = DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
 static int before_box(void *self, struct daemon_env *env, struct err *e)
 {
 	struct process *p = self;
 	static const unsigned lease[2] = {MASTER_LEASE_MIN_S, MASTER_LEASE_MAX_S};
 	const char *url = json_text(env->config, "store", "");
 
+	few_descriptors();
 	p->lease_s = MASTER_LEASE_MS / 1000;
 	if (daemon_setting_int(env, "lease", lease, &p->lease_s, e) < 0)
 		return -1;

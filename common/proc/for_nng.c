@@ -1,7 +1,8 @@
 /*
  * Two C library functions as libnng must see them. Every program that uses common/proc/link.h gets them with
  * it; the dynamic linker then lets libnng find them before the C library's. link.c asserts it, and so has
- * them linked in. Nothing else may be changed here: each is needed for a named fault of libnng 1.5.2.
+ * them linked in; door.c has a third. Nothing else may be changed here: each is needed for a named fault of
+ * libnng 1.5.2.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -26,6 +26,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/proc/door.h"
 #include "common/proc/inbox.h"
 #include "common/proc/link_nng.h"
 
@@ -314,10 +315,15 @@ static void answerer_done(void *arg)
 static void server_connection(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
 	struct server *s = arg;
+	char from[DOOR_FROM];
 
-	if (ev == NNG_PIPE_EV_REM_POST)
+	if (ev == NNG_PIPE_EV_REM_POST) {
 		atomic_fetch_sub(&s->connections, 1);
-	else if (atomic_fetch_add(&s->connections, 1) >= LINK_CONNECTIONS)
+		return;
+	}
+	nng_remote_address(pipe, from, sizeof from);
+	door_let_in(from);
+	if (atomic_fetch_add(&s->connections, 1) >= LINK_CONNECTIONS)
 		nng_pipe_close(pipe);
 }
 

@@ -208,6 +208,17 @@ def test_tls(hosts, site):
     procs.wait_for(lambda: "free" in a.agents().get("b", ""), 30, f"b did not come back\n{a.story()}\n{b.story()}")
 
 
+def test_plain_in_spite_of_certificates(hosts, site):
+    """A proof on plain TCP is of the connection alone: said at the start, and asked for all the same."""
+    near, far = f"tcp://127.0.0.1:{free_port()}", f"tcp://*:{free_port()}"
+    a = hosts("a", master={**site.master, "plain-tcp": "yes", "listen": f"{site.url},{near},{far}"}).start()
+    a.said("listening at " + far)
+    assert far + " is without TLS, in spite of ssl-ca" in a.log.read_text()
+    assert near + " is without TLS" not in a.log.read_text()
+    assert "60622" in a.ask("list-member", to=far.replace("*", "127.0.0.1"), expect=1)
+    assert a.agents(to=far.replace("*", "127.0.0.1"), more=options(site.operator)) is not None
+
+
 def test_wrong_certificates(hosts, site):
     """Of another CA, of another host's name: no connection, and the master goes on."""
     a = hosts("a", master=site.master).start()

@@ -1,0 +1,11 @@
+#pragma once
+
+enum { DOOR_WAITING = 256, DOOR_MS = 15000, DOOR_FROM = 72 };
+
+/*
+ * Connections by TCP that libnng has accepted, and that have not come through its handshake: DOOR_WAITING of
+ * them at a time, DOOR_MS each; the oldest is hung up on. For all listeners of the process.
+ */
+
+/* The connection from "HOST:PORT" or "[HOST]:PORT" has come through: it may stay. From any thread. */
+void door_let_in(const char *from);
