@@ -113,7 +113,25 @@ static json_t *need_of(const json_t *start)
 /* Where a task begins that has applied nothing yet. A copy that can't go on from there begins anew. */
 static json_t *copy_of(const struct subtask *t, const json_t *start)
 {
-	return json_pack("{s:s, s:b}", "gtid", json_text(start, "gtid", ""), "wish", is_copying(t));
+	return json_pack("{s:s, s:b, s:s}", "gtid", json_text(start, "gtid", ""), "wish", is_copying(t),
+		"server", json_text(start, "server", ""));
+}
+
+/* Where the upstream is not the server that the copy was made from, its file of that name says nothing. */
+static void put_copies(const struct source *s, json_t *options)
+{
+	json_t *copies = json_array();
+
+	for (const struct subtask *t = s->subtasks; t; t = t->next) {
+		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		bool told = json_text(start, "gtid", "")[0] || json_text(start, "server", "")[0];
+
+		if (start && generation_of(start) == 0 && json_text(start, "file", "")[0] && told)
+			json_array_append_new(copies, copy_of(t, start));
+	}
+	if (json_array_size(copies) > 0)
+		json_object_set(options, "start_copies", copies);
+	json_decref(copies);
 }
 
 /*
@@ -122,7 +140,7 @@ static json_t *copy_of(const struct subtask *t, const json_t *start)
  */
 static void put_proof(const struct source *s, const json_t *best, json_t *options)
 {
-	json_t *sets = json_array(), *needs = json_array(), *copies = json_array();
+	json_t *sets = json_array(), *needs = json_array();
 
 	json_object_set(options, "start_generation", json_object_get(best, "generation"));
 	json_object_set(options, "proof_file", json_object_get(best, "file"));
@@ -135,11 +153,8 @@ static void put_proof(const struct source *s, const json_t *best, json_t *option
 			json_array_append(sets, json_object_get(start, "gtid"));
 		if (generation_of(start))
 			json_array_append_new(needs, need_of(start));
-		else if (json_text(start, "file", "")[0] && json_text(start, "gtid", "")[0])
-			json_array_append_new(copies, copy_of(t, start));
 	}
 	json_object_set_new(options, "start_else", sets);
-	json_object_set_new(options, "start_copies", copies);
 	json_object_set_new(options, "needs", needs);
 }
 
@@ -180,6 +195,7 @@ json_t *slice_relay(const struct source *s, const struct proc *p)
 	}
 	if (best)
 		put_proof(s, best, options);
+	put_copies(s, options);
 	put_gtids(s, generation_of(best), options);
 	if (source_relay_is_held(s))
 		json_object_set_new(options, "paused", json_true());

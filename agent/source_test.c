@@ -172,14 +172,26 @@ static void a_relay_is_told_of_all_that_begins_somewhere(void **state)
 	assert_string_equal(told(a, "proof_file"), "\"bin.000007\"");
 	assert_string_equal(told(a, "start_else"), "[\"0-1-7\"]");
 	assert_string_equal(told(a, "start_gtids"), "[\"0-1-3\"]");
-	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":false}]");
+	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":false,\"server\":\"\"}]");
 	assert_non_null(strstr(
 		told(a, "needs"), "{\"generation\":1,\"file\":\"bin.000003\",\"offset\":4,\"head\":\"h1\"}"));
 	assert_non_null(strstr(told(a, "needs"), "\"generation\":2"));
 	for (t = a->sources->subtasks; strcmp(t->task, "z") != 0; t = t->next)
 		;
 	t->phase = PHASE_COPY;
-	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":true}]");
+	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"0-1-1\",\"wish\":true,\"server\":\"\"}]");
+}
+
+/* Also where nothing is known of another host's log. */
+static void a_relay_is_told_whose_copies_there_are(void **state)
+{
+	struct agent *a = *state;
+
+	give(a, 3, 7,
+		TASK("v", 4, "'snapshot':{'file':'bin.000001','offset':4,'gtid':'','server':'0-1'}") "," TASK(
+			"w", 5, "'snapshot':{'file':'bin.000002','offset':4,'gtid':''}"));
+	assert_string_equal(told(a, "start_generation"), "");
+	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"\",\"wish\":false,\"server\":\"0-1\"}]");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -190,6 +202,7 @@ int main(void)
 		TEST(an_error_of_another_epoch_is_over),
 		TEST(a_unit_of_another_epoch_is_not_heard),
 		TEST(a_relay_is_told_of_all_that_begins_somewhere),
+		TEST(a_relay_is_told_whose_copies_there_are),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -572,6 +572,51 @@ def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
     pair.assert_equal("app", t.story)
 
 
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_copied_then_switched(trio, fleet, forward, server, name):
+    """The copy is done, and nothing was applied yet, when its host is lost and the source's address goes to a server that has a file of the same name, with
+    all that was written since before the copy's offset: by file and offset it would be passed by."""
+    x, y = fleet(name, "x", "y")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    x.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(500))")
+    for n in range(100):
+        x.run(f"INSERT INTO app.t VALUES ({n}, REPEAT('x', 400))")
+    failover.follow(y, x)
+    failover.wait_replica(y, x)
+    y.run("FLUSH BINARY LOGS")  # a short file there
+    number = int(y.query("SHOW BINARY LOGS")[-1][0].rpartition(".")[2])
+    while int(x.query("SHOW BINARY LOGS")[-1][0].rpartition(".")[2]) < number:
+        x.run("FLUSH BINARY LOGS")
+    failover.wait_replica(y, x)
+    failover.stop_following(y)
+    y.run("FLUSH BINARY LOGS")
+    while int(x.query("SHOW BINARY LOGS")[-1][0].rpartition(".")[2]) < int(y.query("SHOW BINARY LOGS")[-1][0].rpartition(".")[2]):
+        x.run("FLUSH BINARY LOGS")
+    for n in range(100, 160):
+        x.run(f"INSERT INTO app.t VALUES ({n}, REPEAT('x', 400))")
+    door = forward(x)
+    t = trio.of([Pair(Behind(door.port, x), target)])
+    pair = t.pairs[0]
+    t.a.failpoints.arm("sync_after_guard", "sleep", arg=90000)
+    t.begin()
+    procs.wait_for(lambda: t.a.failpoints.fired("sync_after_guard"), 60, lambda: f"the sync did not begin\n{t.story()}")
+    t.other()
+    time.sleep(1.5)  # a report
+    for n in range(160, 200):
+        x.run(f"INSERT INTO app.t VALUES ({n}, '')")
+    t.a.kill()
+    y.run("START REPLICA" if y.flavor == "mysql" else "START SLAVE")
+    failover.wait_replica(y, x)
+    failover.promote(y)
+    door.to(y)
+    pair.source.server = y
+    y.run("INSERT INTO app.t VALUES (200, '')")
+    t.wait_sync("b", timeout=90)
+    procs.wait_for(lambda: (200,) in target.query("SELECT id FROM app.t"), 60, lambda: f"it did not come\n{t.story()}", 0.1)
+    assert "a copy was made from" in t.b.log.read_text(), t.story()
+    pair.assert_equal("app", t.story)
+
+
 @pytest.mark.parametrize("flushes", [1, 3])
 def test_relay_log_is_kept_and_lost(trio, flushes):
     """enable-relay: each host pulls a log of its own, from what is needed; an old one that ends before that is thrown away; what the upstream has purged

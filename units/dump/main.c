@@ -131,6 +131,8 @@ static void put_snapshot(struct dump *d, json_t *out)
 	json_object_set_new(out, "snapshot",
 		json_pack("{s:s, s:I, s:s}", "file", d->snapshot.file, "offset",
 			(json_int_t)d->snapshot.offset, "gtid", d->snapshot.gtid ? d->snapshot.gtid : ""));
+	if (d->identity[0])
+		json_object_set_new(json_object_get(out, "snapshot"), "server", json_string(d->identity));
 }
 
 static void put_number(json_t *out, const char *key, uint64_t v)

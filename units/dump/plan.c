@@ -398,6 +398,7 @@ static bool restore_plan(struct dump *d, struct err *e)
 	snprintf(d->snapshot.file, sizeof(d->snapshot.file), "%s", json_text(s, "file", ""));
 	d->snapshot.offset = (uint64_t)json_num(s, "offset", 0);
 	d->snapshot.gtid = xstrdup(json_text(s, "gtid", ""));
+	snprintf(d->identity, sizeof(d->identity), "%s", json_text(plan, "identity", ""));
 	json_decref(plan);
 	return true;
 }

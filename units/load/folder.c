@@ -567,8 +567,8 @@ static int make_plan(struct load *l, struct db *c, struct members *o, struct err
 {
 	struct folder *f = l->folder;
 
-	l->plan.snapshot =
-		(struct plan_snapshot){xstrdup(f->meta.at.file), xstrdup(f->meta.at.gtid), f->meta.at.offset};
+	l->plan.snapshot = (struct plan_snapshot){
+		xstrdup(f->meta.at.file), xstrdup(f->meta.at.gtid), f->meta.at.offset, NULL};
 	put_copy_id(l);
 	/* A copy out of files goes on with the same files only: nobody asks whose they are. */
 	l->plan.identity = xstrdup("");

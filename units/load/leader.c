@@ -12,6 +12,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "common/db/dm_checkpoint.h"
 #include "units/load/dumplink.h"
 #include "units/load/filerec.h"
@@ -31,7 +32,8 @@ static void set_phase(struct load *l, enum load_phase p)
 	unit_wake(l->env);
 }
 
-static void publish_snapshot(struct load *l, const struct plan_snapshot *s, bool taken)
+/* own: of the record, for the server; all snapshots of a copy are of one. NULL: it is not known. */
+static void publish_snapshot(struct load *l, const struct plan_snapshot *s, const json_t *own, bool taken)
 {
 	pthread_mutex_lock(&l->lock);
 	l->taken = taken;
@@ -39,6 +41,7 @@ static void publish_snapshot(struct load *l, const struct plan_snapshot *s, bool
 	l->snapshot.file = xstrdup(s->file);
 	l->snapshot.gtid = xstrdup(s->gtid);
 	l->snapshot.offset = s->offset;
+	l->snapshot.server = xstrdup(json_text(own_oldest(own), "identity", ""));
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -215,7 +218,7 @@ static int publish_oldest(struct load *l, const json_t *own, struct err *e)
 {
 	struct plan_snapshot s = record_oldest(l, own);
 
-	publish_snapshot(l, &s, false);
+	publish_snapshot(l, &s, own, false);
 	/* Files may tell a GTID set only: where that is in the relay log, the sync finds out. */
 	return l->follows && s.file[0] ? relaylink_pin(l, &s, e) : 0;
 }
@@ -293,7 +296,7 @@ static int run(struct load *l, struct db *c, struct err *e)
 		rc = plan_files(l, c, &r, e);
 	if (rc == 0 && r.stage == RECORD_FINISHED) {
 		log_info("the copy is loaded already");
-		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
+		publish_snapshot(l, &r.snapshot, r.own, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 	} else if (rc == 0) {
 		rc = load_copy(l, c, &r, e);
 	}
@@ -312,10 +315,10 @@ static int take_from_dm(struct load *l, struct db *c, struct err *e)
 		return r;
 	log_info("DM's task `%s` of source %s is taken over at %s:%" PRIu64 ": no new copy", l->task,
 		l->source, dm.at.file, dm.at.offset);
-	at = (struct plan_snapshot){dm.at.file, dm.gtid, dm.at.offset};
+	at = (struct plan_snapshot){dm.at.file, dm.gtid, dm.at.offset, NULL};
 	r = record_taken(l, c, &at, e);
 	if (r == 0)
-		publish_snapshot(l, &at, true);
+		publish_snapshot(l, &at, NULL, true);
 	dm_checkpoint_fini(&dm);
 	return r < 0 ? -1 : 1;
 }
@@ -331,13 +334,13 @@ static int look(struct load *l, struct db *c, struct err *e)
 	if (found == 0 && l->folder && (r.stage != RECORD_FINISHED || l->remove_meta)) {
 		found = folder_open(l, e);
 		if (found == 0)
-			publish_snapshot(l, &l->folder->meta.at, false);
+			publish_snapshot(l, &l->folder->meta.at, NULL, false);
 	} else if (found == 0 && r.stage == RECORD_FINISHED) {
-		publish_snapshot(l, &r.snapshot, strcmp(r.copy_id, RECORD_OF_DM) == 0);
+		publish_snapshot(l, &r.snapshot, r.own, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 		found = 1;
 	} else if (found == 0 && r.stage != RECORD_NONE && r.snapshot.file[0]) {
 		/* A copy that was interrupted: from there the binlog is wanted to go on with it. */
-		publish_snapshot(l, &r.snapshot, false);
+		publish_snapshot(l, &r.snapshot, r.own, false);
 	} else if (found == 0 && r.stage == RECORD_NONE) {
 		found = meta_has_followed(c, &l->id, &followed, e);
 		if (found == 0 && !followed)

@@ -167,6 +167,9 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 		json_object_set_new(out, "snapshot",
 			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
 				(json_int_t)l->snapshot.offset, "gtid", l->snapshot.gtid));
+	if (l->snapshot.file && l->snapshot.server[0])
+		json_object_set_new(
+			json_object_get(out, "snapshot"), "server", json_string(l->snapshot.server));
 	if (l->snapshot.file && l->taken)
 		json_object_set_new(json_object_get(out, "snapshot"), "dm", json_true());
 	if (l->look)

@@ -221,6 +221,7 @@ void plan_snapshot_fini(struct plan_snapshot *s)
 {
 	free(s->file);
 	free(s->gtid);
+	free(s->server);
 	*s = (struct plan_snapshot){0};
 }
 

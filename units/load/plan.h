@@ -31,6 +31,7 @@ struct plan_items {
 struct plan_snapshot {
 	char *file, *gtid; /* "": the upstream writes no binlog */
 	uint64_t offset;
+	char *server; /* whose file it is (the plan's identity); NULL or "": not known */
 };
 
 struct plan {

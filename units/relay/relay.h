@@ -37,9 +37,10 @@ struct relay_options {
 	char proof_file[256];
 	uint64_t proof_offset, proof_id; /* id 0: not known */
 	json_t *start_else;
-	json_t *start_copies; /* [{gtid, wish}] of tasks that name a file of any server; then by these sets
-				 too */
-	json_t *needs;        /* [{generation, file, offset, head}] of all tasks; NULL: none */
+	/* [{gtid, wish, server}] of tasks that have applied nothing yet, and name a file: of that server, ""
+	 * of any; where the upstream is another one, by these sets too. */
+	json_t *start_copies;
+	json_t *needs; /* [{generation, file, offset, head}] of all tasks; NULL: none */
 	unsigned heartbeat_ms;
 };
 

@@ -240,6 +240,30 @@ static int is_proved(struct relay *r, struct db *d, const struct logs *logs, boo
 	return 0;
 }
 
+/* A set that is not there, or can't be reached: 0 where it may be so. */
+static int reach_copy(struct relay *r, struct db *d, const struct logs *logs, const json_t *copy,
+	const struct log **l, struct err *e)
+{
+	const char *set = json_text(copy, "gtid", ""), *server = json_text(copy, "server", "");
+	struct err wrong = {0};
+
+	if (*set && reach_set(r, d, logs, set, l, &wrong) == 0)
+		return 0;
+	if (!*set && *server)
+		err_set(&wrong, ERR_relay_gone,
+			"%s: a copy was made from another server (%s) than this one, and without GTIDs "
+			"nobody can tell where to go on",
+			db_where(d), server);
+	if (wrong.code && (!json_flag(copy, "wish", false) ||
+				  (wrong.code != ERR_relay_gone && wrong.code != ERR_relay_ahead))) {
+		*e = wrong;
+		return -1;
+	}
+	if (wrong.code)
+		log_warn("a copy that is under way can't go on from where it was begun: %s", wrong.text);
+	return 0;
+}
+
 /* Tasks that have applied nothing yet begin in files of the server of before: by their sets. A copy that is
  * under way goes on without, and begins anew where it must. */
 static int reach_copies(
@@ -248,19 +272,27 @@ static int reach_copies(
 	const json_t *copy;
 	size_t i;
 
-	json_array_foreach(r->o.start_copies, i, copy) {
-		struct err wrong = {0};
-
-		if (reach_set(r, d, logs, json_text(copy, "gtid", ""), l, &wrong) == 0)
-			continue;
-		if (!json_flag(copy, "wish", false) ||
-			(wrong.code != ERR_relay_gone && wrong.code != ERR_relay_ahead)) {
-			*e = wrong;
+	json_array_foreach(r->o.start_copies, i, copy)
+		if (reach_copy(r, d, logs, copy, l, e) < 0)
 			return -1;
-		}
-		log_warn("a copy that is under way can't go on from where it was begun: %s", wrong.text);
-	}
 	return 0;
+}
+
+/* A copy is done that was made from another server: nothing of that one's files is here. */
+static bool is_copied_elsewhere(const struct relay *r, const char *server)
+{
+	const json_t *copy;
+	size_t i;
+
+	json_array_foreach(r->o.start_copies, i, copy) {
+		const char *from = json_text(copy, "server", "");
+
+		if (*from && strcmp(from, server) != 0 && !json_flag(copy, "wish", false)) {
+			log_info("a copy was made from %s, this is %s: going on by GTIDs", from, server);
+			return true;
+		}
+	}
+	return false;
 }
 
 /*
@@ -289,7 +321,7 @@ static int begin_elsewhere(struct relay *r, struct db *d, const struct logs *log
 	}
 	if (!same && reach_copies(r, d, logs, l, e) < 0)
 		return -1;
-	if (same || any)
+	if (same || any || !*r->o.proof_file)
 		return 0;
 	return err_set(e, ERR_relay_gone,
 		"%s: it has no file %s (any more), that another host has read, and without GTIDs nobody can "
@@ -310,6 +342,11 @@ static int place_first(
 
 	if (number && is_proved(r, d, logs, &same, e) < 0)
 		return -1;
+	/* The copy's server is the first generation; this one comes behind it. */
+	if (!number && is_copied_elsewhere(r, server)) {
+		number = 1;
+		same = false;
+	}
 	if (same && named_file(r, d, logs, &l, e) < 0)
 		return -1;
 	json_array_foreach(r->o.start_gtids, i, set)
