@@ -376,6 +376,7 @@ static int drop_conversation(void **state)
 	char command[60];
 
 	link_free(&c->env.link);
+	master_close(&c->agent);
 	loop_free(&c->env.loop);
 	json_decref(c->env.config);
 	close(c->env.state_fd);
