@@ -60,7 +60,7 @@ bool subtask_start_is_open(const struct subtask *t);
 const json_t *subtask_start(const struct subtask *t);
 /*
  * What it needs of the binlog from now on: an object with "file" and "offset", or NULL. Where it follows
- * already, also with the relay's "generation", "head" and "gtid" (`need` of its sync, or as the master was told
- * by the agent of before). Borrowed.
+ * already, also with the relay's "generation", "head" and "gtid" (`need` of its sync, or as the master was
+ * told by the agent of before). Borrowed.
  */
 const json_t *subtask_relay_start(const struct subtask *t);

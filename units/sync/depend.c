@@ -311,8 +311,8 @@ static unsigned free_lane(struct depend *d, bool slow)
 	return best;
 }
 
-/* To stand behind `a` spares more than to stand behind `b`: above all the wait for a slow one, which would hold a
- * lane that others could use; then for the one that ends last. */
+/* To stand behind `a` spares more than to stand behind `b`: above all the wait for a slow one, which would
+ * hold a lane that others could use; then for the one that ends last. */
 static bool spares_more(struct depend *d, uint64_t a, uint64_t b)
 {
 	bool slow_a = waits_long(d, a), slow_b = waits_long(d, b);
@@ -324,7 +324,8 @@ static unsigned choose(struct depend *d, const uint64_t newest[LANES_MAX], bool 
 {
 	unsigned best = LANES_MAX;
 
-	/* Behind what it waits for, it need not wait at all. But not where a slow one stands between the two. */
+	/* Behind what it waits for, it need not wait at all. But not where a slow one stands between the two.
+	 */
 	for (unsigned i = 0; i < d->lanes; i++)
 		if (newest[i] && !is_slow(d, i, newest[i]) &&
 			(best == LANES_MAX || spares_more(d, newest[i], newest[best])))
