@@ -149,7 +149,7 @@ def test_lost_while_ddl(when, tidb_pair, job):
         else:
             j.start()
             j.wait_status(lambda x: x.get("phase") == "sync")
-            face.fail(r"^/\*tidegate-\w+-[0-9:]+\*/ *" + verb, when=when, lose=True)
+            face.fail(r"^/\*tidegate-\w+-[0-9a-f:.+-]+\*/ *" + verb, when=when, lose=True)
             s.run(statement, db="app")
             assert j.wait(90) == 0, j.story()
             j.run()
