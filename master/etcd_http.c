@@ -330,6 +330,7 @@ int etcd_post(
 	uint64_t deadline = clock_ms() + ms;
 	struct buf text = {0};
 	enum outcome r = AWAY;
+	struct err before = {0};
 
 	*answer = NULL;
 	c->watching = c->unsure = false;
@@ -340,8 +341,13 @@ int etcd_post(
 			c->unsure = true;
 			next_host(c);
 		}
+		/* What our own deadline cut off says less than the try before it. */
+		if (r == AWAY && left(deadline) == 0 && before.code)
+			*e = before;
 		if (r == AWAY && (left(deadline) == 0 || stopped(c)))
 			break;
+		if (r == AWAY)
+			before = *e;
 		if (r == AWAY && asked % c->conf->nhosts == 0)
 			clock_sleep_ms(PAUSE_MS);
 	}
