@@ -2,14 +2,13 @@
 exactly its rows, counted by the source itself with comparisons of its own (a row constructor, on every row)."""
 import json
 import random
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "units" / "load"))
+from by_path import by_path
+from servers import quote
 
-import live_test  # noqa: E402
-from servers import quote  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+live_test = by_path("load_live_test", ROOT / "units/load/live_test.py")
 
 BITS = ["", " ", "  ", "a", "A", "á", "ä", "ae", "æ", "b", "c", "ch", "cz", "d", "e", "é", "E", "ß", "ss", "z", "ž", "Z", "\0", "\x01", "\t", "\n", "\x1a", "0", "9",
         "_", "%", "'", '"', "\\", "`", ";", "~", "\x7f", "ı", "İ", "i", "I", "ﬁ", "е", "я", "日", "本", "가", "e\u0301", "a\u0308", "\u00a0", "\u200b", "\uffff", "😀", "𝔸"]

@@ -1,10 +1,9 @@
 """Relay and sync alone between two servers (units/sync/live_test.py), with the servers of the fixtures."""
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "units" / "sync"))
+from by_path import by_path
 
-import live_test as live  # noqa: E402
+live = by_path("sync_live_test", Path(__file__).resolve().parent.parent / "units/sync/live_test.py")
 
 
 class Ends:

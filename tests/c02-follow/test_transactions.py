@@ -1,14 +1,8 @@
 """XA transactions and large ones by relay and sync alone (units/sync/live_test.py has the scenarios), between real servers."""
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "units" / "sync"))
-
-import live_test  # noqa: E402
-from ends import Ends  # noqa: E402
+from ends import Ends, live as live_test
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
 LIKE = [("my97", "my97"), ("ma1011", "ma1011")]

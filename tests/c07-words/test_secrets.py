@@ -9,7 +9,7 @@ import procs
 import pytest
 from tidegate import DONE, FAILED, INTERRUPTED
 
-KEY = "0123456789abcdef" * 4
+KEY = os.urandom(32).hex()  # which no other test has written into a binlog
 SOURCE = "source-id: one\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n"
 TASK = """
 name: moved
