@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -161,15 +160,8 @@ static bool resigned(struct lead *l)
 /* Until ms are over, or somebody wants something of the thread. */
 static void pause_ms(struct lead *l, uint64_t ms)
 {
-	struct timespec t;
+	struct timespec t = clock_deadline(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += (time_t)(ms / 1000);
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&l->mtx);
 	while (!atomic_load(&l->stop) && !(l->term != 0 && l->term == l->resigned))
 		if (pthread_cond_timedwait(&l->wake, &l->mtx, &t) != 0)

@@ -49,3 +49,17 @@ void clock_sleep_ms(uint64_t ms)
 	while (nanosleep(&t, &t) < 0 && errno == EINTR)
 		;
 }
+
+struct timespec clock_deadline(uint64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += (time_t)(ms / 1000u);
+	t.tv_nsec += (long)(ms % 1000u) * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_nsec -= 1000000000L;
+		t.tv_sec++;
+	}
+	return t;
+}

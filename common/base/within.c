@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/xalloc.h"
 
 /* Of whoever lets go last: the caller, when its time is over, or the thread. */
@@ -73,17 +73,10 @@ static bool start(struct run *r)
 
 static bool wait_for(struct run *r, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline(ms);
 	bool done;
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&r->lock);
 	while (!r->done && rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&r->ended, &r->lock, &until);

@@ -5,8 +5,8 @@
 #include "units/dump/dump.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/xalloc.h"
 
 void dump_stop(struct dump *d)
@@ -33,15 +33,8 @@ void dump_fail(struct dump *d, const struct err *e)
 
 bool dump_pause(struct dump *d, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&d->lock);
 	while (!dump_stopping(d) && pthread_cond_timedwait(&d->changed, &d->lock, &until) == 0)
 		continue;

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 #include "common/base/xalloc.h"
@@ -37,15 +36,8 @@ void load_fail(struct load *l, const struct err *e)
 
 bool load_pause(struct load *l, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&l->lock);
 	while (!load_stopping(l) && pthread_cond_timedwait(&l->changed, &l->lock, &until) == 0)
 		continue;

@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -57,24 +56,10 @@ void relay_leave(struct relay *r)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static struct timespec from_now(uint64_t ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	return until;
-}
-
 bool relay_let_go(struct relay *r, enum relay_thread t)
 {
 	struct relay_shared *s = &r->shared;
-	struct timespec until = from_now(LET_GO_MS);
+	struct timespec until = clock_deadline(LET_GO_MS);
 	bool abandoned;
 
 	pthread_mutex_lock(&s->lock);
@@ -88,7 +73,7 @@ bool relay_let_go(struct relay *r, enum relay_thread t)
 bool relay_pause(struct relay *r, uint64_t ms)
 {
 	struct relay_shared *s = &r->shared;
-	struct timespec until = from_now(ms);
+	struct timespec until = clock_deadline(ms);
 	bool leaving;
 
 	pthread_mutex_lock(&s->lock);

@@ -6,7 +6,8 @@
 #include "units/sync/queue.h"
 
 #include <errno.h>
-#include <time.h>
+
+#include "common/base/clock.h"
 
 void queue_init(struct queue *q, void (*wake)(void *arg), void *wake_arg)
 {
@@ -79,25 +80,13 @@ bool queue_has_room(struct queue *q, size_t more)
 	return room;
 }
 
-static void deadline_in(unsigned ms, struct timespec *t)
-{
-	clock_gettime(CLOCK_MONOTONIC, t);
-	t->tv_sec += ms / 1000;
-	t->tv_nsec += (long)(ms % 1000) * 1000000L;
-	if (t->tv_nsec >= 1000000000L) {
-		t->tv_sec++;
-		t->tv_nsec -= 1000000000L;
-	}
-}
-
 struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline(ms);
 	struct trx *t;
 	bool room = false;
 	int r = 0;
 
-	deadline_in(ms, &until);
 	pthread_mutex_lock(&q->lock);
 	while (!q->head && !q->leaving && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&q->more, &q->lock, &until);
