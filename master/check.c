@@ -13,6 +13,7 @@
 #include "common/config/mode.h"
 #include "master/answer.h"
 #include "master/bind.h"
+#include "master/command.h"
 #include "master/valid.h"
 
 void check_group_free(struct check_group **g)
@@ -233,6 +234,17 @@ void check_drop_group(struct master *m, struct check_group *g)
 	for (int i = 0; i < MASTER_CHECKS; i++)
 		if (m->checks[i] && m->checks[i]->group == g)
 			free_check(&m->checks[i]);
+}
+
+int check_begin_group(struct master *m, struct check_group *g, struct command_call *c, struct err *e)
+{
+	if (model_commit(&m->model, e) < 0) {
+		check_drop_group(m, g);
+		return -1;
+	}
+	g->req = *c->req;
+	*c->req = NULL;
+	return 0;
 }
 
 struct check *check_join(

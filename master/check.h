@@ -48,5 +48,9 @@ bool check_report(struct master *m, const char *agent, const json_t *report, che
 bool check_expire(struct master *m, check_answer_fn *answer);
 /* All checks of the group, and with the last one the group. */
 void check_drop_group(struct master *m, struct check_group *g);
+struct command_call;
+/* Commits; the call is answered when all checks of the group are, which is the master's from here on. -1 with
+ * e: nothing is under way. */
+int check_begin_group(struct master *m, struct check_group *g, struct command_call *c, struct err *e);
 void check_group_free(struct check_group **g);
 void check_free_all(struct master *m);

@@ -103,11 +103,5 @@ int command_binlog_schema(struct master *m, struct command_call *c, struct err *
 		check_group_free(&g);
 		return -1;
 	}
-	if (model_commit(&m->model, e) < 0) {
-		check_drop_group(m, g);
-		return -1;
-	}
-	g->req = *c->req;
-	*c->req = NULL;
-	return 0;
+	return check_begin_group(m, g, c, e);
 }
