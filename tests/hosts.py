@@ -47,8 +47,9 @@ class Host:
     def below(self, unit):
         return [p for p in procs.tree(self.process.pid) if p.unit == unit]
 
-    def ask(self, *words, expect=0):
-        done = subprocess.run([*self.prefix, str(self.bin / "tidegate"), *map(str, words), "--master", str(self.run), "--state", str(self.state), "--json"],
+    def ask(self, *words, expect=0, to=None, more=()):
+        """to: another master's address; more: options of that way."""
+        done = subprocess.run([*self.prefix, str(self.bin / "tidegate"), *map(str, words), "--master", to or str(self.run), "--state", str(self.state), "--json", *map(str, more)],
                               capture_output=True, text=True, timeout=100)
         if expect is not None:
             assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
@@ -65,8 +66,8 @@ class Host:
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.story()}") from None  # what it said until now
 
-    def agents(self):
-        answer = self.ask("list-member", expect=None)
+    def agents(self, **kw):
+        answer = self.ask("list-member", expect=None, **kw)
         return {w["name"]: w["stage"] for w in answer["members"][2]["worker"]["workers"]} if isinstance(answer, dict) else {}
 
     def story(self):

@@ -3,18 +3,11 @@ import time
 
 import procs
 import pytest
+from dm_files import task
 from servers import PASSWORD, USER
 from tidegate import INTERRUPTED
 
 SOURCE = "source-id: one\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n{checker}\n"
-TASK = """
-name: moved
-task-mode: all
-target-database: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}
-mysql-instances: [{{source-id: one, block-allow-list: app}}]
-block-allow-list:
-  app: {{do-dbs: ["app"]}}
-"""
 
 
 @pytest.fixture
@@ -26,7 +19,7 @@ def files(fleet, job):
 
     def start(checker):
         files = [j.folder / "task.yaml", j.folder / "source.yaml"]
-        files[0].write_text(TASK.format(port=target.port, user=USER, password=PASSWORD))
+        files[0].write_text(task(target.port))
         files[1].write_text(SOURCE.format(port=source.port, user=USER, password=PASSWORD, checker=checker))
         j.start("--stay", *files, until=None)
         j.wait_log("following from")

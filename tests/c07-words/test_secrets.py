@@ -7,18 +7,11 @@ from pathlib import Path
 
 import procs
 import pytest
+from dm_files import task
 from tidegate import DONE, FAILED, INTERRUPTED
 
 KEY = os.urandom(32).hex()  # which no other test has written into a binlog
 SOURCE = "source-id: one\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n"
-TASK = """
-name: moved
-task-mode: all
-target-database: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}
-mysql-instances: [{{source-id: one, block-allow-list: app}}]
-block-allow-list:
-  app: {{do-dbs: ["app"]}}
-"""
 SECRET = "S3cret-of-this-test"
 
 
@@ -42,7 +35,7 @@ class Files:
 
     def task(self, password, user="tgsecret"):
         path = self.j.folder / "task.yaml"
-        path.write_text(TASK.format(port=self.pair.target.port, user=user, password=password))
+        path.write_text(task(self.pair.target.port, user, password))
         return str(path)
 
 

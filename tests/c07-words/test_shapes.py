@@ -5,19 +5,12 @@ import subprocess
 
 import procs
 import pytest
+from dm_files import task
 from servers import PASSWORD, USER
 from tidegate import DONE, FAILED, INTERRUPTED
 from words import on_terminal
 
 SOURCE = "source-id: one\nenable-relay: true\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n"
-TASK = """
-name: moved
-task-mode: all
-target-database: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}
-mysql-instances: [{{source-id: one, block-allow-list: app}}]
-block-allow-list:
-  app: {{do-dbs: ["app"]}}
-"""
 
 
 class Digits:
@@ -84,7 +77,7 @@ def job_by_files(make_pair, job):
     pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
     j = job(source_url=None, target_url=None)
     j.task, j.source = j.folder / "task.yaml", j.folder / "source.yaml"
-    j.task.write_text(TASK.format(port=pair.target.port, user=USER, password=PASSWORD))
+    j.task.write_text(task(pair.target.port))
     j.source.write_text(SOURCE.format(port=pair.source.port, user=USER, password=PASSWORD))
     return pair, j
 

@@ -1,13 +1,12 @@
 """The control socket between hosts: plain TCP where it is allowed, TLS with certificates on both sides."""
-import json
 import os
 import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
+import hosts as whole
 import procs
+import pytest
 
 
 def free_port():
@@ -16,61 +15,21 @@ def free_port():
         return s.getsockname()[1]
 
 
-class Host:
-    """One supervisor with an agent, and a master where it is given settings."""
+class Host(whole.Host):
+    """One supervisor with an agent, and a master where it is given settings; with files of both."""
 
     def __init__(self, bin_dir, folder, name, masters=None, master=None, agent=None):
-        self.bin, self.name, self.masters, self.with_master = Path(bin_dir), name, masters, master is not None
-        self.state, self.run, self.config, self.log = (Path(folder) / f"{name}.{x}" for x in ("s", "r", "c", "log"))
-        self.state.mkdir(mode=0o700)
-        self.run.mkdir()
-        self.config.mkdir()
-        self.write("tidegate-master", master or {})
-        self.write("tidegate-agent", agent or {})
-        self.more = []
-        self.process = None
+        super().__init__(bin_dir, folder, name, masters=masters, config={"master": master or {}, "agent": agent or {}})
+        self.with_master = master is not None
 
     def write(self, which, settings):
-        path = self.config / f"{which}.conf"
-        path.write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
-        path.chmod(0o644)
+        (self.config / f"{which}.conf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
 
     def start(self):
-        args = [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--name", self.name, "--config", str(self.config)]
-        args += ["--with-master"] if self.with_master else []
-        args += ["--masters", ",".join(self.masters)] if self.masters else []
-        args += self.more
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        return self
-
-    def below(self, unit):
-        return [p for p in procs.tree(self.process.pid) if p.unit == unit]
-
-    def ask(self, *words, expect=0, to=None, more=()):
-        done = subprocess.run([str(self.bin / "tidegate"), *map(str, words), "--master", to or str(self.run), "--json", *map(str, more)],
-                              capture_output=True, text=True, timeout=100)
-        if expect is not None:
-            assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
-        return json.loads(done.stdout) if done.returncode == 0 else done.stdout + done.stderr
-
-    def agents(self, **kw):
-        answer = self.ask("list-member", expect=None, **kw)
-        return {w["name"]: w["stage"] for w in answer["members"][2]["worker"]["workers"]} if isinstance(answer, dict) else {}
+        return super().start(self.with_master)
 
     def said(self, text, timeout=20):
         procs.wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, f"not said: {text}\n{self.story()}")
-
-    def story(self):
-        return f"--- {self.name}\n" + self.log.read_text(errors="replace")[-5000:]
-
-    def close(self):
-        if not self.process:
-            return
-        for p in [procs.Proc(self.process.pid)] + procs.tree(self.process.pid):
-            p.kill()
-        self.process.wait()
-        self.process = None
 
 
 @pytest.fixture
@@ -138,7 +97,7 @@ def test_every_address(hosts):
     one.said("agent b is here")  # alone it may
     assert "not dialled" in one.ask("list-member", to=url, expect=1)
     one.close()
-    one.more = ["--store", "etcd://127.0.0.1:1"]
+    one.options = ["--store", "etcd://127.0.0.1:1"]
     one.start()
     one.said("`address`, where other masters find this one")
     one.close()

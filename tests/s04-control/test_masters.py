@@ -22,7 +22,7 @@ def test_passed_on(hosts, how):  # noqa: F811
         for name, url in zip("ab", urls):
             master = {"listen": url, **(certs.make(f"m{name}", f"master-{name}", "tidegate-master") if how == "tls" else {})}
             h = hosts(name, masters=urls, master=master, agent=certs.make(name, name) if how == "tls" else {})
-            h.more = ["--store", etcd.url()]
+            h.options = ["--store", etcd.url()]
             made.append(h.start())
         a, b = made
         procs.wait_for(lambda: set(a.agents()) == set(b.agents()) == {"a", "b"}, 40, f"not both agents\n{a.story()}\n{b.story()}")
