@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -55,6 +56,39 @@ static void wrong_options_are_named(void **state)
 	assert_non_null(strstr(e.text, "--form"));
 	assert_int_equal(parse(&a, &e, bare), -1);
 	assert_non_null(strstr(e.text, "wants a value"));
+}
+
+static int parse_line(struct args *a, struct err *e, const char *line)
+{
+	static char text[200];
+	char *argv[12] = {NULL}, *rest = text;
+
+	snprintf(text, sizeof(text), "tidegate %s", line);
+	for (int i = 0; i < 11 && (argv[i] = strtok_r(rest, " ", &rest)) != NULL; i++)
+		;
+	*e = (struct err){0};
+	return parse(a, e, argv);
+}
+
+static void letters_are_of_their_command(void **state)
+{
+	static const char *const named[] = {
+		"list-member -n x", "offline-member -w -n x", "drain-member -n x", "accept-key -n x"};
+	struct args a;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		assert_int_equal(parse_line(&a, &e, named[i]), 0);
+		assert_string_equal(a.name, "x");
+		assert_null(a.lines);
+	}
+	assert_int_equal(parse_line(&a, &e, "logs -f -n 5"), 0);
+	assert_string_equal(a.lines, "5");
+	assert_null(a.name);
+	assert_string_equal(a.follow, "1");
+	assert_int_equal(parse_line(&a, &e, "purge-relay -f file"), 0);
+	assert_string_equal(a.filename, "file");
 }
 
 static void numbers_read_well(void **state)
@@ -199,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_found_by_name),
 		cmocka_unit_test(wrong_options_are_named),
+		cmocka_unit_test(letters_are_of_their_command),
 		cmocka_unit_test(numbers_read_well),
 		cmocka_unit_test(a_copy_is_summed_up),
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),

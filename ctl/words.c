@@ -108,12 +108,6 @@ int cmd_query_status(const struct args *a, struct err *e)
 		e);
 }
 
-/* -n is the letter of logs --lines. */
-static const char *member_name(const struct args *a)
-{
-	return a->name ? a->name : a->lines;
-}
-
 int cmd_list_member(const struct args *a, struct err *e)
 {
 	json_t *kinds = json_array(), *names = json_array();
@@ -129,25 +123,25 @@ int cmd_list_member(const struct args *a, struct err *e)
 		json_array_append_new(kinds, json_string("master"));
 	if (a->worker)
 		json_array_append_new(kinds, json_string("worker"));
-	if (member_name(a))
-		json_array_append_new(names, json_string(member_name(a)));
+	if (a->name)
+		json_array_append_new(names, json_string(a->name));
 	return send_word(a, "list-member", json_pack("{s:o, s:o}", "kinds", kinds, "names", names), e);
 }
 
 int cmd_offline_member(const struct args *a, struct err *e)
 {
-	if (a->nrest || !member_name(a) || !a->masters == !a->worker)
+	if (a->nrest || !a->name || !a->masters == !a->worker)
 		return wrong(e, "offline-member -w -n name");
 	return send_word(a, "offline-member",
-		json_pack("{s:s, s:s}", "kind", a->worker ? "worker" : "master", "name", member_name(a)), e);
+		json_pack("{s:s, s:s}", "kind", a->worker ? "worker" : "master", "name", a->name), e);
 }
 
 int cmd_drain_member(const struct args *a, struct err *e)
 {
-	if (a->nrest || !member_name(a) || a->masters)
+	if (a->nrest || !a->name || a->masters)
 		return wrong(e, "drain-member -n name [--cancel]");
 	return send_word(a, "drain-member",
-		json_pack("{s:s, s:b}", "name", member_name(a), "cancel", a->cancel != NULL), e);
+		json_pack("{s:s, s:b}", "name", a->name, "cancel", a->cancel != NULL), e);
 }
 
 int cmd_transfer_source(const struct args *a, struct err *e)
@@ -216,9 +210,9 @@ int cmd_accept_store(const struct args *a, struct err *e)
 
 int cmd_accept_key(const struct args *a, struct err *e)
 {
-	if (a->nrest || !member_name(a))
+	if (a->nrest || !a->name)
 		return wrong(e, "accept-key -n name");
-	return send_word(a, "accept-key", json_pack("{s:s}", "name", member_name(a)), e);
+	return send_word(a, "accept-key", json_pack("{s:s}", "name", a->name), e);
 }
 
 int cmd_task_word(const struct args *a, struct err *e)

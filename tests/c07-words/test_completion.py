@@ -28,6 +28,9 @@ def test_bash(bin_dir):
     assert complete(bin_dir, "config", "e") == ["export"]
     assert complete(bin_dir, "completion", "") == ["bash", "fish", "zsh"]
     assert "--from" in complete(bin_dir, "run", "-") and "--from" not in complete(bin_dir, "query-status", "-")
+    for word in ("accept-key", "drain-member", "list-member", "offline-member"):
+        assert {"--name", "-n"} <= set(complete(bin_dir, word, "-")), word
+    assert "--lines" not in complete(bin_dir, "accept-key", "-")
     assert complete(bin_dir, "nonsense", "") == []
 
 
