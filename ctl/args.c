@@ -123,12 +123,36 @@ static void put_letters(const char *word, char *out, size_t size)
 			snprintf(out + strlen(out), 3, "%c%s", rows[i].letter, rows[i].value ? ":" : "");
 }
 
+static const struct word *word_row(const char *word)
+{
+	for (int i = 0; word && i < WORDS; i++)
+		if (strcmp(words[i].word, word) == 0)
+			return &words[i];
+	return NULL;
+}
+
+/* An option of another command is a mistake: left aside, it would do less than was meant, or something else.
+ */
+static int check_given(const bool given[ROWS], const char *word, struct err *e)
+{
+	char name[NAME_MAX_];
+
+	for (int i = 0; i < ROWS; i++) {
+		if (!given[i] || args_option_is_for(rows[i].who, word))
+			continue;
+		args_option_name(rows[i].name, name, sizeof(name));
+		return err_set(e, ERR_usage, "%s has no option --%s", word, name);
+	}
+	return 0;
+}
+
 int args_parse(int argc, char **argv, struct args *a, struct err *e)
 {
 	static char names[ROWS][NAME_MAX_];
 	struct option longs[ROWS + 1];
 	const char *word = find_word(argc, argv);
 	char letters[2 * ROWS + 2];
+	bool given[ROWS] = {false};
 	int c;
 
 	memset(longs, 0, sizeof(longs));
@@ -144,13 +168,15 @@ int args_parse(int argc, char **argv, struct args *a, struct err *e)
 			return err_set(e, ERR_usage, "unknown option '%s'", argv[optind - 1]);
 		if (c == ':')
 			return err_set(e, ERR_usage, "option '%s' wants a value", argv[optind - 1]);
-		keep(a, option_of(c, word), optarg);
+		c = option_of(c, word);
+		keep(a, c, optarg);
+		given[c - OPT_FIRST - 1] = true;
 	}
 	if (optind < argc)
 		a->word = argv[optind++];
 	a->rest = argv + optind;
 	a->nrest = argc - optind;
-	return 0;
+	return word_row(a->word) && !a->help && !a->version ? check_given(given, a->word, e) : 0;
 }
 
 static void help_words(void)
@@ -166,12 +192,9 @@ static void help_words(void)
 
 void args_help(const char *word)
 {
-	const struct word *w = NULL;
+	const struct word *w = word_row(word);
 	char name[NAME_MAX_], letter[8];
 
-	for (int i = 0; word && i < WORDS; i++)
-		if (strcmp(words[i].word, word) == 0)
-			w = &words[i];
 	if (!w) {
 		help_words();
 		return;

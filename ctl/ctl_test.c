@@ -23,24 +23,37 @@ static int parse(struct args *a, struct err *e, char **argv)
 	return args_parse(argc, argv, a, e);
 }
 
+/* a borrows from it until the next one. */
+static int parse_line(struct args *a, struct err *e, const char *line)
+{
+	static char text[200], *argv[12];
+	char *rest = text;
+
+	snprintf(text, sizeof(text), "tidegate %s", line);
+	for (int i = 0; i < 11 && (argv[i] = strtok_r(rest, " ", &rest)) != NULL; i++)
+		;
+	*e = (struct err){0};
+	return parse(a, e, argv);
+}
+
 static void options_are_found_by_name(void **state)
 {
-	char *argv[] = {(char *)"tidegate", (char *)"run", (char *)"--from", (char *)"mysql://a",
-		(char *)"--from-password-file=x", (char *)"-s", (char *)"one", (char *)"-s", (char *)"two",
-		(char *)"--for", (char *)"all", (char *)"t.yaml", NULL};
 	struct args a;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(parse(&a, &e, argv), 0);
+	assert_int_equal(parse_line(&a, &e, "run --from mysql://a --from-password-file=x t.yaml"), 0);
 	assert_string_equal(a.word, "run");
 	assert_string_equal(a.from, "mysql://a");
 	assert_string_equal(a.from_password_file, "x");
-	assert_string_equal(a.for_, "all");
-	assert_int_equal(a.nsources, 2);
-	assert_string_equal(a.sources[1], "two");
 	assert_int_equal(a.nrest, 1);
 	assert_string_equal(a.rest[0], "t.yaml");
+	assert_int_equal(parse_line(&a, &e, "pause-task -s one t -s two"), 0);
+	assert_int_equal(a.nsources, 2);
+	assert_string_equal(a.sources[1], "two");
+	assert_string_equal(a.rest[0], "t");
+	assert_int_equal(parse_line(&a, &e, "grants --for all"), 0);
+	assert_string_equal(a.for_, "all");
 }
 
 static void wrong_options_are_named(void **state)
@@ -56,18 +69,6 @@ static void wrong_options_are_named(void **state)
 	assert_non_null(strstr(e.text, "--form"));
 	assert_int_equal(parse(&a, &e, bare), -1);
 	assert_non_null(strstr(e.text, "wants a value"));
-}
-
-static int parse_line(struct args *a, struct err *e, const char *line)
-{
-	static char text[200];
-	char *argv[12] = {NULL}, *rest = text;
-
-	snprintf(text, sizeof(text), "tidegate %s", line);
-	for (int i = 0; i < 11 && (argv[i] = strtok_r(rest, " ", &rest)) != NULL; i++)
-		;
-	*e = (struct err){0};
-	return parse(a, e, argv);
 }
 
 static void letters_are_of_their_command(void **state)
@@ -89,6 +90,31 @@ static void letters_are_of_their_command(void **state)
 	assert_string_equal(a.follow, "1");
 	assert_int_equal(parse_line(&a, &e, "purge-relay -f file"), 0);
 	assert_string_equal(a.filename, "file");
+}
+
+/* --watch sends a word again and again: pause-task would be done each second. */
+static void options_of_other_commands_are_refused(void **state)
+{
+	static const char *const refused[][2] = {{"pause-task t --watch", "pause-task has no option --watch"},
+		{"--watch=5 resume-task t", "resume-task has no option --watch"},
+		{"operate-leader evict --watch", "operate-leader has no option --watch"},
+		{"purge-relay -s a -f b --watch", "purge-relay has no option --watch"},
+		{"grants --master x", "grants has no option --master"},
+		{"query-status -l", "query-status has no option --leader"}};
+	static const char *const fine[] = {"query-status --watch", "list-member -l --watch=2",
+		"purge-relay -s a -f b --force", "query-status t -s one --master x --json --state y",
+		"run --watch --help", "no-such-command --watch", "--watch"};
+	struct args a;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		assert_int_equal(parse_line(&a, &e, refused[i][0]), -1);
+		assert_int_equal(e.code, ERR_usage);
+		assert_string_equal(e.text, refused[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+		assert_int_equal(parse_line(&a, &e, fine[i]), 0);
 }
 
 static void numbers_read_well(void **state)
@@ -234,6 +260,7 @@ int main(void)
 		cmocka_unit_test(options_are_found_by_name),
 		cmocka_unit_test(wrong_options_are_named),
 		cmocka_unit_test(letters_are_of_their_command),
+		cmocka_unit_test(options_of_other_commands_are_refused),
 		cmocka_unit_test(numbers_read_well),
 		cmocka_unit_test(a_copy_is_summed_up),
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),

@@ -1,6 +1,6 @@
 /*
- * --watch: the same word again and again, on a terminal over the answer before. A master that is away for a
- * while is said in its place, and asked again. Ends with Ctrl-C.
+ * --watch: the same word, which must change nothing, again and again, on a terminal over the answer before. A
+ * master that is away for a while is said in its place, and asked again. Ends with Ctrl-C.
  */
 #include "ctl/watch.h"
 

@@ -63,9 +63,13 @@ static int send_slow(
 
 static int send_word(const struct args *a, const char *word, json_t *words, struct err *e)
 {
-	if (a->watch)
-		return watch_send(a, word, words, e);
 	return send_slow(a, word, words, ASK_MS, e);
+}
+
+/* A word that changes nothing: may be asked again and again. */
+static int look(const struct args *a, const char *word, json_t *words, struct err *e)
+{
+	return a->watch ? watch_send(a, word, words, e) : send_word(a, word, words, e);
 }
 
 static json_t *sources_of(const struct args *a)
@@ -102,7 +106,7 @@ int cmd_query_status(const struct args *a, struct err *e)
 {
 	if (a->nrest > 1)
 		return wrong(e, "query-status takes one task at most");
-	return send_word(a, "query-status",
+	return look(a, "query-status",
 		json_pack("{s:s, s:o, s:b}", "task", a->nrest ? a->rest[0] : "", "sources", sources_of(a),
 			"more", a->more != NULL),
 		e);
@@ -125,7 +129,7 @@ int cmd_list_member(const struct args *a, struct err *e)
 		json_array_append_new(kinds, json_string("worker"));
 	if (a->name)
 		json_array_append_new(names, json_string(a->name));
-	return send_word(a, "list-member", json_pack("{s:o, s:o}", "kinds", kinds, "names", names), e);
+	return look(a, "list-member", json_pack("{s:o, s:o}", "kinds", kinds, "names", names), e);
 }
 
 int cmd_offline_member(const struct args *a, struct err *e)
@@ -140,8 +144,8 @@ int cmd_drain_member(const struct args *a, struct err *e)
 {
 	if (a->nrest || !a->name || a->masters)
 		return wrong(e, "drain-member -n name [--cancel]");
-	return send_word(a, "drain-member",
-		json_pack("{s:s, s:b}", "name", a->name, "cancel", a->cancel != NULL), e);
+	return send_word(
+		a, "drain-member", json_pack("{s:s, s:b}", "name", a->name, "cancel", a->cancel != NULL), e);
 }
 
 int cmd_transfer_source(const struct args *a, struct err *e)
