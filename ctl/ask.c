@@ -85,12 +85,25 @@ static json_t *check_result(json_t *answer, struct err *e)
 	return NULL;
 }
 
+struct reply {
+	struct buf bytes;
+	struct str body; /* in bytes */
+};
+
 /* Before each one: the connection may be another one than at the last. */
-static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, struct buf *in, struct err *e)
+static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, struct reply *in, struct err *e)
 {
 	if (k->id && prove_wait(k->master, k->id, identity_name(k->id), PROVE_MS, e) < 0)
 		return -1;
-	return link_call_wait(k->master, out, timeout_ms, in, e);
+	if (link_call_wait(k->master, out, timeout_ms, &in->bytes, e) < 0)
+		return -1;
+	return msg_expect(buf_str(&in->bytes), MSG_answer, &in->body, e);
+}
+
+/* Lost, or another connection than the one that was proved. */
+static bool is_lost(const struct ask *k, const struct err *e)
+{
+	return e->code == ERR_link || (k->id && e->code == ERR_unproved);
 }
 
 /*
@@ -98,24 +111,25 @@ static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, st
  * with the same number, by which the master knows it (T39).
  */
 static int send_until(
-	struct ask *k, const struct buf *out, unsigned timeout_ms, struct buf *in, struct err *e)
+	struct ask *k, const struct buf *out, unsigned timeout_ms, struct reply *in, struct err *e)
 {
 	uint64_t until = clock_ms() + timeout_ms, now;
 	int rc;
 
-	while ((rc = send_it(k, out, timeout_ms, in, e)) < 0 && e->code == ERR_link &&
+	while ((rc = send_it(k, out, timeout_ms, in, e)) < 0 && is_lost(k, e) &&
 		(now = clock_ms() + AGAIN_MS) < until) {
 		timeout_ms = (unsigned)(until - now);
-		usleep(AGAIN_MS * 1000);
+		clock_sleep_ms(AGAIN_MS);
+		err_clear(e);
 	}
 	return rc;
 }
 
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
 {
-	struct buf text = {0}, out = {0}, in = {0};
+	struct buf text = {0}, out = {0};
+	struct reply in = {0};
 	struct msg_answer answer;
-	struct str body;
 	json_t *o = NULL;
 
 	json_write(args, &text);
@@ -125,13 +139,12 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 		if (e->code == ERR_link)
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);
-	} else if (msg_expect(buf_str(&in), MSG_answer, &body, e) == 0 &&
-		   msg_get_answer(body, &answer, e) == 0) {
+	} else if (msg_get_answer(in.body, &answer, e) == 0) {
 		o = check_result(json_parse(answer.json, "the master's answer", e), e);
 	}
 	buf_free(&text);
 	buf_free(&out);
-	buf_free(&in);
+	buf_free(&in.bytes);
 	return o;
 }
 

@@ -13,7 +13,7 @@ import procs
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 import sp  # noqa: E402
-from test_control import free_port, hosts  # noqa: E402, F401
+from test_control import Certificates, free_port, hosts, options  # noqa: E402, F401
 
 SOURCE = '{"op":"create","source":{"source-id":"s1","endpoint":{"host":"127.0.0.1","port":1,"user":"u","password":""}}}'
 
@@ -66,4 +66,36 @@ def test_the_command_line_asks_again(hosts):  # noqa: F811
     out, err = asker.communicate(timeout=40)
     assert asker.returncode == 0, f"{out}{err}\n{a.story()}"
     assert len(revision(a.log)) == 1, a.story()
+    assert not err, err  # the first one's loss is nobody's business any more
     procs.wait_for(lambda: a.ask("operate-source", "show")["sources"], 10, a.story())
+
+
+class Forgetful:
+    """A master that twice says of a connection that it is not proved, as where it is another one than a moment ago."""
+
+    def __init__(self, of):
+        self.of, self.left, self.requests, self.proofs = of, 2, [], 0
+
+    def __call__(self, type_, request, _):
+        self.requests += [request] if type_ == sp.COMMAND else []
+        self.proofs += type_ == sp.PROVE
+        if type_ == self.of and self.left:
+            self.left -= 1
+            return sp.FAILED, struct.pack("<II", 60622, 0) + sp.text("it has not proved who it is")
+        if type_ == sp.CHALLENGE:
+            return sp.CHALLENGED, sp.text("0" * 64)
+        return (sp.OK, b"") if type_ == sp.PROVE else (sp.ANSWER, sp.text('{"result":true,"msg":"","sources":[]}'))
+
+
+@pytest.mark.parametrize("of,proofs,commands", [(sp.COMMAND, 3, 3), (sp.PROVE, 3, 1)])
+def test_an_unproved_connection_is_proved_again(bin_dir, short_tmp, of, proofs, commands):
+    operator = Certificates(short_tmp / "certs").make("op", "alice", "tidegate-operator")
+    with sp.Answerer(Forgetful(of)) as master:
+        ask = [str(bin_dir / "tidegate"), "operate-source", "show", "--json", "--master", master.url]
+        done = subprocess.run([*ask, *options(operator)], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0 and '"result": true' in done.stdout and not done.stderr, done
+        assert (master.answer.proofs, len(master.answer.requests)) == (proofs, commands)
+        assert len(set(master.answer.requests)) == 1  # the same number: it can't be done twice (T39)
+    with sp.Answerer(Forgetful(sp.COMMAND)) as master:  # without a certificate there is nothing to prove by
+        done = subprocess.run([*ask[:-1], master.url], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1 and "60622" in done.stderr and len(master.answer.requests) == 1, done

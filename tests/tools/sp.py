@@ -6,9 +6,10 @@ import ssl
 import struct
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
-REQ = 0x30
+REQ, REP = 0x30, 0x31
 FAILED, OK, HELLO, WELCOME, NEXT, COMMAND, ANSWER, FORWARDED, CHALLENGE, CHALLENGED, PROVE = 1, 15, 45, 41, 42, 50, 51, 52, 60, 61, 62
 
 
@@ -102,6 +103,42 @@ class Caller:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Answerer(threading.Thread):
+    """A listener at tcp://127.0.0.1 whose answers a test makes up: answer(type, request, body) gives (type, body)."""
+
+    def __init__(self, answer):
+        super().__init__(daemon=True)
+        self.answer = answer
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    def run(self):
+        while True:
+            try:
+                s, _ = self.listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+
+    def _serve(self, s):
+        with s, s.makefile("rb") as f:
+            s.sendall(b"\0SP\0" + struct.pack(">HH", REP, 0))
+            f.read(8)
+            while len(size := f.read(8)) == 8:
+                body = f.read(struct.unpack(">Q", size)[0])
+                version, type_, request = struct.unpack("<HHQ", body[4:16])
+                kind, reply = self.answer(type_, request, body[16:])
+                reply = body[:4] + message(kind, reply, request, version)
+                s.sendall(struct.pack(">Q", len(reply)) + reply)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listening.close()
 
 
 class Key:
