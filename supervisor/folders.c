@@ -267,6 +267,12 @@ static bool is_empty(int dir)
 	return empty;
 }
 
+/* By a start before. */
+static bool is_lent(const struct stat *st, gid_t gid, mode_t bits)
+{
+	return st->st_gid == gid && (st->st_mode & bits) == bits;
+}
+
 /* Root's file, which others may not read: this group may. Never what a name elsewhere leads to, too. */
 static void lend_file(int dir, const char *name, gid_t gid)
 {
@@ -274,7 +280,7 @@ static void lend_file(int dir, const char *name, gid_t gid)
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 && st.st_nlink == 1 &&
-		!(st.st_mode & S_IROTH) && fchown(fd, (uid_t)-1, gid) == 0)
+		!(st.st_mode & S_IROTH) && !is_lent(&st, gid, S_IRGRP) && fchown(fd, (uid_t)-1, gid) == 0)
 		(void)!fchmod(fd, (st.st_mode & 0777) | S_IRGRP);
 	io_close(&fd);
 }
@@ -299,7 +305,7 @@ static void lend(int dir, const struct stat *st, gid_t gid)
 		if (d->d_name[0] != '.')
 			lend_file(dir, d->d_name, gid);
 	closedir(list);
-	if ((st->st_mode & 05) != 05 && fchown(dir, (uid_t)-1, gid) == 0)
+	if ((st->st_mode & 05) != 05 && !is_lent(st, gid, 050) && fchown(dir, (uid_t)-1, gid) == 0)
 		(void)!fchmod(dir, (st->st_mode & 0777) | 050);
 }
 

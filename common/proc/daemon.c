@@ -38,6 +38,7 @@ struct daemon_run {
 	struct watch *watch;
 	struct settings *settings; /* the own file; NULL: none was named */
 	int host_level;            /* tidegated's */
+	uint64_t worn_look;        /* when descriptors are looked at again: wake-ups may be many */
 	uint64_t worn_since;       /* few descriptors are left since then; 0: enough */
 	uint64_t worn_told;        /* said of one that is not to begin anew; 0: not yet */
 	int http_fd;               /* listens from before the box on; -1: not */
@@ -269,7 +270,11 @@ static void daemon_tell_worn(struct daemon_run *r, unsigned long long most)
 static int daemon_worn(struct daemon_run *r, struct err *e)
 {
 	unsigned long long most = 0;
+	uint64_t now = clock_ms();
 
+	if (now < r->worn_look)
+		return 0;
+	r->worn_look = now + DAEMON_BEAT_MS;
 	if (!daemon_few_left(&most)) {
 		r->worn_since = 0;
 		return 0;
@@ -279,8 +284,8 @@ static int daemon_worn(struct daemon_run *r, struct err *e)
 		return 0;
 	}
 	if (r->worn_since == 0)
-		r->worn_since = clock_ms();
-	if (clock_ms() < r->worn_since + DAEMON_WORN_MS)
+		r->worn_since = now;
+	if (now < r->worn_since + DAEMON_WORN_MS)
 		return 0;
 	return err_set(e, ERR_link,
 		"three quarters of %llu descriptors are in use, for connections that are over or say "
