@@ -12,6 +12,7 @@
 #include "agent/orders.h"
 #include "agent/report.h"
 #include "agent/seen.h"
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/io.h"
@@ -52,7 +53,7 @@ static void lost(struct agent *a, const struct err *e)
 	m->told_lost = true;
 	m->session = 0;
 	/* A host that was cut off leaves connections behind that say nothing, for many minutes. */
-	if (e->code == ERR_link && strstr(m->addresses[m->at], "tcp://"))
+	if (e->code == ERR_link && address_is_remote(m->addresses[m->at]))
 		link_peer_again(m->peer);
 	/* One of several: the next one, at once, and a pause when all were asked. */
 	m->move = m->naddresses > 1;
@@ -142,7 +143,7 @@ static void hello(struct agent *a)
 
 	move_on(m, a->env->link);
 	m->helloing = true;
-	if (!strstr(m->addresses[m->at], "tcp://")) {
+	if (!address_is_remote(m->addresses[m->at])) {
 		send_hello(a);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
@@ -42,8 +43,15 @@ static int open_remote(struct ask *k, const char *address, const struct args *a,
 	return 0;
 }
 
+/* The folder with master.sock, or a socket itself. */
 static int open_local(struct ask *k, const char *run, struct err *e)
 {
+	struct stat st;
+
+	if (stat(run, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		k->master = link_dial(k->link, run);
+		return 0;
+	}
 	if (chdir(run) < 0)
 		return err_sys(e, ERR_ctl_connect, "run folder %s", run);
 	k->master = link_dial(k->link, "master.sock");
@@ -52,12 +60,15 @@ static int open_local(struct ask *k, const char *run, struct err *e)
 
 struct ask *ask_open(const char *where, const struct args *a, struct err *e)
 {
-	struct ask *k = xcalloc(1, sizeof(*k));
-	bool remote = strstr(where, "tcp://") != NULL;
+	struct ask *k;
+	struct address at;
 
+	if (address_parse(where, &at, e) < 0)
+		return NULL;
+	k = xcalloc(1, sizeof(*k));
 	k->loop = loop_new();
 	k->link = link_new(k->loop);
-	if ((remote ? open_remote(k, where, a, e) : open_local(k, where, e)) < 0)
+	if ((at.kind == ADDRESS_IPC ? open_local(k, at.path, e) : open_remote(k, where, a, e)) < 0)
 		ask_close(&k);
 	return k;
 }

@@ -7,8 +7,8 @@
 /* The master, asked from the command line: one connection, blocking calls. */
 struct ask;
 
-/* where: an address, or the folder with master.sock, which becomes the current directory. Connects in the
- * background. */
+/* where: an address (common/base/address.h), or the folder with master.sock, which becomes the current
+ * directory. Connects in the background. */
 struct ask *ask_open(const char *where, const struct args *a, struct err *e);
 void ask_close(struct ask **k);
 /*

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/xalloc.h"
 
 /* As long as the command line waits (ctl/words.c). */
@@ -132,7 +133,7 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 	msg_put_forwarded(&c->msg, (*req)->head.request,
 		&(struct msg_forwarded){.word = command.word, .args = command.args});
 	*req = NULL;
-	if (f->id && strstr(f->address, "tcp://"))
+	if (f->id && address_is_remote(f->address))
 		prove_first(f);
 	else
 		pass_on(c);

@@ -83,3 +83,10 @@ int address_parse(const char *text, struct address *a, struct err *e)
 			text);
 	return 0;
 }
+
+bool address_is_remote(const char *text)
+{
+	struct address a;
+
+	return address_parse(text, &a, NULL) == 0 && a.kind != ADDRESS_IPC;
+}

@@ -20,3 +20,6 @@ struct address {
 
 /* -1: ERR_config_bad, one line. */
 int address_parse(const char *text, struct address *a, struct err *e);
+/* Another host's, or this one's by TCP: a socket whose other end the kernel does not name. What is no address
+ * is not. */
+bool address_is_remote(const char *text);

@@ -1,4 +1,4 @@
-/* The lowest layer: errors, buffers, readers, maps, arena, positions, log lines. */
+/* The lowest layer: errors, buffers, readers, maps, arena, positions, log lines, addresses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
@@ -284,6 +286,51 @@ static void within_its_time(void **state)
 	clock_sleep_ms(500); /* it lets go itself */
 }
 
+static void addresses(void **state)
+{
+	static const char *const bad[] = {"", "tcp://", "tcp://host", "tcp://host:", "tcp://host:0",
+		"tcp://host:65536", "tcp://host:1x", "tcp://::1:80", "tcp://[::1]80", "tls+tcp://ho st:1",
+		"http://a:1", "ipc://", "tcp://a:123456789012", "tcp://\"a\":1", "tcp://:1"};
+	static const char *const every[] = {
+		"tcp://*:1", "tls+tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://0:1", "tcp://[0:0:0:0:0:0:0:0]:1"};
+	static const char *const far[] = {"tcp://127.0.0.1:1", "tls+tcp://db1:1", "tcp://*:1"};
+	static const char *const near[] = {"/run/x/master.sock", "ipc:///run/x", "ipc://tcp/x", "master.sock",
+		"a+tcp://x:1", "/run/tcp://x", "tcp://x"};
+	struct address a;
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(address_parse(bad[i], &a, &e), -1);
+	assert_int_equal(address_parse("tls+tcp://db1.example.org:8261", &a, &e), 0);
+	assert_true(a.kind == ADDRESS_TLS && a.port == 8261 && !a.loopback);
+	assert_string_equal(a.host, "db1.example.org");
+	assert_int_equal(address_parse("tcp://[::1]:65535", &a, &e), 0);
+	assert_true(a.kind == ADDRESS_TCP && a.port == 65535 && a.loopback);
+	assert_string_equal(a.host, "::1");
+	assert_int_equal(address_parse("tcp://127.1.2.3:1", &a, &e), 0);
+	assert_true(a.loopback);
+	assert_false(a.every);
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+		assert_int_equal(address_parse(every[i], &a, &e), 0);
+		assert_true(a.every && !a.loopback);
+	}
+	assert_int_equal(address_parse("tcp://[::1]:1", &a, &e), 0);
+	assert_false(a.every);
+	assert_int_equal(address_parse("tcp://10.0.0.0:1", &a, &e), 0);
+	assert_false(a.every);
+	assert_int_equal(address_parse("tcp://localhost.evil:1", &a, &e), 0);
+	assert_false(a.loopback);
+	assert_int_equal(address_parse("/run/x/master.sock", &a, &e), 0);
+	assert_true(a.kind == ADDRESS_IPC && strcmp(a.path, "/run/x/master.sock") == 0);
+	assert_int_equal(address_parse("ipc:///run/x", &a, &e), 0);
+	assert_string_equal(a.path, "/run/x");
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++)
+		assert_true(address_is_remote(far[i]));
+	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
+		assert_false(address_is_remote(near[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +347,7 @@ int main(void)
 		cmocka_unit_test(log_lines_are_single),
 		cmocka_unit_test(clock_goes_forward),
 		cmocka_unit_test(within_its_time),
+		cmocka_unit_test(addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,8 +16,6 @@
 /* cmocka needs the ones above. */
 #include <cmocka.h>
 
-#include "common/base/address.h"
-
 static char folder[] = "/tmp/tidegate-identity-XXXXXX";
 static int dir;
 
@@ -105,51 +103,12 @@ static void odd_keys_and_certificates(void **state)
 	assert_int_equal(e.code, ERR_config_bad);
 }
 
-static void addresses(void **state)
-{
-	static const char *const bad[] = {"", "tcp://", "tcp://host", "tcp://host:", "tcp://host:0",
-		"tcp://host:65536", "tcp://host:1x", "tcp://::1:80", "tcp://[::1]80", "tls+tcp://ho st:1",
-		"http://a:1", "ipc://", "tcp://a:123456789012", "tcp://\"a\":1", "tcp://:1"};
-	static const char *const every[] = {
-		"tcp://*:1", "tls+tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://0:1", "tcp://[0:0:0:0:0:0:0:0]:1"};
-	struct address a;
-	struct err e = {0};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(address_parse(bad[i], &a, &e), -1);
-	assert_int_equal(address_parse("tls+tcp://db1.example.org:8261", &a, &e), 0);
-	assert_true(a.kind == ADDRESS_TLS && a.port == 8261 && !a.loopback);
-	assert_string_equal(a.host, "db1.example.org");
-	assert_int_equal(address_parse("tcp://[::1]:65535", &a, &e), 0);
-	assert_true(a.kind == ADDRESS_TCP && a.port == 65535 && a.loopback);
-	assert_string_equal(a.host, "::1");
-	assert_int_equal(address_parse("tcp://127.1.2.3:1", &a, &e), 0);
-	assert_true(a.loopback);
-	assert_false(a.every);
-	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
-		assert_int_equal(address_parse(every[i], &a, &e), 0);
-		assert_true(a.every && !a.loopback);
-	}
-	assert_int_equal(address_parse("tcp://[::1]:1", &a, &e), 0);
-	assert_false(a.every);
-	assert_int_equal(address_parse("tcp://10.0.0.0:1", &a, &e), 0);
-	assert_false(a.every);
-	assert_int_equal(address_parse("tcp://localhost.evil:1", &a, &e), 0);
-	assert_false(a.loopback);
-	assert_int_equal(address_parse("/run/x/master.sock", &a, &e), 0);
-	assert_true(a.kind == ADDRESS_IPC && strcmp(a.path, "/run/x/master.sock") == 0);
-	assert_int_equal(address_parse("ipc:///run/x", &a, &e), 0);
-	assert_string_equal(a.path, "/run/x");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_is_made_once),
 		cmocka_unit_test(a_proof_is_for_one_name_and_nonce),
 		cmocka_unit_test(odd_keys_and_certificates),
-		cmocka_unit_test(addresses),
 	};
 
 	if (!mkdtemp(folder) || (dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)

@@ -137,6 +137,16 @@ def options(settings):
     return [x for k, v in settings.items() for x in (f"--{k}", str(v))]
 
 
+def test_the_command_line_takes_any_address(hosts):
+    """The folder, ipc:// before it, the socket itself; a host without a port is not taken for a folder."""
+    a = hosts("a", master={}).start()
+    a.said("agent a is here")
+    for to in (a.run, f"ipc://{a.run}", a.run / "master.sock", f"ipc://{a.run}/master.sock"):
+        assert "a" in a.agents(to=str(to)), to
+    assert "HOST:PORT is wanted" in a.ask("list-member", to="tcp://nowhere", expect=1)
+    assert "an address is" in a.ask("list-member", to="http://127.0.0.1:1", expect=1)
+
+
 @pytest.fixture
 def site(hosts):
     """A master at tls+tcp://localhost, and certificates for all."""
