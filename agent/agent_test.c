@@ -221,6 +221,10 @@ static void pauses_go_by_the_rules(void **state)
 	backoff_started(&b, 8000);
 	backoff_failed(&b, 11000, true);
 	assert_int_equal(b.start_at, 11200);
+	rules.min_ms = 650; /* raised meanwhile */
+	backoff_failed(&b, 12000, false);
+	assert_int_equal(b.start_at, 12650);
+	rules.min_ms = 200;
 	rules.jitter = true;
 	for (uint64_t now = 20000; now < 20500; now += 7) {
 		uint64_t pause;

@@ -34,7 +34,7 @@ void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
 	const struct backoff_rules *r = rules_of(b);
 	uint64_t next;
 
-	if (b->pause_ms == 0 || (progressed && now - b->started_ms >= r->forgiven_ms))
+	if (b->pause_ms < r->min_ms || (progressed && now - b->started_ms >= r->forgiven_ms))
 		b->pause_ms = r->min_ms;
 	if (b->pause_ms > r->max_ms)
 		b->pause_ms = r->max_ms;

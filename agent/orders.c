@@ -14,14 +14,6 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 
-static struct source *find_source(const struct agent *a, const char *name)
-{
-	for (struct source *s = a->sources; s; s = s->next)
-		if (strcmp(s->name, name) == 0)
-			return s;
-	return NULL;
-}
-
 static bool slot_is_taken(const struct agent *a, unsigned slot)
 {
 	for (struct source *s = a->sources; s; s = s->next)
@@ -35,7 +27,7 @@ static struct source *get_source(struct agent *a, const json_t *spec)
 {
 	const char *name = json_text(spec, "source", "");
 	int64_t slot = json_num(spec, "slot", 0);
-	struct source *s = find_source(a, name);
+	struct source *s = source_find(a, name);
 
 	if (!name[0] || slot < 1 || slot > (int64_t)a->slots) {
 		log_error("the orders have a source without a name or a slot from 1 to %u", a->slots);

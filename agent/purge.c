@@ -81,14 +81,6 @@ void purge_apply(struct agent *a)
 			at = &(*at)->next;
 }
 
-static const struct source *find_source(const struct agent *a, const char *name)
-{
-	for (const struct source *s = a->sources; s; s = s->next)
-		if (strcmp(s->name, name) == 0)
-			return s;
-	return NULL;
-}
-
 static void take_answer(struct purge *p, const json_t *answer)
 {
 	const json_t *error = json_object_get(answer, "error");
@@ -102,7 +94,7 @@ static void take_answer(struct purge *p, const json_t *answer)
 
 static void look(const struct agent *a, struct purge *p)
 {
-	const struct source *s = find_source(a, source_of(p));
+	const struct source *s = source_find(a, source_of(p));
 	const json_t *answer = s ? json_object_get(s->relay->status, "purge") : NULL;
 
 	if (answer && json_num(answer, "id", 0) == id_of(p)) {
@@ -136,11 +128,11 @@ const json_t *purge_wanted(const struct agent *a, const char *source)
 void purge_report(const struct agent *a, json_t *checks)
 {
 	for (const struct purge *p = a->purges; p; p = p->next)
-		json_array_append_new(
-			checks, json_pack("{s:I, s:b, s:[{s:s, s:s, s:s}], s:{s:I, s:s}}", "id",
-					(json_int_t)id_of(p), "done", p->done, "findings", "item",
-					"purge_relay", "state", "success", "what", p->msg ? p->msg : "",
-					"error", "code", (json_int_t)p->error.code, "text", p->error.text));
+		json_array_append_new(checks,
+			json_pack("{s:I, s:b, s:[{s:s, s:s, s:o}], s:{s:I, s:o}}", "id", (json_int_t)id_of(p),
+				"done", p->done, "findings", "item", "purge_relay", "state", "success",
+				"what", json_any_text(p->msg ? p->msg : ""), "error", "code",
+				(json_int_t)p->error.code, "text", json_any_text(p->error.text)));
 }
 
 void purge_free_all(struct agent *a)

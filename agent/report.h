@@ -5,6 +5,6 @@
 struct agent;
 
 /* The agent's report as JSON (docs/protocol.md), appended to out. */
+void report_write(const struct agent *a, struct buf *out);
 /* The same objects, for /metrics. */
 void report_metrics(const struct agent *a, struct metrics *m);
-void report_write(const struct agent *a, struct buf *out);

@@ -41,6 +41,12 @@ static json_t *own_options(const json_t *given)
 	return json_is_object(given) ? json_deep_copy(given) : json_object();
 }
 
+/* From where on it needs the relay log; NULL: it does not. */
+static const json_t *start_of(const struct subtask *t)
+{
+	return subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+}
+
 /* 0: it is not known, as of a copy's snapshot. */
 static int64_t generation_of(const json_t *start)
 {
@@ -74,7 +80,7 @@ static const json_t *relay_start(const struct source *s, int64_t generation, boo
 	const json_t *first = NULL;
 
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
-		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		const json_t *start = start_of(t);
 
 		if (start && generation_of(start) && generation_of(start) != generation)
 			continue; /* of another server: by its set */
@@ -92,7 +98,7 @@ static const json_t *proof(const struct source *s)
 	const json_t *best = NULL;
 
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
-		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		const json_t *start = start_of(t);
 
 		if (generation_of(start) == 0 || generation_of(start) < generation_of(best))
 			continue;
@@ -123,7 +129,7 @@ static void put_copies(const struct source *s, json_t *options)
 	json_t *copies = json_array();
 
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
-		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		const json_t *start = start_of(t);
 		bool told = json_text(start, "gtid", "")[0] || json_text(start, "server", "")[0];
 
 		if (start && generation_of(start) == 0 && json_text(start, "file", "")[0] && told)
@@ -147,7 +153,7 @@ static void put_proof(const struct source *s, const json_t *best, json_t *option
 	json_object_set(options, "proof_offset", json_object_get(best, "offset"));
 	json_object_set(options, "proof_head", json_object_get(best, "head"));
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
-		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		const json_t *start = start_of(t);
 
 		if (generation_of(start) == generation_of(best) && json_text(start, "gtid", "")[0])
 			json_array_append(sets, json_object_get(start, "gtid"));
@@ -166,7 +172,7 @@ static void put_gtids(const struct source *s, int64_t generation, json_t *option
 
 	list = json_is_array(list) ? json_incref(list) : json_array();
 	for (const struct subtask *t = s->subtasks; t; t = t->next) {
-		const json_t *start = subtask_needs_relay(t) ? subtask_relay_start(t) : NULL;
+		const json_t *start = start_of(t);
 
 		bool other = generation_of(start) && generation_of(start) != generation;
 

@@ -50,6 +50,14 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 
 static const struct proc_owner relay_ops = {own_slice, NULL, on_ended};
 
+struct source *source_find(const struct agent *a, const char *name)
+{
+	for (struct source *s = a->sources; s; s = s->next)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
 struct source *source_new(struct agent *a, const char *name, unsigned slot)
 {
 	struct source *s = xcalloc(1, sizeof(*s));

@@ -24,6 +24,8 @@ struct source {
 	struct subtask *subtasks;
 };
 
+/* Of this agent's, by its name; NULL: there is none. */
+struct source *source_find(const struct agent *a, const char *name);
 struct source *source_new(struct agent *a, const char *name, unsigned slot);
 void source_free(struct source **s);
 void source_apply(struct source *s, json_t *spec, int64_t revision);

@@ -50,9 +50,9 @@ void subtask_tick(struct subtask *t, uint64_t now);
 bool subtask_is_off(const struct subtask *t);
 /* One of include/mode.def. */
 const char *subtask_mode(const struct subtask *t);
-/* It follows the binlog, now or later: the relay must run. */
 /* Reads the relay log, now or once its copy is done. */
 bool subtask_follows(const struct subtask *t);
+/* It follows the binlog, now or later: the relay must run. */
 bool subtask_needs_relay(const struct subtask *t);
 /* Where it starts is still to be found: a relay that is off waits for that. */
 bool subtask_start_is_open(const struct subtask *t);

@@ -49,7 +49,7 @@ uint64_t bind_first_epoch(const struct master *m)
 	return m->wall_s;
 }
 
-static size_t count_bound(const struct master *m, const char *agent)
+size_t bind_count(const struct master *m, const char *agent)
 {
 	const char *key;
 	json_t *s;
@@ -80,7 +80,7 @@ static struct agent *drop_dead(struct master *m)
 	for (unsigned i = 0; i < m->nagents; i++) {
 		struct agent *a = &m->agents[i];
 
-		if (bind_online(m, a) || a->poll || count_bound(m, a->name) > 0)
+		if (bind_online(m, a) || a->poll || bind_count(m, a->name) > 0)
 			continue;
 		model_set(&m->model, STORE_AGENT, a->name, NULL);
 		json_decref(a->report);

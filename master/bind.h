@@ -8,6 +8,8 @@
 struct agent *bind_find(struct master *m, const char *name);
 struct agent *bind_session(struct master *m, uint64_t session); /* NULL: not (any more) a valid one */
 bool bind_online(const struct master *m, const struct agent *a);
+/* How many sources are that agent's. */
+size_t bind_count(const struct master *m, const char *agent);
 bool bind_any_online(const struct master *m);
 /*
  * An agent tells by which cluster's revision it worked last. One of ours that is still to come means that the

@@ -1,7 +1,7 @@
 /*
  * The door of the control socket: who is asking, and may that one ask this? Called by serve.c with each
  * request, before anything of it is read. A unix socket tells its peer's user; of another host's connection
- * only that is known which it has proved (T40), and it is forgotten with the connection.
+ * only that is known which it has proved (T40); its connection's number is never used again (link.h).
  */
 #include "master/gate.h"
 

@@ -325,7 +325,7 @@ static bool tell_health(void *self, json_t *o)
 	json_object_set_new(o, "role", json_string(p->term ? "leader" : "follower"));
 	json_object_set_new(o, "leader", json_string(p->term ? p->name : who.name));
 	if (store_trouble(p->store, &why) < 0)
-		json_object_set_new(o, "error", json_string(why.text));
+		json_object_set_new(o, "error", json_any_text(why.text));
 	return p->term ? p->master.newer == 0 : who.name[0] != '\0';
 }
 

@@ -9,13 +9,8 @@
 
 static json_t *member(struct master *m, const char *name)
 {
-	const char *key;
-	json_int_t n = 0;
-	json_t *s;
-
-	model_foreach(&m->model, STORE_SOURCE, key, s)
-		n += strcmp(json_text(s, "agent", ""), name) == 0;
-	return json_pack("{s:b, s:I}", "online", bind_online(m, bind_find(m, name)), "sources", n);
+	return json_pack("{s:b, s:I}", "online", bind_online(m, bind_find(m, name)), "sources",
+		(json_int_t)bind_count(m, name));
 }
 
 void master_metrics(struct master *m, struct metrics *out)

@@ -72,14 +72,15 @@ int place_check(struct master *m, const char *source, const char *agent, struct 
 		return err_set(e, ERR_bad_stage, "agent `%s` is offline", agent);
 	if (json_flag(doc, "draining", false))
 		return err_set(e, ERR_bad_stage, "agent `%s` is being drained", agent);
-	if (!has_room(m, agent))
-		return err_set(e, ERR_bad_stage, "agent `%s` takes %lld sources, and has them", agent,
-			(long long)json_num(doc, "slots", 0));
 	if (index_of(json_object_get(source_doc(m, source), "keyless"), agent) != SIZE_MAX)
 		return err_set(e, ERR_bad_stage,
 			"agent `%s` has not the key that the password of `%s` is "
 			"encrypted with",
 			agent, source);
+	/* Counts all sources, so it is asked last. */
+	if (!has_room(m, agent))
+		return err_set(e, ERR_bad_stage, "agent `%s` takes %lld sources, and has them", agent,
+			(long long)json_num(doc, "slots", 0));
 	return 0;
 }
 

@@ -15,7 +15,7 @@ int place_check(struct master *m, const char *source, const char *agent, struct 
 void place_set(struct master *m, const char *source, const char *agent);
 /* From its owner, if that lives, to an agent that may take it: as soon as the owner has let it go. */
 void place_move(struct master *m, const char *source, const char *agent);
-/* "agent" of the move that is under way; "": none. */
+/* "to" of the move that is under way; "": none. */
 const char *place_going_to(const json_t *source);
 /* One source: a new owner where it has none that lives, or the end of a move. True: something was changed. */
 bool place_tick(struct master *m, const char *source);

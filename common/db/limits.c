@@ -1,5 +1,5 @@
 /*
- * How large statements, rows and transactions may be downstream (T28). Asked once a connection. TiDB's own
+ * How large statements and rows may be downstream (T28). Asked once a connection. TiDB's own
  * limits are in its configuration, which an account without the CONFIG privilege is not shown: then they are
  * met, not foreseen.
  */
@@ -36,8 +36,7 @@ static void least(uint64_t *limit, struct str text)
 /* Type, Instance, Name, Value */
 static int of_configuration(struct db *d, struct db_limits *out, struct err *e)
 {
-	const char *sql = "SHOW CONFIG WHERE type='tidb' AND name IN ('performance.txn-entry-size-limit',"
-			  "'performance.txn-total-size-limit')";
+	const char *sql = "SHOW CONFIG WHERE type='tidb' AND name='performance.txn-entry-size-limit'";
 	struct db_rows *rows = db_query(d, str_of(sql), e);
 	const struct str *v;
 	int r;
@@ -46,9 +45,7 @@ static int of_configuration(struct db *d, struct db_limits *out, struct err *e)
 		return db_error_is_lost(e->sql_errno) || !e->sql_errno ? -1 : 0;
 	while ((r = db_fetch(rows, &v, e)) > 0)
 		if (db_columns(rows) >= 4)
-			least(str_is(v[2], "performance.txn-entry-size-limit") ? &out->entry
-									       : &out->transaction,
-				v[3]);
+			least(&out->entry, v[3]);
 	db_rows_close(&rows);
 	return r;
 }

@@ -106,13 +106,20 @@ enum column_kind column_kind_of(const char *type, const char *charset, const str
 	return kind;
 }
 
-static void column_fini(struct column *c)
+void structure_column_fini(struct column *c)
 {
 	free(c->name);
 	free(c->type);
 	free(c->charset);
 	free(c->collation);
 	free(c->expression);
+}
+
+void structure_key_fini(struct key *k)
+{
+	free(k->name);
+	free(k->columns);
+	free(k->prefixes);
 }
 
 void structure_free(struct structure **s)
@@ -123,12 +130,9 @@ void structure_free(struct structure **s)
 	if (!t)
 		return;
 	for (unsigned i = 0; i < t->ncolumns; i++)
-		column_fini(&t->columns[i]);
-	for (unsigned i = 0; i < t->nkeys; i++) {
-		free(t->keys[i].name);
-		free(t->keys[i].columns);
-		free(t->keys[i].prefixes);
-	}
+		structure_column_fini(&t->columns[i]);
+	for (unsigned i = 0; i < t->nkeys; i++)
+		structure_key_fini(&t->keys[i]);
 	free(t->columns);
 	free(t->keys);
 	free(t->schema);

@@ -65,6 +65,9 @@ struct structure {
 };
 
 void structure_free(struct structure **s);
+/* What one column or key has; itself it belongs to the array that it stands in. */
+void structure_column_fini(struct column *c);
+void structure_key_fini(struct key *k);
 enum column_kind column_kind_of(const char *type, const char *charset, const struct server *server);
 json_t *structure_to_json(const struct structure *s); /* new reference */
 struct structure *structure_from_json(const json_t *o, struct err *e);

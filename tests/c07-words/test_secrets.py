@@ -108,7 +108,6 @@ def test_own_cipher_text(files):
     j.start("--stay", f.task(made), f.source(made), until=None)
     f.pair.source.run("INSERT INTO app.t VALUES (2)")
     procs.wait_for(lambda: f.pair.target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 60, f"the row does not come\n{j.story()}")
-    # Of another key: told by the unit that would need it, with the error's own code; nobody guesses.
     assert SECRET not in j.log() + j.stderr()
     assert j.interrupt() == INTERRUPTED, j.story()
 

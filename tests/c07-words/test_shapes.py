@@ -120,9 +120,17 @@ def test_shapes(job_by_files):
     assert ask("binlog", "list", "moved") == {"result": True, "msg": TEXT, "sources": [dict(PART, msg=Like(r"\[.*\]"))]}
     stage("Running")
     assert ask("binlog-schema", "list", "moved", "app", "t")["sources"] == [dict(PART, msg=Like(r"(?s)CREATE TABLE.*"))]
-    detail = json.loads(ask("check-task", j.task)["msg"].split("\n", 1)[-1]) if ask("check-task", j.task)["msg"].startswith("{") else None
-    if detail:
-        assert detail.keys() == {"results", "summary"} and detail["summary"].keys() == {"passed", "total", "successful", "failed", "warning"}
+    assert ask("check-task", j.task) == {"result": True, "msg": "pre-check is passed."}
+    # Somebody who may do nothing: what is found is JSON within msg.
+    pair.target.run("CREATE USER IF NOT EXISTS tgtestshape@'%' IDENTIFIED BY 'tgtestshape'")
+    other = j.folder / "other.yaml"
+    other.write_text(task(pair.target.port, "tgtestshape", "tgtestshape").replace("name: moved", "name: other"))
+    done = subprocess.run([str(j.bin / "tidegate"), "check-task", str(other), "--state", j.state, "--json"], capture_output=True, text=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert done.returncode == FAILED and answer.keys() == {"result", "msg"} and answer["result"] is False, done
+    detail = json.loads(answer["msg"])
+    assert detail.keys() == {"results", "summary"} and detail["summary"].keys() == {"passed", "total", "successful", "failed", "warning"}
+    assert detail["summary"]["failed"] > 0 and {r["state"] for r in detail["results"]} <= {"fail", "warn"}, detail
     assert set(ask("start-task", "--no-check", j.task)) == {"result", "msg", "sources", "checkResult"}
 
     # An error: of a statement that the downstream refuses.

@@ -68,7 +68,7 @@ class Relayed:
         return next(p.parent for p in Path(self.j.state).glob("**/server-uuid.index"))
 
     def files(self):
-        return sorted(p.name for p in self.folder().iterdir() if p.name != "relay.meta")
+        return sorted(p.name for p in self.folder().iterdir() if not p.name.startswith("relay.meta"))
 
     def make_old(self, hours=3):
         for name in self.files()[:-1]:

@@ -306,13 +306,13 @@ def test_alter_waits_for_a_lock(trio, target):
 
 
 def test_transfer_and_drain(trio):
-    """Two sources: one is moved by hand, then a host is emptied, then it is filled again; and a member that is gone is forgotten."""
-    t = trio(("ma1011", "my97"), ("my97", "my97"))
-    work = [Workload(t.pairs[0].source, "app", threads=2, rows=100, pause=0.01).make()]
+    """A source is moved by hand, its host is emptied, and may be filled again; a member that is gone is forgotten."""
+    t = trio()
+    work = Workload(t.pairs[0].source, "app", threads=2, rows=100, pause=0.01).make()
     t.begin("s1")
     t.wait_sync("a")
     t.other()
-    with work[0]:
+    with work:
         refused = t.m.ask("transfer-source", "s1", "c", expect=1)
         assert "46004" in refused, refused
         units = {p.key for p in t.a.below("relay")}
@@ -333,8 +333,8 @@ def test_transfer_and_drain(trio):
         t.wait_stage("b", "offline")
         t.m.ask("offline-member", "-w", "-n", "b")
         assert "b" not in t.m.agents()
-        work[0].wait(40)
-    finish(t.pairs[0], work[0], t.story)
+        work.wait(40)
+    finish(t.pairs[0], work, t.story)
 
 
 def hold_a_lane(host, target):

@@ -51,11 +51,11 @@ class Job:
 
 
 class Site:
-    def __init__(self, bin_dir, folder, server, bind):
+    def __init__(self, bin_dir, folder, server):
         self.folder = folder
         self.network = namespaces.Network(3)
         self.etcd, self.hosts, self.jobs, self.took = None, [], [], {}
-        self.bin, self.server, self.bind = bin_dir, server, bind
+        self.bin, self.server = bin_dir, server
 
     def build(self):
         self.etcd = namespaces.Etcd(self.folder / "etcd", self.network)
@@ -252,7 +252,7 @@ def check_epoch(last, row):
 @pytest.fixture
 def site(bin_dir, short_tmp, pool):
     os.chmod(short_tmp, 0o755)
-    s = Site(bin_dir, short_tmp, pool, None)
+    s = Site(bin_dir, short_tmp, pool)
     made = []
 
     def server(name, role):

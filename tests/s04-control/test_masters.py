@@ -13,12 +13,11 @@ from test_control import Certificates, free_port, hosts, options  # noqa: E402, 
 
 @pytest.mark.parametrize("how", ["tls", "tcp"])
 def test_passed_on(hosts, how):  # noqa: F811
-    etcd = etcd_module.Etcd(hosts.path / "etcd")
+    etcd, made = etcd_module.Etcd(hosts.path / "etcd"), []
     try:
         certs = Certificates(hosts.path / "certs")
         scheme = "tls+tcp://localhost" if how == "tls" else "tcp://127.0.0.1"
         urls = [f"{scheme}:{free_port()}" for _ in range(2)]
-        made = []
         for name, url in zip("ab", urls):
             master = {"listen": url, **(certs.make(f"m{name}", f"master-{name}", "tidegate-master") if how == "tls" else {})}
             h = hosts(name, masters=urls, master=master, agent=certs.make(name, name) if how == "tls" else {})

@@ -23,9 +23,6 @@ enum { TRIES = 30, PAUSE_MS = 200, KEEP_BYTES = 64 << 20, SQL_DUPLICATE = 1062 }
 /* LOAD DATA LOCAL is switched off: MySQL 8, MariaDB, and older ones of both. */
 enum { SQL_NO_LOCAL = 3948, SQL_NO_LOCAL_MARIADB = 4166, SQL_NOT_ALLOWED = 1148 };
 
-/* TiDB's: txn-total-size-limit, txn-entry-size-limit. */
-enum { SQL_TXN_TOO_LARGE = 8004, SQL_ENTRY_TOO_LARGE = 8025 };
-
 /* --- the connection --- */
 
 static bool is_lost(const struct err *e)
@@ -318,7 +315,7 @@ static int look_again(struct applier *a, const struct chunk *k, const struct err
 
 static int refused(struct err *e, const struct chunk *k, const struct plan_item *t)
 {
-	if (e->sql_errno == SQL_TXN_TOO_LARGE || e->sql_errno == SQL_ENTRY_TOO_LARGE)
+	if (load_is_too_large(e))
 		e->code = ERR_load_too_large;
 	else if (err_act(e->code) == ERR_ACT_PAUSE && e->code != ERR_load_too_large)
 		e->code = ERR_load_failed;

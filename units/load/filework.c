@@ -263,7 +263,9 @@ static int refused(struct fileworker *w, struct err *e)
 {
 	const struct plan_item *t = &w->l->plan.tables.p[w->f->table];
 
-	if (err_act(e->code) == ERR_ACT_PAUSE)
+	if (load_is_too_large(e))
+		e->code = ERR_load_too_large;
+	else if (err_act(e->code) == ERR_ACT_PAUSE)
 		e->code = ERR_load_files;
 	return err_add(e, "table `%s`.`%s`, %s", t->schema, t->name, w->f->name);
 }

@@ -34,6 +34,13 @@ void load_fail(struct load *l, const struct err *e)
 	unit_wake(l->env);
 }
 
+bool load_is_too_large(const struct err *e)
+{
+	enum { TRANSACTION = 8004, ENTRY = 8025 }; /* txn-total-size-limit, txn-entry-size-limit */
+
+	return e->sql_errno == TRANSACTION || e->sql_errno == ENTRY;
+}
+
 bool load_pause(struct load *l, unsigned ms)
 {
 	struct timespec until = clock_deadline(ms);

@@ -95,6 +95,9 @@ static inline bool load_stopping(struct load *l)
 }
 /* Sleeps, less if told to end. False: ending. */
 bool load_pause(struct load *l, unsigned ms);
+/* TiDB takes no transaction, or no row, of that size: which is a matter of its settings (ERR_load_too_large).
+ */
+bool load_is_too_large(const struct err *e);
 /*
  * A connection that load_stop can cut off; noted: recorded in tidegate_connection before anything else is
  * done with it (T3), which the first one, before the take-over, can't be.

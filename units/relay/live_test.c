@@ -523,8 +523,6 @@ static void wait_replica(void)
 	assert_string_equal(first, second);
 }
 
-/* The upstream fails over to its replica: other files, other positions; nothing is missing for who reads on.
- */
 /* The second server has another port, but stands for one that has come behind the same address: of another
  * address the log would be another source's. */
 static void same_address(const struct fixture *f)
@@ -532,6 +530,8 @@ static void same_address(const struct fixture *f)
 	assert_int_equal(unlinkat(f->h.fds[FD_STATE], "source.json", 0), 0);
 }
 
+/* The upstream fails over to its replica: other files, other positions; nothing is missing for who reads on.
+ */
 static void test_switch(void **state)
 {
 	struct fixture *f = *state;

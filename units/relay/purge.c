@@ -154,8 +154,9 @@ int purge_step(struct relay *r, struct err *e)
 static void put_answer(struct relay *r, const struct err *e, const char *msg)
 {
 	json_decref(r->purge.answer);
-	r->purge.answer = json_pack("{s:I, s:s, s:{s:I, s:s}}", "id", (json_int_t)r->purge.last_request,
-		"msg", msg, "error", "code", (json_int_t)e->code, "text", e->text);
+	r->purge.answer = json_pack("{s:I, s:o, s:{s:I, s:o}}", "id", (json_int_t)r->purge.last_request,
+		"msg", json_any_text(msg), "error", "code", (json_int_t)e->code, "text",
+		json_any_text(e->text));
 }
 
 static void say_done(struct relay *r, const struct store_purged *p, const char *who)

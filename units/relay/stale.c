@@ -53,15 +53,13 @@ static int owner_keep(int dir, const json_t *o, struct err *e)
 static int discard(struct relay *r, const char *why, struct err *e)
 {
 	json_t *none = json_array();
-	int rc;
 
 	log_warn("the relay log is thrown away: %s", why);
 	pins_keep(&r->pins, none);
 	json_decref(none);
 	if (store_discard(&r->store, e) < 0)
 		return -1;
-	rc = pins_save(&r->pins, true, e);
-	return rc;
+	return pins_save(&r->pins, true, e);
 }
 
 static int drop_of_others(struct relay *r, struct err *e)

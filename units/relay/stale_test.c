@@ -151,11 +151,43 @@ static void a_log_that_a_task_needs_is_kept(void **state)
 	assert_false(is_kept(f, 2, "bin.000001"));
 }
 
+/* A folder whose number is used again, for another source or for another server under the same name. */
+static void a_log_of_another_source_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(is_kept(f, 0, "")); /* says whose it will be */
+	generation(f, "u", 6);
+	file(f, 6, 0);
+	assert_true(is_kept(f, 0, ""));
+	f->r.ep.port = 3307;
+	assert_false(is_kept(f, 0, ""));
+	generation(f, "u", 6);
+	file(f, 6, 0);
+	assert_true(is_kept(f, 0, ""));
+	json_object_set_new(f->env.config, "source", json_string("other"));
+	assert_false(is_kept(f, 0, ""));
+}
+
+/* The file that another host has read has this name here, too: its head tells whether it is the same. */
+static void a_log_with_another_file_of_that_name_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	generation(f, "u", 6);
+	f->r.o.proof_id = file(f, 6, BINLOG_ROTATE);
+	assert_true(is_kept(f, 1, "bin.000006"));
+	f->r.o.proof_id++;
+	assert_false(is_kept(f, 1, "bin.000006"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_log_without_the_end_of_its_file_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_log_that_a_task_needs_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_log_of_another_source_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_log_with_another_file_of_that_name_goes, setup, teardown),
 	};
 
 	log_set_level(LOG_ERROR_);

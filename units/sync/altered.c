@@ -147,22 +147,6 @@ static bool is_own(const struct column *c, const struct altered *x)
 	return !named(x->was, c->name) && !says(x, c->name);
 }
 
-static void drop_column(struct column *c)
-{
-	free(c->name);
-	free(c->type);
-	free(c->charset);
-	free(c->collation);
-	free(c->expression);
-}
-
-static void drop_key(struct key *k)
-{
-	free(k->name);
-	free(k->columns);
-	free(k->prefixes);
-}
-
 /* place[i]: where column i is now, -1: it is gone. A key with such a column is no key of the upstream's. */
 static void move_keys(struct structure *s, const int *place)
 {
@@ -177,7 +161,7 @@ static void move_keys(struct structure *s, const int *place)
 			k->columns[c] = gone ? 0 : (unsigned)place[k->columns[c]];
 		}
 		if (gone)
-			drop_key(k);
+			structure_key_fini(k);
 		else
 			s->keys[left++] = *k;
 	}
@@ -193,7 +177,7 @@ static void cut_own(struct structure *s, const struct altered *x)
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		place[i] = is_own(&s->columns[i], x) ? -1 : (int)left;
 		if (place[i] < 0)
-			drop_column(&s->columns[i]);
+			structure_column_fini(&s->columns[i]);
 		else
 			s->columns[left++] = s->columns[i];
 	}

@@ -183,13 +183,15 @@ static int note_head(struct fetch *f, struct str event, struct position at, stru
 {
 	bool watermarks = at.generation == f->watermark.generation && at.file == f->watermark.file;
 	uint64_t id = binlog_format_id(event);
+	char file[300];
 
 	if (watermarks && f->head && id != f->head) {
 		f->other = true;
+		binlog_name_make(file, sizeof(file), f->base, at.file);
 		return err_set(e, ERR_relay_gone,
-			"%s:%" PRIu64 " of this host's relay log is not the file that was applied up to, but "
-			"another server's",
-			f->base, at.file);
+			"%s of this host's relay log is not the file that was applied up to, but another "
+			"server's",
+			file);
 	}
 	heads_note(&f->apply->heads, at, id, durable(f));
 	return 0;
@@ -322,6 +324,29 @@ static void ask_later(struct fetch *f, const struct err *e)
 
 /* --- a relay log that begins behind our place --- */
 
+/* at: where the log begins behind what is applied. Not where positions would go back: the highest counts. */
+static int go_on_by_gtids(struct fetch *f, struct position at, struct err *e)
+{
+	char file[300];
+
+	if (at.generation <= f->watermark.generation) {
+		binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
+		return err_set(e, ERR_relay_gone,
+			"%s, up to which all is applied, is not in this host's relay log, which is of other "
+			"servers under the same numbers: restart tidegate on this host, its relay then "
+			"begins "
+			"anew, and resume the task",
+			file);
+	}
+	f->next = f->skip = at;
+	f->resume = (struct position){0};
+	f->moving = false;
+	f->placed = true;
+	log_info("the relay log is of another host, and begins behind a switch of the upstream: going on by "
+		 "GTIDs");
+	return 0;
+}
+
 static void on_located(void *arg, const struct err *e, struct str reply)
 {
 	struct fetch *f = arg;
@@ -334,20 +359,7 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 		ask_later(f, e);
 	} else if (msg_expect(reply, MSG_located, &body, &wrong) == 0 &&
 		   msg_get_located(body, &m, &wrong) == 0) {
-		if (m.at.generation <= f->watermark.generation)
-			err_set(&wrong, ERR_relay_gone,
-				"%s:%" PRIu64
-				", up to which all is applied, is not in this host's relay log, "
-				"which is of other servers under the same numbers: restart tidegate on this "
-				"host, its relay then begins anew, and resume the task",
-				f->apply->base, f->watermark.file);
-		f->next = f->skip = m.at;
-		f->resume = (struct position){0};
-		f->moving = false;
-		f->placed = true;
-		log_info("the relay log is of another host, and begins behind a switch of the upstream: "
-			 "going on by "
-			 "GTIDs");
+		go_on_by_gtids(f, m.at, &wrong);
 	}
 	if (wrong.code == ERR_link || wrong.code == ERR_relay_not_there)
 		ask_later(f, &wrong);
