@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,8 @@ static BIO *text_bio(const char *pem)
 	return b;
 }
 
-/* One entry of the subject's, printable and whole; "" where there is none, or several of a CN. */
-static void subject(const X509 *x, int nid, int at, char *out, size_t size)
+/* One entry of the subject's, printable and whole. False, and "", where there is none like that. */
+static bool subject(const X509 *x, int nid, int at, char *out, size_t size)
 {
 	X509_NAME *n = X509_get_subject_name(x);
 	int i = X509_NAME_get_index_by_NID(n, nid, at);
@@ -77,6 +78,7 @@ static void subject(const X509 *x, int nid, int at, char *out, size_t size)
 		out[len] = '\0';
 	}
 	OPENSSL_free(text);
+	return out[0] != '\0';
 }
 
 static enum role role_of(const X509 *x)
@@ -122,9 +124,7 @@ struct identity *identity_of_pem(const char *cert, const char *key, struct err *
 		err_set(e, ERR_config_bad, "ssl-key: no key in PEM");
 	else if (X509_check_private_key(x, id->key) != 1)
 		err_set(e, ERR_config_bad, "ssl-key is not the key of ssl-cert");
-	else
-		subject(x, NID_commonName, -1, id->name, sizeof(id->name));
-	if (x && id->key && !id->name[0] && (!e || e->code == ERR_NONE))
+	else if (!subject(x, NID_commonName, -1, id->name, sizeof(id->name)))
 		err_set(e, ERR_config_bad, "ssl-cert: its subject has no CN of at most %d bytes",
 			IDENTITY_NAME - 1);
 	ERR_clear_error();
@@ -142,9 +142,11 @@ static int read_key(struct identity *id, struct str text, const char *name, stru
 
 	id->key = PEM_read_bio_PrivateKey(b, NULL, NULL, NULL);
 	BIO_free(b);
-	if (id->key && EVP_PKEY_get_id(id->key) == EVP_PKEY_ED25519)
-		return 0;
-	return failed(e, name);
+	if (!id->key)
+		return failed(e, name);
+	if (EVP_PKEY_get_id(id->key) != EVP_PKEY_ED25519)
+		return err_set(e, ERR_identity, "%s: no Ed25519 key", name);
+	return 0;
 }
 
 static int make_key(struct identity *id, int dir, const char *name, struct err *e)
@@ -299,9 +301,8 @@ static int check_leaf(const struct proof *p, X509 *leaf, enum role *role, struct
 	EVP_PKEY *key = X509_get0_pubkey(leaf);
 	char cn[IDENTITY_NAME];
 
-	subject(leaf, NID_commonName, -1, cn, sizeof(cn));
 	*role = role_of(leaf);
-	if (!key || !cn[0])
+	if (!subject(leaf, NID_commonName, -1, cn, sizeof(cn)) || !key)
 		return err_set(e, ERR_identity,
 			"a certificate without a CN of at most %d bytes, or without a key",
 			IDENTITY_NAME - 1);

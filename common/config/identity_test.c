@@ -5,6 +5,9 @@
 #include "common/config/identity.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,12 +106,91 @@ static void odd_keys_and_certificates(void **state)
 	assert_int_equal(e.code, ERR_config_bad);
 }
 
+static char *text_of(BIO *b)
+{
+	char *data, *text;
+	long n = BIO_get_mem_data(b, &data);
+
+	assert_true(n > 0);
+	text = strndup(data, (size_t)n);
+	BIO_free(b);
+	return text;
+}
+
+static char *key_text(EVP_PKEY *key)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+
+	assert_int_equal(PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL), 1);
+	return text_of(b);
+}
+
+/* cn NULL: a subject without one. */
+static char *cert_text(EVP_PKEY *key, const char *cn)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	X509 *x = X509_new();
+
+	assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(x), cn ? "CN" : "O", MBSTRING_ASC,
+				 (const unsigned char *)(cn ? cn : "nobody"), -1, -1, 0),
+		1);
+	X509_gmtime_adj(X509_getm_notBefore(x), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	assert_int_equal(X509_set_pubkey(x, key), 1);
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(b, x), 1);
+	X509_free(x);
+	return text_of(b);
+}
+
+static void a_key_file_of_another_kind(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	char *text = key_text(key);
+	int fd = openat(dir, "ec", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	assert_null(identity_of_file(dir, "ec", &e));
+	assert_int_equal(e.code, ERR_identity);
+	assert_string_equal(e.text, "ec: no Ed25519 key");
+	free(text);
+	EVP_PKEY_free(key);
+}
+
+/* What was in e before changes nothing, and is not what is told. */
+static void a_certificate_has_a_cn(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	char *text = key_text(key), *bare = cert_text(key, NULL), *good = cert_text(key, "alice");
+	struct err e = {.code = ERR_io, .text = "of before"};
+	struct identity *id;
+
+	(void)state;
+	assert_null(identity_of_pem(bare, text, &e));
+	assert_int_equal(e.code, ERR_config_bad);
+	assert_non_null(strstr(e.text, "its subject has no CN"));
+	assert_null(identity_of_pem(bare, text, NULL));
+	id = identity_of_pem(good, text, &e);
+	assert_non_null(id);
+	assert_string_equal(identity_name(id), "alice");
+	identity_free(&id);
+	free(text);
+	free(bare);
+	free(good);
+	EVP_PKEY_free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_is_made_once),
 		cmocka_unit_test(a_proof_is_for_one_name_and_nonce),
 		cmocka_unit_test(odd_keys_and_certificates),
+		cmocka_unit_test(a_key_file_of_another_kind),
+		cmocka_unit_test(a_certificate_has_a_cn),
 	};
 
 	if (!mkdtemp(folder) || (dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
