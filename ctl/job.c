@@ -3,7 +3,6 @@
  * run folder. Called by run.c before anything is started.
  */
 #include "ctl/job.h"
-#include "ctl/dm_secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

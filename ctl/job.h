@@ -36,5 +36,5 @@ void job_close(struct job *j);
 void job_remove_run(const struct job *j);
 /* The run folder (into out, 108 bytes) of an existing state folder. */
 int job_find_run(const char *state, char *out, size_t size, struct err *e);
-/* The key of --state, or of /etc/tidegate. */
+/* The key of --state, or of /var/lib/tidegate. */
 int job_read_key(const struct args *a, struct secret_key *key, struct err *e);

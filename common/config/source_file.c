@@ -165,7 +165,7 @@ static json_t *relay_options(const char *name, const json_t *o, struct err *e)
 	return options;
 }
 
-/* 1 to 100; NULL: absent, or -1 in *wrong. */
+/* 1 to 100; NULL: absent, or *wrong names the key whose value is none. */
 static json_t *read_factor(const json_t *o, const char **wrong)
 {
 	const char *key = json_object_get(o, "backoff-factor") ? "backoff-factor" : "factor";

@@ -132,7 +132,7 @@ static void server_leave(struct server *s)
 
 static void server_free(struct server *s)
 {
-	if (!nng_close_in_time(s->sock)) {
+	if (!link_close_in_time(s->sock)) {
 		server_leave(s);
 		return;
 	}
@@ -207,7 +207,7 @@ int link_use_tls(struct link *k, const struct link_tls *tls, struct err *e)
 	nng_tls_config *c;
 
 	k->tls = *tls;
-	int rv = nng_tls_for(&k->tls, "localhost", &c);
+	int rv = link_tls_for(&k->tls, "localhost", &c);
 	if (rv != 0)
 		return err_set(e, ERR_config_bad,
 			"ssl-ca, ssl-cert, ssl-key: no certificates and a key of theirs in PEM (RSA or EC): "
@@ -275,7 +275,7 @@ static void answerer_peer(struct answerer *a)
 	r->peer_uid = (uid_t)-1;
 	r->peer_gid = (gid_t)-1;
 	if (r->via != ADDRESS_IPC) {
-		nng_remote_address(pipe, r->from, sizeof r->from);
+		link_remote_address(pipe, r->from, sizeof r->from);
 		return;
 	}
 	if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &v) == 0)
@@ -306,7 +306,7 @@ static void answerer_done(void *arg)
 		return;
 	}
 	a->msg = nng_aio_get_msg(a->aio);
-	a->req.bytes = nng_bytes(a->msg);
+	a->req.bytes = link_bytes(a->msg);
 	answerer_peer(a);
 	inbox_push(&a->server->link->inbox, &a->task);
 }
@@ -321,7 +321,7 @@ static void server_connection(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 		atomic_fetch_sub(&s->connections, 1);
 		return;
 	}
-	nng_remote_address(pipe, from, sizeof from);
+	link_remote_address(pipe, from, sizeof from);
 	door_let_in(from);
 	if (atomic_fetch_add(&s->connections, 1) >= LINK_CONNECTIONS)
 		nng_pipe_close(pipe);
@@ -335,7 +335,7 @@ static int server_listener(const struct server *s, nng_listener l, mode_t mode)
 	if (s->kind == ADDRESS_IPC)
 		return nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, (int)(mode & 0777));
 	if (s->kind == ADDRESS_TLS)
-		rv = nng_tls_for(&s->link->tls, NULL, &tls);
+		rv = link_tls_for(&s->link->tls, NULL, &tls);
 	if (tls) {
 		rv = nng_listener_set_ptr(l, NNG_OPT_TLS_CONFIG, tls);
 		nng_tls_config_free(tls); /* the listener has its own hold on it */
@@ -420,7 +420,7 @@ static void link_answer(struct link_req *req, struct str bytes)
 	nng_msg_free(a->msg);
 	a->msg = NULL;
 	req->bytes = req->body = (struct str){NULL, 0};
-	nng_aio_set_msg(a->aio, nng_msg_of(bytes));
+	nng_aio_set_msg(a->aio, link_msg_of(bytes));
 	a->sending = true;
 	nng_aio_set_timeout(a->aio, a->server->kind == ADDRESS_IPC ? LINK_TAKE_MS : LINK_TAKE_REMOTE_MS);
 	nng_ctx_send(a->ctx, a->aio);
@@ -471,7 +471,7 @@ static int peer_dial(struct link_peer *p, const struct address *a)
 
 	free(url);
 	if (rv == 0 && a->kind == ADDRESS_TLS)
-		rv = nng_tls_for(&p->link->tls, a->host, &tls);
+		rv = link_tls_for(&p->link->tls, a->host, &tls);
 	if (tls) {
 		rv = nng_dialer_set_ptr(d, NNG_OPT_TLS_CONFIG, tls);
 		nng_tls_config_free(tls);
@@ -559,7 +559,7 @@ void link_peer_cut(struct link_peer *p)
 {
 	pthread_mutex_lock(&p->inside);
 	if (!p->cut)
-		p->stuck = !nng_close_in_time(p->sock);
+		p->stuck = !link_close_in_time(p->sock);
 	p->cut = true;
 	pthread_mutex_unlock(&p->inside);
 }
@@ -635,7 +635,7 @@ static void call_run(struct task *t)
 	else if (c->rv != 0)
 		call_error(c->peer, c->rv, c->timeout_ms, &e);
 	else
-		rc = call_check(c->peer, c->request, nng_bytes(c->reply), &e);
+		rc = call_check(c->peer, c->request, link_bytes(c->reply), &e);
 
 	/* Out of the peer's list first: done may free the peer. */
 	void (*done)(void *, const struct err *, struct str) = c->done;
@@ -643,7 +643,7 @@ static void call_run(struct task *t)
 	nng_msg *reply = c->reply;
 	c->reply = NULL;
 	call_free(c);
-	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){NULL, 0} : nng_bytes(reply));
+	done(arg, rc < 0 ? &e : NULL, rc < 0 ? (struct str){NULL, 0} : link_bytes(reply));
 	if (reply)
 		nng_msg_free(reply);
 }
@@ -668,7 +668,7 @@ static int call_start(struct call *c, const struct buf *msg)
 	if (rv != 0)
 		return rv;
 	nng_aio_set_timeout(c->aio, call_left(c->deadline));
-	nng_aio_set_msg(c->aio, nng_msg_of(buf_str(msg)));
+	nng_aio_set_msg(c->aio, link_msg_of(buf_str(msg)));
 	nng_ctx_send(c->ctx, c->aio);
 	return 0;
 }
@@ -752,7 +752,7 @@ int link_call_wait(
 		return call_error(p, rv, timeout_ms, e);
 	rv = nng_aio_alloc(&aio, NULL, NULL);
 	if (rv == 0)
-		rv = call_half(p, ctx, aio, nng_msg_of(buf_str(msg)), deadline);
+		rv = call_half(p, ctx, aio, link_msg_of(buf_str(msg)), deadline);
 	if (rv == 0)
 		rv = call_half(p, ctx, aio, NULL, deadline);
 	nng_msg *m = rv == 0 ? nng_aio_get_msg(aio) : NULL;

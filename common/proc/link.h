@@ -11,8 +11,8 @@
 /*
  * The transport: request and reply over nng. Inside a host by unix sockets (paths relative to the current
  * directory, which is the run folder: sun_path holds 108 bytes), between hosts by TLS, or TCP where that is
- * allowed (common/proc/control.h). link.c is the only file that includes <nng/…>. Nothing is ever sent again
- * by itself (T39). Callbacks come in the main thread, from the loop.
+ * allowed (common/proc/control.h). Only link.c and link_nng.h, which is for it alone, include <nng/…>.
+ * Nothing is ever sent again by itself (T39). Callbacks come in the main thread, from the loop.
  */
 struct link;      /* all sockets of a process */
 struct link_peer; /* somebody that we ask */

@@ -13,7 +13,7 @@
 
 enum { CLOSE_MS = 1000, STUCK_MS = 50 };
 
-nng_msg *nng_msg_of(struct str bytes)
+nng_msg *link_msg_of(struct str bytes)
 {
 	nng_msg *m = NULL;
 
@@ -24,12 +24,12 @@ nng_msg *nng_msg_of(struct str bytes)
 	return m;
 }
 
-struct str nng_bytes(nng_msg *m)
+struct str link_bytes(nng_msg *m)
 {
 	return (struct str){nng_msg_body(m), nng_msg_len(m)};
 }
 
-int nng_tls_for(const struct link_tls *t, const char *host, nng_tls_config **out)
+int link_tls_for(const struct link_tls *t, const char *host, nng_tls_config **out)
 {
 	nng_tls_config *c = NULL;
 	int rv = t->ca ? 0 : NNG_ENOENT;
@@ -52,7 +52,7 @@ int nng_tls_for(const struct link_tls *t, const char *host, nng_tls_config **out
 	return rv;
 }
 
-void nng_remote_address(nng_pipe pipe, char *out, size_t size)
+void link_remote_address(nng_pipe pipe, char *out, size_t size)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
 	nng_sockaddr a = {0};
@@ -74,7 +74,7 @@ static void close_it(void *sock)
 	free(sock);
 }
 
-bool nng_close_in_time(nng_socket sock)
+bool link_close_in_time(nng_socket sock)
 {
 	static atomic_bool stuck; /* the reaper is one for the process: later sockets won't fare better */
 	nng_socket *own = xcalloc(1, sizeof(*own));

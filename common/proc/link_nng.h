@@ -7,17 +7,17 @@
 #include "common/proc/link.h"
 
 /* A message with these bytes; the process ends where there is no memory. */
-nng_msg *nng_msg_of(struct str bytes);
+nng_msg *link_msg_of(struct str bytes);
 /* Borrowed of the message. */
-struct str nng_bytes(nng_msg *m);
+struct str link_bytes(nng_msg *m);
 /* host: whose certificate the other side must show; NULL: of a listener, which takes any that its CA made.
  * nng's error, or 0. */
-int nng_tls_for(const struct link_tls *t, const char *host, nng_tls_config **out);
+int link_tls_for(const struct link_tls *t, const char *host, nng_tls_config **out);
 /* "10.0.0.1:4711", "[::1]:4711". */
-void nng_remote_address(nng_pipe pipe, char *out, size_t size);
+void link_remote_address(nng_pipe pipe, char *out, size_t size);
 /*
  * nng_close, which ends all aios of the socket (their callbacks see NNG_ECLOSED), waited for a second. False:
  * that of 1.5.2 does not come back, as its reaper waits for a connection's aio that nobody ends (once in some
  * hundred times on a busy machine). What it has must then stay for ever.
  */
-bool nng_close_in_time(nng_socket sock);
+bool link_close_in_time(nng_socket sock);
