@@ -146,10 +146,11 @@ static void test_refused(void **state)
 	expect(f, "\r\n\r\n", "HTTP/1.1 400 ", "Request\n");
 	ask(f, "GET /metrics\0 HTTP/1.1\r\n\r\n", 26, &out);
 	assert_non_null(strstr(out.p, " 400 "));
-	for (int i = 0; i < HTTP_REQUEST + 2000; i++)
+	/* Not a byte more: what is left unread would take the answer away. */
+	for (int i = 0; i < HTTP_REQUEST + 1; i++)
 		buf_putc(&b, 'a');
 	ask(f, b.p, b.n, &out);
-	assert_true(out.n == 1 || strstr(out.p, " 431 "));
+	assert_non_null(strstr(out.p, " 431 "));
 	buf_clear(&b);
 	buf_puts(&b, "GET /");
 	for (int i = 0; i < 1000; i++)
