@@ -167,22 +167,26 @@ int job_find_run(const char *state, char *out, size_t size, struct err *e)
 	return r;
 }
 
-static int encrypt_in(const struct args *a, json_t *endpoint, const struct secret_key *key, struct err *e)
+int job_encrypt(const struct args *a, json_t *endpoint, const struct secret_key *key, struct err *e)
 {
 	const char *plain;
 	struct buf text = {0};
-	int r = 0;
+	struct secret_key own;
+	int r;
 
 	if (dm_secret_open(a, endpoint, e) < 0)
 		return -1;
 	plain = json_text(endpoint, "password", "");
-
-	if (*plain && !secret_is_encrypted(plain)) {
-		r = secret_encrypt(key, plain, &text, e);
-		json_wipe(endpoint, "password");
-		if (r == 0)
-			json_object_set_new(endpoint, "password", json_string(buf_cstr(&text)));
-	}
+	if (!*plain || secret_is_encrypted(plain))
+		return 0;
+	if (!key && job_read_key(a, &own, e) < 0)
+		return -1;
+	r = secret_encrypt(key ? key : &own, plain, &text, e);
+	json_wipe(endpoint, "password");
+	if (r == 0)
+		json_object_set_new(endpoint, "password", json_string(buf_cstr(&text)));
+	if (!key)
+		secret_key_wipe(&own);
 	buf_free(&text);
 	return r;
 }
@@ -190,9 +194,9 @@ static int encrypt_in(const struct args *a, json_t *endpoint, const struct secre
 static int encrypt_passwords(const struct args *a, struct job *j, struct err *e)
 {
 	for (unsigned i = 0; i < j->nsources; i++)
-		if (encrypt_in(a, json_object_get(j->sources[i].source, "endpoint"), &j->key, e) < 0)
+		if (job_encrypt(a, json_object_get(j->sources[i].source, "endpoint"), &j->key, e) < 0)
 			return -1;
-	return encrypt_in(a, json_object_get(j->task, "downstream"), &j->key, e);
+	return job_encrypt(a, json_object_get(j->task, "downstream"), &j->key, e);
 }
 
 /* One `run` at a time in a state folder; the lock goes with this process, however it ends. */

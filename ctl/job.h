@@ -38,3 +38,8 @@ void job_remove_run(const struct job *j);
 int job_find_run(const char *state, char *out, size_t size, struct err *e);
 /* The key of --state, or of /var/lib/tidegate. */
 int job_read_key(const struct args *a, struct secret_key *key, struct err *e);
+/*
+ * The endpoint's password, also one that DM encrypted (--dm-key), becomes cipher text of key; NULL: of
+ * job_read_key's, which is read only where there is something to encrypt.
+ */
+int job_encrypt(const struct args *a, json_t *endpoint, const struct secret_key *key, struct err *e);

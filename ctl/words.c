@@ -15,7 +15,6 @@
 #include "common/sql/split.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
-#include "ctl/dm_secret.h"
 #include "ctl/job.h"
 #include "ctl/print.h"
 #include "ctl/watch.h"
@@ -332,30 +331,6 @@ int cmd_operate_schema(const struct args *a, struct err *e)
 	return send_schema(a, &s, e);
 }
 
-/* The key of the state folder encrypts what the master may see only as cipher text. */
-static int encrypt_password(const struct args *a, json_t *endpoint, struct err *e)
-{
-	const char *plain;
-	struct buf text = {0};
-	struct secret_key key;
-	int r;
-
-	if (dm_secret_open(a, endpoint, e) < 0)
-		return -1;
-	plain = json_text(endpoint, "password", "");
-	if (!*plain || secret_is_encrypted(plain))
-		return 0;
-	if (job_read_key(a, &key, e) < 0)
-		return -1;
-	r = secret_encrypt(&key, plain, &text, e);
-	json_wipe(endpoint, "password");
-	if (r == 0)
-		json_object_set_new(endpoint, "password", json_string(buf_cstr(&text)));
-	secret_key_wipe(&key);
-	buf_free(&text);
-	return r;
-}
-
 /* How many are told: 10 without a word about it. */
 static int most(const char *option, const char *text, unsigned *out, struct err *e)
 {
@@ -368,11 +343,12 @@ static int most(const char *option, const char *text, unsigned *out, struct err 
 	return 0;
 }
 
+/* The key of the state folder encrypts what the master may see only as cipher text. */
 static json_t *made_ready(const struct args *a, json_t *o, const char *endpoint, struct err *e)
 {
 	if (o)
 		job_tell_warnings(o);
-	if (o && encrypt_password(a, json_object_get(o, endpoint), e) < 0) {
+	if (o && job_encrypt(a, json_object_get(o, endpoint), NULL, e) < 0) {
 		json_decref(o);
 		o = NULL;
 	}
