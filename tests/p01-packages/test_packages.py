@@ -22,8 +22,8 @@ block-allow-list: {{app: {{do-dbs: [app]}}}}
 """
 
 
-def expected(package):
-    """{path: mode} of its files."""
+def expected(package, zsh="vendor-completions"):
+    """{path: mode} of its files. zsh: where that shell looks, of its own folders."""
     if package == "tidegate-master":
         return {"/etc/tidegate/tidegate-master.conf": 0o644, "/usr/libexec/tidegate/tidegate-master": 0o755, "/usr/share/man/man8/tidegate-master.8.gz": 0o644,
                 "/usr/share/doc/tidegate-master/copyright": 0o644}
@@ -31,7 +31,7 @@ def expected(package):
     files.update({f"/usr/libexec/tidegate/tidegate-{u}": 0o755 for u in UNITS})
     plain = ["/usr/lib/systemd/system/tidegated.service", "/usr/lib/sysusers.d/tidegate.conf", "/usr/lib/tmpfiles.d/tidegate.conf", "/usr/share/man/man1/tidegate.1.gz",
              "/usr/share/man/man8/tidegated.8.gz", "/usr/share/man/man8/tidegate-agent.8.gz", "/usr/share/bash-completion/completions/tidegate",
-             "/usr/share/zsh/vendor-completions/_tidegate", "/usr/share/fish/vendor_completions.d/tidegate.fish", *CONF["tidegate"]]
+             f"/usr/share/zsh/{zsh}/_tidegate", "/usr/share/fish/vendor_completions.d/tidegate.fish", *CONF["tidegate"]]
     plain += [f"/usr/share/man/man8/tidegate-{u}.8.gz" for u in UNITS]
     plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "metrics.md", "dm.md", "cutover.md", "examples/source.yaml",
                                                        "examples/task.yaml")]
@@ -87,7 +87,7 @@ def test_rpm(packages, name):
     rpm = packages["rpm"][name]
     rows = [line.split() for line in run("rpm", "-qp", "--dump", rpm).splitlines()]  # path size mtime digest mode owner group isconfig isdoc …
     files = {r[0]: int(r[4], 8) & 0o7777 for r in rows if int(r[4], 8) & 0o170000 == 0o100000}
-    assert files == expected(name)
+    assert files == expected(name, "site-functions")
     assert {(r[5], r[6]) for r in rows} == {("root", "root")}
     assert sorted(r[0] for r in rows if r[7] == "1") == CONF[name]
     folders = {r[0] for r in rows} - files.keys()
