@@ -190,29 +190,36 @@ static void help_words(void)
 	puts("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (the same command goes on).");
 }
 
+/* By a row's `value`: how it looks behind the name, and how many columns that takes. */
+static const struct {
+	const char *text;
+	int width;
+} values[] = {{"", 0}, {" …", 2}, {"[=…]", 4}};
+
+enum { NAME_COLUMNS = 20 };
+
+static void help_option(const struct row *r)
+{
+	char name[NAME_MAX_], letter[8];
+	int used;
+
+	args_option_name(r->name, name, sizeof(name));
+	used = (int)strlen(name) + values[r->value].width;
+	snprintf(letter, sizeof(letter), r->letter ? "-%c," : "   ", r->letter);
+	printf("  %s --%s%s%*s %s\n", letter, name, values[r->value].text,
+		used < NAME_COLUMNS ? NAME_COLUMNS - used : 0, "", r->help);
+}
+
 void args_help(const char *word)
 {
 	const struct word *w = word_row(word);
-	char name[NAME_MAX_], letter[8];
 
 	if (!w) {
 		help_words();
 		return;
 	}
 	printf("tidegate %s %s\n%s\n\n", w->word, w->usage, w->help);
-	for (int i = 0; i < ROWS; i++) {
-		if (!args_option_is_for(rows[i].who, w->word))
-			continue;
-		args_option_name(rows[i].name, name, sizeof(name));
-		snprintf(letter, sizeof(letter), rows[i].letter ? "-%c," : "   ", rows[i].letter);
-		printf("  %s --%s%s%-*s %s\n", letter, name,
-			rows[i].value == 1   ? " …"
-			: rows[i].value == 2 ? "[=…]"
-					     : "",
-			(int)(20 - strlen(name) -
-				(rows[i].value == 1          ? 2
-					: rows[i].value == 2 ? 4
-							     : 0)),
-			"", rows[i].help);
-	}
+	for (int i = 0; i < ROWS; i++)
+		if (args_option_is_for(rows[i].who, w->word))
+			help_option(&rows[i]);
 }
