@@ -24,6 +24,8 @@ class Trio:
 
     def __init__(self, bin_dir, folder, pairs):
         self.folder, self.pairs = folder, pairs
+        for p in pairs:
+            p.log = own_log(p.target)
         key = folder / "key"
         key.write_bytes(os.urandom(32))
         key.chmod(0o600)
@@ -121,8 +123,9 @@ def epoch(pair):
     return max(e for e, _ in slots(pair).values())
 
 
-def connections(pair):
-    return {r[0] for r in pair.target.query("SELECT connection FROM dm_meta.tidegate_connection")}
+def connections(pair, epoch):
+    """Those that the owner of that epoch has noted."""
+    return {r[0] for r in pair.target.query("SELECT connection FROM dm_meta.tidegate_connection WHERE epoch=%s", (epoch,))}
 
 
 def wait_taken(pair, was, story, timeout=60):
@@ -141,28 +144,44 @@ def finish(pair, work, story):
     pair.assert_equal("app", story)
 
 
-def binlog_writers(server):
-    """Of a MySQL server: the thread ids of its transactions and statements, in the order of its binlog."""
+def own_log(server):
+    """Of a MySQL server: a binlog file that is this test's first. In those before, a thread id may be somebody else's: they begin anew with each start of the
+    server, and other tests have written to it, and perhaps started it again."""
+    if server.flavor != "mysql":
+        return None
+    server.run("FLUSH BINARY LOGS")
+    return server.query("SHOW BINARY LOGS")[-1][0]
+
+
+def binlog_writers(pair):
+    """Of a MySQL target: the thread ids of this test's transactions and statements, in the order of its binlog."""
+    server = pair.target
     program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, "mysqlbinlog"], check=True, capture_output=True, text=True).stdout.strip()
     folder = f"{server.run_dir}/{server.port}/data"
-    files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f))
-    text = subprocess.run([program, *files], check=True, capture_output=True, text=True, errors="replace").stdout
+    files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f) and f >= pair.log)
+
+    def read():
+        """None while the last event is half written."""
+        done = subprocess.run([program, *files], capture_output=True, text=True, errors="replace")
+        return done if done.returncode == 0 else None
+    text = procs.wait_for(read, 20, f"{files} can't be read").stdout
     return [int(n) for n in re.findall(r"\bthread_id=(\d+)", text)]
 
 
-def writing(pair):
-    """The owner's connections, once one of them has written (as far as that can be seen)."""
+def writing(pair, epoch):
+    """The connections of that epoch's owner, once one of them has written (as far as that can be seen)."""
     def seen():
-        ours = connections(pair)
-        return ours if pair.target.flavor != "mysql" or ours & set(binlog_writers(pair.target)) else None
+        ours = connections(pair, epoch)
+        return ours if pair.target.flavor != "mysql" or ours & set(binlog_writers(pair)) else None
     return procs.wait_for(seen, 60, "nobody writes", 0.3)
 
 
-def assert_fenced(pair, old, new):
-    """No byte of the old owner's connections behind the new one's first."""
+def assert_fenced(pair, old):
+    """No byte of the old owner's connections behind the first of today's."""
     if pair.target.flavor != "mysql":
         return
-    writers = binlog_writers(pair.target)
+    new = connections(pair, epoch(pair))
+    writers = procs.wait_for(lambda: (w := binlog_writers(pair)) and new & set(w) and w, 60, "the new owner writes nothing")
     first = next(i for i, w in enumerate(writers) if w in new)
     late = [w for w in writers[first:] if w in old]
     assert any(w in old for w in writers[:first]), "the old owner is not seen at all"
@@ -186,11 +205,13 @@ def test_killed_in_sync(trio, direction):
     with work:
         for now, then in (("a", "b"), ("b", "a"), ("a", "b")):
             work.wait(60)
-            was, old = epoch(pair), writing(pair)
+            was = epoch(pair)
+            old = writing(pair, was)
             t.host(now).kill()
+            old |= connections(pair, was)
             took.append(wait_taken(pair, was, t.story))
             t.wait_sync(then)
-            assert_fenced(pair, old, connections(pair))
+            assert_fenced(pair, old)
             work.wait(30)
             pair.source.run("FLUSH BINARY LOGS")
             t.host(now).start(master=False)
@@ -233,10 +254,12 @@ def test_cut_off_in_sync(trio, place):
     t.other()
     with work:
         work.wait(40)
-        was, old = epoch(pair), writing(pair)
+        was = epoch(pair)
+        old = writing(pair, was)
         t.a.failpoints.arm(place, "sleep", arg=60000)
         procs.wait_for(lambda: t.a.failpoints.fired(place), 30, "the place was not met")
         t.a.freeze()
+        old |= connections(pair, was)
         took = wait_taken(pair, was, t.story)
         t.wait_sync("b")
         t.a.failpoints.disarm(place)
@@ -245,7 +268,7 @@ def test_cut_off_in_sync(trio, place):
         t.wait_stage("a", "free")
         procs.wait_for(lambda: not t.a.below("sync") and not t.a.below("relay"), 30, lambda: f"a goes on\n{t.story()}")
         work.wait(60)
-        assert_fenced(pair, old, connections(pair))
+        assert_fenced(pair, old)
     finish(pair, work, t.story)
     print(f"taken over after {took:.1f} s (lease {LEASE} s)")
 
@@ -286,7 +309,8 @@ def test_alter_waits_for_a_lock(trio, target):
     t.begin()
     t.wait_sync("a")
     t.other()
-    was, old = epoch(pair), writing(pair)
+    was = epoch(pair)
+    old = writing(pair, was)
     holder = pair.target.connect(database="app", autocommit=False)
     with holder, holder.cursor() as cur:
         cur.execute("SELECT * FROM t")
@@ -301,7 +325,7 @@ def test_alter_waits_for_a_lock(trio, target):
     t.wait_stage("a", "free")
     pair.source.run("INSERT INTO app.t VALUES (3, 3, 3)")
     procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 30, t.story)
-    assert_fenced(pair, old, connections(pair))
+    assert_fenced(pair, old)
     pair.assert_equal("app", t.story)
 
 

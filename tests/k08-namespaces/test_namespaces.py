@@ -220,6 +220,7 @@ def assert_epochs(server):
     program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, name], check=True, capture_output=True, text=True).stdout.strip()
     folder = f"{server.run_dir}/{server.port}/data"
     files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f))
+    server.run("FLUSH BINARY LOGS")  # so that none of them ends with half an event
     last, seen, table, new = {}, 0, False, False
     out = subprocess.Popen([program, "-v", "--base64-output=DECODE-ROWS", *files], stdout=subprocess.PIPE, text=True, errors="replace")
     row = {}
