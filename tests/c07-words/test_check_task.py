@@ -20,8 +20,8 @@ block-allow-list:
 
 
 @pytest.fixture
-def beside(make_pair, job):
-    pair = make_pair("ma1011", "ma1011")
+def beside(request, make_pair, job):
+    pair = make_pair(getattr(request, "param", "ma1011"), "ma1011")
     pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE DATABASE other", "CREATE TABLE other.t (id int PRIMARY KEY)",
                     "INSERT INTO other.t VALUES (1), (2)")
     pair.target.run("DROP USER IF EXISTS nobody@'%'", "CREATE USER nobody@'%' IDENTIFIED BY 'No-1'")
@@ -60,4 +60,23 @@ def test_checked(beside):
     j.ask("start-task", good)  # it is there: as before
     procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='other'")[0][0]
                    and pair.target.query("SELECT COUNT(*) FROM other.t")[0][0] == 2, 60, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+
+
+@pytest.mark.parametrize("beside", ["ma1011", "my97"], indirect=True)
+def test_tables_come_and_go(beside):
+    """A table that is dropped or renamed while the check looks at one after the other is no reason to refuse a task."""
+    pair, j, file = beside
+    pair.source.run("CREATE TABLE other.dropped (id int)", "CREATE TABLE other.moved (id int)")
+    j.failpoints.arm("check_listed", "sleep", arg=60000)
+    asked = subprocess.Popen([str(j.bin / "tidegate"), "check-task", file(USER, PASSWORD), "--state", j.state], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        procs.wait_for(lambda: j.failpoints.fired("check_listed"), 30, j.story)
+        pair.source.run("DROP TABLE other.dropped", "RENAME TABLE other.moved TO other.there")
+        j.failpoints.disarm("check_listed")
+        out, err = asked.communicate(timeout=60)
+    finally:
+        asked.kill()
+        asked.wait()
+    assert asked.returncode == 0 and json.loads(out)["result"], f"{out}\n{err}\n{j.story()}"
     assert j.interrupt() == INTERRUPTED, j.story()

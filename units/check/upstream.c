@@ -7,12 +7,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
 #include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
-enum { TABLES_TRIED = 2000 };
+enum { TABLES_TRIED = 2000, TRIES = 3 };
+enum { NO_SUCH_TABLE = 1146, NO_SUCH_SCHEMA = 1049 }; /* the server's numbers */
 
 static bool has_copy(const struct check *c)
 {
@@ -121,9 +124,9 @@ static void check_reload(struct check *c, struct db *d)
 {
 	struct err e = {0};
 
-	/* 1146, 1049: allowed, and nothing is there, as expected */
+	/* Allowed, and nothing is there, as expected. */
 	if (db_exec(d, STR_LIT("FLUSH NO_WRITE_TO_BINLOG TABLES `tidegate_no_such_schema`.`t`"), &e) < 0 &&
-		e.sql_errno != 1146 && e.sql_errno != 1049)
+		e.sql_errno != NO_SUCH_TABLE && e.sql_errno != NO_SUCH_SCHEMA)
 		check_denied(c, "dump_privilege", d, "RELOAD ON *.*", &e);
 	else
 		check_passed(c, "dump_privilege", d);
@@ -140,8 +143,8 @@ static void add_schema(struct check *c, const char *schema)
 	json_array_append_new(c->schemas, json_string(schema));
 }
 
-/* The wanted tables that the account can see, as statements that read nothing. */
-static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigned *n, struct err *e)
+/* The wanted tables that the account can see: schema, NUL, table, NUL. */
+static int list_tables(struct check *c, struct db *d, struct buf *tables, unsigned *n, struct err *e)
 {
 	struct db_rows *rows = db_query(d,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
@@ -159,13 +162,86 @@ static int list_tables(struct check *c, struct db *d, struct buf *tries, unsigne
 		add_schema(c, schema);
 		if (++*n > TABLES_TRIED)
 			continue;
-		buf_puts(tries, "SELECT 1 FROM ");
-		sql_put_table(tries, v[0], v[1]);
-		buf_puts(tries, " LIMIT 0");
-		buf_putc(tries, '\0');
+		for (int i = 0; i < 2; i++) {
+			buf_put(tables, v[i].p, v[i].n);
+			buf_putc(tables, '\0');
+		}
 	}
 	db_rows_close(&rows);
 	return r;
+}
+
+/* By a statement that reads nothing. */
+static int read_table(struct db *d, struct str schema, struct str table, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM ");
+	sql_put_table(&sql, schema, table);
+	buf_puts(&sql, " LIMIT 0");
+	r = db_exec(d, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
+/* What can't be asked counts as there. */
+static bool is_listed(struct db *d, struct str schema, struct str table)
+{
+	struct buf sql = {0};
+	char text[16];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	sql_put_string(&sql, schema);
+	buf_puts(&sql, " AND TABLE_NAME=");
+	sql_put_string(&sql, table);
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
+	buf_free(&sql);
+	return r < 0 || !found || strcmp(text, "0") != 0;
+}
+
+/*
+ * Tables come and go while they are looked at, on a server where applications or online changes of structure
+ * are at work: one that is no longer there needs no reading, and one that is there again is tried again.
+ */
+static int try_table(struct db *d, struct str schema, struct str table, struct err *e)
+{
+	for (int i = 0; i < TRIES; i++) {
+		err_clear(e);
+		if (read_table(d, schema, table, e) == 0)
+			return 0;
+		if (e->sql_errno != NO_SUCH_TABLE && e->sql_errno != NO_SUCH_SCHEMA)
+			return -1;
+		if (!is_listed(d, schema, table)) {
+			err_clear(e);
+			return 0;
+		}
+	}
+	return -1;
+}
+
+/* The first that can't be read is told, and is enough. */
+static void try_tables(struct check *c, struct db *d, const struct buf *tables)
+{
+	const char *at = tables->p;
+	struct err e = {0};
+
+	while (at < tables->p + tables->n) {
+		struct str schema = str_of(at), table = str_of(at + schema.n + 1);
+
+		at = table.p + table.n + 1;
+		if (try_table(d, schema, table, &e) < 0) {
+			struct buf privilege = {0};
+
+			buf_puts(&privilege, "SELECT ON ");
+			sql_put_table(&privilege, schema, table);
+			check_denied(c, "dump_privilege", d, buf_cstr(&privilege), &e);
+			buf_free(&privilege);
+			return;
+		}
+	}
 }
 
 /* Of the account itself, on schemas that are not the server's own; what can't be asked counts as one. */
@@ -211,11 +287,11 @@ static bool may_select(struct db *d)
 
 static void check_tables(struct check *c, struct db *d)
 {
-	struct buf tries = {0};
+	struct buf tables = {0};
 	struct err e = {0};
 	unsigned n = 0;
 
-	if (list_tables(c, d, &tries, &n, &e) < 0) {
+	if (list_tables(c, d, &tables, &n, &e) < 0) {
 		check_denied(c, "table_schema", d, "SELECT ON *.*", &e);
 	} else if (n == 0 && !may_select(d)) {
 		e.sql_errno = 1142;
@@ -225,17 +301,11 @@ static void check_tables(struct check *c, struct db *d)
 			"check --tables, or grant SELECT on the tables that are wanted",
 			"no wanted table is visible to this account");
 	} else {
-		for (const char *sql = tries.p; sql < tries.p + tries.n; sql += strlen(sql) + 1)
-			if (db_exec(d, str_of(sql), &e) < 0) {
-				char privilege[600];
-
-				snprintf(privilege, sizeof(privilege), "SELECT ON %.*s",
-					(int)(strlen(sql) - 22), sql + 14);
-				check_denied(c, "dump_privilege", d, privilege, &e);
-				break;
-			}
+		if (FAILPOINT_HIT(check_listed))
+			log_warn("failpoint check_listed");
+		try_tables(c, d, &tables);
 	}
-	buf_free(&tries);
+	buf_free(&tables);
 }
 
 void check_upstream(struct check *c)
