@@ -141,6 +141,8 @@ static void hello(struct agent *a)
 {
 	struct master *m = &a->master;
 
+	if (FAILPOINT_HIT(agent_before_hello))
+		log_warn("failpoint agent_before_hello");
 	move_on(m, a->env->link);
 	m->helloing = true;
 	if (!address_is_remote(m->addresses[m->at])) {

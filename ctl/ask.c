@@ -19,7 +19,9 @@
 #include "common/proc/prove.h"
 #include "ctl/job.h"
 
-enum { PROVE_MS = 5000, AGAIN_MS = 200 };
+enum { PROVE_MS = 5000, AGAIN_MS = 200, SERVICE_MS = 5000 };
+
+#define SERVICE "/run/tidegate"
 
 struct ask {
 	struct loop *loop;
@@ -191,6 +193,20 @@ static int find_only_run(const char *dir, const char *prefix, char *run, size_t 
 	return found;
 }
 
+/* `systemctl start` is over a moment before the master listens: its folder is there, and it is waited for. On
+ * a host without a master that is in vain. */
+static bool wait_for_service(void)
+{
+	uint64_t until = clock_ms() + SERVICE_MS;
+
+	while (access(SERVICE "/tidegated.lock", F_OK) == 0 && clock_ms() < until) {
+		if (has_master(SERVICE))
+			return true;
+		clock_sleep_ms(AGAIN_MS / 4);
+	}
+	return false;
+}
+
 int ask_find(const struct args *a, char *run, size_t size, struct err *e)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -203,8 +219,8 @@ int ask_find(const struct args *a, char *run, size_t size, struct err *e)
 	}
 	if (a->state)
 		return job_find_run(a->state, run, size, e);
-	if (has_master("/run/tidegate")) {
-		snprintf(run, size, "/run/tidegate");
+	if (has_master(SERVICE)) {
+		snprintf(run, size, SERVICE);
 		return 0;
 	}
 	if (geteuid() != 0 && !(runtime && runtime[0] == '/'))
@@ -215,6 +231,10 @@ int ask_find(const struct args *a, char *run, size_t size, struct err *e)
 		prefix, run, size);
 	if (found == 1)
 		return 0;
+	if (found == 0 && wait_for_service()) {
+		snprintf(run, size, SERVICE);
+		return 0;
+	}
 	return err_set(e, ERR_ctl_connect, "%s: give --state DIR of a run, or --master DIR",
 		found ? "several jobs run on this host" : "no master found on this host");
 }

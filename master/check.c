@@ -131,29 +131,25 @@ static int validate(const json_t *args, struct err *e)
 		       : 0;
 }
 
-/* Takes order; it gets its number. */
-static struct check *add(struct master *m, const char *source, json_t *order, struct err *e)
+/* Takes order; it gets its number. a: who does it; NULL: nobody is there yet. */
+static struct check *add(struct master *m, const struct agent *a, json_t *order, struct err *e)
 {
-	const struct agent *a = choose(m, model_get(&m->model, STORE_SOURCE, source));
 	struct check *c;
 	int i = 0;
 
 	while (i < MASTER_CHECKS && m->checks[i])
 		i++;
-	if (!a || i == MASTER_CHECKS) {
+	if (i == MASTER_CHECKS) {
 		json_decref(order);
-		if (!a)
-			err_set(e, ERR_source_unbound, "no agent is there to check with");
-		else
-			err_set(e, ERR_bad_stage, "%d checks are under way already: ask again later",
-				MASTER_CHECKS);
+		err_set(e, ERR_bad_stage, "%d checks are under way already: ask again later", MASTER_CHECKS);
 		return NULL;
 	}
 	c = xcalloc(1, sizeof(*c));
 	/* Greater than any of an earlier run of the master, whose findings may still come in. */
 	m->last_check = m->last_check >= m->now_ms ? m->last_check + 1 : m->now_ms;
 	c->id = m->last_check;
-	snprintf(c->agent, sizeof(c->agent), "%s", a->name);
+	snprintf(c->agent, sizeof(c->agent), "%s", a ? a->name : "");
+	c->agent_by_ms = m->now_ms + MASTER_AGENT_MS;
 	c->until_ms = m->now_ms + MASTER_CHECK_MS;
 	c->order = order;
 	json_object_set_new(order, "id", json_integer((json_int_t)c->id));
@@ -180,13 +176,18 @@ static json_t *with_endpoint(struct master *m, const json_t *given)
 	return args;
 }
 
+/*
+ * Right after a host's first start the master answers before its agent has registered, and whoever sets up a
+ * task there asks at once: so an agent that is not there is waited for, a moment.
+ */
 static struct check *begin(struct master *m, const json_t *args, struct err *e)
 {
+	const char *source = json_text(args, "source", "");
 	struct check *c;
 
 	if (validate(args, e) < 0)
 		return NULL;
-	c = add(m, json_text(args, "source", ""), make_order(m, args), e);
+	c = add(m, choose(m, model_get(&m->model, STORE_SOURCE, source)), make_order(m, args), e);
 	if (c)
 		c->ignore = copy_or(args, "ignore", json_array());
 	return c;
@@ -250,8 +251,13 @@ int check_begin_group(struct master *m, struct check_group *g, struct command_ca
 struct check *check_join(
 	struct master *m, struct check_group *g, const char *source, json_t *order, struct err *e)
 {
-	struct check *c = add(m, source, order, e);
+	const struct agent *a = choose(m, model_get(&m->model, STORE_SOURCE, source));
+	struct check *c = a ? add(m, a, order, e) : NULL;
 
+	if (!a) {
+		json_decref(order);
+		err_set(e, ERR_source_unbound, "source `%s`: no agent is there to ask", source);
+	}
 	if (c)
 		c->ignore = json_array();
 	if (c && g) {
@@ -371,24 +377,48 @@ bool check_report(struct master *m, const char *agent, const json_t *report, che
 	return any;
 }
 
-bool check_expire(struct master *m, check_answer_fn *answer)
+/* Given to the agent that has come, or answered that none came; true: one of the two. */
+static bool find_agent(struct master *m, struct check **c, check_answer_fn *answer)
+{
+	const char *source = json_text((*c)->order, "source", "");
+	const struct agent *a = choose(m, model_get(&m->model, STORE_SOURCE, source));
+	struct err e = {0};
+
+	if (a) {
+		snprintf((*c)->agent, sizeof((*c)->agent), "%s", a->name);
+		return true;
+	}
+	if (m->now_ms < (*c)->agent_by_ms)
+		return false;
+	err_set(&e, ERR_source_unbound, "no agent is there to check with, none came within %d s",
+		MASTER_AGENT_MS / 1000);
+	finish(m, c, answer_error(&e), answer);
+	return true;
+}
+
+static bool expire(struct master *m, struct check **c, check_answer_fn *answer)
 {
 	struct err e = {0};
+
+	if (m->now_ms < (*c)->until_ms)
+		return false;
+	if ((*c)->run) { /* nobody asks any more */
+		free_check(c);
+		return true;
+	}
+	err_set(&e, ERR_check_failed, "no findings for source %s within %d s",
+		json_text((*c)->order, "source", ""), MASTER_CHECK_MS / 1000);
+	finish(m, c, answer_error(&e), answer);
+	return true;
+}
+
+bool check_tick(struct master *m, check_answer_fn *answer)
+{
 	bool any = false;
 
-	for (int i = 0; i < MASTER_CHECKS; i++) {
-		struct check *c = m->checks[i];
-
-		if (!c || m->now_ms < c->until_ms)
-			continue;
-		any = true;
-		if (c->run) { /* nobody asks any more */
-			free_check(&m->checks[i]);
-			continue;
-		}
-		err_set(&e, ERR_check_failed, "no findings for source %s within %d s",
-			json_text(c->order, "source", ""), MASTER_CHECK_MS / 1000);
-		finish(m, &m->checks[i], answer_error(&e), answer);
-	}
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i])
+			any |= m->checks[i]->agent[0] ? expire(m, &m->checks[i], answer)
+						      : find_agent(m, &m->checks[i], answer);
 	return any;
 }

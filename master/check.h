@@ -5,7 +5,8 @@
  * findings are in. */
 struct check {
 	uint64_t id;
-	char agent[MODEL_NAME + 1];
+	char agent[MODEL_NAME + 1]; /* "": none is there yet, it is waited for until agent_by_ms */
+	uint64_t agent_by_ms;
 	json_t *order;  /* its entry in orders.checks */
 	json_t *ignore; /* items whose failure is only a warning */
 	uint64_t until_ms;
@@ -28,7 +29,8 @@ struct check_group {
 /* Answers a command that waits: takes req and answer. serve.c sends; tests look. */
 typedef void check_answer_fn(struct link_req **req, json_t *answer);
 
-/* Takes *req on success; the model is committed, so that the agent hears of it. */
+/* Takes *req on success; the model is committed, so that the agent hears of it: one that is there, or that
+ * comes within MASTER_AGENT_MS. */
 int check_start(struct master *m, const json_t *args, struct link_req **req, struct err *e);
 /* One more check, of this order (taken), for the group. The caller commits. NULL: no agent, or no room. */
 struct check *check_join(
@@ -44,8 +46,9 @@ struct link_req **check_waiting(struct check *c);
 /* The report's findings; those waiting are answered. True where a check went (the orders changed; not yet
  * committed). */
 bool check_report(struct master *m, const char *agent, const json_t *report, check_answer_fn *answer);
-/* Time is up for some. */
-bool check_expire(struct master *m, check_answer_fn *answer);
+/* Agents that have come get what waited for them; time is up for some. True: the orders changed, not yet
+ * committed. */
+bool check_tick(struct master *m, check_answer_fn *answer);
 /* All checks of the group, and with the last one the group. */
 void check_drop_group(struct master *m, struct check_group *g);
 struct command_call;

@@ -26,7 +26,6 @@ static void test_check(void **state)
 	struct agent *a;
 	char text[500];
 
-	refused(m, "check", CHECK, ERR_source_unbound);
 	refused(m, "check", "{\"source\":\"x\"}", ERR_source_unknown);
 	refused(m, "check", "{\"source\":\"x\",\"endpoint\":{}}", ERR_config_bad);
 	a = hello(m, "host-1");
@@ -52,6 +51,46 @@ static void test_check(void **state)
 	orders_say(m, "host-1", "\"checks\":[]", true);
 }
 
+static void finding(struct master *m, struct agent *a, uint64_t id, const char *state, const char *what)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		"{\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"state\":\"%s\",\"code\":44005,"
+		"\"what\":\"%s\"}],\"error\":{\"code\":0}}]}",
+		(unsigned long long)id, state, what);
+	report(m, a, text);
+}
+
+/* Asked straight after a host's first start: the agent that comes does it; where none comes, that is said. */
+static void test_check_before_an_agent(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {0};
+	struct agent *a;
+
+	answered_req = NULL;
+	start_check(m, &r);
+	m->now_ms += MASTER_AGENT_MS - 1;
+	assert_false(check_tick(m, keep_answer));
+	assert_null(answered_req);
+	m->now_ms += 1;
+	assert_true(check_tick(m, keep_answer));
+	assert_ptr_equal(answered_req, &r);
+	assert_int_equal(json_num(answered, "code", 0), ERR_source_unbound);
+
+	answered_req = NULL;
+	start_check(m, &r);
+	m->now_ms += MASTER_AGENT_MS - 1;
+	a = hello(m, "host-1");
+	assert_true(check_tick(m, keep_answer)); /* its orders are new ones, so it is told */
+	orders_say(m, "host-1", "\"source\":\"new\",\"slot\":1,\"sub\":901", true);
+	assert_false(check_tick(m, keep_answer));
+	finding(m, a, m->last_check, "success", "");
+	assert_ptr_equal(answered_req, &r);
+	assert_true(json_flag(answered, "result", false));
+}
+
 /* check-task names the source; the master knows where it is. */
 static void test_check_known_source(void **state)
 {
@@ -75,9 +114,9 @@ static void test_check_ends(void **state)
 	char text[300];
 
 	start_check(m, &r);
-	assert_false(check_expire(m, keep_answer));
+	assert_false(check_tick(m, keep_answer));
 	m->now_ms += MASTER_CHECK_MS;
-	assert_true(check_expire(m, keep_answer));
+	assert_true(check_tick(m, keep_answer));
 	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
 	m->now_ms += 1;
 	a->seen_ms = m->now_ms;
@@ -91,17 +130,6 @@ static void test_check_ends(void **state)
 	for (int i = 0; i < MASTER_CHECKS; i++)
 		start_check(m, &r);
 	refused(m, "check", CHECK, ERR_bad_stage);
-}
-
-static void finding(struct master *m, struct agent *a, uint64_t id, const char *state, const char *what)
-{
-	char text[400];
-
-	snprintf(text, sizeof(text),
-		"{\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[{\"state\":\"%s\",\"code\":44005,"
-		"\"what\":\"%s\"}],\"error\":{\"code\":0}}]}",
-		(unsigned long long)id, state, what);
-	report(m, a, text);
 }
 
 static void ask_schema(struct master *m, struct link_req *r, const char *args)
@@ -166,7 +194,7 @@ static void test_binlog_schema(void **state)
 	assert_int_equal(json_num(answered, "code", 0), ERR_structure_unknown);
 	ask_schema(m, &r, SCHEMA("list", ""));
 	m->now_ms += MASTER_CHECK_MS;
-	assert_true(check_expire(m, keep_answer));
+	assert_true(check_tick(m, keep_answer));
 	assert_int_equal(json_num(answered, "code", 0), ERR_check_failed);
 }
 
@@ -204,7 +232,7 @@ static void test_cutover(void **state)
 	assert_false(json_flag(answer, "done", true));
 	json_decref(answer);
 	m->now_ms += MASTER_CHECK_MS - 1;
-	assert_false(check_expire(m, keep_answer));
+	assert_false(check_tick(m, keep_answer));
 	finding(m, a, m->last_check, "fail", "something");
 	answer = ask(m, "cutover", text);
 	assert_true(json_flag(answer, "done", false));
@@ -217,7 +245,7 @@ static void test_cutover(void **state)
 	a->seen_ms = m->now_ms;
 	ok(m, "cutover", CUTOVER("source"));
 	m->now_ms += MASTER_CHECK_MS;
-	assert_true(check_expire(m, keep_answer));
+	assert_true(check_tick(m, keep_answer));
 	assert_null(answered_req);
 }
 
@@ -251,8 +279,9 @@ static void test_no_cutover_of_files(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-	const struct CMUnitTest tests[] = {T(test_check), T(test_check_known_source), T(test_check_ends),
-		T(test_binlog_schema), T(test_cutover), T(test_no_cutover_of_files)};
+	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
+		T(test_check_known_source), T(test_check_ends), T(test_binlog_schema), T(test_cutover),
+		T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -533,7 +533,7 @@ static int tick_changes(struct serve *s, struct err *e)
 
 	if (m->now_ms < s->again_ms)
 		return 0;
-	changed = check_expire(m, send_answer);
+	changed = check_tick(m, send_answer);
 	changed |= m->newer == 0 && bind_sources(m);
 	/* A check that is over changes nothing that an older copy would have to keep. */
 	if (!changed || m->newer != 0)

@@ -1,9 +1,14 @@
-"""A host that is started by its files alone, as a service does; SIGHUP changes the log level of every process that runs, and nothing else."""
+"""A host that is started by its files alone, as a service does, and set up by words that come at once; SIGHUP changes the log level of every process that runs, and
+nothing else."""
 import os
 import signal
 import subprocess
+import time
+
+import pytest
 
 import procs
+from hosts import Host
 
 SOURCE = "source-id: s1\nfrom: {{host: 127.0.0.1, port: {port}, user: tgtestr}}\n"
 TASK = """name: t1
@@ -92,3 +97,33 @@ def test_reload(make_pair, bin_dir, short_tmp):
                 p.kill()
     assert code == 0, log.read_text()[-3000:]
     pair.assert_equal("app")
+
+
+@pytest.mark.parametrize("late", [3, 60])
+def test_agent_comes_late(make_pair, bin_dir, short_tmp, late):
+    """A script makes source and task while the host is still coming up: the agent that is about to register is waited for, one that does not come is named."""
+    pair = make_pair("ma1011", "my97")
+    for s in (pair.source, pair.target):
+        s.run("CREATE USER tgtestr@'%' IDENTIFIED BY ''", "GRANT ALL ON *.* TO tgtestr@'%' WITH GRANT OPTION")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    short_tmp.chmod(0o755)
+    for name, text in (("source.yaml", SOURCE.format(port=pair.source.port)), ("task.yaml", TASK.format(port=pair.target.port))):
+        (short_tmp / name).write_text(text)
+    host = Host(bin_dir, short_tmp, "h1")
+    host.failpoints.arm("agent_before_hello", "sleep", arg=1000 * late)
+    host.start()
+    try:
+        procs.wait_for(lambda: host.failpoints.fired("agent_before_hello"), 20, host.story)
+        assert "no free worker" in host.ask("operate-source", "create", short_tmp / "source.yaml")["sources"][0]["msg"]
+        began = time.monotonic()
+        if late == 3:
+            host.ask("start-task", short_tmp / "task.yaml")
+            procs.wait_for(lambda: '"Sync"' in str(host.ask("query-status", "t1")).replace("'", '"'), 60, lambda: f"it does not follow\n{host.story()}", 0.2)
+        else:
+            refused = host.ask("start-task", short_tmp / "task.yaml", expect=1)
+            assert "46009" in refused and "none came within 10 s" in refused and time.monotonic() - began >= 9, refused
+            host.failpoints.disarm("agent_before_hello")
+            assert host.ask("start-task", short_tmp / "task.yaml")["result"]
+        assert host.stop() == 0
+    finally:
+        host.close()
