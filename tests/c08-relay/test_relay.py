@@ -59,7 +59,9 @@ class Relayed:
         return self.pair.target.query("SELECT count(*) FROM app.t")[0][0] == self.rows
 
     def wait_arrived(self):
-        procs.wait_for(self.arrived, 60, f"the rows did not come\n{self.j.story()}", 0.2)
+        """The rows, and behind the last of them the file that the upstream writes now."""
+        last = self.pair.source.query("SHOW BINARY LOGS")[-1][0]
+        procs.wait_for(lambda: self.arrived() and self.files()[-1] == last, 60, lambda: f"the rows did not come, or not {last}: {self.files()}\n{self.j.story()}", 0.2)
 
     def folder(self):
         return next(self.j_path().glob("*.000001"))
@@ -92,6 +94,7 @@ def relayed(request, make_pair, job):
     r = Relayed(pair, job(source_url=None, target_url=None))
     r.j.start("--stay", r.task_file(), r.source_file(), until=None)
     r.j.wait_log("following from")
+    procs.wait_for(lambda: r.relay() and r.relay()["stage"] == "Running" and r.raw(), 30, r.j.story, 0.2)
     return r
 
 
@@ -234,7 +237,7 @@ def test_a_task_that_has_not_begun_to_read(relayed):
 def test_on_and_off(relayed):
     """start-relay and stop-relay at run time: with a task the log goes on, with the quota of a buffer; without one it ends."""
     r = relayed
-    assert r.raw()["quota_bytes"] == WITHOUT_END
+    procs.wait_for(lambda: r.raw()["quota_bytes"] == WITHOUT_END, 30, lambda: f"{r.raw()}\n{r.j.story()}", 0.3)
     relay = r.j.wait_unit("relay")
     r.j.ask("stop-relay", "-s", "one")
     procs.wait_for(lambda: r.raw()["quota_bytes"] == BUFFER, 30, f"{r.raw()}\n{r.j.story()}", 0.3)
