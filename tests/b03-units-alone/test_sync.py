@@ -8,6 +8,7 @@ import pytest
 
 import procs
 from ends import Ends, live
+from far import Far
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
 ONE = [PAIRS[0], pytest.param(*PAIRS[1], marks=pytest.mark.long)]
@@ -356,6 +357,33 @@ def test_memory(build_dir, server, sanitized, source, target):
         f.end()
     finally:
         f.close()
+
+
+def prepared(down):
+    return int(down.query("SHOW GLOBAL STATUS LIKE 'Com_stmt_prepare'")[0][1])
+
+
+@pytest.mark.parametrize("ms", [0, 5])
+def test_far_away(build_dir, server, ms):
+    """How rows are written depends on how long MariaDB's answers take: 2,000 rows of a table by bulk execute, or as text in the packet that goes anyway."""
+    ends = Ends(server, "ma1011", "ma1011")
+    up, down = ends.up, ends.down
+    far = Far(down.port, ms) if ms else None
+    f = live.Follow(build_dir, up, down, ["app"])
+    f.slices["sync"]["downstream"]["port"] = far.port if far else down.port
+    before = prepared(down)
+    f.start(200)
+    try:
+        up.run("CREATE DATABASE app", "USE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(40))", "INSERT INTO app.t SELECT seq, 'one' FROM seq_1_to_2000", "UPDATE app.t SET v='two' WHERE id % 2")
+        f.wait(90)
+        told = re.search(r"the downstream answers after (\d+) us: runs of less than (\d+) rows go as text", f.out)
+        assert (prepared(down) == before) == (ms > 0), f.out[-2000:]
+        assert not ms or (int(told[1]) > 4900 and int(told[2]) > 2000), f.out[-2000:]
+        f.end()
+    finally:
+        f.close()
+        if far:
+            far.close()
 
 
 SHORT = {  # a short form of what the script's own tests show at length

@@ -4,12 +4,15 @@
  */
 #include "units/sync/apply.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "units/sync/bulk.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/lane.h"
 
@@ -27,9 +30,32 @@ static int open_connections(struct apply *a, struct err *e)
 	return 0;
 }
 
+/* The quickest of some answers, so that a busy moment does not count. */
+static int measure_distance(struct apply *a, struct err *e)
+{
+	enum { TIMES = 5 };
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < TIMES; i++) {
+		uint64_t began = clock_us(), took;
+
+		if (db_exec(a->db, STR_LIT("DO 1"), e) < 0)
+			return -1;
+		took = clock_us() - began;
+		least = took < least ? took : least;
+	}
+	a->bulk_rows = bulk_worth(least);
+	if (a->bulk_rows > bulk_worth(0))
+		log_info("the downstream answers after %" PRIu64 " us: runs of less than %" PRIu64
+			 " rows go as text",
+			least, a->bulk_rows);
+	return 0;
+}
+
 static int read_limits(struct apply *a, struct err *e)
 {
-	if (db_limits_read(a->db, &a->limits, e) < 0)
+	if (db_limits_read(a->db, &a->limits, e) < 0 ||
+		(a->bulk_rows == 0 && db_can_bulk(a->db) && measure_distance(a, e) < 0))
 		return -1;
 	if (a->batch_bytes * 2 > a->limits.packet)
 		a->batch_bytes = a->limits.packet / 2;

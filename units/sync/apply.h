@@ -38,7 +38,8 @@ struct apply {
 	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
 	unsigned workers; /* lanes */
-	uint64_t batch_rows, batch_bytes, bulk_rows, join_rows, runs_max /* intervals of a row */;
+	uint64_t batch_rows, batch_bytes, join_rows, runs_max /* intervals of a row */;
+	uint64_t bulk_rows;  /* 0 before apply_open: by how far away the downstream is (bulk_worth) */
 	uint64_t split_rows; /* more changes than this: applied in parts; 0: never */
 	bool ordered;        /* commits are in the upstream's order */
 	bool count_missing;  /* rows that are not there are counted, not an error */

@@ -67,7 +67,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	if (read_collations(s, options, e) < 0)
 		return -1;
 	s->apply.safe_mode = json_flag(options, "safe_mode", false);
-	s->apply.bulk_rows = (uint64_t)json_num(options, "bulk_rows", 64);
+	s->apply.bulk_rows = (uint64_t)json_num(options, "bulk_rows", 0);
 	s->apply.no_upserts = json_flag(options, "no_upserts", false);
 	s->apply.runs_max = (uint64_t)json_num(options, "runs_max", 512);
 	s->apply.join_rows = (uint64_t)json_num(options, "join_rows", 8);
