@@ -12,6 +12,7 @@ import pytest
 import namespaces
 import procs
 import servers as servers_module
+from certificates import Certificates, options
 from conftest import Pair
 from hosts import Host
 from servers import PASSWORD, USER
@@ -27,6 +28,7 @@ class Job:
 
     def __init__(self, name, pair, seed):
         self.name, self.pair = name, pair
+        self.owners = {}  # {connection of ours: its epoch}, as far as it was seen
         self.work = Workload(pair.source, "app", threads=2, rows=150, pause=0.02, seed=seed).make()
 
     def slots(self):
@@ -37,6 +39,25 @@ class Job:
 
     def epoch(self):
         return max((e for e, _ in self.slots()), default=0)
+
+    def note(self):
+        """Whose connections dm_meta knows now; the new owner forgets the old one's."""
+        try:
+            self.owners.update(self.pair.target.query("SELECT connection, epoch FROM dm_meta.tidegate_connection"))
+        except servers_module.pymysql.MySQLError:
+            pass
+
+    def waiting_alter(self):
+        """The connection of ours whose ALTER waits for somebody's lock."""
+        self.note()
+        return next((i for i, r in self.processes() if i in self.owners and "metadata lock" in r and "ALTER" in r), None)
+
+    def old_sessions(self, epoch):
+        self.note()
+        return [r for i, r in self.processes() if self.owners.get(i, epoch + 1) <= epoch]
+
+    def processes(self):
+        return [(r[0], str(r)) for r in self.pair.target.query("SHOW FULL PROCESSLIST")]
 
     def sessions(self):
         """What the downstream does, and whose connections it knows."""
@@ -51,6 +72,9 @@ class Job:
 
 
 class Site:
+    """tls: masters, agents and the command line of another host speak by TLS, each with a certificate of its own; else by plain TCP."""
+    tls = False
+
     def __init__(self, bin_dir, folder, server):
         self.folder = folder
         self.network = namespaces.Network(3)
@@ -59,16 +83,24 @@ class Site:
 
     def build(self):
         self.etcd = namespaces.Etcd(self.folder / "etcd", self.network)
-        key = self.folder / "key"
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
-        masters = [f"tcp://{a}:8261" for a in self.network.addresses]
+        self.key = self.folder / "key"
+        self.key.write_bytes(os.urandom(32))
+        self.key.chmod(0o600)
+        self.certs = Certificates(self.folder / "certs") if self.tls else None
+        self.operator = options(self.certs.make("op", "alice", "tidegate-operator")) if self.tls else []
+        self.masters = [f"{'tls+' if self.tls else ''}tcp://{a}:8261" for a in self.network.addresses]
         for i in range(3):
-            self.hosts.append(Host(self.bin, self.folder, f"h{i}", store=self.etcd.url(), masters=masters, key=key, prefix=self.network.prefix(i), config={
-                "master": {"listen": masters[i], "plain-tcp": "yes", "lease": LEASE}, "agent": {"plain-tcp": "yes"}}))
-            self.hosts[i].start()
+            self.hosts.append(self.host(i).start())
         procs.wait_for(lambda: len(self.agents()) == 3 and set(self.agents().values()) <= {"free", "bound"}, 60, lambda: f"{self.agents()}\n{self.story()}", 0.3)
         return self
+
+    def host(self, i):
+        name, plain = f"h{i}", {} if self.tls else {"plain-tcp": "yes"}
+        # libnng wants an address that is a number as a name in the certificate, too (control.md).
+        master = self.certs.make(f"m{i}", f"master-{name}", "tidegate-master", san=f"DNS:{self.network.addresses[i]}") if self.tls else plain
+        agent = self.certs.make(name, name) if self.tls else plain
+        return Host(self.bin, self.folder, name, store=self.etcd.url(), masters=self.masters, key=self.key, prefix=self.network.prefix(i),
+                    config={"master": {"listen": self.masters[i], "lease": LEASE, **master}, "agent": agent})
 
     def alive(self):
         return [h for h in self.hosts if h.process and h not in self.apart]
@@ -80,11 +112,15 @@ class Site:
         end, said = time.monotonic() + timeout, ""
         while time.monotonic() < end:
             for h in self.alive():
-                said = h.ask(*words, expect=None)
+                said = self.ask_one(h, words)
                 if isinstance(said, dict):
                     return said
             time.sleep(0.3)
         raise AssertionError(f"{words}: {said}\n{self.story()}")
+
+    def ask_one(self, host, words):
+        """By the address of its master, from its own host: a socket file would need no certificate."""
+        return host.ask(*words, expect=None, to=self.masters[self.hosts.index(host)], more=self.operator)
 
     def agents(self):
         answer = self.ask("list-member")
@@ -131,6 +167,7 @@ class Site:
         before, chunks = max((u for _, u in job.slots()), default=None), job.chunks()
 
         def taken():
+            job.note()
             now = job.slots()
             return any(e > was and (before is None or u > before) for e, u in now) or job.chunks() > chunks
         procs.wait_for(taken, timeout, lambda: f"{job.name}: nobody took over\n{job.sessions()}\n{self.story()}", 0.1)
@@ -167,6 +204,32 @@ class Site:
             self.wait_taken(j, was[j], began, what)
         self.bring_back(host)
 
+    def alter(self, job, how, what):
+        """While an ALTER of the owner's waits in the downstream for a lock: it is ended before anybody else begins, and is done once."""
+        self.alters += 1
+        job.pair.source.run("CREATE TABLE IF NOT EXISTS app.held (id int PRIMARY KEY)", f"REPLACE INTO app.held (id) VALUES ({self.alters})")
+        there = f"SELECT 1 FROM app.held WHERE id={self.alters}"
+        procs.wait_for(lambda: "held" in str(job.pair.target.query("SHOW TABLES IN app")) and job.pair.target.query(there), 60,
+                       lambda: f"{job.name}: app.held does not come\n{self.story()}", 0.2)
+        host, was = self.owner(job), job.epoch()
+        with job.pair.target.connect(database="app", autocommit=False) as holder, holder.cursor() as cur:
+            cur.execute("SELECT * FROM held")
+            job.pair.source.run(f"ALTER TABLE app.held ADD COLUMN c{self.alters} int NOT NULL DEFAULT 3")
+            waits = procs.wait_for(job.waiting_alter, 30, lambda: f"no ALTER waits\n{job.sessions()}\n{self.story()}", 0.1)
+            assert job.owners[waits] == was
+
+            def how_and_release(lost):
+                how(lost)
+                self.apart = (lost,)
+                procs.wait_for(lambda: job.epoch() > was, 60, lambda: f"nobody took over\n{job.sessions()}\n{self.story()}", 0.1)
+                procs.wait_for(lambda: not job.old_sessions(was), 20, lambda: f"the old owner's connections are there\n{job.sessions()}", 0.1)
+                holder.rollback()
+            self.without(host, how_and_release, job, what)
+        self.wait_sync(job)
+        job.pair.source.run(f"REPLACE INTO app.held (id) VALUES ({-self.alters})")
+
+    alters = 0
+
     def cut(self, direction):
         def how(host):
             getattr(self.network, direction)(self.hosts.index(host))
@@ -196,8 +259,9 @@ class Site:
         for j in self.jobs:
             procs.wait_for(lambda: "last" in str(j.pair.target.query("SHOW TABLES IN app")) and j.pair.target.query("SELECT * FROM app.last"), 120,
                            lambda: f"{j.name}: the last change did not come\n{self.story()}", 0.3)
+            j.note()
             j.pair.assert_equal("app", self.story)
-            assert_epochs(j.pair.target)
+            assert_epochs(j.pair.target, j.owners)
 
     def say(self):
         every = sorted(s for v in self.took.values() for s in v)
@@ -213,41 +277,69 @@ class Site:
         self.network.close()
 
 
-def assert_epochs(server):
-    """Each transaction of ours begins with an UPDATE of its own row in tidegate_slot, which holds its owner's epoch: in the order of the downstream's binlog
-    they only grow."""
+def binlog_text(server):
+    """Its lines, rows in plain words."""
     name = "mysqlbinlog" if server.flavor == "mysql" else "mariadb-binlog"
     program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, name], check=True, capture_output=True, text=True).stdout.strip()
     folder = f"{server.run_dir}/{server.port}/data"
     files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f))
     server.run("FLUSH BINARY LOGS")  # so that none of them ends with half an event
-    last, seen, table, new = {}, 0, False, False
     out = subprocess.Popen([program, "-v", "--base64-output=DECODE-ROWS", *files], stdout=subprocess.PIPE, text=True, errors="replace")
-    row = {}
-    for line in out.stdout:
-        if not line.startswith("### "):
-            if table and new and len(row) >= 4:
-                seen += check_epoch(last, row)
-            table = new = False
-        elif line.startswith(("### UPDATE", "### INSERT", "### DELETE")):
-            if table and new and len(row) >= 4:
-                seen += check_epoch(last, row)
-            table, new, row = "`tidegate_slot`" in line and "UPDATE" in line, False, {}
-        elif table and line.startswith("### SET"):
-            new = True
-        elif table and new:
-            m = re.match(r"###   @([1-4])=(.*?)( /\*.*)?$", line)
-            if m:
-                row[int(m[1])] = m[2]
+    yield from out.stdout
     assert out.wait() == 0
-    assert seen > 50, f"only {seen} transactions in the binlog"
 
 
-def check_epoch(last, row):
-    key, epoch = (row[1], row[2]), int(row[4].split()[0])
-    assert epoch >= last.get(key, 0), f"{key}: epoch {epoch} behind {last[key]}"
-    last[key] = epoch
-    return 1
+class Fence:
+    """Reads a downstream's binlog in its order. Each transaction of ours begins with an UPDATE of its own row in tidegate_slot, which holds its owner's epoch:
+    they only grow. A take-over's own UPDATE changes the epoch, and only then ends the old owner's connections: behind the first transaction of the new owner there
+    is no statement (DDL names its connection) of theirs."""
+
+    def __init__(self, owners):
+        self.owners, self.last, self.seen, self.statements, self.top = owners, {}, 0, 0, 0
+        self.rows = None  # [before, after] of the UPDATE that is being read
+
+    def line(self, line):
+        if line.startswith("### "):
+            self.row(line)
+            return
+        self.end()
+        m = re.search(r"\tQuery\tthread_id=(\d+)", line)
+        epoch = self.owners.get(int(m[1])) if m else None
+        if epoch is not None:
+            self.statements += 1
+            assert epoch >= self.top, f"a statement of epoch {epoch} (connection {m[1]}) behind a transaction of epoch {self.top}: {line}"
+
+    def row(self, line):
+        if line.startswith(("### UPDATE", "### INSERT", "### DELETE")):
+            self.end()
+            self.rows = [{}, {}] if "`tidegate_slot`" in line and "UPDATE" in line else None
+            self.at = 0
+        elif self.rows and line.startswith("### SET"):
+            self.at = 1
+        elif self.rows and (m := re.match(r"###   @([1-4])=(.*?)( /\*.*)?$", line)):
+            self.rows[self.at][int(m[1])] = m[2].split()[0]
+
+    def end(self):
+        rows, self.rows = self.rows, None
+        if not rows or len(rows[1]) < 4:
+            return
+        before, after = rows
+        key, epoch = (after[1], after[2], after[3]), int(after[4])
+        assert epoch >= self.last.get(key, 0), f"{key}: epoch {epoch} behind {self.last[key]}"
+        self.last[key] = epoch
+        self.seen += 1
+        if before.get(4) == after[4]:
+            self.top = max(self.top, epoch)
+
+
+def assert_epochs(server, owners):
+    fence = Fence(owners)
+    for line in binlog_text(server):
+        fence.line(line)
+    fence.end()
+    assert fence.seen > 50, f"only {fence.seen} transactions in the binlog"
+    assert fence.statements, "no statement of a connection that was seen"
+    print(f"{server}: {fence.seen} transactions, {fence.statements} statements of {len(owners)} connections in order of {len(set(owners.values()))} epochs")
 
 
 @pytest.fixture
@@ -266,10 +358,9 @@ def site(bin_dir, short_tmp, pool):
         pool.drop(m)
 
 
-def jobs_of(site):
-    a = Job("s1", Pair(site.server("ma1011", "nsup"), site.server("my97", "nsdown")), 1)
-    b = Job("s2", Pair(site.server("my97", "nsup"), site.server("ma1011", "nsdown")), 2)
-    return a, b
+def jobs_of(site, n=2):
+    pairs = (("ma1011", "my97"), ("my97", "ma1011"))[:n]
+    return [Job(f"s{i}", Pair(site.server(source, "nsup"), site.server(target, "nsdown")), i) for i, (source, target) in enumerate(pairs, 1)]
 
 
 def test_one_after_another(site):
@@ -297,11 +388,35 @@ def test_one_after_another(site):
             job = (two, one, two)[n]
             site.without(site.owner(job), site.cut(direction), job, f"host cut off in the sync ({direction})")
             site.wait_sync(job)
+        for job, how in ((one, site.lose), (two, site.cut("cut"))):
+            site.alter(job, how, "host lost while its ALTER waited")
         site.kill_leader()
         site.kill_etcd(1)
         for j in (one, two):
             site.wait_sync(j)
             j.work.wait(20)
+    site.finish()
+    site.say()
+    assert max(s for v in site.took.values() for s in v) < 45
+
+
+def test_by_certificates(site):
+    """As real hosts do: masters, agents and the command line by TLS, the leader's place at another host each time."""
+    one = jobs_of(site, 1)[0]
+    site.tls = True
+    site.build()
+    other = next(h for h in site.hosts if h.name != site.leader().name)
+    assert "60621" in other.ask("list-member", to=site.masters[0], more=options(site.certs.make("x", "x")), expect=1)
+    with one.work:
+        site.add(one)
+        site.wait_sync(one)
+        for how, what in ((site.lose, "host killed"), (site.cut("cut_in"), "host cut off (cut_in)")):
+            site.without(site.owner(one), how, one, f"{what}, by TLS")
+            site.wait_sync(one)
+        site.alter(one, site.cut("cut_out"), "host cut off (cut_out) while its ALTER waited, by TLS")
+        site.kill_leader()
+        site.wait_sync(one)
+        one.work.wait(20)
     site.finish()
     site.say()
     assert max(s for v in site.took.values() for s in v) < 45
@@ -314,8 +429,10 @@ def test_at_random(site):
     rnd, end = random.Random(seed), time.monotonic() + float(os.environ.get("TIDEGATE_TEST_SECONDS", "900"))
     print(f"seed {seed}", flush=True)
     one, two = jobs_of(site)
+    site.tls = rnd.random() < 0.5
+    print("by TLS" if site.tls else "by plain TCP", flush=True)
     site.build()
-    events = os.environ.get("TIDEGATE_TEST_EVENTS", "lose,cut,cut_out,cut_in,leader,etcd,copy").split(",")
+    events = os.environ.get("TIDEGATE_TEST_EVENTS", "lose,cut,cut_out,cut_in,leader,etcd,copy,alter").split(",")
     with one.work, two.work:
         for job in (one, two):
             site.add(job)
@@ -329,6 +446,10 @@ def test_at_random(site):
                 site.kill_etcd(rnd.randrange(3))
             elif what == "copy":
                 again(site, job, rnd)
+            elif what == "alter":
+                lost = rnd.choice(("lose", "cut", "cut_out", "cut_in"))
+                print(f"  {lost}", flush=True)
+                site.alter(job, site.lose if lost == "lose" else site.cut(lost), f"ALTER waits, {lost}")
             else:
                 how = site.lose if what == "lose" else site.cut(what)
                 site.without(site.owner(job), how, job, f"sync, {what}")
