@@ -323,6 +323,14 @@ static void errors_in_any_charset_are_reported(void **state)
 
 /* --- the masters --- */
 
+enum {
+	/* For what must happen, however busy the machine is. */
+	PATIENCE_MS = 60000,
+	/* Of these masters: calls last 7 s at most, so a machine that stands still for seconds breaks no
+	   test. */
+	LEASE_OF_TEST_MS = 30000,
+};
+
 /* One that says hello and nothing else: every other request is kept. */
 struct quiet_master {
 	const char *cluster;
@@ -344,14 +352,15 @@ static void on_request(void *arg, struct link_req *req)
 	q->asked_revision = m.revision;
 	msg_put_agent_welcome(&b, req->head.request,
 		&(struct msg_agent_welcome){
-			.session = q->hellos, .lease_ms = 10000, .cluster = str_of(q->cluster)});
+			.session = q->hellos, .lease_ms = LEASE_OF_TEST_MS, .cluster = str_of(q->cluster)});
 	link_reply(&req, &b);
 	buf_free(&b);
 }
 
-/* An agent in a folder of its own, between two masters. */
+/* An agent in a folder of its own, between two masters. Their sockets have whole paths: a close of libnng's
+ * that comes late must not take away the next test's. */
 struct conversation {
-	char path[32];
+	char path[32], a[48], b[48];
 	struct quiet_master first, second;
 	struct daemon_env env;
 	struct agent agent;
@@ -365,7 +374,9 @@ static int make_conversation(void **state)
 	if (!mkdtemp(c->path) || chdir(c->path) < 0)
 		return -1;
 	c->env.state_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	c->env.config = json_pack("{s:[s,s]}", "masters", "a.sock", "b.sock");
+	snprintf(c->a, sizeof(c->a), "%s/a.sock", c->path);
+	snprintf(c->b, sizeof(c->b), "%s/b.sock", c->path);
+	c->env.config = json_pack("{s:[s,s]}", "masters", c->a, c->b);
 	c->env.loop = loop_new();
 	c->env.link = link_new(c->env.loop);
 	c->agent.env = &c->env;
@@ -384,7 +395,7 @@ static int drop_conversation(void **state)
 	loop_free(&c->env.loop);
 	json_decref(c->env.config);
 	close(c->env.state_fd);
-	snprintf(command, sizeof(command), "rm -r '%s'", c->path);
+	snprintf(command, sizeof(command), "rm -rf '%s'", c->path);
 	free(c);
 	return chdir("/") < 0 || system(command) != 0 ? -1 : 0;
 }
@@ -394,20 +405,34 @@ static void listen_and_open(struct conversation *c)
 	struct err e = {0};
 
 	snprintf(c->agent.name, sizeof(c->agent.name), "host-1");
-	assert_int_equal(link_listen(c->env.link, "a.sock", 8, 0600, on_request, &c->first, &e), 0);
-	assert_int_equal(link_listen(c->env.link, "b.sock", 8, 0600, on_request, &c->second, &e), 0);
+	assert_int_equal(link_listen(c->env.link, c->a, 8, 0600, on_request, &c->first, &e), 0);
+	assert_int_equal(link_listen(c->env.link, c->b, 8, 0600, on_request, &c->second, &e), 0);
 	assert_int_equal(master_read(&c->agent, &e), 0);
 	assert_int_equal(master_open(&c->agent, &e), 0);
 }
 
-static void talk(struct conversation *c, const unsigned *until, uint64_t ms)
+/* Until it is not 0 any more. */
+static void talk(struct conversation *c, const unsigned *until)
 {
 	uint64_t began = clock_ms();
 
-	while (*until == 0 && clock_ms() - began < ms) {
+	while (*until == 0 && clock_ms() - began < PATIENCE_MS) {
 		master_tick(&c->agent, clock_ms());
 		loop_once(c->env.loop, 20);
 	}
+	assert_int_not_equal(*until, 0);
+}
+
+/* Until one of the masters has registered it. */
+static void register_at_one(struct conversation *c)
+{
+	uint64_t began = clock_ms();
+
+	while (c->agent.master.session == 0 && clock_ms() - began < PATIENCE_MS) {
+		master_tick(&c->agent, clock_ms());
+		loop_once(c->env.loop, 20);
+	}
+	assert_int_not_equal(c->agent.master.session, 0);
 }
 
 /* A master that is frozen answers nothing any more: well before a lease is over the next one hears a hello.
@@ -415,15 +440,15 @@ static void talk(struct conversation *c, const unsigned *until, uint64_t ms)
 static void a_frozen_master_is_left(void **state)
 {
 	struct conversation *c = *state;
-	uint64_t began;
+	uint64_t began, took;
 
 	listen_and_open(c);
-	talk(c, &c->first.hellos, 5000);
-	assert_int_equal(c->first.hellos, 1);
+	talk(c, &c->first.hellos);
 	began = clock_ms();
-	talk(c, &c->second.hellos, 9000);
-	assert_int_equal(c->second.hellos, 1);
-	print_message("the second master was asked after %d ms\n", (int)(clock_ms() - began));
+	talk(c, &c->second.hellos);
+	took = clock_ms() - began;
+	assert_true(took < LEASE_OF_TEST_MS);
+	print_message("the second master was asked after %d ms\n", (int)took);
 }
 
 /* What was seen of another cluster says nothing about this one. */
@@ -433,10 +458,9 @@ static void another_cluster_begins_with_nothing_seen(void **state)
 
 	seen_keep(c->env.state_fd, "old", 700);
 	listen_and_open(c);
-	talk(c, &c->first.hellos, 5000);
+	talk(c, &c->first.hellos);
 	assert_int_equal(c->first.asked_revision, 700);
-	for (unsigned i = 0; i < 100 && c->agent.master.session == 0; i++)
-		loop_once(c->env.loop, 20);
+	register_at_one(c);
 	assert_string_equal(c->agent.master.cluster, "new");
 	assert_int_equal(c->agent.master.seen, 0);
 }
@@ -447,9 +471,7 @@ static void the_same_cluster_is_remembered(void **state)
 
 	seen_keep(c->env.state_fd, "new", 700);
 	listen_and_open(c);
-	talk(c, &c->first.hellos, 5000);
-	for (unsigned i = 0; i < 100 && c->agent.master.session == 0; i++)
-		loop_once(c->env.loop, 20);
+	register_at_one(c);
 	assert_int_equal(c->agent.master.seen, 700);
 }
 

@@ -4,11 +4,13 @@
  */
 #include "common/proc/link.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #include "common/base/clock.h"
 #include "common/base/xalloc.h"
@@ -602,6 +608,96 @@ static void threads(void **state)
 	buf_free(&o.reply);
 }
 
+/* ---- libnng's own end ---- */
+
+static atomic_bool late;
+static atomic_uint closed;
+
+/* In libnng's place, and calls its own: later, where a test wants that. */
+typedef struct {
+	uint32_t id;
+} socket_of_nng;
+
+int nng_close(socket_of_nng sock);
+int nng_close(socket_of_nng sock)
+{
+	int (*own)(socket_of_nng);
+	int rv;
+
+	*(void **)&own = dlsym(RTLD_NEXT, "nng_close");
+	if (atomic_load(&late))
+		clock_sleep_ms(1500);
+	rv = own(sock);
+	atomic_fetch_add(&closed, 1);
+	return rv;
+}
+
+static void no_leak(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	assert_int_equal(__lsan_do_recoverable_leak_check(), 0);
+#endif
+}
+
+static void wait_for_closed(unsigned n)
+{
+	for (int i = 0; i < 3000 && atomic_load(&closed) < n; i++)
+		clock_sleep_ms(10);
+	assert_true(atomic_load(&closed) >= n);
+}
+
+/* The asker goes with its call under way; the answer comes to nobody. */
+static void leaving_with_a_call(void **state)
+{
+	struct side s, asker = {.loop = loop_new()};
+	struct outcome o = {0};
+	struct buf b = {0};
+	unsigned none = 0;
+
+	(void)state;
+	start(&s, "v.sock", 1);
+	s.hold = true;
+	asker.link = link_new(asker.loop);
+	asker.peer = link_dial(asker.link, "v.sock");
+	put_locate(&b, "x");
+	link_call(asker.peer, &b, 20000, on_done, &o);
+	run(s.loop, &s.requests, 1, 20000);
+	link_leave(&asker.link);
+	assert_null(asker.link);
+	answer(&s.held[0]);
+	run(s.loop, &none, 1, 300);
+	no_leak();
+	assert_int_equal(o.calls, 0);
+	stop(&s);
+	loop_free(&asker.loop);
+	buf_free(&b);
+}
+
+/* nng_close has not returned in time, and returns then: nothing of libnng's leads to what was left to it. */
+static void closing_late(void **state)
+{
+	struct side s;
+	struct outcome o = {0};
+	struct buf b = {0};
+	unsigned before = atomic_load(&closed);
+
+	(void)state;
+	start(&s, "z.sock", 2);
+	s.peer = link_dial(s.link, "z.sock");
+	put_locate(&b, "x");
+	link_call(s.peer, &b, 20000, on_done, &o);
+	run(s.loop, &o.calls, 1, 20000);
+	assert_int_equal(o.calls, 1);
+	atomic_store(&late, true);
+	stop(&s);
+	assert_true(atomic_load(&closed) == before);
+	wait_for_closed(before + 2);
+	atomic_store(&late, false);
+	no_leak();
+	buf_free(&b);
+	buf_free(&o.reply);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -623,20 +719,15 @@ static int remove_folder(void **state)
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ask_and_answer),
-		cmocka_unit_test(deferred_replies),
-		cmocka_unit_test(time_outs),
-		cmocka_unit_test(wrong_addresses),
-		cmocka_unit_test(addresses_of_everybody),
-		cmocka_unit_test(wrong_sizes),
-		cmocka_unit_test(garbage),
-		cmocka_unit_test(listening_fails),
-		cmocka_unit_test(blocking_calls),
-		cmocka_unit_test(never_sent_twice),
-		cmocka_unit_test(never_sent_twice_blocking),
-		cmocka_unit_test(waits_for_the_listener),
-		cmocka_unit_test(askers_that_only_connect),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(threads), /* first: a nng_close that hangs keeps a thread */
+		cmocka_unit_test(ask_and_answer), cmocka_unit_test(deferred_replies),
+		cmocka_unit_test(time_outs), cmocka_unit_test(wrong_addresses),
+		cmocka_unit_test(addresses_of_everybody), cmocka_unit_test(wrong_sizes),
+		cmocka_unit_test(garbage), cmocka_unit_test(listening_fails),
+		cmocka_unit_test(blocking_calls), cmocka_unit_test(never_sent_twice),
+		cmocka_unit_test(never_sent_twice_blocking), cmocka_unit_test(waits_for_the_listener),
+		cmocka_unit_test(askers_that_only_connect), cmocka_unit_test(leaving_with_a_call),
+		cmocka_unit_test(closing_late), /* last: libnng is not waited for any more */
 	};
 
 	if (argc == 2 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) /* a failed test must not leave it behind */
