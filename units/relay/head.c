@@ -39,13 +39,18 @@ static int take(struct head *h, struct binlog_format *f, struct str event, struc
 	}
 }
 
-static int finish(struct head *h, const struct binlog_format *f, const char *name, struct err *e)
+/* rc: of reading it. What came of a head that can't be read to its end goes. */
+static int finish(struct head *h, const struct binlog_format *f, const char *name, int rc, struct err *e)
 {
-	if (!f->valid)
-		return err_set(e, ERR_relay_parse, "%s begins without a FORMAT_DESCRIPTION event", name);
-	if (!h->set)
+	if (rc == 0 && !f->valid)
+		rc = err_set(e, ERR_relay_parse, "%s begins without a FORMAT_DESCRIPTION event", name);
+	else if (rc < 0)
+		err_add(e, "reading the head of %s", name);
+	if (rc == 0 && !h->set)
 		h->set = gtid_set_new(f->server.flavor);
-	return 0;
+	if (rc < 0)
+		head_fini(h);
+	return rc;
 }
 
 int head_of_file(int dir, const char *path, struct head *h, struct err *e)
@@ -62,7 +67,7 @@ int head_of_file(int dir, const char *path, struct head *h, struct err *e)
 		if ((r = take(h, &f, event, e)) != 0)
 			break;
 	evfile_close(&file);
-	return r < 0 ? err_add(e, "%s", path) : finish(h, &f, path, e);
+	return finish(h, &f, path, r < 0 ? -1 : 0, e);
 }
 
 static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_format *f, struct err *e)
@@ -89,7 +94,7 @@ int head_of_upstream(struct relay *r, const char *file, struct head *h, struct e
 	relay_release(r, &r->shared.head_db);
 	binlog_stream_close(&s);
 	db_close(&d);
-	return rc < 0 ? err_add(e, "reading the head of %s", file) : finish(h, &f, file, e);
+	return finish(h, &f, file, rc, e);
 }
 
 bool head_same(const struct head *a, const struct head *b)

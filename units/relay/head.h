@@ -9,6 +9,7 @@ struct head {
 	struct gtid_set *set; /* empty where the file names none */
 };
 
+/* Both: h is empty before, and empty again where it fails. */
 int head_of_file(int dir, const char *path, struct head *h, struct err *e);
 /* By a connection of its own; the puller's stream must not be open. */
 int head_of_upstream(struct relay *r, const char *file, struct head *h, struct err *e);
