@@ -208,7 +208,7 @@ def job(bin_dir, tmp_path, request):
     for j in made:
         j.close()
     accidents = [line for j in made for line in j.accidents()]
-    assert not accidents, "\n".join(accidents[:20])
+    assert not accidents, "\n".join(accidents[:100])
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import procs
 from failpoints import Failpoints
 
 ACCIDENT = re.compile(r"Sanitizer: |runtime error: |Assertion .* failed|ended=\"signal (4|5|6|7|8|11|31)\"")
+REPORT_LINES = 80  # of a sanitizer's report
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -91,10 +92,15 @@ class Job:
         return Path(f"/run/tidegate-{name}" if uid == 0 else f"{runtime}/tidegate-{name}" if runtime else f"/tmp/tidegate-{uid}-{name}")
 
     def accidents(self):
-        """What must never be in a log: a sanitizer's report, a failed assertion, a process that the box or a fault has ended. The
-        kills of a test are signal 9, and are none."""
-        text = self.log() + "".join(f.read_text(errors="replace") for f in self.folder.glob("err.*"))
-        return [line[:300] for line in text.splitlines() if ACCIDENT.search(line)]
+        """What must never be in a log: a sanitizer's report (with all that it says), a failed assertion, a process that the box or a
+        fault has ended. The kills of a test are signal 9, and are none."""
+        found, more = [], 0
+        for line in (self.log() + "".join(f.read_text(errors="replace") for f in self.folder.glob("err.*"))).splitlines():
+            more = REPORT_LINES if "Sanitizer: " in line and "SUMMARY" not in line else more - 1
+            if more > 0 or ACCIDENT.search(line):
+                found.append(line[:300])
+            more = 0 if "SUMMARY" in line else more
+        return found
 
     def ask(self, *words, expect=DONE):
         """One command of the control program; its JSON, or stderr where it is to fail."""

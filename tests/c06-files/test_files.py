@@ -41,7 +41,7 @@ def files(bin_dir, tmp_path):
     for j in made:
         j.close()
     accidents = [line for j in made for line in j.accidents()]
-    assert not accidents, "\n".join(accidents[:20])
+    assert not accidents, "\n".join(accidents[:100])
 
 
 def case(name, *values, marks=()):
