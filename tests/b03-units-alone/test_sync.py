@@ -386,6 +386,39 @@ def test_far_away(build_dir, server, ms):
             far.close()
 
 
+def test_sent_and_not_committed(build_dir, server):
+    """MySQL with semi-synchronous replication has sent a transaction, and waits for its replica: a relay that connects anew meanwhile waits with it; that is no loss (T20)."""
+    ends = Ends(server, "my97", "ma1011")
+    up, down = ends.up, ends.down
+    up.run("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
+    f = follow(build_dir, ends)
+    writer = None
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+        f.wait()
+        up.run("SET GLOBAL rpl_semi_sync_source_timeout=600000", "SET GLOBAL rpl_semi_sync_source_enabled=ON")
+        writer = threading.Thread(target=up.run, args=("INSERT INTO app.t VALUES (2)",))
+        writer.start()
+        procs.wait_for(lambda: down.query("SELECT id FROM app.t WHERE id=2"), 60, f.out[-2000:], 0.1)
+        assert not up.query("SELECT id FROM app.t WHERE id=2"), "it does not wait"
+        for row in up.query("SHOW PROCESSLIST"):
+            if str(row[4]).startswith("Binlog Dump"):
+                up.run(f"KILL {row[0]}")
+        procs.wait_for(lambda: f.out.count("in its binlog, and not committed there") > 1, 60, lambda: f.out[-3000:], 0.1)
+        up.run("SET GLOBAL rpl_semi_sync_source_enabled=OFF")
+        writer.join(60)
+        up.run("INSERT INTO app.t VALUES (3)")
+        f.wait(120)
+        assert "error=60201" not in f.out
+        f.end()
+    finally:
+        up.run("SET GLOBAL rpl_semi_sync_source_enabled=OFF")
+        if writer:
+            writer.join(60)
+        f.close()
+        up.run("UNINSTALL PLUGIN rpl_semi_sync_source")
+
+
 SHORT = {  # a short form of what the script's own tests show at length
     "ddl": (live.test_ddl, {}, "ma1011", "my97"),
     "ddl_crashes": (live.crash_ddl, {"point": "sync_ddl_sent"}, "my97", "ma1011"),

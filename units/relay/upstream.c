@@ -357,13 +357,21 @@ static int place_first(
 	return begin_generation(r, server, l ? l : &logs->list[logs->n - 1], same ? number : number + 1, e);
 }
 
-/* T20: what we have, the upstream must have executed. */
-static int check_gtids(struct relay *r, struct db *d, struct err *e)
+/*
+ * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, as long as ours.
+ * Then MySQL has only not committed it yet: it sends what stands in the binlog, and commits behind that, with
+ * semi-synchronous replication not before a replica has answered.
+ */
+static int check_gtids(struct relay *r, struct db *d, bool in_files, struct err *e)
 {
 	struct buf lost = {0};
 	int rc = surplus_gtids(r, d, &lost, e) < 0 ? explain(d, e) : 0;
 
-	if (rc == 0 && lost.n > 0)
+	if (rc == 0 && lost.n > 0 && in_files && db_server(d)->flavor == FLAVOR_MYSQL)
+		rc = err_set(e, ERR_relay_uncommitted,
+			"%s: these transactions are in its binlog, and not committed there: %s", db_where(d),
+			buf_cstr(&lost));
+	else if (rc == 0 && lost.n > 0)
 		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s",
 			db_where(d), buf_cstr(&lost));
 	buf_free(&lost);
@@ -436,7 +444,7 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 	if (!l && !logs_find(logs, g->base, r->writer.number - 1))
 		return err_set(
 			e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
-	return check_gtids(r, d, e);
+	return check_gtids(r, d, l != NULL, e);
 }
 
 /* Does another host know a generation that this log has not reached? */
@@ -505,7 +513,7 @@ static int place_switched(
 			"can tell where to go "
 			"on",
 			db_where(d), server);
-	if (check_gtids(r, d, e) < 0 || choose(r, logs, r->writer.track.set, &l, e) < 0)
+	if (check_gtids(r, d, false, e) < 0 || choose(r, logs, r->writer.track.set, &l, e) < 0)
 		return -1;
 	if (!l)
 		return err_set(e, ERR_relay_gone,
