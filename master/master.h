@@ -16,7 +16,7 @@ enum {
 	MASTER_CHECKS = 32,
 	MASTER_CHECK_MS = 60000,
 	MASTER_AGENT_MS = 10000, /* of it: so long an agent that has not come yet is waited for */
-	MASTER_CHECK_SUB = 900, /* first sub number of checks; subtasks have those below */
+	MASTER_CHECK_SUB = 900,  /* first sub number of checks; subtasks have those below */
 	MASTER_CHECK_SUBS = 100,
 	MASTER_SLOTS = 999,
 	MASTER_RETIRED = 4096,

@@ -358,9 +358,9 @@ static int place_first(
 }
 
 /*
- * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, as long as ours.
- * Then MySQL has only not committed it yet: it sends what stands in the binlog, and commits behind that, with
- * semi-synchronous replication not before a replica has answered.
+ * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, as long
+ * as ours. Then MySQL has only not committed it yet: it sends what stands in the binlog, and commits behind
+ * that, with semi-synchronous replication not before a replica has answered.
  */
 static int check_gtids(struct relay *r, struct db *d, bool in_files, struct err *e)
 {
