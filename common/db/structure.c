@@ -293,3 +293,24 @@ int db_structures(struct db *d, const char *schema, char *const *tables, unsigne
 	map_free(&all.by_name, NULL);
 	return r;
 }
+
+int db_engine_without_transactions(
+	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e)
+{
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	buf_puts(&sql,
+		"SELECT ENGINE FROM information_schema.TABLES WHERE ENGINE<>'BLACKHOLE' AND ENGINE NOT IN "
+		"(SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES') AND "
+		"TABLE_SCHEMA=_utf8mb4");
+	sql_put_string(&sql, str_of(schema));
+	buf_puts(&sql, " AND TABLE_NAME=_utf8mb4");
+	sql_put_string(&sql, str_of(table));
+	r = db_value(d, buf_cstr(&sql), engine, DB_ENGINE, &found, e);
+	buf_free(&sql);
+	if (r == 0 && !found)
+		engine[0] = '\0';
+	return r;
+}

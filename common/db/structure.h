@@ -12,3 +12,10 @@ struct structure *db_structure(
  */
 int db_structures(struct db *d, const char *schema, char *const *tables, unsigned n, struct structure **out,
 	struct err *e);
+enum { DB_ENGINE = 65 };
+/*
+ * A table's engine where it has no transactions, so that what is rolled back would stay; "" where it has, or
+ * where there is no such table. BLACKHOLE keeps nothing, and counts as one that has.
+ */
+int db_engine_without_transactions(
+	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e);

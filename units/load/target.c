@@ -84,6 +84,20 @@ static int check_triggers(struct db *c, const struct plan_item *t, struct err *e
 	return r;
 }
 
+/* What a chunk wrote before it was cut off would stay there, and be there twice. */
+static int check_engine(struct db *c, const struct plan_item *t, struct err *e)
+{
+	char engine[DB_ENGINE];
+
+	if (db_engine_without_transactions(c, t->schema, t->name, engine, e) < 0)
+		return -1;
+	return engine[0] ? err_set(e, ERR_load_failed,
+				   "the table is there already, with engine %s, which has no transactions: "
+				   "ALTER TABLE … ENGINE=InnoDB, or drop it, and it is made",
+				   engine)
+			 : 0;
+}
+
 /* Files hold text as their columns' charsets have it; what a dump hands over is UTF-8 for TiDB
  * (value_format_for). */
 static int check_charsets(const struct load *l, const struct plan_item *t, struct err *e)
@@ -107,7 +121,7 @@ static int check_existing(struct db *c, const struct plan_item *t, bool taken_be
 {
 	bool empty = true;
 
-	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0)
+	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0 || check_engine(c, t, e) < 0)
 		return -1;
 	if (!taken_before && is_empty(c, t, &empty, e) < 0)
 		return -1;

@@ -293,11 +293,6 @@ static void on_type(struct table *t, struct str type)
 	t->versioned = str_is(type, "SYSTEM VERSIONED");
 }
 
-static void on_engine(struct table *t, struct str name)
-{
-	snprintf(t->engine, sizeof(t->engine), "%.*s", STR_ARG(name));
-}
-
 static void on_own_reference(struct table *t, struct str name)
 {
 	(void)name;
@@ -309,6 +304,7 @@ static void on_own_reference(struct table *t, struct str name)
 static int find_habits(struct tables *ts, struct table *t, struct err *e)
 {
 	const struct server *server = db_server(ts->ask_down);
+	char engine[DB_ENGINE];
 
 	t->lax_hint = server->flavor != FLAVOR_MARIADB;
 	t->on_update = xcalloc(t->up->ncolumns, sizeof(bool));
@@ -328,15 +324,10 @@ static int find_habits(struct tables *ts, struct table *t, struct err *e)
 			" AND TABLE_NAME=", on_own_reference, e) < 0 ||
 		ask_about(ts, t, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=",
 			" AND TABLE_NAME=", on_type, e) < 0 ||
-		ask_about(ts, t,
-			"SELECT ENGINE FROM information_schema.TABLES WHERE ENGINE<>'BLACKHOLE' AND ENGINE "
-			"NOT IN "
-			"(SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES') AND "
-			"TABLE_SCHEMA=",
-			" AND TABLE_NAME=", on_engine, e) < 0)
+		db_engine_without_transactions(ts->ask_down, t->schema, t->name, engine, e) < 0)
 		return -1;
-	if (t->engine[0])
-		return err_set(e, ERR_sync_engine, "%s in the downstream: %s", t->head, t->engine);
+	if (engine[0])
+		return err_set(e, ERR_sync_engine, "%s in the downstream: %s", t->head, engine);
 	if (t->versioned)
 		return no_versions(t, e);
 	if (!t->wanted)

@@ -41,7 +41,6 @@ struct table {
 	char *head;            /* `schema`.`table`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
-	char engine[65]; /* of the downstream, where it has no transactions; else "" */
 	enum table_order order;
 	bool upsert;      /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
 	bool join;        /* updates of many rows may share a statement (join.h) */
