@@ -181,19 +181,66 @@ static int take_orders(struct agent *a, const struct msg_agent_orders *m, struct
 	return 0;
 }
 
+static void on_orders(void *arg, const struct err *failed, struct str reply);
+
+/* The rest of orders that come in pieces: as the poll that they answer. */
+static void ask_more(struct agent *a, uint64_t revision)
+{
+	struct msg_agent_more m = {
+		.session = a->master.session, .revision = revision, .from = a->master.orders.n};
+	struct buf b = {0};
+
+	msg_put_agent_more(&b, link_request_id(), &m);
+	a->master.asking = true;
+	link_call(a->master.peer, &b, of_lease(&a->master, NEXT_PERCENT), on_orders, a);
+	buf_free(&b);
+}
+
+static int take_part(struct agent *a, struct str reply, struct err *e)
+{
+	struct buf *whole = &a->master.orders;
+	struct msg_agent_orders_part m;
+	struct str body;
+	int r;
+
+	if (msg_expect(reply, MSG_agent_orders_part, &body, e) < 0 ||
+		msg_get_agent_orders_part(body, &m, e) < 0)
+		return -1;
+	r = paged_add(whole, &(struct paged){m.from, m.total, m.text}, e);
+	if (r == 0) {
+		ask_more(a, m.revision);
+		return 0;
+	}
+	if (r > 0)
+		r = take_orders(
+			a, &(struct msg_agent_orders){.revision = m.revision, .orders = buf_str(whole)}, e);
+	paged_free(whole);
+	return r;
+}
+
+static int take_reply(struct agent *a, struct str reply, struct err *e)
+{
+	struct msg_agent_orders m;
+	struct msg_head h;
+	struct str body;
+
+	if (msg_open(reply, &h, &body, e) == 0 && h.type == MSG_agent_orders_part)
+		return take_part(a, reply, e);
+	if (msg_expect(reply, MSG_agent_orders, &body, e) < 0 || msg_get_agent_orders(body, &m, e) < 0)
+		return -1;
+	return take_orders(a, &m, e);
+}
+
 static void on_orders(void *arg, const struct err *failed, struct str reply)
 {
 	struct agent *a = arg;
-	struct msg_agent_orders m;
-	struct str body;
 	struct err e = {0};
 
 	a->master.asking = false;
 	if (failed)
 		e = *failed;
-	else if (msg_expect(reply, MSG_agent_orders, &body, &e) == 0 &&
-		 msg_get_agent_orders(body, &m, &e) == 0)
-		take_orders(a, &m, &e);
+	else
+		take_reply(a, reply, &e);
 	if (e.code)
 		lost(a, &e);
 }
@@ -213,6 +260,28 @@ static void ask_next(struct agent *a)
 
 /* --- reports --- */
 
+static void on_reported(void *arg, const struct err *failed, struct str reply);
+
+static void send_report(struct agent *a, const struct buf *b)
+{
+	a->master.reporting = true;
+	link_call(a->master.peer, b, of_lease(&a->master, REPORT_PERCENT), on_reported, a);
+}
+
+/* The next piece of a report that is no message's. */
+static void send_part(struct agent *a)
+{
+	struct paged p = paged_piece(buf_str(&a->master.report), a->master.sent);
+	struct msg_agent_report_part m = {
+		.session = a->master.session, .from = p.from, .total = p.total, .text = p.text};
+	struct buf b = {0};
+
+	msg_put_agent_report_part(&b, link_request_id(), &m);
+	a->master.sent += p.text.n;
+	send_report(a, &b);
+	buf_free(&b);
+}
+
 static void on_reported(void *arg, const struct err *failed, struct str reply)
 {
 	struct agent *a = arg;
@@ -224,6 +293,11 @@ static void on_reported(void *arg, const struct err *failed, struct str reply)
 		e = *failed;
 	else
 		msg_expect(reply, MSG_ok, &body, &e);
+	if (!e.code && a->master.sent < a->master.report.n) {
+		send_part(a);
+		return;
+	}
+	paged_free(&a->master.report);
 	if (e.code == ERR_link || e.code == ERR_request_stale)
 		lost(a, &e);
 	else if (e.code &&
@@ -234,19 +308,24 @@ static void on_reported(void *arg, const struct err *failed, struct str reply)
 
 void master_report(struct agent *a, uint64_t now)
 {
-	struct buf text = {0}, b = {0};
-	struct msg_agent_report m = {.session = a->master.session};
+	struct buf *text = &a->master.report, b = {0};
 
 	if (a->master.session == 0 || a->master.reporting)
 		return;
-	report_write(a, &text);
-	m.report = buf_str(&text);
-	msg_put_agent_report(&b, link_request_id(), &m);
-	a->master.reporting = true;
+	buf_clear(text);
+	report_write(a, text);
+	a->master.sent = 0;
 	a->master.reported_ms = now;
 	a->changed = a->young = false;
-	link_call(a->master.peer, &b, of_lease(&a->master, REPORT_PERCENT), on_reported, a);
-	buf_free(&text);
+	if (text->n > MSG_TEXT_MAX) {
+		log_debug("a report of %zu bytes goes in pieces", text->n);
+		send_part(a);
+		return;
+	}
+	msg_put_agent_report(&b, link_request_id(),
+		&(struct msg_agent_report){.session = a->master.session, .report = buf_str(text)});
+	paged_free(text);
+	send_report(a, &b);
 	buf_free(&b);
 }
 
@@ -292,6 +371,8 @@ void master_close(struct agent *a)
 {
 	identity_free(&a->master.id);
 	control_fini(&a->master.control);
+	paged_free(&a->master.orders);
+	paged_free(&a->master.report);
 }
 
 int master_open(struct agent *a, struct err *e)

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/base/paged.h"
 #include "common/proc/control.h"
 #include "common/proc/prove.h"
 
@@ -30,6 +31,10 @@ struct master {
 	bool told_lost;    /* its silence was logged */
 	bool told_refused; /* its refusal of a report was logged */
 	uint64_t reported_ms;
+	/* Where they are no message's: the orders as far as they are here, the report and what of it is
+	 * there. */
+	struct buf orders, report;
+	uint64_t sent;
 	uint64_t lease_ms; /* the master's: our calls must end well before it */
 };
 

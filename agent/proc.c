@@ -284,10 +284,12 @@ void proc_kill(struct proc *p, const char *why)
 /* The order first, then SIGTERM, then SIGKILL: each when the one before had its time. */
 static void leave(struct proc *p, uint64_t now)
 {
+	int ms = p->kind == UNIT_check ? PROC_CHECK_STOP_MS : PROC_STOP_MS;
+
 	p->state = PROC_LEAVING;
-	p->leave_by = now + PROC_STOP_MS;
+	p->leave_by = now + (uint64_t)ms;
 	p->leave_signo = SIGTERM;
-	set_order(p, ORDER_STOP, xasprintf("{\"deadline_ms\":%d}", PROC_STOP_MS));
+	set_order(p, ORDER_STOP, xasprintf("{\"deadline_ms\":%d}", ms));
 }
 
 static void leave_harder(struct proc *p, uint64_t now)

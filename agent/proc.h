@@ -75,6 +75,7 @@ struct proc {
 enum {
 	PROC_SILENT_MS = 60000,
 	PROC_STOP_MS = 10000,
+	PROC_CHECK_STOP_MS = 2000, /* it has nothing to save, and may sit in a server's silence */
 	PROC_TERM_MS = 2000,
 	PROC_KILL_MS = 5000,
 	PROC_HELLO_MS = 30000

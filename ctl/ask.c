@@ -12,6 +12,7 @@
 
 #include "common/base/address.h"
 #include "common/base/clock.h"
+#include "common/base/paged.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/proc/control.h"
@@ -19,7 +20,7 @@
 #include "common/proc/prove.h"
 #include "ctl/job.h"
 
-enum { PROVE_MS = 5000, AGAIN_MS = 200, SERVICE_MS = 5000 };
+enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000 };
 
 #define SERVICE "/run/tidegate"
 
@@ -29,6 +30,12 @@ struct ask {
 	struct link_peer *master;
 	struct control control;
 	struct identity *id; /* the operator's certificate; NULL: none */
+	const volatile sig_atomic_t *interrupts;
+	struct waiting {
+		bool done;
+		struct err e;
+		struct buf *in;
+	} waiting; /* for the call under way, where interrupts may end it */
 };
 
 /* Another host's: as it was typed, so without the word that a file must have for it. */
@@ -75,6 +82,11 @@ struct ask *ask_open(const char *where, const struct args *a, struct err *e)
 	return k;
 }
 
+void ask_until(struct ask *k, const volatile sig_atomic_t *interrupts)
+{
+	k->interrupts = interrupts;
+}
+
 void ask_close(struct ask **k)
 {
 	if (!*k)
@@ -98,19 +110,78 @@ static json_t *check_result(json_t *answer, struct err *e)
 	return NULL;
 }
 
-struct reply {
-	struct buf bytes;
-	struct str body; /* in bytes */
+/* One request with its answer's bytes; answers that come in pieces are put together in text. */
+struct call {
+	const char *word;
+	struct buf out, in;
+	uint64_t until; /* clock_ms */
+	struct buf text;
 };
 
-/* Before each one: the connection may be another one than at the last. */
-static int send_it(struct ask *k, const struct buf *out, unsigned timeout_ms, struct reply *in, struct err *e)
+static void on_reply(void *arg, const struct err *failed, struct str reply)
 {
+	struct waiting *w = arg;
+
+	w->done = true;
+	if (failed)
+		w->e = *failed;
+	else
+		buf_put(w->in, reply.p, reply.n);
+}
+
+/* As link_call_wait, but for as long as nobody interrupts. */
+static int call_until(struct ask *k, struct call *c, uint64_t ms, struct err *e)
+{
+	if (*k->interrupts)
+		return err_set(e, ERR_ctl_connect, "interrupted");
+	buf_clear(&c->in);
+	k->waiting = (struct waiting){.in = &c->in};
+	link_call(k->master, &c->out, ms, on_reply, &k->waiting);
+	while (!k->waiting.done && !*k->interrupts)
+		loop_once(k->loop, LOOK_MS);
+	if (!k->waiting.done) /* its answer is nobody's: the loop does not run again */
+		return err_set(e, ERR_ctl_connect, "interrupted");
+	*e = k->waiting.e;
+	return e->code ? -1 : 0;
+}
+
+/* Before each one: the connection may be another one than at the last. */
+static int send_it(struct ask *k, struct call *c, struct err *e)
+{
+	uint64_t now = clock_ms(), left = c->until > now ? c->until - now : 1;
+
 	if (k->id && prove_wait(k->master, k->id, identity_name(k->id), PROVE_MS, e) < 0)
 		return -1;
-	if (link_call_wait(k->master, out, timeout_ms, &in->bytes, e) < 0)
+	return k->interrupts ? call_until(k, c, left, e)
+			     : link_call_wait(k->master, &c->out, left, &c->in, e);
+}
+
+static int take_part(struct call *c, struct str body, uint64_t *id, struct err *e)
+{
+	struct msg_answer_part m;
+
+	if (msg_get_answer_part(body, &m, e) < 0)
 		return -1;
-	return msg_expect(buf_str(&in->bytes), MSG_answer, &in->body, e);
+	*id = m.id;
+	return paged_add(&c->text, &(struct paged){m.from, m.total, m.text}, e);
+}
+
+/* 1: the answer is whole in c->text; 0: the rest of it is to be asked for, by id; -1. */
+static int take_reply(struct call *c, uint64_t *id, struct err *e)
+{
+	struct msg_answer m;
+	struct msg_head h;
+	struct str body;
+
+	if (msg_open(buf_str(&c->in), &h, &body, e) < 0)
+		return -1;
+	if (h.type == MSG_answer_part)
+		return take_part(c, body, id, e);
+	if (msg_expect(buf_str(&c->in), MSG_answer, &body, e) < 0 || msg_get_answer(body, &m, e) < 0)
+		return -1;
+	buf_clear(&c->text);
+	buf_put(&c->text, m.json.p, m.json.n);
+	return 1;
 }
 
 /* Lost, or another connection than the one that was proved. */
@@ -123,41 +194,59 @@ static bool is_lost(const struct ask *k, const struct err *e)
  * The connection may be lost when the command is done and its answer is not here yet. It is sent again then,
  * with the same number, by which the master knows it (T39).
  */
-static int send_until(
-	struct ask *k, const struct buf *out, unsigned timeout_ms, struct reply *in, struct err *e)
+static int send_until(struct ask *k, struct call *c, uint64_t *id, struct err *e)
 {
-	uint64_t until = clock_ms() + timeout_ms, now;
 	int rc;
 
-	while ((rc = send_it(k, out, timeout_ms, in, e)) < 0 && is_lost(k, e) &&
-		(now = clock_ms() + AGAIN_MS) < until) {
-		timeout_ms = (unsigned)(until - now);
+	while (((rc = send_it(k, c, e)) < 0 || (rc = take_reply(c, id, e)) < 0) && is_lost(k, e) &&
+		clock_ms() + AGAIN_MS < c->until) {
 		clock_sleep_ms(AGAIN_MS);
 		err_clear(e);
 	}
 	return rc;
 }
 
-json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
+static void put_request(struct call *c, const char *word, const json_t *args)
 {
-	struct buf text = {0}, out = {0};
-	struct reply in = {0};
-	struct msg_answer answer;
-	json_t *o = NULL;
+	struct buf text = {0};
 
 	json_write(args, &text);
-	msg_put_command(
-		&out, link_request_id(), &(struct msg_command){.word = str_of(word), .args = buf_str(&text)});
-	if (send_until(k, &out, timeout_ms, &in, e) < 0) {
+	buf_clear(&c->out);
+	msg_put_command(&c->out, link_request_id(),
+		&(struct msg_command){.word = str_of(word), .args = buf_str(&text)});
+	paged_free(&text);
+}
+
+static int send_all(struct ask *k, struct call *c, const json_t *args, struct err *e)
+{
+	uint64_t id = 0;
+	int rc;
+
+	put_request(c, c->word, args);
+	while ((rc = send_until(k, c, &id, e)) == 0) {
+		json_t *next = json_pack("{s:I, s:I}", "id", (json_int_t)id, "from", (json_int_t)c->text.n);
+
+		put_request(c, "answer-page", next);
+		json_decref(next);
+	}
+	return rc;
+}
+
+json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e)
+{
+	struct call c = {.word = word, .until = clock_ms() + timeout_ms};
+	json_t *o = NULL;
+
+	if (send_all(k, &c, args, e) < 0) {
 		if (e->code == ERR_link)
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);
-	} else if (msg_get_answer(in.body, &answer, e) == 0) {
-		o = check_result(json_parse(answer.json, "the master's answer", e), e);
+	} else {
+		o = check_result(json_parse(buf_str(&c.text), "the master's answer", e), e);
 	}
-	buf_free(&text);
-	buf_free(&out);
-	buf_free(&in.bytes);
+	paged_free(&c.out);
+	paged_free(&c.in);
+	paged_free(&c.text);
 	return o;
 }
 

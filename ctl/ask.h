@@ -1,5 +1,6 @@
 #pragma once
 #include <jansson.h>
+#include <signal.h>
 
 #include "common/base/err.h"
 #include "ctl/ctl.h"
@@ -11,6 +12,8 @@ struct ask;
  * directory. Connects in the background. */
 struct ask *ask_open(const char *where, const struct args *a, struct err *e);
 void ask_close(struct ask **k);
+/* From now on calls end, with ERR_ctl_connect, once it is not 0; then no further one is made. */
+void ask_until(struct ask *k, const volatile sig_atomic_t *interrupts);
 /*
  * Sends a command word; the answer's JSON (new reference), or NULL with e: no answer within timeout_ms
  * (ERR_ctl_connect), or the master's own refusal (code and text of its answer with "result": false).

@@ -232,8 +232,19 @@ static void forget_files(struct run *r)
 {
 	if (r->interrupted || (mode_of(r)->to != MODE_FILES && mode_of(r)->from != MODE_FILES))
 		return;
+	ask_until(r->ask, NULL);
 	json_decref(tell(r, "stop-task", json_pack("{s:s}", "task", json_text(r->job.task, "name", "")),
 		ASK_MS, NULL));
+}
+
+/* A check that was under way says that it was interrupted, which is no error of the job's. */
+static int cut_short(struct run *r, struct err *e)
+{
+	if (!interrupts || e->code != ERR_ctl_connect)
+		return -1;
+	err_clear(e);
+	r->interrupted = true;
+	return 0;
 }
 
 static int run_job(struct run *r, struct err *e)
@@ -242,14 +253,17 @@ static int run_job(struct run *r, struct err *e)
 		return -1;
 	/* Only now nng, which must not see a fork. The sockets come with the supervisor. */
 	r->ask = ask_open(r->job.run, NULL, e);
-	if (!r->ask || wait_for_master(r, e) < 0)
+	if (!r->ask)
+		return -1;
+	ask_until(r->ask, &interrupts);
+	if (wait_for_master(r, e) < 0)
 		return -1;
 	if (interrupts) {
 		r->interrupted = true;
 		return 0;
 	}
 	if (set_up(r, e) < 0)
-		return -1;
+		return cut_short(r, e);
 	if (follow(r, e) < 0)
 		return -1;
 	forget_files(r);

@@ -83,7 +83,7 @@ static struct agent *drop_dead(struct master *m)
 		if (bind_online(m, a) || a->poll || bind_count(m, a->name) > 0)
 			continue;
 		model_set(&m->model, STORE_AGENT, a->name, NULL);
-		json_decref(a->report);
+		master_forget_agent(a);
 		return a;
 	}
 	return NULL;

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/config/mode.h"
+#include "common/proc/link.h"
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
@@ -335,7 +337,7 @@ static void put_part(struct master *m, struct check *c, json_t *answer, check_an
 	check_group_put(g, m, json_text(c->order, "source", ""), json_text(f, "what", ""), &e);
 	json_decref(answer);
 	if (g->waiting == 1)
-		send(&g->req, g->done ? json_incref(g->answer) : answer_error(&g->first));
+		send(m, &g->req, g->done ? json_incref(g->answer) : answer_error(&g->first));
 }
 
 /* The last words stay until they are asked for. */
@@ -353,7 +355,7 @@ static void finish(struct master *m, struct check **c, json_t *answer, check_ans
 	if ((*c)->group)
 		put_part(m, *c, answer, send);
 	else
-		send(&(*c)->req, answer);
+		send(m, &(*c)->req, answer);
 	free_check(c);
 }
 
@@ -420,5 +422,46 @@ bool check_tick(struct master *m, check_answer_fn *answer)
 		if (m->checks[i])
 			any |= m->checks[i]->agent[0] ? expire(m, &m->checks[i], answer)
 						      : find_agent(m, &m->checks[i], answer);
+	return any;
+}
+
+/* Its unit is stopped by the next orders. */
+static void cancel(struct master *m, struct check **c, check_answer_fn *answer)
+{
+	struct err e = {0};
+
+	log_info("the check of source %s ends: nobody waits for it any more",
+		json_text((*c)->order, "source", ""));
+	err_set(&e, ERR_check_failed, "nobody waits for it any more");
+	finish(m, c, answer_error(&e), answer);
+}
+
+bool check_cancel(struct master *m, bool (*there)(const struct link_req *req), check_answer_fn *answer)
+{
+	bool any = false;
+
+	for (int i = 0; i < MASTER_CHECKS; i++) {
+		struct link_req *req = m->checks[i] ? *check_waiting(m->checks[i]) : NULL;
+
+		if (!req || there(req))
+			continue;
+		cancel(m, &m->checks[i], answer);
+		any = true;
+	}
+	return any;
+}
+
+bool check_cancel_request(struct master *m, uint64_t request, check_answer_fn *answer)
+{
+	bool any = false;
+
+	for (int i = 0; i < MASTER_CHECKS; i++) {
+		struct link_req *req = m->checks[i] ? *check_waiting(m->checks[i]) : NULL;
+
+		if (!req || req->head.request != request)
+			continue;
+		cancel(m, &m->checks[i], answer);
+		any = true;
+	}
 	return any;
 }

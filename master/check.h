@@ -27,7 +27,7 @@ struct check_group {
 };
 
 /* Answers a command that waits: takes req and answer. serve.c sends; tests look. */
-typedef void check_answer_fn(struct link_req **req, json_t *answer);
+typedef void check_answer_fn(struct master *m, struct link_req **req, json_t *answer);
 
 /* Takes *req on success; the model is committed, so that the agent hears of it: one that is there, or that
  * comes within MASTER_AGENT_MS. */
@@ -49,6 +49,10 @@ bool check_report(struct master *m, const char *agent, const json_t *report, che
 /* Agents that have come get what waited for them; time is up for some. True: the orders changed, not yet
  * committed. */
 bool check_tick(struct master *m, check_answer_fn *answer);
+/* Those end that nobody waits for any more: there says whether who sent the request is. */
+bool check_cancel(struct master *m, bool (*there)(const struct link_req *req), check_answer_fn *answer);
+/* Those end whose request came by this number, which a master that follows passed on and has no use for. */
+bool check_cancel_request(struct master *m, uint64_t request, check_answer_fn *answer);
 /* All checks of the group, and with the last one the group. */
 void check_drop_group(struct master *m, struct check_group *g);
 struct command_call;

@@ -11,6 +11,7 @@
 
 #include "common/base/address.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 
 /* As long as the command line waits (ctl/words.c). */
 enum { FORWARD_MS = 70000, PROVE_MS = 5000 };
@@ -21,6 +22,7 @@ struct follow_call {
 	struct link_req *req;
 	struct buf msg; /* to the leader, */
 	bool sent;      /* behind the proof */
+	bool gone;      /* nobody waits for the answer, and the leader was told */
 };
 
 static void forget(struct follow_call *c)
@@ -137,6 +139,33 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 		prove_first(f);
 	else
 		pass_on(c);
+}
+
+static void on_cancelled(void *arg, const struct err *failed, struct str reply)
+{
+	(void)arg, (void)failed, (void)reply; /* the call itself ends with it, or by its time */
+}
+
+static void cancel(struct follow_call *c)
+{
+	json_t *args = json_pack("{s:I}", "request", (json_int_t)c->req->head.request);
+	struct buf text = {0}, b = {0};
+
+	c->gone = true;
+	json_write(args, &text);
+	msg_put_forwarded(&b, link_request_id(),
+		&(struct msg_forwarded){.word = STR_LIT("cancel"), .args = buf_str(&text)});
+	link_call(c->follow->peer, &b, FORWARD_MS, on_cancelled, NULL);
+	buf_free(&text);
+	buf_free(&b);
+	json_decref(args);
+}
+
+void follow_tick(struct follow *f)
+{
+	for (struct follow_call *c = f->calls; c; c = c->next)
+		if (c->sent && !c->gone && !link_req_there(c->req))
+			cancel(c);
 }
 
 void follow_end(struct follow *f)

@@ -19,5 +19,7 @@ struct follow {
 
 /* Sends the command to the leader, and its answer back to who asked. Takes req. */
 void follow_command(struct follow *f, const struct store_leader *leader, struct link_req **req);
+/* Tells the leader of those who wait no more for what was passed on. */
+void follow_tick(struct follow *f);
 /* Whoever waits for the leader gets an error. */
 void follow_end(struct follow *f);

@@ -32,6 +32,8 @@ static const struct {
 	{MSG_agent_hello, ROLE_AGENT},
 	{MSG_agent_next, ROLE_AGENT},
 	{MSG_agent_report, ROLE_AGENT},
+	{MSG_agent_report_part, ROLE_AGENT},
+	{MSG_agent_more, ROLE_AGENT},
 	{MSG_command, ROLE_OPERATOR},
 	{MSG_forwarded, ROLE_MASTER},
 	{MSG_challenge, ANYBODY},

@@ -26,6 +26,14 @@ void master_know_agents(struct master *m)
 	}
 }
 
+void master_forget_agent(struct agent *a)
+{
+	json_decref(a->report);
+	paged_free(&a->orders);
+	paged_free(&a->coming);
+	*a = (struct agent){0};
+}
+
 int master_init(struct master *m, struct store *store, struct err *e)
 {
 	m->speeds = map_new();
@@ -37,8 +45,9 @@ int master_init(struct master *m, struct store *store, struct err *e)
 void master_fini(struct master *m)
 {
 	for (unsigned i = 0; i < m->nagents; i++)
-		json_decref(m->agents[i].report);
+		master_forget_agent(&m->agents[i]);
 	check_free_all(m);
+	pages_clear(&m->pages);
 	free(m->retired);
 	map_free(&m->speeds, free);
 	model_close(&m->model);

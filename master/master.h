@@ -6,6 +6,7 @@
 #include "common/base/err.h"
 #include "common/base/map.h"
 #include "master/model.h"
+#include "master/pages.h"
 
 /* One struct holds the process; time and transport come in from outside, so that tests can play both. */
 enum {
@@ -34,6 +35,10 @@ struct agent {
 	/* a long poll that waits for a newer revision */
 	struct link_req *poll;
 	uint64_t poll_revision, poll_until_ms;
+	/* Where they go in pieces: the orders of a revision that it asks the rest of, the report that comes.
+	 */
+	struct buf orders, coming;
+	uint64_t orders_revision;
 };
 
 /* A slot or sub number that may still be in use by an agent that has not yet dropped it. */
@@ -64,6 +69,7 @@ struct master {
 	struct retired *retired;
 	size_t nretired;
 	struct map *speeds; /* "task/source" -> struct speed (speed.h) */
+	struct pages pages;
 };
 
 /* Reads the store. */
@@ -73,4 +79,6 @@ int master_init(struct master *m, struct store *store, struct err *e);
  * Each has one full lease from now to speak up before it counts as lost.
  */
 void master_know_agents(struct master *m);
+/* What is kept of it; its place is free. Nobody waits in it. */
+void master_forget_agent(struct agent *a);
 void master_fini(struct master *m);

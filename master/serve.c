@@ -15,13 +15,12 @@
 #include "master/bind.h"
 #include "master/check.h"
 #include "master/command.h"
-#include "master/orders.h"
+#include "master/reply.h"
 #include "master/report.h"
 #include "master/valid.h"
 
 enum {
 	CONTEXTS = MASTER_AGENTS + MASTER_CHECKS + 8,
-	TEXT_MAX = MSG_MAX_SIZE - 4096,
 	REFUSED_MS = 5000, /* until a write that the store refused is tried again */
 };
 
@@ -29,55 +28,6 @@ static void set_clock(struct master *m)
 {
 	m->now_ms = clock_ms();
 	m->wall_s = clock_wall_us() / 1000000;
-}
-
-static void send_answer(struct link_req **req, json_t *answer)
-{
-	struct buf text = {0}, b = {0};
-
-	json_write(answer, &text);
-	json_decref(answer);
-	if (text.n > TEXT_MAX) {
-		link_fail_with(req, ERR_bad_stage,
-			"the answer is larger than a message: ask for one task or one source");
-	} else {
-		msg_put_answer(&b, (*req)->head.request, &(struct msg_answer){.json = buf_str(&text)});
-		link_reply(req, &b);
-	}
-	buf_free(&text);
-	buf_free(&b);
-}
-
-static void send_orders(struct link_req **req, uint64_t revision, struct str text)
-{
-	struct buf b = {0};
-
-	msg_put_agent_orders(
-		&b, (*req)->head.request, &(struct msg_agent_orders){.revision = revision, .orders = text});
-	link_reply(req, &b);
-	buf_free(&b);
-}
-
-/* Answers an agent's poll: with its whole wanted state, or that nothing is newer. */
-static void answer_poll(struct master *m, struct agent *a)
-{
-	struct buf text = {0};
-	json_t *orders;
-
-	if (m->model.revision <= a->poll_revision) {
-		send_orders(&a->poll, a->poll_revision, STR_LIT(""));
-		return;
-	}
-	orders = orders_make(m, a->name);
-	json_write(orders, &text);
-	json_decref(orders);
-	if (text.n > TEXT_MAX)
-		link_fail_with(&a->poll, ERR_internal, "the orders are larger than a message");
-	else
-		send_orders(&a->poll, m->model.revision, buf_str(&text));
-	if (text.p)
-		explicit_bzero(text.p, text.n);
-	buf_free(&text);
 }
 
 /* Nobody is told anything by an older copy: whoever waits learns of it now. */
@@ -102,7 +52,7 @@ static void answer_polls(struct master *m)
 		struct agent *a = &m->agents[i];
 
 		if (a->poll && (m->model.revision > a->poll_revision || m->now_ms >= a->poll_until_ms))
-			answer_poll(m, a);
+			reply_poll(m, a);
 	}
 }
 
@@ -231,34 +181,87 @@ static void on_next(struct serve *s, struct link_req *req)
 	a->poll_until_ms = s->m->now_ms + (next.wait_ms < poll_max ? next.wait_ms : poll_max);
 }
 
+static void send_ok(struct link_req **req)
+{
+	struct buf b = {0};
+
+	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){0});
+	link_reply(req, &b);
+	buf_free(&b);
+}
+
+/* Takes req. */
+static void take_report(struct serve *s, struct agent *a, struct link_req *req, struct str text)
+{
+	struct err e = {0};
+	json_t *o;
+
+	if (bind_refuse_old(s->m, &e) < 0) {
+		link_fail(&req, &e); /* it would be written; the agent logs it, once */
+		return;
+	}
+	o = json_parse(text, "an agent's report", &e);
+	if (!o || report_take(s->m, a, o, reply_answer, &e) < 0) {
+		log_err(&e);
+		link_fail(&req, &e);
+		return;
+	}
+	send_ok(&req);
+}
+
 static void on_report(struct serve *s, struct link_req *req)
 {
 	struct msg_agent_report report;
 	struct err e = {0};
 	struct agent *a;
-	struct buf b = {0};
-	json_t *o;
 
 	if (msg_get_agent_report(req->body, &report, &e) < 0) {
 		link_fail(&req, &e);
 		return;
 	}
 	a = known(s, report.session, &req);
-	if (!a)
-		return;
-	if (bind_refuse_old(s->m, &e) < 0) {
-		link_fail(&req, &e); /* it would be written; the agent logs it, once */
-		return;
-	}
-	o = json_parse(report.report, "an agent's report", &e);
-	if (!o || report_take(s->m, a, o, send_answer, &e) < 0) {
-		log_err(&e);
+	if (a)
+		take_report(s, a, req, report.report);
+}
+
+static void on_report_part(struct serve *s, struct link_req *req)
+{
+	struct msg_agent_report_part part;
+	struct err e = {0};
+	struct agent *a;
+	int r;
+
+	if (msg_get_agent_report_part(req->body, &part, &e) < 0) {
 		link_fail(&req, &e);
 		return;
 	}
-	msg_put_ok(&b, req->head.request, &(struct msg_ok){0});
-	link_reply(&req, &b);
-	buf_free(&b);
+	a = known(s, part.session, &req);
+	if (!a)
+		return;
+	r = paged_add(&a->coming, &(struct paged){part.from, part.total, part.text}, &e);
+	if (r > 0)
+		take_report(s, a, req, buf_str(&a->coming));
+	else if (r == 0)
+		send_ok(&req);
+	else
+		link_fail(&req, &e);
+	if (r != 0)
+		paged_free(&a->coming);
+}
+
+static void on_more(struct serve *s, struct link_req *req)
+{
+	struct msg_agent_more more;
+	struct err e = {0};
+	struct agent *a;
+
+	if (msg_get_agent_more(req->body, &more, &e) < 0) {
+		link_fail(&req, &e);
+		return;
+	}
+	a = known(s, more.session, &req);
+	if (a)
+		reply_more(a, &req, &more);
 }
 
 /* Its answer was lost on the way, and it is asked again: it is not done again. */
@@ -286,6 +289,22 @@ static void keep_answer(
 	buf_free(&b);
 }
 
+/* What is about a request, and no command of an operator's. Takes *req where it is such a word. */
+static void run_word(struct serve *s, struct link_req **req, struct str name, struct str text)
+{
+	json_t *args;
+
+	if (str_is(name, "answer-page")) {
+		reply_page(s->m, req, text);
+	} else if (str_is(name, "cancel")) {
+		args = json_parse(text, "cancel", NULL);
+		s->cancelled |=
+			check_cancel_request(s->m, (uint64_t)json_num(args, "request", 0), reply_answer);
+		json_decref(args);
+		reply_answer(s->m, req, answer_ok());
+	}
+}
+
 /* Takes req. */
 static void run_command(struct serve *s, struct link_req *req, struct str name, struct str text)
 {
@@ -295,11 +314,12 @@ static void run_command(struct serve *s, struct link_req *req, struct str name, 
 	json_t *args, *answer;
 
 	snprintf(word, sizeof(word), "%.*s", STR_ARG(name));
-	if (answer_again(s, &req, name, text))
+	run_word(s, &req, name, text);
+	if (!req || answer_again(s, &req, name, text))
 		return;
 	args = json_parse(text, "a command's arguments", &e);
 	if (!args) {
-		send_answer(&req, answer_error(&e));
+		reply_answer(s->m, &req, answer_error(&e));
 		return;
 	}
 	answer = command_run(s->m, word, args, &req, &changed);
@@ -310,7 +330,7 @@ static void run_command(struct serve *s, struct link_req *req, struct str name, 
 	else if (changed)
 		log_info("%s, revision %llu", word, (unsigned long long)s->m->model.revision);
 	if (answer)
-		send_answer(&req, answer);
+		reply_answer(s->m, &req, answer);
 	else if (req) /* none that could be made: whoever asked must not wait for it */
 		link_fail_with(&req, ERR_internal, "the answer can't be told");
 	json_decref(args);
@@ -356,6 +376,12 @@ static void on_request_leading(struct serve *s, struct link_req *req)
 	case MSG_agent_report:
 		on_report(s, req);
 		break;
+	case MSG_agent_report_part:
+		on_report_part(s, req);
+		break;
+	case MSG_agent_more:
+		on_more(s, req);
+		break;
 	case MSG_command:
 		on_command(s, req);
 		break;
@@ -400,7 +426,7 @@ static void stand_again(struct serve *s, struct link_req **req)
 
 	if (store_evict(s->store, false, &e) == 0)
 		log_info("operate-leader cancel-evict: may lead again");
-	send_answer(req, e.code ? answer_error(&e) : answer_ok());
+	reply_answer(NULL, req, e.code ? answer_error(&e) : answer_ok());
 }
 
 /* Commands are passed on; agents are told whom to ask, and have the addresses of all. */
@@ -533,7 +559,9 @@ static int tick_changes(struct serve *s, struct err *e)
 
 	if (m->now_ms < s->again_ms)
 		return 0;
-	changed = check_tick(m, send_answer);
+	changed = check_tick(m, reply_answer) | check_cancel(m, link_req_there, reply_answer) | s->cancelled;
+	s->cancelled = false;
+	pages_expire(&m->pages, m->now_ms);
 	changed |= m->newer == 0 && bind_sources(m);
 	/* A check that is over changes nothing that an older copy would have to keep. */
 	if (!changed || m->newer != 0)
@@ -550,6 +578,7 @@ int serve_tick(struct serve *s, struct err *e)
 {
 	if (!leads(s)) {
 		drop_old_leader(s);
+		follow_tick(&s->follow);
 		return 0;
 	}
 	set_clock(s->m);

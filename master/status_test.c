@@ -164,9 +164,9 @@ static json_t *ask(struct master *m, const char *word, const char *args)
 	return answer;
 }
 
-static void no_check(struct link_req **req, json_t *answer)
+static void no_check(struct master *m, struct link_req **req, json_t *answer)
 {
-	(void)req;
+	(void)m, (void)req;
 	json_decref(answer);
 }
 

@@ -33,8 +33,9 @@ enum { WALL = 1700000000 };
 __attribute__((unused)) static struct link_req *answered_req;
 __attribute__((unused)) static json_t *answered; /* by a check */
 
-static inline void keep_answer(struct link_req **req, json_t *answer)
+static inline void keep_answer(struct master *m, struct link_req **req, json_t *answer)
 {
+	(void)m;
 	answered_req = *req;
 	*req = NULL;
 	json_decref(answered);

@@ -432,6 +432,14 @@ int link_listen(struct link *k, const char *address, unsigned contexts, mode_t m
 	return 0;
 }
 
+bool link_req_there(const struct link_req *req)
+{
+	nng_sockaddr any;
+	int rv = nng_pipe_get_addr((nng_pipe){.id = req->pipe}, NNG_OPT_REMADDR, &any);
+
+	return rv != NNG_ENOENT && rv != NNG_ECLOSED; /* what else it says is of the address */
+}
+
 static void link_answer(struct link_req *req, struct str bytes)
 {
 	struct answerer *a = (struct answerer *)((char *)req - offsetof(struct answerer, req));

@@ -58,6 +58,8 @@ int link_use_tls(struct link *k, const struct link_tls *tls, struct err *e);
  */
 int link_listen(struct link *k, const char *address, unsigned contexts, mode_t mode,
 	void (*on)(void *arg, struct link_req *req), void *arg, struct err *e);
+/* Is who sent it still connected? Answers to others go nowhere. */
+bool link_req_there(const struct link_req *req);
 /* Takes req (sets it NULL). b holds a whole message made by msg_put_…(b, req->head.request, …). */
 void link_reply(struct link_req **req, struct buf *b);
 void link_fail(struct link_req **req, const struct err *e);

@@ -8,6 +8,8 @@
 /* Messages, unfolded from include/msg.def: struct msg_NAME, MSG_NAME, msg_put_NAME, msg_get_NAME. MSG_PROTO:
  * the newest version that there is a message of. */
 enum { MSG_PROTO = 1, MSG_HEAD_SIZE = 12, MSG_MAX_SIZE = 4 << 20 };
+/* The most text beside a message's other fields. What is longer goes in pieces (paged.h). */
+enum { MSG_TEXT_MAX = MSG_MAX_SIZE - 4096 };
 
 enum msg_type {
 	MSG_NONE = 0,

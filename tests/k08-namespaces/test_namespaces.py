@@ -235,13 +235,23 @@ class Site:
             getattr(self.network, direction)(self.hosts.index(host))
         return how
 
+    def units(self):
+        """{process: its host's name and its source}"""
+        return {p.key: (h.name, p.title.replace("@", " ").split()[-1]) for h in self.hosts if h.process for u in ("relay", "sync") for p in h.below(u)}
+
+    def settle(self):
+        """A host that is back leaves what others have taken: until each unit is its source's owner's."""
+        owners = {(self.owner(j).name, j.name) for j in self.jobs}
+        procs.wait_for(lambda: set(self.units().values()) == owners, 30, lambda: f"{self.units()} of {owners}\n{self.story()}", 0.2)
+
     def kill_leader(self):
         h = self.leader()
-        units = {p.key for x in self.hosts for u in ("relay", "sync") for p in x.below(u)}
+        self.settle()
+        units = self.units()
         h.below("master")[0].kill()
         time.sleep(ELECTION + LEASE + 2)
         self.leader()
-        assert {p.key for x in self.hosts for u in ("relay", "sync") for p in x.below(u)} == units, f"units were started again\n{self.story()}"
+        assert self.units() == units, f"units were started again\n{self.story()}"
 
     def kill_etcd(self, i):
         self.etcd.kill(i)

@@ -13,7 +13,7 @@
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
-enum { LIST_MAX = 2 << 20 };
+enum { LIST_MAX = 7 << 19 }; /* as it is said in JSON: a message holds it */
 
 struct tracked {
 	struct check *c;
@@ -55,6 +55,12 @@ static int unknown(const struct tracked *t, struct err *e)
 
 /* --- list --- */
 
+static int too_much(struct err *e)
+{
+	return err_set(e, ERR_usage, "more than %.1f MiB of structures: name a database, or a table",
+		LIST_MAX / 1048576.0);
+}
+
 static int put_one(struct str text, struct buf *out, struct err *e)
 {
 	json_t *o = json_parse(text, "a tracked structure", e);
@@ -68,8 +74,20 @@ static int put_one(struct str text, struct buf *out, struct err *e)
 	structure_put_create(s, out);
 	structure_free(&s);
 	if (out->n > LIST_MAX)
-		return err_set(e, ERR_usage, "more than %d MiB of structures: name a table", LIST_MAX >> 20);
+		return too_much(e);
 	return 0;
+}
+
+static size_t said_size(const struct buf *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		unsigned char c = (unsigned char)b->p[i];
+
+		n += c < ' ' ? strlen("\\u0000") : c == '"' || c == '\\' ? 2 : 1;
+	}
+	return n;
 }
 
 static int list(struct tracked *t, struct buf *out, struct err *e)
@@ -93,6 +111,8 @@ static int list(struct tracked *t, struct buf *out, struct err *e)
 			break;
 		}
 	db_rows_close(&rows);
+	if (n == 0 && said_size(out) > LIST_MAX)
+		n = too_much(e);
 	return n == 0 && out->n == 0 && *t->table ? unknown(t, e) : n;
 }
 
