@@ -91,6 +91,28 @@ def test_first_key_counts(hosts):  # noqa: F811
     assert "46004" in a.ask("accept-key", "-n", "nobody", expect=1)
 
 
+def as_user(path, what, uid, gid=65534, groups=()):
+    """The code of the refusal, from a child that is that user."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(gid)
+            os.setuid(uid)
+            os.write(w, str(sp.code(sp.Caller(path).ask(what))).encode())
+        except Exception as e:
+            os.write(w, repr(e).encode())
+        finally:
+            os._exit(0)
+    os.close(w)
+    with os.fdopen(r) as f:
+        said = f.read()
+    os.waitpid(pid, 0)
+    assert said.isdigit(), said
+    return int(said)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="other users are wanted")
 def test_users_of_this_host(hosts):  # noqa: F811
     """The socket: root and the master's own user; others of the group tidegate for commands; nobody else, whatever the file's mode."""
@@ -99,35 +121,53 @@ def test_users_of_this_host(hosts):  # noqa: F811
     path = str(a.run / "master.sock")
     os.chmod(a.run, 0o755)
     os.chmod(path, 0o666)
-
-    def as_user(what, uid, gid=65534):
-        """The code of the refusal, from a child that is that user."""
-        r, w = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setgroups([])
-                os.setgid(gid)
-                os.setuid(uid)
-                os.write(w, str(sp.code(sp.Caller(path).ask(what))).encode())
-            except Exception as e:
-                os.write(w, repr(e).encode())
-            finally:
-                os._exit(0)
-        os.close(w)
-        with os.fdopen(r) as f:
-            said = f.read()
-        os.waitpid(pid, 0)
-        assert said.isdigit(), said + a.story()
-        return int(said)
-
-    assert as_user(sp.command("list-member"), 65534) == NOT_ALLOWED
+    assert as_user(path, sp.command("list-member"), 65534) == NOT_ALLOWED
     a.said("of uid 65534 may not send command to the master")
-    assert as_user(sp.hello("z"), 65534) == NOT_ALLOWED
-    assert as_user(sp.command("list-member"), 58999) == 0  # its own
+    assert as_user(path, sp.hello("z"), 65534) == NOT_ALLOWED
+    assert as_user(path, sp.command("list-member"), 58999) == 0  # its own
     assert "z" not in a.agents()
-    group = subprocess.run(["getent", "group", "tidegate"], capture_output=True, text=True).stdout
-    if group:
-        gid = int(group.split(":")[2])
-        assert as_user(sp.command("list-member"), 65534, gid) == 0
-        assert as_user(sp.hello("z"), 65534, gid) == NOT_ALLOWED
+
+
+TIDEGATE, OPER, PRIMARY, OTHER = 58990, 58991, 58992, 58993
+
+
+def with_accounts(folder):
+    """Words before a command that let it see user and group `tidegate` as the packages make them, and the user oper, of that group too."""
+    for name, lines in (("passwd", f"tidegate:x:{TIDEGATE}:{TIDEGATE}::/:/bin/false\noper:x:{OPER}:{OPER}::/:/bin/sh\n"), ("group", f"tidegate:x:{TIDEGATE}:oper\n")):
+        had = [x for x in Path(f"/etc/{name}").read_text().splitlines(True) if not x.startswith("tidegate:")]
+        (folder / name).write_text("".join(had) + lines)
+    mount = 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, str(folder / "passwd"), str(folder / "group")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users are wanted")
+def test_group_of_operators(hosts):  # noqa: F811
+    """By the files as they are made, nothing opened by hand: who is of the group tidegate, be it a second group or the first, commands; who is not can't
+    even reach the socket, and is refused where he can. An agent none of them may be."""
+    a = hosts("a", master={})
+    a.prefix = with_accounts(hosts.path)
+    a.start()
+    procs.wait_for(lambda: a.agents(), 30, a.story())
+    assert a.below("master")[0].uids()[0] == TIDEGATE
+    oper, primary, other = ((OPER, OPER, [TIDEGATE]), (PRIMARY, TIDEGATE, [TIDEGATE]), (OTHER, OTHER, [OTHER]))
+    program, path = hosts.path / "tidegate", str(a.run / "master.sock")  # a clone may lie where only root looks
+    shutil.copy2(a.bin / "tidegate", program)
+
+    def ask(who, *words):
+        uid, gid, groups = who
+        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={gid}", f"--groups={groups[0]}", str(program), *words, "--master", str(a.run), "--json"],
+                              capture_output=True, text=True, timeout=60)
+    for who in (oper, primary):
+        done = ask(who, "list-member")
+        assert done.returncode == 0 and '"a"' in done.stdout, f"{who}: {done}\n{a.story()}"
+        done = ask(who, "operate-source", "show")
+        assert done.returncode == 0, done
+    assert ask(other, "list-member").returncode == 1
+    assert as_user(path, sp.hello("z"), *oper) == NOT_ALLOWED
+    a.said(f"of uid {OPER} may not send agent_hello to the master")
+    a.run.chmod(0o755)
+    os.chmod(path, 0o666)
+    done = ask(other, "list-member")
+    assert done.returncode == 1 and str(NOT_ALLOWED) in done.stderr, done
+    a.said(f"of uid {OTHER} may not send command to the master")
+    assert set(a.agents()) == {"a"}
