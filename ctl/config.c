@@ -265,6 +265,16 @@ static int import(const struct args *a, struct err *e)
 	return code;
 }
 
+static bool is_kind(const char *what)
+{
+	static const char *const kinds[] = {"source", "task", "master", "worker"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(what, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
 int cmd_config(const struct args *a, struct err *e)
 {
 	const char *what = a->nrest ? a->rest[0] : "";
@@ -273,11 +283,11 @@ int cmd_config(const struct args *a, struct err *e)
 		return export(a, e);
 	if (strcmp(what, "import") == 0 && a->nrest == 1)
 		return import(a, e);
-	if ((strcmp(what, "source") == 0 || strcmp(what, "task") == 0) && a->nrest <= 2 &&
-		(a->nrest == 2 || !a->path))
+	if (is_kind(what) && a->nrest <= 2 && (a->nrest == 2 || !a->path))
 		return show(a, e);
 	err_set(e, ERR_usage,
-		"config source|task [name], config export, config import; daemons have their own files in "
-		"/etc/tidegate");
+		"config source|task|master|worker [name], config export, config import; all settings of "
+		"daemons are in "
+		"their own files in /etc/tidegate");
 	return EXIT_USAGE;
 }

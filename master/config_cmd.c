@@ -3,8 +3,10 @@
  */
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/config/json.h"
 #include "master/answer.h"
+#include "master/bind.h"
 #include "master/command.h"
 
 static int list(struct master *m, enum store_table t, struct command_call *c)
@@ -30,16 +32,71 @@ static void put_secret(json_t *answer, const json_t *doc, enum store_table t)
 	json_object_set_new(answer, "worker", json_string(json_text(doc, "agent", "")));
 }
 
+/* --- daemons: in the form of their own files, which stay where they are --- */
+
+static void put_line(struct buf *b, const char *key, const char *value)
+{
+	if (value[0])
+		buf_putf(b, "%s = %s\n", key, value);
+}
+
+/* The one that answers is the one that leads: it knows no other one's settings. */
+static void write_master(const struct master *m, struct buf *b)
+{
+	buf_puts(b,
+		"# what the master that leads works by; the rest of tidegate-master.conf is on its host\n");
+	put_line(b, "name", m->name ? m->name : "");
+	put_line(b, "address", m->address ? m->address : "");
+	buf_putf(b, "lease = %llu\n", (unsigned long long)(m->lease_ms / 1000));
+}
+
+static void write_worker(struct master *m, const char *name, const json_t *doc, struct buf *b)
+{
+	const struct agent *a = bind_find(m, name);
+
+	buf_puts(b, "# what the agent said of itself last; the rest of tidegate-agent.conf is on its host\n");
+	put_line(b, "name", name);
+	put_line(b, "host", a ? a->host : "");
+	buf_putf(b, "capacity = %lld\nstandby = %s\n", (long long)json_num(doc, "slots", 0),
+		json_flag(doc, "standby", false) ? "yes" : "no");
+}
+
+static int put_daemon(struct master *m, struct command_call *c, bool worker, struct err *e)
+{
+	const char *name = json_text(c->args, "name", "");
+	const json_t *doc = model_get(&m->model, STORE_AGENT, name);
+	struct buf b = {0};
+
+	if (!name[0] && worker)
+		return list(m, STORE_AGENT, c);
+	if (!name[0]) {
+		json_object_set_new(c->answer, "names", json_pack("[s]", m->name ? m->name : "master"));
+		return 0;
+	}
+	if (worker ? !doc : strcmp(name, m->name ? m->name : "master") != 0)
+		return err_set(e, ERR_member_unknown,
+			worker ? "agent `%.100s`" : "`%.100s` is not the master that leads", name);
+	if (worker)
+		write_worker(m, name, doc, &b);
+	else
+		write_master(m, &b);
+	json_object_set_new(c->answer, "cfg", json_string(buf_cstr(&b)));
+	buf_free(&b);
+	return 0;
+}
+
 int command_config(struct master *m, struct command_call *c, struct err *e)
 {
 	const char *kind = json_text(c->args, "kind", ""), *name = json_text(c->args, "name", "");
-	bool task = strcmp(kind, "task") == 0;
+	bool task = strcmp(kind, "task") == 0, worker = strcmp(kind, "worker") == 0;
 	enum store_table t = task ? STORE_TASK : STORE_SOURCE;
 	const json_t *doc;
 
+	if (worker || strcmp(kind, "master") == 0)
+		return put_daemon(m, c, worker, e);
 	if (!task && strcmp(kind, "source") != 0)
-		return err_set(e, ERR_usage,
-			"config knows source and task, not `%.40s`: daemons have their own files", kind);
+		return err_set(
+			e, ERR_usage, "config knows source, task, master and worker, not `%.40s`", kind);
 	if (!name[0])
 		return list(m, t, c);
 	doc = model_get(&m->model, t, name);

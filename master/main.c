@@ -230,7 +230,8 @@ static void stop_leading(struct process *p)
  */
 static int begin_leading(struct process *p, uint64_t term, struct err *e)
 {
-	p->master = (struct master){.lease_ms = p->lease_s * UINT64_C(1000)};
+	p->master = (struct master){
+		.lease_ms = p->lease_s * UINT64_C(1000), .name = p->name, .address = p->address};
 	if (master_init(&p->master, p->store, e) < 0) {
 		master_fini(&p->master);
 		if (e->code != ERR_store_away && e->code != ERR_not_leader)

@@ -30,6 +30,7 @@ struct agent {
 	char name[MODEL_NAME + 1];
 	uint64_t session;
 	uint64_t seen_ms;
+	char host[64]; /* that it speaks from: "" before it has spoken, or where it is this master's own */
 	json_t *report; /* the last one, NULL before the first */
 	uint64_t report_ms;
 	/* a long poll that waits for a newer revision */
@@ -56,6 +57,7 @@ struct master {
 	uint64_t now_ms; /* set at each entry */
 	uint64_t wall_s; /* seconds since 1970, likewise */
 	uint64_t lease_ms;
+	const char *name, *address; /* our own, as others see them; borrowed, NULL: not known */
 	/*
 	 * Greater than 0: an agent has worked by this revision of our cluster, and the store is behind it: an
 	 * older copy. Nothing is decided by it, until an operator accepts it.

@@ -602,13 +602,18 @@ static void test_list_member(void **state)
 	struct master *m = *state;
 
 	hello(m, "host-1");
-	says(m, "list-member", "{}",
-		"\"name\":\"host-1\",\"addr\":\"ipc://master.sock\",\"stage\":\"free\",\"source\":\"\"");
+	says(m, "list-member", "{}", "\"name\":\"host-1\",\"addr\":\"\",\"stage\":\"free\",\"source\":\"\"");
 	source(m, "s1");
 	says(m, "list-member", "{}", "\"stage\":\"bound\",\"source\":\"s1\"");
 	m->now_ms += MASTER_LEASE_MS + 1;
 	says(m, "list-member", "{}", "\"stage\":\"offline\",\"source\":\"s1\"");
 	says(m, "list-member", "{}", "{\"leader\":{\"msg\":\"\",\"name\":\"master\"");
+	snprintf(m->agents[0].host, sizeof(m->agents[0].host), "192.0.2.7");
+	says(m, "list-member", "{}", "\"addr\":\"192.0.2.7\"");
+	m->address = "/run/x/master.sock";
+	says(m, "list-member", "{}", "\"addr\":\"ipc:///run/x/master.sock\"");
+	m->address = "tls+tcp://db1:8261";
+	says(m, "list-member", "{}", "\"clientURLs\":[\"tls+tcp://db1:8261\"]");
 }
 
 static void test_members_chosen(void **state)
@@ -735,7 +740,8 @@ static void test_config(void **state)
 	refused(m, "config", "{\"kind\":\"source\",\"name\":\"s1\"}", ERR_bad_stage);
 	refused(m, "config", "{\"kind\":\"source\",\"name\":\"s2\"}", ERR_source_unknown);
 	refused(m, "config", "{\"kind\":\"task\",\"name\":\"s1\"}", ERR_task_unknown);
-	refused(m, "config", "{\"kind\":\"master\"}", ERR_usage);
+	refused(m, "config", "{\"kind\":\"relay\"}", ERR_usage);
+	says(m, "config", "{\"kind\":\"master\"}", "\"names\":[\"master\"]");
 }
 
 /* --more: what query-status says of a named task, of all. */

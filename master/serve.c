@@ -91,6 +91,14 @@ static void forget_refusal(struct serve *s, const char *agent)
 		*r = (struct refusal){0};
 }
 
+/* Without the port, which is another one with each connection: nobody dials an agent. */
+static void note_host(struct agent *a, const struct link_req *req)
+{
+	const char *colon = req->via == ADDRESS_IPC ? NULL : strrchr(req->from, ':');
+
+	snprintf(a->host, sizeof(a->host), "%.*s", colon ? (int)(colon - req->from) : 0, req->from);
+}
+
 static void on_hello(struct serve *s, struct link_req *req)
 {
 	struct msg_agent_hello hello;
@@ -123,6 +131,7 @@ static void on_hello(struct serve *s, struct link_req *req)
 		return;
 	}
 	forget_refusal(s, name);
+	note_host(a, req);
 	/* A poll of the session before is nobody's any more. */
 	if (a->poll)
 		link_fail_with(&a->poll, ERR_request_stale, "the agent has said hello again since");
@@ -148,8 +157,10 @@ static struct agent *known(struct serve *s, uint64_t session, struct link_req **
 		gate_tell(&s->gate, *req, &e, s->m->now_ms);
 		link_fail(req, &e);
 		a = NULL;
-	} else
+	} else {
 		a->seen_ms = s->m->now_ms;
+		note_host(a, *req);
+	}
 	return a;
 }
 

@@ -273,7 +273,7 @@ static json_t *worker(struct master *m, const char *name)
 			json_array_append_new(list, json_string(id));
 		}
 	return json_pack("{s:s, s:s, s:s, s:s, s:{s:o, s:s, s:I, s:b}}", "name", name, "addr",
-		"ipc://master.sock", "stage",
+		a ? a->host : "", "stage",
 		!online                             ? "offline"
 		: json_flag(doc, "draining", false) ? "draining"
 		: json_array_size(list)             ? "bound"
@@ -302,7 +302,7 @@ static bool member_wanted(const json_t *args, const char *kind, const char *name
 }
 
 /* On one host the one there is; of several the one that leads, by the name and address that it gave itself.
- */
+ * addr: what may be dialled, be it the socket's path. */
 static void say_leader(const struct master *m, struct store_leader *who, char addr[STORE_NAME + 8])
 {
 	*who = (struct store_leader){0};
@@ -310,7 +310,9 @@ static void say_leader(const struct master *m, struct store_leader *who, char ad
 		store_leader(m->model.store, who);
 	if (!who->name[0])
 		*who = (struct store_leader){"master", "master.sock"};
-	snprintf(addr, STORE_NAME + 8, "ipc://%s", who->address);
+	if (m->address && m->address[0] && strcmp(who->name, "master") == 0)
+		snprintf(who->address, sizeof(who->address), "%s", m->address);
+	snprintf(addr, STORE_NAME + 8, "%s%s", strstr(who->address, "://") ? "" : "ipc://", who->address);
 }
 
 static json_t *masters(struct master *m, const json_t *args)

@@ -48,7 +48,13 @@ def test_out_and_in(by_files):
     assert '"******"' in text and PASSWORD not in text and "tg1:" not in text and "ünï" in text and "do-dbs" in text
     assert said(j, "source", "one", "-p", "one.yaml") == "" and "source-id: one" in (j.folder / "one.yaml").read_text()
     assert "46015" in said(j, "task", "other", expect=FAILED) and "20031" in said(j, "source", "other", expect=FAILED)
-    assert "config source|task" in said(j, "master", expect=USAGE) and "config source|task" in said(j, "task", "-p", "x", expect=USAGE)
+    assert "config source|task" in said(j, "relay", expect=USAGE) and "config source|task" in said(j, "task", "-p", "x", expect=USAGE)
+    master, worker = said(j, "master").strip(), said(j, "worker").strip()
+    text = said(j, "master", master)
+    assert f"name = {master}\n" in text and "lease = 10\n" in text and "/master.sock\n" in text
+    text = said(j, "worker", worker, "-p", "worker.conf") or (j.folder / "worker.conf").read_text()
+    assert f"name = {worker}\n" in text and "standby = no\n" in text and "capacity = " in text
+    assert "46004" in said(j, "worker", "nobody", expect=FAILED) and "46004" in said(j, "master", "nobody", expect=FAILED)
 
     assert said(j, "export") == "2 files in ./configs\n"
     out = j.folder / "configs"

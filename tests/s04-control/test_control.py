@@ -53,6 +53,10 @@ def test_plain_on_loopback(hosts):
     b = hosts("b", masters=[url]).start()
     procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, f"not both agents\n{a.story()}\n{b.story()}")
     assert set(b.agents(to=url)) == {"a", "b"}
+    said = {w["name"]: w["addr"] for w in a.ask("list-member")["members"][2]["worker"]["workers"]}
+    assert said == {"a": "", "b": "127.0.0.1"}
+    leader = a.ask("list-member")["members"][0]["leader"]["addr"]
+    assert leader == url and set(b.agents(to=leader)) == {"a", "b"}
     assert a.below("master")[0].status()["Seccomp"] == "2"
     # Its connection goes: the agent makes another one.
     a.below("master")[0].kill()
