@@ -30,7 +30,7 @@ struct agent {
 	char name[MODEL_NAME + 1];
 	uint64_t session;
 	uint64_t seen_ms;
-	char host[64]; /* that it speaks from: "" before it has spoken, or where it is this master's own */
+	char host[64];  /* that it speaks from: "" before it has spoken, or where it is this master's own */
 	json_t *report; /* the last one, NULL before the first */
 	uint64_t report_ms;
 	/* a long poll that waits for a newer revision */
