@@ -104,6 +104,11 @@ void source_resume_relay(struct source *s)
 		relay_event(s, EVENT_RUN);
 }
 
+void source_renew_relay(struct source *s)
+{
+	relay_event(s, EVENT_CHANGED);
+}
+
 /* The operator sees and resumes tasks, not relays: so the error is shown where they look. */
 void source_relay_failed(struct source *s)
 {

@@ -41,5 +41,7 @@ bool source_relay_pulls(const struct source *s);
 bool source_relay_is_held(const struct source *s);
 /* A person said "go on": a relay that is paused on an error tries again too. */
 void source_resume_relay(struct source *s);
+/* A relay that runs starts again: what its log is of it looks at before anything else. */
+void source_renew_relay(struct source *s);
 /* An error of the relay that a person must look at: all that follow it are paused with it. */
 void source_relay_failed(struct source *s);

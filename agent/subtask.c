@@ -224,6 +224,10 @@ static enum phase first_phase(const struct subtask *t)
 
 static void begin(struct subtask *t)
 {
+	/* Its relay log may be of other servers under the same numbers: a relay sees that at its start alone.
+	 */
+	if (t->error.code == ERR_relay_gone)
+		source_renew_relay(t->source);
 	err_clear(&t->error);
 	t->phase = first_phase(t);
 	t->copying = false;

@@ -333,9 +333,7 @@ static int go_on_by_gtids(struct fetch *f, struct position at, struct err *e)
 		binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
 		return err_set(e, ERR_relay_gone,
 			"%s, up to which all is applied, is not in this host's relay log, which is of other "
-			"servers under the same numbers: restart tidegate on this host, its relay then "
-			"begins "
-			"anew, and resume the task",
+			"servers under the same numbers: resume the task, the relay then begins anew",
 			file);
 	}
 	f->next = f->skip = at;
