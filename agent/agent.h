@@ -43,6 +43,8 @@ struct agent {
 	bool supervisor_leaving; /* no more starts */
 	bool changed;            /* something worth a report at once */
 	bool young;              /* a unit that was just started has told its status: worth one soon */
+	bool busy;               /* one that does not rest has */
+	uint64_t turn;           /* grows when what relays are to be told may be another thing */
 	uint64_t timer;          /* the loop's timer for what is due next */
 	bool farewell;           /* the last report is on its way */
 	uint64_t farewell_by;

@@ -34,6 +34,7 @@ enum {
 	CALL_MAX_MS = 7000, /* of a long lease too */
 	REPORT_EVERY_MS = 1000,
 	REPORT_SOON_MS = 200,
+	REPORT_REST_MS = 5000,
 };
 
 static uint32_t of_lease(const struct master *m, unsigned percent)
@@ -316,7 +317,7 @@ void master_report(struct agent *a, uint64_t now)
 	report_write(a, text);
 	a->master.sent = 0;
 	a->master.reported_ms = now;
-	a->changed = a->young = false;
+	a->changed = a->young = a->busy = false;
 	if (text->n > MSG_TEXT_MAX) {
 		log_debug("a report of %zu bytes goes in pieces", text->n);
 		send_part(a);
@@ -387,10 +388,13 @@ int master_open(struct agent *a, struct err *e)
 	return 0;
 }
 
-/* Units that are at work for a while beat once a second; those that have just begun tell more. */
+/* Units that are at work for a while beat once a second; those that have just begun tell more, those at rest
+ * less. */
 static uint64_t report_due(const struct agent *a)
 {
-	return a->master.reported_ms + (a->young ? REPORT_SOON_MS : REPORT_EVERY_MS);
+	if (a->young)
+		return a->master.reported_ms + REPORT_SOON_MS;
+	return a->master.reported_ms + (a->busy ? REPORT_EVERY_MS : REPORT_REST_MS);
 }
 
 void master_tick(struct agent *a, uint64_t now)

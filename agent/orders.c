@@ -88,6 +88,7 @@ static void apply_checks(struct agent *a)
 
 static void apply(struct agent *a)
 {
+	a->turn++;
 	if (!a->orders)
 		return;
 	apply_sources(a, json_num(a->orders, "revision", 0));

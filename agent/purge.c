@@ -114,6 +114,7 @@ void purge_tick(struct agent *a)
 			continue;
 		look(a, p);
 		a->changed |= p->done;
+		a->turn += p->done;
 	}
 }
 

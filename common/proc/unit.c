@@ -154,6 +154,7 @@ static int unit_args(struct unit_run *r, struct err *e)
 	if (!args)
 		return 0;
 	r->args = NULL;
+	r->env.tell = true; /* what comes of it */
 	int rc = 0;
 	if (r->u->order)
 		rc = r->u->order(r->self, &r->env, args, e);
@@ -169,18 +170,21 @@ static int unit_step(struct unit_run *r, struct err *e)
 		return err_set(e, ERR_internal, "failpoint unit_step");
 	if (unit_args(r, e) < 0)
 		return -1;
-	r->env.again_ms = 0;
+	r->env.again_ms = r->env.rest_ms = 0;
 	int rc = r->u->step(r->self, &r->env, e);
 	arena_clear(r->env.scratch);
+	if (rc == UNIT_GO_ON)
+		unit_agent_stir(r);
 	return rc;
 }
 
 static int unit_pause_ms(const struct unit_run *r)
 {
 	uint64_t now = clock_ms(), again = r->env.again_ms;
+	uint64_t beat = r->env.rest_ms > UNIT_BEAT_MS ? r->env.rest_ms : UNIT_BEAT_MS;
 
-	if (again == 0 || again >= now + UNIT_BEAT_MS)
-		return UNIT_BEAT_MS;
+	if (again == 0 || again >= now + beat)
+		return (int)beat;
 	return again > now ? (int)(again - now) : 0;
 }
 

@@ -30,6 +30,9 @@ struct unit_env {
 	uint64_t progress;     /* the unit adds to it with each durable bit of work */
 	uint64_t again_ms;     /* set by step(): call it again at this clock_ms(), if nothing does so before;
 				  0: the next second will do */
+	uint64_t rest_ms;      /* set by step(): nothing goes on, and whatever begins calls unit_wake: so long
+				  the next step and the next word to the agent may take. 0: it is at work */
+	bool tell;             /* set by step(), at rest too: the status is worth a word now */
 	bool abandoned;        /* set by close(): a thread hangs in a call that can't be cut; the process ends
 				  without it */
 };
@@ -55,8 +58,8 @@ struct unit {
 	int (*ready)(void *self, struct unit_env *env, struct err *e);
 	/*
 	 * One bounded piece of work in the main thread; called after each wake-up (messages, unit_wake) and
-	 * at least each second. UNIT_GO_ON, UNIT_FINISHED, or -1 with e: act RETRY or PAUSE, both end the
-	 * process (the agent decides).
+	 * at least each second (each rest_ms). UNIT_GO_ON, UNIT_FINISHED, or -1 with e: act RETRY or PAUSE,
+	 * both end the process (the agent decides).
 	 */
 	int (*step)(void *self, struct unit_env *env, struct err *e);
 	/* The args of ORDER_RUN (after ready()) and ORDER_ARGS, where there are any. NULL: args other than {}

@@ -188,7 +188,7 @@ static void next_put(struct unit_run *r, struct buf *b)
 		.slot = r->in.slot,
 		.sub = r->in.sub,
 		.revision = r->revision,
-		.wait_ms = (uint32_t)r->beat_ms,
+		.wait_ms = (uint32_t)r->beats[r->last_beat].wait_ms,
 		.stage = (uint32_t)r->stage,
 		.progress = r->env.progress,
 		.status = buf_str(&status),
@@ -199,10 +199,19 @@ static void next_put(struct unit_run *r, struct buf *b)
 
 static void next_again(void *arg)
 {
-	unit_agent_ask(arg);
+	struct unit_run *r = arg;
+
+	r->next_timer = 0;
+	unit_agent_ask(r);
 }
 
-static int next_order(struct unit_run *r, struct str reply, bool *newer)
+static void next_in(struct unit_run *r, uint64_t ms)
+{
+	r->next_timer = loop_timer(r->env.loop, ms, next_again, r);
+}
+
+/* newer: than what was known when it was asked. */
+static int next_order(struct unit_run *r, const struct unit_beat *beat, struct str reply, bool *newer)
 {
 	struct msg_unit_order m;
 	struct str body;
@@ -210,15 +219,15 @@ static int next_order(struct unit_run *r, struct str reply, bool *newer)
 	if (msg_expect(reply, MSG_unit_order, &body, &r->error) < 0 ||
 		msg_get_unit_order(body, &m, &r->error) < 0)
 		return err_add(&r->error, "the agent's answer to next");
-	*newer = m.revision > r->revision;
-	return *newer ? order_take(r, m.revision, m.order, m.args) : 0;
+	*newer = m.revision > beat->revision;
+	return m.revision > r->revision ? order_take(r, m.revision, m.order, m.args) : 0;
 }
 
 /* The agent did not answer: it may be starting anew; without it for long a unit has no business here. */
 static void next_missed(struct unit_run *r, const struct err *e)
 {
 	if (clock_ms() - r->heard_ms < AGENT_LOST_MS) {
-		loop_timer(r->env.loop, AGENT_RETRY_MS, next_again, r);
+		next_in(r, AGENT_RETRY_MS);
 		return;
 	}
 	r->error = *e;
@@ -228,34 +237,70 @@ static void next_missed(struct unit_run *r, const struct err *e)
 
 static void next_done(void *arg, const struct err *e, struct str reply)
 {
-	struct unit_run *r = arg;
-	bool newer = false;
+	struct unit_beat *beat = arg;
+	struct unit_run *r = beat->run;
+	bool last = beat == &r->beats[r->last_beat], newer = false;
 
+	beat->under_way = false;
 	if (e && e->code == ERR_link) {
-		next_missed(r, e);
+		if (last)
+			next_missed(r, e);
 		return;
 	}
 	if (e)
 		r->error = *e;
-	if (e || next_order(r, reply, &newer) < 0)
+	if (e || next_order(r, beat, reply, &newer) < 0)
 		return;
 	r->heard_ms = clock_ms();
-	uint64_t took = r->heard_ms - r->asked_ms;
-	if (newer || took >= r->beat_ms)
+	if (!last) /* another one has taken its place, and is under way or due */
+		return;
+	uint64_t took = r->heard_ms - beat->asked_ms;
+	uint64_t due = beat->wait_ms < AGENT_WAIT_MS ? beat->wait_ms : AGENT_WAIT_MS;
+	if (newer || took >= due)
 		unit_agent_ask(r);
 	else /* an agent that answers at once must not be asked in a circle */
-		loop_timer(r->env.loop, r->beat_ms - took, next_again, r);
+		next_in(r, due - took);
+}
+
+/* The heart beats slowly where there is nothing to tell, but not while somebody may wait for what it comes
+ * to.
+ */
+static uint64_t beat_wait(const struct unit_run *r, uint64_t now)
+{
+	if (now - r->welcome_ms < AGENT_YOUNG_MS)
+		return AGENT_FIRST_MS;
+	return r->env.rest_ms > AGENT_WAIT_MS ? r->env.rest_ms : AGENT_WAIT_MS;
 }
 
 void unit_agent_ask(struct unit_run *r)
 {
+	struct unit_beat *beat;
 	struct buf b = {0};
 
-	r->asked_ms = clock_ms();
-	r->beat_ms = r->asked_ms - r->welcome_ms < AGENT_YOUNG_MS ? AGENT_FIRST_MS : AGENT_WAIT_MS;
+	if (r->beats[r->last_beat].under_way)
+		r->last_beat = !r->last_beat;
+	if (r->next_timer)
+		loop_timer_stop(r->env.loop, r->next_timer);
+	r->next_timer = 0;
+	r->env.tell = false;
+	beat = &r->beats[r->last_beat];
+	*beat = (struct unit_beat){
+		.run = r, .under_way = true, .asked_ms = clock_ms(), .revision = r->revision};
+	beat->wait_ms = beat_wait(r, beat->asked_ms);
 	next_put(r, &b);
-	link_call(r->agent, &b, r->beat_ms + AGENT_ANSWER_MS, next_done, r);
+	link_call(r->agent, &b, beat->wait_ms + AGENT_ANSWER_MS, next_done, beat);
 	buf_free(&b);
+}
+
+void unit_agent_stir(struct unit_run *r)
+{
+	const struct unit_beat *beat = &r->beats[r->last_beat];
+	bool slow = beat->wait_ms > AGENT_WAIT_MS,
+	     both = beat->under_way && r->beats[!r->last_beat].under_way;
+
+	/* A second one that has not taken its place yet is answered at once: then this is called again. */
+	if (beat->run && slow && !both && (r->env.tell || r->env.rest_ms == 0))
+		unit_agent_ask(r);
 }
 
 /* ---- bye ---- */

@@ -3,6 +3,16 @@
 #include "common/proc/unit.h"
 #include "common/proc/watch.h"
 
+struct unit_run;
+
+/* One unit_next. */
+struct unit_beat {
+	struct unit_run *run;
+	bool under_way;
+	uint64_t asked_ms, wait_ms; /* when, and how long its answer may take */
+	uint64_t revision;          /* of the order that was known then */
+};
+
 /* A unit while it runs: shared by unit.c (the order of things) and unit_agent.c (the conversation with the
  * agent). */
 struct unit_run {
@@ -13,14 +23,16 @@ struct unit_run {
 	struct watch *watch;
 	struct link_peer *agent;
 	enum stage stage;
-	bool opened;                 /* open() went well: status() may be asked */
-	uint64_t revision;           /* of the last order */
-	bool run;                    /* ORDER_RUN has come */
-	json_t *args;                /* of an order, not yet given to order(); owned */
-	uint64_t asked_ms, heard_ms; /* the last unit_next, the last answer */
-	uint64_t welcome_ms,
-		beat_ms;  /* since when the agent knows us; how long the last unit_next may wait */
-	struct err error; /* what ends this process; code 0: nothing does */
+	bool opened;               /* open() went well: status() may be asked */
+	uint64_t revision;         /* of the last order */
+	bool run;                  /* ORDER_RUN has come */
+	json_t *args;              /* of an order, not yet given to order(); owned */
+	uint64_t heard_ms;         /* the last answer */
+	uint64_t welcome_ms;       /* since when the agent knows us */
+	struct unit_beat beats[2]; /* unit_next: the last one, and one that it has taken the place of */
+	unsigned last_beat;        /* which of them */
+	uint64_t next_timer;       /* when the next one is due; 0: not by the clock */
+	struct err error;          /* what ends this process; code 0: nothing does */
 };
 
 static inline struct unit_run *unit_run_of(const struct unit_env *env)
@@ -32,5 +44,8 @@ static inline struct unit_run *unit_run_of(const struct unit_env *env)
 int unit_agent_hello(struct unit_run *r, struct err *e);
 /* From now on one unit_next is always under way while the loop runs: heartbeat, status and orders in one. */
 void unit_agent_ask(struct unit_run *r);
+/* After each step: what begins while a unit_next of a unit at rest is under way is told at once, and so is
+ * what the unit wants to be. */
+void unit_agent_stir(struct unit_run *r);
 /* The last word: how it ended. The agent may be gone; then it is only logged. */
 void unit_agent_bye(struct unit_run *r, enum stage stage, const struct err *error);
