@@ -399,7 +399,7 @@ static void copy_then_follow(void **state)
 	json_decref(slice);
 	assert_int_equal(f->copy_without_pull, 0);
 	assert_string_equal(json_text(json_object_get(relay_object(f), "status"), "args", ""),
-		"{\"readers\":[\"orders\"],\"needed\":[\"orders\"],\"paused\":false}");
+		"{\"readers\":[\"orders\"],\"needed\":[\"orders\"],\"paused\":false,\"watched\":false}");
 	AWAIT(f, 15, count_in_log(f, "obituary dump orders source=src-1") == 1);
 	assert_int_equal(count_in_log(f, "obituary load orders source=src-1"), 1);
 	assert_int_equal(count_in_log(f, "src-1 sync orders info stub.c"), 1);

@@ -266,12 +266,29 @@ static void put_rules(const struct source *s, json_t *args)
 			json_object_set(args, keys[i], json_object_get(options, keys[i]));
 }
 
+/* Somebody waits for what comes of a look at it: before a cutover, say. */
+static bool is_watched(const struct source *s)
+{
+	const json_t *checks = json_object_get(s->agent->orders, "checks"), *c;
+	size_t i;
+
+	json_array_foreach(checks, i, c)
+		if (strcmp(json_text(c, "source", ""), s->name) == 0)
+			return true;
+	return false;
+}
+
 /*
  * What may change while the relay runs: the readers whose pins it keeps, which are all that are or will be
  * there, and those of them that really read it, which may not have pinned anything yet (T21).
  */
 static void tell_relay(struct source *s)
 {
+	/* Each wake-up of the agent comes by here, for each source. What a relay is begun anew with is
+	 * nothing. */
+	if (s->told == s->agent->turn && s->relay->args[0])
+		return;
+	s->told = s->agent->turn;
 	json_t *readers = json_array(), *needed = json_array(), *args;
 	const json_t *purge = purge_wanted(s->agent, s->name);
 
@@ -280,8 +297,8 @@ static void tell_relay(struct source *s)
 		if (subtask_follows(t) && !t->gone)
 			json_array_append_new(needed, json_string(t->task));
 	}
-	args = json_pack(
-		"{s:o, s:o, s:b}", "readers", readers, "needed", needed, "paused", source_relay_is_held(s));
+	args = json_pack("{s:o, s:o, s:b, s:b}", "readers", readers, "needed", needed, "paused",
+		source_relay_is_held(s), "watched", is_watched(s));
 	put_rules(s, args);
 	if (purge)
 		json_object_set(args, "purge", (json_t *)purge);

@@ -21,6 +21,7 @@ struct source {
 	int64_t resumes;            /* how often resume-relay was said */
 	struct backoff_rules rules; /* when its units are started again */
 	struct proc *relay;
+	uint64_t told; /* the agent's turn when it was told last what it may be told while it runs */
 	struct subtask *subtasks;
 };
 

@@ -12,7 +12,9 @@
 #include "units/relay/relay.h"
 #include "units/relay/upstream.h"
 
-enum { ASK_MS = 500, PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 10000 };
+enum { PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 10000 };
+
+static const struct relay_ask_pauses pauses = {.busy_ms = 500, .rest_ms = 5000};
 
 /* What its clock shows, and when that was by ours: half-way between question and answer. */
 static int ask_clock(struct db *d, uint64_t *clock, uint64_t *asked, struct err *e)
@@ -27,6 +29,21 @@ static int ask_clock(struct db *d, uint64_t *clock, uint64_t *asked, struct err 
 	*asked = before + (clock_us() - before) / 2;
 	*clock = found ? strtoull(text, NULL, 10) : 0;
 	return 0;
+}
+
+/* Whoever waits for its answer gets what there is. */
+static void ask_ended(struct relay *r)
+{
+	struct relay_shared *s = &r->shared;
+	bool wake;
+
+	pthread_mutex_lock(&s->lock);
+	s->asks++;
+	wake = s->ask_wanted || s->resting;
+	s->ask_wanted = false;
+	pthread_mutex_unlock(&s->lock);
+	if (wake)
+		unit_wake(r->env);
 }
 
 static int ask(struct relay *r, struct db *d, const char *server, struct err *e)
@@ -45,6 +62,7 @@ static int ask(struct relay *r, struct db *d, const char *server, struct err *e)
 	s->master_clock_us = clock;
 	snprintf(s->master_server, sizeof(s->master_server), "%s", server);
 	pthread_mutex_unlock(&s->lock);
+	ask_ended(r);
 	return 0;
 }
 
@@ -56,11 +74,13 @@ static void talk(struct relay *r, bool *answered)
 
 	while (d && upstream_server(d, server, sizeof(server), &e) == 0 && ask(r, d, server, &e) == 0) {
 		*answered = true;
-		if (relay_pause(r, ASK_MS))
+		if (relay_ask_pause(r, &pauses))
 			break;
 	}
 	if (d)
 		relay_disconnect(r, &r->shared.asker_db);
+	if (e.code)
+		ask_ended(r);
 	if (e.code && !relay_leaving(r))
 		log_debug("asking the upstream how far it is: %s", e.text);
 }

@@ -34,6 +34,7 @@ static int read_options(struct relay *r, const json_t *o, struct err *e)
 	r->o.heartbeat_ms = (unsigned)heartbeat;
 	r->o.server_id = (uint32_t)id;
 	r->o.start_offset = (uint64_t)start;
+	r->o.rest_after_ms = (uint64_t)json_num(o, "rest_after_ms", IDLE_AFTER_MS);
 	r->o.start_wish = json_flag(o, "start_wish", false);
 	r->o.needed_comes = json_flag(o, "needed_comes", false);
 	r->o.start_generation = (uint32_t)json_num(o, "start_generation", 0);
@@ -111,7 +112,9 @@ static int relay_step(void *self, struct unit_env *env, struct err *e)
 		return -1;
 	if (recovered && r->purge_wanted)
 		purge_request(r, r->purge_wanted);
+	serve_upstream(r);
 	save_pins(r);
+	idle_look(r);
 	return UNIT_GO_ON;
 }
 
@@ -132,8 +135,8 @@ static int take_names(struct relay *r, const json_t *readers, const json_t *need
 
 static int check_keys(json_t *args, struct err *e)
 {
-	static const char *const known[] = {"readers", "needed", "paused", "quota_bytes", "purge_interval_s",
-		"purge_expires_s", "purge_remain_bytes", "purge"};
+	static const char *const known[] = {"readers", "needed", "paused", "watched", "quota_bytes",
+		"purge_interval_s", "purge_expires_s", "purge_remain_bytes", "purge"};
 	const char *key;
 	json_t *v;
 
@@ -150,7 +153,8 @@ static int check_keys(json_t *args, struct err *e)
 
 /*
  * {"readers": ["task", …]}: the tasks that there are; pins of others go. "needed": those of them that read
- * this log, or will; "paused"; the rules by which files go; "purge": what purge-relay wants.
+ * this log, or will; "paused"; "watched": somebody looks, so it does not rest; the rules by which files go;
+ * "purge": what purge-relay wants.
  */
 static int relay_order(void *self, struct unit_env *env, json_t *args, struct err *e)
 {
@@ -163,6 +167,8 @@ static int relay_order(void *self, struct unit_env *env, json_t *args, struct er
 		return -1;
 	if (json_is_boolean(json_object_get(args, "paused")))
 		relay_set_paused(r, json_flag(args, "paused", false));
+	r->idle.since_ms = 0;
+	r->idle.watched = json_flag(args, "watched", false);
 	json_decref(r->purge_wanted);
 	r->purge_wanted = json_incref(json_object_get(args, "purge"));
 	return 0;
@@ -211,6 +217,7 @@ static void relay_status(void *self, struct unit_env *env, json_t *out)
 	json_object_set_new(out, "bytes", json_integer((json_int_t)s->bytes));
 	json_object_set_new(out, "last_error", json_string(s->last.code ? s->last.text : ""));
 	json_object_set_new(out, "full", json_boolean(s->full));
+	json_object_set_new(out, "rests", json_boolean(s->resting));
 	pthread_mutex_unlock(&s->lock);
 	purge_status(r, out);
 	buf_free(&gtid);

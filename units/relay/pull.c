@@ -37,9 +37,9 @@ static void publish(struct pull *p)
 	bool wake;
 
 	pthread_mutex_lock(&s->lock);
+	wake = s->bytes != p->r->writer.bytes && (s->waiting || s->resting);
 	s->events = p->r->writer.events;
 	s->bytes = p->r->writer.bytes;
-	wake = s->waiting;
 	pthread_mutex_unlock(&s->lock);
 	if (p->r->writer.bytes - p->quota_bytes >= QUOTA_STEP) {
 		p->quota_bytes = p->r->writer.bytes;
@@ -203,6 +203,7 @@ static void set_connected(struct relay *r, struct binlog_stream *s)
 	if (s && (r->shared.leaving || r->shared.paused))
 		binlog_stream_interrupt(s);
 	pthread_mutex_unlock(&r->shared.lock);
+	unit_wake(r->env);
 }
 
 static int open_stream(struct pull *p, struct err *e)

@@ -99,9 +99,10 @@ static int run(struct relay *r, const struct store_limits *l, struct store_purge
 static void set_full(struct relay *r, bool full)
 {
 	pthread_mutex_lock(&r->shared.lock);
+	if (r->shared.full != full)
+		pthread_cond_broadcast(&r->shared.changed);
 	r->shared.full = full;
 	r->shared.quota = r->purge.rules.quota;
-	pthread_cond_broadcast(&r->shared.changed);
 	pthread_mutex_unlock(&r->shared.lock);
 }
 

@@ -9,6 +9,7 @@
 #include "common/db/binlog_stream.h"
 #include "common/db/db.h"
 #include "common/proc/unit.h"
+#include "units/relay/idle.h"
 #include "units/relay/pins.h"
 #include "units/relay/purge.h"
 #include "units/relay/serve.h"
@@ -42,6 +43,7 @@ struct relay_options {
 	json_t *start_copies;
 	json_t *needs; /* [{generation, file, offset, head}] of all tasks; NULL: none */
 	unsigned heartbeat_ms;
+	uint64_t rest_after_ms;
 };
 
 enum relay_thread { RELAY_PULLER, RELAY_ASKER, RELAY_THREADS };
@@ -55,12 +57,13 @@ struct relay_shared {
 	bool connecting[RELAY_THREADS], abandoned[RELAY_THREADS];
 	bool recovered; /* the log's end is known: it may be served */
 	bool connected, pulling;
-	bool paused;      /* pause-relay: nothing is pulled, what is there is served */
-	bool full;        /* over the quota, and only the pins keep the files */
-	uint64_t quota;   /* with full: which one that was, in bytes */
-	bool waiting;     /* a reader waits for data */
-	struct err last;  /* the puller's trouble, code 0: none */
-	struct err fatal; /* a person must look, or the process must begin anew */
+	bool paused;    /* pause-relay: nothing is pulled, what is there is served */
+	bool full;      /* over the quota, and only the pins keep the files */
+	uint64_t quota; /* with full: which one that was, in bytes */
+	bool waiting;   /* a reader waits for data */
+	bool resting; /* nothing comes: the main thread looks rarely, and must be woken; so does the asker */
+	struct err last;                           /* the puller's trouble, code 0: none */
+	struct err fatal;                          /* a person must look, or the process must begin anew */
 	struct db *puller_db, *head_db, *asker_db; /* to be cut off on leaving */
 	struct binlog_stream *stream;
 	uint64_t events, bytes;
@@ -68,6 +71,8 @@ struct relay_shared {
 	char master_server[STORE_NAME]; /* whose answer it was */
 	uint64_t master_asked_us;       /* CLOCK_BOOTTIME */
 	uint64_t master_clock_us;       /* what its clock was then */
+	bool ask_wanted;                /* somebody waits for a new one */
+	uint64_t asks;                  /* how often it was asked, with success or not */
 };
 
 struct relay {
@@ -83,6 +88,7 @@ struct relay {
 	struct relay_shared shared;
 	pthread_t puller, asker;
 	bool opened, threads, pins_failed;
+	struct idle idle;
 };
 
 /* stale.c: a log of another source, or from before the source went to another host, is thrown away. */
@@ -98,6 +104,14 @@ void relay_leave(struct relay *r); /* tells both threads, and cuts their connect
 bool relay_let_go(struct relay *r, enum relay_thread t);
 /* Waits; true when asked to leave meanwhile. */
 bool relay_pause(struct relay *r, uint64_t ms);
+/*
+ * The same between two questions to the upstream: rest_ms where nothing comes and nobody wants to know, else
+ * busy_ms, which counts from the call on too where that begins meanwhile.
+ */
+struct relay_ask_pauses {
+	uint64_t busy_ms, rest_ms;
+};
+bool relay_ask_pause(struct relay *r, const struct relay_ask_pauses *p);
 /* pause-relay and resume-relay: the puller's connections are cut off, and made again. */
 void relay_set_paused(struct relay *r, bool paused);
 bool relay_paused(struct relay *r);

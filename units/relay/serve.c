@@ -24,13 +24,24 @@ enum {
 	FETCH_MIN = 64 * 1024,
 	FETCH_MAX = 3 << 20,
 	WAIT_MAX_MS = 30000,
+	ASK_WAIT_MS = 1000,
+	FRESH_US = 1000000,
 };
 
 struct serve_fetch {
 	struct link_req *req;
 	struct msg_fetch m; /* strings are borrowed from req */
 	uint64_t deadline, came_us;
+	uint64_t timer; /* 0: none */
 	struct serve_fetch *next;
+};
+
+/* Who asked how far the upstream is while the last answer was old. */
+struct serve_ask {
+	struct link_req *req;
+	uint64_t asks; /* any answer that is counted after this one will do */
+	uint64_t deadline, timer;
+	struct serve_ask *next;
 };
 
 /* --- where events begin --- */
@@ -280,10 +291,28 @@ static bool never_comes(struct relay *r, const struct serve_fetch *f)
 	return never;
 }
 
+/* At rest the last answer may be old: has the asker another one got, or been told to get it? *asks: what
+ * counts as one. */
+static bool want_answer(struct relay_shared *s, uint64_t *asks)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&s->lock);
+	*asks = s->asks;
+	wanted = s->resting && clock_us() - s->master_asked_us > FRESH_US;
+	if (wanted && !s->ask_wanted) {
+		s->ask_wanted = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return wanted;
+}
+
 /* Answers if it can; late: it must. */
 static void try(struct relay *r, struct serve_fetch *f, bool late)
 {
 	struct store_span span;
+	uint64_t asks;
 
 	if (!recovered(r)) {
 		if (late)
@@ -299,6 +328,7 @@ static void try(struct relay *r, struct serve_fetch *f, bool late)
 			reply_nothing(r, f, span.at);
 		break;
 	case STORE_BEYOND:
+		want_answer(&r->shared, &asks);
 		if (late && never_comes(r, f))
 			reply_error(f, ERR_relay_gone, "not of the upstream that this relay log follows");
 		else if (late)
@@ -333,6 +363,7 @@ static void answer(struct relay *r, uint64_t now)
 			continue;
 		}
 		*at = f->next;
+		loop_timer_stop(r->env->loop, f->timer);
 		free(f);
 	}
 }
@@ -343,12 +374,6 @@ void serve_waiting(struct relay *r)
 		return;
 	answer(r, clock_ms());
 	set_waiting(r, r->serve.waiting != NULL);
-}
-
-void serve_dismiss(struct relay *r)
-{
-	answer(r, UINT64_MAX);
-	set_waiting(r, false);
 }
 
 /* A timer only wakes the loop: step() looks at all deadlines. */
@@ -387,12 +412,13 @@ void serve_on_fetch(void *self, struct unit_env *env, struct link_req **req)
 	r->serve.waiting = f;
 	serve_waiting(r);
 	if (r->serve.waiting == f && f->m.wait_ms)
-		loop_timer(env->loop, f->m.wait_ms, wake, env);
+		f->timer = loop_timer(env->loop, f->m.wait_ms, wake, env);
 }
 
-void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)
+/* --- how far the upstream is --- */
+
+static void reply_upstream(struct relay *r, struct link_req **req)
 {
-	struct relay *r = self;
 	struct relay_shared *s = &r->shared;
 	char server[STORE_NAME] = "";
 	struct store_generation g = {0};
@@ -400,7 +426,6 @@ void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)
 	struct buf b = {0};
 	struct store_file f;
 
-	(void)env;
 	store_last(&r->store, &g, &f, server, sizeof(server));
 	pthread_mutex_lock(&s->lock);
 	m.asked_us = s->master_asked_us;
@@ -411,6 +436,59 @@ void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)
 	pthread_mutex_unlock(&s->lock);
 	link_reply(req, &b);
 	buf_free(&b);
+}
+
+static void answer_asks(struct relay *r, uint64_t now)
+{
+	struct serve_ask **at = &r->serve.asks, *w;
+	uint64_t asks;
+
+	pthread_mutex_lock(&r->shared.lock);
+	asks = r->shared.asks;
+	pthread_mutex_unlock(&r->shared.lock);
+	while ((w = *at)) {
+		if (w->asks == asks && now < w->deadline) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		loop_timer_stop(r->env->loop, w->timer);
+		reply_upstream(r, &w->req);
+		free(w);
+	}
+}
+
+void serve_upstream(struct relay *r)
+{
+	if (r->serve.asks)
+		answer_asks(r, clock_ms());
+}
+
+void serve_dismiss(struct relay *r)
+{
+	answer(r, UINT64_MAX);
+	answer_asks(r, UINT64_MAX);
+	set_waiting(r, false);
+}
+
+void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req)
+{
+	struct relay *r = self;
+	struct serve_ask *w;
+	uint64_t asks;
+
+	if (!want_answer(&r->shared, &asks)) {
+		reply_upstream(r, req);
+		return;
+	}
+	w = xcalloc(1, sizeof(*w));
+	*w = (struct serve_ask){.req = *req,
+		.asks = asks,
+		.deadline = clock_ms() + ASK_WAIT_MS,
+		.timer = loop_timer(env->loop, ASK_WAIT_MS, wake, env),
+		.next = r->serve.asks};
+	r->serve.asks = w;
+	*req = NULL;
 }
 
 void serve_on_pin(void *self, struct unit_env *env, struct link_req **req)

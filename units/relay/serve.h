@@ -18,6 +18,7 @@ struct serve_edge {
 /* The main thread's: readers that wait, and the places that they will ask for next. */
 struct serve {
 	struct serve_fetch *waiting;
+	struct serve_ask *asks; /* those who wait for the upstream's next answer */
 	struct serve_edge edges[SERVE_EDGES];
 	unsigned next_edge;
 };
@@ -30,5 +31,7 @@ void serve_on_upstream(void *self, struct unit_env *env, struct link_req **req);
 void serve_on_pin(void *self, struct unit_env *env, struct link_req **req);
 /* New data, or time has passed: answers those who wait and can be answered. */
 void serve_waiting(struct relay *r);
+/* The same for those who want to know how far the upstream is. */
+void serve_upstream(struct relay *r);
 /* Everybody gets an empty answer: the relay leaves. */
 void serve_dismiss(struct relay *r);

@@ -2,6 +2,7 @@
  * What the relay's threads tell each other: leaving, trouble, connections to cut. Small functions under one
  * lock, which is never held over a call that may wait.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,33 @@ void relay_set_paused(struct relay *r, bool paused)
 		log_info(paused ? "paused: nothing is pulled" : "resumed");
 }
 
+/* When the next question to the upstream is due. */
+static struct timespec ask_due(
+	const struct relay_shared *s, const struct relay_ask_pauses *p, uint64_t asked_ms)
+{
+	uint64_t due = asked_ms + (s->resting && !s->ask_wanted ? p->rest_ms : p->busy_ms), now = clock_ms();
+
+	return clock_deadline(due > now ? due - now : 0);
+}
+
+bool relay_ask_pause(struct relay *r, const struct relay_ask_pauses *p)
+{
+	struct relay_shared *s = &r->shared;
+	uint64_t asked_ms = clock_ms();
+	bool leaving;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->leaving && rc != ETIMEDOUT) {
+		struct timespec until = ask_due(s, p, asked_ms);
+
+		rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+	}
+	leaving = s->leaving;
+	pthread_mutex_unlock(&s->lock);
+	return leaving;
+}
+
 bool relay_paused(struct relay *r)
 {
 	bool paused;
@@ -137,6 +165,8 @@ void relay_trouble(struct relay *r, const struct err *e)
 	else
 		err_clear(&s->last);
 	pthread_mutex_unlock(&s->lock);
+	if (new)
+		unit_wake(r->env);
 	if (new &&e)
 		log_err(e);
 	else if (new)
