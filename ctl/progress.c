@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "common/config/json.h"
 
-enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, SILENT_MS = 5000, BAR = 20 };
+enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, SILENT_MS = 7000, BAR = 20 };
 
 void progress_init(struct progress *p, bool json)
 {

@@ -158,6 +158,43 @@ def test_stopped_unit_does_not_hold_up_the_end(following):
     finish(following)
 
 
+def resting(j):
+    """Relay and sync say that nothing goes on: now they speak to the agent rarely."""
+    source = j.ask("query-status", "run")["sources"][0]
+    return source["tidegate"]["relay"].get("rests") and source["subTaskStatus"][0]["tidegate"]["sync"].get("rests")
+
+
+@pytest.mark.slow
+def test_at_rest(following):
+    """Nothing happens for so long that all beats are slow. Rows, orders and the loss of a process are seen all the same, and what is said of the upstream is of now."""
+    j, pair = following, following.pair
+    settled(j)
+    time.sleep(20)  # units that are young beat often
+    for k in range(3):
+        procs.wait_for(lambda: resting(j), 90, j.story, 0.3)
+        now = j.subtask()["tidegate"]["sync"]
+        assert now["lag_ms"] == 0 and now["lag_known"], now
+        if k == 0:
+            pair.source.run("CREATE TABLE app.at_rest (id int PRIMARY KEY)", "INSERT INTO app.at_rest VALUES (1)")
+            procs.wait_for(lambda: pair.target.query("SELECT 1 FROM information_schema.TABLES WHERE TABLE_NAME='at_rest'") and pair.target.query("SELECT id FROM app.at_rest"), 30, j.story)
+            procs.wait_for(lambda: j.subtask()["tidegate"]["sync"]["transactions"] > now["transactions"] and j.subtask()["sync"]["synced"], 30, j.story)
+        elif k == 1:
+            sync = by_unit(j)["sync"]
+            j.ask("pause-task", "run")
+            procs.wait_gone(sync, 30)
+            procs.wait_for(lambda: j.subtask()["stage"] == "Paused", 30, j.story)
+            pair.source.run("INSERT INTO app.at_rest VALUES (2)")
+            j.ask("resume-task", "run")
+            procs.wait_for(lambda: len(pair.target.query("SELECT id FROM app.at_rest")) == 2, 60, j.story)
+        else:
+            relay = by_unit(j)["relay"]
+            relay[0].kill()
+            j.wait_unit("relay", other_than=relay)
+            pair.source.run("INSERT INTO app.at_rest VALUES (3)")
+            procs.wait_for(lambda: len(pair.target.query("SELECT id FROM app.at_rest")) == 3, 60, j.story)
+    finish(j)
+
+
 def test_second_interrupt_aborts(following):
     before = settled(following)
     before["sync"][0].kill(signal.SIGSTOP)  # so that the first one takes long

@@ -41,6 +41,7 @@ struct apply {
 	uint64_t batch_rows, batch_bytes, join_rows, runs_max /* intervals of a row */;
 	uint64_t bulk_rows;  /* 0 before apply_open: by how far away the downstream is (bulk_worth) */
 	uint64_t split_rows; /* more changes than this: applied in parts; 0: never */
+	uint64_t idle_ms;    /* so long unused, a connection of a lane, or to the upstream, is closed */
 	bool ordered;        /* commits are in the upstream's order */
 	bool count_missing;  /* rows that are not there are counted, not an error */
 	enum collation_policy collations;
@@ -100,8 +101,7 @@ int apply_begin_at(struct apply *a, struct position at, const char *base, const 
 /* Text of a set of either family, not empty; NULL with e. */
 struct gtid_set *apply_parse_gtid(const char *text, struct err *e);
 void apply_start(struct apply *a);
-/* Asks all threads to end after the batches in hand, and joins them; save: then progress is one position, if
- * it can be written. */
+/* All threads end after the batches in hand; save: then progress is one position, if it can be written. */
 void apply_stop(struct apply *a, bool save);
 void apply_close(struct apply *a);
 /* The watermark and (into gtid, owned by the caller, may be NULL) its set. */

@@ -16,7 +16,8 @@
 enum {
 	FETCH_BYTES = 1 << 20,
 	FETCH_WAIT_MS = 1000,
-	FETCH_TIMEOUT_MS = 15000,
+	FETCH_REST_MS = 10000,    /* what comes is answered at once all the same */
+	FETCH_TIMEOUT_MS = 15000, /* … and that an answer takes longer than it may */
 	HEAD_BYTES = 4096,
 };
 
@@ -429,12 +430,12 @@ void fetch_ask(struct fetch *f, struct position at, bool head,
 	struct buf out = {0};
 	struct msg_fetch m = {.at = at,
 		.max_bytes = head ? HEAD_BYTES : FETCH_BYTES,
-		.wait_ms = FETCH_WAIT_MS,
+		.wait_ms = f->rests ? FETCH_REST_MS : FETCH_WAIT_MS,
 		.reader = str_of(f->reader),
 		.durable = durable(f)};
 
 	msg_put_fetch(&out, link_request_id(), &m);
-	link_call(f->relay, &out, FETCH_TIMEOUT_MS, done, arg);
+	link_call(f->relay, &out, m.wait_ms + FETCH_TIMEOUT_MS, done, arg);
 	buf_free(&out);
 }
 

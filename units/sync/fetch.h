@@ -45,6 +45,7 @@ struct fetch {
 		struct binlog_format format;
 	} scan;
 	bool asking, failed;
+	bool rests;        /* nothing comes: an empty answer may take longer */
 	uint64_t again_ms; /* not before; 0: at once */
 	struct err error;
 	uint64_t bytes;

@@ -6,7 +6,7 @@
  */
 #include "units/sync/lag.h"
 
-enum { FRESH_US = 3000000 };
+enum { FRESH_US = 3000000, RARE_US = 8000000 };
 
 void lag_begin(struct lag *l, uint64_t now_us)
 {
@@ -53,11 +53,10 @@ void lag_heard(struct lag *l, const struct msg_upstream_at *m, const struct lag_
 	move(l, at);
 }
 
-/* Nothing is left to do, and the upstream said so a moment ago. */
-static bool is_live(const struct lag *l, const struct lag_at *at)
+bool lag_is_live(const struct lag *l, const struct lag_at *at)
 {
-	return at->all && l->asked_us && at->now_us - l->asked_us < FRESH_US && !position_is_zero(l->end) &&
-	       position_cmp(at->watermark, l->end) >= 0;
+	return at->all && l->asked_us && at->now_us - l->asked_us < (at->rare ? RARE_US : FRESH_US) &&
+	       !position_is_zero(l->end) && position_cmp(at->watermark, l->end) >= 0;
 }
 
 struct lag_now lag_of(struct lag *l, const struct lag_at *at)
@@ -68,7 +67,7 @@ struct lag_now lag_of(struct lag *l, const struct lag_at *at)
 	move(l, at);
 	if (n.heard)
 		n.heard_ms = (at->now_us - l->asked_us) / 1000;
-	if (is_live(l, at))
+	if (lag_is_live(l, at))
 		return n;
 	n.known = l->applied_us > 0;
 	n.ms = (n.known ? now - l->applied_us : at->now_us - l->started_us) / 1000;

@@ -19,6 +19,7 @@ struct lag_at {
 	struct position watermark; /* applied */
 	uint64_t commit_us; /* when the last one that is applied was committed, upstream's clock; 0: none */
 	bool all;           /* everything that the relay has is applied */
+	bool rare;          /* the upstream is asked rarely: its last answer may be older */
 };
 
 struct lag_now {
@@ -30,4 +31,6 @@ struct lag_now {
 
 void lag_begin(struct lag *l, uint64_t now_us);
 void lag_heard(struct lag *l, const struct msg_upstream_at *m, const struct lag_at *at);
+/* Nothing is left to do, and the upstream said so a moment ago: no lag. */
+bool lag_is_live(const struct lag *l, const struct lag_at *at);
 struct lag_now lag_of(struct lag *l, const struct lag_at *at);

@@ -63,6 +63,14 @@ static void test_idle(void **state)
 	a = at(500, 100, NONE, true);
 	heard(&l, 500, 100, &a);
 	assert_int_equal(ms(&l, at(501, 100, NONE, true)), 0);
+	/* At rest it is asked rarely, and an answer counts for longer. */
+	a = at(506, 100, NONE, true);
+	assert_int_equal(ms(&l, a), 6000);
+	a.rare = true;
+	assert_int_equal(ms(&l, a), 0);
+	a = at(509, 100, NONE, true);
+	a.rare = true;
+	assert_int_equal(ms(&l, a), 9000);
 	/* The relay has everything of before; there is more since. */
 	a = at(600, 100, NONE, true);
 	heard(&l, 600, 200, &a);

@@ -6,12 +6,14 @@
 #include "units/sync/lane.h"
 #include "units/sync/xa.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "units/sync/split.h"
 
@@ -29,6 +31,7 @@ struct batch {
 	struct runs runs; /* of this batch, above the watermark */
 	struct position watermark;
 	uint64_t head; /* of the watermark's file */
+	bool cascades_logged;
 	char *gtid;
 	struct buf applied;
 };
@@ -55,9 +58,57 @@ struct lane {
 	unsigned apart;     /* so many more batches of one transaction each */
 };
 
-struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, struct err *e)
+static void init_monotonic(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/*
+ * The connection, by whichever thread has the lane at the moment. It is on record before it writes, by
+ * itself, as the scheduler's connections are the scheduler's: a new owner either finds it there and ends it,
+ * or has raised the epoch before, and then it is refused (T3).
+ */
+static int connect_downstream(struct lane *l, struct err *e)
 {
 	struct db_options rows = {.session = DB_APPLY};
+	struct apply *a = l->a;
+
+	l->db = db_open(a->downstream, &rows, e);
+	if (!l->db)
+		return -1;
+	writer_init(&l->writer, l->db, a->batch_bytes, &a->limits);
+	l->writer.bulk_rows = a->bulk_rows;
+	l->writer.join_rows = a->join_rows;
+	l->writer.base = a->base;
+	l->writer.missing.count = a->count_missing;
+	if (FAILPOINT_HIT(lane_opened))
+		return err_set(e, ERR_db_lost, "failpoint");
+	if (meta_note_connection(l->db, &a->id, db_connection_id(l->db), e) < 0)
+		return -1;
+	return a->ordered ? db_exec(l->db, STR_LIT(SHORT_WAITS), e) : 0;
+}
+
+/* by: over which its note is taken away, behind its last transaction. */
+static void disconnect(struct lane *l, struct db *by)
+{
+	struct err ignored;
+
+	if (!l->db)
+		return;
+	meta_forget_connection(by, &l->a->id, db_connection_id(l->db), &ignored);
+	if (FAILPOINT_HIT(lane_closing))
+		log_warn("failpoint lane_closing");
+	writer_fini(&l->writer);
+	db_close(&l->db);
+}
+
+struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, struct err *e)
+{
 	struct lane *l = xcalloc(1, sizeof(*l));
 
 	l->a = a;
@@ -66,35 +117,21 @@ struct lane *lane_open(struct apply *a, unsigned number, struct meta_slot *s, st
 	*s = (struct meta_slot){0};
 	l->tail = &l->head;
 	l->scratch = arena_new(0);
-	pthread_cond_init(&l->work, NULL);
-	l->db = db_open(a->downstream, &rows, e);
-	if (!l->db || (a->ordered && db_exec(l->db, STR_LIT(SHORT_WAITS), e) < 0) ||
-		meta_note_connection(a->ddl, &a->id, db_connection_id(l->db), e) < 0) {
+	init_monotonic(&l->work);
+	if (connect_downstream(l, e) < 0)
 		lane_close(&l);
-		return NULL;
-	}
-	writer_init(&l->writer, l->db, a->batch_bytes, &a->limits);
-	l->writer.bulk_rows = a->bulk_rows;
-	l->writer.join_rows = a->join_rows;
-	l->writer.base = a->base;
-	l->writer.missing.count = a->count_missing;
 	return l;
 }
 
 void lane_close(struct lane **lane)
 {
 	struct lane *l = *lane;
-	struct err ignored;
 
 	*lane = NULL;
 	if (!l)
 		return;
 	/* Transactions that it did not take are the window's. */
-	if (l->db) {
-		meta_forget_connection(l->a->ddl, &l->a->id, db_connection_id(l->db), &ignored);
-		writer_fini(&l->writer);
-	}
-	db_close(&l->db);
+	disconnect(l, l->a->ddl);
 	meta_slot_fini(&l->slot);
 	runs_fini(&l->done);
 	runs_fini(&l->batch.runs);
@@ -509,6 +546,27 @@ static void add(struct lane *l)
 	b->rows += t->nchanges;
 }
 
+/*
+ * Until there is work, or all leave. A connection that has had none for long is closed: the downstream has
+ * other use for it. Nothing is open by it then, and the next one begins as this one did.
+ */
+static void wait_work(struct lane *l)
+{
+	struct timespec until = clock_deadline(l->a->idle_ms);
+	struct apply *a = l->a;
+
+	while (!l->head && !a->leaving) {
+		if (!l->db) {
+			pthread_cond_wait(&l->work, &a->lock);
+		} else if (pthread_cond_timedwait(&l->work, &a->lock, &until) == ETIMEDOUT && !l->head &&
+			   !a->leaving) {
+			pthread_mutex_unlock(&a->lock);
+			disconnect(l, l->db);
+			pthread_mutex_lock(&a->lock);
+		}
+	}
+}
+
 /* The first may have to wait for other lanes, and nothing is open then; those behind it may not (T6). False:
  * all leave.
  */
@@ -518,8 +576,7 @@ static bool take(struct lane *l)
 	struct batch *b = &l->batch;
 	unsigned most;
 
-	while (!l->head && !a->leaving)
-		pthread_cond_wait(&l->work, &a->lock);
+	wait_work(l);
 	if (!a->leaving && !may_begin_now(a, l->head))
 		atomic_fetch_add(&a->counts.waits, 1);
 	while (!a->leaving && !may_begin_now(a, l->head))
@@ -534,7 +591,7 @@ static bool take(struct lane *l)
 	while (l->head && may_begin(a, l->head) && may_join(l) && b->n < most && b->bytes < a->batch_bytes &&
 		b->rows < a->batch_rows);
 	depend_taken(a->depend, l->number, b->rows + b->n);
-	l->writer.cascades_logged = a->cascades_logged;
+	b->cascades_logged = a->cascades_logged;
 	note_progress(l);
 	return true;
 }
@@ -605,7 +662,10 @@ static void *lane_main(void *arg)
 		int r;
 
 		pthread_mutex_unlock(&a->lock);
-		r = apply_or_leave(l, &e);
+		r = l->db ? 0 : connect_downstream(l, &e);
+		l->writer.cascades_logged = l->batch.cascades_logged;
+		if (r == 0)
+			r = apply_or_leave(l, &e);
 		writer_fast(&l->writer);
 		if (r < 0)
 			apply_fail(a, &e);

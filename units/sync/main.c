@@ -30,8 +30,11 @@ struct sync {
 	uint64_t opened_us;   /* CLOCK_BOOTTIME */
 	bool opened, running; /* running: the first position is known, reader and applier are at work */
 	bool copies;          /* it begins with a full copy */
+	uint64_t rest_after_ms;
 	struct first first;
 };
+
+enum { REST_AFTER_MS = 10000, REST_MS = 10000, IDLE_MS = 60000 };
 
 static int read_collations(struct sync *s, const json_t *options, struct err *e)
 {
@@ -71,6 +74,8 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 	s->apply.no_upserts = json_flag(options, "no_upserts", false);
 	s->apply.runs_max = (uint64_t)json_num(options, "runs_max", 512);
 	s->apply.join_rows = (uint64_t)json_num(options, "join_rows", 8);
+	s->apply.idle_ms = (uint64_t)json_num(options, "idle_ms", IDLE_MS);
+	s->rest_after_ms = (uint64_t)json_num(options, "rest_after_ms", REST_AFTER_MS);
 	if (ddl_handles_read(&s->apply.handles, json_object_get(options, "operators"), e) < 0)
 		return -1;
 	s->fetch.keep = (size_t)json_num(options, "large_transaction", FETCH_KEEP);
@@ -144,6 +149,18 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	return 0;
 }
 
+/* Nothing goes on: all that is done by the clock is done rarely. What comes is answered to the fetch that
+ * waits, and wakes us. */
+static void look_idle(struct sync *s, struct unit_env *env)
+{
+	bool idle = status_idle(&s->status, s->rest_after_ms);
+
+	s->fetch.rests = s->status.rests = idle;
+	env->rest_ms = idle ? REST_MS : 0;
+	env->tell |= idle && s->status.heard;
+	s->status.heard = false;
+}
+
 static int sync_step(void *self, struct unit_env *env, struct err *e)
 {
 	struct sync *s = self;
@@ -159,6 +176,7 @@ static int sync_step(void *self, struct unit_env *env, struct err *e)
 		return -1;
 	missing_tick(&s->apply.missing, clock_ms());
 	env->progress = atomic_load(&s->apply.counts.transactions) + atomic_load(&s->apply.counts.ddls);
+	look_idle(s, env);
 	if (fetch_step(&s->fetch, e) < 0)
 		return -1;
 	status_step(&s->status);

@@ -55,6 +55,8 @@ void queue_put(struct queue *q, struct trx *t)
 void queue_set_safe(struct queue *q, struct position safe)
 {
 	pthread_mutex_lock(&q->lock);
+	if (q->patient && position_cmp(q->safe, safe) != 0)
+		pthread_cond_signal(&q->more);
 	q->safe = safe;
 	pthread_mutex_unlock(&q->lock);
 }
@@ -88,8 +90,11 @@ struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe)
 	int r = 0;
 
 	pthread_mutex_lock(&q->lock);
-	while (!q->head && !q->leaving && r != ETIMEDOUT)
+	q->patient = ms >= QUEUE_PATIENT_MS;
+	while (!q->head && !q->leaving && r != ETIMEDOUT &&
+		!(q->patient && position_cmp(q->safe, *safe) != 0))
 		r = pthread_cond_timedwait(&q->more, &q->lock, &until);
+	q->patient = false;
 	t = q->head;
 	if (t) {
 		q->head = t->next;

@@ -15,10 +15,11 @@ struct queue {
 	void (*wake)(void *arg);
 	void *wake_arg;
 	struct position safe; /* nothing of ours between the last transaction and here */
+	bool patient;         /* who waits must be told of a safe position that moves */
 	bool leaving;
 };
 
-enum { QUEUE_BYTES = 24 << 20 };
+enum { QUEUE_BYTES = 24 << 20, QUEUE_PATIENT_MS = 1000 };
 
 /* wake is called from the taking thread, not under the lock, when there is room again. */
 void queue_init(struct queue *q, void (*wake)(void *arg), void *wake_arg);
@@ -30,7 +31,7 @@ size_t queue_bytes(struct queue *q);
  * called once half of it is taken, so that the reader needs no clock. */
 bool queue_has_room(struct queue *q, size_t more);
 /* Waits at most ms for a transaction. NULL: none; *safe then tells how far the stream is known to hold
- * nothing for us. */
+ * nothing for us. From QUEUE_PATIENT_MS on the wait ends, too, when that is elsewhere than *safe was. */
 struct trx *queue_take(struct queue *q, unsigned ms, struct position *safe);
 void queue_leave(struct queue *q);
 bool queue_leaving(struct queue *q);

@@ -93,12 +93,53 @@ static void nobody_is_called_who_does_not_wait(void **state)
 	queue_fini(&q);
 }
 
+struct reader {
+	struct queue *q;
+	struct position safe;
+};
+
+static void *move_on(void *arg)
+{
+	struct reader *r = arg;
+
+	queue_set_safe(r->q, r->safe);
+	return NULL;
+}
+
+/* With a wait of a minute it would not come back in time. */
+static void a_patient_one_hears_of_a_safe_position(void **state)
+{
+	struct reader r = {.safe = {1, 2, 300}};
+	struct position safe = {0};
+	unsigned woken = 0;
+	struct queue q;
+	pthread_t t;
+
+	(void)state;
+	queue_init(&q, count, &woken);
+	r.q = &q;
+	assert_int_equal(pthread_create(&t, NULL, move_on, &r), 0);
+	assert_null(queue_take(&q, 60000, &safe));
+	assert_int_equal(position_cmp(safe, r.safe), 0);
+	pthread_join(t, NULL);
+	/* It moved before. */
+	queue_set_safe(&q, (struct position){1, 2, 400});
+	assert_null(queue_take(&q, 60000, &safe));
+	assert_int_equal(safe.offset, 400);
+	/* One that has other things to do is not held up by it, nor woken for it. */
+	queue_set_safe(&q, (struct position){1, 2, 500});
+	assert_null(queue_take(&q, 0, &safe));
+	assert_int_equal(safe.offset, 500);
+	queue_fini(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_queue_calls_when_half_is_gone),
 		cmocka_unit_test(half_a_transaction_counts),
 		cmocka_unit_test(nobody_is_called_who_does_not_wait),
+		cmocka_unit_test(a_patient_one_hears_of_a_safe_position),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

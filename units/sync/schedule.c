@@ -18,6 +18,7 @@
 
 enum {
 	WAIT_MS = 200,
+	REST_MS = 10000, /* with nothing under way, and nothing to be recorded */
 	MOVE_MS = 500,
 	LANES_BYTES = 48 << 20,
 	COMING = 8,             /* times as many with those that are not committed: batches may be large */
@@ -434,20 +435,43 @@ static void note_tail(struct apply *a, struct position safe)
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* Nothing is to be done before a transaction comes, or the safe position moves. */
+static bool at_rest(struct apply *a, struct position safe)
+{
+	bool rest;
+
+	pthread_mutex_lock(&a->lock);
+	rest = depend_empty(a->depend) && position_cmp(a->watermark, a->durable) <= 0 &&
+	       position_cmp(a->tail, safe) == 0;
+	pthread_mutex_unlock(&a->lock);
+	return rest;
+}
+
+/* The upstream's connection is made anew when somebody asks by it. */
+static void forget_upstream(struct apply *a, uint64_t took_ms)
+{
+	if (a->tables.ask_up && clock_ms() - took_ms >= a->idle_ms)
+		db_close(&a->tables.ask_up);
+}
+
 void *schedule_main(void *arg)
 {
 	struct apply *a = arg;
+	uint64_t took_ms = clock_ms();
+	struct position safe = {0};
 	struct err e = {0};
 	int r = 0;
 
 	while (r == 0 && !queue_leaving(a->queue)) {
-		struct position safe;
-		struct trx *t = queue_take(a->queue, WAIT_MS, &safe);
+		struct trx *t = queue_take(a->queue, at_rest(a, safe) ? REST_MS : WAIT_MS, &safe);
 
-		if (t)
+		if (t) {
 			r = one(a, t, &e);
-		else
+			took_ms = clock_ms();
+		} else {
 			note_tail(a, safe);
+			forget_upstream(a, took_ms);
+		}
 		if (r == 0)
 			r = move(a, &e);
 	}

@@ -1,6 +1,7 @@
 /*
  * The unit's status object (docs/protocol.md): position, counters, rates, lag. Reads what the other threads
- * do, asks the relay twice a second what it heard of the upstream; changes nothing.
+ * do, asks the relay twice a second, at rest each five seconds, what it heard of the upstream; changes
+ * nothing.
  */
 #include "units/sync/status.h"
 
@@ -8,7 +9,7 @@
 
 #include "common/base/clock.h"
 
-enum { ASK_MS = 500, ASK_TIMEOUT_MS = 2000 };
+enum { ASK_MS = 500, ASK_REST_MS = 5000, ASK_TIMEOUT_MS = 2000 };
 
 static void read_counts(struct apply *a, uint64_t out[PACE_COUNT])
 {
@@ -27,6 +28,7 @@ static struct lag_at now(struct status *s)
 		.commit_us = atomic_load(&s->apply->counts.commit_us)};
 
 	at.all = position_cmp(at.watermark, s->fetch->end) >= 0;
+	at.rare = s->rare;
 	return at;
 }
 
@@ -45,11 +47,44 @@ static void on_upstream(void *arg, const struct err *e, struct str reply)
 	struct str body;
 
 	s->asking = false;
+	s->silent = s->asked_at_rest;
+	unit_wake(s->fetch->env);
 	if (e || msg_expect(reply, MSG_upstream_at, &body, &ignored) < 0 ||
-		msg_get_upstream_at(body, &m, &ignored) < 0)
+		msg_get_upstream_at(body, &m, &ignored) < 0 || m.asked_us == s->lag.asked_us)
 		return; /* the next one may be answered; meanwhile the lag grows */
+	s->silent = false;
+	s->rare = s->asked_at_rest;
 	at = now(s);
+	s->heard = true;
 	lag_heard(&s->lag, &m, &at);
+}
+
+bool status_idle(struct status *s, uint64_t after_ms)
+{
+	uint64_t count[PACE_COUNT], now_ms = clock_ms();
+	struct lag_at at = now(s);
+	unsigned busy;
+	size_t bytes;
+
+	read_counts(s->apply, count);
+	apply_load(s->apply, &bytes, &busy);
+	if (s->still.ms == 0 || busy > 0 || bytes > 0 || s->fetch->bytes != s->still.bytes ||
+		count[PACE_TRANSACTIONS] != s->still.transactions)
+		s->still.ms = now_ms;
+	s->still.bytes = s->fetch->bytes;
+	s->still.transactions = count[PACE_TRANSACTIONS];
+	return now_ms - s->still.ms >= after_ms && !s->silent &&
+	       position_cmp(apply_durable(s->apply), at.watermark) >= 0 && lag_is_live(&s->lag, &at);
+}
+
+/* What ends the rest wants to know at once how far the upstream is. */
+static bool is_due(struct status *s)
+{
+	uint64_t now_ms = clock_ms();
+
+	if (!s->rests && s->next_ms > now_ms + ASK_MS)
+		s->next_ms = now_ms;
+	return now_ms >= s->next_ms;
 }
 
 void status_step(struct status *s)
@@ -59,10 +94,15 @@ void status_step(struct status *s)
 
 	read_counts(s->apply, count);
 	pace_take(&s->pace, clock_us(), count);
-	if (s->asking || clock_ms() < s->next_ms)
+	if (s->asking)
 		return;
+	if (!is_due(s)) {
+		fetch_again_at(s->fetch, s->next_ms);
+		return;
+	}
 	s->asking = true;
-	s->next_ms = clock_ms() + ASK_MS;
+	s->asked_at_rest = s->rests;
+	s->next_ms = clock_ms() + (s->rests ? ASK_REST_MS : ASK_MS);
 	msg_put_upstream(&out, link_request_id(), &(struct msg_upstream){0});
 	link_call(s->relay, &out, ASK_TIMEOUT_MS, on_upstream, s);
 	buf_free(&out);
@@ -198,5 +238,6 @@ void status_put(struct status *s, json_t *out)
 	put_safe(s->apply, at, out);
 	put_failed_ddl(s->apply, out);
 	put_need(s, out);
+	json_object_set_new(out, "rests", json_boolean(s->rests));
 	free(gtid);
 }
