@@ -18,12 +18,18 @@ def ip(*words, check=True):
     return subprocess.run(["ip", *map(str, words)], check=check, capture_output=True, text=True)
 
 
+def free_net():
+    """Of a network that nobody else's test has here."""
+    taken = ip("-4", "-o", "addr").stdout
+    return next(net for net in (f"10.231.{(os.getpid() + k) % 250}" for k in range(250)) if f" {net}." not in taken)
+
+
 class Network:
     """n hosts, numbered from 0."""
 
     def __init__(self, n):
         self.n, self.tag = n, f"tg{os.getpid() % 100000}"
-        self.net = f"10.231.{os.getpid() % 250}"
+        self.net = free_net()
         self.switch, self.outer = f"{self.tag}sw", f"{self.tag}r"
         self.outer_address = f"{self.net}.1"
         self.hosts = [f"{self.tag}h{i}" for i in range(n)]

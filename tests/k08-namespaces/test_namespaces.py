@@ -215,14 +215,14 @@ class Site:
         with job.pair.target.connect(database="app", autocommit=False) as holder, holder.cursor() as cur:
             cur.execute("SELECT * FROM held")
             job.pair.source.run(f"ALTER TABLE app.held ADD COLUMN c{self.alters} int NOT NULL DEFAULT 3")
-            waits = procs.wait_for(job.waiting_alter, 30, lambda: f"no ALTER waits\n{job.sessions()}\n{self.story()}", 0.1)
+            waits = procs.wait_for(job.waiting_alter, 60, lambda: f"no ALTER waits\n{job.sessions()}\n{self.story()}", 0.1)
             assert job.owners[waits] == was
 
             def how_and_release(lost):
                 how(lost)
                 self.apart = (lost,)
                 procs.wait_for(lambda: job.epoch() > was, 60, lambda: f"nobody took over\n{job.sessions()}\n{self.story()}", 0.1)
-                procs.wait_for(lambda: not job.old_sessions(was), 20, lambda: f"the old owner's connections are there\n{job.sessions()}", 0.1)
+                procs.wait_for(lambda: not job.old_sessions(was), 40, lambda: f"the old owner's connections are there\n{job.sessions()}", 0.1)
                 holder.rollback()
             self.without(host, how_and_release, job, what)
         self.wait_sync(job)
@@ -242,7 +242,7 @@ class Site:
     def settle(self):
         """A host that is back leaves what others have taken: until each unit is its source's owner's."""
         owners = {(self.owner(j).name, j.name) for j in self.jobs}
-        procs.wait_for(lambda: set(self.units().values()) == owners, 30, lambda: f"{self.units()} of {owners}\n{self.story()}", 0.2)
+        procs.wait_for(lambda: set(self.units().values()) == owners, 60, lambda: f"{self.units()} of {owners}\n{self.story()}", 0.2)
 
     def kill_leader(self):
         h = self.leader()

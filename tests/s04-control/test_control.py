@@ -1,17 +1,27 @@
 """The control socket between hosts: plain TCP where it is allowed, TLS with certificates on both sides."""
+import itertools
 import os
 import socket
 
 import hosts as whole
 import procs
 import pytest
+import servers
 from certificates import Certificates, options
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(given=itertools.count()):
+    """Another one with each call, and none that the kernel gives to somebody's connection before it is listened at."""
+    ports = servers.port_range()[::-1]
+    for _ in ports:
+        port = ports[next(given) % len(ports)]
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port")
 
 
 class Host(whole.Host):
