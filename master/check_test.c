@@ -106,6 +106,37 @@ static void test_check_known_source(void **state)
 	json_decref(args);
 }
 
+static bool is_there(const struct link_req *req)
+{
+	return req->pipe != 0;
+}
+
+/* Who asked is gone, or was that of a master that follows: the check ends, of a group all of them, and the
+ * answer is given to nobody. */
+static void test_nobody_waits(void **state)
+{
+	struct master *m = *state;
+	struct link_req r = {.pipe = 7, .head.request = 4711}, other = {.pipe = 8, .head.request = 4712};
+
+	hello(m, "host-1");
+	start_check(m, &r);
+	start_check(m, &other);
+	answered_req = NULL;
+	assert_false(check_cancel(m, is_there, keep_answer));
+	assert_false(check_cancel_request(m, 4713, keep_answer));
+	assert_null(answered_req);
+	r.pipe = 0;
+	assert_true(check_cancel(m, is_there, keep_answer));
+	assert_ptr_equal(answered_req, &r);
+	assert_false(json_flag(answered, "result", true));
+	assert_false(check_cancel(m, is_there, keep_answer));
+	orders_say(m, "host-1", "\"sub\":900", false);
+	orders_say(m, "host-1", "\"sub\":901", true);
+	assert_true(check_cancel_request(m, 4712, keep_answer));
+	assert_ptr_equal(answered_req, &other);
+	orders_say(m, "host-1", "\"checks\":[]", true);
+}
+
 static void test_check_ends(void **state)
 {
 	struct master *m = *state;
@@ -280,8 +311,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
-		T(test_check_known_source), T(test_check_ends), T(test_binlog_schema), T(test_cutover),
-		T(test_no_cutover_of_files)};
+		T(test_check_known_source), T(test_check_ends), T(test_nobody_waits), T(test_binlog_schema),
+		T(test_cutover), T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);
