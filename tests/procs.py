@@ -21,10 +21,13 @@ class Proc:
         self.start = int(tail[19]) if tail else 0
         self.comm = read(pid, "comm").strip()
         self.title = read(pid, "cmdline").replace("\0", " ").strip()
+        self.exe, self.hidden = "", False
         try:
             self.exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        except PermissionError:
+            self.hidden = True
         except OSError:
-            self.exe = ""
+            pass  # it is gone, or going: then it has none any more
 
     def __repr__(self):
         return f"{self.pid}[{self.title or self.comm}]"
@@ -75,12 +78,13 @@ def tree(root):
 
 
 def of_build(bin_dir):
-    """Living processes whose executable is in this build's bin folder (any process name of ours where /proc hides exe)."""
+    """Living processes whose executable is in this build's bin folder (any process name of ours where /proc hides it, as it does from an ordinary user). One that
+    is ending at this moment has no executable any more, and may be another lane's."""
     found = []
     for p in all_procs():
         if p.state in ("", "Z", "X"):
             continue
-        if p.exe.startswith(str(bin_dir) + "/") or (not p.exe and p.comm.startswith("tidegate")):
+        if p.exe.startswith(str(bin_dir) + "/") or (p.hidden and p.comm.startswith("tidegate")):
             found.append(p)
     return found
 
