@@ -38,7 +38,7 @@ class Host(whole.Host):
         return super().start(self.with_master)
 
     def said(self, text, timeout=20):
-        procs.wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, f"not said: {text}\n{self.story()}")
+        procs.wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, lambda: f"not said: {text}\n{self.story()}")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_plain_on_loopback(hosts):
     # Its connection goes: the agent makes another one.
     a.below("master")[0].kill()
     procs.wait_for(lambda: a.below("master"), 20, a.story())
-    procs.wait_for(lambda: set(a.agents()) == {"a", "b"} and "free" in a.agents()["b"], 30, f"not both agents\n{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: (now := a.agents()).keys() == {"a", "b"} and now["b"] == "free", 30, lambda: f"not both agents\n{a.story()}\n{b.story()}")
 
 
 @pytest.mark.parametrize("who", ["listen", "masters"])

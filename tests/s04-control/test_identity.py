@@ -77,17 +77,19 @@ def test_first_key_counts(hosts):  # noqa: F811
         assert sp.code(c.ask(sp.hello("b"))) == MEMBER_KEY
         a.said("comes with ed25519:")
     # Another connection, and another process of b's, have the same key.
-    b.below("agent")[0].kill()
-    b.said("ready")
-    procs.wait_for(lambda: a.agents().get("b") == "free", 30, a.story())
+    agent = b.below("agent")[0]
+    here = a.log.read_text().count("agent b is here")
+    agent.kill()
+    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here, 30, lambda: f"{a.story()}\n{b.story()}")
     # The host is set up anew.
     b.close()
     shutil.rmtree(b.state / "agent")
+    size, here = len(a.log.read_text()), a.log.read_text().count("agent b is here")
     b.start()
-    a.said("agent `b` is known by ed25519:")
+    procs.wait_for(lambda: "agent `b` is known by ed25519:" in a.log.read_text()[size:], 30, lambda: f"{a.story()}\n{b.story()}")
     a.ask("accept-key", "-n", "b")
     a.ask("accept-key", "-n", "b")  # said twice
-    procs.wait_for(lambda: a.agents().get("b") == "free", 30, f"{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here and a.agents().get("b") == "free", 30, lambda: f"{a.story()}\n{b.story()}")
     assert "46004" in a.ask("accept-key", "-n", "nobody", expect=1)
 
 
