@@ -19,6 +19,13 @@ from workload import Workload
 LEASE = 3  # seconds
 
 
+def binlog_end(server):
+    """(file, offset, GTID set)"""
+    mysql = server.flavor == "mysql"
+    file, offset = server.query("SHOW BINARY LOG STATUS" if mysql else "SHOW MASTER STATUS")[0][:2]
+    return file, offset, server.query("SELECT @@global.gtid_executed" if mysql else "SELECT @@global.gtid_binlog_pos")[0][0].replace("\n", "")
+
+
 class Trio:
     """m with the master; a and b, who take sources."""
 
@@ -75,6 +82,16 @@ class Trio:
             at, sub = self.status(name)
             return at == worker and sub.get("stage") == "Running" and sub.get("unit") == "Sync" and sub["tidegate"]["sync"].get("phase") in ("catch-up", "live")
         procs.wait_for(there, timeout, lambda: f"{name} does not follow on {worker}: {self.status(name)}\n{self.story()}", 0.1)
+
+    def told(self, name="s1"):
+        """Until the master has heard, by a report, that all of this moment is applied: of what it has not heard, the next host knows nothing."""
+        file, offset = binlog_end(self.pairs[0].source)[:2]
+        time.sleep(1.5)  # reports come each second; what one says may be of a server before this one
+
+        def heard():
+            sync = self.status(name)[1].get("tidegate", {}).get("sync") or {}
+            return (sync.get("file") or "", sync.get("offset") or 0) >= (file, offset)
+        procs.wait_for(heard, 40, lambda: f"{name} is not at {file}:{offset}: {self.status(name)}\n{self.story()}", 0.1)
 
     def other(self):
         self.b.start(master=False)
@@ -289,7 +306,7 @@ def test_cut_off_and_back(trio):
         t.wait_sync("b")
         pair.source.run("FLUSH BINARY LOGS")
         work.wait(40)
-        time.sleep(1.5)  # a report
+        t.told()
         t.b.kill()
         t.wait_stage("b", "offline")
         t.a.thaw()
@@ -433,13 +450,6 @@ def test_upstream_switched(trio, fleet, forward, server, name, when):
     pair.assert_equal("app", t.story)
 
 
-def binlog_end(server):
-    """(file, offset, GTID set)"""
-    mysql = server.flavor == "mysql"
-    file, offset = server.query("SHOW BINARY LOG STATUS" if mysql else "SHOW MASTER STATUS")[0][:2]
-    return file, offset, server.query("SELECT @@global.gtid_executed" if mysql else "SELECT @@global.gtid_binlog_pos")[0][0].replace("\n", "")
-
-
 class Switching:
     """A server and its replica behind one address, and a trio."""
 
@@ -481,17 +491,18 @@ def test_log_of_a_paused_task(trio, fleet, forward, server, name):
     with s.work:
         s.work.wait(30)
         t.m.ask("pause-task", "t-s1")
+        procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 30, t.story)
         s.work.wait(30)
     s.put(2)
     s.wait_put(2)
-    time.sleep(1.5)  # a report
+    t.told("o")
     t.a.kill()
     s.switch()
     s.y.run("FLUSH BINARY LOGS")
     t.wait_sync("b", "o", timeout=90)
     s.put(3)
     s.wait_put(3)
-    time.sleep(1.5)
+    t.told("o")
     last = s.y.query("SHOW BINARY LOGS")[-1][0]
     s.y.run(f"PURGE BINARY LOGS TO '{last}'")
     t.a.start(master=False)
@@ -526,7 +537,7 @@ def test_task_begins_behind_a_switch(trio, fleet, forward, server, name):
     t.other()
     with s.work:
         s.work.wait(30)
-    time.sleep(2.5)  # a report
+    t.told()
     t.b.kill()
     t.a.kill()
     t.task("o", "s1", "other", mode="incremental", meta=f', meta: {{binlog-name: {file}, binlog-pos: {offset}, binlog-gtid: "{gtid}"}}', options=["--no-check"])
@@ -571,7 +582,7 @@ def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
 
     put(x, 2)
     comes(2)
-    time.sleep(1.5)  # a report
+    t.told()
     t.m.freeze()
     failover.wait_replica(z, x)
     failover.promote(z)
@@ -630,7 +641,7 @@ def test_copied_then_switched(trio, fleet, forward, server, name):
     t.begin()
     procs.wait_for(lambda: t.a.failpoints.fired("sync_after_guard"), 60, lambda: f"the sync did not begin\n{t.story()}")
     t.other()
-    time.sleep(1.5)  # a report
+    procs.wait_for(lambda: t.status()[1].get("unit") == "Sync", 30, t.story)  # a report
     for n in range(160, 200):
         x.run(f"INSERT INTO app.t VALUES ({n}, '')")
     t.a.kill()
@@ -658,13 +669,13 @@ def test_relay_log_is_kept_and_lost(trio, flushes):
     t.other()
     with work:
         work.wait(20)
-        time.sleep(1.5)
+        t.told()
         t.a.kill()
         t.wait_sync("b")
         for _ in range(flushes):
             pair.source.run("FLUSH BINARY LOGS")
             work.wait(10)
-        time.sleep(2.5)
+        t.told()
         last = pair.source.query("SHOW BINARY LOGS")[-1][0]
         pair.source.run(f"PURGE BINARY LOGS TO '{last}'")
         t.a.start(master=False)
