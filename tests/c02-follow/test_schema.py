@@ -59,7 +59,9 @@ def test_goes_on_after_update(names, make_pair, job, tmp_path):
     # one that still does not fit is no answer
     ask(j, "operate-schema", "set", "run", "-d", "app", "-t", "t", "--from-source")
     assert [c["name"] for c in recorded(d, "t")["columns"]] == ["id", "v", "w", "x"]
+    pauses = j.log().count("-> Paused on ")
     ask(j, "resume-task", "run")
+    procs.wait_for(lambda: j.log().count("-> Paused on ") > pauses, 60, j.story)  # the status may still be that of before
     wait_stage(j, "Paused", 36027)
     file.write_text("CREATE TABLE t (id int PRIMARY KEY, v int)")
     ask(j, "binlog-schema", "update", "run", "app", "t", str(file), "--flush", "--sync=false")
