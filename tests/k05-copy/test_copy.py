@@ -151,3 +151,30 @@ def test_a_full_disk(make_pair, job, tmp_path):
         pair.assert_equal("app", j.story)
     finally:
         subprocess.run(["umount", "-l", str(small)], check=False)
+
+
+@BOTH
+def test_a_deadlock_over_the_records(source, target, make_pair, job, tmp_path):
+    """Tasks that begin together lock gaps of the same tables of dm_meta. The one that the server ends tries again, and is not started anew."""
+    pair = make_pair(source, target)
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1), (2)", "CREATE DATABASE other", "CREATE TABLE other.t (id int PRIMARY KEY)")
+    first, files = copying(job, tmp_path, pair, ["other"])
+    first.start(*files, until="full")  # makes the tables
+    assert first.wait(60) == DONE, first.story()
+    d.run("CREATE TABLE other.heavy (id int PRIMARY KEY)", "DELETE FROM dm_meta.tidegate_stretch")
+    numbers(d, "other", 2000)
+    j, files = copying(job, tmp_path, pair, ["app"])
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("name: copy", "name: next"))
+    waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'REPLACE INTO%tidegate_stretch%' AND ID<>CONNECTION_ID()"
+    with d.connect(autocommit=False) as other, other.cursor() as c:
+        c.execute("INSERT INTO other.heavy SELECT i FROM other.n")  # of two the server ends the one that has changed less
+        c.execute("DELETE FROM dm_meta.tidegate_stretch WHERE task='zzz'")  # a gap
+        j.start(*files, until="full")
+        procs.wait_for(lambda: d.query(waits)[0][0], 60, lambda: f"it does not come there\n{j.story()}", 0.05)
+        c.execute("INSERT INTO dm_meta.tidegate_stretch (task, source, copy_id, table_schema, table_name, stretch, lo, hi, partitions) VALUES ('n', 's', 'c', 'a', 'b', 1, '', '', '')")
+        other.rollback()
+    assert j.wait(60) == DONE, j.story()
+    assert "tried again: " in j.log() and len(re.findall("obituary load next ", j.log())) == 1, j.log()
+    pair.assert_equal("app", j.story)

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
@@ -92,7 +95,7 @@ static int lock_owner(struct load *l, struct db *c, struct err *e)
 
 typedef int (*work)(struct load *l, struct db *c, const void *arg, struct err *e);
 
-static int as_owner(struct load *l, struct db *c, work fn, const void *arg, struct err *e)
+static int once_as_owner(struct load *l, struct db *c, work fn, const void *arg, struct err *e)
 {
 	int r = db_exec(c, STR_LIT("BEGIN"), e);
 
@@ -105,6 +108,22 @@ static int as_owner(struct load *l, struct db *c, work fn, const void *arg, stru
 		return err_add(e, "recording the copy in %s", l->meta_schema);
 	}
 	return db_exec(c, STR_LIT("COMMIT"), e);
+}
+
+/* Tasks that begin at the same moment lock gaps of the same tables: of two that meet, the server ends one. */
+static int as_owner(struct load *l, struct db *c, work fn, const void *arg, struct err *e)
+{
+	enum { RETRIES = 20, LONGEST = 6 };
+	int r;
+
+	for (unsigned tries = 0;; tries++) {
+		r = once_as_owner(l, c, fn, arg, e);
+		if (r == 0 || !db_error_is_undone(e->sql_errno) || tries == RETRIES || load_stopping(l))
+			return r;
+		log_info("tried again: %s", e->text);
+		err_clear(e);
+		clock_sleep_ms((10u << (tries < LONGEST ? tries : LONGEST)) + (unsigned)getpid() % 64);
+	}
 }
 
 /* --- tidegate_plan --- */
