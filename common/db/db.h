@@ -132,6 +132,8 @@ uint32_t db_error_code(uint32_t sql_errno);
 bool db_error_is_lost(uint32_t sql_errno);
 /* A COMMIT that ended with it has surely not committed: the same may be tried again on this connection. */
 bool db_error_is_undone(uint32_t sql_errno);
+/* As the answer to a new connection: there is no room for it now. */
+bool db_error_is_busy(uint32_t sql_errno);
 /* The transaction is too large for the server, or for its replicas: less of it at once may do. */
 bool db_error_is_too_large(const struct err *e);
 

@@ -33,11 +33,11 @@ static bool is_login(unsigned n)
 	return in(list, n);
 }
 
-static bool is_busy(unsigned n)
+bool db_error_is_busy(uint32_t sql_errno)
 {
 	static const uint16_t list[] = {1040, 1053, 1129, 1203, 1226, 0};
 
-	return in(list, n);
+	return in(list, sql_errno);
 }
 
 /* T46: root of localhost may only come by unix socket. TCP gives 1698, or 1045 where a password plugin stands
@@ -92,7 +92,7 @@ int db_login_error(const struct endpoint *ep, bool upstream, const struct client
 		root_socket(where, upstream, why, e);
 	else if (is_login(why->number))
 		err_set(e, ERR_check_login, "%s: %s (error %u)", where, why->text, why->number);
-	else if (is_busy(why->number))
+	else if (db_error_is_busy(why->number))
 		err_set(e, ERR_db_driver, "%s: %s (error %u)", where, why->text, why->number);
 	else
 		no_connection(where, why, e);

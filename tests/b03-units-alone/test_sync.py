@@ -374,11 +374,12 @@ def test_far_away(build_dir, server, ms):
     before = prepared(down)
     f.start(200)
     try:
-        up.run("CREATE DATABASE app", "USE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(40))", "INSERT INTO app.t SELECT seq, 'one' FROM seq_1_to_2000", "UPDATE app.t SET v='two' WHERE id % 2")
+        up.run("CREATE DATABASE app", "USE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(40))", "INSERT INTO app.t SELECT seq, 'one' FROM seq_1_to_2000", "UPDATE app.t SET v='two' WHERE id % 2",
+               "CREATE TABLE app.u (id int PRIMARY KEY, a int UNIQUE, v varchar(40))", "INSERT INTO app.u SELECT seq, seq, 'one' FROM seq_1_to_300", "UPDATE app.u SET v='two'")
         f.wait(90)
-        told = re.search(r"the downstream answers after (\d+) us: runs of less than (\d+) rows go as text", f.out)
+        told = re.search(r"the downstream answers after (\d+) us: runs of less than (\d+) rows \(updates that are no upserts: (\d+)\) go as text", f.out)
         assert (prepared(down) == before) == (ms > 0), f.out[-2000:]
-        assert not ms or (int(told[1]) > 4900 and int(told[2]) > 2000), f.out[-2000:]
+        assert not ms or (int(told[1]) > 4900 and int(told[2]) > 2000 and int(told[3]) > 300), f.out[-2000:]
         f.end()
     finally:
         f.close()

@@ -11,6 +11,7 @@ import pytest
 
 import procs
 from ends import Ends, check_meta, live
+from servers import PASSWORD, USER
 
 PLACES = ["lane_opened", "sync_before_guard", "sync_after_guard", "sync_before_commit", "sync_after_commit", "lane_closing"]
 OWN = 2  # the scheduler's connections stay
@@ -173,3 +174,32 @@ def test_another_owner(build_dir, server, source, target, how):
         for f in (old, new):
             if f:
                 f.close()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_no_room_behind_a_rest(build_dir, server, source, target):
+    """Others have taken the connections meanwhile: the work waits until there is room again, and the process goes on."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    make(up, down)
+    f = follow(build_dir, ends)
+    try:
+        f.start(300)
+        up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY)")
+        f.wait(60)
+        at_rest(f)
+        before = starts(f)
+        admin = live.Server(down.port, USER, PASSWORD)
+        admin.run("ALTER USER tgtestlive@'%' WITH MAX_USER_CONNECTIONS 1")  # those that are there don't count
+        filler = down.connect()
+        try:
+            up.run("INSERT INTO p.k VALUES (1)")
+            procs.wait_for(lambda: "no room for a connection, tried again" in f.out, 60, lambda: f.out[-3000:], 0.1)
+        finally:
+            admin.run("ALTER USER tgtestlive@'%' WITH MAX_USER_CONNECTIONS 0")
+            filler.close()
+        f.wait(90)
+        assert starts(f) == before, f.out[-3000:]
+        f.end()
+    finally:
+        f.close()

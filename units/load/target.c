@@ -93,7 +93,7 @@ static int check_engine(struct db *c, const struct plan_item *t, struct err *e)
 		return -1;
 	return engine[0] ? err_set(e, ERR_load_failed,
 				   "the table is there already, with engine %s, which has no transactions: "
-				   "ALTER TABLE … ENGINE=InnoDB, or drop it, and it is made",
+				   "ALTER TABLE … ENGINE=InnoDB",
 				   engine)
 			 : 0;
 }

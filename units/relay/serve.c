@@ -330,7 +330,9 @@ static void try(struct relay *r, struct serve_fetch *f, bool late)
 	case STORE_BEYOND:
 		want_answer(&r->shared, &asks);
 		if (late && never_comes(r, f))
-			reply_error(f, ERR_relay_gone, "not of the upstream that this relay log follows");
+			reply_error(f, ERR_relay_gone,
+				"not of the upstream that this relay log follows: resume the task, the relay "
+				"then begins anew");
 		else if (late)
 			reply_error(f, ERR_relay_not_there, "behind the end of the relay log");
 		break;

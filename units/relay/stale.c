@@ -145,21 +145,24 @@ static bool is_held(struct relay *r, const json_t *need)
 	return store_find(&r->store, at, &span) == STORE_DATA && !(id && is_other(r, &span, id));
 }
 
-/* Where what is known best of another host lies behind this log: a task that stood still may need it. */
-static int drop_ended(struct relay *r, struct err *e)
+/* Not what is known best of another host's, but a task that stood still, or one that follows, may need it. */
+static int drop_unneeded(struct relay *r, const char *why, struct err *e)
 {
 	const json_t *need;
 	size_t i;
 
 	json_array_foreach(r->o.needs, i, need)
 		if (is_held(r, need)) {
-			log_info(
-				"the relay log ends before what another host has pulled, and is kept: a task "
-				"needs it from %s:%lld on",
+			log_warn("the relay log is kept, though %s: a task needs it from %s:%lld on", why,
 				json_text(need, "file", ""), (long long)json_num(need, "offset", 0));
 			return 0;
 		}
-	return discard(r, "it ends before what is needed, which another host has pulled", e);
+	return discard(r, why, e);
+}
+
+static int drop_ended(struct relay *r, struct err *e)
+{
+	return drop_unneeded(r, "it ends before what is needed, which another host has pulled", e);
 }
 
 int stale_drop(struct relay *r, struct err *e)
@@ -180,7 +183,7 @@ int stale_drop(struct relay *r, struct err *e)
 		return is_torn_before(r, at) ? drop_ended(r, e) : 0;
 	case STORE_DATA:
 		if (r->o.proof_id && span.at.file == at.file && is_other(r, &span, r->o.proof_id))
-			return discard(r, "it is another one than the source's of now", e);
+			return drop_unneeded(r, "it is another one than the source's of now", e);
 		return 0;
 	default:
 		return 0;

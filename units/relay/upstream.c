@@ -358,9 +358,10 @@ static int place_first(
 }
 
 /*
- * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, as long
- * as ours. Then MySQL has only not committed it yet: it sends what stands in the binlog, and commits behind
- * that, with semi-synchronous replication not before a replica has answered.
+ * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, the
+ * newest the same one by its head, as long as ours. Then MySQL has only not committed it yet: it sends what
+ * stands in the binlog, and commits behind that, with semi-synchronous replication not before a replica has
+ * answered.
  */
 static int check_gtids(struct relay *r, struct db *d, bool in_files, struct err *e)
 {
@@ -444,7 +445,7 @@ static int place_same(struct relay *r, struct db *d, const struct store_generati
 	if (!l && !logs_find(logs, g->base, r->writer.number - 1))
 		return err_set(
 			e, ERR_relay_ahead, "%s: it has no file %s, that was read before", db_where(d), name);
-	return check_gtids(r, d, l != NULL, e);
+	return check_gtids(r, d, l && r->writer.written > 0, e);
 }
 
 /* Does another host know a generation that this log has not reached? */

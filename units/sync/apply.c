@@ -45,10 +45,12 @@ static int measure_distance(struct apply *a, struct err *e)
 		least = took < least ? took : least;
 	}
 	a->bulk_rows = bulk_worth(least);
+	if (a->join_rows < bulk_worth_update(least))
+		a->join_rows = bulk_worth_update(least);
 	if (a->bulk_rows > bulk_worth(0))
 		log_info("the downstream answers after %" PRIu64 " us: runs of less than %" PRIu64
-			 " rows go as text",
-			least, a->bulk_rows);
+			 " rows (updates that are no upserts: %" PRIu64 ") go as text",
+			least, a->bulk_rows, a->join_rows);
 	return 0;
 }
 

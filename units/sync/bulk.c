@@ -51,6 +51,13 @@ uint64_t bulk_worth(uint64_t rtt_us)
 	return rows < LEAST ? LEAST : rows;
 }
 
+uint64_t bulk_worth_update(uint64_t rtt_us)
+{
+	enum { US_SAVED_PER_ROW = 13 };
+
+	return rtt_us / US_SAVED_PER_ROW;
+}
+
 struct bulk *bulk_new(struct db *d, uint64_t max_packet)
 {
 	struct bulk *b;

@@ -11,9 +11,11 @@ struct bulk;
 
 /*
  * From how many rows of one table and kind on a run is quicker by a statement of its own than as text in the
- * packet that goes anyway. rtt_us: how long an answer takes, microseconds. Measured (docs/design/apply.md).
+ * packet that goes anyway: inserts and upserts, and updates, which save more. rtt_us: how long an answer
+ * takes, microseconds. Measured (docs/design/apply.md).
  */
 uint64_t bulk_worth(uint64_t rtt_us);
+uint64_t bulk_worth_update(uint64_t rtt_us);
 /* NULL: this downstream can't. max_packet: its max_allowed_packet. */
 struct bulk *bulk_new(struct db *d, uint64_t max_packet);
 void bulk_free(struct bulk **b);

@@ -191,7 +191,9 @@ static int note_head(struct fetch *f, struct str event, struct position at, stru
 		binlog_name_make(file, sizeof(file), f->base, at.file);
 		return err_set(e, ERR_relay_gone,
 			"%s of this host's relay log is not the file that was applied up to, but another "
-			"server's",
+			"server's: resume the task, the relay then begins anew (not while another task of "
+			"the "
+			"source needs this log: then copy this one again)",
 			file);
 	}
 	heads_note(&f->apply->heads, at, id, durable(f));

@@ -546,6 +546,33 @@ static void add(struct lane *l)
 	b->rows += t->nchanges;
 }
 
+static bool is_leaving(struct apply *a)
+{
+	bool leaving;
+
+	pthread_mutex_lock(&a->lock);
+	leaving = a->leaving;
+	pthread_mutex_unlock(&a->lock);
+	return leaving;
+}
+
+/* A downstream that has given the room to others meanwhile may have some again: the work waits for it. */
+static int connect_again(struct lane *l, struct err *e)
+{
+	enum { TRIES = 60, PAUSE_MS = 1000 };
+
+	for (unsigned tries = 0;; tries++) {
+		if (connect_downstream(l, e) == 0)
+			return 0;
+		if (!db_error_is_busy(e->sql_errno) || tries == TRIES || is_leaving(l->a))
+			return -1;
+		if (tries == 0)
+			log_warn("no room for a connection, tried again for %d s: %s", TRIES, e->text);
+		err_clear(e);
+		clock_sleep_ms(PAUSE_MS);
+	}
+}
+
 /*
  * Until there is work, or all leave. A connection that has had none for long is closed: the downstream has
  * other use for it. Nothing is open by it then, and the next one begins as this one did.
@@ -662,7 +689,7 @@ static void *lane_main(void *arg)
 		int r;
 
 		pthread_mutex_unlock(&a->lock);
-		r = l->db ? 0 : connect_downstream(l, &e);
+		r = l->db ? 0 : connect_again(l, &e);
 		l->writer.cascades_logged = l->batch.cascades_logged;
 		if (r == 0)
 			r = apply_or_leave(l, &e);
