@@ -178,6 +178,9 @@ static void a_log_with_another_file_of_that_name_goes(void **state)
 	f->r.o.proof_id = file(f, 6, BINLOG_ROTATE);
 	assert_true(is_kept(f, 1, "bin.000006"));
 	f->r.o.proof_id++;
+	needs(f, "bin.000006", 4, f->r.o.proof_id - 1); /* of a task that follows by this log */
+	assert_true(is_kept(f, 1, "bin.000006"));
+	needs(f, "bin.000006", 4, f->r.o.proof_id); /* only of those of the other history */
 	assert_false(is_kept(f, 1, "bin.000006"));
 }
 
