@@ -14,6 +14,7 @@
 
 #include "agent/agent.h"
 #include "agent/backoff.h"
+#include "agent/check.h"
 #include "agent/logs.h"
 #include "agent/orders.h"
 #include "agent/report.h"
@@ -321,6 +322,60 @@ static void errors_in_any_charset_are_reported(void **state)
 	free(a);
 }
 
+/* As binlog-schema list gives them, of several sources at the same time. */
+static void give_findings(struct agent *a, unsigned slot, size_t size)
+{
+	struct err e = {0};
+	json_t *spec = json_pack("{s:i,s:i,s:i,s:s}", "id", slot, "slot", slot, "sub", 900, "source", "s");
+	struct check *c = check_new(a, spec, &e);
+	char *text = malloc(size + 1);
+
+	assert_non_null(c);
+	memset(text, 'x', size);
+	text[size] = '\0';
+	c->done = true;
+	c->proc->status = json_pack("{s:[{s:s}]}", "findings", "what", text);
+	free(text);
+	json_decref(spec);
+}
+
+static const char *check_error(const json_t *report, int id)
+{
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(report, "checks"), i, c)
+		if (json_integer_value(json_object_get(c, "id")) == id)
+			return json_string_value(json_object_get(json_object_get(c, "error"), "text"));
+	return NULL;
+}
+
+static void a_report_is_never_too_long_for_its_findings(void **state)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	struct buf b = {0};
+	json_t *o;
+
+	(void)state;
+	a->slots = 9;
+	for (unsigned slot = 1; slot <= 5; slot++)
+		give_findings(a, slot, ((7 << 19) - 100) + (slot == 3));
+	report_write(a, &b);
+	assert_true(b.n <= PAGED_MAX && b.n > 13 << 20);
+	o = json_loadb(b.p, b.n, 0, NULL);
+	assert_non_null(o);
+	assert_int_equal(json_array_size(json_object_get(o, "checks")), 5);
+	for (int id = 1; id <= 5; id++)
+		assert_int_equal(strstr(check_error(o, id), "ask for one source at a time") != NULL, id == 3);
+	json_decref(o);
+	buf_free(&b);
+	while (a->checks) {
+		struct check *gone = a->checks;
+		check_free(&gone);
+	}
+	free(a);
+}
+
 /* --- the masters --- */
 
 enum {
@@ -516,6 +571,7 @@ int main(void)
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),
 		cmocka_unit_test(errors_in_any_charset_are_reported),
+		cmocka_unit_test(a_report_is_never_too_long_for_its_findings),
 		TALK(a_frozen_master_is_left),
 		TALK(another_cluster_begins_with_nothing_seen),
 		TALK(the_same_cluster_is_remembered),

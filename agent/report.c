@@ -9,6 +9,7 @@
 #include "agent/source.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/paged.h"
 #include "common/config/json.h"
 #include "common/config/mode.h"
 
@@ -132,6 +133,45 @@ static json_t *check_object(const struct check *c)
 	return o;
 }
 
+/* False: there is nothing to be left out any more. */
+static bool leave_out_largest(json_t *checks)
+{
+	struct err e = {0};
+	json_t *largest = NULL, *c;
+	size_t most = strlen("[]"), i;
+
+	json_array_foreach(checks, i, c) {
+		size_t n = json_dumpb(json_object_get(c, "findings"), NULL, 0, JSON_COMPACT);
+
+		if (n > most) {
+			most = n;
+			largest = c;
+		}
+	}
+	if (!largest)
+		return false;
+	err_set(&e, ERR_check_failed,
+		"too much for one answer (%.1f MiB of it from this source): ask for one source at a time",
+		(double)most / (1 << 20));
+	json_object_set_new(largest, "findings", json_array());
+	json_object_set_new(largest, "error", error_object(&e));
+	return true;
+}
+
+/*
+ * The master takes no more than PAGED_MAX, and findings stay until it has taken them: a report that is
+ * refused for their sake would be refused again and again, and nothing be heard of any task meanwhile.
+ */
+static void write_within(json_t *o, json_t *checks, struct buf *out)
+{
+	size_t begin = out->n;
+
+	do {
+		out->n = begin;
+		json_write(o, out);
+	} while (out->n - begin > PAGED_MAX && leave_out_largest(checks));
+}
+
 void report_write(const struct agent *a, struct buf *out)
 {
 	json_t *o = json_object(), *sources = json_array(), *checks = json_array();
@@ -144,7 +184,7 @@ void report_write(const struct agent *a, struct buf *out)
 	purge_report(a, checks);
 	json_object_set_new(o, "sources", sources);
 	json_object_set_new(o, "checks", checks);
-	json_write(o, out);
+	write_within(o, checks, out);
 	json_decref(o);
 }
 
