@@ -391,6 +391,8 @@ struct quiet_master {
 	const char *cluster;
 	unsigned hellos;
 	uint64_t asked_revision; /* in the last hello */
+	unsigned parts;          /* of reports; the first is kept, and then the session known no more */
+	struct link_req *part, *next;
 };
 
 static void on_request(void *arg, struct link_req *req)
@@ -400,6 +402,10 @@ static void on_request(void *arg, struct link_req *req)
 	struct buf b = {0};
 	struct err e = {0};
 
+	if (req->head.type == MSG_agent_report_part && q->parts++ == 0)
+		q->part = req;
+	if (req->head.type == MSG_agent_next)
+		q->next = req;
 	if (req->head.type != MSG_agent_hello)
 		return;
 	assert_int_equal(msg_get_agent_hello(req->body, &m, &e), 0);
@@ -506,6 +512,35 @@ static void a_frozen_master_is_left(void **state)
 	print_message("the second master was asked after %d ms\n", (int)took);
 }
 
+/* A report that has come half goes on with no session: nothing of it is kept, and the next one begins anew.
+ */
+static void a_lost_session_ends_its_report(void **state)
+{
+	struct conversation *c = *state;
+	struct quiet_master *q = &c->first;
+	struct buf b = {0};
+
+	give_findings(&c->agent, 1, 6 << 20);
+	listen_and_open(c);
+	talk(c, &q->parts);
+	assert_non_null(q->next);
+	assert_int_equal(c->agent.master.sent, PAGED_PIECE);
+	link_fail_with(&q->next, ERR_request_stale, "the master does not know this session");
+	while (c->agent.master.session != 0)
+		loop_once(c->env.loop, 20);
+	assert_null(c->agent.master.report.p);
+	msg_put_ok(&b, q->part->head.request, &(struct msg_ok){0});
+	link_reply(&q->part, &b);
+	buf_free(&b);
+	while (c->agent.master.reporting)
+		loop_once(c->env.loop, 20);
+	assert_int_equal(c->agent.master.session, 0);
+	assert_int_equal(q->parts, 1);
+	talk(c, &c->second.parts);
+	assert_int_equal(c->agent.master.sent, PAGED_PIECE);
+	check_free(&c->agent.checks);
+}
+
 /* What was seen of another cluster says nothing about this one. */
 static void another_cluster_begins_with_nothing_seen(void **state)
 {
@@ -573,6 +608,7 @@ int main(void)
 		cmocka_unit_test(errors_in_any_charset_are_reported),
 		cmocka_unit_test(a_report_is_never_too_long_for_its_findings),
 		TALK(a_frozen_master_is_left),
+		TALK(a_lost_session_ends_its_report),
 		TALK(another_cluster_begins_with_nothing_seen),
 		TALK(the_same_cluster_is_remembered),
 		TALK(no_revision_is_below_nothing_or_beyond_counting),

@@ -53,6 +53,8 @@ static void lost(struct agent *a, const struct err *e)
 		log_warn("the master does not answer, work goes on without it: %s", e->text);
 	m->told_lost = true;
 	m->session = 0;
+	paged_free(&m->orders.text);
+	paged_free(&m->report);
 	/* A host that was cut off leaves connections behind that say nothing, for many minutes. */
 	if (e->code == ERR_link && address_is_remote(m->addresses[m->at]))
 		link_peer_again(m->peer);
@@ -188,7 +190,7 @@ static void on_orders(void *arg, const struct err *failed, struct str reply);
 static void ask_more(struct agent *a, uint64_t revision)
 {
 	struct msg_agent_more m = {
-		.session = a->master.session, .revision = revision, .from = a->master.orders.n};
+		.session = a->master.session, .revision = revision, .from = a->master.orders.text.n};
 	struct buf b = {0};
 
 	msg_put_agent_more(&b, link_request_id(), &m);
@@ -199,7 +201,7 @@ static void ask_more(struct agent *a, uint64_t revision)
 
 static int take_part(struct agent *a, struct str reply, struct err *e)
 {
-	struct buf *whole = &a->master.orders;
+	struct paged_text *whole = &a->master.orders;
 	struct msg_agent_orders_part m;
 	struct str body;
 	int r;
@@ -207,15 +209,18 @@ static int take_part(struct agent *a, struct str reply, struct err *e)
 	if (msg_expect(reply, MSG_agent_orders_part, &body, e) < 0 ||
 		msg_get_agent_orders_part(body, &m, e) < 0)
 		return -1;
+	if (a->master.session == 0) /* lost meanwhile: nobody gives the rest */
+		return 0;
 	r = paged_add(whole, &(struct paged){m.from, m.total, m.text}, e);
 	if (r == 0) {
 		ask_more(a, m.revision);
 		return 0;
 	}
 	if (r > 0)
-		r = take_orders(
-			a, &(struct msg_agent_orders){.revision = m.revision, .orders = buf_str(whole)}, e);
-	paged_free(whole);
+		r = take_orders(a,
+			&(struct msg_agent_orders){.revision = m.revision, .orders = buf_str(&whole->text)},
+			e);
+	paged_free(&whole->text);
 	return r;
 }
 
@@ -294,7 +299,7 @@ static void on_reported(void *arg, const struct err *failed, struct str reply)
 		e = *failed;
 	else
 		msg_expect(reply, MSG_ok, &body, &e);
-	if (!e.code && a->master.sent < a->master.report.n) {
+	if (!e.code && a->master.session != 0 && a->master.sent < a->master.report.n) {
 		send_part(a);
 		return;
 	}
@@ -372,7 +377,7 @@ void master_close(struct agent *a)
 {
 	identity_free(&a->master.id);
 	control_fini(&a->master.control);
-	paged_free(&a->master.orders);
+	paged_free(&a->master.orders.text);
 	paged_free(&a->master.report);
 }
 

@@ -33,7 +33,8 @@ struct master {
 	uint64_t reported_ms;
 	/* Where they are no message's: the orders as far as they are here, the report and what of it is
 	 * there. */
-	struct buf orders, report;
+	struct paged_text orders;
+	struct buf report;
 	uint64_t sent;
 	uint64_t lease_ms; /* the master's: our calls must end well before it */
 };

@@ -115,7 +115,7 @@ struct call {
 	const char *word;
 	struct buf out, in;
 	uint64_t until; /* clock_ms */
-	struct buf text;
+	struct paged_text text;
 };
 
 static void on_reply(void *arg, const struct err *failed, struct str reply)
@@ -179,8 +179,8 @@ static int take_reply(struct call *c, uint64_t *id, struct err *e)
 		return take_part(c, body, id, e);
 	if (msg_expect(buf_str(&c->in), MSG_answer, &body, e) < 0 || msg_get_answer(body, &m, e) < 0)
 		return -1;
-	buf_clear(&c->text);
-	buf_put(&c->text, m.json.p, m.json.n);
+	buf_clear(&c->text.text);
+	buf_put(&c->text.text, m.json.p, m.json.n);
 	return 1;
 }
 
@@ -224,7 +224,8 @@ static int send_all(struct ask *k, struct call *c, const json_t *args, struct er
 
 	put_request(c, c->word, args);
 	while ((rc = send_until(k, c, &id, e)) == 0) {
-		json_t *next = json_pack("{s:I, s:I}", "id", (json_int_t)id, "from", (json_int_t)c->text.n);
+		json_t *next =
+			json_pack("{s:I, s:I}", "id", (json_int_t)id, "from", (json_int_t)c->text.text.n);
 
 		put_request(c, "answer-page", next);
 		json_decref(next);
@@ -242,11 +243,11 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);
 	} else {
-		o = check_result(json_parse(buf_str(&c.text), "the master's answer", e), e);
+		o = check_result(json_parse(buf_str(&c.text.text), "the master's answer", e), e);
 	}
 	paged_free(&c.out);
 	paged_free(&c.in);
-	paged_free(&c.text);
+	paged_free(&c.text.text);
 	return o;
 }
 
@@ -282,8 +283,10 @@ static int find_only_run(const char *dir, const char *prefix, char *run, size_t 
 	return found;
 }
 
-/* `systemctl start` is over a moment before the master listens: its folder is there, and it is waited for. On
- * a host without a master that is in vain. */
+/*
+ * `systemctl start` is over a moment before the master listens: the supervisor is there, and it is waited
+ * for. On a host without a master that is in vain.
+ */
 static bool wait_for_service(void)
 {
 	uint64_t until = clock_ms() + SERVICE_MS;

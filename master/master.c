@@ -26,11 +26,16 @@ void master_know_agents(struct master *m)
 	}
 }
 
+void master_forget_pieces(struct agent *a)
+{
+	paged_free(&a->orders);
+	paged_free(&a->coming.text);
+}
+
 void master_forget_agent(struct agent *a)
 {
 	json_decref(a->report);
-	paged_free(&a->orders);
-	paged_free(&a->coming);
+	master_forget_pieces(a);
 	*a = (struct agent){0};
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/base/err.h"
 #include "common/base/map.h"
+#include "common/base/paged.h"
 #include "master/model.h"
 #include "master/pages.h"
 
@@ -38,7 +39,8 @@ struct agent {
 	uint64_t poll_revision, poll_until_ms;
 	/* Where they go in pieces: the orders of a revision that it asks the rest of, the report that comes.
 	 */
-	struct buf orders, coming;
+	struct buf orders;
+	struct paged_text coming;
 	uint64_t orders_revision;
 };
 
@@ -72,6 +74,9 @@ struct master {
 	size_t nretired;
 	struct map *speeds; /* "task/source" -> struct speed (speed.h) */
 	struct pages pages;
+	/* Checks have ended, or sources moved, and no commit has told it since: agents hear of it with the
+	 * first one that the store takes. */
+	bool dirty;
 };
 
 /* Reads the store. */
@@ -81,6 +86,8 @@ int master_init(struct master *m, struct store *store, struct err *e);
  * Each has one full lease from now to speak up before it counts as lost.
  */
 void master_know_agents(struct master *m);
+/* What is in pieces, both ways: nobody asks for the rest of it, or sends it. */
+void master_forget_pieces(struct agent *a);
 /* What is kept of it; its place is free. Nobody waits in it. */
 void master_forget_agent(struct agent *a);
 void master_fini(struct master *m);

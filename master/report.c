@@ -170,15 +170,22 @@ static bool take_source(struct master *m, const struct agent *a, const json_t *s
 int report_take(struct master *m, struct agent *a, json_t *report, check_answer_fn *answer, struct err *e)
 {
 	uint64_t revision = (uint64_t)json_num(report, "revision", 0);
-	bool changed = check_report(m, a->name, report, answer);
 	const json_t *s;
+	bool changed;
 	size_t i;
 
+	m->dirty |= check_report(m, a->name, report, answer);
+	changed = m->dirty;
 	json_decref(a->report);
 	a->report = report;
 	a->report_ms = m->now_ms;
 	json_array_foreach(json_object_get(report, "sources"), i, s)
 		changed |= take_source(m, a, s, revision);
 	bind_reap(m, a, revision);
-	return changed || m->model.nchanges > 0 ? model_commit(&m->model, e) : 0;
+	if (!changed && m->model.nchanges == 0)
+		return 0;
+	if (model_commit(&m->model, e) < 0)
+		return -1;
+	m->dirty = false;
+	return 0;
 }

@@ -22,6 +22,9 @@
 enum {
 	CONTEXTS = MASTER_AGENTS + MASTER_CHECKS + 8,
 	REFUSED_MS = 5000, /* until a write that the store refused is tried again */
+	/* What one report may take, as json_cost has it: one of 16 MiB as agents write them, and a good deal
+	 * less than the master's box. */
+	REPORT_MEMORY = 192 << 20,
 };
 
 static void set_clock(struct master *m)
@@ -132,6 +135,7 @@ static void on_hello(struct serve *s, struct link_req *req)
 	}
 	forget_refusal(s, name);
 	note_host(a, req);
+	master_forget_pieces(a);
 	/* A poll of the session before is nobody's any more. */
 	if (a->poll)
 		link_fail_with(&a->poll, ERR_request_stale, "the agent has said hello again since");
@@ -201,6 +205,24 @@ static void send_ok(struct link_req **req)
 	buf_free(&b);
 }
 
+/* Not one whose few bytes are a large tree: no agent must be able to use up the master's memory. */
+static json_t *read_report(struct agent *a, struct str text, struct err *e)
+{
+	size_t cost = json_cost(text);
+
+	if (cost > REPORT_MEMORY) {
+		err_set(e, ERR_proto, "a report of agent %s would take %zu MiB of memory, %d at most",
+			a->name, cost >> 20, REPORT_MEMORY >> 20);
+		return NULL;
+	}
+	/* Two large ones at the same time are too much. */
+	if (cost > REPORT_MEMORY / 4) {
+		json_decref(a->report);
+		a->report = NULL;
+	}
+	return json_parse(text, "an agent's report", e);
+}
+
 /* Takes req. */
 static void take_report(struct serve *s, struct agent *a, struct link_req *req, struct str text)
 {
@@ -211,7 +233,7 @@ static void take_report(struct serve *s, struct agent *a, struct link_req *req, 
 		link_fail(&req, &e); /* it would be written; the agent logs it, once */
 		return;
 	}
-	o = json_parse(text, "an agent's report", &e);
+	o = read_report(a, text, &e);
 	if (!o || report_take(s->m, a, o, reply_answer, &e) < 0) {
 		log_err(&e);
 		link_fail(&req, &e);
@@ -231,8 +253,10 @@ static void on_report(struct serve *s, struct link_req *req)
 		return;
 	}
 	a = known(s, report.session, &req);
-	if (a)
-		take_report(s, a, req, report.report);
+	if (!a)
+		return;
+	paged_free(&a->coming.text);
+	take_report(s, a, req, report.report);
 }
 
 static void on_report_part(struct serve *s, struct link_req *req)
@@ -251,13 +275,13 @@ static void on_report_part(struct serve *s, struct link_req *req)
 		return;
 	r = paged_add(&a->coming, &(struct paged){part.from, part.total, part.text}, &e);
 	if (r > 0)
-		take_report(s, a, req, buf_str(&a->coming));
+		take_report(s, a, req, buf_str(&a->coming.text));
 	else if (r == 0)
 		send_ok(&req);
 	else
 		link_fail(&req, &e);
 	if (r != 0)
-		paged_free(&a->coming);
+		paged_free(&a->coming.text);
 }
 
 static void on_more(struct serve *s, struct link_req *req)
@@ -309,7 +333,7 @@ static void run_word(struct serve *s, struct link_req **req, struct str name, st
 		reply_page(s->m, req, text);
 	} else if (str_is(name, "cancel")) {
 		args = json_parse(text, "cancel", NULL);
-		s->cancelled |=
+		s->m->dirty |=
 			check_cancel_request(s->m, (uint64_t)json_num(args, "request", 0), reply_answer);
 		json_decref(args);
 		reply_answer(s->m, req, answer_ok());
@@ -566,23 +590,30 @@ static int tick_refused(struct serve *s, struct err *e)
 static int tick_changes(struct serve *s, struct err *e)
 {
 	struct master *m = s->m;
-	bool changed;
 
 	if (m->now_ms < s->again_ms)
 		return 0;
-	changed = check_tick(m, reply_answer) | check_cancel(m, link_req_there, reply_answer) | s->cancelled;
-	s->cancelled = false;
+	m->dirty |= check_tick(m, reply_answer) | check_cancel(m, link_req_there, reply_answer);
 	pages_expire(&m->pages, m->now_ms);
-	changed |= m->newer == 0 && bind_sources(m);
+	m->dirty |= m->newer == 0 && bind_sources(m);
 	/* A check that is over changes nothing that an older copy would have to keep. */
-	if (!changed || m->newer != 0)
+	if (!m->dirty || m->newer != 0)
 		return 0;
 	if (model_commit(&m->model, e) < 0)
 		return tick_refused(s, e);
+	m->dirty = false;
 	if (s->refused)
 		log_info("the store takes changes again");
 	s->refused = false;
 	return 0;
+}
+
+/* The rest of what was under way to or from it does not come. */
+static void forget_lost(struct master *m)
+{
+	for (unsigned i = 0; i < m->nagents; i++)
+		if (!bind_online(m, &m->agents[i]))
+			master_forget_pieces(&m->agents[i]);
 }
 
 int serve_tick(struct serve *s, struct err *e)
@@ -593,6 +624,7 @@ int serve_tick(struct serve *s, struct err *e)
 		return 0;
 	}
 	set_clock(s->m);
+	forget_lost(s->m);
 	if (tick_changes(s, e) < 0)
 		return -1;
 	if (leads(s))

@@ -32,7 +32,6 @@ struct serve {
 	bool patient; /* a refused write of the tick is tried again: an etcd's, which may be full */
 	bool refused; /* the last one was, and that was said */
 	uint64_t again_ms;
-	bool cancelled; /* checks ended by cancel: agents are to hear of it, with the next tick */
 };
 
 /* Listens at master.sock and the addresses of listen. Nobody leads yet. */

@@ -534,6 +534,23 @@ static void test_refused_unsure(void **state)
 	store_close(&a);
 }
 
+/* A revision without any change: by it the agent hears that its unit is to be stopped. */
+static void ended_check_is_told(struct world *w, struct serve *s, struct master *m)
+{
+	uint64_t revision = m->model.revision;
+	struct err e = {0};
+
+	set_full(w, true);
+	m->dirty = true;
+	assert_int_equal(serve_tick(s, &e), 0);
+	assert_int_equal(m->model.revision, revision);
+	set_full(w, false);
+	s->again_ms = 0;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(serve_tick(s, &e), 0);
+	assert_int_equal(m->model.revision, revision + 1);
+}
+
 /* The whole master's turn with a full etcd: nothing ends, and what was to be done is done later. */
 static void test_full_tick(void **state)
 {
@@ -559,6 +576,7 @@ static void test_full_tick(void **state)
 	assert_int_equal(serve_tick(&s, &e), 0);
 	assert_false(s.refused);
 	assert_string_equal(json_text(model_get(&m.model, STORE_SOURCE, "s1"), "agent", ""), "host");
+	ended_check_is_told(w, &s, &m);
 	serve_lead(&s, NULL, 0);
 	master_fini(&m);
 	store_close(&a);

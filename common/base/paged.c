@@ -15,14 +15,22 @@ struct paged paged_piece(struct str whole, uint64_t from)
 	return p;
 }
 
-int paged_add(struct buf *whole, const struct paged *p, struct err *e)
+int paged_add(struct paged_text *t, const struct paged *p, struct err *e)
 {
-	if (p->from == 0)
+	struct buf *whole = &t->text;
+
+	if (p->from == 0) {
 		buf_clear(whole);
+		t->total = p->total;
+	}
 	if (p->from != whole->n)
 		return err_set(e, ERR_proto,
 			"a piece of a long text from byte %" PRIu64 " where byte %zu comes next", p->from,
 			whole->n);
+	if (p->total != t->total)
+		return err_set(e, ERR_proto,
+			"a piece of a long text of %" PRIu64 " bytes, which was one of %" PRIu64, p->total,
+			t->total);
 	if (p->total > PAGED_MAX || p->from >= p->total || p->text.n == 0 || p->text.n > p->total - p->from)
 		return err_set(e, ERR_proto,
 			"a piece of %zu bytes of a long text of %" PRIu64 " (%d MiB at most)", p->text.n,

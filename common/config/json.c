@@ -4,6 +4,7 @@
  */
 #include "common/config/json.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,30 @@ json_t *json_parse(struct str text, const char *what, struct err *e)
 		err_set(e, ERR_proto, "%s is no JSON: line %d, column %d: %s", what, bad.line, bad.column,
 			bad.text);
 	return o;
+}
+
+/* Up to the string's end, or the text's. */
+static size_t skip_string(struct str text, size_t at)
+{
+	while (++at < text.n && text.p[at] != '"')
+		at += text.p[at] == '\\';
+	return at;
+}
+
+size_t json_cost(struct str text)
+{
+	/* Measured with jansson 2.14 on 64 bits, with the allocator's own and a value's place in its table.
+	 */
+	static const size_t costs[UCHAR_MAX + 1] = {
+		['['] = 96, ['{'] = 200, [','] = 48, [':'] = 48, ['"'] = 48};
+	size_t n = text.n;
+
+	for (size_t i = 0; i < text.n; i++) {
+		n += costs[(unsigned char)text.p[i]];
+		if (text.p[i] == '"')
+			i = skip_string(text, i);
+	}
+	return n;
 }
 
 json_t *json_any_text(const char *text)

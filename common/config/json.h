@@ -19,6 +19,8 @@ json_t *json_any_text(const char *text);
 /* Parses text of another process or file; an error names `what`. NULL with e. The caller owns (json_decref).
  */
 json_t *json_parse(struct str text, const char *what, struct err *e);
+/* About the memory that json_parse would take for it: a tree may be fifty times its text. */
+size_t json_cost(struct str text);
 /* Compact, with keys in their order; appended to out. */
 void json_write(const json_t *o, struct buf *out);
 /* Overwrites the bytes of a string inside o (a password) before it is freed. */

@@ -127,7 +127,41 @@ def test_wrong_pieces(site):
     assert sp.code(big.report(b"{" + b" " * (5 << 20))[-1]) != 0  # whole, but no JSON
     assert sp.code(big.ask(sp.message(MORE, big.session + struct.pack("<QQ", 5, 0)))) == STALE
     assert all(kind == sp.OK for kind, _ in big.report(text, piece=PIECE - 7))
+    # The whole's size is that of the first piece; a whole report, or a hello, takes the pieces' place.
+    for between in (lambda: part(PIECE, len(text) + 1, text[PIECE:2 * PIECE]), lambda: big.ask(sp.message(REPORT, big.session + sp.text(report_of(1, "x")))),
+                    lambda: big.register("big")):
+        assert part(0, len(text), text[:PIECE])[0] == sp.OK
+        between()
+        assert sp.code(part(2 * PIECE, len(text), text[2 * PIECE:3 * PIECE])) == 60101
     assert [p.key for p in site.below("master")] == [master]
+
+
+def peak(pid):
+    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")) >> 10
+
+
+@pytest.mark.parametrize("one, cost", [("[]", 147), ("{}", 251), ('{"":0}', 351)])
+def test_trees(site, one, cost):
+    """Much more in memory than as a text: refused before it is there; one that is just let in, again and again, harms nobody either."""
+    big, master = site.big, site.below("master")[0]
+
+    def tree(n):
+        return report_of(1, "pad").replace(b'"pad"}', b"[" + ",".join([one] * n).encode() + b"]}")
+    for _ in range(3):
+        said = big.report(tree((LONGEST - 1000) // (len(one) + 1)))
+        assert sp.code(said[-1]) == 60101 and all(kind == sp.OK for kind, _ in said[:-1]), said[-1]
+    short = tree((210 << 20) // cost)
+    if len(short) < MESSAGE:
+        assert sp.code(big.ask(sp.message(REPORT, big.session + sp.text(short)))) == 60101
+    assert "would take" in site.log.read_text()
+    print(f"{peak(master.pid)} MiB at most while they are refused")
+    for _ in range(3):
+        assert all(kind == sp.OK for kind, _ in big.report(tree((185 << 20) // cost)))
+        site.ask("query-status", "-s", "s1")
+    print(f"{peak(master.pid)} MiB at most")
+    assert peak(master.pid) < 450  # of 512
+    assert all(kind == sp.OK for kind, _ in big.report(report_of(1, "x" * (5 << 20))))
+    assert [p.key for p in site.below("master")] == [master.key]
 
 
 def test_too_large(site):
@@ -194,6 +228,7 @@ def test_structures_of_many_tables(hosts, make_pair):  # noqa: F811
 
     def listed():
         """The answer, where the agent told what both had found in one report: it stands still while they find it."""
+        mark = len(a.log.read_text())
         with ThreadPoolExecutor() as other:
             asked = other.submit(a.ask, "binlog-schema", "list", "t", expect=None)
             procs.wait_for(lambda: len(a.below("check")) == 2, 20, a.story, 0.01)
@@ -202,7 +237,7 @@ def test_structures_of_many_tables(hosts, make_pair):  # noqa: F811
             time.sleep(1)
             agent.kill(signal.SIGCONT)
             answer = asked.result()
-        return isinstance(answer, dict) and "goes in pieces" in a.log.read_text() and answer
+        return isinstance(answer, dict) and "goes in pieces" in a.log.read_text()[mark:] and answer
     answer = next((x for x in (listed() for _ in range(8)) if x), None)
     assert answer, a.story()
     for s, db in zip(sorted(answer["sources"], key=lambda s: s["source"]), ("app1", "app2")):
