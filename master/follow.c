@@ -19,10 +19,11 @@ enum { FORWARD_MS = 70000, PROVE_MS = 5000 };
 struct follow_call {
 	struct follow *follow;
 	struct follow_call *next;
-	struct link_req *req;
-	struct buf msg; /* to the leader, */
-	bool sent;      /* behind the proof */
-	bool gone;      /* nobody waits for the answer, and the leader was told */
+	struct link_req *req; /* NULL: a cancel, whose answer nobody waits for */
+	uint64_t request;     /* that one's number; a cancel's: of the call that it ends */
+	struct buf msg;       /* to the leader, */
+	bool sent;            /* behind the proof */
+	bool gone;            /* nobody waits for the answer, and the leader is being told */
 };
 
 static void forget(struct follow_call *c)
@@ -36,12 +37,36 @@ static void forget(struct follow_call *c)
 	free(c);
 }
 
+/* The leader was not told after all: with the next tick once more. */
+static void cancel_again(struct follow *f, uint64_t request)
+{
+	for (struct follow_call *c = f->calls; c; c = c->next)
+		if (c->req && c->request == request)
+			c->gone = false;
+}
+
+/* A call that was cancelled ends by itself, or by its time. */
+static void on_cancelled(struct follow_call *c, const struct err *failed, struct str reply)
+{
+	struct follow *f = c->follow;
+	uint64_t request = c->request;
+	struct str body;
+
+	forget(c);
+	if (failed || msg_expect(reply, MSG_answer, &body, NULL) < 0)
+		cancel_again(f, request);
+}
+
 static void on_answer(void *arg, const struct err *failed, struct str reply)
 {
 	struct follow_call *c = arg;
 	struct link_req *req = c->req;
 	struct buf b = {0};
 
+	if (!req) {
+		on_cancelled(c, failed, reply);
+		return;
+	}
 	forget(c);
 	if (failed) {
 		struct err e = *failed;
@@ -108,6 +133,23 @@ static void dial(struct follow *f, const char *address)
 	f->peer = link_dial(f->link, address);
 }
 
+static struct follow_call *add(struct follow *f, uint64_t request)
+{
+	struct follow_call *c = xcalloc(1, sizeof(*c));
+
+	*c = (struct follow_call){.follow = f, .next = f->calls, .request = request};
+	f->calls = c;
+	return c;
+}
+
+static void start(struct follow_call *c)
+{
+	if (c->follow->id && address_is_remote(c->follow->address))
+		prove_first(c->follow);
+	else
+		pass_on(c);
+}
+
 void follow_command(struct follow *f, const struct store_leader *leader, struct link_req **req)
 {
 	struct msg_command command;
@@ -129,42 +171,33 @@ void follow_command(struct follow *f, const struct store_leader *leader, struct 
 		return;
 	}
 	dial(f, leader->address);
-	c = xcalloc(1, sizeof(*c));
-	*c = (struct follow_call){.follow = f, .next = f->calls, .req = *req};
-	f->calls = c;
-	msg_put_forwarded(&c->msg, (*req)->head.request,
-		&(struct msg_forwarded){.word = command.word, .args = command.args});
+	c = add(f, (*req)->head.request);
+	c->req = *req;
+	msg_put_forwarded(
+		&c->msg, c->request, &(struct msg_forwarded){.word = command.word, .args = command.args});
 	*req = NULL;
-	if (f->id && address_is_remote(f->address))
-		prove_first(f);
-	else
-		pass_on(c);
+	start(c);
 }
 
-static void on_cancelled(void *arg, const struct err *failed, struct str reply)
+static void cancel(struct follow_call *of)
 {
-	(void)arg, (void)failed, (void)reply; /* the call itself ends with it, or by its time */
-}
+	struct follow_call *c = add(of->follow, of->request);
+	json_t *args = json_pack("{s:I}", "request", (json_int_t)of->request);
+	struct buf text = {0};
 
-static void cancel(struct follow_call *c)
-{
-	json_t *args = json_pack("{s:I}", "request", (json_int_t)c->req->head.request);
-	struct buf text = {0}, b = {0};
-
-	c->gone = true;
+	of->gone = true;
 	json_write(args, &text);
-	msg_put_forwarded(&b, link_request_id(),
+	msg_put_forwarded(&c->msg, link_request_id(),
 		&(struct msg_forwarded){.word = STR_LIT("cancel"), .args = buf_str(&text)});
-	link_call(c->follow->peer, &b, FORWARD_MS, on_cancelled, NULL);
 	buf_free(&text);
-	buf_free(&b);
 	json_decref(args);
+	start(c);
 }
 
 void follow_tick(struct follow *f)
 {
 	for (struct follow_call *c = f->calls; c; c = c->next)
-		if (c->sent && !c->gone && !link_req_there(c->req))
+		if (c->req && c->sent && !c->gone && !link_req_there(c->req))
 			cancel(c);
 }
 
@@ -175,7 +208,9 @@ void follow_end(struct follow *f)
 		struct link_req *req = c->req;
 
 		forget(c);
-		link_fail_with(&req, ERR_not_leader, "the master that was asked leads no more, ask again");
+		if (req)
+			link_fail_with(
+				&req, ERR_not_leader, "the master that was asked leads no more, ask again");
 	}
 	link_peer_free(&f->peer); /* only now: its calls are over, and done is not called any more */
 	f->proving = false;

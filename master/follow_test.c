@@ -30,7 +30,8 @@ struct world {
 	struct store_leader leader;
 	struct link_peer *asker;
 	unsigned proofs, forwarded, answers, failures;
-	unsigned hold; /* so many are not answered before all are there */
+	unsigned hold;    /* so many are not answered before all are there */
+	unsigned cancels; /* behind them there are only these, and the last one is heard */
 	struct link_req *held[CALLS];
 	struct err failed;
 };
@@ -43,6 +44,26 @@ static void answer(struct link_req **req)
 	struct buf b = {0};
 
 	msg_put_ok(&b, (*req)->head.request, &(struct msg_ok){0});
+	link_reply(req, &b);
+	buf_free(&b);
+}
+
+/* The first ones are not heard. */
+static void on_cancel(struct link_req **req)
+{
+	struct msg_forwarded m;
+	struct buf b = {0};
+	struct err e = {0};
+
+	assert_int_equal(msg_get_forwarded((*req)->body, &m, &e), 0);
+	assert_true(str_is(m.word, "cancel"));
+	assert_int_not_equal((*req)->head.request, w.held[0]->head.request);
+	w.forwarded++;
+	if (w.forwarded - w.hold < w.cancels) {
+		link_fail_with(req, ERR_unproved, "not proved");
+		return;
+	}
+	msg_put_answer(&b, (*req)->head.request, &(struct msg_answer){.json = STR_LIT("{}")});
 	link_reply(req, &b);
 	buf_free(&b);
 }
@@ -60,6 +81,8 @@ static void on_leader(void *arg, struct link_req *req)
 	} else if (req->head.type == MSG_prove) {
 		w.proofs++;
 		gate_prove(&w.gate, &req, clock_ms());
+	} else if (w.forwarded >= w.hold && w.cancels) {
+		on_cancel(&req);
 	} else if (w.forwarded < w.hold) {
 		w.held[w.forwarded++] = req;
 	} else {
@@ -173,6 +196,33 @@ static void the_leader_goes(void **state)
 	assert_int_equal(w.failed.code, ERR_not_leader);
 }
 
+/* The leader is told, by a connection that was proved anew, until it has heard it; then no more. */
+static void whoever_asked_goes(void **state)
+{
+	uint64_t end = clock_ms() + 20000;
+
+	(void)state;
+	w.hold = 1;
+	w.cancels = 3;
+	ask();
+	run(&w.forwarded, 1);
+	link_peer_free(&w.asker);
+	while (w.forwarded < 1 + w.cancels && clock_ms() < end) {
+		loop_once(w.loop, 20);
+		follow_tick(&w.follow);
+	}
+	for (int i = 0; i < 20; i++) {
+		loop_once(w.loop, 20);
+		follow_tick(&w.follow);
+	}
+	assert_int_equal(w.forwarded, 1 + w.cancels);
+	assert_int_equal(w.proofs, 1 + w.cancels);
+	answer(&w.held[0]);
+	while (w.follow.calls && clock_ms() < end)
+		loop_once(w.loop, 20);
+	assert_null(w.follow.calls);
+}
+
 static unsigned free_port(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -247,6 +297,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_after_the_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_challenge_takes_nothing_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_leader_goes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(whoever_asked_goes, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_folder);
