@@ -19,6 +19,7 @@
 #include "common/proc/link.h"
 #include "common/proc/prove.h"
 #include "ctl/job.h"
+#include "ctl/lock.h"
 
 enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000 };
 
@@ -291,7 +292,7 @@ static bool wait_for_service(void)
 {
 	uint64_t until = clock_ms() + SERVICE_MS;
 
-	while (access(SERVICE "/tidegated.lock", F_OK) == 0 && clock_ms() < until) {
+	while (lock_is_held(SERVICE "/tidegated.lock") && clock_ms() < until) {
 		if (has_master(SERVICE))
 			return true;
 		clock_sleep_ms(AGAIN_MS / 4);

@@ -7,10 +7,14 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/lock.h"
 #include "ctl/status.h"
 
 static int parse(struct args *a, struct err *e, char **argv)
@@ -254,6 +258,26 @@ static void nothing_yet_is_not_finished(void **state)
 	json_decref(o);
 }
 
+/* As a supervisor's, which leaves it behind when it is killed. */
+static void a_lock_is_held_or_lies_about(void **state)
+{
+	char path[] = "/tmp/tg-lock-XXXXXX", other[] = "/tmp/tg-lock-XXXXXX";
+	int fd = mkstemp(path), fd2 = mkstemp(other);
+
+	(void)state;
+	assert_true(fd >= 0 && fd2 >= 0);
+	assert_false(lock_is_held(path));
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_true(lock_is_held(path));
+	assert_false(lock_is_held(other));
+	close(fd);
+	assert_false(lock_is_held(path));
+	unlink(path);
+	unlink(other);
+	assert_false(lock_is_held(path));
+	close(fd2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +292,7 @@ int main(void)
 		cmocka_unit_test(a_paused_subtask_is_an_error),
 		cmocka_unit_test(keys_are_noted),
 		cmocka_unit_test(nothing_yet_is_not_finished),
+		cmocka_unit_test(a_lock_is_held_or_lies_about),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
