@@ -88,8 +88,8 @@ static int on_next(struct proc *p, struct link_req **req, struct err *e)
 	p->agent->young = p->agent->young || m.wait_ms < BEAT_MS;
 	p->agent->busy = p->agent->busy || m.wait_ms <= BEAT_MS;
 	p->error = m.error; /* code 0 with the first beat that goes well: the last run's error is over */
-	proc_answer_poll(
-		p); /* of a beat that this one takes the place of, or whose answer nobody waits for */
+	/* Of a beat that this one takes the place of, or whose answer nobody waits for. */
+	proc_answer_poll(p);
 	p->poll = *req;
 	p->poll_until = clock_ms() + (m.wait_ms > POLL_MAX_MS ? POLL_MAX_MS : m.wait_ms);
 	*req = NULL;

@@ -287,7 +287,6 @@ int cmd_config(const struct args *a, struct err *e)
 		return show(a, e);
 	err_set(e, ERR_usage,
 		"config source|task|master|worker [name], config export, config import; all settings of "
-		"daemons are in "
-		"their own files in /etc/tidegate");
+		"daemons are in their own files in /etc/tidegate");
 	return EXIT_USAGE;
 }

@@ -85,7 +85,8 @@ static void send_orders(struct link_req **req, uint64_t revision, struct str tex
 static void send_orders_part(struct link_req **req, const struct agent *a, uint64_t from)
 {
 	struct paged p = paged_piece(buf_str(&a->orders), from);
-	struct msg_agent_orders_part m = {.revision = a->orders_revision, p.from, p.total, p.text};
+	struct msg_agent_orders_part m = {
+		.revision = a->orders_revision, .from = p.from, .total = p.total, .text = p.text};
 	struct buf b = {0};
 
 	msg_put_agent_orders_part(&b, (*req)->head.request, &m);
@@ -106,13 +107,14 @@ void reply_poll(struct master *m, struct agent *a)
 	json_write(orders, &a->orders);
 	json_decref(orders);
 	a->orders_revision = m->model.revision;
+	if (a->orders.n > MSG_TEXT_MAX && a->orders.n <= PAGED_MAX) {
+		send_orders_part(&a->poll, a, 0);
+		return;
+	}
 	if (a->orders.n > PAGED_MAX)
 		link_fail_with(&a->poll, ERR_internal,
 			"the orders are too large for one agent: have some of its sources elsewhere");
-	else if (a->orders.n > MSG_TEXT_MAX) {
-		send_orders_part(&a->poll, a, 0);
-		return;
-	} else
+	else
 		send_orders(&a->poll, m->model.revision, buf_str(&a->orders));
 	paged_free(&a->orders);
 }
