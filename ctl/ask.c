@@ -292,7 +292,7 @@ static bool wait_for_service(void)
 {
 	uint64_t until = clock_ms() + SERVICE_MS;
 
-	while (lock_is_held(SERVICE "/tidegated.lock") && clock_ms() < until) {
+	while (lock_is_held(SERVICE, "tidegated.lock") && clock_ms() < until) {
 		if (has_master(SERVICE))
 			return true;
 		clock_sleep_ms(AGAIN_MS / 4);

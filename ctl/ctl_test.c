@@ -266,15 +266,15 @@ static void a_lock_is_held_or_lies_about(void **state)
 
 	(void)state;
 	assert_true(fd >= 0 && fd2 >= 0);
-	assert_false(lock_is_held(path));
+	assert_false(lock_is_held("/tmp", path + strlen("/tmp/")));
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
-	assert_true(lock_is_held(path));
-	assert_false(lock_is_held(other));
+	assert_true(lock_is_held("/tmp", path + strlen("/tmp/")));
+	assert_false(lock_is_held("/tmp", other + strlen("/tmp/")));
 	close(fd);
-	assert_false(lock_is_held(path));
+	assert_false(lock_is_held("/tmp", path + strlen("/tmp/")));
 	unlink(path);
 	unlink(other);
-	assert_false(lock_is_held(path));
+	assert_false(lock_is_held("/tmp", path + strlen("/tmp/")));
 	close(fd2);
 }
 

@@ -7,4 +7,4 @@
  * where a file that is there can't be looked up; false also where the holder is in another namespace of
  * processes.
  */
-bool lock_is_held(const char *path);
+bool lock_is_held(const char *folder, const char *name);
