@@ -234,6 +234,42 @@ static void test_binlog_schema(void **state)
 	"{\"revision\":99,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":" \
 	"\"Running\",\"unit\":\"Sync\",\"copied\":true}]}]}"
 
+/* As an agent says it of an answer that was too much for its report: the other source's is given all the
+ * same. */
+static void test_answer_left_out(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	struct link_req r = {0};
+	uint64_t revision;
+	char text[300];
+
+	source(m, "s1");
+	source(m, "s2");
+	ok(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\",\"s2\"],"
+		"\"downstream\":" EP(4000) "}}");
+	ask_schema(m, &r, SCHEMA("list", ""));
+	snprintf(text, sizeof(text),
+		"{\"checks\":[{\"id\":%llu,\"done\":true,\"findings\":[],\"error\":{\"code\":26005,\"text\":"
+		"\"too much for one answer\"}}]}",
+		(unsigned long long)m->last_check);
+	revision = m->model.revision;
+	report(m, a, text);
+	assert_int_equal(m->model.revision, revision + 1);
+	assert_false(m->dirty);
+	finding(m, a, m->last_check - 1, "success", "CREATE TABLE");
+	assert_true(json_flag(answered, "result", false));
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *s = json_array_get(json_object_get(answered, "sources"), i);
+		bool given = json_flag(s, "result", true);
+
+		assert_non_null(
+			strstr(json_text(s, "msg", ""), given ? "CREATE TABLE" : "too much for one answer"));
+		assert_int_equal(given, strcmp(json_text(s, "source", ""), "s1") == 0);
+	}
+}
+
 /* A run of hours: whoever asks by its number hears how far it is; it ends with the last answer, or when
  * nobody asks. */
 static void test_cutover(void **state)
@@ -312,7 +348,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
 		T(test_check_known_source), T(test_check_ends), T(test_nobody_waits), T(test_binlog_schema),
-		T(test_cutover), T(test_no_cutover_of_files)};
+		T(test_answer_left_out), T(test_cutover), T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);
