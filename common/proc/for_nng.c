@@ -44,15 +44,15 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_options(void);
 
 /*
- * An answer to somebody whose connection ends at this moment (a unit that leaves while the agent answers its
- * poll): rep0 still finds the pipe whose sending is closed already, hands the message to it, and the ipc
- * transport neither sends nor frees it, nor calls anybody back. A message of some hundred bytes, once in a
- * hundred runs under a sanitizer. Answers are libnng's from link_answer on (link.c frees those that come back
- * with an error), so that is where these were made.
+ * A message for somebody whose connection ends at this moment (the answer to the poll of a unit that leaves,
+ * a request to one that dies): the protocol still finds the pipe, whose sending is closed already, hands the
+ * message to it, and the ipc transport neither sends nor frees it, nor calls anybody back. Some hundred
+ * bytes, once in a hundred runs under a sanitizer. Messages are libnng's once they are handed over (link.c
+ * frees those that come back with an error), so what is told by is where they were made.
  */
 PLAIN const char *__lsan_default_suppressions(void)
 {
-	return "leak:link_answer\n";
+	return "leak:link_msg_of\n";
 }
 
 PLAIN const char *__lsan_default_options(void)

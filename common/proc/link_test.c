@@ -673,42 +673,6 @@ static void leaving_with_a_call(void **state)
 	buf_free(&b);
 }
 
-/*
- * The asker's connection ends at the moment it is answered, as that of a unit does which leaves. Libnng loses
- * some of these answers' memory (for_nng.c); nothing else may be lost, and every call ends.
- */
-static void answers_to_those_who_leave(void **state)
-{
-	enum { ROUNDS = 300 };
-	struct side s;
-	struct outcome o = {0};
-	struct buf b = {0};
-
-	(void)state;
-	start(&s, "l.sock", 2);
-	s.peer = link_dial(s.link, "l.sock");
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		s.hold = i % 2;
-		put_locate(&b, "x");
-		link_call(s.peer, &b, 20000, on_done, &o);
-		run(s.loop, s.hold ? &s.nheld : &o.calls, s.hold ? 1 : i + 1, 20000);
-		if (s.hold) {
-			uint64_t until = clock_us() + i % 40 * 5;
-
-			link_peer_again(s.peer);
-			while (clock_us() < until)
-				;
-			answer(&s.held[--s.nheld]);
-		}
-		run(s.loop, &o.calls, i + 1, 20000);
-		assert_int_equal(o.calls, i + 1);
-	}
-	stop(&s);
-	no_leak();
-	buf_free(&b);
-	buf_free(&o.reply);
-}
-
 /* nng_close has not returned in time, and returns then: nothing of libnng's leads to what was left to it. */
 static void closing_late(void **state)
 {
@@ -763,7 +727,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(blocking_calls), cmocka_unit_test(never_sent_twice),
 		cmocka_unit_test(never_sent_twice_blocking), cmocka_unit_test(waits_for_the_listener),
 		cmocka_unit_test(askers_that_only_connect), cmocka_unit_test(leaving_with_a_call),
-		cmocka_unit_test(answers_to_those_who_leave),
 		cmocka_unit_test(closing_late), /* last: libnng is not waited for any more */
 	};
 
