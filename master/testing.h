@@ -32,7 +32,6 @@ enum { WALL = 1700000000 };
 
 __attribute__((unused)) static struct link_req *answered_req;
 __attribute__((unused)) static json_t *answered; /* by a check */
-
 static inline void keep_answer(struct master *m, struct link_req **req, json_t *answer)
 {
 	(void)m;

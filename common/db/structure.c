@@ -294,23 +294,38 @@ int db_structures(struct db *d, const char *schema, char *const *tables, unsigne
 	return r;
 }
 
-int db_engine_without_transactions(
-	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e)
+/* One column of information_schema.TABLES about one table; "" where that has no row. */
+static int ask_tables(struct db *d, const char *head, const char *schema, const char *table, char *out,
+	size_t size, struct err *e)
 {
 	struct buf sql = {0};
-	bool found;
+	bool found = false;
 	int r;
 
-	buf_puts(&sql,
-		"SELECT ENGINE FROM information_schema.TABLES WHERE ENGINE<>'BLACKHOLE' AND ENGINE NOT IN "
-		"(SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES') AND "
-		"TABLE_SCHEMA=_utf8mb4");
+	buf_puts(&sql, head);
+	buf_puts(&sql, "TABLE_SCHEMA=_utf8mb4");
 	sql_put_string(&sql, str_of(schema));
 	buf_puts(&sql, " AND TABLE_NAME=_utf8mb4");
 	sql_put_string(&sql, str_of(table));
-	r = db_value(d, buf_cstr(&sql), engine, DB_ENGINE, &found, e);
+	r = db_value(d, buf_cstr(&sql), out, size, &found, e);
 	buf_free(&sql);
-	if (r == 0 && !found)
-		engine[0] = '\0';
+	if (!found)
+		out[0] = '\0';
 	return r;
+}
+
+int db_table_type(
+	struct db *d, const char *schema, const char *table, char type[DB_TABLE_TYPE], struct err *e)
+{
+	return ask_tables(d, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE ", schema, table, type,
+		DB_TABLE_TYPE, e);
+}
+
+int db_engine_without_transactions(
+	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e)
+{
+	return ask_tables(d,
+		"SELECT ENGINE FROM information_schema.TABLES WHERE ENGINE<>'BLACKHOLE' AND ENGINE NOT IN "
+		"(SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES') AND ",
+		schema, table, engine, DB_ENGINE, e);
 }

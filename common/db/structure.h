@@ -12,7 +12,11 @@ struct structure *db_structure(
  */
 int db_structures(struct db *d, const char *schema, char *const *tables, unsigned n, struct structure **out,
 	struct err *e);
-enum { DB_ENGINE = 65 };
+enum { DB_ENGINE = 65, DB_TABLE_TYPE = 65 };
+/* TABLE_TYPE as information_schema has it ("BASE TABLE", "VIEW", MariaDB's "SEQUENCE", …); "" where there is
+ * no such table. */
+int db_table_type(
+	struct db *d, const char *schema, const char *table, char type[DB_TABLE_TYPE], struct err *e);
 /*
  * A table's engine where it has no transactions, so that what is rolled back would stay; "" where it has, or
  * where there is no such table. BLACKHOLE keeps nothing, and counts as one that has.

@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import time
+from contextlib import contextmanager
 
 import pymysql
 import pytest
@@ -44,6 +45,21 @@ def at_rest(f):
         return all('"rests":true' in x for x in last.values()) and noted(f) == OWN
 
     procs.wait_for(there, 60, lambda: f"no rest, {noted(f)} connections: {f.out[-3000:]}", 0.1)
+
+
+@contextmanager
+def table_of_two(build_dir, server, source, target):
+    """(upstream, downstream, who follows): an empty table p.k is there on both sides."""
+    ends = Ends(server, source, target)
+    make(ends.up, ends.down)
+    f = follow(build_dir, ends)
+    try:
+        f.start(300)
+        ends.up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)")
+        f.wait(60)
+        yield ends.up, ends.down, f
+    finally:
+        f.close()
 
 
 def starts(f, unit="sync"):
@@ -108,14 +124,7 @@ def kill(server, ids):
 @pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
 def test_connections_lost_at_rest(build_dir, server, source, target):
     """All connections of both units are killed while nothing goes on: what comes then is applied."""
-    ends = Ends(server, source, target)
-    up, down = ends.up, ends.down
-    make(up, down)
-    f = follow(build_dir, ends)
-    try:
-        f.start(300)
-        up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)")
-        f.wait(60)
+    with table_of_two(build_dir, server, source, target) as (up, down, f):
         for i in range(3):
             at_rest(f)
             kill(down, [n for n, in down.query("SELECT connection FROM dm_meta.tidegate_connection")])
@@ -126,8 +135,6 @@ def test_connections_lost_at_rest(build_dir, server, source, target):
         at_rest(f)  # a lane's note that is there at the end can't be taken away by a scheduler's connection that is dead
         f.end(noted=OWN)
         check_meta(down, f)
-    finally:
-        f.close()
 
 
 def pid_of(f, unit):
@@ -180,21 +187,14 @@ def test_another_owner(build_dir, server, source, target, how):
 @pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
 def test_no_room_behind_a_rest(build_dir, server, source, target):
     """Others have taken the connections meanwhile: the work waits until there is room again, and the process goes on."""
-    ends = Ends(server, source, target)
-    up, down = ends.up, ends.down
-    make(up, down)
-    f = follow(build_dir, ends)
-    try:
-        f.start(300)
-        up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY)")
-        f.wait(60)
+    with table_of_two(build_dir, server, source, target) as (up, down, f):
         at_rest(f)
         before = starts(f)
         admin = live.Server(down.port, USER, PASSWORD)
         admin.run("ALTER USER tgtestlive@'%' WITH MAX_USER_CONNECTIONS 1")  # those that are there don't count
         filler = down.connect()
         try:
-            up.run("INSERT INTO p.k VALUES (1)")
+            up.run("INSERT INTO p.k VALUES (1, 0)")
             procs.wait_for(lambda: "no room for a connection, tried again" in f.out, 60, lambda: f.out[-3000:], 0.1)
         finally:
             admin.run("ALTER USER tgtestlive@'%' WITH MAX_USER_CONNECTIONS 0")
@@ -202,5 +202,3 @@ def test_no_room_behind_a_rest(build_dir, server, source, target):
         f.wait(90)
         assert starts(f) == before, f.out[-3000:]
         f.end()
-    finally:
-        f.close()

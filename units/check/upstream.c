@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
@@ -172,13 +173,13 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 }
 
 /* By a statement that reads nothing. */
-static int read_table(struct db *d, struct str schema, struct str table, struct err *e)
+static int read_table(struct db *d, const char *schema, const char *table, struct err *e)
 {
 	struct buf sql = {0};
 	int r;
 
 	buf_puts(&sql, "SELECT 1 FROM ");
-	sql_put_table(&sql, schema, table);
+	sql_put_table(&sql, str_of(schema), str_of(table));
 	buf_puts(&sql, " LIMIT 0");
 	r = db_exec(d, buf_str(&sql), e);
 	buf_free(&sql);
@@ -186,27 +187,18 @@ static int read_table(struct db *d, struct str schema, struct str table, struct 
 }
 
 /* What can't be asked counts as there. */
-static bool is_listed(struct db *d, struct str schema, struct str table)
+static bool is_listed(struct db *d, const char *schema, const char *table)
 {
-	struct buf sql = {0};
-	char text[16];
-	bool found;
-	int r;
+	char type[DB_TABLE_TYPE];
 
-	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
-	sql_put_string(&sql, schema);
-	buf_puts(&sql, " AND TABLE_NAME=");
-	sql_put_string(&sql, table);
-	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
-	buf_free(&sql);
-	return r < 0 || !found || strcmp(text, "0") != 0;
+	return db_table_type(d, schema, table, type, NULL) < 0 || type[0];
 }
 
 /*
  * Tables come and go while they are looked at, on a server where applications or online changes of structure
  * are at work: one that is no longer there needs no reading, and one that is there again is tried again.
  */
-static int try_table(struct db *d, struct str schema, struct str table, struct err *e)
+static int try_table(struct db *d, const char *schema, const char *table, struct err *e)
 {
 	for (int i = 0; i < TRIES; i++) {
 		err_clear(e);
@@ -232,7 +224,7 @@ static void try_tables(struct check *c, struct db *d, const struct buf *tables)
 		struct str schema = str_of(at), table = str_of(at + schema.n + 1);
 
 		at = table.p + table.n + 1;
-		if (try_table(d, schema, table, &e) < 0) {
+		if (try_table(d, schema.p, table.p, &e) < 0) {
 			struct buf privilege = {0};
 
 			buf_puts(&privilege, "SELECT ON ");

@@ -4,6 +4,7 @@
 #include "units/load/ddl.h"
 
 #include "common/base/log.h"
+#include "common/db/structure.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 #include "units/load/latekeys.h"
@@ -23,20 +24,13 @@ static int failed(struct err *e)
 
 int ddl_object_type(struct db *c, const char *schema, const char *name, enum ddl_object *what, struct err *e)
 {
-	struct buf sql = {0};
-	char type[64];
-	bool found;
-	int r;
+	char type[DB_TABLE_TYPE];
 
-	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
-	ddl_put_text(&sql, schema);
-	buf_puts(&sql, " AND TABLE_NAME=");
-	ddl_put_text(&sql, name);
-	r = db_value(c, buf_cstr(&sql), type, sizeof(type), &found, e);
-	buf_free(&sql);
-	if (r < 0)
+	if (db_table_type(c, schema, name, type, e) < 0)
 		return failed(e);
-	*what = !found ? DDL_OBJECT_NONE : str_is(str_of(type), "VIEW") ? DDL_OBJECT_VIEW : DDL_OBJECT_TABLE;
+	*what = !type[0]                       ? DDL_OBJECT_NONE
+		: str_is(str_of(type), "VIEW") ? DDL_OBJECT_VIEW
+					       : DDL_OBJECT_TABLE;
 	return 0;
 }
 

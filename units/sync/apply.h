@@ -67,7 +67,6 @@ struct apply {
 	bool cascades_known, cascades_logged;
 	struct position cascades_at; /* of the transaction before which that was asked */
 	uint64_t last_move_ms;
-
 	pthread_t thread;
 	bool started;
 	struct lane *lanes[LANES_MAX];

@@ -149,39 +149,21 @@ static bool looks_like_sequence(const struct binlog_table *map)
 	return map->ncolumns == sizeof(types) && memcmp(map->types, types, sizeof(types)) == 0;
 }
 
-/* "" where there is no such thing; -1: not known. */
-static int type_of(struct db *d, const char *schema, const char *name, char *type, size_t size, struct err *e)
-{
-	struct buf sql = {0};
-	bool found = false;
-	int r;
-
-	buf_puts(&sql, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
-	sql_put_string(&sql, str_of(schema));
-	buf_puts(&sql, " AND TABLE_NAME=");
-	sql_put_string(&sql, str_of(name));
-	r = db_value(d, buf_cstr(&sql), type, size, &found, e);
-	buf_free(&sql);
-	if (!found)
-		type[0] = '\0';
-	return r;
-}
-
 /* MariaDB's sequences log rows too (T18); they are no tables here. Where the downstream has none, one that is
  * gone from the upstream by now is known by its shape. */
 static bool is_sequence(struct tables *t, const struct table *table, const struct binlog_table *map)
 {
 	struct err ignored;
-	char type[64] = "";
+	char type[DB_TABLE_TYPE] = "";
 
 	if (!looks_like_sequence(map))
 		return false;
 	if (table->down)
-		return type_of(t->ask_down, table->schema, table->name, type, sizeof(type), &ignored) == 0 &&
+		return db_table_type(t->ask_down, table->schema, table->name, type, &ignored) == 0 &&
 		       strcmp(type, "SEQUENCE") == 0;
 	if (!tables_upstream(t, &ignored))
 		return false;
-	if (type_of(t->ask_up, table->schema, table->name, type, sizeof(type), &ignored) < 0) {
+	if (db_table_type(t->ask_up, table->schema, table->name, type, &ignored) < 0) {
 		db_close(&t->ask_up); /* it may be lost: nothing is known */
 		return false;
 	}
@@ -349,13 +331,13 @@ static int refuse_versions(
 	struct tables *ts, const struct table *t, const struct binlog_table *map, struct err *e)
 {
 	unsigned times = 0;
-	char type[64] = "";
+	char type[DB_TABLE_TYPE] = "";
 
 	for (unsigned i = 0; i < map->ncolumns; i++)
 		times += map->types[i] == WIRE_TIMESTAMP2 && map->meta[i] == 6;
 	if (t->from != FLAVOR_MARIADB || times < 2)
 		return 0;
-	if (!tables_upstream(ts, e) || type_of(ts->ask_up, t->schema, t->name, type, sizeof(type), e) < 0) {
+	if (!tables_upstream(ts, e) || db_table_type(ts->ask_up, t->schema, t->name, type, e) < 0) {
 		db_close(&ts->ask_up);
 		return err_add(e, "asking the upstream whether %s is system-versioned", t->head);
 	}
