@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from urllib.parse import unquote, urlsplit
 
+import connecting
 import pymysql
 import pymysql.cursors
 
@@ -51,7 +52,7 @@ class Side:
         self.mariadb = "MariaDB" in self.rows("SELECT VERSION()")[0][0]
 
     def connect(self):
-        c = pymysql.connect(charset="utf8mb4", conv={}, read_timeout=600, autocommit=True, **self.where)
+        c = connecting.connect(charset="utf8mb4", conv={}, read_timeout=600, autocommit=True, **self.where)
         with c.cursor() as cur:
             cur.execute("SET time_zone='+00:00', sql_mode='', sort_buffer_size=8388608")
             cur.execute("SET SESSION net_write_timeout=600")

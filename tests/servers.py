@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pymysql
+import connecting
 
 HERE = Path(__file__).resolve().parent
 SCRIPT = HERE / "servers.sh"
@@ -81,7 +81,7 @@ class Server:
         return int(Path(f"{self.run_dir}/{self.port}/pid").read_text())
 
     def _make_user(self):
-        with pymysql.connect(unix_socket=self.socket, user="root") as c, c.cursor() as cur:
+        with connecting.connect(unix_socket=self.socket, user="root") as c, c.cursor() as cur:
             cur.execute("SET sql_log_bin=0")  # MariaDB logs the statement with its password
             cur.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (USER, PASSWORD))
             cur.execute("GRANT ALL ON *.* TO %s@'%%' WITH GRANT OPTION", (USER,))
@@ -89,7 +89,7 @@ class Server:
     def connect(self, user=USER, password=PASSWORD, **kw):
         kw.setdefault("charset", "utf8mb4")
         kw.setdefault("autocommit", True)
-        return pymysql.connect(host="127.0.0.1", port=self.port, user=user, password=password, **kw)
+        return connecting.connect(host="127.0.0.1", port=self.port, user=user, password=password, **kw)
 
     def run(self, *statements, db=None, sql_mode=None):
         """Statements; text or (text, parameters)."""

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pymysql
-
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
 
+import connecting  # noqa: E402
 import servers  # noqa: E402
 from tidb_face import SCHEMA, Face  # noqa: E402
 
@@ -33,7 +32,7 @@ class FacedServer:
 
     def through(self, **kw):
         """A connection through the face."""
-        return pymysql.connect(host="127.0.0.1", port=self.face.port, user=servers.USER, password=servers.PASSWORD, autocommit=True, **kw)
+        return connecting.connect(host="127.0.0.1", port=self.face.port, user=servers.USER, password=servers.PASSWORD, autocommit=True, **kw)
 
     def jobs(self):
         return self.server.query(f"SELECT QUERY, STATE FROM {SCHEMA}.ddl_jobs ORDER BY JOB_ID")
@@ -53,7 +52,7 @@ class RealServer(servers.Server):
     def connect(self, user=None, password=None, **kw):
         kw.setdefault("charset", "utf8mb4")
         kw.setdefault("autocommit", True)
-        return pymysql.connect(host=self.host, port=self.port, user=user or self.user, password=self.password if password is None else password, **kw)
+        return connecting.connect(host=self.host, port=self.port, user=user or self.user, password=self.password if password is None else password, **kw)
 
     through = connect
 

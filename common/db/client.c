@@ -11,6 +11,7 @@
  * library itself does where a packet is larger than it: so that rows of many MiB don't stay (T28).
  */
 #include "common/db/client.h"
+#include "common/db/internal.h"
 
 #include <mysql.h>
 
@@ -93,10 +94,12 @@ static void set_tls(MYSQL *m, const struct endpoint *ep)
 {
 	my_bool on = 1;
 
+	tls_authorities_wanted = false;
 	if (is(ep->tls, "disabled"))
 		return;
 	mysql_optionsv(m, MYSQL_OPT_SSL_ENFORCE, &on);
-	if (is(ep->tls, "verify-identity") || (is(ep->tls, "verify-ca") && !*ep->ssl_ca))
+	tls_authorities_wanted = is(ep->tls, "verify-identity") || (is(ep->tls, "verify-ca") && !*ep->ssl_ca);
+	if (tls_authorities_wanted)
 		mysql_optionsv(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 	if (*ep->ssl_ca)
 		mysql_optionsv(m, MYSQL_OPT_SSL_CA, ep->ssl_ca);

@@ -6,14 +6,19 @@ import subprocess
 import pytest
 
 import failover
+from certificates import Certificates
 from ends import Ends, check_meta, live as follow_live
 
 
+FAMILIES = {"my97": "TIDEGATE_TEST_MYSQL", "ma1011": "TIDEGATE_TEST_MARIADB"}
+
+
 def live(build_dir, program, server, limit, roles=("up",)):
-    env = dict(os.environ)
-    for name, variable in (("my97", "TIDEGATE_TEST_MYSQL"), ("ma1011", "TIDEGATE_TEST_MARIADB")):
-        for i, role in enumerate(roles):
-            env[variable + ("" if i == 0 else f"_{i + 1}")] = server(name, role).url()
+    run(build_dir, program, limit, {v + ("" if i == 0 else f"_{i + 1}"): server(name, role).url() for name, v in FAMILIES.items() for i, role in enumerate(roles)})
+
+
+def run(build_dir, program, limit, more):
+    env = dict(os.environ, **more)
     done = subprocess.run([str(build_dir / "test" / program)], env=env, capture_output=True, text=True, errors="replace", timeout=limit)
     bad = [line for line in (done.stdout + done.stderr).splitlines() if "FAILED" in line or "ERROR" in line or "LINE" in line]
     assert done.returncode == 0, f"{program}: exit {done.returncode}\n" + "\n".join(bad[:30])
@@ -22,6 +27,15 @@ def live(build_dir, program, server, limit, roles=("up",)):
 
 def test_client_library(build_dir, server):
     live(build_dir, "db_live_test", server, 240)
+
+
+def test_system_authorities(build_dir, fleet, tmp_path):
+    """verify-identity and verify-ca without an ssl-ca: by the authorities that the system trusts."""
+    files = Certificates(tmp_path / "tls")
+    made = files.make("server", "server", san="IP:127.0.0.1", owner=(os.geteuid(), os.getegid()))
+    s, = fleet("my97", "trusted", extra=f"--ssl-cert={made['ssl-cert']} --ssl-key={made['ssl-key']}")
+    trust = {"TIDEGATE_TEST_TRUSTED": "1", "SSL_CERT_FILE": str(made["ssl-ca"]), "SSL_CERT_DIR": str(tmp_path / "none")}
+    run(build_dir, "db_live_test", 240, {"TIDEGATE_TEST_MYSQL": s.url(), **trust})
 
 
 @pytest.mark.slow
