@@ -94,12 +94,12 @@ static void set_tls(MYSQL *m, const struct endpoint *ep)
 {
 	my_bool on = 1;
 
-	tls_authorities_wanted = false;
+	tls_authorities.wanted = false;
 	if (is(ep->tls, "disabled"))
 		return;
 	mysql_optionsv(m, MYSQL_OPT_SSL_ENFORCE, &on);
-	tls_authorities_wanted = is(ep->tls, "verify-identity") || (is(ep->tls, "verify-ca") && !*ep->ssl_ca);
-	if (tls_authorities_wanted)
+	tls_authorities.wanted = is(ep->tls, "verify-identity") || (is(ep->tls, "verify-ca") && !*ep->ssl_ca);
+	if (tls_authorities.wanted)
 		mysql_optionsv(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 	if (*ep->ssl_ca)
 		mysql_optionsv(m, MYSQL_OPT_SSL_CA, ep->ssl_ca);

@@ -5,8 +5,7 @@
 #include "common/db/internal.h"
 #include <openssl/ssl.h>
 
-_Thread_local bool tls_authorities_wanted;
-_Atomic unsigned tls_authorities_loaded;
+_Thread_local struct tls_authorities tls_authorities;
 
 /*
  * For each TLS connection without an ssl-ca libmariadb (seen with 3.3) loads all of the system's authorities,
@@ -16,8 +15,8 @@ _Atomic unsigned tls_authorities_loaded;
  */
 int SSL_CTX_set_default_verify_paths(SSL_CTX *ctx)
 {
-	if (!tls_authorities_wanted)
+	if (!tls_authorities.wanted)
 		return 1;
-	tls_authorities_loaded++;
+	tls_authorities.loaded++;
 	return SSL_CTX_set_default_verify_file(ctx) == 1 && SSL_CTX_set_default_verify_dir(ctx) == 1;
 }

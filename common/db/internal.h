@@ -32,9 +32,11 @@ void db_statement_head(struct str sql, char *out, size_t size);
 bool db_statement_is_secret(struct str sql);
 
 /* for_libmariadb.c. Whether the connection that this thread makes next checks the server's certificate by the
- * system's authorities; how often they have been loaded in this process. */
-extern _Thread_local bool tls_authorities_wanted;
-extern _Atomic unsigned tls_authorities_loaded;
+ * system's authorities; how often this thread has loaded them. */
+extern _Thread_local struct tls_authorities {
+	bool wanted;
+	unsigned loaded;
+} tls_authorities;
 
 /* login.c: why the connection was refused, in words that say what to do. Returns -1. */
 int db_login_error(const struct endpoint *ep, bool upstream, const struct client_error *why, struct err *e);

@@ -205,7 +205,7 @@ static void test_tls(void **state)
 {
 	struct db_options o = {.session = DB_PLAIN};
 	struct endpoint ep = *endpoint_of(state);
-	unsigned loaded = tls_authorities_loaded;
+	unsigned loaded = tls_authorities.loaded;
 	struct err e = {0};
 	struct db *d;
 	bool offered;
@@ -220,10 +220,10 @@ static void test_tls(void **state)
 	assert_non_null(d);
 	offered = !client_is_plain(d->c);
 	db_close(&d);
-	assert_int_equal(tls_authorities_loaded, loaded); /* they cost more than the whole connection */
+	assert_int_equal(tls_authorities.loaded, loaded); /* they cost more than the whole connection */
 	check_authorities(&ep, "verify-identity", offered && getenv("TIDEGATE_TEST_TRUSTED"));
 	check_authorities(&ep, "verify-ca", offered && getenv("TIDEGATE_TEST_TRUSTED"));
-	assert_int_equal(tls_authorities_loaded, loaded + (offered ? 2 : 0));
+	assert_int_equal(tls_authorities.loaded, loaded + (offered ? 2 : 0));
 }
 
 struct cut {

@@ -22,13 +22,10 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/config/json.h"
-#include "common/config/secret.h"
 #include "order.h"
 #include "unit.h"
 
 enum { HIGH = 40, RECORD = 64, BEAT_MS = 100, NOBODY = 65534 };
-
-static struct secret_key key;
 
 #ifdef TIDEGATE_SANITIZED
 /* The leak checker attaches to the process, which the kernel refuses once its user has changed. */
@@ -187,7 +184,7 @@ void host_init(struct host *h)
 	h->fds[FD_RUN] = sub(h, "run");
 	h->fds[FD_STATE] = sub(h, "state");
 	h->fds[FD_LOCK] = openat(h->fds[FD_RUN], "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(secret_key_make(h->fds[FD_RUN], "key", &key, &e), 0);
+	assert_int_equal(secret_key_make(h->fds[FD_RUN], "key", &h->key, &e), 0);
 	make_failpoints(h);
 	assert_int_equal(fchdir(h->fds[FD_RUN]), 0);
 	h->loop = loop_new();
@@ -214,13 +211,13 @@ void host_fini(struct host *h)
 	assert_int_equal(system(command), 0);
 }
 
-static char *make_slice(const struct endpoint *ep, const char *options)
+static char *make_slice(const struct secret_key *key, const struct endpoint *ep, const char *options)
 {
 	json_t *up = endpoint_to_json(ep), *o;
 	struct buf cipher = {0}, out = {0};
 	struct err e;
 
-	assert_int_equal(secret_encrypt(&key, ep->password, &cipher, &e), 0);
+	assert_int_equal(secret_encrypt(key, ep->password, &cipher, &e), 0);
 	json_object_set_new(up, "password", json_string(buf_cstr(&cipher)));
 	o = json_pack("{s:s,s:s,s:i,s:i,s:s,s:o,s:o}", "unit", "relay", "source", "test", "slot", 1, "sub", 0,
 		"log_level", "info", "upstream", up, "options", json_loads(options, 0, NULL));
@@ -257,7 +254,7 @@ static void child(const struct host *h, int exe)
 
 void host_start(struct host *h, const struct endpoint *ep, const char *options)
 {
-	char *slice = make_slice(ep, options);
+	char *slice = make_slice(&h->key, ep, options);
 	int pipe_fd[2], exe, low;
 	struct err e;
 

@@ -5,6 +5,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/config/endpoint.h"
+#include "common/config/secret.h"
 #include "common/proc/link.h"
 #include "fds.h"
 
@@ -23,6 +24,7 @@ struct host {
 	struct err bye_error;
 	json_t *status;
 	uint8_t *failpoints;
+	struct secret_key key;
 };
 
 /* Units answer their own user only: as root, the test works as nobody, but for moments. */
