@@ -438,6 +438,7 @@ static int database(struct reader *r, enum sql_verb verb)
 	r->d->verb = verb;
 	if (if_exists(r) < 0)
 		return -1;
+	r->d->schema_at = r->d->schema_end = r->lx.token_at;
 	if (verb == SQL_VERB_ALTER_DATABASE && is_database_option(r)) {
 		struct reader ahead = *r;
 
@@ -447,6 +448,7 @@ static int database(struct reader *r, enum sql_verb verb)
 		if (is(r, "DEFAULT") || is(r, "CHARACTER") || !is_database_option(&ahead))
 			return read_end(r);
 	}
+	r->d->schema_end += r->lx.token.n;
 	if (name_part(r, r->d->schema, "a database's name") < 0)
 		return -1;
 	return read_end(r);
@@ -740,6 +742,14 @@ static int read_statement(struct reader *r)
 	return 0;
 }
 
+void sql_ddl_lexer(struct sql_lexer *lx, struct str text, const struct server *from, uint64_t sql_mode)
+{
+	sql_lex_init(
+		lx, text, from->flavor == FLAVOR_MARIADB, from->flavor == FLAVOR_TIDB ? 0 : from->version);
+	lx->ansi_quotes = sql_mode & SQL_MODE_ANSI_QUOTES;
+	lx->no_backslash_escapes = sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES;
+}
+
 int sql_ddl_read(
 	struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e)
 {
@@ -751,10 +761,8 @@ int sql_ddl_read(
 	out->if_exists = out->if_not_exists = out->or_replace = out->like = out->as_select = false;
 	out->rename = out->exchange = out->more = out->start_transaction = false;
 	out->start_transaction_at = out->start_transaction_end = out->statement_at = 0;
-	sql_lex_init(
-		&r.lx, text, from->flavor == FLAVOR_MARIADB, from->flavor == FLAVOR_TIDB ? 0 : from->version);
-	r.lx.ansi_quotes = sql_mode & SQL_MODE_ANSI_QUOTES;
-	r.lx.no_backslash_escapes = sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES;
+	out->schema_at = out->schema_end = 0;
+	sql_ddl_lexer(&r.lx, text, from, sql_mode);
 	sql_lex_next(&r.lx);
 	return read_statement(&r);
 }

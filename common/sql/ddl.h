@@ -3,6 +3,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
+#include "common/sql/lexer.h"
 #include "server.h"
 
 /* What a QUERY event's text is: the closed table of verbs (T16). Anything else is SQL_VERB_UNKNOWN: the
@@ -54,6 +55,7 @@ struct sql_ddl {
 	 * RENAME TO: old, new. */
 	struct sql_name tables[SQL_DDL_MAX_TABLES];
 	unsigned ntables;
+	size_t schema_at, schema_end; /* of that name in the text; equal: where it would stand */
 	bool if_exists, if_not_exists, or_replace, like, as_select;
 	bool rename;   /* ALTER TABLE … RENAME [TO]: tables[1] is the new name */
 	bool exchange; /* ALTER TABLE … EXCHANGE PARTITION … WITH TABLE: tables[1] is the other table */
@@ -67,6 +69,8 @@ struct sql_ddl {
  * can't be read. */
 int sql_ddl_read(
 	struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e);
+/* A lexer at the beginning of the text, as sql_ddl_read reads it. */
+void sql_ddl_lexer(struct sql_lexer *lx, struct str text, const struct server *from, uint64_t sql_mode);
 bool sql_verb_is_ddl(enum sql_verb v);      /* what is executed in the downstream */
 bool sql_verb_is_sequence(enum sql_verb v); /* the names are of sequences */
 const char *sql_verb_name(enum sql_verb v);

@@ -1,0 +1,30 @@
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+
+/*
+ * Under which names tables stand downstream: DM's table routing (docs/design/routing.md). A rule with a
+ * table-pattern wins over those that have a schema-pattern only; several of one level that match are an
+ * error. Part of struct rules: asked once for a table, never for a row.
+ */
+struct route;
+
+enum { ROUTE_NAME = 257 };
+struct route_name {
+	char schema[ROUTE_NAME], table[ROUTE_NAME];
+};
+
+/* [{"name","schema-pattern","table-pattern","target-schema","target-table"},…]. *out NULL: there is none. */
+int route_new(struct route **out, const json_t *list, bool case_sensitive, struct err *e);
+void route_free(struct route **r);
+/* One rule alone: would route_new take it? -1 with e, and the key that is wrong (NULL: none in particular).
+ */
+int route_check(const json_t *rule, const char **key, struct err *e);
+/* r NULL: every name stays. 1: another name, 0: the same; -1: ERR_route_failed. */
+int route_table(
+	const struct route *r, struct str schema, struct str table, struct route_name *out, struct err *e);
+/* The schema itself, by rules without a table-pattern. */
+int route_schema(const struct route *r, struct str schema, char out[ROUTE_NAME], struct err *e);

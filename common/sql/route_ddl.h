@@ -1,0 +1,21 @@
+#pragma once
+#include "common/base/buf.h"
+#include "common/sql/ddl.h"
+#include "common/sql/route.h"
+
+/* A statement of the upstream, and what counts where it writes no schema. */
+struct route_statement {
+	struct str text;
+	const struct server *from;
+	uint64_t sql_mode;
+	struct str schema;
+};
+
+/*
+ * A DDL statement under the names of the downstream. ddl: as sql_ddl_read read the text; *to becomes the same
+ * with routed names (its places are still those of s->text). 1: the text is in out, every table with its
+ * schema; 0: no name in it changes, out is left alone; -1: ERR_route_statement where something in it could
+ * not be said exactly.
+ */
+int route_ddl(const struct route *r, const struct route_statement *s, const struct sql_ddl *ddl,
+	struct sql_ddl *to, struct buf *out, struct err *e);
