@@ -9,11 +9,6 @@
 
 #include "common/binlog/wire.h"
 
-struct moment {
-	bool negative;
-	uint64_t year, month, day, hour, minute, second, micro;
-};
-
 static const uint32_t power10[7] = {1, 10, 100, 1000, 10000, 100000, 1000000};
 /* MariaDB 5.3: bytes by number of digits. */
 static const uint8_t maria_time[7] = {3, 4, 4, 5, 5, 5, 6};
@@ -67,7 +62,7 @@ static void put_date_part(struct buf *sql, uint64_t year, uint64_t month, uint64
 	buf_put_digits(sql, day, 2);
 }
 
-static void put_clock(struct buf *sql, const struct moment *m)
+static void put_clock(struct buf *sql, const struct temporal *m)
 {
 	buf_put_digits(sql, m->hour, 2);
 	buf_putc(sql, ':');
@@ -76,7 +71,7 @@ static void put_clock(struct buf *sql, const struct moment *m)
 	buf_put_digits(sql, m->second, 2);
 }
 
-static void put_datetime(struct buf *sql, const struct moment *m, unsigned digits)
+static void put_datetime(struct buf *sql, const struct temporal *m, unsigned digits)
 {
 	put_date_part(sql, m->year, m->month, m->day);
 	buf_putc(sql, ' ');
@@ -85,7 +80,7 @@ static void put_datetime(struct buf *sql, const struct moment *m, unsigned digit
 	buf_putc(sql, '\'');
 }
 
-static void put_time(struct buf *sql, const struct moment *m, unsigned digits)
+static void put_time(struct buf *sql, const struct temporal *m, unsigned digits)
 {
 	buf_puts(sql, m->negative ? "'-" : "'");
 	put_clock(sql, m);
@@ -94,12 +89,12 @@ static void put_time(struct buf *sql, const struct moment *m, unsigned digits)
 }
 
 /* Seconds since 1970, UTC; civil date by the days-from-era arithmetic. 0 with 0 is the zero timestamp. */
-static void put_timestamp(struct buf *sql, uint64_t seconds, uint64_t micro, unsigned digits)
+static void read_timestamp(uint64_t seconds, uint64_t micro, struct temporal *out)
 {
 	uint64_t days = seconds / 86400 + 719468, era = days / 146097, doe = days % 146097;
 	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-	struct moment m = {.hour = seconds / 3600 % 24,
+	struct temporal m = {.hour = seconds / 3600 % 24,
 		.minute = seconds / 60 % 60,
 		.second = seconds % 60,
 		.micro = micro};
@@ -108,8 +103,8 @@ static void put_timestamp(struct buf *sql, uint64_t seconds, uint64_t micro, uns
 	m.month = mp < 10 ? mp + 3 : mp - 9;
 	m.year = yoe + era * 400 + (m.month <= 2);
 	if (seconds == 0 && micro == 0)
-		m = (struct moment){0};
-	put_datetime(sql, &m, digits);
+		m = (struct temporal){0};
+	*out = m;
 }
 
 static uint64_t fraction_of(const uint8_t *p, unsigned digits)
@@ -119,37 +114,37 @@ static uint64_t fraction_of(const uint8_t *p, unsigned digits)
 	return bytes ? wire_big_endian(p, bytes) * power10[6 - bytes * 2] : 0;
 }
 
-static void put_datetime2(struct buf *sql, const uint8_t *p, unsigned digits)
+static void read_datetime2(const uint8_t *p, unsigned digits, struct temporal *out)
 {
 	uint64_t v = wire_big_endian(p, 5) & 0x7fffffffff, date = v >> 17, clock = v & 0x1ffff;
-	struct moment m = {.day = date & 31, .month = (date >> 5) % 13, .year = (date >> 5) / 13};
+	struct temporal m = {.day = date & 31, .month = (date >> 5) % 13, .year = (date >> 5) / 13};
 
 	m.hour = clock >> 12;
 	m.minute = clock >> 6 & 63;
 	m.second = clock & 63;
 	m.micro = fraction_of(p + 5, digits);
-	put_datetime(sql, &m, digits);
+	*out = m;
 }
 
 /* One biased number of whole and fraction together: a negative time with a fraction borrows from the whole.
  */
-static void put_time2(struct buf *sql, const uint8_t *p, unsigned digits)
+static void read_time2(const uint8_t *p, unsigned digits, struct temporal *out)
 {
 	unsigned bytes = fraction_bytes(digits), bits = bytes * 8;
 	int64_t biased = (int64_t)wire_big_endian(p, 3 + bytes) - (INT64_C(0x800000) << bits);
 	uint64_t v = (uint64_t)llabs(biased), whole = v >> bits;
-	struct moment m = {.negative = biased < 0,
+	struct temporal m = {.negative = biased < 0,
 		.hour = whole >> 12 & 0x3ff,
 		.minute = whole >> 6 & 63,
 		.second = whole & 63};
 
 	m.micro = bytes ? (v & ((UINT64_C(1) << bits) - 1)) * power10[6 - bytes * 2] : 0;
-	put_time(sql, &m, digits);
+	*out = m;
 }
 
-static void put_old_time(struct buf *sql, struct cur c, unsigned digits)
+static void read_old_time(struct cur c, unsigned digits, struct temporal *out)
 {
-	struct moment m = {0};
+	struct temporal m = {0};
 
 	if (digits > 0) {
 		/* 839 hours are the zero point; units are the last digit kept. */
@@ -157,7 +152,7 @@ static void put_old_time(struct buf *sql, struct cur c, unsigned digits)
 		int64_t v = (int64_t)wire_big_endian(c.p, maria_time[digits]) - zero;
 		uint64_t u = (uint64_t)llabs(v), seconds = u / power10[digits];
 
-		m = (struct moment){.negative = v < 0,
+		m = (struct temporal){.negative = v < 0,
 			.hour = seconds / 3600,
 			.minute = seconds / 60 % 60,
 			.second = seconds % 60,
@@ -167,15 +162,15 @@ static void put_old_time(struct buf *sql, struct cur c, unsigned digits)
 		int32_t v = raw & 0x800000 ? (int32_t)raw - 0x1000000 : (int32_t)raw;
 		uint64_t u = (uint64_t)labs(v);
 
-		m = (struct moment){
+		m = (struct temporal){
 			.negative = v < 0, .hour = u / 10000, .minute = u / 100 % 100, .second = u % 100};
 	}
-	put_time(sql, &m, digits);
+	*out = m;
 }
 
-static void put_old_datetime(struct buf *sql, struct cur c, unsigned digits)
+static void read_old_datetime(struct cur c, unsigned digits, struct temporal *out)
 {
-	struct moment m = {0};
+	struct temporal m = {0};
 
 	if (digits > 0) {
 		uint64_t v = wire_big_endian(c.p, maria_datetime[digits]);
@@ -198,54 +193,68 @@ static void put_old_datetime(struct buf *sql, struct cur c, unsigned digits)
 		m.month = v % 100, v /= 100;
 		m.year = v % 10000;
 	}
-	put_datetime(sql, &m, digits);
+	*out = m;
 }
 
-static void put_old_timestamp(struct buf *sql, struct cur c, unsigned digits)
+static void read_old_timestamp(struct cur c, unsigned digits, struct temporal *out)
 {
 	unsigned bytes = maria_timestamp[digits] - 4u;
 
 	if (digits == 0)
-		put_timestamp(sql, cur_u32(&c), 0, 0);
+		read_timestamp(cur_u32(&c), 0, out);
 	else
-		put_timestamp(sql, wire_big_endian(c.p, 4),
-			wire_big_endian(c.p + 4, bytes) * power10[6 - digits], digits);
+		read_timestamp(
+			wire_big_endian(c.p, 4), wire_big_endian(c.p + 4, bytes) * power10[6 - digits], out);
 }
 
-static void put_date(struct buf *sql, struct cur c)
+static void read_date(struct cur c, struct temporal *out)
 {
 	uint32_t v = cur_u24(&c);
 
-	put_date_part(sql, v >> 9, v >> 5 & 15, v & 31);
-	buf_putc(sql, '\'');
+	*out = (struct temporal){.year = v >> 9, .month = v >> 5 & 15, .day = v & 31};
 }
 
-void temporal_put(struct buf *sql, const struct binlog_value *v)
+void temporal_read(const struct binlog_value *v, struct temporal *out)
 {
 	const uint8_t *p = (const uint8_t *)v->raw.p;
 	struct cur c = wire_cur(v->raw);
 
 	switch (v->type) {
 	case WIRE_DATETIME2:
-		put_datetime2(sql, p, v->meta);
+		read_datetime2(p, v->meta, out);
 		break;
 	case WIRE_TIMESTAMP2:
-		put_timestamp(sql, wire_big_endian(p, 4), fraction_of(p + 4, v->meta), v->meta);
+		read_timestamp(wire_big_endian(p, 4), fraction_of(p + 4, v->meta), out);
 		break;
 	case WIRE_TIME2:
-		put_time2(sql, p, v->meta);
+		read_time2(p, v->meta, out);
 		break;
 	case WIRE_TIME:
-		put_old_time(sql, c, v->meta);
+		read_old_time(c, v->meta, out);
 		break;
 	case WIRE_DATETIME:
-		put_old_datetime(sql, c, v->meta);
+		read_old_datetime(c, v->meta, out);
 		break;
 	case WIRE_TIMESTAMP:
-		put_old_timestamp(sql, c, v->meta);
+		read_old_timestamp(c, v->meta, out);
 		break;
 	default:
-		put_date(sql, c);
+		read_date(c, out);
 		break;
+	}
+}
+
+void temporal_put(struct buf *sql, const struct binlog_value *v)
+{
+	struct temporal m;
+
+	temporal_read(v, &m);
+	if (v->type == WIRE_TIME || v->type == WIRE_TIME2) {
+		put_time(sql, &m, v->meta);
+	} else if (v->type == WIRE_DATE || v->type == WIRE_NEWDATE) {
+		put_date_part(sql, m.year, m.month, m.day);
+		buf_putc(sql, '\'');
+	} else {
+		put_datetime(sql, &m, v->meta);
 	}
 }
