@@ -34,7 +34,7 @@ enum {
 	CALL_MAX_MS = 7000, /* of a long lease too */
 	REPORT_EVERY_MS = 1000,
 	REPORT_SOON_MS = 200,
-	REPORT_REST_MS = 5000,
+	REPORT_REST_MS = 10000,
 };
 
 static uint32_t of_lease(const struct master *m, unsigned percent)

@@ -14,7 +14,7 @@
 
 enum { PAUSE_FIRST_MS = 500, PAUSE_MAX_MS = 10000 };
 
-static const struct relay_ask_pauses pauses = {.busy_ms = 500, .rest_ms = 5000};
+static const struct relay_ask_pauses pauses = {.busy_ms = 500, .rest_ms = 10000};
 
 /* What its clock shows, and when that was by ours: half-way between question and answer. */
 static int ask_clock(struct db *d, uint64_t *clock, uint64_t *asked, struct err *e)

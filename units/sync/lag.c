@@ -6,7 +6,7 @@
  */
 #include "units/sync/lag.h"
 
-enum { FRESH_US = 3000000, RARE_US = 8000000 };
+enum { FRESH_US = 3000000, RARE_US = 13000000 };
 
 void lag_begin(struct lag *l, uint64_t now_us)
 {

@@ -68,9 +68,12 @@ static void test_idle(void **state)
 	assert_int_equal(ms(&l, a), 6000);
 	a.rare = true;
 	assert_int_equal(ms(&l, a), 0);
-	a = at(509, 100, NONE, true);
+	a = at(512, 100, NONE, true);
 	a.rare = true;
-	assert_int_equal(ms(&l, a), 9000);
+	assert_int_equal(ms(&l, a), 0);
+	a = at(514, 100, NONE, true);
+	a.rare = true;
+	assert_int_equal(ms(&l, a), 14000);
 	/* The relay has everything of before; there is more since. */
 	a = at(600, 100, NONE, true);
 	heard(&l, 600, 200, &a);

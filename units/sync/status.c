@@ -1,6 +1,6 @@
 /*
  * The unit's status object (docs/protocol.md): position, counters, rates, lag. Reads what the other threads
- * do, asks the relay twice a second, at rest each five seconds, what it heard of the upstream; changes
+ * do, asks the relay twice a second, at rest each ten seconds, what it heard of the upstream; changes
  * nothing.
  */
 #include "units/sync/status.h"
@@ -9,7 +9,7 @@
 
 #include "common/base/clock.h"
 
-enum { ASK_MS = 500, ASK_REST_MS = 5000, ASK_TIMEOUT_MS = 2000 };
+enum { ASK_MS = 500, ASK_REST_MS = 10000, ASK_TIMEOUT_MS = 2000 };
 
 static void read_counts(struct apply *a, uint64_t out[PACE_COUNT])
 {
