@@ -3,6 +3,7 @@
  * rules of sql_translate. What no rule touches must come out byte for byte; what the source's server skipped
  * as a comment must never be executed by the target.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,6 +385,29 @@ static void put_gap(struct writer *w, size_t at, size_t end, bool keep)
 	}
 }
 
+/* Of a name, a number or something quoted: two of them side by side may become one. */
+static bool is_wordy(char c)
+{
+	return isalnum((unsigned char)c) || (c & 0x80) || (c && strchr("_$@'\"`", c));
+}
+
+/* What stood between them is gone: "ENGINE=InnoDB TRANSACTIONAL='0'COMMENT='x'". */
+static void keep_apart(struct buf *out, char next)
+{
+	if (out->n && is_wordy(out->p[out->n - 1]) && is_wordy(next))
+		buf_putc(out, ' ');
+}
+
+static void put_token(struct tr *t, const struct tok *k, struct buf *out)
+{
+	const char *text = k->text ? k->text : t->source.p + k->at;
+	size_t n = k->text ? strlen(k->text) : k->len;
+
+	if (k > t->t && k[-1].drop && n)
+		keep_apart(out, *text);
+	buf_put(out, text, n);
+}
+
 void tr_write(struct tr *t, struct buf *out)
 {
 	struct writer w = {.t = t, .out = out, .target = target_lexer(t)};
@@ -399,10 +423,8 @@ void tr_write(struct tr *t, struct buf *out)
 		/* Behind something that was dropped: "a ," reads badly. */
 		if (tight && !k->drop && i > 0 && t->t[i - 1].drop && t->source.p[k->at - 1] != '\n')
 			trim(out);
-		if (!k->drop && k->text)
-			buf_puts(out, k->text);
-		else if (!k->drop)
-			buf_put(out, t->source.p + k->at, k->len);
+		if (!k->drop)
+			put_token(t, k, out);
 		if (k->after)
 			buf_puts(out, k->after);
 		end = k->at + k->len;
