@@ -54,6 +54,21 @@ json_t *orders_part(const json_t *o, const char *key)
 	return v ? json_deep_copy(v) : json_object();
 }
 
+/* Those of the source stand behind those of the task. */
+static void put_filters(const json_t *source, json_t *rules)
+{
+	const json_t *own = json_object_get(source, "filters");
+	json_t *list;
+
+	if (json_array_size(own) == 0)
+		return;
+	list = json_copy(json_object_get(rules, "filters"));
+	if (!list)
+		list = json_array();
+	json_array_extend(list, (json_t *)(uintptr_t)own);
+	json_object_set_new(rules, "filters", list);
+}
+
 /* The source's own case rule is stronger than the task's, as in DM: the server's names are what they are. */
 json_t *orders_rules(const json_t *source, const json_t *subtask)
 {
@@ -64,6 +79,7 @@ json_t *orders_rules(const json_t *source, const json_t *subtask)
 		rules = json_object();
 	if (json_is_boolean(own))
 		json_object_set(rules, "case_sensitive", own);
+	put_filters(source, rules);
 	return rules;
 }
 

@@ -45,6 +45,10 @@ static void put_settings(json_t *doc, const json_t *args)
 		json_object_set(doc, "case_sensitive", own_case);
 	else
 		json_object_del(doc, "case_sensitive");
+	if (json_is_array(json_object_get(args, "filters")))
+		json_object_set(doc, "filters", json_object_get(args, "filters"));
+	else
+		json_object_del(doc, "filters");
 }
 
 static const char *worker_of(struct master *m, const char *source)
@@ -76,6 +80,18 @@ static int update(
 	return 0;
 }
 
+static int check_filters(const json_t *args, struct err *e)
+{
+	json_t *rules = json_object();
+	int r;
+
+	if (json_object_get(args, "filters"))
+		json_object_set(rules, "filters", json_object_get(args, "filters"));
+	r = valid_rules(rules, "dm_meta", e);
+	json_decref(rules);
+	return r;
+}
+
 /* DM's word for what create does too; the source must be there. */
 static int change(struct master *m, const json_t *args, struct command_call *c, struct err *e)
 {
@@ -84,7 +100,8 @@ static int change(struct master *m, const json_t *args, struct command_call *c, 
 
 	if (!was)
 		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
-	if (valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0)
+	if (valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0 ||
+		check_filters(args, e) < 0)
 		return -1;
 	return update(m, args, was, c, e);
 }
@@ -98,7 +115,8 @@ static int create(struct master *m, const json_t *args, struct command_call *c, 
 
 	if (valid_name(id, MODEL_SOURCE, "source", e) < 0 ||
 		(has_server(args) &&
-			valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0))
+			valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0) ||
+		check_filters(args, e) < 0)
 		return -1;
 	if (was)
 		return update(m, args, was, c, e);

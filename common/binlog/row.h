@@ -100,6 +100,8 @@ struct binlog_rows {
 	size_t at;
 };
 /* Of a rows event only the table id, to find its table first. */
+/* Of a type for which binlog_is_rows is true. */
+enum binlog_change binlog_rows_change(uint8_t type);
 int binlog_rows_table_id(struct str event, const struct binlog_format *f, uint64_t *id, struct err *e);
 int binlog_rows_open(struct str event, const struct binlog_format *f, const struct binlog_table *t,
 	struct arena *a, struct binlog_rows *r, struct err *e);

@@ -29,7 +29,7 @@ static bool has_extra(uint8_t type)
 	       type >= BINLOG_MARIA_WRITE_COMPRESSED;
 }
 
-static enum binlog_change change_of(uint8_t type)
+enum binlog_change binlog_rows_change(uint8_t type)
 {
 	switch (type) {
 	case BINLOG_WRITE_V0:
@@ -82,7 +82,7 @@ int binlog_rows_open(struct str event, const struct binlog_format *f, const stru
 	read_post_header(&c, f, h.type, r);
 	if (cur_lenenc(&c) != t->ncolumns || r->table_id != t->id)
 		c.bad = true;
-	r->change = change_of(h.type);
+	r->change = binlog_rows_change(h.type);
 	r->partial = h.type == BINLOG_PARTIAL_UPDATE;
 	r->a = a;
 	r->ncolumns = t->ncolumns;

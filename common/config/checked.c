@@ -226,6 +226,7 @@ static json_t *read_value(struct reader *r, yaml_node_t *n, const struct key *k)
 	case KEY_LIST:
 	case KEY_PATTERNS:
 	case KEY_REGEXES:
+	case KEY_EVENTS:
 		return read_items(r, n, k, read_scalar);
 	case KEY_ANY:
 		return json_null();

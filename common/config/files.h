@@ -16,3 +16,5 @@ int file_check_name(const char *name, const json_t *o, const char *key, struct e
 json_t *file_read(const char *file, const char *section, json_t *warnings, struct err *e);
 /* The last part of a path: what messages call the file. */
 const char *file_name(const char *path);
+/* A rule of `filters`, as rules_new takes it (new reference); what can't be meant so becomes a warning. */
+json_t *file_filter(const char *name, const json_t *rule, json_t *warnings);

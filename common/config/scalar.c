@@ -424,6 +424,18 @@ static json_t *read_pattern(const struct key *k, struct str text, struct err *e)
 	return NULL;
 }
 
+static json_t *read_event(const struct key *k, struct str text, struct err *e)
+{
+	const char *const *names = event_names(), *near;
+
+	if (event_of(text) != EVENT_COUNT)
+		return json_stringn(text.p, text.n);
+	near = words_nearest(text, names, EVENT_COUNT);
+	err_set(e, ERR_config_bad, "`%s`: `%.*s` is no event%s%s%s", k->name, SHOWN(text),
+		near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+	return NULL;
+}
+
 json_t *scalar_read(const struct key *k, struct str text, bool plain, struct err *e)
 {
 	int t = plain ? truth(text, false) : -1;
@@ -452,6 +464,8 @@ json_t *scalar_read(const struct key *k, struct str text, bool plain, struct err
 		return read_pattern(k, text, e);
 	case KEY_WORD:
 		return text.n == 0 && k->status != KEY_REQUIRED ? json_null() : read_word(k, text, e);
+	case KEY_EVENTS:
+		return read_event(k, text, e);
 	case KEY_LIST:
 		return k->of[0] ? read_word(k, text, e) : read_text(k, text, e);
 	default:

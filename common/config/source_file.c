@@ -222,6 +222,19 @@ static json_t *read_checker(const char *name, const json_t *o, struct err *e)
 	return NULL;
 }
 
+static void put_filters(json_t *source, const char *name, const json_t *o, json_t *warnings)
+{
+	json_t *list = json_array();
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "filters"), i, rule)
+		json_array_append_new(list, file_filter(name, rule, warnings));
+	if (json_array_size(list) > 0)
+		json_object_set(source, "filters", list);
+	json_decref(list);
+}
+
 static json_t *convert(const char *name, const json_t *o, json_t *warnings, struct err *e)
 {
 	json_t *endpoint, *relay, *source, *checker = json_object_get(o, "checker");
@@ -246,6 +259,7 @@ static json_t *convert(const char *name, const json_t *o, json_t *warnings, stru
 	if (checker)
 		json_object_set_new(source, "checker", checker);
 	json_object_set(source, "yaml", checked_text(o));
+	put_filters(source, name, o, warnings);
 	if (json_object_get(o, "case-sensitive"))
 		json_object_set(source, "case_sensitive", json_object_get(o, "case-sensitive"));
 	return source;

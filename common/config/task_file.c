@@ -15,6 +15,7 @@
 #include "common/config/scalar.h"
 #include "common/config/yaml.h"
 #include "common/sql/objects.h"
+#include "common/sql/rules.h"
 
 struct task_file {
 	const char *name;
@@ -111,6 +112,56 @@ static json_t *copy_tables(const json_t *list)
 		json_array_append_new(out, json_pack("{s:s, s:s}", "db-name", json_text(t, "db-name", ""),
 						   "tbl-name", json_text(t, "tbl-name", "")));
 	return out;
+}
+
+/* Of a task or source file: without the hidden keys. A rule that can't be meant so is a note. */
+json_t *file_filter(const char *name, const json_t *rule, json_t *warnings)
+{
+	static const char *const keys[] = {
+		"schema-pattern", "table-pattern", "events", "sql-pattern", "action"};
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_object_get(rule, keys[i]))
+			json_object_set(out, keys[i], json_object_get(rule, keys[i]));
+	if (filter_doubt(out))
+		checked_warn(warnings, name, rule, NULL, "%s", filter_doubt(out));
+	return out;
+}
+
+/* The entry of filters of that name; NULL with the error. */
+static const json_t *find_filter(struct task_file *f, const json_t *instance, const char *wanted)
+{
+	const json_t *all = json_object_get(f->o, "filters"), *entry = json_object_get(all, wanted);
+
+	if (entry && !checked_hidden(wanted)) {
+		mark_used(f, "filters", wanted);
+		return entry;
+	}
+	checked_error(f->name, instance, "filter-rules", f->e,
+		"`filter-rules: %.100s` names nothing in filters", wanted);
+	return NULL;
+}
+
+/* Those that the instance names, in its order. */
+static int put_filters(struct task_file *f, const json_t *instance, json_t *rules)
+{
+	json_t *list = json_array();
+	const json_t *name, *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(instance, "filter-rules"), i, name) {
+		entry = find_filter(f, instance, json_string_value(name));
+		if (!entry) {
+			json_decref(list);
+			return -1;
+		}
+		json_array_append_new(list, file_filter(f->name, entry, f->warnings));
+	}
+	if (json_array_size(list) > 0)
+		json_object_set(rules, "filters", list);
+	json_decref(list);
+	return 0;
 }
 
 static json_t *make_rules(const struct task_file *f, const json_t *list)
@@ -393,7 +444,8 @@ static json_t *read_instance(struct task_file *f, const json_t *instance)
 	json_t *dump = json_object(), *load = json_object(), *sync = json_object(), *start = json_object();
 	json_t *rules = read_rules(f, instance);
 
-	if (rules && file_check_name(f->name, instance, "source-id", f->e) == 0 &&
+	if (rules && put_filters(f, instance, rules) == 0 &&
+		file_check_name(f->name, instance, "source-id", f->e) == 0 &&
 		read_dump(f, instance, dump) == 0 && read_load(f, instance, dump, load) == 0 &&
 		read_sync(f, instance, sync) == 0 && read_validator(f, instance) == 0 &&
 		read_start(f, instance, start) == 0)
@@ -468,6 +520,10 @@ static int check_unused(struct task_file *f)
 				"`%.100s` in %s is used by no instance (%.*s-config-name)", name, maps[i],
 				(int)strlen(maps[i]) - 1, maps[i]);
 	}
+	name = next_unused(f, "filters", NULL);
+	if (name)
+		return checked_error(f->name, json_object_get(f->o, "filters"), name, f->e,
+			"`%.100s` in filters is used by no instance (filter-rules)", name);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		for (name = next_unused(f, lists[i], NULL); name; name = next_unused(f, lists[i], name))
 			checked_warn(f->warnings, f->name, json_object_get(f->o, lists[i]), name,

@@ -1,7 +1,8 @@
 /*
  * DM's block-allow-list: which schemas and tables a task wants. Called by dump and sync for each table once
  * (they keep the answer), by agent and master to check a task file. Routes
- * (route.h) are loaded with it. It must never log and never drop a table because of a matcher's failure.
+ * (route.h) and event filters (filter.h) are loaded with it. It must never log and never drop a table because
+ * of a matcher's failure.
  */
 #include "common/sql/rules.h"
 
@@ -24,7 +25,8 @@ struct patterns {
 struct rules {
 	struct patterns do_dbs, ignore_dbs, do_tables, ignore_tables;
 	char *meta_schema;
-	struct route *route; /* NULL: none */
+	struct route *route;   /* NULL: none */
+	struct filter *filter; /* NULL: none */
 };
 
 static const char *const system_schemas[] = {
@@ -101,6 +103,11 @@ bool rules_table(const struct rules *r, struct str schema, struct str table)
 const struct route *rules_route(const struct rules *r)
 {
 	return r->route;
+}
+
+const struct filter *rules_filter(const struct rules *r)
+{
+	return r->filter;
 }
 
 /* --- reading --- */
@@ -181,6 +188,8 @@ static int read_all(struct rules *r, const json_t *o, struct err *e)
 		return -1;
 	if (read_tables(o, "ignore_tables", cs, &r->ignore_tables, e) < 0)
 		return -1;
+	if (filter_new(&r->filter, json_object_get(o, "filters"), cs, e) < 0)
+		return -1;
 	return route_new(&r->route, json_object_get(o, "routes"), cs, e);
 }
 
@@ -216,6 +225,7 @@ void rules_free(struct rules **r)
 	patterns_fini(&old->do_tables);
 	patterns_fini(&old->ignore_tables);
 	route_free(&old->route);
+	filter_free(&old->filter);
 	free(old->meta_schema);
 	free(old);
 }

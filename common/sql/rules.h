@@ -4,6 +4,7 @@
 
 #include "common/base/err.h"
 #include "common/base/str.h"
+#include "common/sql/filter.h"
 #include "common/sql/route.h"
 
 /*
@@ -16,7 +17,7 @@
 struct rules;
 
 /* {"case_sensitive":bool,"do_dbs":[…],"ignore_dbs":[…],"do_tables":[{"db-name","tbl-name"}],
- * "ignore_tables":[…],"routes":[…]}; NULL or {}: everything, under its own name. */
+ * "ignore_tables":[…],"routes":[…],"filters":[…]}; NULL or {}: everything, under its own name. */
 struct rules *rules_new(const json_t *o, const char *meta_schema, struct err *e);
 void rules_free(struct rules **r);
 /* Whether statements on the schema itself are wanted. True says nothing yet of any table in it. */
@@ -24,6 +25,8 @@ bool rules_schema(const struct rules *r, struct str schema);
 bool rules_table(const struct rules *r, struct str schema, struct str table);
 /* Where tables go; NULL: all keep their names. */
 const struct route *rules_route(const struct rules *r);
+/* Which events of wanted tables are done; NULL: all. */
+const struct filter *rules_filter(const struct rules *r);
 /* One pattern alone: would rules_new take it? 0, or -1 with e. */
 int rules_check_pattern(const char *pattern, struct err *e);
 /* A regular expression of the same kind; *groups: how many groups it has. 0, or -1 with e. */

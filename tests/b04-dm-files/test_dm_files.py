@@ -108,7 +108,9 @@ heartbeat-update-interval: 1    | heartbeat-update-interval: ^1s      | must be 
     ssl-ca: "/etc/ssl/ca.pem"   |     cert-allowed-cn: ^x             | must be a list
 routes: {}                      | ^routes: {r: {schema-pattern: "a", target-schema: "b"}} | `routes` in a task file is not supported
 routes: {}                      | routes: {r: {^schema-patern: "a"}}  | did you mean `schema-pattern`
-filters:                        | ^filters: {f: {schema-pattern: "a", action: Ignore}} | `filters` in a task file is not supported
+filters:                        | filters: {^f: {schema-pattern: "a", action: Ignore}} | `f` in filters is used by no instance
+filters:                        | filters: {f: {events: [insert, ^dropp table], action: Do}} | did you mean `drop table`
+filters:                        | filters: {f: ^{events: [insert]}}   | `action` is missing in filters
 filters:                        | filters: {f: {action: ^ignore}}     | did you mean `Ignore`
 filters:                        | filters: {f: {sql-pattern: [^"("]}} | missing closing parenthesis
 expression-filter: {}           | ^expression-filter: {e: {schema: a, table: b, insert-value-expr: "c > 1"}} | `expression-filter` in a task file is not supported
@@ -140,7 +142,7 @@ ignore-dbs: ["test_*"]          | ignore-dbs: ^test_*                 | must be 
     binlog-name: "mysql-bin.000001" |     ^binlog-nam: "x"            | did you mean `binlog-name`
     binlog-gtid: "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5" |     binlog-gtid: ^"3E11FA47:1-5" | is no GTID set
   route-rules: []               |   ^route-rules: ["r"]               | `route-rules` in mysql-instances is not supported
-  filter-rules: []              |   ^filter-rules: ["r"]              | `filter-rules` in mysql-instances is not supported
+  filter-rules: []              |   filter-rules: ^["r"]              | `filter-rules: r` names nothing in filters
   expression-filters: []        |   ^expression-filters: ["r"]        | `expression-filters` in mysql-instances is not supported
   block-allow-list: "instance-1" |   block-allow-list: ^"instance"    | names nothing in block-allow-list; did you mean `instance-1`
   mydumper-config-name: "global" |   mydumper-config-name: ^"globa"   | did you mean `global`
@@ -163,7 +165,7 @@ relay-binlog-gtid: ""           | relay-binlog-gtid: ^"0-1"           | is no GT
   remain-space: 15              |   ^remain_space: 15                 | did you mean `remain-space`
   backoff-max: 5m0s             |   backoff-max: ^0.5s                | must be at least 1000 ms
   check-enable: true            |   check-enable: ^1                  | must be true or false
-filters: []                     | ^filters: [{schema-pattern: "a", action: Do}] | `filters` in a source file is not supported
+filters: []                     | filters: [{action: Do, events: [^drop]}] | is no event
 filters: []                     | filters: [{^actoin: Do}]            | did you mean `action`
   host: "127.0.0.1"             |   ^hots: "127.0.0.1"                | did you mean `host`
   user: "tg"                    |   user: "tg                         | did not find expected key

@@ -22,6 +22,7 @@
 struct apply_counts {
 	_Atomic uint64_t split, parts; /* transactions applied in parts, and these */
 	_Atomic uint64_t transactions, inserts, updates, deletes, ddls, bytes;
+	_Atomic uint64_t filtered_rows, filtered_ddls; /* left out by the event filter; of DDL also in part */
 	_Atomic uint64_t batches, waits, retries; /* downstream transactions; those that waited for a lane */
 	_Atomic uint64_t commit_us; /* of the last transaction before the watermark: trx_commit_us */
 };

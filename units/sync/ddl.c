@@ -12,6 +12,7 @@
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
 #include "units/sync/ddl_fence.h"
+#include "units/sync/ddl_filter.h"
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/ddl_rename.h"
@@ -22,8 +23,9 @@ struct ddl_job {
 	struct sql_ddl *ddl;
 	struct buf text; /* in the downstream's dialect */
 	bool wanted[SQL_DDL_MAX_TABLES];
-	bool fenced; /* a swap of tables, with ours taken along */
-	bool cut;    /* a RENAME of which only some pairs are left */
+	bool fenced;             /* a swap of tables, with ours taken along */
+	bool cut;                /* a RENAME of which only some pairs are left */
+	struct ddl_cut left_out; /* by the event filter */
 	struct ddl_place place;
 };
 
@@ -509,16 +511,59 @@ static int pass_by(struct apply *a, const struct trx *t, struct err *e)
 	return apply_commit(a, a->db, t->end, a->gtid_text, e);
 }
 
+static void say_left_out(struct apply *a, const struct ddl_job *j, bool whole)
+{
+	atomic_fetch_add(&a->counts.filtered_ddls, 1);
+	log_warn("left out%s by %s: %.*s", whole ? "" : " in part", j->left_out.why,
+		j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+}
+
+/* 1: something of it is done, 0: nothing, and that is on record; -1. */
+static int filter(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	struct ddl_asked asked = {t, &j->q, j->ddl, j->wanted};
+	int r = ddl_filter(a, &asked, &j->left_out, e);
+
+	if (r < 0 || !j->left_out.any)
+		return r;
+	say_left_out(a, j, r == 0);
+	j->place.cut = &j->left_out;
+	if (r == 0)
+		return ddl_record_filtered(a, t, &j->place, j->ddl, j->q.schema, e);
+	j->cut = j->cut || j->ddl->verb == SQL_VERB_RENAME_TABLE;
+	if (j->left_out.text.n == 0)
+		return 1;
+	j->q.sql = j->place.text = buf_str(&j->left_out.text);
+	return sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0 ? -1 : 1;
+}
+
+/* A rule may leave out what nobody can read. 0: it does, -1: it stays an error. */
+static int filter_unread(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
+{
+	struct err mine = {0};
+	int r = ddl_filter_unread(a, &j->q, &j->left_out, &mine);
+
+	if (r < 0)
+		*e = mine;
+	if (r != 0)
+		return -1;
+	say_left_out(a, j, true);
+	err_clear(e);
+	return pass_by(a, t, e);
+}
+
 /* As the stream has it. */
 static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	int r;
 
 	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0)
-		return -1;
-	if (!sql_verb_is_ddl(j->ddl->verb))
-		return err_set(e, ERR_sync_ddl_parse, "not understood: %.*s",
+		return filter_unread(a, t, j, e);
+	if (!sql_verb_is_ddl(j->ddl->verb)) {
+		err_set(e, ERR_sync_ddl_parse, "not understood: %.*s",
 			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+		return filter_unread(a, t, j, e);
+	}
 	r = wanted(a, t, j, e);
 	if (r > 0 && sql_verb_is_sequence(j->ddl->verb) && db_server(a->ddl)->flavor != FLAVOR_MARIADB) {
 		log_info("left out, as the downstream has no sequences: %.*s",
@@ -527,6 +572,10 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 	}
 	if (r == 0)
 		return pass_by(a, t, e);
+	if (r > 0)
+		r = filter(a, t, j, e);
+	if (r == 0)
+		return 0;
 	return r < 0 || translate(a, t, j, e) < 0 ? -1 : do_it(a, t, j, e);
 }
 
@@ -627,6 +676,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 		atomic_store(&a->counts.commit_us, trx_commit_us(t));
 	}
 	buf_free(&j.text);
+	ddl_cut_fini(&j.left_out);
 	arena_clear(a->scratch);
 	return r;
 }

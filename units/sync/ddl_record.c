@@ -348,6 +348,22 @@ static struct structure *after_told(struct apply *a, const struct altered *x, bo
 	return up;
 }
 
+/* Of an ALTER TABLE that the event filter cut: the downstream's structure is not the upstream's any more. */
+static bool is_shaped(const struct ddl_place *place, const char *schema, const char *name)
+{
+	const struct ddl_cut *c = place->cut;
+
+	return c && c->shaped &&
+	       (!c->shape || (strcmp(c->shape->schema, schema) == 0 && strcmp(c->shape->table, name) == 0));
+}
+
+static int keep_shape(
+	struct apply *a, const struct ddl_place *place, const char *schema, const char *name, struct err *e)
+{
+	return place->cut->shape ? keep_structure(a, place->cut->shape, place->event, e)
+				 : forget_structure(a, schema, name, e);
+}
+
 static int track(struct apply *a, const struct altered *x, const struct ddl_place *place, struct err *e)
 {
 	struct structure *s;
@@ -355,6 +371,8 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 	int r;
 
 	tables_forget(&a->tables, x->schema, x->name);
+	if (is_shaped(place, x->schema, x->name))
+		return keep_shape(a, place, x->schema, x->name, e);
 	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
 		return e->code ? -1 : forget_structure(a, x->schema, x->name, e);
@@ -467,6 +485,119 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 					       : track_tables(a, t, place, ddl, schema, e);
 }
 
+/* The upstream has it under the new name, the downstream (if at all) under the old one. */
+static int move_structures(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	struct structure *s[SQL_DDL_MAX_TABLES / 2] = {0};
+	unsigned pairs = ddl->ntables / 2;
+	char name[257];
+	int r = 0;
+
+	err_clear(e);
+	for (unsigned i = 0; r == 0 && i < pairs; i++) {
+		const char *from = ddl_schema_of(&ddl->tables[2 * i], schema, name);
+
+		s[i] = tables_tracked(&a->tables, from, ddl->tables[2 * i].table, e);
+		tables_forget(&a->tables, from, ddl->tables[2 * i].table);
+		r = e->code ? -1 : forget_structure(a, from, ddl->tables[2 * i].table, e);
+	}
+	for (unsigned i = 0; r == 0 && i < pairs; i++) {
+		const struct sql_name *to = &ddl->tables[2 * i + 1];
+
+		tables_forget(&a->tables, ddl_schema_of(to, schema, name), to->table);
+		if (!s[i])
+			continue;
+		free(s[i]->schema);
+		free(s[i]->table);
+		s[i]->schema = xstrdup(ddl_schema_of(to, schema, name));
+		s[i]->table = xstrdup(to->table);
+		r = keep_structure(a, s[i], place->event, e);
+	}
+	for (unsigned i = 0; i < pairs; i++)
+		structure_free(&s[i]);
+	return r;
+}
+
+static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	char name[257];
+
+	for (unsigned i = 0; i < ddl->ntables; i++) {
+		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
+
+		tables_forget(&a->tables, s, ddl->tables[i].table);
+		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* As a pair of a RENAME, only that the model stays. */
+static int copy_structure(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	char name[257];
+	struct structure *s;
+	int r = 0;
+
+	err_clear(e);
+	s = tables_tracked(&a->tables, ddl_schema_of(&ddl->tables[1], schema, name), ddl->tables[1].table, e);
+	if (e->code)
+		return -1;
+	if (s) {
+		free(s->schema);
+		free(s->table);
+		s->schema = xstrdup(ddl_schema_of(&ddl->tables[0], schema, name));
+		s->table = xstrdup(ddl->tables[0].table);
+		r = keep_structure(a, s, place->event, e);
+	}
+	structure_free(&s);
+	return r;
+}
+
+static int track_shape(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	const char *table = ddl->tables[0].table, *s;
+	char name[257];
+
+	s = ddl_schema_of(&ddl->tables[0], schema, name);
+	tables_forget(&a->tables, s, table);
+	if (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->like)
+		return copy_structure(a, place, ddl, schema, e);
+	return place->cut->shaped ? keep_shape(a, place, s, table, e) : 0;
+}
+
+/* What was left out: the upstream's structures move on, those of the downstream stay. */
+static int track_gone(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	char name[257];
+
+	switch (ddl->verb) {
+	case SQL_VERB_DROP_DATABASE:
+		tables_forget_schema(&a->tables, ddl->schema);
+		return forget_structure(a, ddl->schema, NULL, e);
+	case SQL_VERB_CREATE_DATABASE:
+	case SQL_VERB_ALTER_DATABASE:
+		/* Both sides' default charsets part: they are compared again before a table is made. */
+		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
+		return forget_structure(a, ddl->schema[0] ? ddl->schema : name, "", e);
+	case SQL_VERB_DROP_TABLE:
+		return forget_tables(a, ddl, schema, e);
+	case SQL_VERB_RENAME_TABLE:
+		return move_structures(a, place, ddl, schema, e);
+	case SQL_VERB_CREATE_TABLE:
+	case SQL_VERB_ALTER_TABLE:
+	case SQL_VERB_CREATE_INDEX:
+	case SQL_VERB_DROP_INDEX:
+		return track_shape(a, place, ddl, schema, e);
+	default:
+		return 0;
+	}
+}
+
 /* Earlier records have served: the watermark is behind them, or (it stays) they are of an earlier event. */
 static int drop_served(struct apply *a, const struct ddl_place *place, struct err *e)
 {
@@ -510,6 +641,7 @@ int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place
 {
 	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
 		(place->also && track_all(a, t, place, place->also, schema, e) < 0) ||
+		(place->cut && place->cut->gone && track_gone(a, place, place->cut->gone, schema, e) < 0) ||
 		drop_served(a, place, e) < 0 || mark_done(a, place, e) < 0)
 		return -1;
 	return commit_behind(a, t, place, e);
@@ -521,6 +653,16 @@ int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_pl
 	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
 		drop_served(a, place, e) < 0 ||
 		put_record(a, t, place, "skipped", statement, (struct str){"", 0}, e) < 0)
+		return -1;
+	return commit_behind(a, t, place, e);
+}
+
+int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	if (guard_behind(a, t, place, e) < 0 || track_gone(a, place, ddl, schema, e) < 0 ||
+		(place->cut->gone && place->cut->gone->verb != ddl->verb &&
+			track_gone(a, place, place->cut->gone, schema, e) < 0))
 		return -1;
 	return commit_behind(a, t, place, e);
 }

@@ -1,5 +1,5 @@
 #pragma once
-#include "units/sync/apply.h"
+#include "units/sync/ddl_filter.h"
 
 /* The doing/done record of a DDL in tidegate_ddl, and what structure proves about it. */
 enum ddl_stage { DDL_NEW, DDL_DOING, DDL_DONE };
@@ -13,6 +13,8 @@ struct ddl_place {
 	uint64_t sql_mode;
 	bool told; /* an operator's words in the place of the upstream's, which knows the structures */
 	const struct sql_ddl *also; /* NULL, or that statement of the upstream's: its names too are tracked */
+	const struct ddl_cut
+		*cut; /* NULL, or what the event filter left out: the upstream has it all the same */
 };
 
 /* What was noted when a statement was begun. */
@@ -37,6 +39,10 @@ int ddl_record_failed(struct apply *a, const struct ddl_place *place, struct err
  */
 int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	struct str statement, const struct sql_ddl *ddl, struct str schema, struct err *e);
+/* The event filter left all of it out: not begun, not done, but its names are as the upstream has them now.
+ */
+int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e);
 /* In a transaction of a->db: from here on the database's default charset is that of the stream. */
 int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e);
 /* In the transaction that moves the watermark behind it: done, and the tracked structures. */

@@ -5,6 +5,7 @@
 #include "units/sync/decode.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/xalloc.h"
@@ -50,6 +51,9 @@ void decode_open(struct decode *d, struct trx *t, struct tables *tables)
 void decode_close(struct decode *d)
 {
 	walk_end(&d->walk);
+	free(d->aside);
+	d->aside = NULL;
+	arena_free(&d->aside_in);
 	if (d->tables && d->maps_in == d->tables->maps_in)
 		arena_clear(d->maps_in);
 	else
@@ -128,6 +132,29 @@ static int on_table_map(struct decode *d, struct str event, const struct binlog_
 	return 0;
 }
 
+/* Rows that are left out take no room of those that are not. */
+static int ask_filter(struct decode *d, const struct table *t, struct str event, struct err *e)
+{
+	static const enum event_id ids[] = {[BINLOG_INSERT] = EVENT_insert,
+		[BINLOG_UPDATE] = EVENT_update,
+		[BINLOG_DELETE] = EVENT_delete};
+	struct binlog_header h;
+	enum binlog_change kind;
+
+	if (binlog_read_header(event, &h, e) < 0)
+		return -1;
+	kind = binlog_rows_change(h.type);
+	if (t->rows[kind].action == FILTER_ERROR)
+		return err_set(e, ERR_sync_filter, "rule %u of filters, `%s`: rows of `%s`.`%s`",
+			t->rows[kind].rule, event_name(ids[kind]), t->schema, t->name);
+	d->leaves_out = t->rows[kind].action == FILTER_IGNORE;
+	if (d->leaves_out && !d->aside_in)
+		d->aside_in = arena_new(0);
+	if (d->leaves_out)
+		arena_clear(d->aside_in);
+	return 0;
+}
+
 static int open_rows(
 	struct decode *d, struct str event, const struct binlog_format *f, struct arena *a, struct err *e)
 {
@@ -139,9 +166,10 @@ static int open_rows(
 	m = find_map(d, id);
 	if (!m)
 		return err_set(e, ERR_sync_binlog, "rows of table id %" PRIu64 " without its TABLE_MAP", id);
-	if (!m->table->wanted)
+	if (!m->table->wanted && !m->table->left_out)
 		return 0;
-	if (binlog_rows_open(event, f, &m->map, a, &d->rows, e) < 0)
+	if (ask_filter(d, m->table, event, e) < 0 ||
+		binlog_rows_open(event, f, &m->map, d->leaves_out ? d->aside_in : a, &d->rows, e) < 0)
 		return -1;
 	d->rows_of = m;
 	d->event = event;
@@ -162,6 +190,22 @@ static struct change *add(struct list *l, struct arena *a)
 	return &l->at[l->n++];
 }
 
+/* The same for one that the event filter leaves out: it is counted. */
+static int pass_row(struct decode *d, struct err *e)
+{
+	const struct binlog_table *map = &d->rows_of->map;
+	int r;
+
+	if (d->aside_columns < map->ncolumns) {
+		d->aside = xrealloc(d->aside, 2 * map->ncolumns * sizeof(*d->aside));
+		d->aside_columns = map->ncolumns;
+	}
+	r = binlog_rows_next(&d->rows, map, d->rows.change == BINLOG_INSERT ? NULL : d->aside,
+		d->rows.change == BINLOG_DELETE ? NULL : d->aside + d->aside_columns, e);
+	d->left_out += r > 0;
+	return r;
+}
+
 /* 1: a row was added, 0: the event has no more, -1. */
 static int next_row(struct decode *d, struct list *l, struct arena *a, struct err *e)
 {
@@ -173,6 +217,8 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 
 	if (d->rows.at >= d->rows.data.n)
 		return 0;
+	if (d->leaves_out)
+		return pass_row(d, e);
 	if (d->rows.change != BINLOG_INSERT)
 		before = arena_alloc(a, bytes);
 	if (d->rows.change != BINLOG_DELETE)
@@ -251,6 +297,7 @@ static int walk(struct trx *t, struct tables *tables,
 		see(arg, list, n);
 		arena_clear(a);
 	}
+	t->left_out = d.left_out;
 	decode_close(&d);
 	arena_free(&a);
 	return r;
@@ -267,6 +314,7 @@ int decode_trx(struct trx *t, struct tables *tables,
 	t->arena = arena_new(512 + t->raw.n);
 	decode_open(&d, t, tables);
 	r = decode_next(&d, t->arena, SIZE_MAX, &t->changes, &t->nchanges, e);
+	t->left_out = d.left_out;
 	decode_close(&d);
 	if (r < 0)
 		return -1;

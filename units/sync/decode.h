@@ -34,6 +34,11 @@ struct decode {
 	struct mapped *rows_of; /* rows that a piece's end has cut: of this table */
 	struct str event;       /* their event */
 	struct binlog_rows rows;
+	bool leaves_out;            /* the event filter does: they are only counted */
+	uint64_t left_out;          /* so many */
+	struct binlog_value *aside; /* room for one of them, before and after */
+	unsigned aside_columns;
+	struct arena *aside_in; /* of a compressed event of such rows */
 };
 
 void decode_open(struct decode *d, struct trx *t, struct tables *tables);

@@ -204,6 +204,7 @@ static int put_pieces(struct lane *l, struct trx *t, struct err *e)
 		arena_clear(l->scratch);
 	}
 	arena_clear(l->scratch);
+	t->left_out = d.left_out;
 	decode_close(&d);
 	return r;
 }
@@ -631,6 +632,8 @@ static void count(struct lane *l)
 	atomic_fetch_add(&c->updates, l->writer.in_hand[BINLOG_UPDATE]);
 	atomic_fetch_add(&c->deletes, l->writer.in_hand[BINLOG_DELETE]);
 	atomic_fetch_add(&c->transactions, l->batch.n);
+	for (unsigned i = 0; i < l->batch.n; i++)
+		atomic_fetch_add(&c->filtered_rows, l->batch.list[i]->left_out);
 	atomic_fetch_add(&c->bytes, l->batch.bytes);
 	atomic_fetch_add(&c->batches, 1);
 }

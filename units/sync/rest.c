@@ -53,6 +53,7 @@ static void count(struct apply *a, const struct trx *t)
 	struct apply_counts *c = &a->counts;
 
 	atomic_fetch_add(&c->transactions, 1);
+	atomic_fetch_add(&c->filtered_rows, t->left_out);
 	atomic_fetch_add(&c->batches, 1);
 	atomic_fetch_add(&c->bytes, t->bytes);
 	if (trx_commit_us(t))

@@ -180,10 +180,9 @@ static int look_at_large(struct apply *a, struct trx *t, struct err *e)
 	if (know_cascades(a, t, e) < 0 || noted_find(t, &a->tables, e) < 0)
 		return -1;
 	while (noted_next(t->noted, &at, &table)) {
-		if (!table->wanted)
-			continue;
-		keys_touch_table(&a->touch, table);
-		ours = true;
+		ours = ours || table->wanted || table->left_out; /* to be counted */
+		if (table->wanted)
+			keys_touch_table(&a->touch, table);
 	}
 	t->nchanges = ours ? (size_t)(t->bytes / LARGE_ROW) + 1 : 0;
 	if (!ours)
@@ -249,6 +248,7 @@ static void pass(struct apply *a, struct trx *t, bool breaks)
 			a->last_seq = t->seq;
 		window_put(&a->window, t->seq, t);
 		window_commit(&a->window, t->seq);
+		atomic_fetch_add(&a->counts.filtered_rows, t->left_out);
 		t = NULL;
 		atomic_fetch_add(&a->counts.transactions, 1);
 		schedule_advance(a);

@@ -144,6 +144,8 @@ static int put_part(struct cursor *c, struct part *now, bool *last, struct err *
 		return r;
 	r = cursor_fill(c, e);
 	*last = r == 0;
+	if (*last)
+		s->t->left_out = c->d.left_out;
 	if (r < 0 || (*last && s->t->xa && xa_record(s->db, &s->a->id, s->t, e) < 0) ||
 		missing_record(&s->writer->missing, s->db, &s->a->id, s->slot->slot, e) < 0)
 		return -1;

@@ -132,6 +132,8 @@ static void put_counts(struct status *s, json_t *out)
 	put_num(out, "retries", atomic_load(&c->retries));
 	put_num(out, "split", atomic_load(&c->split));
 	put_num(out, "parts", atomic_load(&c->parts));
+	put_num(out, "filtered_rows", atomic_load(&c->filtered_rows));
+	put_num(out, "filtered_ddls", atomic_load(&c->filtered_ddls));
 	put_num(out, "missing_rows", missing_rows(&s->apply->missing));
 	put_num(out, "transactions_s", rate[PACE_TRANSACTIONS]);
 	put_num(out, "rows_s", rate[PACE_ROWS]);

@@ -381,6 +381,27 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	return -1;
 }
 
+/* What the event filter says of its rows: the same for all of a kind. */
+static void ask_filter(struct tables *ts, struct table *t)
+{
+	static const struct event kinds[] = {
+		[BINLOG_INSERT] = {EVENT_insert, EVENT_insert, false},
+		[BINLOG_UPDATE] = {EVENT_update, EVENT_update, false},
+		[BINLOG_DELETE] = {EVENT_delete, EVENT_delete, false},
+	};
+	unsigned out = 0;
+
+	for (unsigned i = 0; t->wanted && i < 3; i++) {
+		struct filter_ask ask = {str_of(t->schema), str_of(t->name), &kinds[i], {"", 0}};
+
+		/* Without a statement no matcher of one can give up. */
+		filter_event(rules_filter(ts->rules), &ask, &t->rows[i], NULL);
+		out += t->rows[i].action == FILTER_IGNORE;
+	}
+	t->left_out = out == 3;
+	t->wanted = t->wanted && !t->left_out;
+}
+
 static struct table *table_new(struct tables *ts, const struct binlog_table *map)
 {
 	struct table *t = xcalloc(1, sizeof(*t));
@@ -392,6 +413,7 @@ static struct table *table_new(struct tables *ts, const struct binlog_table *map
 	t->head = xstrdup(buf_cstr(&head));
 	buf_free(&head);
 	t->wanted = rules_table(ts->rules, map->schema, map->table);
+	ask_filter(ts, t);
 	t->copied = ts->copied ? copied_find(ts->copied, map->schema, map->table) : NULL;
 	return t;
 }
@@ -487,11 +509,34 @@ int tables_cascades_logged(struct tables *t, const struct server *from, bool *lo
 	return 0;
 }
 
+static bool leaves_out(const struct tables *t, struct str schema, struct str table, enum event_id id)
+{
+	struct event event = {id, id, false};
+	struct filter_ask ask = {schema, table, &event, {"", 0}};
+	struct filter_verdict v;
+
+	filter_event(rules_filter(t->rules), &ask, &v, NULL);
+	return v.action == FILTER_IGNORE;
+}
+
+/* The parent's rows are left out as they go or change, and those of the child are not: they would stay. */
+static bool loses_cascade(const struct tables *t, const struct str *v)
+{
+	bool deletes = !str_is(v[5], "RESTRICT") && !str_is(v[5], "NO ACTION"),
+	     updates = !str_is(v[6], "RESTRICT") && !str_is(v[6], "NO ACTION");
+	enum event_id becomes = str_is(v[5], "CASCADE") ? EVENT_delete : EVENT_update;
+
+	if (deletes && leaves_out(t, v[2], v[3], EVENT_delete) && !leaves_out(t, v[0], v[1], becomes))
+		return true;
+	return updates && leaves_out(t, v[2], v[3], EVENT_update) && !leaves_out(t, v[0], v[1], EVENT_update);
+}
+
 int tables_check_cascades(struct tables *t, struct err *e)
 {
 	static const char sql[] =
 		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, "
-		"CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
+		"CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS "
+		"WHERE "
 		"DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO ACTION')";
 	struct db_rows *rows = db_query(t->ask_down, STR_LIT(sql), e);
 	const struct str *v;
@@ -500,7 +545,8 @@ int tables_check_cascades(struct tables *t, struct err *e)
 	if (!rows)
 		return -1;
 	while ((n = db_fetch(rows, &v, e)) > 0)
-		if (rules_table(t->rules, v[0], v[1]) && !rules_table(t->rules, v[2], v[3])) {
+		if (rules_table(t->rules, v[0], v[1]) &&
+			(!rules_table(t->rules, v[2], v[3]) || loses_cascade(t, v))) {
 			n = err_set(e, ERR_sync_cascade, "`%.*s`.`%.*s`, foreign key `%.*s` to `%.*s`.`%.*s`",
 				STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[4]), STR_ARG(v[2]), STR_ARG(v[3]));
 			break;

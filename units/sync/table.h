@@ -34,8 +34,10 @@ struct unicode;
 struct table {
 	char *schema, *name;
 	bool wanted;
-	enum flavor from, to;        /* of the two servers */
-	struct structure *up, *down; /* NULL where not wanted */
+	bool left_out;                 /* would be wanted, but the event filter leaves all its rows out */
+	struct filter_verdict rows[3]; /* of its inserts, updates, deletes (enum binlog_change) */
+	enum flavor from, to;          /* of the two servers */
+	struct structure *up, *down;   /* NULL where not wanted */
 	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `schema`.`table`, quoted */

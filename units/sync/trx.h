@@ -66,6 +66,7 @@ struct trx {
 	struct change *changes; /* all of them, if decoded */
 	size_t nchanges; /* of a large one, once its tables are found: about so many, 0: none is ours */
 	bool decoded;
+	uint64_t left_out; /* rows that the event filter leaves out, once it was walked */
 
 	/* Of the scheduler. */
 	bool begins_run;    /* it does not follow the one before it in its lane */

@@ -1,0 +1,254 @@
+/*
+ * The structure that a DDL statement leads to in the upstream while the downstream does without it, or before
+ * it is decided whether it does. The downstream is asked, as it knows its own words best. Called by
+ * ddl_filter.c with nothing else under way; never touches a table of the user's.
+ */
+#include "units/sync/shape.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/log.h"
+#include "common/base/xalloc.h"
+#include "common/db/structure.h"
+#include "common/sql/create.h"
+#include "common/sql/dialect.h"
+#include "common/sql/quote.h"
+#include "units/sync/altered.h"
+#include "units/sync/ddl_session.h"
+
+static void name_of(const struct apply *a, char out[64])
+{
+	snprintf(out, 64, "tidegate_shape_%016" PRIx64, meta_hash(&a->id));
+}
+
+static void put_name(const struct apply *a, struct buf *sql)
+{
+	char name[64];
+
+	name_of(a, name);
+	sql_put_table(sql, str_of(a->id.schema), str_of(name));
+}
+
+static int drop(struct apply *a, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "DROP TABLE IF EXISTS ");
+	put_name(a, &sql);
+	r = db_exec(a->ddl, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
+static struct structure *look(struct apply *a, struct err *e)
+{
+	char name[64];
+	bool found;
+
+	name_of(a, name);
+	return db_structure(a->ddl, a->id.schema, name, &found, e);
+}
+
+/* {column: default or null}. */
+static json_t *read_defaults(struct apply *a, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	json_t *o = json_object();
+	const struct str *v;
+	char name[64];
+	int n;
+
+	name_of(a, name);
+	buf_puts(&sql,
+		"SELECT COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA=");
+	sql_put_string(&sql, str_of(a->id.schema));
+	buf_puts(&sql, " AND TABLE_NAME=");
+	sql_put_string(&sql, str_of(name));
+	rows = db_query(a->ddl, buf_str(&sql), e);
+	buf_free(&sql);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0) {
+		char column[300];
+
+		snprintf(column, sizeof(column), "%.*s", STR_ARG(v[0]));
+		json_object_set_new(o, column, v[1].p ? json_stringn_nocheck(v[1].p, v[1].n) : json_null());
+	}
+	db_rows_close(&rows);
+	return o;
+}
+
+static bool same_columns(const struct structure *a, const struct structure *b)
+{
+	if (!a || !b || a->ncolumns != b->ncolumns)
+		return false;
+	for (unsigned i = 0; i < a->ncolumns; i++)
+		if (strcasecmp(a->columns[i].name, b->columns[i].name) != 0)
+			return false;
+	return true;
+}
+
+static int translate(struct apply *a, const struct trx *t, const struct binlog_query *q, struct str text,
+	struct buf *out, struct err *e)
+{
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), q ? q->sql_mode : 0, a->collations};
+	struct buf notes = {0};
+	int r = sql_translate(text, &d, out, &notes, e);
+
+	buf_free(&notes);
+	return r;
+}
+
+/* Where both sides have the same columns, all that a structure does not hold comes along (defaults). */
+static int make(struct apply *a, const struct trx *t, const struct shape_of *what,
+	const struct structure *was, struct err *e)
+{
+	struct structure renamed = *was, *down;
+	struct buf sql = {0}, text = {0};
+	char name[64];
+	bool found;
+	int r = 0;
+
+	down = db_structure(a->ddl, what->schema, what->name, &found, e);
+	if (!down && e->code)
+		return -1;
+	name_of(a, name);
+	renamed.schema = (char *)(uintptr_t)a->id.schema;
+	renamed.table = name;
+	if (same_columns(was, down)) {
+		buf_puts(&sql, "CREATE TABLE ");
+		put_name(a, &sql);
+		buf_puts(&sql, " LIKE ");
+		sql_put_table(&sql, str_of(what->schema), str_of(what->name));
+	} else {
+		structure_put_create(&renamed, &text);
+		r = translate(a, t, NULL, buf_str(&text), &sql, e);
+	}
+	if (r == 0)
+		r = db_exec(a->ddl, buf_str(&sql), e);
+	structure_free(&down);
+	buf_free(&sql);
+	buf_free(&text);
+	return r;
+}
+
+static int run(struct apply *a, const struct trx *t, const struct shape_of *what, struct err *e)
+{
+	struct buf text = {0}, sql = {0};
+	struct err ignored;
+	int r;
+
+	buf_put(&text, what->text.p, what->at);
+	put_name(a, &text);
+	buf_put(&text, what->text.p + what->end, what->text.n - what->end);
+	r = translate(a, t, what->q, buf_str(&text), &sql, e);
+	if (r == 0)
+		r = ddl_session(a->ddl, what->q, t->timestamp, false, e);
+	if (r == 0) {
+		r = db_exec(a->ddl, buf_str(&sql), e);
+		if (ddl_session_reset(a->ddl, r < 0 ? &ignored : e) < 0)
+			r = -1;
+	}
+	buf_free(&text);
+	buf_free(&sql);
+	return r;
+}
+
+static void call_it(struct structure *s, const char *schema, const char *name)
+{
+	if (!s)
+		return;
+	free(s->schema);
+	free(s->table);
+	s->schema = xstrdup(schema);
+	s->table = xstrdup(name);
+}
+
+/* As it is to be recorded: with the upstream's kinds where the downstream has substitutes. */
+static void fit(struct apply *a, const struct trx *t, const struct shape_of *what,
+	const struct structure *was, struct shape *out)
+{
+	struct altered x = {.schema = what->schema,
+		.name = what->name,
+		.was = was,
+		.text = what->text,
+		.sql_mode = what->q->sql_mode,
+		.from = &t->format.server,
+		.to = db_server(a->ddl)->flavor};
+	struct err ignored = {0};
+	struct structure *now;
+	bool there;
+
+	now = tables_upstream_now(&a->tables, what->schema, what->name, &there, &ignored);
+	out->after = altered_fit(out->after, &x, now);
+	structure_free(&now);
+}
+
+static int look_at_both(struct apply *a, const struct trx *t, const struct shape_of *what,
+	const struct structure *was, struct shape *out, struct err *e)
+{
+	if (!what->create && make(a, t, what, was, e) < 0)
+		return -1;
+	if (!what->create) {
+		out->before = look(a, e);
+		out->defaults[0] = read_defaults(a, e);
+	}
+	if (e->code || run(a, t, what, e) < 0)
+		return -1;
+	out->after = look(a, e);
+	out->defaults[1] = read_defaults(a, e);
+	call_it(out->after, what->schema, what->name);
+	return e->code ? -1 : 0;
+}
+
+int shape_try(
+	struct apply *a, const struct trx *t, const struct shape_of *what, struct shape *out, struct err *e)
+{
+	struct structure *tracked = NULL;
+	const struct structure *was = tables_known(&a->tables, what->schema, what->name);
+	struct err ignored;
+	int r;
+
+	*out = (struct shape){0};
+	err_clear(e);
+	if (!was && !what->create)
+		was = tracked = tables_tracked(&a->tables, what->schema, what->name, e);
+	if (e->code)
+		return -1;
+	if (!was && !what->create)
+		return 0;
+	r = drop(a, e) < 0 ? -1 : look_at_both(a, t, what, what->create ? NULL : was, out, e);
+	if (r == 0)
+		fit(a, t, what, what->create ? NULL : was, out);
+	structure_free(&tracked);
+	drop(a, &ignored);
+	if (r == 0)
+		return 0;
+	shape_fini(out);
+	if (err_act(e->code) == ERR_ACT_RETRY)
+		return -1;
+	log_warn("what becomes of `%s`.`%s` in the upstream can't be seen in the downstream: %s",
+		what->schema, what->name, e->text);
+	err_clear(e);
+	return 0;
+}
+
+void shape_fini(struct shape *s)
+{
+	structure_free(&s->before);
+	structure_free(&s->after);
+	json_decref(s->defaults[0]);
+	json_decref(s->defaults[1]);
+	*s = (struct shape){0};
+}
+
+bool shape_other_default(const struct shape *s, const char *was, const char *now)
+{
+	const json_t *a = json_object_get(s->defaults[0], was), *b = json_object_get(s->defaults[1], now);
+
+	/* information_schema says NULL in words on MariaDB, where the default is that one. */
+	return a && b && !json_equal(a, b);
+}
