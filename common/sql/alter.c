@@ -305,7 +305,7 @@ int alter_read(struct str text, const struct server *from, uint64_t sql_mode, co
 	sql_ddl_lexer(&r.lx, text, from, sql_mode);
 	sql_lex_next(&r.lx);
 	skip_head(&r, ddl);
-	while (!at_end(&r)) {
+	while (!at_end(&r) && r.lx.type == SQL_WORD) {
 		unsigned before = out->n;
 
 		one_part(&r);
@@ -314,7 +314,8 @@ int alter_read(struct str text, const struct server *from, uint64_t sql_mode, co
 		if (sql_lex_is_char(&r.lx, ','))
 			sql_lex_next(&r.lx);
 	}
-	if (r.lx.type == SQL_BAD || r.depth != 0)
+	/* Each begins with a word of its own. */
+	if (!at_end(&r) || r.lx.type == SQL_BAD || r.depth != 0)
 		return err_set(e, ERR_sql_parse, "ALTER TABLE: its parts can't be told apart at byte %zu",
 			r.lx.token_at);
 	for (unsigned i = 0; i < out->n; i++)
@@ -337,6 +338,7 @@ void alter_put(struct str text, const struct alter *a, const bool *keep, struct 
 	bool any = false;
 
 	buf_put(out, text.p, a->parts[0].at);
+	buf_putc(out, ' '); /* words stay apart, whatever part comes first */
 	for (unsigned i = 0; i < a->n; i++) {
 		const struct alter_part *p = &a->parts[i];
 

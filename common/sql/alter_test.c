@@ -114,21 +114,35 @@ static void cut(const char *text, const char *kept, const char *wanted)
 	alter_fini(&a);
 }
 
+static void unread(const char *text)
+{
+	static struct sql_ddl ddl;
+	struct alter a;
+	struct err e = {0};
+
+	assert_int_equal(sql_ddl_read(str_of(text), &maria, 0, &ddl, &e), 0);
+	assert_int_equal(alter_read(str_of(text), &maria, 0, &ddl, &a, &e), -1);
+	assert_int_equal(e.code, ERR_sql_parse);
+	alter_fini(&a);
+}
+
 static void cuts(void **state)
 {
 	struct alter a;
 
 	(void)state;
 	cut("alter table t add a int, drop b, ALGORITHM=COPY", "100",
-		"alter table t add a int, ALGORITHM=COPY");
+		"alter table t  add a int, ALGORITHM=COPY");
 	cut("alter table t add (a int, b decimal(1,2)), drop c , modify d enum('a,b','c')", "101",
-		"alter table t add (a int, b decimal(1,2)), modify d enum('a,b','c')");
+		"alter table t  add (a int, b decimal(1,2)), modify d enum('a,b','c')");
 	cut("alter table t add a int comment 'drop, b', drop b /* ,c */ PARTITION BY HASH(a)", "011",
-		"alter table t drop b PARTITION BY HASH(a)");
-	cut("alter table t drop b, add a int PARTITION BY HASH(a)", "100", "alter table t drop b");
+		"alter table t  drop b PARTITION BY HASH(a)");
+	cut("alter table t drop b, add a int PARTITION BY HASH(a)", "100", "alter table t  drop b");
 	read("ALTER TABLE t ADD a int /*!50100 PARTITION BY HASH(a) */", &a);
 	assert_true(a.whole);
 	alter_fini(&a);
+	unread("ALTER TABLE `d`,.t DROP a");
+	unread("ALTER TABLE t ADD a int,, DROP b");
 	read("ALTER TABLE t ADD a int, DROP b", &a);
 	assert_true(a.parts[0].event.multi && a.parts[1].event.multi);
 	alter_fini(&a);

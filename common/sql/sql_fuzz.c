@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sql/alter.h"
 #include "common/sql/create.h"
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
@@ -73,6 +74,40 @@ static void translate(struct str text, const struct server *from, const struct s
 	buf_free(&notes);
 }
 
+/* Cut to any of its parts it is still an ALTER of that table, with so many of them. */
+static void cut(
+	struct str text, const struct server *from, uint64_t mode, const struct sql_ddl *d, unsigned seed)
+{
+	static struct sql_ddl again;
+	struct alter a, b;
+	struct buf out = {0};
+	struct err e = {0};
+	bool keep[64] = {0};
+	unsigned kept = 0;
+
+	if (alter_read(text, from, mode, d, &a, &e) < 0)
+		assert(e.code == ERR_sql_parse);
+	for (unsigned i = 0; i < a.n; i++) {
+		assert(a.parts[i].at <= a.parts[i].end && a.parts[i].end <= text.n);
+		assert(i == 0 || a.parts[i].at >= a.parts[i - 1].end);
+		if (i < 64)
+			keep[i] = (seed >> (i % 8)) & 1;
+		kept += i < 64 && (keep[i] || a.parts[i].neutral);
+	}
+	if (!e.code && !a.whole && kept > 0 && a.n <= 64) {
+		alter_put(text, &a, keep, &out);
+		if (sql_ddl_read(buf_str(&out), from, mode, &again, &e) == 0) {
+			assert(again.verb == d->verb &&
+				strcmp(again.tables[0].table, d->tables[0].table) == 0);
+			if (alter_read(buf_str(&out), from, mode, &again, &b, &e) == 0)
+				assert(b.n <= kept);
+			alter_fini(&b);
+		}
+	}
+	alter_fini(&a);
+	buf_free(&out);
+}
+
 /* What was read is written, and read again. */
 static void create(struct str text, const struct server *from)
 {
@@ -127,6 +162,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_names(&d, text.n);
 	else
 		assert(e.code == ERR_sql_parse);
+	if (!e.code && d.verb == SQL_VERB_ALTER_TABLE)
+		cut(text, from, mode, &d, (unsigned)text.n);
 	translate(text, from, to, mode);
 	create(text, from);
 	object(text, from, data[0] >> 6);

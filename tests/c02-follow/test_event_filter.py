@@ -325,3 +325,36 @@ def test_cascades_and_what_nobody_reads(make_pair, job):
     assert ("converted",) not in d.query("SHOW TABLES IN app")
     f.counted(1, 1)
     f.leave()
+
+
+@BOTH
+def test_killed_in_between(names, make_pair, job):
+    """Killed around a statement of which a part is left out, around one that is left out as a whole, and in a transaction in parts: each is done once, and
+    rows behind it are right by name."""
+    pair = begin(names, make_pair)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE app.t (id int PRIMARY KEY, a int, b varchar(20), c int)", "INSERT INTO app.t VALUES (1, 1, 'b', 1)", "CREATE TABLE app.u (id int PRIMARY KEY, v int)",
+          "CREATE TABLE app.gone (id int PRIMARY KEY)", "CREATE TABLE app.stays (id int PRIMARY KEY)")
+    rules = [{"schema-pattern": "app", "events": ["drop column", "update"], "action": "Ignore"},
+             {"schema-pattern": "app", "table-pattern": "stays", "events": ["drop table"], "action": "Ignore"}]
+    f = Filtered(pair, job(source_url=None, target_url=None), rules).start()
+    columns = ["id", "a", "b", "c"]
+    for n, place in enumerate(["sync_ddl_doing", "sync_ddl_sent", "sync_before_commit", "sync_after_commit"]):
+        if place.startswith("sync_ddl"):
+            f.j.failpoints.arm(place)
+        s.run(f"ALTER TABLE app.t DROP COLUMN {columns[-1 - n % 2] if n < 2 else f'z{n - 2}'}, ADD COLUMN z{n} varchar(9) FIRST")
+        if not place.startswith("sync_ddl"):
+            f.j.failpoints.arm(place)
+        s.run(f"INSERT INTO app.t (id, z{n}) VALUES ({n + 2}, 'new {n}')", f"UPDATE app.t SET z{n} = 'no' WHERE id = 1")
+        f.through()
+        assert f.j.failpoints.fired(place) == 1, f.j.story()
+    assert d.query("SELECT id, b, c, z0, z1, z2, z3 FROM app.t ORDER BY id") == (
+        (1, "b", 1, None, None, None, None), (2, None, None, "new 0", None, None, None), (3, None, None, None, "new 1", None, None),
+        (4, None, None, None, None, "new 2", None), (5, None, None, None, None, None, "new 3"))
+    f.j.failpoints.arm("sync_ddl_sent")
+    s.run("DROP TABLE app.stays, app.gone", "ALTER TABLE app.u", "INSERT INTO app.u VALUES (1, 1), (2, 2)", "UPDATE app.u SET v = 9")
+    f.through()
+    tables = [r[0] for r in d.query("SHOW TABLES IN app")]
+    assert "stays" in tables and "gone" not in tables and d.query("SELECT id, v FROM app.u ORDER BY id") == ((1, 1), (2, 2)), f.j.story()
+    assert not [r for r in d.query("SHOW TABLES IN dm_meta") if "shape" in r[0]]
+    f.leave()

@@ -320,7 +320,9 @@ static int cut_parts(struct work *w, struct err *e)
 
 	if (tell_parts(w, e) < 0 || ask_parts(w, &told, e) < 0)
 		return -1;
-	if (told.left == told.asked && told.asked > 0)
+	if (told.asked == 0) /* nothing is changed, or it only says how */
+		return ask(w, &w->asked->ddl->tables[0], event_of_verb(SQL_VERB_ALTER_TABLE), e);
+	if (told.left == told.asked)
 		return 1;
 	if (told.left > 0 && w->alter.whole)
 		return mixed(w, "and it can't be cut inside of a version comment", e);
