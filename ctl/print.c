@@ -130,6 +130,9 @@ static void put_sync(const json_t *s, const json_t *sync)
 	put_lag(s, sync, running);
 	if (json_num(sync, "missing_rows", 0) > 0)
 		printf("  %lld rows missing", (long long)json_num(sync, "missing_rows", 0));
+	if (json_num(sync, "filtered_by_expression", 0) > 0)
+		printf("  %lld rows filtered by expression",
+			(long long)json_num(sync, "filtered_by_expression", 0));
 	if (!running)
 		return;
 	progress_count((double)json_num(sync, "rows_s", 0), rows, sizeof(rows));

@@ -14,6 +14,9 @@ int file_check_name(const char *name, const json_t *o, const char *key, struct e
 /* Without the terminating member: the file's bytes, checked as `section`; warnings are filled. NULL with e.
  */
 json_t *file_read(const char *file, const char *section, json_t *warnings, struct err *e);
+/* One of expression-filter: its member for the rules of a task (common/sql/row_filter.h). NULL with e, at the
+ * key that is wrong. */
+json_t *file_expression(const char *file, const char *name, const json_t *o, struct err *e);
 /* The last part of a path: what messages call the file. */
 const char *file_name(const char *path);
 /* A rule of `filters`, as rules_new takes it (new reference); what can't be meant so becomes a warning. */

@@ -55,9 +55,10 @@ static bool is_used(const struct task_file *f, const char *map, const char *name
 }
 
 /* The entry of a named map that the instance's key names; NULL with the error. */
-static const json_t *look_up(struct task_file *f, const json_t *instance, const char *key, const char *map)
+static const json_t *look_up_name(
+	struct task_file *f, const json_t *instance, const char *key, const char *map, const char *wanted)
 {
-	const char *wanted = json_text(instance, key, ""), *names[64], *near, *name;
+	const char *names[64], *near, *name;
 	const json_t *all = json_object_get(f->o, map), *entry = json_object_get(all, wanted);
 	json_t *v;
 	size_t n = 0;
@@ -73,6 +74,11 @@ static const json_t *look_up(struct task_file *f, const json_t *instance, const 
 	checked_error(f->name, instance, key, f->e, "`%s: %.100s` names nothing in %s%s%s%s", key, wanted,
 		map, near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
 	return NULL;
+}
+
+static const json_t *look_up(struct task_file *f, const json_t *instance, const char *key, const char *map)
+{
+	return look_up_name(f, instance, key, map, json_text(instance, key, ""));
 }
 
 /* The instance's settings of one part: by name, inline, or none (NULL). -1 with the error. */
@@ -196,6 +202,36 @@ static json_t *read_rules(struct task_file *f, const json_t *instance)
 	list = look_up(f, instance, key,
 		json_object_get(f->o, "black-white-list") ? "black-white-list" : "block-allow-list");
 	return list ? make_rules(f, list) : NULL;
+}
+
+/* The filters that the instance names, into its rules. */
+static int read_expressions(struct task_file *f, const json_t *instance, json_t *rules)
+{
+	static const char key[] = "expression-filters", map[] = "expression-filter";
+	bool incremental = strcmp(json_text(f->o, "task-mode", ""), "incremental") == 0;
+	json_t *out = json_array(), *one;
+	const json_t *entry, *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(instance, key), i, name) {
+		entry = look_up_name(f, instance, key, map, json_string_value(name));
+		one = entry ? file_expression(f->name, json_string_value(name), entry, f->e) : NULL;
+		if (one && json_flag(one, "across", false) && !incremental) {
+			checked_error(f->name, entry, "update-across", f->e,
+				"`update-across` wants task-mode incremental: a full copy copies all rows");
+			json_decref(one);
+			one = NULL;
+		}
+		if (!one) {
+			json_decref(out);
+			return -1;
+		}
+		json_array_append_new(out, one);
+	}
+	if (json_array_size(out) > 0)
+		json_object_set(rules, "expressions", out);
+	json_decref(out);
+	return 0;
 }
 
 static void copy_number(json_t *to, const char *name, const json_t *from, const char *key)
@@ -444,7 +480,7 @@ static json_t *read_instance(struct task_file *f, const json_t *instance)
 	json_t *dump = json_object(), *load = json_object(), *sync = json_object(), *start = json_object();
 	json_t *rules = read_rules(f, instance);
 
-	if (rules && put_filters(f, instance, rules) == 0 &&
+	if (rules && put_filters(f, instance, rules) == 0 && read_expressions(f, instance, rules) == 0 &&
 		file_check_name(f->name, instance, "source-id", f->e) == 0 &&
 		read_dump(f, instance, dump) == 0 && read_load(f, instance, dump, load) == 0 &&
 		read_sync(f, instance, sync) == 0 && read_validator(f, instance) == 0 &&
@@ -510,7 +546,7 @@ static const char *next_unused(const struct task_file *f, const char *map, const
 static int check_unused(struct task_file *f)
 {
 	static const char *const maps[] = {"mydumpers", "loaders", "syncers", "validators"};
-	static const char *const lists[] = {"block-allow-list", "black-white-list"};
+	static const char *const lists[] = {"block-allow-list", "black-white-list", "expression-filter"};
 	const char *name;
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {

@@ -179,7 +179,7 @@ static const struct broken broken_tasks[] = {
 	{"", "is-sharding: true\n", ERR_config_unsupported, "`is-sharding`"},
 	{"", "routes: {r: {schema-pattern: a}}\n", ERR_config_unsupported, "`routes`"},
 	{"", "filters: {f: {action: Ignore}}\n", ERR_config_bad, "task.yaml:28:11: `f` in filters is used"},
-	{"", "expression-filter: {e: {schema: a}}\n", ERR_config_unsupported, "`expression-filter`"},
+	{"", "expression-filter: {e: {schema: a}}\n", ERR_config_bad, "`table`"},
 	{"", "validators: {v: {mode: full}}\n", ERR_config_unsupported,
 		"task.yaml:28:24: `mode: full` is not supported"},
 	{"", "column-mappings: {c: {}}\n", ERR_config_unsupported, "`column-mappings`"},

@@ -4,7 +4,6 @@
 #include "common/base/arena.h"
 #include "common/base/err.h"
 #include "common/sql/expr_value.h"
-#include "common/sql/structure.h"
 #include "server.h"
 
 /*
@@ -15,6 +14,7 @@
 enum expr_truth { EXPR_FALSE, EXPR_TRUE, EXPR_UNKNOWN };
 
 struct expr;
+struct structure; /* structure.h */
 
 struct expr_options {
 	struct server server; /* whose meaning counts; its flavor at least */

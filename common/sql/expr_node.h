@@ -1,5 +1,6 @@
 #pragma once
 #include "common/sql/expr.h"
+#include "common/sql/structure.h"
 
 /* The inside of expressions: the tree, and who does what with it. For common/sql/expr*.c only. */
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "common/sql/expr.h"
+#include "common/sql/structure.h"
 
 /* For tests and fuzzers only: a table with a row. */
 struct structure *expr_sample_structure(void); /* structure_free */

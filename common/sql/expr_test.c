@@ -9,6 +9,7 @@
 
 #include "common/sql/expr_decimal.h"
 #include "common/sql/expr_sample.h"
+#include "common/sql/row_filter.h"
 
 enum verdict { NO, YES, UNKNOWN, RANGE, UNDECIDED };
 
@@ -242,11 +243,82 @@ static void test_decimals(void **state)
 	assert_false(expr_decimal_read(STR_LIT("12x"), &a));
 }
 
+static enum row_verdict filtered(const char *json, enum row_change change)
+{
+	struct structure *s = expr_sample_structure();
+	struct server server = {FLAVOR_MYSQL, 80400};
+	struct expr_row row = expr_sample_row();
+	struct arena *a = arena_new(0);
+	json_t *list = json_loads(json, 0, NULL);
+	struct row_filters *f = NULL;
+	struct row_filter *bound = NULL;
+	enum row_verdict v = ROW_KEEP;
+	struct err e = {0};
+
+	assert_int_equal(row_filters_new(&f, list, true, &e), 0);
+	assert_int_equal(row_filter_bind(&bound, f, s, &server, &e), 0);
+	if (bound)
+		assert_int_equal(row_filter_judge(bound, change, change == ROW_INSERT ? NULL : &row,
+					 change == ROW_DELETE ? NULL : &row, a, &v, &e),
+			0);
+	row_filter_free(&bound);
+	row_filters_free(&f);
+	json_decref(list);
+	arena_free(&a);
+	structure_free(&s);
+	return v;
+}
+
+#define FILTER(more) "{\"name\":\"f\",\"schema\":\"s\",\"table\":\"t\"," more "}"
+
+static void test_filters(void **state)
+{
+	static const char insert[] = "[" FILTER("\"insert\":\"i = 5\"") "]",
+			  both[] = "[" FILTER("\"update_old\":\"i = 5\",\"update_new\":\"i = 6\"") "]",
+			  across[] = "[" FILTER("\"insert\":\"i = 5\",\"across\":true") "]",
+			  several[] =
+				  "[" FILTER("\"delete\":\"i = 6\"") "," FILTER("\"delete\":\"i = 5\"") "]";
+
+	(void)state;
+	assert_int_equal(filtered(insert, ROW_INSERT), ROW_SKIP);
+	assert_int_equal(filtered(insert, ROW_UPDATE), ROW_KEEP);
+	assert_int_equal(filtered(insert, ROW_DELETE), ROW_KEEP);
+	assert_int_equal(filtered(both, ROW_UPDATE), ROW_KEEP);
+	assert_int_equal(filtered("[" FILTER("\"update_new\":\"i = 5\"") "]", ROW_UPDATE), ROW_SKIP);
+	assert_int_equal(filtered("[" FILTER("\"insert\":\"nul = 5\"") "]", ROW_INSERT), ROW_KEEP);
+	assert_int_equal(filtered(several, ROW_DELETE), ROW_SKIP);
+	assert_int_equal(filtered(across, ROW_INSERT), ROW_SKIP);
+	assert_int_equal(filtered(across, ROW_UPDATE), ROW_SKIP);
+	assert_int_equal(filtered(across, ROW_DELETE), ROW_SKIP);
+	assert_int_equal(filtered("[{\"name\":\"f\",\"schema\":\"S\",\"table\":\"t\",\"insert\":\"i = 5\"}]",
+				 ROW_INSERT),
+		ROW_KEEP);
+}
+
+static void test_filters_refused(void **state)
+{
+	static const char *const bad[] = {"[" FILTER("\"name2\":1") "]",
+		"[" FILTER("\"insert\":\"i\",\"delete\":\"i\"") "]", "[" FILTER("\"insert\":\"i =\"") "]",
+		"[" FILTER("\"delete\":\"i\",\"across\":true") "]", "[{\"name\":\"f\",\"insert\":\"i\"}]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *list = json_loads(bad[i], 0, NULL);
+		struct row_filters *f = NULL;
+		struct err e = {0};
+
+		assert_int_equal(row_filters_new(&f, list, true, &e), -1);
+		assert_int_equal(e.code, ERR_config_bad);
+		json_decref(list);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_verdicts), cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_modes), cmocka_unit_test(test_check_alone),
-		cmocka_unit_test(test_decimals)};
+		cmocka_unit_test(test_decimals), cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_filters_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

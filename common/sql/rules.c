@@ -25,8 +25,9 @@ struct patterns {
 struct rules {
 	struct patterns do_dbs, ignore_dbs, do_tables, ignore_tables;
 	char *meta_schema;
-	struct route *route;   /* NULL: none */
-	struct filter *filter; /* NULL: none */
+	struct route *route;             /* NULL: none */
+	struct filter *filter;           /* NULL: none */
+	struct row_filters *row_filters; /* NULL: none */
 };
 
 static const char *const system_schemas[] = {
@@ -110,6 +111,11 @@ const struct filter *rules_filter(const struct rules *r)
 	return r->filter;
 }
 
+struct row_filters *rules_row_filters(const struct rules *r)
+{
+	return r->row_filters;
+}
+
 /* --- reading --- */
 
 static int list_of(
@@ -190,7 +196,9 @@ static int read_all(struct rules *r, const json_t *o, struct err *e)
 		return -1;
 	if (filter_new(&r->filter, json_object_get(o, "filters"), cs, e) < 0)
 		return -1;
-	return route_new(&r->route, json_object_get(o, "routes"), cs, e);
+	if (route_new(&r->route, json_object_get(o, "routes"), cs, e) < 0)
+		return -1;
+	return row_filters_new(&r->row_filters, json_object_get(o, "expressions"), cs, e);
 }
 
 struct rules *rules_new(const json_t *o, const char *meta_schema, struct err *e)
@@ -226,6 +234,7 @@ void rules_free(struct rules **r)
 	patterns_fini(&old->ignore_tables);
 	route_free(&old->route);
 	filter_free(&old->filter);
+	row_filters_free(&old->row_filters);
 	free(old->meta_schema);
 	free(old);
 }

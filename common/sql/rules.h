@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/sql/filter.h"
 #include "common/sql/route.h"
+#include "common/sql/row_filter.h"
 
 /*
  * Which tables are wanted: DM's block-allow-list (docs/design/rules-of-tables.md). Patterns: '*' (last
@@ -17,7 +18,8 @@
 struct rules;
 
 /* {"case_sensitive":bool,"do_dbs":[…],"ignore_dbs":[…],"do_tables":[{"db-name","tbl-name"}],
- * "ignore_tables":[…],"routes":[…],"filters":[…]}; NULL or {}: everything, under its own name. */
+ * "ignore_tables":[…],"routes":[…],"filters":[…],"expressions":[…]}; NULL or {}:
+ * everything, under its own name. */
 struct rules *rules_new(const json_t *o, const char *meta_schema, struct err *e);
 void rules_free(struct rules **r);
 /* Whether statements on the schema itself are wanted. True says nothing yet of any table in it. */
@@ -27,6 +29,8 @@ bool rules_table(const struct rules *r, struct str schema, struct str table);
 const struct route *rules_route(const struct rules *r);
 /* Which events of wanted tables are done; NULL: all. */
 const struct filter *rules_filter(const struct rules *r);
+/* Which rows are left out; NULL: none. */
+struct row_filters *rules_row_filters(const struct rules *r);
 /* One pattern alone: would rules_new take it? 0, or -1 with e. */
 int rules_check_pattern(const char *pattern, struct err *e);
 /* A regular expression of the same kind; *groups: how many groups it has. 0, or -1 with e. */

@@ -113,7 +113,7 @@ filters:                        | filters: {f: {events: [insert, ^dropp table], 
 filters:                        | filters: {f: ^{events: [insert]}}   | `action` is missing in filters
 filters:                        | filters: {f: {action: ^ignore}}     | did you mean `Ignore`
 filters:                        | filters: {f: {sql-pattern: [^"("]}} | missing closing parenthesis
-expression-filter: {}           | ^expression-filter: {e: {schema: a, table: b, insert-value-expr: "c > 1"}} | `expression-filter` in a task file is not supported
+expression-filter: {}           | expression-filter: {e: {schema: a, table: b, ^insert-value-exp: "c > 1"}} | did you mean `insert-value-expr`
 column-mappings:                | ^column-mappings: {c: {}}           | `column-mappings` in a task file is not supported
 ["~^app", "other_[0-9]"]        | [^"~(app", "other_[0-9]"]           | missing closing parenthesis
 ["~^app", "other_[0-9]"]        | [^"a*p", "other_[0-9]"]             | '\\*' may only be the last character
@@ -143,7 +143,7 @@ ignore-dbs: ["test_*"]          | ignore-dbs: ^test_*                 | must be 
     binlog-gtid: "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5" |     binlog-gtid: ^"3E11FA47:1-5" | is no GTID set
   route-rules: []               |   ^route-rules: ["r"]               | `route-rules` in mysql-instances is not supported
   filter-rules: []              |   filter-rules: ^["r"]              | `filter-rules: r` names nothing in filters
-  expression-filters: []        |   ^expression-filters: ["r"]        | `expression-filters` in mysql-instances is not supported
+  expression-filters: []        |   expression-filters: ^["r"]        | `expression-filters: r` names nothing in expression-filter
   block-allow-list: "instance-1" |   block-allow-list: ^"instance"    | names nothing in block-allow-list; did you mean `instance-1`
   mydumper-config-name: "global" |   mydumper-config-name: ^"globa"   | did you mean `global`
   loader-config-name: "global"  |   loader: {}                        | `global` in loaders is used by no instance

@@ -34,5 +34,7 @@ void check_account(struct db *d, char *out, size_t size);
 
 /* What `binlog-schema` asks: one finding, whose text is the answer. */
 void check_tracked(struct check *c);
+/* Expressions of the task, bound to the upstream's tables. */
+void check_filters(struct check *c, struct db *d);
 void check_upstream(struct check *c);
 void check_downstream(struct check *c);

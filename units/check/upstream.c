@@ -307,6 +307,8 @@ void check_upstream(struct check *c)
 	if (!d)
 		return;
 	check_tables(c, d);
+	if (has_sync(c))
+		check_filters(c, d);
 	if (has_copy(c))
 		check_reload(c, d);
 	if (has_sync(c))

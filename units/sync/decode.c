@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/binlog/expr_row.h"
 #include "units/sync/copied.h"
 #include "units/sync/noted.h"
 #include "units/sync/takeover.h"
@@ -54,6 +55,7 @@ void decode_close(struct decode *d)
 	free(d->aside);
 	d->aside = NULL;
 	arena_free(&d->aside_in);
+	arena_free(&d->judging);
 	if (d->tables && d->maps_in == d->tables->maps_in)
 		arena_clear(d->maps_in);
 	else
@@ -206,33 +208,101 @@ static int pass_row(struct decode *d, struct err *e)
 	return r;
 }
 
-/* 1: a row was added, 0: the event has no more, -1. */
+/* Every column, as an INSERT needs it. */
+static int check_whole(const struct table *t, const struct binlog_value *after, struct err *e)
+{
+	for (unsigned i = 0; i < t->up->ncolumns; i++)
+		if (!after[i].present)
+			return err_set(e, ERR_expression,
+				"%s: an UPDATE that enters a filter becomes an INSERT, for which column `%s` "
+				"is not in "
+				"the row's image: the upstream needs binlog_row_image=FULL, and no partial "
+				"JSON",
+				t->head, t->up->columns[i].name);
+	return 0;
+}
+
+/* What the task's expression-filter makes of the change: *keep false, or another kind of change. */
+static int filter(struct decode *d, struct change *c, bool *keep, struct err *e)
+{
+	const struct table *t = c->table;
+	struct binlog_expr_row rows[2] = {{c->before, t->up}, {c->after, t->up}};
+	struct expr_row before = binlog_expr_row(&rows[0]), after = binlog_expr_row(&rows[1]);
+	enum row_change change = c->kind == BINLOG_INSERT   ? ROW_INSERT
+				 : c->kind == BINLOG_DELETE ? ROW_DELETE
+							    : ROW_UPDATE;
+	enum row_verdict verdict;
+	int r;
+
+	if (!d->judging)
+		d->judging = arena_new(4096);
+	r = row_filter_judge(t->filter, change, &before, &after, d->judging, &verdict, e);
+	arena_clear(d->judging);
+	if (r < 0)
+		return err_add(e, "%s", t->head);
+	*keep = verdict != ROW_SKIP;
+	if (verdict != ROW_KEEP && (d->tables || d->trx->large))
+		row_filter_count(t->filter);
+	if (verdict == ROW_ENTERS) {
+		c->kind = BINLOG_INSERT;
+		c->before = NULL;
+		return check_whole(t, c->after, e);
+	}
+	if (verdict == ROW_LEAVES) {
+		c->kind = BINLOG_DELETE;
+		c->after = NULL;
+	}
+	return 0;
+}
+
+/* Room for a row's values: that of one that was left out, so that memory does not grow with those. */
+static void take_room(
+	struct decode *d, struct arena *a, struct binlog_value **before, struct binlog_value **after)
+{
+	size_t bytes = d->rows_of->map.ncolumns * sizeof(struct binlog_value);
+
+	if (d->room_of != d->rows_of) {
+		d->room[0] = d->room[1] = NULL;
+		d->room_of = d->rows_of;
+	}
+	if (d->rows.change != BINLOG_INSERT)
+		*before = d->room[0] ? d->room[0] : arena_alloc(a, bytes);
+	if (d->rows.change != BINLOG_DELETE)
+		*after = d->room[1] ? d->room[1] : arena_alloc(a, bytes);
+	d->room[0] = d->room[1] = NULL;
+}
+
+/* 1: a row was read, and added if it is wanted, 0: the event has no more, -1. */
 static int next_row(struct decode *d, struct list *l, struct arena *a, struct err *e)
 {
 	const struct binlog_table *map = &d->rows_of->map;
-	size_t bytes = map->ncolumns * sizeof(struct binlog_value);
 	struct binlog_value *before = NULL, *after = NULL;
-	struct change *c;
+	bool keep = true;
+	struct change c;
 	int r;
 
 	if (d->rows.at >= d->rows.data.n)
 		return 0;
 	if (d->leaves_out)
 		return pass_row(d, e);
-	if (d->rows.change != BINLOG_INSERT)
-		before = arena_alloc(a, bytes);
-	if (d->rows.change != BINLOG_DELETE)
-		after = arena_alloc(a, bytes);
+	take_room(d, a, &before, &after);
 	r = binlog_rows_next(&d->rows, map, before, after, e);
 	if (r <= 0)
 		return r;
-	c = add(l, a);
-	*c = (struct change){.table = d->rows_of->table,
+	c = (struct change){.table = d->rows_of->table,
 		.kind = d->rows.change,
 		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS) && !d->rows_of->untied,
 		.again = d->rows_of->again,
 		.before = before,
 		.after = after};
+	if (c.table->filter && filter(d, &c, &keep, e) < 0)
+		return -1;
+	if (keep) {
+		*add(l, a) = c;
+	} else {
+		d->room[0] = before;
+		d->room[1] = after;
+	}
 	return 1;
 }
 
@@ -265,6 +335,8 @@ int decode_next(
 	struct list l = {0};
 	size_t from = arena_used(a);
 	int r = 0;
+
+	d->room_of = NULL; /* it was of an arena that may have been cleared */
 
 	while (!d->ended) {
 		if (l.n > 0 && arena_used(a) - from >= bytes && may_stop(d))

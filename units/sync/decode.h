@@ -38,7 +38,10 @@ struct decode {
 	uint64_t left_out;          /* so many */
 	struct binlog_value *aside; /* room for one of them, before and after */
 	unsigned aside_columns;
-	struct arena *aside_in; /* of a compressed event of such rows */
+	struct arena *aside_in;       /* of a compressed event of such rows */
+	struct arena *judging;        /* for the task's expressions; NULL until one is asked */
+	struct mapped *room_of;       /* whose rows */
+	struct binlog_value *room[2]; /* … before and after were left out: for the next one */
 };
 
 void decode_open(struct decode *d, struct trx *t, struct tables *tables);

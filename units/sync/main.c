@@ -46,6 +46,20 @@ static int read_collations(struct sync *s, const json_t *options, struct err *e)
 	return 0;
 }
 
+/* What a full copy brings, such a filter would take for gone. */
+static int check_filters(struct sync *s, struct err *e)
+{
+	const char *name = row_filters_across(rules_row_filters(s->rules));
+
+	if (!s->copies || !name)
+		return 0;
+	return err_set(e, ERR_config_bad,
+		"expression-filter `%s`: update-across wants task-mode incremental, as a full copy copies "
+		"all "
+		"rows",
+		name);
+}
+
 static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 {
 	const json_t *options = json_object_get(env->config, "options"),
@@ -80,7 +94,7 @@ static int read_slice(struct sync *s, struct unit_env *env, struct err *e)
 		return -1;
 	s->fetch.keep = (size_t)json_num(options, "large_transaction", FETCH_KEEP);
 	s->rules = rules_new(json_object_get(env->config, "rules"), s->meta_schema, e);
-	return s->rules ? 0 : -1;
+	return s->rules ? check_filters(s, e) : -1;
 }
 
 static void wake(void *arg)

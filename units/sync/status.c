@@ -135,6 +135,7 @@ static void put_counts(struct status *s, json_t *out)
 	put_num(out, "filtered_rows", atomic_load(&c->filtered_rows));
 	put_num(out, "filtered_ddls", atomic_load(&c->filtered_ddls));
 	put_num(out, "missing_rows", missing_rows(&s->apply->missing));
+	put_num(out, "filtered_by_expression", row_filters_rows(rules_row_filters(s->apply->rules)));
 	put_num(out, "transactions_s", rate[PACE_TRANSACTIONS]);
 	put_num(out, "rows_s", rate[PACE_ROWS]);
 	put_num(out, "bytes_s", rate[PACE_BYTES]);

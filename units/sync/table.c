@@ -32,6 +32,7 @@ static void table_free(void *p)
 
 	keys_free(&t->keys);
 	ties_free(&t->ties);
+	row_filter_free(&t->filter);
 	structure_free(&t->up);
 	structure_free(&t->down);
 	free(t->target);
@@ -452,6 +453,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
 	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
 		find_habits(ts, t, e) < 0)
+		return -1;
+	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->up, &ts->from, e) < 0)
 		return -1;
 	needs_unicode(ts, t);
 	arrange_find(ts, t);

@@ -36,6 +36,7 @@ struct table {
 	bool wanted;
 	bool left_out;                 /* would be wanted, but the event filter leaves all its rows out */
 	struct filter_verdict rows[3]; /* of its inserts, updates, deletes (enum binlog_change) */
+	struct row_filter *filter;     /* expressions on its rows; NULL: there are none */
 	enum flavor from, to;          /* of the two servers */
 	struct structure *up, *down;   /* NULL where not wanted */
 	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
