@@ -17,7 +17,7 @@ task-mode: all
 target-database: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}
 mysql-instances: [{{source-id: one, block-allow-list: app, filter-rules: [{rules}], syncer-config-name: s}}]
 block-allow-list: {{app: {{do-dbs: ["f_*", "app"]}}}}
-syncers: {{s: {{missing-row: {missing}, safe-mode: {safe}}}}}
+syncers: {{s: {{missing-row: {missing}, split-transaction: {split}, preserve-commit-order: true}}}}
 filters: {filters}
 """
 END = "CREATE TABLE IF NOT EXISTS app.done (id int PRIMARY KEY)"
@@ -26,12 +26,12 @@ END = "CREATE TABLE IF NOT EXISTS app.done (id int PRIMARY KEY)"
 class Filtered:
     """A task that follows under these rules (a dict each)."""
 
-    def __init__(self, pair, j, rules, of_source=(), missing="stop", safe="false"):
+    def __init__(self, pair, j, rules, of_source=(), missing="stop", split=0):
         self.pair, self.j, self.n = pair, j, 0
         named = {f"r{i}": r for i, r in enumerate(rules)}
         task, source = j.folder / "task.yaml", j.folder / "source.yaml"
         source.write_text(SOURCE.format(port=pair.source.port, user=USER, password=PASSWORD, more=f"filters: {json.dumps(list(of_source))}"))
-        task.write_text(TASK.format(port=pair.target.port, user=USER, password=PASSWORD, rules=", ".join(named), filters=json.dumps(named), missing=missing, safe=safe))
+        task.write_text(TASK.format(port=pair.target.port, user=USER, password=PASSWORD, rules=", ".join(named), filters=json.dumps(named), missing=missing, split=split))
         self.files = [str(task), str(source)]
 
     def start(self):
@@ -40,7 +40,7 @@ class Filtered:
         return self
 
     def through(self):
-        """All that the upstream has written is applied."""
+        """All that the upstream has written is applied: the downstream commits in its order."""
         self.n += 1
         self.pair.source.run(f"INSERT INTO app.done VALUES ({self.n})")
         procs.wait_for(lambda: self.pair.target.query(f"SELECT COUNT(*) FROM app.done WHERE id = {self.n}")[0][0] == 1, 90, self.j.story, 0.2)
@@ -357,4 +357,23 @@ def test_killed_in_between(names, make_pair, job):
     tables = [r[0] for r in d.query("SHOW TABLES IN app")]
     assert "stays" in tables and "gone" not in tables and d.query("SELECT id, v FROM app.u ORDER BY id") == ((1, 1), (2, 2)), f.j.story()
     assert not [r for r in d.query("SHOW TABLES IN dm_meta") if "shape" in r[0]]
+    f.leave()
+
+
+@BOTH
+def test_transaction_in_parts(names, make_pair, job):
+    """Applied in parts and killed between two of them, with rows in it that are left out: what is gone on with is what was begun, all is counted once."""
+    pair = begin(names, make_pair)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))", "CREATE TABLE app.k (id int PRIMARY KEY)", "INSERT INTO app.k VALUES " + ",".join(f"({i})" for i in range(3000)))
+    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "events": ["delete"], "action": "Ignore"}], split=500).start()
+    f.j.failpoints.arm("split_part", at=3)
+    work = ["BEGIN"]
+    for i in range(0, 3000, 300):
+        work += ["INSERT INTO app.t VALUES " + ",".join(f"({n}, 'v{n}')" for n in range(i, i + 300)), f"DELETE FROM app.k WHERE id BETWEEN {i} AND {i + 299}"]
+    s.run(*work, "COMMIT")
+    f.through()
+    assert f.j.failpoints.fired("split_part") == 1, f.j.story()
+    assert d.query("SELECT COUNT(*) FROM app.k")[0][0] == 3000 and d.query("SELECT id, v FROM app.t ORDER BY id") == s.query("SELECT id, v FROM app.t ORDER BY id")
+    f.counted(3000, 0)
     f.leave()
