@@ -1,8 +1,8 @@
 /*
  * Test support: judges expressions over the rows of a binlog file, by the way that sync takes.
- * expr_judge FLAVOR STRUCTURE.json BINLOG < EXPRESSIONS: a line for each expression, a sign for each row
- * inserted into the structure's table: 1 0 N (NULL), O (out of range), U (can't be told), X (another error);
- * "R message": refused.
+ * expr_judge FLAVOR:VERSION STRUCTURE.json BINLOG < EXPRESSIONS: a line for each expression, a sign for each
+ * row inserted into the structure's table: 1 0 N (NULL), O (out of range), U (can't be told), X (another
+ * error); "R message": refused.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,8 +130,8 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		return 2;
-	if (strcmp(argv[1], "mariadb") == 0)
-		o.server = (struct server){FLAVOR_MARIADB, 101100};
+	if (strncmp(argv[1], "mariadb:", 8) == 0)
+		o.server = (struct server){FLAVOR_MARIADB, (uint32_t)strtoul(argv[1] + 8, NULL, 10)};
 	s = read_structure(argv[2], &e);
 	if (!s || io_read_file(AT_FDCWD, argv[3], (size_t)1 << 31, &file, &e) < 0)
 		die(&e);

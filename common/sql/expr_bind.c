@@ -203,10 +203,29 @@ static int bind_logic(struct expr_binder *b, struct expr_node *n)
 	return 0;
 }
 
+static bool has_safe_equal(const struct expr_node *n)
+{
+	bool has = n->op == EXPR_OP_SAFE_EQ;
+
+	for (unsigned i = 0; i < n->nargs && !has; i++)
+		has = has_safe_equal(n->args[i]);
+	return has;
+}
+
+/* MariaDB 10.5 finds NULL where <=> can't be. */
+int expr_bind_null_test(struct expr_binder *b, const struct expr_node *n)
+{
+	const struct server *s = &b->x->options.server;
+
+	if (s->flavor == FLAVOR_MARIADB && s->version < 101100 && has_safe_equal(n))
+		return expr_bind_fail(b, n, "this server errs in asking for NULL of what has <=> in it");
+	return 0;
+}
+
 static int bind_is(struct expr_binder *b, struct expr_node *n)
 {
 	n->type = EXPR_INT;
-	return n->is == EXPR_IS_NULL ? 0 : want_condition(b, n->args[0]);
+	return n->is == EXPR_IS_NULL ? expr_bind_null_test(b, n) : want_condition(b, n->args[0]);
 }
 
 void expr_bind_hex_number(struct expr_node *n)

@@ -11,6 +11,8 @@ struct expr_binder {
 
 /* -1 with ERR_expression at the node. */
 int expr_bind_fail(struct expr_binder *b, const struct expr_node *n, const char *why);
+/* Of IS NULL and ISNULL. */
+int expr_bind_null_test(struct expr_binder *b, const struct expr_node *n);
 bool expr_type_is_number(enum expr_type t);
 bool expr_node_is_enum(const struct expr_node *n);
 /* A literal such as 0x1F, which is text: it can be a number; and make it one. */

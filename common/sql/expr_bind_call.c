@@ -167,7 +167,7 @@ int expr_bind_call(struct expr_binder *b, struct expr_node *n)
 		return bind_nullif(b, n);
 	case EXPR_F_isnull:
 		n->type = EXPR_INT;
-		return 0;
+		return expr_bind_null_test(b, n);
 	case EXPR_F_abs:
 	case EXPR_F_sign:
 		return bind_number(b, n, true);
