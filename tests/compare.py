@@ -58,6 +58,9 @@ class Side:
             cur.execute("SET SESSION net_write_timeout=600")
         return c
 
+    def at(self, schema, table):
+        return schema, table
+
     def close(self):
         self.c.close()
         self.reader.close()
@@ -103,6 +106,36 @@ class Side:
             " WHERE k.TABLE_SCHEMA=%s AND k.TABLE_NAME=%s ORDER BY 1, k.ORDINAL_POSITION", schema, table)
         # RESTRICT and NO ACTION are one and the same to InnoDB, and the families print them differently
         return sorted(tuple("RESTRICT" if v == "NO ACTION" else v for v in r) for r in found)
+
+
+class Renamed(Side):
+    """A target whose tables have other names than the source's; it is asked by the source's. names: ("app", "t") -> ("shop", "x")."""
+
+    def __init__(self, names, **where):
+        super().__init__(**where)
+        self.names, self.back = names, {v: k for k, v in names.items()}
+
+    def at(self, schema, table):
+        return self.names.get((schema, table), (schema, table))
+
+    def tables(self, schema):
+        """All that are there must be somebody's target: what is not is told as a table of the first schema."""
+        found = {}
+        for there in sorted({s for s, _ in self.back}):
+            for table, kind in super().tables(there).items():
+                mine, name = self.back.get((there, table), (min(self.names)[0], f"nobody's {there}.{table}"))
+                found.update({name: kind} if mine == schema else {})
+        return found
+
+    def columns(self, schema, table):
+        return super().columns(*self.at(schema, table))
+
+    def keys(self, schema, table):
+        return super().keys(*self.at(schema, table))
+
+    def foreign_keys(self, schema, table):
+        found = super().foreign_keys(*self.at(schema, table))
+        return sorted(r[:2] + self.back.get(r[2:4], r[2:4]) + r[4:] for r in found)
 
 
 class Column:
@@ -203,7 +236,8 @@ class Table:
     """How to read one table on both sides in the same form."""
 
     def __init__(self, a, b, schema, name, ca, cb):
-        self.a, self.b, self.name = a, b, f"{quote(schema)}.{quote(name)}"
+        self.a, self.b = a, b
+        self.names = [".".join(map(quote, s.at(schema, name))) for s in (a, b)]
         self.columns = [c.name for c in ca]
         mariadb = a.mariadb or b.mariadb
         pairs = [(value_expression(x, y, mariadb), value_expression(y, x, mariadb)) for x, y in zip(ca, cb)]
@@ -221,7 +255,7 @@ class Table:
         return None, []
 
     def rows(self, side):
-        sql = f"SELECT {self.sql[side]} FROM {self.name}"
+        sql = f"SELECT {self.sql[side]} FROM {self.names[side]}"
         if self.streamed:
             order = ", ".join(quote(self.columns[i]) for i in self.key)
             sql += f" FORCE INDEX ({quote(self.key_name)}) ORDER BY {order}"
@@ -359,10 +393,11 @@ def compare_table(a, b, schema, name, kind, result):
     result.differences += [f"{schema}.{name}: {s}" for s in lines + found.lines()]
 
 
-def compare(source, target, schemas, wanted=lambda schema, table: True, but=()):
+def compare(source, target, schemas, wanted=lambda schema, table: True, but=(), names=None):
     """source, target: what pymysql.connect takes. wanted tells which tables are meant; only those may be in the target's schemas.
+    names: ("app", "t") -> ("shop", "x"), what the target calls them, where that is something else; then the map is of all tables.
     but: how lines begin that may be there ("zoo.t: key k"): what the target's family can't hold at all."""
-    a, b = Side(**source), Side(**target)
+    a, b = Side(**source), Renamed(names, **target) if names else Side(**target)
     result = Result()
     try:
         for schema in schemas:

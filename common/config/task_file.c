@@ -38,6 +38,11 @@ enum { DUMPER, LOADER, SYNCER, NPARTS };
 /* Of a unit, to one server (units/dump/options.c, units/load/main.c, units/sync/depend.h). */
 enum { CONNECTIONS_MAX = 64 };
 
+static const struct mode *mode_of(const struct task_file *f)
+{
+	return mode_find(json_text(f->o, "task-mode", ""));
+}
+
 static void mark_used(struct task_file *f, const char *map, const char *name)
 {
 	char key[400];
@@ -179,6 +184,61 @@ static json_t *make_rules(const struct task_file *f, const json_t *list)
 		json_flag(f->o, "case-sensitive", false));
 }
 
+/* A route, without the hidden keys. */
+static json_t *copy_route(struct task_file *f, const char *name, const json_t *o)
+{
+	json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", name, "schema-pattern",
+		json_text(o, "schema-pattern", ""), "table-pattern", json_text(o, "table-pattern", ""),
+		"target-schema", json_text(o, "target-schema", ""), "target-table",
+		json_text(o, "target-table", ""));
+	struct err why = {0};
+	const char *key = NULL;
+
+	if (route_check(out, &key, &why) == 0)
+		return out;
+	checked_error(f->name, o, json_object_get(o, key) ? key : NULL, f->e, "%s", why.text);
+	json_decref(out);
+	return NULL;
+}
+
+/* The instance's route-rules, into its rules of tables. */
+static int read_routes(struct task_file *f, const json_t *instance, json_t *rules)
+{
+	const json_t *names = json_object_get(instance, "route-rules"), *name;
+	unsigned objects = 0;
+	json_t *list;
+	size_t i;
+
+	if (json_array_size(names) == 0)
+		return 0;
+	if (mode_of(f)->to == MODE_FILES)
+		checked_warn(f->warnings, f->name, instance, "route-rules",
+			"`route-rules` have no effect here: files hold the upstream's names, the task that "
+			"loads "
+			"them routes");
+	else if (objects_parse(json_text(f->o, "objects", ""), &objects, NULL) == 0 && objects)
+		return checked_error(f->name, instance, "route-rules", f->e,
+			"`route-rules` and `objects` together are not supported: routines, triggers and "
+			"events "
+			"name tables in their text");
+	list = json_array();
+	json_object_set_new(rules, "routes", list);
+	json_array_foreach(names, i, name) {
+		const char *text = json_string_value(name);
+		const json_t *entry = look_up_name(f, instance, "route-rules", "routes", text);
+		json_t *route = entry ? copy_route(f, text, entry) : NULL;
+
+		for (size_t k = 0; route && k < i; k++)
+			if (json_equal(json_array_get(names, k), name))
+				return checked_error(f->name, instance, "route-rules", f->e,
+					"`%.100s` is twice in `route-rules`", text);
+		if (!route)
+			return -1;
+		json_array_append_new(list, route);
+	}
+	return 0;
+}
+
 /* The instance's block-allow-list, in its new or old spelling, of the new or old map. */
 static json_t *read_rules(struct task_file *f, const json_t *instance)
 {
@@ -271,11 +331,6 @@ static bool next_arg(const char **at, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)n, *at);
 	*at += n;
 	return n > 0;
-}
-
-static const struct mode *mode_of(const struct task_file *f)
-{
-	return mode_find(json_text(f->o, "task-mode", ""));
 }
 
 /* dumpling's arguments about files, where files are what is wanted. 1: it was one, and is taken. */
@@ -481,6 +536,7 @@ static json_t *read_instance(struct task_file *f, const json_t *instance)
 	json_t *rules = read_rules(f, instance);
 
 	if (rules && put_filters(f, instance, rules) == 0 && read_expressions(f, instance, rules) == 0 &&
+		read_routes(f, instance, rules) == 0 &&
 		file_check_name(f->name, instance, "source-id", f->e) == 0 &&
 		read_dump(f, instance, dump) == 0 && read_load(f, instance, dump, load) == 0 &&
 		read_sync(f, instance, sync) == 0 && read_validator(f, instance) == 0 &&
@@ -560,6 +616,10 @@ static int check_unused(struct task_file *f)
 	if (name)
 		return checked_error(f->name, json_object_get(f->o, "filters"), name, f->e,
 			"`%.100s` in filters is used by no instance (filter-rules)", name);
+	name = next_unused(f, "routes", NULL);
+	if (name)
+		return checked_error(f->name, json_object_get(f->o, "routes"), name, f->e,
+			"`%.100s` in routes is used by no instance (route-rules)", name);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		for (name = next_unused(f, lists[i], NULL); name; name = next_unused(f, lists[i], name))
 			checked_warn(f->warnings, f->name, json_object_get(f->o, lists[i]), name,

@@ -140,6 +140,14 @@ void structure_free(struct structure **s)
 	free(t);
 }
 
+void structure_rename(struct structure *s, const char *schema, const char *table)
+{
+	free(s->schema);
+	free(s->table);
+	s->schema = xstrdup(schema);
+	s->table = xstrdup(table);
+}
+
 int structure_column(const struct structure *s, const char *name)
 {
 	/* Names of columns are compared without case by every server; beyond ASCII only the same bytes count.

@@ -65,6 +65,8 @@ struct structure {
 };
 
 void structure_free(struct structure **s);
+/* Under another name: records of the upstream's tables are made of what the downstream says. */
+void structure_rename(struct structure *s, const char *schema, const char *table);
 /* What one column or key has; itself it belongs to the array that it stands in. */
 void structure_column_fini(struct column *c);
 void structure_key_fini(struct key *k);

@@ -106,7 +106,7 @@ heartbeat-update-interval: 1    | heartbeat-update-interval: ^1s      | must be 
     ssl-ca: "/etc/ssl/ca.pem"   |     ^ssl-ca-base64: "QUJD"          | `ssl-ca-base64` in security is not supported
     ssl-ca: "/etc/ssl/ca.pem"   |     ^ssl_ca: "x"                    | did you mean `ssl-ca`
     ssl-ca: "/etc/ssl/ca.pem"   |     cert-allowed-cn: ^x             | must be a list
-routes: {}                      | ^routes: {r: {schema-pattern: "a", target-schema: "b"}} | `routes` in a task file is not supported
+routes: {}                      | routes: {^r: {schema-pattern: "a", target-schema: "b"}} | `r` in routes is used by no instance
 routes: {}                      | routes: {r: {^schema-patern: "a"}}  | did you mean `schema-pattern`
 filters:                        | filters: {^f: {schema-pattern: "a", action: Ignore}} | `f` in filters is used by no instance
 filters:                        | filters: {f: {events: [insert, ^dropp table], action: Do}} | did you mean `drop table`
@@ -141,7 +141,7 @@ ignore-dbs: ["test_*"]          | ignore-dbs: ^test_*                 | must be 
     max-pending-row-size: "500m" |     ^max-pending-rows-size: "500m"  | did you mean `max-pending-row-size`
     binlog-name: "mysql-bin.000001" |     ^binlog-nam: "x"            | did you mean `binlog-name`
     binlog-gtid: "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5" |     binlog-gtid: ^"3E11FA47:1-5" | is no GTID set
-  route-rules: []               |   ^route-rules: ["r"]               | `route-rules` in mysql-instances is not supported
+  route-rules: []               |   route-rules: ^["r"]               | `route-rules: r` names nothing in routes
   filter-rules: []              |   filter-rules: ^["r"]              | `filter-rules: r` names nothing in filters
   expression-filters: []        |   expression-filters: ^["r"]        | `expression-filters: r` names nothing in expression-filter
   block-allow-list: "instance-1" |   block-allow-list: ^"instance"    | names nothing in block-allow-list; did you mean `instance-1`

@@ -16,7 +16,7 @@ struct check {
 	const char *task, *source;
 	uint64_t epoch;
 	json_t *findings;
-	json_t *schemas; /* names of the wanted schemas, as seen upstream */
+	json_t *schemas; /* names of the wanted schemas, as they are called downstream */
 };
 
 /* state: "success", "warn", "fail". mend may be "". */

@@ -2,6 +2,7 @@
  * The upstream's half of the check: can each unit do what it must? By doing it where that changes nothing:
  * reading a row, asking for the position, opening the binlog stream for a moment.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/xalloc.h"
 #include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
 #include "common/db/structure.h"
@@ -144,6 +147,40 @@ static void add_schema(struct check *c, const char *schema)
 	json_array_append_new(c->schemas, json_string(schema));
 }
 
+static void failed_route(struct check *c, const struct db *d, enum err_code code, const char *text)
+{
+	check_found(c, "table_schema", "fail", code, db_where(d), err_info(code)->workaround, "%s", text);
+}
+
+/* Where it goes; targets: names downstream, in small letters -> the table that goes there. */
+static void look_at_route(struct check *c, const struct db *d, const struct str *v, struct map *targets)
+{
+	struct buf key = {0};
+	struct route_name to;
+	struct err e = {0};
+	char *name, *other;
+
+	if (route_table(rules_route(c->rules), v[0], v[1], &to, &e) < 0) {
+		failed_route(c, d, e.code, e.text);
+		return;
+	}
+	add_schema(c, to.schema);
+	if (!rules_route(c->rules))
+		return;
+	buf_putf(&key, "`%s`.`%s`", to.schema, to.table);
+	for (size_t i = 0; i < key.n; i++)
+		key.p[i] = (char)tolower((unsigned char)key.p[i]);
+	name = xasprintf("`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
+	other = map_put(targets, buf_str(&key), name);
+	if (other) {
+		err_set(&e, ERR_route_shared, "%s and %s both go to `%s`.`%s`", other, name, to.schema,
+			to.table);
+		failed_route(c, d, e.code, e.text);
+	}
+	free(other);
+	buf_free(&key);
+}
+
 /* The wanted tables that the account can see: schema, NUL, table, NUL. */
 static int list_tables(struct check *c, struct db *d, struct buf *tables, unsigned *n, struct err *e)
 {
@@ -151,16 +188,14 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
 			" WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"),
 		e);
+	struct map *targets = map_new();
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
 	while (r > 0 && (r = db_fetch(rows, &v, e)) > 0) {
-		char schema[257];
-
 		if (!rules_table(c->rules, v[0], v[1]))
 			continue;
-		snprintf(schema, sizeof(schema), "%.*s", STR_ARG(v[0]));
-		add_schema(c, schema);
+		look_at_route(c, d, v, targets);
 		if (++*n > TABLES_TRIED)
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -169,6 +204,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		}
 	}
 	db_rows_close(&rows);
+	map_free(&targets, free);
 	return r;
 }
 

@@ -34,9 +34,20 @@ struct comparing {
 	uint64_t rows;
 };
 
-static void show(const struct cutover_table *t, struct buf *out)
+static void put_table(const struct cutover_table *t, struct buf *out)
 {
 	sql_put_table(out, str_of(t->schema), str_of(t->name));
+}
+
+/* For people: under both names, where they differ. */
+static void show(const struct cutover_table *t, struct buf *out)
+{
+	put_table(t, out);
+	if (strcmp(t->schema, t->to_schema) == 0 && strcmp(t->name, t->to_name) == 0)
+		return;
+	buf_puts(out, " (downstream ");
+	sql_put_table(out, str_of(t->to_schema), str_of(t->to_name));
+	buf_putc(out, ')');
 }
 
 static void put_range(const struct comparing *k, struct buf *sql)
@@ -67,7 +78,8 @@ static int read_sums(struct comparing *k, int side, struct sums *out, struct err
 	const struct str *v;
 	int got = -1;
 
-	checksum_put_select(&k->sum, side, str_of(k->t->schema), str_of(k->t->name), &sql);
+	checksum_put_select(&k->sum, side, str_of(side ? k->t->to_schema : k->t->schema),
+		str_of(side ? k->t->to_name : k->t->name), &sql);
 	put_range(k, &sql);
 	r = db_query(k->w->side[side], buf_str(&sql), e);
 	buf_free(&sql);
@@ -94,7 +106,7 @@ static int next_high(struct comparing *k, struct err *e)
 	buf_puts(&sql, "SELECT ");
 	sql_put_ident(&sql, str_of(k->by));
 	buf_puts(&sql, "+0 FROM ");
-	show(k->t, &sql);
+	put_table(k->t, &sql);
 	put_range(k, &sql);
 	buf_puts(&sql, " ORDER BY ");
 	sql_put_ident(&sql, str_of(k->by));
@@ -204,7 +216,7 @@ static int compare_table(struct worker *w, const struct cutover_table *t, struct
 	int r = 0;
 
 	if (a)
-		b = db_structure(w->side[1], t->schema, t->name, &there, e);
+		b = db_structure(w->side[1], t->to_schema, t->to_name, &there, e);
 	if (a && b) {
 		const struct checksum_side sides[2] = {{a, &w->c->from}, {b, &w->c->to}};
 

@@ -20,9 +20,9 @@ static int auto_increment(struct db *d, const struct cutover_table *t, uint64_t 
 	int r;
 
 	buf_puts(&sql, "SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA=_utf8mb4");
-	sql_put_string(&sql, str_of(t->schema));
+	sql_put_string(&sql, str_of(t->to_schema));
 	buf_puts(&sql, " AND TABLE_NAME=_utf8mb4");
-	sql_put_string(&sql, str_of(t->name));
+	sql_put_string(&sql, str_of(t->to_name));
 	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, e);
 	buf_free(&sql);
 	*value = strtoull(text, NULL, 10);
@@ -44,7 +44,7 @@ static int set_table(struct cutover *c, const struct cutover_table *t, struct er
 		there >= t->auto_increment) /* 0: the column has become another kind (AUTO_RANDOM) */
 		return 0;
 	buf_puts(&sql, "ALTER TABLE ");
-	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
+	sql_put_table(&sql, str_of(t->to_schema), str_of(t->to_name));
 	buf_putf(&sql, " AUTO_INCREMENT=%" PRIu64, t->auto_increment);
 	r = db_exec(c->down, buf_str(&sql), e);
 	buf_free(&sql);
@@ -118,6 +118,7 @@ static int read_sequence(struct db *d, const struct sequence *s, struct state *o
 static int set_sequence(struct cutover *c, const struct sequence *s, struct err *e)
 {
 	struct buf sql = {0};
+	struct route_name to;
 	struct state up;
 	char text[32];
 	bool found;
@@ -125,8 +126,10 @@ static int set_sequence(struct cutover *c, const struct sequence *s, struct err 
 
 	if (read_sequence(c->up, s, &up, e) < 0)
 		return -1;
+	if (route_table(rules_route(c->rules), str_of(s->schema), str_of(s->name), &to, e) < 0)
+		return -1;
 	buf_puts(&sql, "SELECT SETVAL(");
-	sql_put_table(&sql, str_of(s->schema), str_of(s->name));
+	sql_put_table(&sql, str_of(to.schema), str_of(to.table));
 	buf_putf(&sql, ",%s,%d,%s)", up.exhausted ? up.last : up.next, up.exhausted, up.round);
 	r = db_value(c->down, buf_cstr(&sql), text, sizeof(text), &found, e);
 	buf_free(&sql);

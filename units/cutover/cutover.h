@@ -24,8 +24,9 @@ enum cutover_op {
 /* A table of the upstream that the task wants. */
 struct cutover_table {
 	char *schema, *name;
-	uint64_t rows;           /* the server's estimate */
-	uint64_t auto_increment; /* its next value; 0: it has none */
+	char *to_schema, *to_name; /* downstream, by the task's routes */
+	uint64_t rows;             /* the server's estimate */
+	uint64_t auto_increment;   /* its next value; 0: it has none */
 };
 
 struct cutover {

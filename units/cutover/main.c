@@ -120,6 +120,8 @@ static void cutover_close(void *self, struct unit_env *env)
 	for (unsigned i = 0; i < c->ntables; i++) {
 		free(c->tables[i].schema);
 		free(c->tables[i].name);
+		free(c->tables[i].to_schema);
+		free(c->tables[i].to_name);
 	}
 	free(c->tables);
 	free(c->conns);

@@ -215,18 +215,24 @@ static uint64_t number(struct str s)
 	return strtoull(text, NULL, 10);
 }
 
-static void add_table(struct cutover *c, const struct str *v)
+static int add_table(struct cutover *c, const struct str *v, struct err *e)
 {
 	struct cutover_table *t;
+	struct route_name to;
 
+	if (route_table(rules_route(c->rules), v[0], v[1], &to, e) < 0)
+		return -1;
 	if ((c->ntables & (c->ntables - 1)) == 0)
 		c->tables =
 			xrealloc(c->tables, (c->ntables ? 2 * (size_t)c->ntables : 1) * sizeof(*c->tables));
 	t = &c->tables[c->ntables++];
 	*t = (struct cutover_table){.schema = xstrndup(v[0].p, v[0].n),
 		.name = xstrndup(v[1].p, v[1].n),
+		.to_schema = xstrdup(to.schema),
+		.to_name = xstrdup(to.table),
 		.rows = number(v[2]),
 		.auto_increment = number(v[3])};
+	return 0;
 }
 
 int source_list(struct cutover *c, struct err *e)
@@ -240,8 +246,10 @@ int source_list(struct cutover *c, struct err *e)
 	int got = -1;
 
 	while (r && (got = db_fetch(r, &v, e)) > 0)
-		if (rules_table(c->rules, v[0], v[1]))
-			add_table(c, v);
+		if (rules_table(c->rules, v[0], v[1]) && add_table(c, v, e) < 0) {
+			got = -1;
+			break;
+		}
 	db_rows_close(&r);
 	atomic_store(&c->tables_total, c->ntables);
 	return got;

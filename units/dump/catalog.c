@@ -26,6 +26,7 @@ static void items_fini(struct items *l)
 	for (unsigned i = 0; i < l->n; i++) {
 		free(l->p[i].schema);
 		free(l->p[i].name);
+		free(l->p[i].target);
 		free(l->p[i].create);
 		structure_free(&l->p[i].structure);
 		for (unsigned j = 0; j < l->p[i].npartitions; j++)
@@ -336,6 +337,20 @@ int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, str
 		r = list_tables(c, d, rules, engines, e);
 	map_free(&engines, NULL);
 	return r < 0 ? -1 : read_texts(c, d, e);
+}
+
+int catalog_route(struct catalog *c, const struct route *r, struct err *e)
+{
+	for (unsigned i = 0; r && i < c->tables.n; i++) {
+		struct item *t = &c->tables.p[i];
+		struct route_name to;
+
+		if (route_table(r, str_of(t->schema), str_of(t->name), &to, e) < 0)
+			return -1;
+		if (strcmp(to.table, t->name) != 0)
+			t->target = xstrdup(to.table);
+	}
+	return 0;
 }
 
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)

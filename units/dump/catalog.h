@@ -18,6 +18,7 @@ struct partition {
 struct item {
 	char *schema, *name; /* of a schema: name is NULL */
 	char *create;        /* SHOW CREATE … */
+	char *target;        /* tables: their name downstream, where it is another one; NULL: it is not */
 	/* tables only */
 	struct structure *structure;
 	uint64_t rows, bytes; /* the server's estimates */
@@ -42,6 +43,8 @@ struct catalog {
 
 /* Fills c; what is left out is logged. d is a DB_PLAIN connection. */
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
+/* What is loaded at once stands in statements under its name downstream. */
+int catalog_route(struct catalog *c, const struct route *r, struct err *e);
 /* The routines, which catalog_read does not read. */
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*

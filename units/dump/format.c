@@ -28,7 +28,7 @@ void rows_init(struct rows *r, const struct row_format *format, const struct ite
 	*r = (struct rows){.format = format, .t = t, .statement_size = statement_size};
 	r->columns = xcalloc(s->ncolumns + 1, sizeof(*r->columns));
 	buf_puts(&r->into, " INTO ");
-	sql_put_ident(&r->into, str_of(t->name));
+	sql_put_ident(&r->into, str_of(t->target ? t->target : t->name));
 	buf_puts(&r->into, " (");
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		if (s->columns[i].generated)

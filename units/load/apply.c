@@ -234,7 +234,7 @@ static int put_record(struct applier *a, const struct chunk *k, struct err *e)
 
 static int transaction(struct applier *a, const struct chunk *k, struct err *e)
 {
-	if (use(a, a->l->plan.tables.p[k->table].schema, e) < 0 || db_exec(a->c, STR_LIT("BEGIN"), e) < 0)
+	if (use(a, a->l->plan.tables.p[k->table].to_schema, e) < 0 || db_exec(a->c, STR_LIT("BEGIN"), e) < 0)
 		return -1;
 	if (put_rows(a, k, e) < 0 || put_record(a, k, e) < 0)
 		return -1;

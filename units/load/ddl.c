@@ -42,10 +42,10 @@ int ddl_any_there(struct db *c, const struct plan_item *t, unsigned n, bool *any
 	int r;
 
 	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
-	ddl_put_text(&sql, t[0].schema);
+	ddl_put_text(&sql, t[0].to_schema);
 	for (unsigned i = 0; i < n; i++) {
 		buf_puts(&sql, i ? "," : " AND TABLE_NAME IN (");
-		ddl_put_text(&sql, t[i].name);
+		ddl_put_text(&sql, t[i].to_name);
 	}
 	buf_putc(&sql, ')');
 	r = db_value(c, buf_cstr(&sql), count, sizeof(count), &found, e);
@@ -133,8 +133,14 @@ static int make(struct load *l, struct db *c, const struct plan_item *i, const j
 	struct buf sql = {0}, notes = {0}, less = {0};
 	int r = translate(l, i, &sql, &notes, e);
 
-	if (r == 0 && keys)
-		latekeys_cut(buf_str(&sql), &l->to, i->structure, refs, &less, keys);
+	if (r == 0 && keys) {
+		/* References to it have its name downstream. */
+		struct structure there = *i->structure;
+
+		there.schema = i->to_schema;
+		there.table = i->to_name;
+		latekeys_cut(buf_str(&sql), &l->to, &there, refs, &less, keys);
+	}
 	if (r == 0)
 		r = db_exec(c, buf_str(less.n > 0 ? &less : &sql), e);
 	if (r == 0)

@@ -3,6 +3,7 @@
  * workers, from their threads. A dump that does not answer is waited for: its agent starts it again.
  */
 #include "units/load/dumplink.h"
+#include "units/load/routed.h"
 
 #include <stdlib.h>
 
@@ -64,6 +65,8 @@ int dumplink_plan(struct load *l, const char *recorded, struct err *e)
 		r = msg_get_planned(body, &p, e);
 	if (r == 0)
 		r = plan_read(&l->plan, p.copy_id, p.plan, l->env->state_fd, e);
+	if (r == 0)
+		r = routed_plan(l, e);
 	for (unsigned i = 0; r == 0 && i < l->plan.tables.n; i++)
 		value_format_for(l->plan.tables.p[i].structure, l->to.flavor);
 	buf_free(&b);

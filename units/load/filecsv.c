@@ -107,7 +107,7 @@ static void begin_statement(struct fileworker *w)
 	const char *sep = " (";
 
 	buf_puts(&w->sql, "INSERT INTO ");
-	sql_put_ident(&w->sql, str_of(w->l->plan.tables.p[w->f->table].name));
+	sql_put_ident(&w->sql, str_of(w->l->plan.tables.p[w->f->table].to_name));
 	for (unsigned i = 0; i < w->ncolumns; i++) {
 		buf_puts(&w->sql, sep);
 		sql_put_ident(&w->sql, str_of(structure_of(w)->columns[w->columns[i]].name));

@@ -590,7 +590,7 @@ static void check_folder(const struct place *p, const char *name, const char *te
 {
 	struct err e = {0};
 	struct rules *rules = rules_new(NULL, "dm_meta", &e);
-	struct load l = {.folder = folder_new(NULL, rules, &e)};
+	struct load l = {.rules = rules, .folder = folder_new(NULL, rules, &e)};
 	int r;
 
 	assert_non_null(l.folder);

@@ -179,7 +179,7 @@ static int use(struct fileworker *w, struct err *e)
 	int r;
 
 	buf_puts(&sql, "USE ");
-	sql_put_ident(&sql, str_of(w->l->plan.tables.p[w->f->table].schema));
+	sql_put_ident(&sql, str_of(w->l->plan.tables.p[w->f->table].to_schema));
 	r = db_exec(w->c, buf_str(&sql), e);
 	buf_free(&sql);
 	/* What the file before may have set. */

@@ -25,6 +25,7 @@
 #include "common/sql/quote.h"
 #include "units/load/member.h"
 #include "units/load/objfile.h"
+#include "units/load/routed.h"
 
 enum { METADATA_MAX = 64 << 20 };
 
@@ -426,6 +427,8 @@ static struct plan_item *add_item(struct plan_items *l, const struct member *x)
 	l->p = xrealloc(l->p, (l->n + 1) * sizeof(*l->p));
 	l->p[l->n] = (struct plan_item){.schema = xstrdup(x->schema),
 		.name = x->name ? xstrdup(x->name) : NULL,
+		.to_schema = xstrdup(x->schema),
+		.to_name = x->name ? xstrdup(x->name) : NULL,
 		.create = xstrdup(x->create ? x->create : "")};
 	return &l->p[l->n++];
 }
@@ -434,22 +437,22 @@ static struct plan_item *add_item(struct plan_items *l, const struct member *x)
 static int put_structure(
 	struct load *l, struct db *c, struct plan_item *t, const struct member *x, struct err *e)
 {
-	bool found;
+	bool found = false;
 
+	err_clear(e);
 	if (x->create)
 		t->structure = structure_from_create(str_of(x->create), &l->plan.from, "", e);
 	else
-		t->structure = db_structure(c, t->schema, t->name, &found, e);
-	if (!t->structure && !x->create && !found)
+		t->structure = routed_names(l, t, e) < 0
+				       ? NULL
+				       : db_structure(c, t->to_schema, t->to_name, &found, e);
+	if (!t->structure && !x->create && !found && !e->code)
 		return err_set(e, ERR_load_files,
 			"table `%s`.`%s` has data files, but no -schema.sql, and is not in the downstream",
 			t->schema, t->name);
 	if (!t->structure)
 		return err_add(e, "table `%s`.`%s`", t->schema, t->name);
-	free(t->structure->schema);
-	free(t->structure->table);
-	t->structure->schema = xstrdup(t->schema);
-	t->structure->table = xstrdup(t->name);
+	structure_rename(t->structure, t->schema, t->name);
 	return 0;
 }
 
@@ -579,6 +582,8 @@ static int make_plan(struct load *l, struct db *c, struct members *o, struct err
 		if (plan_member(l, c, o->p[i], e) < 0)
 			return -1;
 	add_schemas(l);
+	if (routed_plan(l, e) < 0)
+		return -1;
 	for (size_t i = 0; i < f->n; i++)
 		f->files[i].table = o->p[f->files[i].table]->index;
 	f->left = xcalloc((size_t)l->plan.tables.n + 1, sizeof(*f->left));

@@ -35,7 +35,7 @@ void into_init(struct into *i, const struct plan_item *t)
 		i->formats[i->n++] = value_format_of(&s->columns[k]);
 	}
 	buf_puts(&i->names, " INTO ");
-	sql_put_ident(&i->names, str_of(t->name));
+	sql_put_ident(&i->names, str_of(t->to_name));
 	put_names(i, &i->names, " (", ") VALUES");
 }
 
@@ -111,7 +111,7 @@ static void put_load_set(const struct into *i, struct buf *sql)
 void into_put_load(const struct into *i, struct buf *sql)
 {
 	buf_puts(sql, "LOAD DATA LOCAL INFILE 'tidegate' INTO TABLE ");
-	sql_put_ident(sql, str_of(i->t->name));
+	sql_put_ident(sql, str_of(i->t->to_name));
 	buf_puts(sql,
 		" CHARACTER SET binary FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES "
 		"STARTING BY '' TERMINATED BY '\\n'");

@@ -113,9 +113,9 @@ static int has_key(struct db *c, const struct plan_item *t, const char *name, bo
 	int r;
 
 	buf_puts(&sql, "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA=");
-	ddl_put_text(&sql, t->schema);
+	ddl_put_text(&sql, t->to_schema);
 	buf_puts(&sql, " AND TABLE_NAME=");
-	ddl_put_text(&sql, t->name);
+	ddl_put_text(&sql, t->to_name);
 	buf_puts(&sql, " AND INDEX_NAME=");
 	ddl_put_text(&sql, name);
 	buf_puts(&sql, " LIMIT 1");
@@ -140,7 +140,7 @@ static int put_alter(
 			continue;
 		if (sql->n == 0) {
 			buf_puts(sql, "ALTER TABLE ");
-			sql_put_table(sql, str_of(t->schema), str_of(t->name));
+			sql_put_table(sql, str_of(t->to_schema), str_of(t->to_name));
 		}
 		buf_puts(sql, sep);
 		buf_puts(sql, json_string_value(key));

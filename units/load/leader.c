@@ -22,6 +22,7 @@
 #include "units/load/record.h"
 #include "units/load/relaylink.h"
 #include "units/load/resume.h"
+#include "units/load/routed.h"
 #include "units/load/routine.h"
 #include "units/load/target.h"
 #include "units/load/worker.h"
@@ -102,7 +103,7 @@ static int make_schema(struct load *l, struct db *c, struct record *r, struct er
 	int rc;
 
 	set_phase(l, LOAD_SCHEMA);
-	if (target_make(l, c, r->own, e) < 0)
+	if (routed_check_sources(l, c, r->own, e) < 0 || target_make(l, c, r->own, e) < 0)
 		return -1;
 	own = target_prune(l, r->own);
 	rc = record_loading(l, c, own, e);

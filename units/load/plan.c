@@ -30,6 +30,8 @@ static int read_item(
 		return -1;
 	if (name_key && text(o, name_key, &i->name, e) < 0)
 		return -1;
+	i->to_schema = xstrdup(i->schema);
+	i->to_name = i->name ? xstrdup(i->name) : NULL;
 	i->rows = (uint64_t)json_num(o, "rows", 0);
 	i->bytes = (uint64_t)json_num(o, "bytes", 0);
 	return 0;
@@ -203,11 +205,13 @@ static void stretches_fini(struct plan_item *t)
 	free(t->stretches);
 }
 
-static void items_fini(struct plan_items *l)
+void plan_items_fini(struct plan_items *l)
 {
 	for (unsigned i = 0; i < l->n; i++) {
 		free(l->p[i].schema);
 		free(l->p[i].name);
+		free(l->p[i].to_schema);
+		free(l->p[i].to_name);
 		free(l->p[i].create);
 		free(l->p[i].value);
 		structure_free(&l->p[i].structure);
@@ -227,10 +231,10 @@ void plan_snapshot_fini(struct plan_snapshot *s)
 
 void plan_fini(struct plan *p)
 {
-	items_fini(&p->schemas);
-	items_fini(&p->tables);
-	items_fini(&p->views);
-	items_fini(&p->sequences);
+	plan_items_fini(&p->schemas);
+	plan_items_fini(&p->tables);
+	plan_items_fini(&p->views);
+	plan_items_fini(&p->sequences);
 	objects_fini(&p->routines);
 	objects_fini(&p->lasts);
 	plan_snapshot_fini(&p->snapshot);

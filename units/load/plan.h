@@ -10,9 +10,11 @@
 /* What the dump says is to be loaded (docs/protocol.md, "The plan"). */
 struct plan_item {
 	char *schema, *name, *create; /* of a schema: name is NULL */
-	struct structure *structure;  /* of a table: as it is upstream */
-	char *value;                  /* of a sequence out of files: arguments of SETVAL; else NULL */
-	uint64_t rows, bytes;         /* by the upstream's statistics */
+	char *to_schema,
+		*to_name; /* downstream, where `create` makes it (routed.h); records have the others */
+	struct structure *structure; /* of a table: as it is upstream */
+	char *value;                 /* of a sequence out of files: arguments of SETVAL; else NULL */
+	uint64_t rows, bytes;        /* by the upstream's statistics */
 	/* tables: what is read of it, by one SELECT each; places are JSON, "": open, or the whole table */
 	struct plan_stretch {
 		uint32_t id;
@@ -48,6 +50,7 @@ struct plan {
 /* text: planned.plan, or the file that it names, read from dir. */
 int plan_read(struct plan *p, struct str copy_id, struct str text, int dir, struct err *e);
 void plan_fini(struct plan *p);
+void plan_items_fini(struct plan_items *l);
 void plan_snapshot_fini(struct plan_snapshot *s);
 /* The snapshot as tidegate_structure holds it: of the first relay generation; {0,0,0} without a binlog. */
 int plan_position(const struct plan_snapshot *s, struct position *out, struct err *e);

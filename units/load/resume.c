@@ -93,9 +93,13 @@ static int look_through(const struct asking *a, struct buf *why, struct err *e)
 
 static int check_down(const struct asking *a, struct kept_table *t, struct err *e)
 {
+	struct structure *down;
+	struct route_name to;
 	bool found = false;
-	struct structure *down = db_structure(a->c, t->schema, t->name, &found, e);
 
+	if (route_table(rules_route(a->l->rules), str_of(t->schema), str_of(t->name), &to, e) < 0)
+		return -1;
+	down = db_structure(a->c, to.schema, to.table, &found, e);
 	if (!down && e->code)
 		return -1;
 	if (!down)

@@ -266,7 +266,7 @@ static void check_row(const struct into *i, const char *line, const char *want)
 
 static void rows_become_sql(void **state)
 {
-	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t`"};
+	struct plan_item t = {.to_schema = (char *)(uintptr_t) "d", .to_name = (char *)(uintptr_t) "t`"};
 	struct buf b = {0};
 	struct into i;
 
@@ -304,7 +304,7 @@ static void rows_become_sql(void **state)
 /* Nothing of a row is stored as it was given: it is an empty line, and a row all the same. */
 static void rows_without_values(void **state)
 {
-	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
+	struct plan_item t = {.to_schema = (char *)(uintptr_t) "d", .to_name = (char *)(uintptr_t) "t"};
 	struct buf b = {0};
 	struct into i;
 
@@ -325,7 +325,7 @@ static void rows_without_values(void **state)
 
 static void check_fields(const char *columns, const char *want)
 {
-	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
+	struct plan_item t = {.to_schema = (char *)(uintptr_t) "d", .to_name = (char *)(uintptr_t) "t"};
 	char *create = xasprintf("CREATE TABLE `t` (%s, PRIMARY KEY (`id`)) ENGINE=InnoDB", columns);
 	struct buf b = {0};
 	struct into i;
@@ -350,7 +350,7 @@ static void a_zero_stays_zero(void **state)
 
 static void escapes_are_undone(void **state)
 {
-	struct plan_item t = {.schema = (char *)(uintptr_t) "d", .name = (char *)(uintptr_t) "t"};
+	struct plan_item t = {.to_schema = (char *)(uintptr_t) "d", .to_name = (char *)(uintptr_t) "t"};
 	char line[] = "\\0\\n\\r\\t\\Z\\'\\\\x\t\\N\t\\\\N";
 	struct into i;
 	struct str v[3];

@@ -55,18 +55,18 @@ static bool is_made_by_us(struct tables *a, const struct plan_item *t)
 	bool made;
 
 	pthread_mutex_lock(&a->lock);
-	made = own_has(a->own, "made", t->schema, t->name);
+	made = own_has(a->own, "made", t->to_schema, t->to_name);
 	pthread_mutex_unlock(&a->lock);
 	return made;
 }
 
 static int use(struct maker *m, const struct plan_item *t, struct err *e)
 {
-	if (m->schema && strcmp(m->schema, t->schema) == 0)
+	if (m->schema && strcmp(m->schema, t->to_schema) == 0)
 		return 0;
-	if (ddl_use(m->c, t->schema, e) < 0)
+	if (ddl_use(m->c, t->to_schema, e) < 0)
 		return -1;
-	m->schema = t->schema;
+	m->schema = t->to_schema;
 	return 0;
 }
 
@@ -93,7 +93,7 @@ static int make(struct maker *m, const struct plan_item *t, struct err *e)
 
 	if (!made) {
 		/* Taken as it was; somebody may have dropped it since. */
-		if (ddl_object_type(m->c, t->schema, t->name, &what, e) < 0)
+		if (ddl_object_type(m->c, t->to_schema, t->to_name, &what, e) < 0)
 			return -1;
 		if (what == DDL_OBJECT_TABLE)
 			return 0;
@@ -109,7 +109,7 @@ static int make_one(struct maker *m, const struct plan_item *t, struct err *e)
 	if (load_stopping(m->all->l))
 		return err_set(e, ERR_link, "asked to leave");
 	if (make(m, t, e) < 0)
-		return err_add(e, "making table `%s`.`%s`", t->schema, t->name);
+		return err_add(e, "making table `%s`.`%s`", t->to_schema, t->to_name);
 	return FAILPOINT_HIT(load_schema) ? err_set(e, ERR_db_lost, "failpoint load_schema") : 0;
 }
 
@@ -191,7 +191,7 @@ static json_t *references(const struct load *l)
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
-		latekeys_references(str_of(t->create), &l->plan.from, t->schema, refs);
+		latekeys_references(str_of(t->create), &l->plan.from, t->to_schema, refs);
 	}
 	return refs;
 }

@@ -28,7 +28,7 @@ static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct
 	int r;
 
 	buf_puts(&sql, "SELECT 1 FROM ");
-	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
+	sql_put_table(&sql, str_of(t->to_schema), str_of(t->to_name));
 	buf_puts(&sql, " LIMIT 1");
 	r = db_value(c, buf_cstr(&sql), text, sizeof(text), &found, e);
 	buf_free(&sql);
@@ -47,7 +47,7 @@ static int column_ci(const struct structure *s, const char *name)
 static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 {
 	bool found;
-	struct structure *there = db_structure(c, t->schema, t->name, &found, e);
+	struct structure *there = db_structure(c, t->to_schema, t->to_name, &found, e);
 	int r = there ? 0 : -1;
 
 	for (unsigned i = 0; r == 0 && i < t->structure->ncolumns; i++)
@@ -72,9 +72,9 @@ static int check_triggers(struct db *c, const struct plan_item *t, struct err *e
 	int r;
 
 	buf_puts(&sql, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA=");
-	ddl_put_text(&sql, t->schema);
+	ddl_put_text(&sql, t->to_schema);
 	buf_puts(&sql, " AND EVENT_OBJECT_TABLE=");
-	ddl_put_text(&sql, t->name);
+	ddl_put_text(&sql, t->to_name);
 	buf_puts(&sql, " LIMIT 1");
 	r = db_value(c, buf_cstr(&sql), name, sizeof(name), &found, e);
 	buf_free(&sql);
@@ -89,7 +89,7 @@ static int check_engine(struct db *c, const struct plan_item *t, struct err *e)
 {
 	char engine[DB_ENGINE];
 
-	if (db_engine_without_transactions(c, t->schema, t->name, engine, e) < 0)
+	if (db_engine_without_transactions(c, t->to_schema, t->to_name, engine, e) < 0)
 		return -1;
 	return engine[0] ? err_set(e, ERR_load_failed,
 				   "the table is there already, with engine %s, which has no transactions: "
@@ -137,16 +137,16 @@ struct claiming {
 
 static int claim_table(struct claiming *m, const struct plan_item *t, struct err *e)
 {
-	bool taken = own_has(m->old, "taken", t->schema, t->name);
+	bool taken = own_has(m->old, "taken", t->to_schema, t->to_name);
 	enum ddl_object what;
 
 	if (check_charsets(m->l, t, e) < 0)
 		return -1;
-	if (own_has(m->old, "made", t->schema, t->name))
+	if (own_has(m->old, "made", t->to_schema, t->to_name))
 		return 0;
 	if (t->absent)
 		what = DDL_OBJECT_NONE;
-	else if (ddl_object_type(m->c, t->schema, t->name, &what, e) < 0)
+	else if (ddl_object_type(m->c, t->to_schema, t->to_name, &what, e) < 0)
 		return -1;
 	if (what == DDL_OBJECT_VIEW)
 		return err_set(e, ERR_load_failed, "it is a view downstream");
@@ -155,7 +155,7 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 	/* Before it is recorded as ours to drop: a person may make it by hand. */
 	if (what == DDL_OBJECT_NONE && ddl_can_translate(m->l, t, e) < 0)
 		return -1;
-	own_add(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->schema, t->name);
+	own_add(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->to_schema, t->to_name);
 	return 0;
 }
 
@@ -168,12 +168,12 @@ static int claim_sequence(struct claiming *m, const struct plan_item *s, struct 
 		log_warn("sequence `%s`.`%s` is left out: the downstream has none", s->schema, s->name);
 		return 0;
 	}
-	if (own_has(m->old, "sequences", s->schema, s->name))
+	if (own_has(m->old, "sequences", s->to_schema, s->to_name))
 		return 0;
-	if (ddl_object_type(m->c, s->schema, s->name, &what, e) < 0)
+	if (ddl_object_type(m->c, s->to_schema, s->to_name, &what, e) < 0)
 		return -1;
 	if (what == DDL_OBJECT_NONE)
-		own_add(m->own, "sequences", s->schema, s->name);
+		own_add(m->own, "sequences", s->to_schema, s->to_name);
 	else
 		log_warn("sequence `%s`.`%s` is not made: there is something of this name downstream",
 			s->schema, s->name);
@@ -190,7 +190,7 @@ static int find_absent(struct load *l, struct db *c, struct err *e)
 		bool any;
 
 		for (n = 1; n < AT_ONCE && i + n < list->n; n++)
-			if (strcmp(list->p[i + n].schema, list->p[i].schema) != 0)
+			if (strcmp(list->p[i + n].to_schema, list->p[i].to_schema) != 0)
 				break;
 		if (ddl_any_there(c, list->p + i, n, &any, e) < 0)
 			return -1;
@@ -214,7 +214,7 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 		const struct plan_item *t = &l->plan.tables.p[i];
 
 		if (claim_table(&m, t, e) < 0)
-			return err_add(e, "downstream table `%s`.`%s`", t->schema, t->name);
+			return err_add(e, "downstream table `%s`.`%s`", t->to_schema, t->to_name);
 	}
 	for (unsigned i = 0; i < l->plan.sequences.n; i++)
 		if (claim_sequence(&m, &l->plan.sequences.p[i], e) < 0)
@@ -228,7 +228,7 @@ struct making {
 	struct load *l;
 	struct db *c;
 	const json_t *own;
-	struct map *absent; /* "schema\0table" of what this process has seen not to be there */
+	struct map *plan; /* "to_schema\0to_name" -> struct plan_item */
 	struct err *e;
 };
 
@@ -240,31 +240,45 @@ static void put_key(struct buf *b, const char *schema, const char *name)
 	buf_puts(b, name);
 }
 
-static void note_absent(struct making *m)
+static void note_plan(struct making *m)
 {
 	struct buf key = {0};
 
-	m->absent = map_new();
+	m->plan = map_new();
 	for (unsigned i = 0; i < m->l->plan.tables.n; i++) {
 		struct plan_item *t = &m->l->plan.tables.p[i];
 
-		put_key(&key, t->schema, t->name);
-		if (t->absent)
-			map_put(m->absent, buf_str(&key), t);
+		put_key(&key, t->to_schema, t->to_name);
+		map_put(m->plan, buf_str(&key), t);
 	}
 	buf_free(&key);
+}
+
+/* What stands under this name downstream; NULL: nothing of this plan. */
+static const struct plan_item *planned(const struct making *m, const char *schema, const char *name)
+{
+	const struct plan_item *t;
+	struct buf key = {0};
+
+	put_key(&key, schema, name);
+	t = map_get(m->plan, buf_str(&key));
+	buf_free(&key);
+	return t;
+}
+
+/* Nothing of an older snapshot is kept in it. */
+static bool is_fresh(const struct making *m, const struct plan_item *t)
+{
+	return !t || own_is_fresh(m->own, t->schema, t->name);
 }
 
 static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
-	struct buf key = {0};
-	bool there;
+	const struct plan_item *t = planned(m, schema, name);
 
-	put_key(&key, schema, name);
-	there = !map_get(m->absent, buf_str(&key));
-	buf_free(&key);
-	if (!there || !own_is_fresh(m->own, schema, name))
+	/* Absent: this process has seen that it is not there. */
+	if ((t && t->absent) || !is_fresh(m, t))
 		return 0;
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
@@ -272,11 +286,11 @@ static int drop_one(void *arg, const char *schema, const char *name)
 static int empty_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
-	struct plan_item t = {.schema = (char *)(uintptr_t)schema, .name = (char *)(uintptr_t)name};
+	struct plan_item t = {.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
 	enum ddl_object what;
 	bool empty;
 
-	if (!own_is_fresh(m->own, schema, name))
+	if (!is_fresh(m, planned(m, schema, name)))
 		return 0;
 	if (ddl_object_type(m->c, schema, name, &what, m->e) < 0)
 		return -1;
@@ -291,11 +305,11 @@ static int make_schema(struct load *l, struct db *c, const struct plan_item *s, 
 {
 	bool there;
 
-	if (ddl_schema_exists(c, s->schema, &there, e) < 0)
+	if (ddl_schema_exists(c, s->to_schema, &there, e) < 0)
 		return -1;
 	if (there || ddl_translated(l, c, s, e) == 0)
 		return 0;
-	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->schema);
+	return e->sql_errno == DDL_SCHEMA_EXISTS ? 0 : err_add(e, "making schema `%s`", s->to_schema);
 }
 
 static int set_value(struct db *c, const struct plan_item *s, struct err *e)
@@ -306,7 +320,7 @@ static int set_value(struct db *c, const struct plan_item *s, struct err *e)
 	if (!s->value)
 		return 0;
 	buf_puts(&sql, "DO SETVAL(");
-	sql_put_table(&sql, str_of(s->schema), str_of(s->name));
+	sql_put_table(&sql, str_of(s->to_schema), str_of(s->to_name));
 	buf_putf(&sql, ",%s)", s->value);
 	r = db_exec(c, buf_str(&sql), e);
 	buf_free(&sql);
@@ -331,8 +345,8 @@ static int make_sequences(struct making *m)
 	for (unsigned i = 0; i < list->n; i++) {
 		const struct plan_item *s = &list->p[i];
 
-		if (own_has(m->own, "sequences", s->schema, s->name) &&
-			(ddl_use(m->c, s->schema, m->e) < 0 || ddl_translated(m->l, m->c, s, m->e) < 0 ||
+		if (own_has(m->own, "sequences", s->to_schema, s->to_name) &&
+			(ddl_use(m->c, s->to_schema, m->e) < 0 || ddl_translated(m->l, m->c, s, m->e) < 0 ||
 				set_value(m->c, s, m->e) < 0))
 			return err_add(m->e, "making sequence `%s`.`%s`", s->schema, s->name);
 	}
@@ -347,10 +361,12 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 	for (unsigned i = 0; i < l->plan.schemas.n; i++)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
 			return -1;
-	note_absent(&m);
+	note_plan(&m);
 	r = own_each(own, "made", drop_one, &m);
-	map_free(&m.absent, NULL);
-	if (r < 0 || own_each(own, "taken", empty_one, &m) < 0)
+	if (r == 0)
+		r = own_each(own, "taken", empty_one, &m);
+	map_free(&m.plan, NULL);
+	if (r < 0)
 		return -1;
 	return make_sequences(&m) < 0 ? -1 : tables_make(l, c, own, e);
 }
@@ -365,14 +381,14 @@ json_t *target_prune(const struct load *l, const json_t *own)
 		const struct plan_item *t = &l->plan.tables.p[i];
 
 		for (size_t k = 0; k < 2; k++)
-			if (own_has(own, kinds[k], t->schema, t->name))
-				own_add(out, kinds[k], t->schema, t->name);
+			if (own_has(own, kinds[k], t->to_schema, t->to_name))
+				own_add(out, kinds[k], t->to_schema, t->to_name);
 	}
 	for (unsigned i = 0; i < l->plan.sequences.n; i++) {
 		const struct plan_item *s = &l->plan.sequences.p[i];
 
-		if (own_has(own, "sequences", s->schema, s->name))
-			own_add(out, "sequences", s->schema, s->name);
+		if (own_has(own, "sequences", s->to_schema, s->to_name))
+			own_add(out, "sequences", s->to_schema, s->to_name);
 	}
 	for (size_t k = 0; k < sizeof(others) / sizeof(*others); k++)
 		if (json_object_get(own, others[k]))

@@ -303,11 +303,13 @@ static bool table_is(struct look *l, const char *schema, const char *table)
 
 	if (!sql_lex_ident(&l->lx, first, sizeof(first)))
 		return false;
+	l->about->name = l->lx.token;
 	sql_lex_next(&l->lx);
 	if (sql_lex_is_char(&l->lx, '.')) {
 		sql_lex_next(&l->lx);
 		if (!sql_lex_ident(&l->lx, second, sizeof(second)))
 			return false;
+		l->about->name.n = (size_t)(l->lx.token.p + l->lx.token.n - l->about->name.p);
 		sql_lex_next(&l->lx);
 		if (strcmp(first, schema) != 0)
 			return false;

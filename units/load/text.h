@@ -71,6 +71,7 @@ struct statement_about {
 	struct str ignore;
 	char names[32];  /* of SET NAMES: the charset, else "" */
 	struct str zone; /* of SET TIME_ZONE: the value, with its quotes */
+	struct str name; /* of STATEMENT_ROWS: the table, as it is written */
 	char table[260]; /* of STATEMENT_ALIEN that would be rows: another table's name */
 };
 void statement_look(

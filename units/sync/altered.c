@@ -224,12 +224,16 @@ struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, b
 {
 	struct structure *s, *now;
 	struct err ignored = {0};
+	struct route_name to;
 	bool there;
 
 	err_clear(e);
-	s = db_structure(ts->ask_down, x->schema, x->name, found, e);
+	if (route_table(rules_route(ts->rules), str_of(x->schema), str_of(x->name), &to, e) < 0)
+		return NULL;
+	s = db_structure(ts->ask_down, to.schema, to.table, found, e);
 	if (!s)
 		return NULL;
+	structure_rename(s, x->schema, x->name);
 	now = tables_upstream_now(ts, x->schema, x->name, &there, &ignored);
 	s = altered_fit(s, x, now);
 	structure_free(&now);

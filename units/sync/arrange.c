@@ -44,9 +44,9 @@ static const char *tie_of(const struct tables *ts, const struct table *t)
 		return acts;
 	if (map_count(ts->tied) == 0)
 		return NULL;
-	if (!is_ascii(t->schema) || !is_ascii(t->name))
+	if (!is_ascii(t->to_schema) || !is_ascii(t->to_name))
 		return acts;
-	name = name_of(str_of(t->schema), str_of(t->name));
+	name = name_of(str_of(t->to_schema), str_of(t->to_name));
 	tie = map_get(ts->tied, buf_str(&name));
 	buf_free(&name);
 	return tie;

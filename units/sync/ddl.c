@@ -11,17 +11,22 @@
 #include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "common/sql/route_ddl.h"
 #include "units/sync/ddl_fence.h"
 #include "units/sync/ddl_filter.h"
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_session.h"
+#include "units/sync/routed.h"
 
 struct ddl_job {
 	struct binlog_query q;
-	struct sql_ddl *ddl;
-	struct buf text; /* in the downstream's dialect */
+	struct sql_ddl *ddl; /* its names are the upstream's */
+	struct str said;     /* the statement in the downstream's names, and `to` what it names then: q.sql */
+	struct sql_ddl *to;  /* and ddl themselves where both have the same names */
+	struct buf renamed;  /* of said */
+	struct buf text;     /* in the downstream's dialect */
 	bool wanted[SQL_DDL_MAX_TABLES];
 	bool fenced;             /* a swap of tables, with ours taken along */
 	bool cut;                /* a RENAME of which only some pairs are left */
@@ -130,18 +135,15 @@ static void write_drop(struct ddl_job *j, bool tolerant)
 			continue;
 		buf_puts(&text, any ? "," : "");
 		any = true;
-		buf_put(&text, j->q.sql.p + j->ddl->tables[i].at,
-			j->ddl->tables[i].end - j->ddl->tables[i].at);
+		buf_put(&text, j->said.p + j->to->tables[i].at, j->to->tables[i].end - j->to->tables[i].at);
 	}
 	buf_free(&j->text);
 	j->text = text;
 }
 
 /* RENAME of several: those that are wanted, without the comments that may stand between. */
-static void write_rename(const struct ddl_job *j, struct buf *out)
+static void write_rename(const struct sql_ddl *ddl, struct buf *out)
 {
-	const struct sql_ddl *ddl = j->ddl;
-
 	buf_puts(out, ddl->if_exists ? "RENAME TABLE IF EXISTS " : "RENAME TABLE ");
 	for (unsigned i = 0; i < ddl->ntables; i++) {
 		buf_puts(out, i == 0 ? "" : i % 2 ? " TO " : ", ");
@@ -154,7 +156,7 @@ static void write_rename(const struct ddl_job *j, struct buf *out)
 
 static void write_fenced(struct apply *a, struct ddl_job *j)
 {
-	write_rename(j, &j->text);
+	write_rename(j->to, &j->text);
 	ddl_fence_put(a, &j->text);
 }
 
@@ -166,11 +168,63 @@ static bool wants_fence(struct apply *a, const struct sql_ddl *ddl)
 	       (f == FLAVOR_MARIADB || (f == FLAVOR_MYSQL && !ddl->if_exists));
 }
 
+/* What `said` names now; its text is in j->renamed. */
+static int read_again(struct apply *a, struct ddl_job *j, const struct server *words, struct err *e)
+{
+	j->said = buf_str(&j->renamed);
+	j->to = arena_alloc(a->scratch, sizeof(*j->to));
+	return sql_ddl_read(j->said, words, j->q.sql_mode, j->to, e);
+}
+
+/* A name of ours for a table on its way stands for no rule. */
+static bool goes_between(const struct sql_ddl *ddl)
+{
+	for (unsigned i = 0; i < ddl->ntables; i++)
+		if (strncmp(ddl->tables[i].table, DDL_RENAME_BETWEEN, strlen(DDL_RENAME_BETWEEN)) == 0)
+			return true;
+	return false;
+}
+
+/* The statement under the names that the task's routes give. words: whose dialect it has. */
+static int rename_all(struct apply *a, struct ddl_job *j, const struct server *words, struct err *e)
+{
+	const struct route *r = rules_route(a->rules);
+	struct route_statement s = {j->q.sql, words, j->q.sql_mode, j->q.schema};
+	struct sql_ddl *from = j->ddl;
+	struct buf out = {0};
+	int changed;
+
+	j->said = j->q.sql;
+	j->to = j->ddl;
+	if (j->cut) {
+		write_rename(j->ddl, &j->renamed);
+		if (read_again(a, j, words, e) < 0)
+			return -1;
+		s.text = j->said;
+		from = j->to;
+	}
+	if (!r)
+		return 0;
+	if (goes_between(from))
+		return err_set(e, ERR_route_statement, "a name in between that is not wanted: %.*s",
+			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	changed = route_ddl(r, &s, from, arena_alloc(a->scratch, sizeof(*from)), &out, e);
+	if (changed >= 0 && routed_check(a, j->ddl, j->q.schema, e) < 0)
+		changed = -1;
+	if (changed <= 0) {
+		buf_free(&out);
+		return changed;
+	}
+	buf_free(&j->renamed);
+	j->renamed = out;
+	return read_again(a, j, words, e);
+}
+
 static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations};
 	struct buf whole = {0}, notes = {0};
-	struct str text = j->q.sql;
+	struct str text = j->said;
 	int r;
 
 	if (is_drop(j->ddl->verb)) {
@@ -186,15 +240,10 @@ static int translate(struct apply *a, const struct trx *t, struct ddl_job *j, st
 		write_fenced(a, j);
 		return 0;
 	}
-	if (j->cut) {
-		write_rename(j, &whole);
-		text = buf_str(&whole);
-	}
-	if (j->ddl->start_transaction) {
+	if (j->to->start_transaction) {
 		/* MySQL's atomic CREATE TABLE … SELECT: its rows come behind, under the same GTID (T17). */
-		buf_put(&whole, text.p, j->ddl->start_transaction_at);
-		buf_put(&whole, text.p + j->ddl->start_transaction_end,
-			text.n - j->ddl->start_transaction_end);
+		buf_put(&whole, text.p, j->to->start_transaction_at);
+		buf_put(&whole, text.p + j->to->start_transaction_end, text.n - j->to->start_transaction_end);
 		text = buf_str(&whole);
 	}
 	r = sql_translate(text, &d, &j->text, &notes, e);
@@ -244,7 +293,7 @@ static int was_executed(
 		return r < 0 ? -1 : told(r);
 	}
 
-	if (ddl_picture(a, j->ddl, j->q.schema, &now, e) < 0) {
+	if (ddl_picture(a, j->to, j->q.schema, &now, e) < 0) {
 		buf_free(&now);
 		return -1;
 	}
@@ -269,7 +318,7 @@ static int was_executed(
 /* Only MariaDB knows CREATE OR REPLACE TABLE. */
 static int drop_replaced(struct apply *a, const struct ddl_job *j, struct err *e)
 {
-	const struct sql_name *n = &j->ddl->tables[0];
+	const struct sql_name *n = &j->to->tables[0];
 	struct buf sql = {0};
 	char name[257];
 	int r;
@@ -350,14 +399,15 @@ static int server_collation(struct apply *a, const struct trx *t, struct ddl_job
 
 static int execute(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
-	char name[257];
+	char name[257], to[257];
 
 	log_info("DDL: %.*s", j->text.n > 300 ? 300 : (int)j->text.n, j->text.p);
 	if (j->ddl->verb == SQL_VERB_CREATE_TABLE && !j->place.told && !j->ddl->like &&
 		!names_charset(j, &t->format.server) &&
-		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name), e) < 0)
+		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name),
+			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;
-	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->ddl), e) < 0)
+	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->to), e) < 0)
 		return -1;
 	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE && server_collation(a, t, j, e) < 0)
 		return err_add(e, "the default collation of a new database");
@@ -390,15 +440,23 @@ static bool drop_goes_on(const struct sql_ddl *ddl)
 /* An operator's words were changed after the earlier ones were begun, and there was a crash. */
 static int other_was_begun(struct apply *a, struct ddl_job *j, struct ddl_record *rec, struct err *e)
 {
-	struct sql_ddl *ddl = arena_alloc(a->scratch, sizeof(*ddl));
+	struct ddl_job old = {.q = j->q, .ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl))};
 	struct str text = buf_str(&rec->statement);
+	const struct sql_ddl *ddl = old.ddl;
 	struct buf now = {0};
 	bool same;
+	int r;
 
 	if (rec->stage != DDL_DOING || str_eq(text, j->q.sql))
 		return 0;
-	if (sql_ddl_read(text, db_server(a->ddl), j->q.sql_mode, ddl, e) < 0 ||
-		ddl_picture(a, ddl, j->q.schema, &now, e) < 0) {
+	old.q.sql = text;
+	r = sql_ddl_read(text, db_server(a->ddl), j->q.sql_mode, old.ddl, e);
+	if (r == 0)
+		r = rename_all(a, &old, db_server(a->ddl), e);
+	if (r == 0)
+		r = ddl_picture(a, old.to, j->q.schema, &now, e);
+	buf_free(&old.renamed);
+	if (r < 0) {
 		buf_free(&now);
 		return -1;
 	}
@@ -436,7 +494,7 @@ static int begin(
 	/* A swap of equal tables: only a fence that goes with them can tell (T29). */
 	if (j->fenced && ddl_fence_make(a, e) < 0)
 		return -1;
-	if (ddl_picture(a, j->ddl, j->q.schema, &rec->before, e) < 0)
+	if (ddl_picture(a, j->to, j->q.schema, &rec->before, e) < 0)
 		return -1;
 	return ddl_record_doing(a, t, &j->place, j->q.sql, buf_str(&rec->before), e);
 }
@@ -576,7 +634,9 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_job *j, struc
 		r = filter(a, t, j, e);
 	if (r == 0)
 		return 0;
-	return r < 0 || translate(a, t, j, e) < 0 ? -1 : do_it(a, t, j, e);
+	return r < 0 || rename_all(a, j, &t->format.server, e) < 0 || translate(a, t, j, e) < 0
+		       ? -1
+		       : do_it(a, t, j, e);
 }
 
 /* One of an operator's statements: as it was written, in the downstream's words. */
@@ -603,16 +663,21 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	s.place.text = s.q.sql;
 	s.place.sql_mode = s.q.sql_mode;
 	s.place.also = last ? j->ddl : NULL;
+	if (rename_all(a, &s, db_server(a->ddl), e) < 0) {
+		buf_free(&s.renamed);
+		return err_add(e, "statement %u of an operator's", i + 1);
+	}
 	s.fenced = wants_fence(a, s.ddl);
 	if (s.fenced)
 		write_fenced(a, &s);
 	else
-		buf_put(&s.text, s.q.sql.p, s.q.sql.n);
+		buf_put(&s.text, s.said.p, s.said.n);
 	log_warn("as an operator said, %s this statement of the upstream: %.*s",
 		h->op == DDL_REPLACE ? "in the place of" : "before", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n,
 		j->q.sql.p);
 	r = do_it(a, t, &s, e);
 	buf_free(&s.text);
+	buf_free(&s.renamed);
 	return r < 0 ? err_add(e, "statement %u of `binlog %s`", i + 1,
 			       last || h->op == DDL_REPLACE ? "replace" : "inject")
 		     : 0;
@@ -677,6 +742,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 	}
 	buf_free(&j.text);
 	ddl_cut_fini(&j.left_out);
+	buf_free(&j.renamed);
 	arena_clear(a->scratch);
 	return r;
 }

@@ -61,7 +61,7 @@ int ddl_rename_across(
 static void rename_between(struct sql_name *n, const struct sql_name *first, unsigned pair)
 {
 	memcpy(n->schema, first->schema, sizeof(n->schema));
-	snprintf(n->table, sizeof(n->table), "tidegate_between_%u", pair);
+	snprintf(n->table, sizeof(n->table), DDL_RENAME_BETWEEN "%u", pair);
 }
 
 /* The pairs of wanted tables move to the front. */

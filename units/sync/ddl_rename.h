@@ -8,6 +8,8 @@
  * default database.
  */
 int ddl_rename_cut(const struct rules *rules, struct sql_ddl *ddl, struct str schema, struct err *e);
+/* How the names of ours begin that stand for unwanted ones on the way. */
+#define DDL_RENAME_BETWEEN "tidegate_between_"
 /* From where to where a statement moves a table across the rules, for an error. */
 int ddl_rename_across(const struct sql_name *from, const struct sql_name *to, bool leaves, struct str schema,
 	struct err *e);

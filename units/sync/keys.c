@@ -95,7 +95,7 @@ void keys_learn(struct table *t)
 	struct table_keys *k = xcalloc(1, sizeof(*k));
 
 	t->keys = k;
-	k->id = hash_name(hash_name(1, t->schema), t->name);
+	k->id = hash_name(hash_name(1, t->to_schema), t->to_name);
 	for (unsigned i = 0; t->key && i < t->up->nkeys; i++)
 		if (t->up->keys[i].unique)
 			learn_key(t, t->up, &t->up->keys[i], t->key == &t->up->keys[i]);

@@ -51,8 +51,9 @@ static void make(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	side(&f->up, f->up_columns, f->keys, f->places);
 	side(&f->down, f->down_columns, f->down_keys, f->places);
-	f->t = (struct table){.schema = "d",
-		.name = "t",
+	f->t = (struct table){.to_schema = "d",
+		.to_name = "t",
+
 		.up = &f->up,
 		.down = &f->down,
 		.wanted = true,
@@ -422,7 +423,7 @@ static void a_table_as_a_whole(void **state)
 	(void)state;
 	make(&f);
 	make(&other);
-	other.t.name = "u";
+	other.t.to_name = "u";
 	keys_learn(&f.t);
 	keys_learn(&other.t);
 	assert_true(meet(whole(&f), whole(&f)));

@@ -108,11 +108,14 @@ static int make(struct apply *a, const struct trx *t, const struct shape_of *wha
 {
 	struct structure renamed = *was, *down;
 	struct buf sql = {0}, text = {0};
+	struct route_name there;
 	char name[64];
 	bool found;
 	int r = 0;
 
-	down = db_structure(a->ddl, what->schema, what->name, &found, e);
+	if (route_table(rules_route(a->rules), str_of(what->schema), str_of(what->name), &there, e) < 0)
+		return -1;
+	down = db_structure(a->ddl, there.schema, there.table, &found, e);
 	if (!down && e->code)
 		return -1;
 	name_of(a, name);
@@ -122,7 +125,7 @@ static int make(struct apply *a, const struct trx *t, const struct shape_of *wha
 		buf_puts(&sql, "CREATE TABLE ");
 		put_name(a, &sql);
 		buf_puts(&sql, " LIKE ");
-		sql_put_table(&sql, str_of(what->schema), str_of(what->name));
+		sql_put_table(&sql, str_of(there.schema), str_of(there.table));
 	} else {
 		structure_put_create(&renamed, &text);
 		r = translate(a, t, NULL, buf_str(&text), &sql, e);

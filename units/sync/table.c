@@ -16,6 +16,7 @@
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
 #include "units/sync/keys.h"
+#include "units/sync/routed.h"
 #include "units/sync/ties.h"
 #include "units/sync/unicode.h"
 
@@ -39,6 +40,8 @@ static void table_free(void *p)
 	free(t->on_update);
 	free(t->schema);
 	free(t->name);
+	free(t->to_schema);
+	free(t->to_name);
 	free(t->head);
 	free(t);
 }
@@ -46,6 +49,7 @@ static void table_free(void *p)
 void tables_init(struct tables *t)
 {
 	t->map = map_new();
+	t->targets = map_new();
 	t->maps_in = arena_new(4096);
 }
 
@@ -53,6 +57,7 @@ void tables_fini(struct tables *t)
 {
 	tables_sweep(t);
 	map_free(&t->map, table_free);
+	map_free(&t->targets, NULL);
 	map_free(&t->tied, NULL);
 	ties_fini(t);
 	arena_free(&t->maps_in);
@@ -70,6 +75,39 @@ static struct buf map_key(struct str schema, struct str name)
 	return b;
 }
 
+static struct buf target_key(const struct table *t)
+{
+	struct buf key = map_key(str_of(t->to_schema), str_of(t->to_name));
+
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
+			key.p[i] = (char)(key.p[i] + 'a' - 'A');
+	return key;
+}
+
+static void forget_target(struct tables *ts, const struct table *t)
+{
+	struct buf key = target_key(t);
+
+	if (map_get(ts->targets, buf_str(&key)) == t)
+		map_del(ts->targets, buf_str(&key));
+	buf_free(&key);
+}
+
+/* Two tables of the upstream with one target: their rows would be each other's. */
+static int note_target(struct tables *ts, struct table *t, struct err *e)
+{
+	struct buf key = target_key(t);
+	const struct table *other = map_get(ts->targets, buf_str(&key));
+
+	if (!other && rules_route(ts->rules))
+		map_put(ts->targets, buf_str(&key), t);
+	buf_free(&key);
+	return other ? err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to %s", other->schema,
+			       other->name, t->schema, t->name, t->head)
+		     : 0;
+}
+
 void tables_forget(struct tables *t, const char *schema, const char *name)
 {
 	struct buf key = map_key(str_of(schema), str_of(name));
@@ -78,6 +116,7 @@ void tables_forget(struct tables *t, const char *schema, const char *name)
 	if (old) {
 		old->next = t->forgotten;
 		t->forgotten = old;
+		forget_target(t, old);
 	}
 	buf_free(&key);
 }
@@ -160,7 +199,7 @@ static bool is_sequence(struct tables *t, const struct table *table, const struc
 	if (!looks_like_sequence(map))
 		return false;
 	if (table->down)
-		return db_table_type(t->ask_down, table->schema, table->name, type, &ignored) == 0 &&
+		return db_table_type(t->ask_down, table->to_schema, table->to_name, type, &ignored) == 0 &&
 		       strcmp(type, "SEQUENCE") == 0;
 	if (!tables_upstream(t, &ignored))
 		return false;
@@ -236,9 +275,9 @@ static int ask_about(struct tables *ts, const struct table *t, const char *head,
 	int n;
 
 	buf_puts(&sql, head);
-	sql_put_string(&sql, str_of(t->schema));
+	sql_put_string(&sql, str_of(t->to_schema));
 	buf_puts(&sql, tail);
-	sql_put_string(&sql, str_of(t->name));
+	sql_put_string(&sql, str_of(t->to_name));
 	rows = db_query(ts->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!rows)
@@ -307,7 +346,7 @@ static int find_habits(struct tables *ts, struct table *t, struct err *e)
 			" AND TABLE_NAME=", on_own_reference, e) < 0 ||
 		ask_about(ts, t, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=",
 			" AND TABLE_NAME=", on_type, e) < 0 ||
-		db_engine_without_transactions(ts->ask_down, t->schema, t->name, engine, e) < 0)
+		db_engine_without_transactions(ts->ask_down, t->to_schema, t->to_name, engine, e) < 0)
 		return -1;
 	if (engine[0])
 		return err_set(e, ERR_sync_engine, "%s in the downstream: %s", t->head, engine);
@@ -403,17 +442,25 @@ static void ask_filter(struct tables *ts, struct table *t)
 	t->wanted = t->wanted && !t->left_out;
 }
 
-static struct table *table_new(struct tables *ts, const struct binlog_table *map)
+/* NULL with e where the routes give it no name. */
+static struct table *table_new(struct tables *ts, const struct binlog_table *map, struct err *e)
 {
 	struct table *t = xcalloc(1, sizeof(*t));
+	struct route_name to = {"", ""};
 	struct buf head = {0};
 
 	t->schema = xstrndup(map->schema.p, map->schema.n);
 	t->name = xstrndup(map->table.p, map->table.n);
-	sql_put_table(&head, map->schema, map->table);
+	t->wanted = rules_table(ts->rules, map->schema, map->table);
+	if (t->wanted && route_table(rules_route(ts->rules), map->schema, map->table, &to, e) < 0) {
+		table_free(t);
+		return NULL;
+	}
+	t->to_schema = xstrdup(to.schema);
+	t->to_name = xstrdup(to.table);
+	sql_put_table(&head, str_of(to.schema), str_of(to.table));
 	t->head = xstrdup(buf_cstr(&head));
 	buf_free(&head);
-	t->wanted = rules_table(ts->rules, map->schema, map->table);
 	ask_filter(ts, t);
 	t->copied = ts->copied ? copied_find(ts->copied, map->schema, map->table) : NULL;
 	return t;
@@ -441,7 +488,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	err_clear(e);
 	t->from = ts->from.flavor;
 	t->to = db_server(ts->ask_down)->flavor;
-	t->down = db_structure(ts->ask_down, t->schema, t->name, &found, e);
+	t->down = db_structure(ts->ask_down, t->to_schema, t->to_name, &found, e);
 	if (!t->down && e->code)
 		return -1;
 	if (is_sequence(ts, t, map)) {
@@ -451,8 +498,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
-		find_habits(ts, t, e) < 0)
+	if (note_target(ts, t, e) < 0 || refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 ||
+		fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->up, &ts->from, e) < 0)
 		return -1;
@@ -483,11 +530,12 @@ struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err
 		t = NULL;
 	}
 	if (!t) {
-		t = table_new(ts, map);
-		if (t->wanted && learn(ts, t, map, e) < 0) {
+		t = table_new(ts, map, e);
+		if (t && t->wanted && learn(ts, t, map, e) < 0) {
+			forget_target(ts, t);
 			table_free(t);
 			t = NULL;
-		} else {
+		} else if (t) {
 			map_put(ts->map, buf_str(&key), t);
 		}
 	}
@@ -534,6 +582,38 @@ static bool loses_cascade(const struct tables *t, const struct str *v)
 	return updates && leaves_out(t, v[2], v[3], EVENT_update) && !leaves_out(t, v[0], v[1], EVENT_update);
 }
 
+/*
+ * A table of the downstream under the name that the upstream has for it: v[0] and v[1]. targets NULL: there
+ * are no routes, and it is the same. False: no table that is wanted.
+ */
+static bool is_wanted_down(const struct tables *t, const struct map *targets, struct str *v)
+{
+	const struct route_name *up;
+	struct buf key;
+
+	if (!targets)
+		return rules_table(t->rules, v[0], v[1]);
+	key = map_key(v[0], v[1]);
+	up = map_get(targets, buf_str(&key));
+	buf_free(&key);
+	if (up) {
+		v[0] = str_of(up->schema);
+		v[1] = str_of(up->table);
+	}
+	return up != NULL;
+}
+
+/* A row of REFERENTIAL_CONSTRAINTS: may the upstream's change of the parent be one that nobody sees? */
+static bool hides_cascade(const struct tables *t, const struct map *targets, const struct str *row)
+{
+	struct str v[7];
+
+	memcpy(v, row, sizeof(v));
+	if (!is_wanted_down(t, targets, v))
+		return false;
+	return !is_wanted_down(t, targets, v + 2) || loses_cascade(t, v);
+}
+
 int tables_check_cascades(struct tables *t, struct err *e)
 {
 	static const char sql[] =
@@ -541,20 +621,21 @@ int tables_check_cascades(struct tables *t, struct err *e)
 		"CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS "
 		"WHERE "
 		"DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO ACTION')";
-	struct db_rows *rows = db_query(t->ask_down, STR_LIT(sql), e);
+	struct map *targets = rules_route(t->rules) ? routed_targets(t, e) : NULL;
+	struct db_rows *rows = NULL;
 	const struct str *v;
-	int n;
+	int n = -1;
 
-	if (!rows)
-		return -1;
-	while ((n = db_fetch(rows, &v, e)) > 0)
-		if (rules_table(t->rules, v[0], v[1]) &&
-			(!rules_table(t->rules, v[2], v[3]) || loses_cascade(t, v))) {
+	if (targets || !rules_route(t->rules))
+		rows = db_query(t->ask_down, STR_LIT(sql), e);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		if (hides_cascade(t, targets, v)) {
 			n = err_set(e, ERR_sync_cascade, "`%.*s`.`%.*s`, foreign key `%.*s` to `%.*s`.`%.*s`",
 				STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[4]), STR_ARG(v[2]), STR_ARG(v[3]));
 			break;
 		}
 	db_rows_close(&rows);
+	map_free(&targets, free);
 	return n;
 }
 
@@ -575,7 +656,7 @@ static int default_charset(struct db *d, const char *schema, char *out, size_t s
 }
 
 /* 1: the same on both sides now (or one side has no such database), 0: not. */
-static int same_default(struct tables *t, const char *schema, struct err *e)
+static int same_default(struct tables *t, const char *schema, const char *to, struct err *e)
 {
 	char up[64], down[64];
 	struct db *ask = tables_upstream(t, e);
@@ -584,12 +665,12 @@ static int same_default(struct tables *t, const char *schema, struct err *e)
 		db_close(&t->ask_up);
 		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
 	}
-	if (default_charset(t->ask_down, schema, down, sizeof(down), e) < 0)
+	if (default_charset(t->ask_down, to, down, sizeof(down), e) < 0)
 		return -1;
 	if (!up[0] || !down[0] || table_same_charset(up, down))
 		return 1;
-	err_set(e, ERR_sync_default_charset, "database `%s`: %s in the upstream, %s in the downstream",
-		schema, up, down);
+	err_set(e, ERR_sync_default_charset,
+		"database `%s`: %s in the upstream, %s in `%s` of the downstream", schema, up, down, to);
 	return 0;
 }
 
@@ -597,13 +678,18 @@ static int same_default(struct tables *t, const char *schema, struct err *e)
  * Once both were the same, or the stream has set it, both move alike: ALTER DATABASE comes through the
  * stream, and the upstream's present default may be a later one. Noted by ddl_record_default.
  */
-int tables_check_default(struct tables *t, const char *schema, struct err *e)
+int tables_check_default(struct tables *t, const char *schema, const char *to, struct err *e)
 {
+	char routed[ROUTE_NAME], one[8];
 	struct buf sql = {0};
-	char one[8];
 	bool noted;
 	int r;
 
+	if (route_schema(rules_route(t->rules), str_of(schema), routed, e) < 0)
+		return -1;
+	/* A database of its own, by a route of the table: nothing moves it with the upstream's. */
+	if (strcmp(routed, to) != 0)
+		return same_default(t, schema, to, e) == 1 ? 0 : -1;
 	buf_puts(&sql, "SELECT 1 FROM ");
 	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
 	put_place(&sql, t, schema, "");
@@ -611,7 +697,7 @@ int tables_check_default(struct tables *t, const char *schema, struct err *e)
 	buf_free(&sql);
 	if (r < 0 || noted)
 		return r;
-	return same_default(t, schema, e) == 1 ? 0 : -1;
+	return same_default(t, schema, to, e) == 1 ? 0 : -1;
 }
 
 int tables_each_same_default(
@@ -621,6 +707,7 @@ int tables_each_same_default(
 	struct db_rows *rows;
 	struct buf names = {0};
 	const struct str *v;
+	char to[ROUTE_NAME];
 	struct err not_same;
 	int n, r = 0;
 
@@ -632,7 +719,9 @@ int tables_each_same_default(
 			buf_put(&names, v[0].p, v[0].n), buf_putc(&names, '\0');
 	db_rows_close(&rows);
 	for (size_t at = 0; n == 0 && r >= 0 && at < names.n; at += strlen(names.p + at) + 1) {
-		r = same_default(t, names.p + at, &not_same);
+		r = route_schema(rules_route(t->rules), str_of(names.p + at), to, &not_same);
+		if (r >= 0)
+			r = same_default(t, names.p + at, to, &not_same);
 		if (r < 0)
 			*e = not_same;
 		else if (r > 0)

@@ -33,6 +33,7 @@ struct unicode;
  */
 struct table {
 	char *schema, *name;
+	char *to_schema, *to_name; /* downstream: by the task's routes */
 	bool wanted;
 	bool left_out;                 /* would be wanted, but the event filter leaves all its rows out */
 	struct filter_verdict rows[3]; /* of its inserts, updates, deletes (enum binlog_change) */
@@ -41,7 +42,7 @@ struct table {
 	struct structure *up, *down;   /* NULL where not wanted */
 	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
-	char *head;            /* `schema`.`table`, quoted */
+	char *head;            /* `to_schema`.`to_name`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
 	enum table_order order;
@@ -65,6 +66,7 @@ struct table {
 /* All tables met so far, and whom to ask about new ones. Applier thread only. */
 struct tables {
 	struct map *map;         /* "schema\0table" -> struct table */
+	struct map *targets;     /* the same by to_schema and to_name, only where there are routes */
 	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
 	struct arena *maps_in; /* of decode.c: TABLE_MAPs of the transaction in hand */
@@ -100,8 +102,9 @@ enum { MYSQL_LOGS_CASCADES = 90600 };
 int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
 /* ERR_sync_cascade where a wanted table hangs on one that is not wanted by such a foreign key. */
 int tables_check_cascades(struct tables *t, struct err *e);
-/* ERR_sync_default_charset where a new table of this database could get another charset than upstream. */
-int tables_check_default(struct tables *t, const char *schema, struct err *e);
+/* ERR_sync_default_charset where a new table of this database (to: downstream) could get another charset than
+ * upstream. */
+int tables_check_default(struct tables *t, const char *schema, const char *to, struct err *e);
 /* fn sees each wanted database whose default charset is the same on both sides now. */
 int tables_each_same_default(
 	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e);

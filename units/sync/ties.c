@@ -333,7 +333,8 @@ void ties_free(struct table_ties **t)
 
 void ties_learn(struct tables *ts, struct table *t)
 {
-	struct tie *found = ts->ties ? tie_of(ts->ties, str_of(t->schema), str_of(t->name), false) : NULL;
+	struct tie *found =
+		ts->ties ? tie_of(ts->ties, str_of(t->to_schema), str_of(t->to_name), false) : NULL;
 	struct tie *root = found ? root_of(found) : NULL;
 
 	ties_free(&t->ties);

@@ -57,8 +57,8 @@ static void make_side(struct side_of *s, const char *name)
 		.columns = s->up_columns, .ncolumns = COLUMNS, .keys = &s->key, .nkeys = 1};
 	s->down = s->up;
 	s->down.columns = s->down_columns;
-	s->t = (struct table){.schema = (char *)(uintptr_t) "d",
-		.name = (char *)(uintptr_t)name,
+	s->t = (struct table){.to_schema = (char *)(uintptr_t) "d",
+		.to_name = (char *)(uintptr_t)name,
 		.up = &s->up,
 		.down = &s->down,
 		.wanted = true,
@@ -324,7 +324,7 @@ static void names_beyond_ascii(void **state)
 
 	(void)state;
 	make(&f);
-	f.child.t.name = (char *)(uintptr_t) "k\xc3\xa9";
+	f.child.t.to_name = (char *)(uintptr_t) "k\xc3\xa9";
 	struct tie_column c = {.constraint = lit("fk"),
 		.schema = lit("d"),
 		.table = lit("k\xc3\xa9"),

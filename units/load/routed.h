@@ -1,0 +1,16 @@
+#pragma once
+#include "units/load/load.h"
+
+/* Where a table, or a sequence, of the plan stands downstream: its to_schema and to_name. */
+int routed_names(const struct load *l, struct plan_item *t, struct err *e);
+/*
+ * The plan under the task's routes: every item's names downstream, and its statement with them.
+ * ERR_route_shared where two tables have one target. Views, whose text names tables, go from the plan with a
+ * line in the log. Without routes nothing changes.
+ */
+int routed_plan(struct load *l, struct err *e);
+/*
+ * ERR_route_shared where another source of this task has a target that is ours too. own: on record already,
+ * so that of two that come at once at least one sees the other. Without routes nobody is asked.
+ */
+int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e);

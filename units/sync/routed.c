@@ -1,0 +1,271 @@
+/*
+ * What a task's routes forbid (docs/design/routing.md): two tables with one target, as long as they are not
+ * merged, and statements about a whole database that is not one downstream. Called by ddl.c and table.c;
+ * without routes it asks nobody.
+ */
+#include "units/sync/routed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+
+/* A table of the upstream that this task follows; table "": its database's default is on record. */
+struct followed {
+	char *schema, *table;
+	bool moved; /* by the statement: its name is a new one */
+};
+
+struct list {
+	struct followed *p;
+	size_t n, cap;
+};
+
+bool routed_same(const char *schema_a, const char *name_a, const char *schema_b, const char *name_b)
+{
+	return strcasecmp(schema_a, schema_b) == 0 && strcasecmp(name_a, name_b) == 0;
+}
+
+/* --- who is followed --- */
+
+static struct followed *add(struct list *l, struct str schema, struct str table)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 64;
+		l->p = xrealloc(l->p, l->cap * sizeof(*l->p));
+	}
+	l->p[l->n] = (struct followed){
+		.schema = xstrndup(schema.p, schema.n), .table = xstrndup(table.p, table.n)};
+	return &l->p[l->n++];
+}
+
+static void list_fini(struct list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->p[i].schema);
+		free(l->p[i].table);
+	}
+	free(l->p);
+}
+
+static int add_rows(struct tables *ts, struct db *d, struct buf *sql, struct list *out, struct err *e)
+{
+	struct db_rows *rows = d ? db_query(d, buf_str(sql), e) : NULL;
+	const struct str *v;
+	int n = -1;
+
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		if (v[1].n == 0 || rules_table(ts->rules, v[0], v[1]))
+			add(out, v[0], v[1]);
+	db_rows_close(&rows);
+	buf_free(sql);
+	return n;
+}
+
+static int read_recorded(struct tables *ts, struct list *out, struct err *e)
+{
+	struct buf sql = {0};
+
+	buf_puts(&sql, "SELECT table_schema, table_name FROM ");
+	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_structure"));
+	buf_puts(&sql, " WHERE task=");
+	sql_put_string(&sql, str_of(ts->id->task));
+	buf_puts(&sql, " AND source=");
+	sql_put_string(&sql, str_of(ts->id->source));
+	return add_rows(ts, ts->ask_down, &sql, out, e);
+}
+
+static int read_upstream(struct tables *ts, struct list *out, struct err *e)
+{
+	struct buf sql = {0};
+
+	buf_puts(&sql,
+		"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE<>'VIEW'");
+	return add_rows(ts, tables_upstream(ts, e), &sql, out, e);
+}
+
+/* What rows were read of, on record or not. */
+static void read_known(struct tables *ts, struct list *out)
+{
+	size_t at = 0;
+	void *value;
+
+	while (map_next(ts->map, &at, NULL, &value)) {
+		const struct table *t = value;
+
+		if (t->wanted)
+			add(out, str_of(t->schema), str_of(t->name));
+	}
+}
+
+struct map *routed_targets(struct tables *ts, struct err *e)
+{
+	struct map *m = map_new();
+	struct list l = {0};
+	int r = read_recorded(ts, &l, e) < 0 ? -1 : read_upstream(ts, &l, e);
+
+	for (size_t i = 0; r >= 0 && i < l.n; i++) {
+		struct route_name to, *up;
+		struct buf key = {0};
+
+		if (!l.p[i].table[0])
+			continue;
+		r = route_table(rules_route(ts->rules), str_of(l.p[i].schema), str_of(l.p[i].table), &to, e);
+		if (r < 0)
+			break;
+		buf_puts(&key, to.schema);
+		buf_putc(&key, '\0');
+		buf_puts(&key, to.table);
+		up = xcalloc(1, sizeof(*up));
+		snprintf(up->schema, sizeof(up->schema), "%s", l.p[i].schema);
+		snprintf(up->table, sizeof(up->table), "%s", l.p[i].table);
+		free(map_put(m, buf_str(&key), up));
+		buf_free(&key);
+	}
+	list_fini(&l);
+	if (r < 0)
+		map_free(&m, free);
+	return m;
+}
+
+/* --- one target for two --- */
+
+static struct str schema_of(const struct sql_name *n, struct str schema)
+{
+	return n->schema[0] ? str_of(n->schema) : schema;
+}
+
+static struct followed *find(const struct list *l, const struct sql_name *n, struct str schema)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (str_is(schema_of(n, schema), l->p[i].schema) && strcmp(n->table, l->p[i].table) == 0)
+			return &l->p[i];
+	return NULL;
+}
+
+/* Tables as they are called behind the statement. */
+static void move(struct list *l, const struct sql_ddl *ddl, struct str schema)
+{
+	bool renames = ddl->verb == SQL_VERB_RENAME_TABLE || ddl->rename;
+
+	for (unsigned i = 0; renames && i + 1 < ddl->ntables; i += 2) {
+		struct str to = schema_of(&ddl->tables[i + 1], schema);
+		struct followed *f;
+
+		/* It may be known by several of the lists. */
+		while ((f = find(l, &ddl->tables[i], schema))) {
+			free(f->schema);
+			free(f->table);
+			f->schema = xstrndup(to.p, to.n);
+			f->table = xstrdup(ddl->tables[i + 1].table);
+			f->moved = true;
+		}
+	}
+	if (ddl->verb == SQL_VERB_CREATE_TABLE && !find(l, &ddl->tables[0], schema))
+		add(l, schema_of(&ddl->tables[0], schema), str_of(ddl->tables[0].table))->moved = true;
+}
+
+static bool same_table(const struct followed *a, const struct followed *b)
+{
+	return strcmp(a->schema, b->schema) == 0 && strcmp(a->table, b->table) == 0;
+}
+
+static int shared(
+	const struct followed *a, const struct followed *b, const struct route_name *to, struct err *e)
+{
+	return err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`", a->schema,
+		a->table, b->schema, b->table, to->schema, to->table);
+}
+
+static int check_moved(const struct route *r, const struct list *l, const struct followed *m, struct err *e)
+{
+	struct route_name mine, other;
+
+	if (route_table(r, str_of(m->schema), str_of(m->table), &mine, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct followed *o = &l->p[i];
+
+		if (!o->table[0] || same_table(o, m))
+			continue;
+		if (route_table(r, str_of(o->schema), str_of(o->table), &other, e) < 0)
+			return -1;
+		if (routed_same(mine.schema, mine.table, other.schema, other.table))
+			return shared(m, o, &mine, e);
+	}
+	return 0;
+}
+
+static int check_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	struct list l = {0};
+	int r = read_recorded(&a->tables, &l, e);
+
+	read_known(&a->tables, &l);
+	if (r >= 0)
+		move(&l, ddl, schema);
+	for (size_t i = 0; r >= 0 && i < l.n; i++)
+		if (l.p[i].moved)
+			r = check_moved(rules_route(a->rules), &l, &l.p[i], e);
+	list_fini(&l);
+	return r < 0 ? -1 : 0;
+}
+
+/* --- whole databases --- */
+
+/* What is in it downstream must be what is in it upstream. */
+static int check_member(const struct route *r, const struct followed *f, struct str from, const char *to,
+	bool drop, struct err *e)
+{
+	struct route_name name = {"", ""};
+	bool ours = str_is(from, f->schema), there;
+	int m = f->table[0] ? route_table(r, str_of(f->schema), str_of(f->table), &name, e)
+			    : route_schema(r, str_of(f->schema), name.schema, e);
+
+	if (m < 0)
+		return -1;
+	there = strcasecmp(name.schema, to) == 0;
+	if (there && !ours)
+		return err_set(e, ERR_route_statement, "`%s` holds what is of `%s` too", to, f->schema);
+	if (drop && ours && !there)
+		return err_set(e, ERR_route_statement, "`%s`.`%s` is not in `%s`, but in `%s`", f->schema,
+			f->table, to, name.schema);
+	return 0;
+}
+
+static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	struct str from = ddl->schema[0] ? str_of(ddl->schema) : schema;
+	char name[ROUTE_NAME];
+	struct list l = {0};
+	int r = route_schema(rules_route(a->rules), from, name, e);
+
+	if (r >= 0)
+		r = read_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
+	for (size_t i = 0; r >= 0 && i < l.n; i++)
+		r = check_member(
+			rules_route(a->rules), &l.p[i], from, name, ddl->verb == SQL_VERB_DROP_DATABASE, e);
+	list_fini(&l);
+	return r < 0 ? -1 : 0;
+}
+
+int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	if (!rules_route(a->rules))
+		return 0;
+	switch (ddl->verb) {
+	case SQL_VERB_DROP_DATABASE:
+	case SQL_VERB_ALTER_DATABASE:
+		return check_database(a, ddl, schema, e);
+	case SQL_VERB_CREATE_TABLE:
+	case SQL_VERB_RENAME_TABLE:
+		return check_tables(a, ddl, schema, e);
+	case SQL_VERB_ALTER_TABLE:
+		return ddl->rename ? check_tables(a, ddl, schema, e) : 0;
+	default:
+		return 0;
+	}
+}
