@@ -97,6 +97,7 @@ CHANGES = [
     ("app", "ALTER TABLE fresh RENAME TO last, ADD COLUMN l int"), ("app", "INSERT INTO last (v, l) VALUES ('l', 5)"),
     ("shard_1", "CREATE TABLE t_y (id int PRIMARY KEY)"), ("shard_1", "INSERT INTO t_y VALUES (1), (2)"), ("shard_1", "TRUNCATE TABLE t_y"), ("shard_1", "INSERT INTO t_y VALUES (3)"),
     ("", "CREATE DATABASE shard_2"), ("shard_2", "CREATE TABLE t_z (id int PRIMARY KEY, v text)"), ("", "INSERT INTO shard_2.t_z VALUES (1, 'z')"),
+    ("app", "ALTER TABLE last ADD COLUMN same int, RENAME TO last"), ("", "INSERT INTO app.last (v, same) VALUES ('same', 6)"),  # no rename to the servers
     ("app", "CREATE TABLE gone_a (i int)"), ("", "CREATE TABLE ref.gone_b (i int)"), ("app", "DROP TABLE gone_a, ref.gone_b"),
     ("app", "CREATE TABLE made AS SELECT id, v FROM moved"), ("app", "DELETE FROM moved WHERE id = 4"),
 ]

@@ -12,17 +12,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
-
-/* A table of the upstream that this task follows; table "": its database's default is on record. */
-struct followed {
-	char *schema, *table;
-	bool moved; /* by the statement: its name is a new one */
-};
-
-struct list {
-	struct followed *p;
-	size_t n, cap;
-};
+#include "units/sync/followed.h"
 
 bool routed_same(const char *schema_a, const char *name_a, const char *schema_b, const char *name_b)
 {
@@ -31,27 +21,8 @@ bool routed_same(const char *schema_a, const char *name_a, const char *schema_b,
 
 /* --- who is followed --- */
 
-static struct followed *add(struct list *l, struct str schema, struct str table)
-{
-	if (l->n == l->cap) {
-		l->cap = l->cap ? 2 * l->cap : 64;
-		l->p = xrealloc(l->p, l->cap * sizeof(*l->p));
-	}
-	l->p[l->n] = (struct followed){
-		.schema = xstrndup(schema.p, schema.n), .table = xstrndup(table.p, table.n)};
-	return &l->p[l->n++];
-}
-
-static void list_fini(struct list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->p[i].schema);
-		free(l->p[i].table);
-	}
-	free(l->p);
-}
-
-static int add_rows(struct tables *ts, struct db *d, struct buf *sql, struct list *out, struct err *e)
+static int add_rows(
+	struct tables *ts, struct db *d, struct buf *sql, struct followed_list *out, struct err *e)
 {
 	struct db_rows *rows = d ? db_query(d, buf_str(sql), e) : NULL;
 	const struct str *v;
@@ -59,13 +30,13 @@ static int add_rows(struct tables *ts, struct db *d, struct buf *sql, struct lis
 
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
 		if (v[1].n == 0 || rules_table(ts->rules, v[0], v[1]))
-			add(out, v[0], v[1]);
+			followed_add(out, v[0], v[1]);
 	db_rows_close(&rows);
 	buf_free(sql);
 	return n;
 }
 
-static int read_recorded(struct tables *ts, struct list *out, struct err *e)
+static int read_recorded(struct tables *ts, struct followed_list *out, struct err *e)
 {
 	struct buf sql = {0};
 
@@ -78,7 +49,7 @@ static int read_recorded(struct tables *ts, struct list *out, struct err *e)
 	return add_rows(ts, ts->ask_down, &sql, out, e);
 }
 
-static int read_upstream(struct tables *ts, struct list *out, struct err *e)
+static int read_upstream(struct tables *ts, struct followed_list *out, struct err *e)
 {
 	struct buf sql = {0};
 
@@ -88,7 +59,7 @@ static int read_upstream(struct tables *ts, struct list *out, struct err *e)
 }
 
 /* What rows were read of, on record or not. */
-static void read_known(struct tables *ts, struct list *out)
+static void read_known(struct tables *ts, struct followed_list *out)
 {
 	size_t at = 0;
 	void *value;
@@ -97,14 +68,14 @@ static void read_known(struct tables *ts, struct list *out)
 		const struct table *t = value;
 
 		if (t->wanted)
-			add(out, str_of(t->schema), str_of(t->name));
+			followed_add(out, str_of(t->schema), str_of(t->name));
 	}
 }
 
 struct map *routed_targets(struct tables *ts, struct err *e)
 {
 	struct map *m = map_new();
-	struct list l = {0};
+	struct followed_list l = {0};
 	int r = read_recorded(ts, &l, e) < 0 ? -1 : read_upstream(ts, &l, e);
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++) {
@@ -125,48 +96,13 @@ struct map *routed_targets(struct tables *ts, struct err *e)
 		free(map_put(m, buf_str(&key), up));
 		buf_free(&key);
 	}
-	list_fini(&l);
+	followed_fini(&l);
 	if (r < 0)
 		map_free(&m, free);
 	return m;
 }
 
 /* --- one target for two --- */
-
-static struct str schema_of(const struct sql_name *n, struct str schema)
-{
-	return n->schema[0] ? str_of(n->schema) : schema;
-}
-
-static struct followed *find(const struct list *l, const struct sql_name *n, struct str schema)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (str_is(schema_of(n, schema), l->p[i].schema) && strcmp(n->table, l->p[i].table) == 0)
-			return &l->p[i];
-	return NULL;
-}
-
-/* Tables as they are called behind the statement. */
-static void move(struct list *l, const struct sql_ddl *ddl, struct str schema)
-{
-	bool renames = ddl->verb == SQL_VERB_RENAME_TABLE || ddl->rename;
-
-	for (unsigned i = 0; renames && i + 1 < ddl->ntables; i += 2) {
-		struct str to = schema_of(&ddl->tables[i + 1], schema);
-		struct followed *f;
-
-		/* It may be known by several of the lists. */
-		while ((f = find(l, &ddl->tables[i], schema))) {
-			free(f->schema);
-			free(f->table);
-			f->schema = xstrndup(to.p, to.n);
-			f->table = xstrdup(ddl->tables[i + 1].table);
-			f->moved = true;
-		}
-	}
-	if (ddl->verb == SQL_VERB_CREATE_TABLE && !find(l, &ddl->tables[0], schema))
-		add(l, schema_of(&ddl->tables[0], schema), str_of(ddl->tables[0].table))->moved = true;
-}
 
 static bool same_table(const struct followed *a, const struct followed *b)
 {
@@ -180,7 +116,8 @@ static int shared(
 		a->table, b->schema, b->table, to->schema, to->table);
 }
 
-static int check_moved(const struct route *r, const struct list *l, const struct followed *m, struct err *e)
+static int check_moved(
+	const struct route *r, const struct followed_list *l, const struct followed *m, struct err *e)
 {
 	struct route_name mine, other;
 
@@ -201,16 +138,16 @@ static int check_moved(const struct route *r, const struct list *l, const struct
 
 static int check_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	struct list l = {0};
+	struct followed_list l = {0};
 	int r = read_recorded(&a->tables, &l, e);
 
 	read_known(&a->tables, &l);
 	if (r >= 0)
-		move(&l, ddl, schema);
+		followed_move(&l, ddl, schema);
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		if (l.p[i].moved)
 			r = check_moved(rules_route(a->rules), &l, &l.p[i], e);
-	list_fini(&l);
+	followed_fini(&l);
 	return r < 0 ? -1 : 0;
 }
 
@@ -240,7 +177,7 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 {
 	struct str from = ddl->schema[0] ? str_of(ddl->schema) : schema;
 	char name[ROUTE_NAME];
-	struct list l = {0};
+	struct followed_list l = {0};
 	int r = route_schema(rules_route(a->rules), from, name, e);
 
 	if (r >= 0)
@@ -248,7 +185,7 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		r = check_member(
 			rules_route(a->rules), &l.p[i], from, name, ddl->verb == SQL_VERB_DROP_DATABASE, e);
-	list_fini(&l);
+	followed_fini(&l);
 	return r < 0 ? -1 : 0;
 }
 
