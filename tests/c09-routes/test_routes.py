@@ -231,9 +231,27 @@ def test_whole_databases(make_pair, job):
     stops_at(j, s, "ALTER TABLE app.`odd``name` ADD CHECK (app.`odd``name`.v < 100)", 60553, "the old name stands in an expression")
     stops_at(j, s, "DROP DATABASE app", 60553, "`app`.`moved` is not in `new`, but in `other`")
     assert "new" in d.databases() and d.query("SELECT COUNT(*) FROM other.place")[0][0] == 4
+    s.run("CREATE DATABASE shard_8", "CREATE TABLE shard_8.q (i int PRIMARY KEY)", "CREATE TABLE shard_8.r (i int PRIMARY KEY)")
+    procs.wait_for(lambda: "shard_8" in d.databases() and len(d.query("SHOW TABLES FROM shard_8")) == 2, 60, j.story(), 0.3)
+    d.run("CREATE TABLE shard_8.theirs (i int)")
+    stops_at(j, s, "DROP DATABASE shard_8", 60553, "would drop `shard_8`.`theirs` in the downstream too")
+    assert len(d.query("SHOW TABLES FROM shard_8")) == 3
     s.run("DROP DATABASE shard_7", "INSERT INTO ref.parent VALUES (3, 'behind')")
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM ref.parent") == ((3,),), 60, f"not applied\n{j.story()}", 0.3)
     assert "shard_7" not in d.databases() and "all_1" in d.databases()
+    j.interrupt()
+
+
+def test_database_that_another_one_left(make_pair, job):
+    """Two databases go into one; what is left of the first, whose DROP DATABASE was passed by, is not dropped with the second."""
+    pair = make_pair("ma1011", "ma118")
+    s, d = pair.source, pair.target
+    for n in (1, 2):
+        s.run(f"CREATE DATABASE shard_{n}", f"CREATE TABLE shard_{n}.t{n} (id int PRIMARY KEY)", f"INSERT INTO shard_{n}.t{n} VALUES (1)")
+    j = Files(pair, job, SHARED).follow()
+    stops_at(j, s, "DROP DATABASE shard_2", 60553, "`all` holds what is of `shard_1` too")
+    stops_at(j, s, "DROP DATABASE shard_1", 60553, "would drop `all`.`t2` in the downstream too")
+    assert d.query("SELECT COUNT(*) FROM `all`.t2") == ((1,),)
     j.interrupt()
 
 

@@ -19,6 +19,19 @@ bool routed_same(const char *schema_a, const char *name_a, const char *schema_b,
 	return strcasecmp(schema_a, schema_b) == 0 && strcasecmp(name_a, name_b) == 0;
 }
 
+struct buf routed_key(struct str schema, struct str table)
+{
+	struct buf key = {0};
+
+	buf_put(&key, schema.p, schema.n);
+	buf_putc(&key, '\0');
+	buf_put(&key, table.p, table.n);
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
+			key.p[i] = (char)(key.p[i] + 'a' - 'A');
+	return key;
+}
+
 /* --- who is followed --- */
 
 static int add_rows(
@@ -80,16 +93,14 @@ struct map *routed_targets(struct tables *ts, struct err *e)
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++) {
 		struct route_name to, *up;
-		struct buf key = {0};
+		struct buf key;
 
 		if (!l.p[i].table[0])
 			continue;
 		r = route_table(rules_route(ts->rules), str_of(l.p[i].schema), str_of(l.p[i].table), &to, e);
 		if (r < 0)
 			break;
-		buf_puts(&key, to.schema);
-		buf_putc(&key, '\0');
-		buf_puts(&key, to.table);
+		key = routed_key(str_of(to.schema), str_of(to.table));
 		up = xcalloc(1, sizeof(*up));
 		snprintf(up->schema, sizeof(up->schema), "%s", l.p[i].schema);
 		snprintf(up->table, sizeof(up->table), "%s", l.p[i].table);
@@ -173,18 +184,101 @@ static int check_member(const struct route *r, const struct followed *f, struct 
 	return 0;
 }
 
+static int check_members(const struct route *r, const struct followed_list *l, struct str from,
+	const char *to, bool drop, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (check_member(r, &l->p[i], from, to, drop, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Under what names the tables of this database stand there. */
+static int names_in(
+	const struct route *r, const struct followed_list *l, struct str from, struct map *out, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct route_name to;
+		struct buf key;
+
+		if (!l->p[i].table[0] || !str_is(from, l->p[i].schema))
+			continue;
+		if (route_table(r, from, str_of(l->p[i].table), &to, e) < 0)
+			return -1;
+		key = routed_key(str_of(to.schema), str_of(to.table));
+		map_put(out, buf_str(&key), out);
+		buf_free(&key);
+	}
+	return 0;
+}
+
+static int not_ours(struct str from, const char *to, struct str table, struct err *e)
+{
+	return err_set(e, ERR_route_statement,
+		"DROP DATABASE `%.*s` would drop `%s`.`%.*s` in the downstream too, which is not known as "
+		"the target of a table of it",
+		STR_ARG(from), to, STR_ARG(table));
+}
+
+/* What stands there must be known as this database's: all of it goes. SHOW, as the server itself knows
+ * whether case counts in the name. */
+static int check_all_ours(
+	struct tables *ts, const struct map *ours, struct str from, const char *to, struct err *e)
+{
+	struct buf sql = {0};
+	struct err mine = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n = -1;
+
+	buf_puts(&sql, "SHOW FULL TABLES FROM ");
+	sql_put_ident(&sql, str_of(to));
+	rows = db_query(ts->ask_down, buf_str(&sql), &mine);
+	buf_free(&sql);
+	while (rows && (n = db_fetch(rows, &v, &mine)) > 0) {
+		struct buf key = routed_key(str_of(to), v[0]);
+
+		if (!map_get(ours, buf_str(&key)))
+			n = not_ours(from, to, v[0], &mine);
+		buf_free(&key);
+		if (n < 0)
+			break;
+	}
+	db_rows_close(&rows);
+	/* 1049: there is no such database. */
+	if (n >= 0 || mine.sql_errno == 1049)
+		return 0;
+	*e = mine;
+	return -1;
+}
+
+static int check_dropped(
+	struct apply *a, const struct followed_list *l, struct str from, const char *to, struct err *e)
+{
+	struct map *ours = map_new();
+	int r = names_in(rules_route(a->rules), l, from, ours, e);
+
+	if (r == 0)
+		r = check_all_ours(&a->tables, ours, from, to, e);
+	map_free(&ours, NULL);
+	return r;
+}
+
 static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	struct str from = ddl->schema[0] ? str_of(ddl->schema) : schema;
+	bool drop = ddl->verb == SQL_VERB_DROP_DATABASE;
 	char name[ROUTE_NAME];
 	struct followed_list l = {0};
 	int r = route_schema(rules_route(a->rules), from, name, e);
 
 	if (r >= 0)
 		r = read_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
-	for (size_t i = 0; r >= 0 && i < l.n; i++)
-		r = check_member(
-			rules_route(a->rules), &l.p[i], from, name, ddl->verb == SQL_VERB_DROP_DATABASE, e);
+	read_known(&a->tables, &l);
+	if (r >= 0)
+		r = check_members(rules_route(a->rules), &l, from, name, drop, e);
+	if (r >= 0 && drop)
+		r = check_dropped(a, &l, from, name, e);
 	followed_fini(&l);
 	return r < 0 ? -1 : 0;
 }

@@ -75,19 +75,9 @@ static struct buf map_key(struct str schema, struct str name)
 	return b;
 }
 
-static struct buf target_key(const struct table *t)
-{
-	struct buf key = map_key(str_of(t->to_schema), str_of(t->to_name));
-
-	for (size_t i = 0; i < key.n; i++)
-		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
-			key.p[i] = (char)(key.p[i] + 'a' - 'A');
-	return key;
-}
-
 static void forget_target(struct tables *ts, const struct table *t)
 {
-	struct buf key = target_key(t);
+	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
 
 	if (map_get(ts->targets, buf_str(&key)) == t)
 		map_del(ts->targets, buf_str(&key));
@@ -97,7 +87,7 @@ static void forget_target(struct tables *ts, const struct table *t)
 /* Two tables of the upstream with one target: their rows would be each other's. */
 static int note_target(struct tables *ts, struct table *t, struct err *e)
 {
-	struct buf key = target_key(t);
+	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
 	const struct table *other = map_get(ts->targets, buf_str(&key));
 
 	if (!other && rules_route(ts->rules))
@@ -593,7 +583,7 @@ static bool is_wanted_down(const struct tables *t, const struct map *targets, st
 
 	if (!targets)
 		return rules_table(t->rules, v[0], v[1]);
-	key = map_key(v[0], v[1]);
+	key = routed_key(v[0], v[1]);
 	up = map_get(targets, buf_str(&key));
 	buf_free(&key);
 	if (up) {
