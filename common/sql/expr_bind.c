@@ -53,6 +53,13 @@ const char *expr_type_name(const struct expr_node *n)
 
 /* --- columns --- */
 
+/* The servers write a line's end, a carriage return and NUL as \n, \r and \0 there, anything else as itself.
+ */
+static char unescaped(char c)
+{
+	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? '\0' : c;
+}
+
 /* Members of "enum('a','it''s')"; names in UTF-8, as the catalogue tells them. */
 static void read_members(struct expr_binder *b, struct expr_node *n)
 {
@@ -65,8 +72,10 @@ static void read_members(struct expr_binder *b, struct expr_node *n)
 		size_t len = 0;
 
 		for (p += 2; *p && (*p != '\'' || p[1] == '\''); p++) {
-			p += *p == '\'' || (*p == '\\' && p[1]);
-			out[len++] = *p;
+			bool escaped = *p == '\\' && p[1];
+
+			p += *p == '\'' || escaped;
+			out[len++] = escaped ? unescaped(*p) : *p;
 		}
 		p += *p == '\'';
 		n->members[n->nmembers++] = (struct str){out, len};

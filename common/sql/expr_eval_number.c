@@ -250,8 +250,25 @@ int expr_eval_arithmetic(struct expr_run *r, const struct expr_node *n, struct e
 
 /* --- ABS, SIGN, FLOOR, CEILING, ROUND --- */
 
+/* One branch of a CASE or COALESCE may be an integer where the whole is none. */
+static int widen(struct expr_run *r, const struct expr_node *n, struct expr_value *v)
+{
+	struct expr_value was = *v;
+
+	if (n->type == EXPR_DECIMAL && was.type != EXPR_DECIMAL) {
+		v->type = EXPR_DECIMAL;
+		expr_eval_decimal(&was, &v->decimal);
+	} else if (n->type == EXPR_DOUBLE && was.type != EXPR_DOUBLE) {
+		v->type = EXPR_DOUBLE;
+		return expr_eval_double(r, n, &was, &v->d);
+	}
+	return 0;
+}
+
 static int absolute(struct expr_run *r, const struct expr_node *n, struct expr_value *v)
 {
+	if (widen(r, n, v) < 0)
+		return -1;
 	if (v->type == EXPR_INT && v->i < 0)
 		return fit(r, n, -wide_of(v), v);
 	if (v->type == EXPR_DECIMAL)

@@ -241,8 +241,10 @@ static struct expr_node *parse_like(struct expr_parser *p, struct expr_node *lef
 	if (p->lx.type != SQL_STRING)
 		return expr_parse_unexpected(p, "one character as a string literal");
 	escape = expr_parse_string(p);
-	if (escape.n != 1 || (unsigned char)escape.p[0] >= 0x80)
-		return expr_parse_refuse(p, (unsigned)p->lx.token_at, "ESCAPE takes one character of ASCII");
+	/* Servers take % and _ for wildcards first, by some collations. */
+	if (escape.n != 1 || (unsigned char)escape.p[0] >= 0x80 || strchr("%_", escape.p[0]))
+		return expr_parse_refuse(
+			p, (unsigned)p->lx.token_at, "ESCAPE takes one character of ASCII, not % or _");
 	n->escape = escape.p[0];
 	expr_parse_next(p);
 	return n;

@@ -49,6 +49,7 @@ static const struct {
 	{"d + 0.0005 = 2.5005", YES},
 	{"ROUND(d) = 3 AND ROUND(-2.5) = -3 AND FLOOR(-2.5) = -3 AND CEILING(-2.5) = -2", YES},
 	{"ABS(neg) = 7 AND SIGN(d) = 1", YES},
+	{"ABS(COALESCE(neg, 0.5)) = 7 AND ABS(IFNULL(neg, 1e0)) = 7", YES},
 	{"g = '1.50x'", YES},
 	{"u = '18446744073709551615'", UNDECIDED},
 	{"v = 'aBC '", YES},
@@ -93,6 +94,7 @@ static const struct {
 };
 
 static const char *const refused[][2] = {
+	{"'10x' LIKE '10%%' ESCAPE '%'", "not % or _"},
 	{"", "it ends where"},
 	{"i =", "at character 4"},
 	{"i = 1 = 1", "two comparisons in a row"},

@@ -143,6 +143,19 @@ bool row_filters_name(const struct row_filters *f, const char *schema, const cha
 	return false;
 }
 
+bool row_filters_change(const struct row_filters *f, const char *schema, const char *table, bool deletes)
+{
+	for (size_t i = 0; f && i < f->n; i++) {
+		const struct text_filter *t = &f->list[i];
+
+		if (names(f, t, schema, table) &&
+			(t->across || (deletes ? t->text[PART_DELETE] != NULL
+					       : t->text[PART_UPDATE_OLD] || t->text[PART_UPDATE_NEW])))
+			return true;
+	}
+	return false;
+}
+
 bool row_filters_table(const struct row_filters *f, size_t i, const char **schema, const char **table)
 {
 	if (!f || i >= f->n)

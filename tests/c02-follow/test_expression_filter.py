@@ -172,3 +172,38 @@ def test_a_row_that_can_t_be_judged(make_pair, job, tmp_path):
     j.run(*made, expect=FAILED)
     assert "60543" in j.stderr() and "COLLATE" in j.stderr(), j.stderr()
     assert pair.target.query("SELECT id FROM app.t ORDER BY id") == ((1,),)
+
+
+@pytest.mark.parametrize("body", ['delete-value-expr: "price > 5"', 'insert-value-expr: "price > 5", update-across: true'])
+def test_a_foreign_key_that_cascades(body, make_pair, job, tmp_path):
+    """What a parent's filter leaves out, or turns into a DELETE, would leave the children behind or take them along: the upstream's binlog does not
+    hold what its foreign keys do."""
+    pair = make_pair("ma1011", "my97")
+    for x in (pair.source, pair.target):
+        x.run("CREATE DATABASE app", TABLE.format("app"), "CREATE TABLE app.child (id int PRIMARY KEY, CONSTRAINT f FOREIGN KEY (id) REFERENCES app.t (id) ON DELETE CASCADE)")
+    pair.source.run("FLUSH BINARY LOGS")
+    file = pair.source.query("SHOW BINARY LOGS")[-1][0]
+    pair.source.run("INSERT INTO app.t VALUES (1, 'new', 1, NULL, '')")
+    j = by_files(job)
+    j.run(*files(tmp_path, pair, {"x": body}, "incremental", f", meta: {{binlog-name: {file}, binlog-pos: 4}}"), expect=FAILED)
+    assert "60509" in j.stderr() and "`app`.`child`" in j.stderr(), j.stderr()
+
+
+def test_across_with_a_virtual_column_and_an_event_filter(make_pair, job, tmp_path):
+    """A virtual column need not be in the image; a DELETE that an UPDATE becomes is the event filter's to leave out. A filter of a table that is not
+    there is told."""
+    pair = make_pair("ma1011", "my97")
+    for x in (pair.source, pair.target):
+        x.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, price int, twice int AS (price * 2) VIRTUAL)")
+    s = pair.source
+    s.run("FLUSH BINARY LOGS")
+    file = s.query("SHOW BINARY LOGS")[-1][0]
+    s.run("INSERT INTO app.t (id, price) VALUES (1, 1), (2, 200), (3, 3)", "UPDATE app.t SET price = 2 WHERE id = 2", "UPDATE app.t SET price = 300 WHERE id = 3")
+    made = files(tmp_path, pair, {"gone": 'insert-value-expr: "price > 100", update-across: true'}, "incremental", f", meta: {{binlog-name: {file}, binlog-pos: 4}}")
+    made[0].write_text(made[0].read_text().replace("expression-filters:", "filter-rules: [no-deletes], expression-filters:") +
+                       "  absent: {schema: app, table: absent, insert-value-expr: \"id = 1\"}\nfilters: {no-deletes: {schema-pattern: app, table-pattern: t, events: [delete], action: Ignore}}\n")
+    made[0].write_text(made[0].read_text().replace("[gone]", "[gone, absent]"))
+    j = by_files(job)
+    j.run(*made)
+    assert pair.target.query("SELECT id, price FROM app.t ORDER BY id") == ((1, 1), (2, 2), (3, 3))
+    assert "`app`.`absent`, which is not there" in j.story(), j.story()

@@ -134,22 +134,28 @@ static int on_table_map(struct decode *d, struct str event, const struct binlog_
 	return 0;
 }
 
-/* Rows that are left out take no room of those that are not. */
-static int ask_filter(struct decode *d, const struct table *t, struct str event, struct err *e)
+/* What the event filter says of a kind of change: 0 and *out (it is left out), or -1. */
+static int ask_kind(const struct table *t, enum binlog_change kind, bool *out, struct err *e)
 {
 	static const enum event_id ids[] = {[BINLOG_INSERT] = EVENT_insert,
 		[BINLOG_UPDATE] = EVENT_update,
 		[BINLOG_DELETE] = EVENT_delete};
-	struct binlog_header h;
-	enum binlog_change kind;
 
-	if (binlog_read_header(event, &h, e) < 0)
-		return -1;
-	kind = binlog_rows_change(h.type);
 	if (t->rows[kind].action == FILTER_ERROR)
 		return err_set(e, ERR_sync_filter, "rule %u of filters, `%s`: rows of `%s`.`%s`",
 			t->rows[kind].rule, event_name(ids[kind]), t->schema, t->name);
-	d->leaves_out = t->rows[kind].action == FILTER_IGNORE;
+	*out = t->rows[kind].action == FILTER_IGNORE;
+	return 0;
+}
+
+/* Rows that are left out take no room of those that are not. */
+static int ask_filter(struct decode *d, const struct table *t, struct str event, struct err *e)
+{
+	struct binlog_header h;
+
+	if (binlog_read_header(event, &h, e) < 0 ||
+		ask_kind(t, binlog_rows_change(h.type), &d->leaves_out, e) < 0)
+		return -1;
 	if (d->leaves_out && !d->aside_in)
 		d->aside_in = arena_new(0);
 	if (d->leaves_out)
@@ -208,11 +214,13 @@ static int pass_row(struct decode *d, struct err *e)
 	return r;
 }
 
-/* Every column, as an INSERT needs it. */
+/* Every column that the downstream has, as an INSERT needs it (MariaDB logs virtual ones in some images
+ * only).
+ */
 static int check_whole(const struct table *t, const struct binlog_value *after, struct err *e)
 {
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
-		if (!after[i].present)
+		if (t->target[i] >= 0 && !after[i].present)
 			return err_set(e, ERR_expression,
 				"%s: an UPDATE that enters a filter becomes an INSERT, for which column `%s` "
 				"is not in "
@@ -220,6 +228,24 @@ static int check_whole(const struct table *t, const struct binlog_value *after, 
 				"JSON",
 				t->head, t->up->columns[i].name);
 	return 0;
+}
+
+/* An UPDATE that enters or leaves a filter. What it becomes is the event filter's matter, too. */
+static int become(struct decode *d, struct change *c, enum row_verdict verdict, bool *keep, struct err *e)
+{
+	const struct table *t = c->table;
+	bool out = false;
+
+	c->kind = verdict == ROW_ENTERS ? BINLOG_INSERT : BINLOG_DELETE;
+	if (ask_kind(t, c->kind, &out, e) < 0)
+		return -1;
+	*keep = !out;
+	d->left_out += out;
+	if (verdict == ROW_LEAVES)
+		c->after = NULL;
+	else
+		c->before = NULL;
+	return verdict == ROW_ENTERS && !out ? check_whole(t, c->after, e) : 0;
 }
 
 /* What the task's expression-filter makes of the change: *keep false, or another kind of change. */
@@ -243,16 +269,7 @@ static int filter(struct decode *d, struct change *c, bool *keep, struct err *e)
 	*keep = verdict != ROW_SKIP;
 	if (verdict != ROW_KEEP && (d->tables || d->trx->large))
 		row_filter_count(t->filter);
-	if (verdict == ROW_ENTERS) {
-		c->kind = BINLOG_INSERT;
-		c->before = NULL;
-		return check_whole(t, c->after, e);
-	}
-	if (verdict == ROW_LEAVES) {
-		c->kind = BINLOG_DELETE;
-		c->after = NULL;
-	}
-	return 0;
+	return verdict == ROW_ENTERS || verdict == ROW_LEAVES ? become(d, c, verdict, keep, e) : 0;
 }
 
 /* Room for a row's values: that of one that was left out, so that memory does not grow with those. */

@@ -560,13 +560,30 @@ static bool leaves_out(const struct tables *t, struct str schema, struct str tab
 	return v.action == FILTER_IGNORE;
 }
 
-/* The parent's rows are left out as they go or change, and those of the child are not: they would stay. */
+static bool expressions_change(const struct tables *t, struct str schema, struct str table, bool deletes)
+{
+	char *s = xstrndup(schema.p, schema.n), *n = xstrndup(table.p, table.n);
+	bool found = row_filters_change(rules_row_filters(t->rules), s, n, deletes);
+
+	free(s);
+	free(n);
+	return found;
+}
+
+/*
+ * The parent's rows are left out as they go or change, and those of the child are not: they would stay. By an
+ * expression it may be some of them, and one that leaves a filter is deleted downstream alone, with its
+ * children: whatever the child's filters are.
+ */
 static bool loses_cascade(const struct tables *t, const struct str *v)
 {
 	bool deletes = !str_is(v[5], "RESTRICT") && !str_is(v[5], "NO ACTION"),
 	     updates = !str_is(v[6], "RESTRICT") && !str_is(v[6], "NO ACTION");
 	enum event_id becomes = str_is(v[5], "CASCADE") ? EVENT_delete : EVENT_update;
 
+	if ((deletes && expressions_change(t, v[2], v[3], true)) ||
+		(updates && expressions_change(t, v[2], v[3], false)))
+		return true;
 	if (deletes && leaves_out(t, v[2], v[3], EVENT_delete) && !leaves_out(t, v[0], v[1], becomes))
 		return true;
 	return updates && leaves_out(t, v[2], v[3], EVENT_update) && !leaves_out(t, v[0], v[1], EVENT_update);
