@@ -204,6 +204,39 @@ def test_one_target_for_two(make_pair, job):
     j.interrupt()
 
 
+def test_second_table_comes_by_rows(make_pair, job):
+    """Its CREATE was passed by: the first of its rows stops, whether rows of the other one were met since the start or not."""
+    pair = make_pair("ma1011", "ma118")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1", "CREATE DATABASE shard_2", "CREATE TABLE shard_1.t (id int PRIMARY KEY, v text)", "INSERT INTO shard_1.t VALUES (1, 'one')")
+    j = Files(pair, job, SHARED).follow()
+    stops_at(j, s, "CREATE TABLE shard_2.t (id int PRIMARY KEY, v text)", 60552, "both go to `all`.`t`")
+    s.run("REPLACE INTO shard_2.t VALUES (1, 'of another table')")
+    wait_stage(j, "Paused", 60552)
+    assert d.query("SELECT * FROM `all`.t") == ((1, "one"),)
+    j.interrupt()
+
+
+def test_second_table_without_a_copy(make_pair, job):
+    """task-mode incremental: what rows were read of is known behind a restart too."""
+    pair = make_pair("ma1011", "ma118")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1", "CREATE DATABASE shard_2", "CREATE TABLE shard_1.t (id int PRIMARY KEY, v text)")
+    d.run("CREATE DATABASE `all`", "CREATE TABLE `all`.t (id int PRIMARY KEY, v text)")
+    at = s.query("SHOW MASTER STATUS")[0]
+    f = Files(pair, job, SHARED, mode="incremental", more=', meta: {binlog-name: "%s", binlog-pos: %d}' % at[:2])
+    j = f.follow()
+    s.run("INSERT INTO shard_1.t VALUES (1, 'one')")
+    procs.wait_for(lambda: d.query("SELECT * FROM `all`.t") == ((1, "one"),), 60, f"not applied\n{j.story()}", 0.3)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    f.follow()
+    s.run("CREATE TABLE IF NOT EXISTS shard_2.t (id int PRIMARY KEY, v text)", "REPLACE INTO shard_2.t VALUES (1, 'of another table')")
+    wait_stage(j, "Paused", 60552)
+    assert d.query("SELECT * FROM `all`.t") == ((1, "one"),)
+    j.interrupt()
+
+
 def test_two_sources(fleet, server, job):
     """Whose tables would meet in one target: the second one's copy is refused before it touches anything."""
     (first,), (second,) = fleet("ma1011", "a"), fleet("ma1011", "b")

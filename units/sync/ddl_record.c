@@ -12,6 +12,7 @@
 #include "common/config/json.h"
 #include "common/sql/quote.h"
 #include "units/sync/altered.h"
+#include "units/sync/routed.h"
 
 static void put_task(struct apply *a, struct buf *sql)
 {
@@ -237,6 +238,7 @@ static int forget_structure(struct apply *a, const char *schema, const char *nam
 {
 	struct buf sql = {0};
 
+	routed_forget(&a->tables);
 	buf_puts(&sql, "DELETE FROM ");
 	put_meta(a, &sql, "tidegate_structure");
 	buf_puts(&sql, " WHERE ");
@@ -250,25 +252,36 @@ static int forget_structure(struct apply *a, const char *schema, const char *nam
 	return run(a->db, &sql, e);
 }
 
-static int keep_structure(struct apply *a, const struct structure *s, const char *at, struct err *e)
+void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
+	const char *at)
 {
 	json_t *o = structure_to_json(s);
-	struct buf sql = {0}, text = {0};
+	struct buf text = {0};
 
 	json_write(o, &text);
 	json_decref(o);
-	buf_puts(&sql, "REPLACE INTO ");
-	put_meta(a, &sql, "tidegate_structure");
-	buf_puts(&sql, " (task, source, table_schema, table_name, position, structure) VALUES (");
-	put_values(a, &sql);
-	buf_putc(&sql, ',');
-	sql_put_string(&sql, str_of(s->schema));
-	buf_putc(&sql, ',');
-	sql_put_string(&sql, str_of(s->table));
-	buf_putf(&sql, ",'%s',", at);
-	sql_put_string(&sql, buf_str(&text));
-	buf_putc(&sql, ')');
+	buf_putf(sql, "%s INTO ", verb);
+	sql_put_table(sql, str_of(id->schema), STR_LIT("tidegate_structure"));
+	buf_puts(sql, " (task, source, table_schema, table_name, position, structure) VALUES (");
+	sql_put_string(sql, str_of(id->task));
+	buf_putc(sql, ',');
+	sql_put_string(sql, str_of(id->source));
+	buf_putc(sql, ',');
+	sql_put_string(sql, str_of(s->schema));
+	buf_putc(sql, ',');
+	sql_put_string(sql, str_of(s->table));
+	buf_putf(sql, ",'%s',", at);
+	sql_put_string(sql, buf_str(&text));
+	buf_putc(sql, ')');
 	buf_free(&text);
+}
+
+static int keep_structure(struct apply *a, const struct structure *s, const char *at, struct err *e)
+{
+	struct buf sql = {0};
+
+	routed_forget(&a->tables);
+	ddl_record_put(&sql, "REPLACE", &a->id, s, at);
 	return run(a->db, &sql, e);
 }
 

@@ -43,6 +43,9 @@ int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_pl
  */
 int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e);
+/* The statement that records a structure. verb: REPLACE, or INSERT IGNORE. */
+void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
+	const char *at);
 /* In a transaction of a->db: from here on the database's default charset is that of the stream. */
 int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e);
 /* In the transaction that moves the watermark behind it: done, and the tracked structures. */

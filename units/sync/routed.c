@@ -12,6 +12,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_record.h"
 #include "units/sync/followed.h"
 
 bool routed_same(const char *schema_a, const char *name_a, const char *schema_b, const char *name_b)
@@ -160,6 +161,116 @@ static int check_tables(struct apply *a, const struct sql_ddl *ddl, struct str s
 			r = check_moved(rules_route(a->rules), &l, &l.p[i], e);
 	followed_fini(&l);
 	return r < 0 ? -1 : 0;
+}
+
+/* --- rows --- */
+
+/* On record for a target: one table of the upstream, or two at least. */
+struct owner {
+	struct route_name up, other; /* other: table "" */
+};
+
+/* Does it write any? What the event filter leaves out whole shares nothing. */
+static bool writes_rows(const struct tables *ts, const struct followed *f)
+{
+	static const enum event_id kinds[] = {EVENT_insert, EVENT_update, EVENT_delete};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct event event = {kinds[i], kinds[i], false};
+		struct filter_ask ask = {str_of(f->schema), str_of(f->table), &event, {"", 0}};
+		struct filter_verdict v;
+
+		filter_event(rules_filter(ts->rules), &ask, &v, NULL);
+		if (v.action != FILTER_IGNORE)
+			return true;
+	}
+	return false;
+}
+
+static int add_owner(struct tables *ts, const char *schema, const char *table, struct err *e)
+{
+	struct route_name to, *name;
+	struct owner *o;
+	struct buf key;
+
+	if (route_table(rules_route(ts->rules), str_of(schema), str_of(table), &to, e) < 0)
+		return -1;
+	key = routed_key(str_of(to.schema), str_of(to.table));
+	o = map_get(ts->owners, buf_str(&key));
+	name = o ? &o->other : NULL;
+	if (!o) {
+		o = xcalloc(1, sizeof(*o));
+		map_put(ts->owners, buf_str(&key), o);
+		name = &o->up;
+	}
+	snprintf(name->schema, sizeof(name->schema), "%s", schema);
+	snprintf(name->table, sizeof(name->table), "%s", table);
+	buf_free(&key);
+	return 0;
+}
+
+static int read_owners(struct tables *ts, struct err *e)
+{
+	struct followed_list l = {0};
+	int r = read_recorded(ts, &l, e);
+
+	ts->owners = map_new();
+	for (size_t i = 0; r >= 0 && i < l.n; i++)
+		if (l.p[i].table[0] && writes_rows(ts, &l.p[i]))
+			r = add_owner(ts, l.p[i].schema, l.p[i].table, e);
+	followed_fini(&l);
+	if (r < 0)
+		routed_forget(ts);
+	return r < 0 ? -1 : 0;
+}
+
+void routed_forget(struct tables *ts)
+{
+	map_free(&ts->owners, free);
+}
+
+static const struct owner *owner_of(const struct tables *ts, const struct table *t)
+{
+	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
+	const struct owner *o = map_get(ts->owners, buf_str(&key));
+
+	buf_free(&key);
+	return o;
+}
+
+int routed_check_rows(struct tables *ts, const struct table *t, struct err *e)
+{
+	const struct owner *o;
+	const struct route_name *other;
+	bool mine;
+
+	if (!rules_route(ts->rules))
+		return 0;
+	if (!ts->owners && read_owners(ts, e) < 0)
+		return -1;
+	o = owner_of(ts, t);
+	if (!o)
+		return 0;
+	mine = strcmp(o->up.schema, t->schema) == 0 && strcmp(o->up.table, t->name) == 0;
+	other = mine ? &o->other : &o->up;
+	return !other->table[0] ? 0
+				: err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to %s",
+					  t->schema, t->name, other->schema, other->table, t->head);
+}
+
+int routed_note(struct tables *ts, const struct table *t, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	if (!rules_route(ts->rules) || owner_of(ts, t))
+		return 0;
+	/* The connection is one that a newer owner ends. What is there meanwhile counts more. */
+	ddl_record_put(&sql, "INSERT IGNORE", ts->id, t->up, "0:0:0");
+	r = db_exec(ts->ask_down, buf_str(&sql), e);
+	buf_free(&sql);
+	return r < 0 ? err_add(e, "recording the structure of %s", t->head)
+		     : add_owner(ts, t->schema, t->name, e);
 }
 
 /* --- whole databases --- */

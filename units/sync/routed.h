@@ -15,3 +15,11 @@ int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, 
 /* Names downstream (routed_key) -> struct route_name, the upstream's, of all tables that are wanted:
  * those of the upstream now, and those that are recorded; to be freed with free. NULL with e. */
 struct map *routed_targets(struct tables *ts, struct err *e);
+/* Before rows of a table that was not met since the start: ERR_route_shared where its target is another one's
+ * on record. */
+int routed_check_rows(struct tables *ts, const struct table *t, struct err *e);
+/* It is met: its structure is recorded where none is (an incremental task's), so that it is seen behind a
+ * restart too. */
+int routed_note(struct tables *ts, const struct table *t, struct err *e);
+/* Structures on record are others now. */
+void routed_forget(struct tables *ts);

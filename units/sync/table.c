@@ -58,6 +58,7 @@ void tables_fini(struct tables *t)
 	tables_sweep(t);
 	map_free(&t->map, table_free);
 	map_free(&t->targets, NULL);
+	routed_forget(t);
 	map_free(&t->tied, NULL);
 	ties_fini(t);
 	arena_free(&t->maps_in);
@@ -488,8 +489,9 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (note_target(ts, t, e) < 0 || refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 ||
-		fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0)
+	if (note_target(ts, t, e) < 0 || routed_check_rows(ts, t, e) < 0 ||
+		refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
+		find_habits(ts, t, e) < 0 || routed_note(ts, t, e) < 0)
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->up, &ts->from, e) < 0)
 		return -1;

@@ -67,6 +67,7 @@ struct table {
 struct tables {
 	struct map *map;         /* "schema\0table" -> struct table */
 	struct map *targets;     /* the same by to_schema and to_name, only where there are routes */
+	struct map *owners;      /* of routed.c: who is on record for a target; NULL: not read */
 	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
 	struct arena *maps_in; /* of decode.c: TABLE_MAPs of the transaction in hand */
