@@ -102,8 +102,8 @@ static void put_own(struct router *r)
 	r->table++;
 }
 
-/* [schema .] table at the lexer: a table that the statement refers to. */
-static int put_reference(struct router *r)
+/* [schema .] table at the lexer: a table that the statement refers to; schema: where none is named. */
+static int put_reference(struct router *r, struct str schema)
 {
 	char parts[2][ROUTE_NAME] = {"", ""};
 	size_t at = r->lx.token_at, end = at + r->lx.token.n;
@@ -120,7 +120,7 @@ static int put_reference(struct router *r)
 		end = r->lx.token_at + r->lx.token.n;
 		sql_lex_next(&r->lx);
 	}
-	m = route_table(r->r, parts[1][0] ? str_of(parts[0]) : r->child,
+	m = route_table(r->r, parts[1][0] ? str_of(parts[0]) : schema,
 		str_of(parts[1][0] ? parts[1] : parts[0]), &name, r->e);
 	if (m < 0)
 		return -1;
@@ -205,10 +205,11 @@ static int token(struct router *r)
 	}
 	if (sql_lex_is(&r->lx, "REFERENCES")) {
 		sql_lex_next(&r->lx);
-		return put_reference(r);
+		return put_reference(r, r->child);
 	}
+	/* Unlike a key's parent, a sequence is one of the session's database. */
 	if (before_sequence(r))
-		return put_reference(r);
+		return put_reference(r, r->s->schema);
 	if (is_union(r))
 		return refuse(r, "a MERGE table", r->lx.token_at);
 	if (look_qualified(r) < 0)

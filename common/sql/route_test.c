@@ -193,6 +193,8 @@ static const struct {
 		"CREATE TABLE `x`.`w` (i int DEFAULT nextval(`y`.`u`), j int DEFAULT (NEXT VALUE FOR "
 		"`x`.`q`))",
 		true},
+	{"CREATE TABLE b.w (i int DEFAULT nextval(q))",
+		"CREATE TABLE `b`.`w` (i int DEFAULT nextval(`x`.`q`))", true},
 	{"CREATE SEQUENCE t", "CREATE SEQUENCE `y`.`u`", true},
 	/* what can't be said exactly */
 	{"CREATE TABLE t (i int, CHECK (t.i > 0))", "", false},

@@ -237,20 +237,23 @@ def test_second_table_without_a_copy(make_pair, job):
     j.interrupt()
 
 
-def test_two_sources(fleet, server, job):
-    """Whose tables would meet in one target: the second one's copy is refused before it touches anything."""
+@pytest.mark.parametrize("second_name", ["new", "New"])
+def test_two_sources(fleet, server, job, second_name):
+    """Whose tables would meet in one target: the second one's copy is refused before it touches anything. Case does not make two of it."""
     (first,), (second,) = fleet("ma1011", "a"), fleet("ma1011", "b")
     d = server("ma118", "down")
     for s in (first, second):
         s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
-    f = Files(Pair(first, d), job, {"r": {"schema-pattern": "app", "target-schema": "new"}})
-    f.task.write_text(f.task.read_text().replace("block-allow-list: {ours", "  - {source-id: two, block-allow-list: ours, route-rules: [r]}\nblock-allow-list: {ours"))
+    f = Files(Pair(first, d), job, {n: {"schema-pattern": "app", "target-schema": to} for n, to in [("r", "new"), ("q", second_name)]})
+    f.task.write_text(f.task.read_text().replace('["r", "q"]', "[r]")
+                      .replace("block-allow-list: {ours", "  - {source-id: two, block-allow-list: ours, route-rules: [q]}\nblock-allow-list: {ours"))
     other = f.job.folder / "two.yaml"
     other.write_text(SOURCE.format(port=second.port, user=USER, password=PASSWORD).replace("one", "two"))
     other.chmod(0o600)
     said_text = f.run(other, expect=FAILED)
     assert "60552" in said_text and "is a target of source" in said_text, said_text
-    assert d.query("SELECT COUNT(*) FROM new.t") in (((1,),), ((0,),)) if "new" in d.databases() else True
+    for name in {"new", second_name} & set(d.databases()):
+        assert d.query(f"SELECT COUNT(*) FROM `{name}`.t") in (((1,),), ((0,),))
 
 
 def test_whole_databases(make_pair, job):
@@ -299,6 +302,14 @@ def test_operators_say_upstream_names(make_pair, job):
     ask(j, "binlog", "replace", "run", "-s", "one", "CREATE TABLE app.u (id int PRIMARY KEY)")
     procs.wait_for(lambda: "u" in [r[0] for r in d.query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA='new'")], 60, j.story(), 0.3)
     procs.wait_for(lambda: d.query("SELECT id FROM new.u") == ((5,),), 60, f"not applied\n{j.story()}", 0.3)
+    ask(j, "pause-task", "run")
+    wait_stage(j, "Paused")
+    d.run("CREATE DATABASE app", "CREATE TABLE app.moved (other int PRIMARY KEY)")  # what is called so there is nobody's
+    ask(j, "binlog-schema", "update", "run", "app", "moved", "--from-target")
+    found = json.loads(d.query("SELECT structure FROM dm_meta.tidegate_structure WHERE table_schema='app' AND table_name='moved'")[0][0])
+    assert [c["name"] for c in found["columns"]] == ["id", "v", "e"]
+    d.run("RENAME TABLE other.place TO other.away")
+    assert "no table `other`.`place`" in ask(j, "binlog-schema", "update", "run", "app", "moved", "--from-target", expect=FAILED)
     j.interrupt()
 
 

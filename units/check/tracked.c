@@ -151,15 +151,24 @@ static struct structure *from_text(const struct tracked *t, struct db *up, const
 	return s;
 }
 
-static struct structure *from_server(const struct tracked *t, struct db *d, struct err *e)
+static struct structure *from_server(struct db *d, const char *schema, const char *table, struct err *e)
 {
 	bool found;
-	struct structure *s = db_structure(d, t->schema, t->table, &found, e);
+	struct structure *s = db_structure(d, schema, table, &found, e);
 
 	if (!s && !e->code)
-		err_set(e, ERR_structure_not_there, "%s has no table `%s`.`%s`", db_where(d), t->schema,
-			t->table);
+		err_set(e, ERR_structure_not_there, "%s has no table `%s`.`%s`", db_where(d), schema, table);
 	return s;
+}
+
+/* By the name that the task's routes give it there. */
+static struct structure *from_target(const struct tracked *t, struct err *e)
+{
+	struct route_name to;
+
+	if (route_table(rules_route(t->c->rules), str_of(t->schema), str_of(t->table), &to, e) < 0)
+		return NULL;
+	return from_server(t->d, to.schema, to.table, e);
 }
 
 static struct structure *wanted_structure(const struct tracked *t, struct err *e)
@@ -170,11 +179,11 @@ static struct structure *wanted_structure(const struct tracked *t, struct err *e
 	struct db *up;
 
 	if (strcmp(from, "target") == 0)
-		return from_server(t, t->d, e);
+		return from_target(t, e);
 	up = db_open(&t->c->upstream, &o, e);
 	if (!up)
 		return NULL;
-	s = strcmp(from, "source") == 0 ? from_server(t, up, e)
+	s = strcmp(from, "source") == 0 ? from_server(up, t->schema, t->table, e)
 					: from_text(t, up, json_text(t->c->ask, "text", ""), e);
 	db_close(&up);
 	return s;

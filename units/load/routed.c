@@ -63,13 +63,13 @@ static int route_items(struct load *l, struct plan_items *list, struct err *e)
 }
 
 /* Some servers take names for one that differ in case only. */
-static struct buf target_of(const struct plan_item *t)
+static struct buf target_key(const char *schema, const char *name)
 {
 	struct buf key = {0};
 
-	buf_puts(&key, t->to_schema);
+	buf_puts(&key, schema);
 	buf_putc(&key, '\0');
-	buf_puts(&key, t->to_name);
+	buf_puts(&key, name);
 	for (size_t i = 0; i < key.n; i++)
 		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
 			key.p[i] = (char)(key.p[i] + 'a' - 'A');
@@ -85,7 +85,7 @@ static int check_shared(const struct plan_items *list, struct map *targets, stru
 {
 	for (unsigned i = 0; i < list->n; i++) {
 		const struct plan_item *t = &list->p[i], *other;
-		struct buf key = target_of(t);
+		struct buf key = target_key(t->to_schema, t->to_name);
 
 		other = map_put(targets, buf_str(&key), (void *)(uintptr_t)t);
 		buf_free(&key);
@@ -182,16 +182,29 @@ int routed_plan(struct load *l, struct err *e)
 /* --- other sources --- */
 
 struct sharing {
-	const json_t *theirs;
+	struct map *theirs; /* by target_key */
 	struct str source;
 	struct err *e;
 };
 
+static int add_target(void *arg, const char *schema, const char *name)
+{
+	struct sharing *s = arg;
+	struct buf key = target_key(schema, name);
+
+	map_put(s->theirs, buf_str(&key), s);
+	buf_free(&key);
+	return 0;
+}
+
 static int check_target(void *arg, const char *schema, const char *name)
 {
 	struct sharing *s = arg;
+	struct buf key = target_key(schema, name);
+	bool shared = map_get(s->theirs, buf_str(&key)) != NULL;
 
-	if (!own_has(s->theirs, "made", schema, name) && !own_has(s->theirs, "taken", schema, name))
+	buf_free(&key);
+	if (!shared)
 		return 0;
 	return err_set(s->e, ERR_route_shared, "`%s`.`%s` is a target of source %.*s too", schema, name,
 		STR_ARG(s->source));
@@ -200,14 +213,18 @@ static int check_target(void *arg, const char *schema, const char *name)
 static int check_source(const struct str *v, const json_t *own, struct err *e)
 {
 	json_t *theirs = json_parse(v[1], "the record of another source", e);
-	struct sharing s = {theirs, v[0], e};
+	struct sharing s = {map_new(), v[0], e};
 	int r = theirs ? 0 : -1;
 
-	if (r == 0 &&
-		(own_each(own, "made", check_target, &s) < 0 || own_each(own, "taken", check_target, &s) < 0))
-		r = -1;
+	if (r == 0) {
+		own_each(theirs, "made", add_target, &s);
+		own_each(theirs, "taken", add_target, &s);
+		r = own_each(own, "made", check_target, &s) < 0 ? -1
+								: own_each(own, "taken", check_target, &s);
+	}
 	json_decref(theirs);
-	return r;
+	map_free(&s.theirs, NULL);
+	return r < 0 ? -1 : 0;
 }
 
 int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e)
