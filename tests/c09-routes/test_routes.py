@@ -1,6 +1,8 @@
 """Table routing: tables stand under other names downstream, in the copy and as the binlog goes on, DDL among it; and what can't be routed is
 refused by name."""
 import json
+import shutil
+import subprocess
 
 import procs
 import pytest
@@ -313,21 +315,81 @@ def test_operators_say_upstream_names(make_pair, job):
     j.interrupt()
 
 
+def dumped(pair, job, tmp_path, tables):
+    folder, j = tmp_path / "files", job(pair)
+    words = [str(j.bin / "tidegate"), "dump", "--from", pair.source.url(), "--dir", str(folder), "--tables", tables, "--state", str(tmp_path / "dumping")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 def test_files(make_pair, job, tmp_path):
     """A dump into files has the upstream's names; routes hold where they are loaded."""
     pair = make_pair("ma1011", "my97")
     pair.source.run(*MADE)
-    folder = tmp_path / "files"
-    j = job(pair)
-    j.target_url = None
-    words = [str(j.bin / "tidegate"), "dump", "--from", pair.source.url(), "--dir", str(folder), "--tables", "app.*,shard_1.*,ref.*", "--state", str(tmp_path / "dumping")]
-    import subprocess
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    folder = dumped(pair, job, tmp_path, "app.*,shard_1.*,ref.*")
     assert (folder / "app.moved-schema.sql").exists() or list(folder.glob("app.moved*"))
     f = Files(pair, job, mode="load", more=", loader: {dir: \"%s\"}" % folder)
     f.run(until=None)
     assert_equal(pair, f.job)
+
+
+SWAPPED = {"a": {"schema-pattern": "app", "table-pattern": "one", "target-schema": "new", "target-table": "x"},
+           "b": {"schema-pattern": "app", "table-pattern": "two", "target-schema": "new", "target-table": "y"}}
+
+
+def swap(task):
+    text = task.read_text()
+    task.write_text(text.replace('"x"', '"z"').replace('"y"', '"x"').replace('"z"', '"y"'))
+
+
+def two_tables(s):
+    s.run("CREATE DATABASE app", *(f"CREATE TABLE app.{n} (id int PRIMARY KEY, v char(8)) CHARACTER SET utf8mb4" for n in ("one", "two", "stays")))
+    s.run("INSERT INTO app.one VALUES (1, 'one'), (2, 'one')", "INSERT INTO app.two VALUES (3, 'two'), (4, 'two')", "INSERT INTO app.stays VALUES (5, 'stays')")
+
+
+def placed(d):
+    return [d.query(f"SELECT id, v FROM new.{t} ORDER BY id") for t in ("x", "y")]
+
+
+def test_other_routes_in_the_middle_of_a_copy(make_pair, job):
+    """What is loaded under the old names is no part of the copy under the new ones."""
+    pair = make_pair("ma1011", "ma118")
+    two_tables(pair.source)
+    f = Files(pair, job, SWAPPED)
+    f.job.failpoints.arm("load_all_done", "sleep", arg=120000)
+    f.job.start(f.task, f.source, until=None)
+    procs.wait_for(lambda: "new" in pair.target.databases() and len(pair.target.query("SHOW TABLES FROM new")) == 2 and all(placed(pair.target)) and pair.target.query("SELECT v FROM app.stays"), 60, f.job.story, 0.3)
+    assert f.job.interrupt() == INTERRUPTED, f.job.story()
+    f.job.assert_gone()
+    f.job.failpoints.disarm("load_all_done")
+    shutil.rmtree(f.job.state)  # or it would go on as it was at once
+    swap(f.task)
+    f.run()
+    for n in ("one", "two"):
+        assert f"table `app`.`{n}` is copied again: the task's routes lead elsewhere now" in f.job.log(), f.job.story()
+    assert placed(pair.target) == [((3, "two"), (4, "two")), ((1, "one"), (2, "one"))], f.job.story()
+
+
+def test_other_routes_in_the_middle_of_files(make_pair, job, tmp_path):
+    """Refused; under the old ones it goes on."""
+    pair = make_pair("ma1011", "ma118")
+    two_tables(pair.source)
+    f = Files(pair, job, SWAPPED, mode="load", more=", loader: {dir: \"%s\"}" % dumped(pair, job, tmp_path, "app.*"))
+    f.job.failpoints.arm("load_all_done", "sleep", arg=120000)
+    f.job.start(f.task, f.source, until=None)
+    procs.wait_for(lambda: "new" in pair.target.databases() and len(pair.target.query("SHOW TABLES FROM new")) == 2 and all(placed(pair.target)) and pair.target.query("SELECT v FROM app.stays"), 60, f.job.story, 0.3)
+    assert f.job.interrupt() == INTERRUPTED, f.job.story()
+    f.job.assert_gone()
+    f.job.failpoints.disarm("load_all_done")
+    shutil.rmtree(f.job.state)  # or it would go on as it was at once
+    swap(f.task)
+    said_text = f.run(expect=FAILED, until=None)
+    assert "`app`.`one` was loaded elsewhere until now, not into `new`.`y`" in said_text, said_text
+    shutil.rmtree(f.job.state)
+    swap(f.task)
+    f.run(until=None)
+    assert placed(pair.target) == [((1, "one"), (2, "one")), ((3, "two"), (4, "two"))], f.job.story()
 
 
 @pytest.mark.parametrize("routes, said_words", [

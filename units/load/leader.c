@@ -122,6 +122,8 @@ static int prepare(struct load *l, struct db *c, struct record *r, struct resume
 
 	if (!same && (u->on ? resume_begin(l, c, r, u, e) : begin_copy(l, c, r, e)) < 0)
 		return -1;
+	if (same && r->stage == RECORD_LOAD && routed_check_places(l, r->own, e) < 0)
+		return -1;
 	if (same && r->stage == RECORD_LOAD && l->folder) {
 		if (filerec_read_all(l, c, e) < 0)
 			return -1;

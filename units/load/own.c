@@ -4,6 +4,8 @@
  */
 #include "units/load/own.h"
 
+#include <string.h>
+
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name)
 {
 	return json_object_get(json_object_get(json_object_get(own, kind), schema), name) != NULL;
@@ -29,6 +31,27 @@ void own_add(json_t *own, const char *kind, const char *schema, const char *name
 void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value)
 {
 	json_object_set_new(sub(sub(own, kind), schema), name, value);
+}
+
+/* --- places --- */
+
+void own_set_place(
+	json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name)
+{
+	if (strcmp(schema, to_schema) == 0 && strcmp(name, to_name) == 0)
+		json_object_del(json_object_get(json_object_get(own, "places"), schema), name);
+	else
+		own_set(own, "places", schema, name, json_pack("[s, s]", to_schema, to_name));
+}
+
+bool own_is_placed(
+	const json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name)
+{
+	const json_t *v = json_object_get(json_object_get(json_object_get(own, "places"), schema), name);
+	const char *s = v ? json_string_value(json_array_get(v, 0)) : schema,
+		   *n = v ? json_string_value(json_array_get(v, 1)) : name;
+
+	return s && n && strcmp(s, to_schema) == 0 && strcmp(n, to_name) == 0;
 }
 
 /* --- snapshots --- */

@@ -11,6 +11,13 @@ bool own_has(const json_t *own, const char *kind, const char *schema, const char
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
 /* With a value (taken) in the place of true. */
 void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value);
+/* "places": where a table of the upstream stands downstream, if that is another name; its copy goes on only
+ * there.
+ */
+void own_set_place(
+	json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name);
+bool own_is_placed(
+	const json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name);
 
 /*
  * Beside these, in the same object: "snapshots" [{"copy_id","file","offset","gtid","identity"},…], oldest

@@ -99,6 +99,10 @@ static int check_down(const struct asking *a, struct kept_table *t, struct err *
 
 	if (route_table(rules_route(a->l->rules), str_of(t->schema), str_of(t->name), &to, e) < 0)
 		return -1;
+	if (!own_is_placed(a->r->own, t->schema, t->name, to.schema, to.table)) {
+		t->why = "the task's routes lead elsewhere now";
+		return 0;
+	}
 	down = db_structure(a->c, to.schema, to.table, &found, e);
 	if (!down && e->code)
 		return -1;

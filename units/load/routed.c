@@ -179,6 +179,20 @@ int routed_plan(struct load *l, struct err *e)
 	return add_schemas(l, &p->tables, e) < 0 ? -1 : add_schemas(l, &p->sequences, e);
 }
 
+int routed_check_places(const struct load *l, const json_t *own, struct err *e)
+{
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		if (!own_is_placed(own, t->schema, t->name, t->to_schema, t->to_name))
+			return err_set(e, ERR_load_failed,
+				"`%s`.`%s` was loaded elsewhere until now, not into `%s`.`%s`: put the "
+				"task's routes back, or begin the copy again (start-task --remove-meta)",
+				t->schema, t->name, t->to_schema, t->to_name);
+	}
+	return 0;
+}
+
 /* --- other sources --- */
 
 struct sharing {

@@ -14,3 +14,5 @@ int routed_plan(struct load *l, struct err *e);
  * so that of two that come at once at least one sees the other. Without routes nobody is asked.
  */
 int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* A copy that goes on as it was planned: -1 with e where a table's place downstream was another one. */
+int routed_check_places(const struct load *l, const json_t *own, struct err *e);

@@ -142,6 +142,7 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 
 	if (check_charsets(m->l, t, e) < 0)
 		return -1;
+	own_set_place(m->own, t->schema, t->name, t->to_schema, t->to_name);
 	if (own_has(m->old, "made", t->to_schema, t->to_name))
 		return 0;
 	if (t->absent)
@@ -374,7 +375,7 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 json_t *target_prune(const struct load *l, const json_t *own)
 {
 	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "routines", "late",
-								      "snapshots", "tables"};
+								      "snapshots", "tables", "places"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
