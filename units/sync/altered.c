@@ -60,19 +60,6 @@ static const struct column *named(const struct structure *s, const char *name)
 	return at < 0 ? NULL : &s->columns[at];
 }
 
-static void take_kinds(struct structure *s, const struct altered *x, const struct structure *now)
-{
-	for (unsigned i = 0; i < s->ncolumns; i++) {
-		const struct column *c = named(now, s->columns[i].name);
-
-		if (!c)
-			c = named(x->was, s->columns[i].name);
-		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
-			take_column(&s->columns[i], c);
-		take_charset(&s->columns[i], c, x->to);
-	}
-}
-
 static struct sql_lexer read_text(const struct altered *x)
 {
 	struct sql_lexer lx;
@@ -94,6 +81,153 @@ static bool says(const struct altered *x, const char *column)
 			strcasecmp(name, column) == 0)
 			return true;
 	return false;
+}
+
+/* --- which columns it defines --- */
+
+static void skip_words(struct sql_lexer *lx, bool * not )
+{
+	*not = false;
+	do {
+		sql_lex_next(lx);
+		*not = *not || sql_lex_is(lx, "NOT");
+	} while (sql_lex_is(lx, "COLUMN") || sql_lex_is(lx, "IF") || sql_lex_is(lx, "NOT") ||
+		 sql_lex_is(lx, "EXISTS"));
+}
+
+static bool is_name(const struct sql_lexer *lx, const char *column)
+{
+	char name[300];
+
+	return (lx->type == SQL_WORD || lx->type == SQL_IDENT) && sql_lex_ident(lx, name, sizeof(name)) &&
+	       strcasecmp(name, column) == 0;
+}
+
+/* The list of ADD (a INT, b INT), up to its end. */
+static bool in_list(struct sql_lexer *lx, const char *column)
+{
+	bool found = false, begins = true;
+	int depth = 1;
+
+	while (depth > 0 && sql_lex_next(lx) != SQL_END && lx->type != SQL_BAD) {
+		found = found || (begins && is_name(lx, column));
+		begins = depth == 1 && sql_lex_is_char(lx, ',');
+		depth += sql_lex_is_char(lx, '(') - sql_lex_is_char(lx, ')');
+	}
+	return found;
+}
+
+/* Behind CHANGE or RENAME: the old name, into old, and the lexer stands at the new one. */
+static bool read_old(struct sql_lexer *lx, char old[300])
+{
+	if ((lx->type != SQL_WORD && lx->type != SQL_IDENT) || !sql_lex_ident(lx, old, 300))
+		return false;
+	sql_lex_next(lx);
+	if (sql_lex_is(lx, "TO"))
+		sql_lex_next(lx);
+	return true;
+}
+
+/* One part's word in hand. True: it gives the column its definition. *old: what it only renames to it. */
+static bool part_defines(struct sql_lexer *lx, const char *column, char old[300])
+{
+	bool adds = sql_lex_is(lx, "ADD"), changes = sql_lex_is(lx, "CHANGE"),
+	     renames = sql_lex_is(lx, "RENAME"), not ;
+	char was[300];
+
+	if (!adds && !changes && !renames && !sql_lex_is(lx, "MODIFY"))
+		return false;
+	skip_words(lx, &not );
+	if (adds && sql_lex_is_char(lx, '('))
+		return in_list(lx, column) && !not ;
+	if ((changes || renames) && !read_old(lx, was))
+		return false;
+	if (renames && is_name(lx, column))
+		snprintf(old, 300, "%s", was);
+	/* ADD COLUMN IF NOT EXISTS of one that is there does nothing. */
+	return !renames && !(adds && not ) && is_name(lx, column);
+}
+
+/*
+ * The column of `was` whose definition the statement leaves as it was; NULL: it is a new one, or has another
+ * now. What the downstream has for such a column need not be the upstream's: the event filter may have left
+ * out what made it so.
+ */
+static const struct column *kept(const struct altered *x, const char *column)
+{
+	struct sql_lexer lx = read_text(x);
+	char old[300];
+	int depth = 0;
+
+	snprintf(old, sizeof(old), "%s", column);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth == 0 && lx.type == SQL_WORD && part_defines(&lx, column, old))
+			return NULL;
+	}
+	return named(x->was, old);
+}
+
+/* CONVERT TO CHARACTER SET. *unknown: to one that it does not name. */
+static bool converts(const struct altered *x, bool *unknown)
+{
+	struct sql_lexer lx = read_text(x);
+	bool found = false, after = false, set = false;
+
+	*unknown = false;
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		found = found || (after && sql_lex_is(&lx, "TO"));
+		after = sql_lex_is(&lx, "CONVERT");
+		*unknown = *unknown || (found && set && sql_lex_is(&lx, "DEFAULT"));
+		set = sql_lex_is(&lx, "SET") || sql_lex_is(&lx, "CHARSET");
+	}
+	return found;
+}
+
+static bool has_charset(const struct column *c)
+{
+	return c->kind == COLUMN_TEXT || c->kind == COLUMN_ENUM || c->kind == COLUMN_SET;
+}
+
+/* Of another charset now; a longer TEXT shows in the stream, the members of an ENUM do not. */
+static void take_members(struct column *to, const struct column *from)
+{
+	if (from->kind == COLUMN_TEXT)
+		return;
+	free(to->type);
+	to->type = xstrdup(from->type);
+	to->kind = from->kind;
+}
+
+/* True: there is no more to say of it. */
+static bool take_kept(struct column *to, const struct altered *x, bool converted)
+{
+	const struct column *from = x->was && !x->told ? kept(x, to->name) : NULL;
+
+	if (!from)
+		return false;
+	if (converted && has_charset(from) && has_charset(to)) {
+		take_members(to, from);
+		return false;
+	}
+	take_column(to, from);
+	return true;
+}
+
+static void take_kinds(
+	struct structure *s, const struct altered *x, const struct structure *now, bool converted)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		const struct column *c = named(now, s->columns[i].name);
+
+		if (take_kept(&s->columns[i], x, converted))
+			continue;
+		if (!c)
+			c = named(x->was, s->columns[i].name);
+		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
+			take_column(&s->columns[i], c);
+		take_charset(&s->columns[i], c, x->to);
+	}
 }
 
 /* FIRST, AFTER: what it names may stand elsewhere than before. */
@@ -206,12 +340,15 @@ static void take_generated(struct structure *s, const struct altered *x)
 
 struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now)
 {
+	bool unknown, converted;
+
 	if (!s)
 		return NULL;
-	take_kinds(s, x, now);
+	converted = converts(x, &unknown);
+	take_kinds(s, x, now, converted);
 	if (!x->was)
 		return s;
-	if (lacks(s, x) || !same_order(s, x)) {
+	if (unknown || lacks(s, x) || !same_order(s, x)) {
 		structure_free(&s);
 		return NULL;
 	}

@@ -9,13 +9,16 @@ struct altered {
 	uint64_t sql_mode;
 	const struct server *from; /* whose words it has */
 	enum flavor to;            /* of the downstream */
+	bool told;                 /* an operator's words: the upstream's own may have changed any column */
+	bool stays;                /* IF NOT EXISTS: a table that is there stays as it was */
 };
 
 /*
  * The structure that the table has upstream now: the downstream's, less columns that are the downstream's own
- * (not in `was`, and the statement names them nowhere), with the upstream's kinds where the downstream has a
- * substitute (UUID as CHAR(36)). NULL without an error: there is no such table now, or (*found) the
- * downstream's columns stand in another order or lack one of the upstream's, so it can't be told from here.
+ * (not in `was`, and the statement names them nowhere); a column that it does not define is as it was; with
+ * the upstream's kinds where the downstream has a substitute (UUID as CHAR(36)). NULL without an error: there
+ * is no such table now, or (*found) the downstream's columns stand in another order or lack one of the
+ * upstream's, so it can't be told from here.
  */
 struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, bool *found, struct err *e);
 /* What of it needs no server; takes s, which may be NULL, and may return it. `now`: the upstream's, NULL: not

@@ -109,12 +109,59 @@ static void what_is_generated_is_the_upstreams(void **state)
 	assert_string_equal(fitted("id a* b", "id a b*", "ALTER TABLE t MODIFY b INT", NULL), "id a b");
 }
 
+/* The kind of column `name` behind it: 'u' as it was upstream before, 's' as the downstream has it, '?'. */
+static char kind_of(const char *sql, const char *name, const char *down, const char *was)
+{
+	static const struct server from = {.flavor = FLAVOR_MARIADB, .version = 101100};
+	struct structure *before = columns(was), *s;
+	struct altered x = {.schema = "d", .name = "t", .was = before, .text = str_of(sql), .from = &from};
+	char kind = '?';
+
+	for (unsigned i = 0; i < before->ncolumns; i++)
+		before->columns[i].is_unsigned = true;
+	s = altered_fit(columns(down), &x, NULL);
+	if (s && structure_column(s, name) >= 0)
+		kind = s->columns[structure_column(s, name)].is_unsigned ? 'u' : 's';
+	structure_free(&s);
+	structure_free(&before);
+	return kind;
+}
+
+static void what_is_not_defined_is_as_it_was(void **state)
+{
+	static const struct {
+		const char *sql, *name;
+		char kind;
+	} cases[] = {
+		{"ALTER TABLE t ADD b INT", "a", 'u'},
+		{"ALTER TABLE t ADD b INT AFTER a", "a", 'u'},
+		{"ALTER TABLE t ADD (b INT CHECK (a > 0), c INT)", "a", 'u'},
+		{"ALTER TABLE t ADD INDEX a (a), COMMENT 'MODIFY a INT'", "a", 'u'},
+		{"ALTER TABLE t ADD COLUMN IF NOT EXISTS a INT", "a", 'u'},
+		{"ALTER TABLE t ALTER a SET DEFAULT 6", "a", 'u'},
+		{"TRUNCATE t", "a", 'u'},
+		{"ALTER TABLE t MODIFY COLUMN IF EXISTS `a` INT FIRST", "a", 's'},
+		{"ALTER TABLE t CHANGE a a INT", "a", 's'},
+		{"ALTER TABLE t DROP a, ADD (x INT, a INT)", "a", 's'},
+		{"ALTER TABLE t DROP a, ADD COLUMN a INT", "a", 's'},
+		{"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", "a", 'u'},
+		{"ALTER TABLE t CONVERT TO CHARACTER SET DEFAULT", "a", '?'},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(kind_of(cases[i].sql, cases[i].name, "id a", "id a"), cases[i].kind);
+	assert_int_equal(kind_of("ALTER TABLE t RENAME COLUMN a TO b", "b", "id b", "id a"), 'u');
+	assert_int_equal(kind_of("ALTER TABLE t CHANGE a b INT", "b", "id b", "id a"), 's');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_of_its_own_are_cut),
 		cmocka_unit_test(what_can_not_be_told_is_not),
 		cmocka_unit_test(what_is_generated_is_the_upstreams),
+		cmocka_unit_test(what_is_not_defined_is_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,7 +191,7 @@ static int look_at_shape(struct work *w, struct str text, struct err *e)
 	return shape_try(w->a, q->t, &of, &w->shape, e);
 }
 
-/* With the parts alone that shape it. */
+/* With the parts alone that shape it. What can't be cut and renames would rename into the user's database. */
 static int look_at_alter(struct work *w, struct err *e)
 {
 	bool *shapes = xcalloc(w->alter.n + 1, sizeof(*shapes)), any = false;
@@ -205,7 +205,7 @@ static int look_at_alter(struct work *w, struct err *e)
 	if (any && !w->alter.whole) {
 		alter_put(w->asked->q->sql, &w->alter, shapes, &text);
 		r = look_at_shape(w, buf_str(&text), e);
-	} else if (any) {
+	} else if (any && !w->asked->ddl->rename) {
 		r = look_at_shape(w, w->asked->q->sql, e);
 	}
 	buf_free(&text);
@@ -365,7 +365,8 @@ static int whole(struct work *w, struct err *e)
 	bool shapes = ddl->verb == SQL_VERB_CREATE_TABLE || ddl->verb == SQL_VERB_CREATE_INDEX ||
 		      ddl->verb == SQL_VERB_DROP_INDEX;
 
-	if (r != 0 || !shapes)
+	/* Whether IF NOT EXISTS made one can't be seen: track_gone leaves what is known alone. */
+	if (r != 0 || !shapes || (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->if_not_exists))
 		return r;
 	if (!ddl->like && !ddl->as_select && !ddl->start_transaction &&
 		look_at_shape(w, w->asked->q->sql, e) < 0)

@@ -386,6 +386,8 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 	tables_forget(&a->tables, x->schema, x->name);
 	if (is_shaped(place, x->schema, x->name))
 		return keep_shape(a, place, x->schema, x->name, e);
+	if (x->stays && x->was)
+		return keep_structure(a, x->was, place->event, e);
 	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
 		return e->code ? -1 : forget_structure(a, x->schema, x->name, e);
@@ -456,7 +458,10 @@ static int track_tables(struct apply *a, const struct trx *t, const struct ddl_p
 			.text = place->text,
 			.sql_mode = place->sql_mode,
 			.from = &t->format.server,
-			.to = db_server(a->ddl)->flavor};
+			.to = db_server(a->ddl)->flavor,
+			.told = place->told,
+			.stays = !place->told && i == 0 && ddl->verb == SQL_VERB_CREATE_TABLE &&
+				 ddl->if_not_exists};
 
 		r = track(a, &x, place, e);
 	}
@@ -575,6 +580,9 @@ static int track_shape(struct apply *a, const struct ddl_place *place, const str
 	const char *table = ddl->tables[0].table, *s;
 	char name[257];
 
+	/* It may have been there, and stays as it is; what is not on record is asked of the upstream. */
+	if (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->if_not_exists)
+		return 0;
 	s = ddl_schema_of(&ddl->tables[0], schema, name);
 	tables_forget(&a->tables, s, table);
 	if (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->like)

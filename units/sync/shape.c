@@ -81,12 +81,29 @@ static json_t *read_defaults(struct apply *a, struct err *e)
 	return o;
 }
 
+/* "int(11) unsigned" and "int unsigned": how wide it is shown says nothing. Others must be spelt alike. */
+static bool same_type(const struct column *a, const struct column *b)
+{
+	bool integer = a->kind == COLUMN_INT;
+	size_t n = strcspn(a->type, "( "), m = strcspn(b->type, "( ");
+
+	if (a->kind != b->kind || a->is_unsigned != b->is_unsigned)
+		return false;
+	return integer ? n == m && strncasecmp(a->type, b->type, n) == 0 : strcmp(a->type, b->type) == 0;
+}
+
+static bool same_column(const struct column *a, const struct column *b)
+{
+	return strcasecmp(a->name, b->name) == 0 && same_type(a, b) &&
+	       table_same_charset(a->charset ? a->charset : "", b->charset ? b->charset : "");
+}
+
 static bool same_columns(const struct structure *a, const struct structure *b)
 {
 	if (!a || !b || a->ncolumns != b->ncolumns)
 		return false;
 	for (unsigned i = 0; i < a->ncolumns; i++)
-		if (strcasecmp(a->columns[i].name, b->columns[i].name) != 0)
+		if (!same_column(&a->columns[i], &b->columns[i]))
 			return false;
 	return true;
 }
@@ -102,9 +119,10 @@ static int translate(struct apply *a, const struct trx *t, const struct binlog_q
 	return r;
 }
 
-/* Where both sides have the same columns, all that a structure does not hold comes along (defaults). */
+/* Where both sides have the same columns (*like), all that a structure does not hold comes along (defaults).
+ */
 static int make(struct apply *a, const struct trx *t, const struct shape_of *what,
-	const struct structure *was, struct err *e)
+	const struct structure *was, bool *like, struct err *e)
 {
 	struct structure renamed = *was, *down;
 	struct buf sql = {0}, text = {0};
@@ -121,7 +139,8 @@ static int make(struct apply *a, const struct trx *t, const struct shape_of *wha
 	name_of(a, name);
 	renamed.schema = (char *)(uintptr_t)a->id.schema;
 	renamed.table = name;
-	if (same_columns(was, down)) {
+	*like = same_columns(was, down);
+	if (*like) {
 		buf_puts(&sql, "CREATE TABLE ");
 		put_name(a, &sql);
 		buf_puts(&sql, " LIKE ");
@@ -193,12 +212,14 @@ static void fit(struct apply *a, const struct trx *t, const struct shape_of *wha
 static int look_at_both(struct apply *a, const struct trx *t, const struct shape_of *what,
 	const struct structure *was, struct shape *out, struct err *e)
 {
-	if (!what->create && make(a, t, what, was, e) < 0)
+	bool like = false;
+
+	if (!what->create && make(a, t, what, was, &like, e) < 0)
 		return -1;
-	if (!what->create) {
+	if (!what->create)
 		out->before = look(a, e);
+	if (like)
 		out->defaults[0] = read_defaults(a, e);
-	}
 	if (e->code || run(a, t, what, e) < 0)
 		return -1;
 	out->after = look(a, e);
