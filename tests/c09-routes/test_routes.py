@@ -293,6 +293,20 @@ def test_database_that_another_one_left(make_pair, job):
     j.interrupt()
 
 
+def test_database_into_one_that_is_there(make_pair, job):
+    """Its default charset need not be its target's: compared before a table is made, as nothing of the statement is done downstream."""
+    pair = make_pair("ma1011", "ma118")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", "CREATE TABLE shard_1.t1 (id int PRIMARY KEY)")
+    j = Files(pair, job, SHARED).follow()
+    s.run("CREATE DATABASE IF NOT EXISTS shard_2 CHARACTER SET latin1", "CREATE TABLE shard_2.t2 (k varchar(10) UNIQUE)")
+    wait_stage(j, "Paused")
+    text = subtask(j)["result"]["errors"][0]["Message"]
+    assert "database `shard_2`: latin1 in the upstream, utf8mb4 in `all` of the downstream" in text, text
+    assert d.query("SHOW TABLES FROM `all`") == (("t1",),)
+    j.interrupt()
+
+
 def test_operators_say_upstream_names(make_pair, job):
     """`binlog replace` names tables as the upstream does, as in DM."""
     pair = make_pair("my97", "ma118")

@@ -518,6 +518,7 @@ static int do_recorded(
 	}
 	if (rec->stage == DDL_NEW && begin(a, t, j, rec, e) < 0)
 		return -1;
+	j->place.was_there = ddl_picture_has_any(buf_str(&rec->before));
 	if (FAILPOINT_HIT(sync_ddl_doing))
 		return err_set(e, ERR_db_lost, "failpoint");
 	if (!done && execute_once(a, t, j, e) < 0)

@@ -191,6 +191,11 @@ int ddl_picture(struct apply *a, const struct sql_ddl *ddl, struct str schema, s
 	return 0;
 }
 
+bool ddl_picture_has_any(struct str picture)
+{
+	return picture.n > 3 && memcmp(picture.p + picture.n - 3, ": \n", 3) != 0;
+}
+
 /* In an open transaction. */
 static int put_record(struct apply *a, const struct trx *t, const struct ddl_place *place, const char *stage,
 	struct str statement, struct str before, struct err *e)
@@ -496,6 +501,11 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 	}
 	if (of_database(ddl->verb)) {
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
+		/* Another one's target too, maybe: its default need not be this one's. Compared again before
+		 * each table. */
+		if (ddl->verb == SQL_VERB_CREATE_DATABASE && rules_route(a->rules) &&
+			(place->was_there || place->told))
+			return forget_structure(a, ddl->schema[0] ? ddl->schema : name, "", e);
 		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
 	/* Rows of sequences are left out, so they are no tables to us. */

@@ -14,7 +14,8 @@ struct ddl_place {
 	bool told; /* an operator's words in the place of the upstream's, which knows the structures */
 	const struct sql_ddl *also; /* NULL, or that statement of the upstream's: its names too are tracked */
 	const struct ddl_cut
-		*cut; /* NULL, or what the event filter left out: the upstream has it all the same */
+		*cut;   /* NULL, or what the event filter left out: the upstream has it all the same */
+	bool was_there; /* CREATE DATABASE: its target stood there before it */
 };
 
 /* What was noted when a statement was begun. */
@@ -30,6 +31,8 @@ int ddl_record_read(struct apply *a, const struct trx *t, const struct ddl_place
 /* The structures of all that the statement names, as text: equal texts, equal structures. */
 int ddl_picture(
 	struct apply *a, const struct sql_ddl *ddl, struct str schema, struct buf *out, struct err *e);
+/* Of one thing: was it there? */
+bool ddl_picture_has_any(struct str picture);
 /* Durable before the statement is sent; the guard is checked, the watermark stays. */
 int ddl_record_doing(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	struct str statement, struct str before, struct err *e);
