@@ -246,9 +246,9 @@ static void pass(struct apply *a, struct trx *t, bool breaks)
 		t->seq = depend_pass(a->depend);
 		if (breaks)
 			a->last_seq = t->seq;
-		window_put(&a->window, t->seq, t);
-		window_commit(&a->window, t->seq);
 		atomic_fetch_add(&a->counts.filtered_rows, t->left_out);
+		window_put(&a->window, t->seq, t);
+		window_commit(&a->window, t->seq); /* t is gone with it */
 		t = NULL;
 		atomic_fetch_add(&a->counts.transactions, 1);
 		schedule_advance(a);
