@@ -138,12 +138,14 @@ void filter_free(struct filter **f)
 
 /* --- asking --- */
 
-/* A name on which the matcher gives up is none of the rule's: what it would leave out is done. */
+/* A name on which the matcher gives up: what a rule would leave out is done, what it would stop at stops. */
 static bool concerns(const struct rule *r, struct str schema, struct str table)
 {
-	if (r->schema && !pattern_matches(r->schema, schema, false))
+	bool unsure = r->action == FILTER_ERROR;
+
+	if (r->schema && !pattern_matches(r->schema, schema, unsure))
 		return false;
-	return !r->table || (table.n > 0 && pattern_matches(r->table, table, false));
+	return !r->table || (table.n > 0 && pattern_matches(r->table, table, unsure));
 }
 
 /* What can't be read names nothing that is known: rules for all. */
@@ -170,6 +172,8 @@ static int by_statement(const struct rule *r, struct str statement, struct err *
 
 	for (unsigned i = 0; found == 0 && i < r->nsql; i++)
 		found = pattern_find(r->sql[i], statement, NULL, 0, e);
+	if (found < 0)
+		e->code = ERR_sync_filter;
 	return found;
 }
 
@@ -204,13 +208,24 @@ int filter_event(
 			continue;
 		action = decide(&f->rules[i], ask, e);
 		if (action < 0)
-			return err_set(e, ERR_sync_filter, "sql-pattern of rule %u can't be matched: %.*s",
-				i + 1, ask->statement.n > 200 ? 200 : (int)ask->statement.n,
-				ask->statement.p);
+			return err_add(e, "sql-pattern of rule %u of filters", i + 1);
 		if (action != FILTER_DO)
 			*out = (struct filter_verdict){(enum filter_action)action, i + 1};
 	}
 	return 0;
+}
+
+struct filter_verdict filter_rows(
+	const struct filter *f, struct str schema, struct str table, enum event_id kind)
+{
+	struct event event = {kind, kind, false};
+	struct filter_ask ask = {schema, table, &event, {"", 0}};
+	struct filter_verdict v;
+	struct err none;
+
+	/* Without a statement no matcher of one can give up. */
+	filter_event(f, &ask, &v, &none);
+	return v;
 }
 
 const char *filter_doubt(const json_t *rule)

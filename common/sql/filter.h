@@ -35,6 +35,9 @@ void filter_free(struct filter **f);
 /* -1: a sql-pattern's matcher gave up: nobody can tell. */
 int filter_event(
 	const struct filter *f, const struct filter_ask *ask, struct filter_verdict *out, struct err *e);
+/* Of row changes: EVENT_insert, EVENT_update or EVENT_delete. */
+struct filter_verdict filter_rows(
+	const struct filter *f, struct str schema, struct str table, enum event_id kind);
 /* Is any rule for this table? */
 bool filter_concerns(const struct filter *f, struct str schema, struct str table);
 /* What a rule with these parts can't do, for a warning; NULL: it is a rule like others. */

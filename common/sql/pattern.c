@@ -70,7 +70,7 @@ static int wildcard_regex(const char *text, struct buf *b, struct err *e)
 		}
 		if (text[i] == '*' && i + 1 != n)
 			return err_set(e, ERR_config_bad,
-				"table rule \"%s\": '*' may only be the last character; write a regular "
+				"pattern \"%s\": '*' may only be the last character; write a regular "
 				"expression behind '~'",
 				text);
 		if (text[i] == '*')
@@ -99,13 +99,13 @@ static pcre2_code *compile_regex(const char *shown, struct str regex, bool case_
 	re = pcre2_compile((PCRE2_SPTR)regex.p, regex.n, options, &code, &at, NULL);
 	if (!re) {
 		pcre2_get_error_message(code, why, sizeof(why));
-		err_set(e, ERR_config_bad, "table rule \"%s\": %s at character %zu", shown, (char *)why,
+		err_set(e, ERR_config_bad, "pattern \"%s\": %s at character %zu", shown, (char *)why,
 			(size_t)at);
 		return NULL;
 	}
 	pcre2_pattern_info(re, PCRE2_INFO_BACKREFMAX, &backrefs);
 	if (backrefs) {
-		err_set(e, ERR_config_bad, "table rule \"%s\": references back to a group are not supported",
+		err_set(e, ERR_config_bad, "pattern \"%s\": references back to a group are not supported",
 			shown);
 		pcre2_code_free(re);
 		return NULL;
@@ -204,8 +204,8 @@ int pattern_find(const struct pattern *p, struct str name, struct str *groups, u
 	}
 	pcre2_match_data_free(md);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
-		return err_set(e, ERR_config_bad,
-			"the name `%.*s` can't be matched with a rule's pattern: %s", STR_ARG(name),
+		return err_set(e, ERR_config_bad, "`%.*s` can't be matched with a rule's pattern: %s",
+			name.n > 200 ? 200 : (int)name.n, name.p,
 			rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_HEAPLIMIT ? "it takes too long"
 										    : "it is no UTF-8");
 	return rc >= 0;

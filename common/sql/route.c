@@ -301,3 +301,16 @@ void route_free(struct route **r)
 	free(old->p);
 	free(old);
 }
+
+struct buf route_key(struct str schema, struct str table)
+{
+	struct buf key = {0};
+
+	buf_put(&key, schema.p, schema.n);
+	buf_putc(&key, '\0');
+	buf_put(&key, table.p, table.n);
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
+			key.p[i] = (char)(key.p[i] + 'a' - 'A');
+	return key;
+}

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/str.h"
 
@@ -26,5 +27,8 @@ int route_check(const json_t *rule, const char **key, struct err *e);
 /* r NULL: every name stays. 1: another name, 0: the same; -1: ERR_route_failed. */
 int route_table(
 	const struct route *r, struct str schema, struct str table, struct route_name *out, struct err *e);
+/* For a map of names downstream: some servers take those for one that differ in case only. Owned by the
+ * caller. */
+struct buf route_key(struct str schema, struct str table);
 /* The schema itself, by rules without a table-pattern. */
 int route_schema(const struct route *r, struct str schema, char out[ROUTE_NAME], struct err *e);

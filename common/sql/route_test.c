@@ -109,8 +109,8 @@ static void test_mistakes(void **state)
 	} bad[] = {
 		{"[" R("a", "", "", "x", "") "]", "route `a`: a route wants a `schema-pattern`"},
 		{"[" R("a", "x", "", "", "") "]", "`target-schema`"},
-		{"[" R("a", "~(", "", "x", "") "]", "table rule \"~(\""},
-		{"[" R("a", "x", "~[", "x", "") "]", "table rule \"~[\""},
+		{"[" R("a", "~(", "", "x", "") "]", "pattern \"~(\""},
+		{"[" R("a", "x", "~[", "x", "") "]", "pattern \"~[\""},
 		{"[" R("a", "a*b", "", "x", "") "]", "'*' may only be the last character"},
 		{"[" R("a", "~a(b)", "", "x$2", "") "]", "the pattern has 1 groups, there is no $2"},
 		{"[" R("a", "~a", "t", "x", "y$1") "]", "the pattern is none"},

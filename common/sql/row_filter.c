@@ -124,18 +124,18 @@ void row_filters_free(struct row_filters **f)
 	free(old);
 }
 
-static bool same_name(const struct row_filters *f, const char *a, const char *b)
+static bool same_name(const struct row_filters *f, const char *a, struct str b)
 {
-	return f->case_sensitive ? strcmp(a, b) == 0 : str_is_ci(str_of(a), b);
+	return f->case_sensitive ? str_is(b, a) : str_is_ci(b, a);
 }
 
 static bool names(
-	const struct row_filters *f, const struct text_filter *t, const char *schema, const char *table)
+	const struct row_filters *f, const struct text_filter *t, struct str schema, struct str table)
 {
 	return same_name(f, t->schema, schema) && same_name(f, t->table, table);
 }
 
-bool row_filters_name(const struct row_filters *f, const char *schema, const char *table)
+bool row_filters_name(const struct row_filters *f, struct str schema, struct str table)
 {
 	for (size_t i = 0; f && i < f->n; i++)
 		if (names(f, &f->list[i], schema, table))
@@ -143,7 +143,7 @@ bool row_filters_name(const struct row_filters *f, const char *schema, const cha
 	return false;
 }
 
-bool row_filters_change(const struct row_filters *f, const char *schema, const char *table, bool deletes)
+bool row_filters_change(const struct row_filters *f, struct str schema, struct str table, bool deletes)
 {
 	for (size_t i = 0; f && i < f->n; i++) {
 		const struct text_filter *t = &f->list[i];
@@ -206,13 +206,13 @@ int row_filter_bind(struct row_filter **out, struct row_filters *f, const struct
 	struct row_filter *r;
 
 	*out = NULL;
-	if (!row_filters_name(f, s->schema, s->table))
+	if (!row_filters_name(f, str_of(s->schema), str_of(s->table)))
 		return 0;
 	r = xcalloc(1, sizeof(*r));
 	r->of = f;
 	r->list = xcalloc(f->n, sizeof(*r->list));
 	for (size_t i = 0; i < f->n; i++) {
-		if (!names(f, &f->list[i], s->schema, s->table))
+		if (!names(f, &f->list[i], str_of(s->schema), str_of(s->table)))
 			continue;
 		if (bind(&r->list[r->n++], &f->list[i], s, &o, e) < 0) {
 			row_filter_free(&r);

@@ -24,9 +24,9 @@ int row_filters_new(struct row_filters **out, const json_t *list, bool case_sens
 void row_filters_free(struct row_filters **f);
 /* The table of filter i; false: there are no more. */
 bool row_filters_table(const struct row_filters *f, size_t i, const char **schema, const char **table);
-bool row_filters_name(const struct row_filters *f, const char *schema, const char *table);
+bool row_filters_name(const struct row_filters *f, struct str schema, struct str table);
 /* May a DELETE (else: an UPDATE) of that table's rows be left out, or become another change? */
-bool row_filters_change(const struct row_filters *f, const char *schema, const char *table, bool deletes);
+bool row_filters_change(const struct row_filters *f, struct str schema, struct str table, bool deletes);
 /* Does one of them need the whole history of its table (across)? Its name, or NULL. */
 const char *row_filters_across(const struct row_filters *f);
 /* How many rows were left out, or became another change, since the start. Any thread. */

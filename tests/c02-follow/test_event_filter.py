@@ -385,7 +385,7 @@ def test_what_was_left_out_stays_known(names, make_pair, job):
     are done or left out themselves, that name the column or not. IF NOT EXISTS says nothing of a table that is there."""
     pair = begin(names, make_pair)
     s, d = pair.source, pair.target
-    s.run("CREATE TABLE app.n (id int PRIMARY KEY, a int, b int)", "CREATE TABLE app.m LIKE app.n",
+    s.run("CREATE TABLE app.n (id int PRIMARY KEY, a int, b int)", "CREATE TABLE app.m LIKE app.n", "CREATE TABLE app.k LIKE app.n",
           "CREATE TABLE app.t (id int PRIMARY KEY, e int, l varchar(20) CHARACTER SET latin1)", "INSERT INTO app.t VALUES (1, 1, 'é')",
           "CREATE TABLE app.en (id int PRIMARY KEY, e enum('a','b'))")
     f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "sql-pattern": ["nolog"], "action": "Ignore"}]).start()
@@ -417,4 +417,13 @@ def test_what_was_left_out_stays_known(names, make_pair, job):
     ask(f.j, "resume-task", "run")
     f.through()
     assert d.query("SELECT id, a, c, b FROM app.n") == ((1, 3000000000, 2, 3),)
+    # nothing is on record of it: a statement that is done does not make the downstream's signs those of the upstream
+    d.run("DELETE FROM dm_meta.tidegate_structure WHERE table_schema = 'app' AND table_name = 'k'")
+    s.run("ALTER TABLE app.k MODIFY /* nolog */ a int unsigned", "ALTER TABLE app.k ADD COLUMN c int AFTER a", "INSERT INTO app.k VALUES (1, 3000000000, 2, 3)")
+    procs.wait_for(lambda: f.j.subtask()["stage"] == "Paused" or d.query("SELECT COUNT(*) FROM app.k")[0][0] > 0, 60, f.j.story, 0.3)
+    assert d.query("SELECT a FROM app.k") == () and f.j.subtask()["stage"] == "Paused", f.j.story()
+    d.run("ALTER TABLE app.k MODIFY a int unsigned")
+    ask(f.j, "resume-task", "run")
+    f.through()
+    assert d.query("SELECT id, a, c, b FROM app.k") == ((1, 3000000000, 2, 3),)
     f.leave()

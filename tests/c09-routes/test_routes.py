@@ -410,7 +410,7 @@ def test_other_routes_in_the_middle_of_files(make_pair, job, tmp_path):
     ({"r": {"schema-pattern": "app", "target-schem": "x"}}, "8:32: unknown key `target-schem` in routes; did you mean `target-schema`?"),
     ({"r": {"schema-pattern": "app", "target-schema": "x$1"}}, "8:49: `x$1`: $1 is a group of a regular expression"),
     ({"r": {"schema-pattern": "~^a(b)", "target-schema": "x$2"}}, "8:52: `x$2`: the pattern has 1 groups, there is no $2"),
-    ({"r": {"schema-pattern": "~(", "target-schema": "x"}}, "8:25: table rule \"~(\""),
+    ({"r": {"schema-pattern": "~(", "target-schema": "x"}}, "8:25: pattern \"~(\""),
     ({"r": {"schema-pattern": "app"}}, "8:6: `target-schema` is missing in routes"),
     ({"r": {"schema-pattern": "app", "target-schema": "x", "extract-table": {"table-regexp": "(a)", "target-column": "c"}}},
      "8:54: `extract-table` in routes is not supported"),

@@ -2,7 +2,6 @@
  * The upstream's half of the check: can each unit do what it must? By doing it where that changes nothing:
  * reading a row, asking for the position, opening the binlog stream for a moment.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,12 +151,12 @@ static void failed_route(struct check *c, const struct db *d, enum err_code code
 	check_found(c, "table_schema", "fail", code, db_where(d), err_info(code)->workaround, "%s", text);
 }
 
-/* Where it goes; targets: names downstream, in small letters -> the table that goes there. */
+/* Where it goes; targets: route_key -> the table that goes there. */
 static void look_at_route(struct check *c, const struct db *d, const struct str *v, struct map *targets)
 {
-	struct buf key = {0};
 	struct route_name to;
 	struct err e = {0};
+	struct buf key;
 	char *name, *other;
 
 	if (route_table(rules_route(c->rules), v[0], v[1], &to, &e) < 0) {
@@ -167,9 +166,7 @@ static void look_at_route(struct check *c, const struct db *d, const struct str 
 	add_schema(c, to.schema);
 	if (!rules_route(c->rules))
 		return;
-	buf_putf(&key, "`%s`.`%s`", to.schema, to.table);
-	for (size_t i = 0; i < key.n; i++)
-		key.p[i] = (char)tolower((unsigned char)key.p[i]);
+	key = route_key(str_of(to.schema), str_of(to.table));
 	name = xasprintf("`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 	other = map_put(targets, buf_str(&key), name);
 	if (other) {

@@ -62,20 +62,6 @@ static int route_items(struct load *l, struct plan_items *list, struct err *e)
 	return 0;
 }
 
-/* Some servers take names for one that differ in case only. */
-static struct buf target_key(const char *schema, const char *name)
-{
-	struct buf key = {0};
-
-	buf_puts(&key, schema);
-	buf_putc(&key, '\0');
-	buf_puts(&key, name);
-	for (size_t i = 0; i < key.n; i++)
-		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
-			key.p[i] = (char)(key.p[i] + 'a' - 'A');
-	return key;
-}
-
 static bool is_routed(const struct plan_item *t)
 {
 	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0;
@@ -85,7 +71,7 @@ static int check_shared(const struct plan_items *list, struct map *targets, stru
 {
 	for (unsigned i = 0; i < list->n; i++) {
 		const struct plan_item *t = &list->p[i], *other;
-		struct buf key = target_key(t->to_schema, t->to_name);
+		struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
 
 		other = map_put(targets, buf_str(&key), (void *)(uintptr_t)t);
 		buf_free(&key);
@@ -196,7 +182,7 @@ int routed_check_places(const struct load *l, const json_t *own, struct err *e)
 /* --- other sources --- */
 
 struct sharing {
-	struct map *theirs; /* by target_key */
+	struct map *theirs; /* by route_key */
 	struct str source;
 	struct err *e;
 };
@@ -204,7 +190,7 @@ struct sharing {
 static int add_target(void *arg, const char *schema, const char *name)
 {
 	struct sharing *s = arg;
-	struct buf key = target_key(schema, name);
+	struct buf key = route_key(str_of(schema), str_of(name));
 
 	map_put(s->theirs, buf_str(&key), s);
 	buf_free(&key);
@@ -214,7 +200,7 @@ static int add_target(void *arg, const char *schema, const char *name)
 static int check_target(void *arg, const char *schema, const char *name)
 {
 	struct sharing *s = arg;
-	struct buf key = target_key(schema, name);
+	struct buf key = route_key(str_of(schema), str_of(name));
 	bool shared = map_get(s->theirs, buf_str(&key)) != NULL;
 
 	buf_free(&key);

@@ -85,12 +85,12 @@ static bool says(const struct altered *x, const char *column)
 
 /* --- which columns it defines --- */
 
-static void skip_words(struct sql_lexer *lx, bool * not )
+static void skip_words(struct sql_lexer *lx, bool *negated)
 {
-	*not = false;
+	*negated = false;
 	do {
 		sql_lex_next(lx);
-		*not = *not || sql_lex_is(lx, "NOT");
+		*negated = *negated || sql_lex_is(lx, "NOT");
 	} while (sql_lex_is(lx, "COLUMN") || sql_lex_is(lx, "IF") || sql_lex_is(lx, "NOT") ||
 		 sql_lex_is(lx, "EXISTS"));
 }
@@ -132,20 +132,20 @@ static bool read_old(struct sql_lexer *lx, char old[300])
 static bool part_defines(struct sql_lexer *lx, const char *column, char old[300])
 {
 	bool adds = sql_lex_is(lx, "ADD"), changes = sql_lex_is(lx, "CHANGE"),
-	     renames = sql_lex_is(lx, "RENAME"), not ;
+	     renames = sql_lex_is(lx, "RENAME"), negated;
 	char was[300];
 
 	if (!adds && !changes && !renames && !sql_lex_is(lx, "MODIFY"))
 		return false;
-	skip_words(lx, &not );
+	skip_words(lx, &negated);
 	if (adds && sql_lex_is_char(lx, '('))
-		return in_list(lx, column) && !not ;
+		return in_list(lx, column) && !negated;
 	if ((changes || renames) && !read_old(lx, was))
 		return false;
 	if (renames && is_name(lx, column))
 		snprintf(old, 300, "%s", was);
 	/* ADD COLUMN IF NOT EXISTS of one that is there does nothing. */
-	return !renames && !(adds && not ) && is_name(lx, column);
+	return !renames && !(adds && negated) && is_name(lx, column);
 }
 
 /*

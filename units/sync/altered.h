@@ -5,6 +5,7 @@
 struct altered {
 	const char *schema, *name;   /* as it is called now */
 	const struct structure *was; /* how the upstream had it before; NULL: it is new, or nobody knows */
+	bool made;                   /* by the statement: before it there was none */
 	struct str text;             /* the statement */
 	uint64_t sql_mode;
 	const struct server *from; /* whose words it has */

@@ -39,8 +39,8 @@ struct apply {
 	struct ddl_handles handles; /* what an operator said about DDL statements */
 	struct queue *queue;
 	unsigned workers; /* lanes */
-	uint64_t batch_rows, batch_bytes, join_rows, runs_max /* intervals of a row */;
-	uint64_t bulk_rows;  /* 0 before apply_open: by how far away the downstream is (bulk_worth) */
+	uint64_t batch_rows, batch_bytes, join_rows, runs_max /* intervals of a row */, bulk_rows;
+	/* bulk_rows 0 before apply_open: by how far away the downstream is (bulk_worth) */
 	uint64_t split_rows; /* more changes than this: applied in parts; 0: never */
 	uint64_t idle_ms;    /* so long unused, a connection of a lane, or to the upstream, is closed */
 	bool ordered;        /* commits are in the upstream's order */

@@ -275,10 +275,7 @@ static void keep_shape(struct work *w, bool renamed)
 	w->shape.after = NULL;
 	if (!w->out->shape)
 		return;
-	free(w->out->shape->schema);
-	free(w->out->shape->table);
-	w->out->shape->schema = xstrdup(ddl_schema_of(n, w->asked->q->schema, schema));
-	w->out->shape->table = xstrdup(n->table);
+	structure_rename(w->out->shape, ddl_schema_of(n, w->asked->q->schema, schema), n->table);
 }
 
 struct told {

@@ -382,6 +382,16 @@ static int keep_shape(
 				 : forget_structure(a, schema, name, e);
 }
 
+/*
+ * Nobody has noted how the upstream had it, and a filter may have left out what made it so: the downstream
+ * can't tell. Its next rows are read with the upstream's own structure.
+ */
+static bool is_unknown(const struct apply *a, const struct altered *x)
+{
+	return !x->was && !x->made && !x->told &&
+	       filter_concerns(rules_filter(a->rules), str_of(x->schema), str_of(x->name));
+}
+
 static int track(struct apply *a, const struct altered *x, const struct ddl_place *place, struct err *e)
 {
 	struct structure *s;
@@ -393,6 +403,8 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 		return keep_shape(a, place, x->schema, x->name, e);
 	if (x->stays && x->was)
 		return keep_structure(a, x->was, place->event, e);
+	if (is_unknown(a, x))
+		return forget_structure(a, x->schema, x->name, e);
 	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
 		return e->code ? -1 : forget_structure(a, x->schema, x->name, e);
@@ -405,6 +417,7 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 struct before {
 	const struct structure *was;
 	struct structure *owned;
+	bool made; /* there was none: the statement made it */
 };
 
 static bool same_name(const struct sql_name *a, const struct sql_name *b, struct str schema)
@@ -435,7 +448,7 @@ static int look_before(
 	char name[257];
 	const char *s;
 
-	*out = (struct before){0};
+	out->was = out->owned = NULL;
 	err_clear(e);
 	if (!n)
 		return 0;
@@ -454,12 +467,17 @@ static int track_tables(struct apply *a, const struct trx *t, const struct ddl_p
 	char name[257];
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++)
-		r = look_before(a, name_before(ddl, &ddl->tables[i], schema), schema, &before[i], e);
+	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++) {
+		const struct sql_name *from = name_before(ddl, &ddl->tables[i], schema);
+
+		before[i].made = from == NULL;
+		r = look_before(a, from, schema, &before[i], e);
+	}
 	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++) {
 		struct altered x = {.schema = ddl_schema_of(&ddl->tables[i], schema, name),
 			.name = ddl->tables[i].table,
 			.was = before[i].was,
+			.made = before[i].made,
 			.text = place->text,
 			.sql_mode = place->sql_mode,
 			.from = &t->format.server,
@@ -476,7 +494,7 @@ static int track_tables(struct apply *a, const struct trx *t, const struct ddl_p
 	return r;
 }
 
-static int track_sequences(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	char name[257];
 
@@ -509,7 +527,7 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
 	}
 	/* Rows of sequences are left out, so they are no tables to us. */
-	return sql_verb_is_sequence(ddl->verb) ? track_sequences(a, ddl, schema, e)
+	return sql_verb_is_sequence(ddl->verb) ? forget_tables(a, ddl, schema, e)
 					       : track_tables(a, t, place, ddl, schema, e);
 }
 
@@ -536,29 +554,12 @@ static int move_structures(struct apply *a, const struct ddl_place *place, const
 		tables_forget(&a->tables, ddl_schema_of(to, schema, name), to->table);
 		if (!s[i])
 			continue;
-		free(s[i]->schema);
-		free(s[i]->table);
-		s[i]->schema = xstrdup(ddl_schema_of(to, schema, name));
-		s[i]->table = xstrdup(to->table);
+		structure_rename(s[i], ddl_schema_of(to, schema, name), to->table);
 		r = keep_structure(a, s[i], place->event, e);
 	}
 	for (unsigned i = 0; i < pairs; i++)
 		structure_free(&s[i]);
 	return r;
-}
-
-static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
-{
-	char name[257];
-
-	for (unsigned i = 0; i < ddl->ntables; i++) {
-		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
-
-		tables_forget(&a->tables, s, ddl->tables[i].table);
-		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* As a pair of a RENAME, only that the model stays. */
@@ -574,10 +575,7 @@ static int copy_structure(struct apply *a, const struct ddl_place *place, const 
 	if (e->code)
 		return -1;
 	if (s) {
-		free(s->schema);
-		free(s->table);
-		s->schema = xstrdup(ddl_schema_of(&ddl->tables[0], schema, name));
-		s->table = xstrdup(ddl->tables[0].table);
+		structure_rename(s, ddl_schema_of(&ddl->tables[0], schema, name), ddl->tables[0].table);
 		r = keep_structure(a, s, place->event, e);
 	}
 	structure_free(&s);

@@ -20,19 +20,6 @@ bool routed_same(const char *schema_a, const char *name_a, const char *schema_b,
 	return strcasecmp(schema_a, schema_b) == 0 && strcasecmp(name_a, name_b) == 0;
 }
 
-struct buf routed_key(struct str schema, struct str table)
-{
-	struct buf key = {0};
-
-	buf_put(&key, schema.p, schema.n);
-	buf_putc(&key, '\0');
-	buf_put(&key, table.p, table.n);
-	for (size_t i = 0; i < key.n; i++)
-		if (key.p[i] >= 'A' && key.p[i] <= 'Z')
-			key.p[i] = (char)(key.p[i] + 'a' - 'A');
-	return key;
-}
-
 /* --- who is followed --- */
 
 static int add_rows(
@@ -101,7 +88,7 @@ struct map *routed_targets(struct tables *ts, struct err *e)
 		r = route_table(rules_route(ts->rules), str_of(l.p[i].schema), str_of(l.p[i].table), &to, e);
 		if (r < 0)
 			break;
-		key = routed_key(str_of(to.schema), str_of(to.table));
+		key = route_key(str_of(to.schema), str_of(to.table));
 		up = xcalloc(1, sizeof(*up));
 		snprintf(up->schema, sizeof(up->schema), "%s", l.p[i].schema);
 		snprintf(up->table, sizeof(up->table), "%s", l.p[i].table);
@@ -175,15 +162,10 @@ static bool writes_rows(const struct tables *ts, const struct followed *f)
 {
 	static const enum event_id kinds[] = {EVENT_insert, EVENT_update, EVENT_delete};
 
-	for (unsigned i = 0; i < 3; i++) {
-		struct event event = {kinds[i], kinds[i], false};
-		struct filter_ask ask = {str_of(f->schema), str_of(f->table), &event, {"", 0}};
-		struct filter_verdict v;
-
-		filter_event(rules_filter(ts->rules), &ask, &v, NULL);
-		if (v.action != FILTER_IGNORE)
+	for (unsigned i = 0; i < 3; i++)
+		if (filter_rows(rules_filter(ts->rules), str_of(f->schema), str_of(f->table), kinds[i])
+				.action != FILTER_IGNORE)
 			return true;
-	}
 	return false;
 }
 
@@ -195,7 +177,7 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 
 	if (route_table(rules_route(ts->rules), str_of(schema), str_of(table), &to, e) < 0)
 		return -1;
-	key = routed_key(str_of(to.schema), str_of(to.table));
+	key = route_key(str_of(to.schema), str_of(to.table));
 	o = map_get(ts->owners, buf_str(&key));
 	name = o ? &o->other : NULL;
 	if (!o) {
@@ -231,7 +213,7 @@ void routed_forget(struct tables *ts)
 
 static const struct owner *owner_of(const struct tables *ts, const struct table *t)
 {
-	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
+	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
 	const struct owner *o = map_get(ts->owners, buf_str(&key));
 
 	buf_free(&key);
@@ -316,7 +298,7 @@ static int names_in(
 			continue;
 		if (route_table(r, from, str_of(l->p[i].table), &to, e) < 0)
 			return -1;
-		key = routed_key(str_of(to.schema), str_of(to.table));
+		key = route_key(str_of(to.schema), str_of(to.table));
 		map_put(out, buf_str(&key), out);
 		buf_free(&key);
 	}
@@ -347,7 +329,7 @@ static int check_all_ours(
 	rows = db_query(ts->ask_down, buf_str(&sql), &mine);
 	buf_free(&sql);
 	while (rows && (n = db_fetch(rows, &v, &mine)) > 0) {
-		struct buf key = routed_key(str_of(to), v[0]);
+		struct buf key = route_key(str_of(to), v[0]);
 
 		if (!map_get(ours, buf_str(&key)))
 			n = not_ours(from, to, v[0], &mine);

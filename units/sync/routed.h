@@ -4,15 +4,13 @@
 
 /* Is one table the other's target? Names that some servers take for one are one. */
 bool routed_same(const char *schema_a, const char *name_a, const char *schema_b, const char *name_b);
-/* The key of a name downstream in maps: such names have one. To be freed. */
-struct buf routed_key(struct str schema, struct str table);
 /*
  * A statement of the upstream: ERR_route_shared where it would give two of its tables one target,
  * ERR_route_statement where it is about a database that does not stand for one of the
  * upstream alone, or would drop what is not known as its. Asks nobody where the task has no routes.
  */
 int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e);
-/* Names downstream (routed_key) -> struct route_name, the upstream's, of all tables that are wanted:
+/* Names downstream (route_key) -> struct route_name, the upstream's, of all tables that are wanted:
  * those of the upstream now, and those that are recorded; to be freed with free. NULL with e. */
 struct map *routed_targets(struct tables *ts, struct err *e);
 /* Before rows of a table that was not met since the start: ERR_route_shared where its target is another one's

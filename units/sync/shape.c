@@ -179,16 +179,6 @@ static int run(struct apply *a, const struct trx *t, const struct shape_of *what
 	return r;
 }
 
-static void call_it(struct structure *s, const char *schema, const char *name)
-{
-	if (!s)
-		return;
-	free(s->schema);
-	free(s->table);
-	s->schema = xstrdup(schema);
-	s->table = xstrdup(name);
-}
-
 /* As it is to be recorded: with the upstream's kinds where the downstream has substitutes. */
 static void fit(struct apply *a, const struct trx *t, const struct shape_of *what,
 	const struct structure *was, struct shape *out)
@@ -224,7 +214,8 @@ static int look_at_both(struct apply *a, const struct trx *t, const struct shape
 		return -1;
 	out->after = look(a, e);
 	out->defaults[1] = read_defaults(a, e);
-	call_it(out->after, what->schema, what->name);
+	if (out->after)
+		structure_rename(out->after, what->schema, what->name);
 	return e->code ? -1 : 0;
 }
 

@@ -78,7 +78,7 @@ static struct buf map_key(struct str schema, struct str name)
 
 static void forget_target(struct tables *ts, const struct table *t)
 {
-	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
+	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
 
 	if (map_get(ts->targets, buf_str(&key)) == t)
 		map_del(ts->targets, buf_str(&key));
@@ -88,7 +88,7 @@ static void forget_target(struct tables *ts, const struct table *t)
 /* Two tables of the upstream with one target: their rows would be each other's. */
 static int note_target(struct tables *ts, struct table *t, struct err *e)
 {
-	struct buf key = routed_key(str_of(t->to_schema), str_of(t->to_name));
+	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
 	const struct table *other = map_get(ts->targets, buf_str(&key));
 
 	if (!other && rules_route(ts->rules))
@@ -260,9 +260,8 @@ static int fit_columns(struct table *t, struct err *e)
 				t->head, t->up->columns[i].name);
 		if (at >= 0 && !same_members(&t->up->columns[i], &t->down->columns[at]))
 			return err_set(e, ERR_sync_columns,
-				"%s: column `%s` is %.200s in the upstream and %.200s in the downstream, "
-				"where "
-				"the same numbers mean other members: give it the upstream's",
+				"%s: column `%s` is %.200s in the upstream and %.200s in the downstream: the "
+				"same numbers mean other members; give it the upstream's",
 				t->head, t->up->columns[i].name, t->up->columns[i].type,
 				t->down->columns[at].type);
 		t->target[i] = at >= 0 && t->down->columns[at].generated ? -1 : at;
@@ -433,18 +432,14 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 /* What the event filter says of its rows: the same for all of a kind. */
 static void ask_filter(struct tables *ts, struct table *t)
 {
-	static const struct event kinds[] = {
-		[BINLOG_INSERT] = {EVENT_insert, EVENT_insert, false},
-		[BINLOG_UPDATE] = {EVENT_update, EVENT_update, false},
-		[BINLOG_DELETE] = {EVENT_delete, EVENT_delete, false},
-	};
+	static const enum event_id kinds[] = {[BINLOG_INSERT] = EVENT_insert,
+		[BINLOG_UPDATE] = EVENT_update,
+		[BINLOG_DELETE] = EVENT_delete};
 	unsigned out = 0;
 
 	for (unsigned i = 0; t->wanted && i < 3; i++) {
-		struct filter_ask ask = {str_of(t->schema), str_of(t->name), &kinds[i], {"", 0}};
-
-		/* Without a statement no matcher of one can give up. */
-		filter_event(rules_filter(ts->rules), &ask, &t->rows[i], NULL);
+		t->rows[i] =
+			filter_rows(rules_filter(ts->rules), str_of(t->schema), str_of(t->name), kinds[i]);
 		out += t->rows[i].action == FILTER_IGNORE;
 	}
 	t->left_out = out == 3;
@@ -572,22 +567,7 @@ int tables_cascades_logged(struct tables *t, const struct server *from, bool *lo
 
 static bool leaves_out(const struct tables *t, struct str schema, struct str table, enum event_id id)
 {
-	struct event event = {id, id, false};
-	struct filter_ask ask = {schema, table, &event, {"", 0}};
-	struct filter_verdict v;
-
-	filter_event(rules_filter(t->rules), &ask, &v, NULL);
-	return v.action == FILTER_IGNORE;
-}
-
-static bool expressions_change(const struct tables *t, struct str schema, struct str table, bool deletes)
-{
-	char *s = xstrndup(schema.p, schema.n), *n = xstrndup(table.p, table.n);
-	bool found = row_filters_change(rules_row_filters(t->rules), s, n, deletes);
-
-	free(s);
-	free(n);
-	return found;
+	return filter_rows(rules_filter(t->rules), schema, table, id).action == FILTER_IGNORE;
 }
 
 /*
@@ -601,8 +581,8 @@ static bool loses_cascade(const struct tables *t, const struct str *v)
 	     updates = !str_is(v[6], "RESTRICT") && !str_is(v[6], "NO ACTION");
 	enum event_id becomes = str_is(v[5], "CASCADE") ? EVENT_delete : EVENT_update;
 
-	if ((deletes && expressions_change(t, v[2], v[3], true)) ||
-		(updates && expressions_change(t, v[2], v[3], false)))
+	if ((deletes && row_filters_change(rules_row_filters(t->rules), v[2], v[3], true)) ||
+		(updates && row_filters_change(rules_row_filters(t->rules), v[2], v[3], false)))
 		return true;
 	if (deletes && leaves_out(t, v[2], v[3], EVENT_delete) && !leaves_out(t, v[0], v[1], becomes))
 		return true;
@@ -620,7 +600,7 @@ static bool is_wanted_down(const struct tables *t, const struct map *targets, st
 
 	if (!targets)
 		return rules_table(t->rules, v[0], v[1]);
-	key = routed_key(v[0], v[1]);
+	key = route_key(v[0], v[1]);
 	up = map_get(targets, buf_str(&key));
 	buf_free(&key);
 	if (up) {
