@@ -676,8 +676,13 @@ static int same_default(struct tables *t, const char *schema, const char *to, st
 		return -1;
 	if (!up[0] || !down[0] || table_same_charset(up, down))
 		return 1;
-	err_set(e, ERR_sync_default_charset,
-		"database `%s`: %s in the upstream, %s in `%s` of the downstream", schema, up, down, to);
+	if (strcmp(schema, to) == 0)
+		err_set(e, ERR_sync_default_charset,
+			"database `%s`: %s in the upstream, %s in the downstream", schema, up, down);
+	else
+		err_set(e, ERR_sync_default_charset,
+			"database `%s`: %s in the upstream, %s in `%s` of the downstream", schema, up, down,
+			to);
 	return 0;
 }
 
