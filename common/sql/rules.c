@@ -1,8 +1,8 @@
 /*
  * DM's block-allow-list: which schemas and tables a task wants. Called by dump and sync for each table once
  * (they keep the answer), by agent and master to check a task file. Routes
- * (route.h) and event filters (filter.h) are loaded with it. It must never log and never drop a table because
- * of a matcher's failure.
+ * (route.h), event filters (filter.h) and expressions (row_filter.h) are loaded with it. It must never log
+ * and never drop a table because of a matcher's failure.
  */
 #include "common/sql/rules.h"
 

@@ -9,9 +9,9 @@
 #include "common/sql/row_filter.h"
 
 /*
- * Which tables are wanted: DM's block-allow-list (docs/design/rules-of-tables.md). Patterns: '*' (last
- * character only), '?', '[a-z]',
- * '[!a]', or after '~' a regular expression that may match anywhere in the name. System schemas (mysql, sys,
+ * A task's rules, read in one go: which tables are wanted (DM's block-allow-list,
+ * docs/design/rules-of-tables.md), and with it where they go (route.h), which of their events are done
+ * (filter.h) and which rows are left out (row_filter.h). Patterns: pattern.h. System schemas (mysql, sys,
  * information_schema, performance_schema, metrics_schema, inspection_schema) and the meta schema are never
  * wanted.
  */
