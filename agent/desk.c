@@ -73,6 +73,16 @@ static int on_hello(struct proc *p, struct link_req **req, struct err *e)
 	return 0;
 }
 
+/* Sent before the bye, read behind it, as each comes by a context of its own: what it says is older. */
+static int on_late_next(struct proc *p, struct link_req **req)
+{
+	proc_answer_poll(p);
+	p->poll = *req;
+	*req = NULL;
+	proc_answer_poll(p);
+	return 0;
+}
+
 static int on_next(struct proc *p, struct link_req **req, struct err *e)
 {
 	struct msg_unit_next m;
@@ -166,6 +176,8 @@ static int handle(struct desk *d, struct proc *p, struct link_req **req, struct 
 		return err_set(e, ERR_proto, "a short %s", msg_name(row->type));
 	if (p->slot != d->slot || w.kind != (uint32_t)p->kind || w.slot != p->slot || w.sub != p->sub)
 		return err_set(e, ERR_proto, "it says to be unit %u of slot %u/%u", w.kind, w.slot, w.sub);
+	if (p->bye && row->type == MSG_unit_next)
+		return on_late_next(p, req);
 	if (p->bye || (p->hello ? AFTER_HELLO : BEFORE_HELLO) != row->when)
 		return err_set(e, ERR_proto, "%s at the wrong time", msg_name(row->type));
 	p->heard_ms = clock_ms();

@@ -404,6 +404,8 @@ static void copy_then_follow(void **state)
 	assert_int_equal(count_in_log(f, "obituary load orders source=src-1"), 1);
 	assert_int_equal(count_in_log(f, "src-1 sync orders info stub.c"), 1);
 	stop(f);
+	if (count_in_log(f, "killed") > 0)
+		show_log(f);
 	assert_int_equal(count_in_log(f, "killed"), 0);
 }
 
@@ -690,6 +692,21 @@ static void a_rogue_unit_is_ended(void **state)
 	stop(f);
 }
 
+/* A beat and the farewell behind it come by different ways: the later one may be read first. */
+static void a_beat_behind_the_farewell_harms_nobody(void **state)
+{
+	struct fixture *f = *state;
+
+	give_task(f, "Running", "incremental", ",'sync':{'late':true}");
+	AWAIT(f, 20, json_object_size(json_object_get(sub_object(f, 0), "sync")) > 0);
+	give_task(f, "Paused", "incremental", ",'sync':{'late':true}");
+	AWAIT(f, 15, count_in_log(f, "obituary sync orders source=src-1") == 1);
+	assert_int_equal(count_in_log(f, "late was answered"), 1);
+	assert_int_equal(count_in_log(f, "killed"), 0);
+	AWAIT(f, 15, stage_is(f, "Paused"));
+	stop(f);
+}
+
 /* This test is no child of the supervisor: whatever it says, it is nobody. */
 static void a_stranger_is_not_believed(void **state)
 {
@@ -769,6 +786,7 @@ int main(void)
 		TEST(the_agent_killed_and_all_comes_back),
 		TEST(the_master_gone_and_work_goes_on),
 		TEST(a_rogue_unit_is_ended),
+		TEST(a_beat_behind_the_farewell_harms_nobody),
 		TEST(a_stranger_is_not_believed),
 		TEST(checks_are_run_once),
 		TEST(bad_orders_harm_nobody),

@@ -1,9 +1,12 @@
 /*
  * Stand-ins for relay, dump, load, sync and check, for drive_test.c only: installed nowhere. They use the
  * real skeleton, so what they say to the agent is what every unit says; what they do is in their slice's
- * "options": after_ms   how long until the load is done, the relay pulls, the check has found something (0:
- * at once) error      leave with this error code once running rogue      say hello a second time, which no
- * unit does The status of each shows what it was given, for the test to read.
+ * "options":
+ * - after_ms: how long until the load is done, the relay pulls, the check has found something (0: at once);
+ * - error: leave with this error code once running;
+ * - rogue: say hello a second time, which no unit does;
+ * - late: have a beat that is under way come behind the farewell.
+ * The status of each shows what it was given, for the test to read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +20,7 @@
 struct stub {
 	uint64_t begun, after_ms;
 	uint32_t error;
-	bool rogue, rogue_said, done;
+	bool rogue, rogue_said, late, done;
 	char slice[4000], args[400];
 };
 
@@ -31,6 +34,7 @@ static int stub_open(void *self, struct unit_env *env, struct err *e)
 	s->after_ms = (uint64_t)json_num(o, "after_ms", 0);
 	s->error = (uint32_t)json_num(o, "error", 0);
 	s->rogue = json_flag(o, "rogue", false);
+	s->late = json_flag(o, "late", false);
 	json_write(env->config, &text);
 	snprintf(s->slice, sizeof(s->slice), "%s", buf_cstr(&text));
 	buf_free(&text);
@@ -135,8 +139,24 @@ static int stub_order(void *self, struct unit_env *env, json_t *args, struct err
 
 static void stub_close(void *self, struct unit_env *env)
 {
-	(void)self;
-	(void)env;
+	const struct stub *s = self;
+	struct msg_unit_next m = {.kind = (uint32_t)env->kind,
+		.slot = env->slot,
+		.sub = env->sub,
+		.stage = STAGE_Running,
+		.status = STR_LIT("{}")};
+	struct buf b = {0}, reply = {0};
+	struct err e = {0};
+
+	if (!s->late)
+		return;
+	msg_put_unit_next(&b, link_request_id(), &m);
+	if (link_call_wait(link_dial(env->link, "agent.sock"), &b, 2000, &reply, &e) < 0)
+		log_err(&e);
+	else
+		log_info("late was answered");
+	buf_free(&b);
+	buf_free(&reply);
 }
 
 int main(int argc, char **argv)
