@@ -145,6 +145,87 @@ def test_others_privileges_are_not_ours(name, ready, job, bin_dir):
     assert "60702" in said and "lacks SELECT" in said and "GRANT SELECT" in said, said
 
 
+def set_default(server, role, user="tgtest"):
+    server.run(f"SET DEFAULT ROLE {role} " + ("FOR" if server.flavor == "mariadb" else "TO") + f" {user}@'%'")
+
+
+@pytest.fixture
+def by_role():
+    """An account that has all that the statements give by a role, which is not in force when it logs in."""
+    made = []
+
+    def make(server, sqls, user="tgtest"):
+        make_user(server, user, [])
+        server.run("DROP ROLE IF EXISTS tgtestrole", "CREATE ROLE tgtestrole", *[s.replace(f"'{user}'@'%'", "tgtestrole") for s in sqls], f"GRANT tgtestrole TO {user}@'%'")
+        made.append(server)
+    yield make
+    for server in made:
+        server.run("DROP ROLE tgtestrole")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_by_a_role_upstream(name, ready, job, bin_dir, by_role):
+    """A role that is granted and not in force gives nothing: told, with the SET DEFAULT ROLE that mends it. As the default role it does."""
+    pair = ready(name, "source")
+    by_role(pair.source, statements(bin_dir, pair.source, "upstream"))
+    j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), tables="app.*")
+    said = j.run(expect=FAILED)
+    assert "60702" in said and "SET DEFAULT ROLE" in said and "GRANT" in said, said
+    pair.source.run(re.search(r"SET DEFAULT ROLE [^;\n]*? (?:FOR|TO) '\w+'@'[^']*'", said).group(0))
+    j.run()
+    pair.source.run("INSERT INTO app.t VALUES (2, 'b')")
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_by_a_role_downstream(name, ready, job, bin_dir, by_role):
+    pair = ready(name, "target")
+    by_role(pair.target, statements(bin_dir, pair.target, "downstream"))
+    j = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
+    said = j.run(expect=FAILED)
+    assert "60702" in said and "SET DEFAULT ROLE" in said, said
+    set_default(pair.target, "tgtestrole")
+    j.run()
+    pair.source.run("INSERT INTO app.t VALUES (2, 'b')", "ALTER TABLE app.t ADD COLUMN w int", "INSERT INTO app.t VALUES (3, 'c', 3)")
+    said = j.run()
+    pair.assert_equal("app", j.story)
+    assert not re.search(r"lacks [^:]*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|INDEX)", said), said
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_role_lacks_one_downstream(name, ready, job, bin_dir, by_role):
+    """The same verdict for what a role lacks as for what an account lacks, in the check already."""
+    pair = ready(name, "target")
+    by_role(pair.target, statements(bin_dir, pair.target, "downstream"))
+    set_default(pair.target, "tgtestrole")
+    for privilege in ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"]:
+        pair.target.run(f"REVOKE {privilege} ON *.* FROM tgtestrole")
+        said = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*").run(expect=FAILED)
+        assert "60702" in said and f"lacks {privilege} on `app`" in said and f"GRANT {privilege} ON `app`.*" in said, said
+        pair.target.run(f"GRANT {privilege} ON *.* TO tgtestrole")
+    assert pair.target.databases() in ([], ["dm_meta"])  # nothing that was tried has left a trace
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_partial_revokes(side, ready, job, bin_dir):
+    """MySQL's: a global privilege that does not hold for one schema."""
+    pair = ready("my97", side)
+    server = getattr(pair, side)
+    server.run("SET GLOBAL partial_revokes=ON")
+    try:
+        make_user(server, "tgtest", statements(bin_dir, server, "upstream" if side == "source" else "downstream"))
+        j = job(pair, **{f"{side}_url": server.url("tgtest", "Grants-1")}, tables="app.*")
+        server.run("CREATE DATABASE IF NOT EXISTS app", "CREATE DATABASE other", "REVOKE SELECT ON app.* FROM tgtest@'%'")
+        said = j.run(expect=FAILED)
+        assert "60702" in said and "lacks SELECT" in said and "GRANT SELECT ON `app`" in said, said
+        server.run("GRANT SELECT ON app.* TO tgtest@'%'", "REVOKE SELECT ON other.* FROM tgtest@'%'")
+        j.run()
+        pair.assert_equal("app", j.story)
+    finally:
+        server.run("DROP USER tgtest@'%'", "SET GLOBAL partial_revokes=OFF")
+
+
 @pytest.mark.parametrize("name", ["ma1011", "my97"])
 def test_privileges_by_a_role(name, ready, job, bin_dir):
     """An account whose SELECT comes by a role sees an empty server as empty."""

@@ -26,6 +26,10 @@ void check_found(struct check *c, const char *item, const char *state, uint32_t 
  * itself. */
 void check_denied(
 	struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e);
+/* Was it for want of a privilege? */
+bool check_is_denied(const struct err *e);
+/* Behind a GRANT: the SET DEFAULT ROLE that would do as well, where a role of the account is not in force. */
+void check_put_role(struct db *d, const char *account, struct buf *mend);
 void check_passed(struct check *c, const char *item, const struct db *d);
 /* Opens, or finds why not. NULL then. */
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);

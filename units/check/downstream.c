@@ -1,17 +1,36 @@
 /*
  * The downstream's half: may the account make and fill what the task writes? The meta schema is tried by
- * making it; for the data, the server's own list of privileges is read, as trying would leave traces in
- * somebody's schema.
+ * making it; for the data, statements on a table that is not there are tried, as MySQL and MariaDB look at
+ * privileges before they look for the table: so whatever gives them counts, roles and partial revokes too.
+ * What can't be tried so, and TiDB, which looks for the table first, are judged by the server's own list.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "common/db/meta.h"
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
-static const char *const wanted[] = {
-	"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER"};
+#define NO_TABLE "tidegate_no_such_table"
+
+/* try: with @ and @_2 for tables that are not there, so it fails in any case. NULL: by the list.
+ * without: what can't be done then; "": the task can't be done. */
+static const struct wanted {
+	const char *privilege, *try, *without;
+} wanted[] = {
+	{"SELECT", "SELECT 1 FROM @ LIMIT 0", ""},
+	{"INSERT", "INSERT INTO @ SELECT 1 FROM DUAL WHERE 1=0", ""},
+	{"UPDATE", "UPDATE @ SET a=1 WHERE 1=0", ""},
+	{"DELETE", "DELETE FROM @ WHERE 1=0", ""},
+	{"CREATE", "CREATE TABLE @ LIKE @_2", ""},
+	{"DROP", "TRUNCATE TABLE @", ""},
+	{"ALTER", "ALTER TABLE @ ADD COLUMN a int", ""},
+	{"INDEX", "CREATE INDEX a ON @ (a)", ""},
+	{"TRIGGER", NULL, ""},
+	{"CREATE VIEW", "CREATE VIEW @ AS SELECT 1 FROM @_2", "views can't be made"},
+	{"REFERENCES", NULL, "foreign keys can't be made"},
+};
 
 enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
 
@@ -44,52 +63,136 @@ static int read_privileges(struct db *d, const char *schema, struct buf *words, 
 	return rows || r == 0 ? 0 : -1;
 }
 
-/* Roles and single tables are not in those lists: then it can only be said that it could not be seen. */
-static bool may_have_more(struct db *d)
+/* Privileges on single tables are not in the lists, nor is the table that is not there one of these. The list
+ * shows those of everybody to who may read mysql.*. */
+static bool has_tables(struct db *d)
+{
+	char account[320], text[16] = "";
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	check_account(d, account, sizeof(account));
+	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE=");
+	sql_put_string(&sql, str_of(account));
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
+	buf_free(&sql);
+	return r < 0 || !found || strcmp(text, "0") != 0;
+}
+
+/* Nor are those of roles. Where it can't be asked there are none (MySQL 5.7). */
+static bool has_roles(struct db *d)
 {
 	char text[16] = "";
 	bool found;
 
-	if (db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
-		    &found, NULL) == 0 &&
-		found && strcmp(text, "0") != 0)
-		return true;
-	return db_value(d, "SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES", text, sizeof(text),
-		       &found, NULL) != 0 ||
-	       !found || strcmp(text, "0") != 0 || db_server(d)->flavor == FLAVOR_TIDB;
+	return db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
+		       &found, NULL) == 0 &&
+	       found && strcmp(text, "0") != 0;
 }
 
-static void missing_privileges(const struct buf *words, struct buf *out)
+static bool is_free(struct db *d, const char *schema, const char *table)
 {
-	for (size_t i = 0; i < WANTED; i++) {
-		char word[32];
+	char type[DB_TABLE_TYPE];
 
-		snprintf(word, sizeof(word), ",%s,", wanted[i]);
-		if (!memmem(words->p, words->n, word, strlen(word)))
-			buf_putf(out, "%s%s", out->n ? ", " : "", wanted[i]);
+	return db_table_type(d, schema, table, type, NULL) == 0 && !type[0];
+}
+
+/* Where somebody has a table of that very name nothing is tried. */
+static bool can_try(struct db *d, const char *schema)
+{
+	return db_server(d)->flavor != FLAVOR_TIDB && is_free(d, schema, NO_TABLE) &&
+	       is_free(d, schema, NO_TABLE "_2");
+}
+
+static void put_trial(struct buf *sql, const char *text, const char *schema)
+{
+	for (const char *p = text; *p; p++) {
+		bool second = strncmp(p, "@_2", 3) == 0;
+
+		if (*p != '@') {
+			buf_putc(sql, *p);
+			continue;
+		}
+		sql_put_table(sql, str_of(schema), str_of(second ? NO_TABLE "_2" : NO_TABLE));
+		p += second ? 2 : 0;
 	}
 }
 
+/* The second table of a trial wants SELECT, which has its own. */
+static bool is_refused(struct db *d, const struct wanted *w, const char *schema, bool may_select)
+{
+	struct buf sql = {0}, words = {0};
+	struct err e = {0};
+	bool refused;
+
+	put_trial(&sql, w->try, schema);
+	refused = db_exec(d, buf_str(&sql), &e) < 0 && check_is_denied(&e);
+	buf_putf(&words, "%s command denied", w->privilege);
+	if (refused && !may_select && strstr(w->try, "@_2"))
+		refused = strstr(e.text, buf_cstr(&words)) != NULL;
+	buf_free(&sql);
+	buf_free(&words);
+	return refused;
+}
+
+static bool is_listed(const struct buf *words, const char *privilege)
+{
+	char word[32];
+
+	snprintf(word, sizeof(word), ",%s,", privilege);
+	return memmem(words->p, words->n, word, strlen(word)) != NULL;
+}
+
+static void tell_missing(struct check *c, struct db *d, const char *schema, const char *state,
+	const char *list, const char *without)
+{
+	char account[320];
+	struct buf mend = {0};
+
+	check_account(d, account, sizeof(account));
+	buf_putf(&mend, "GRANT %s ON ", list);
+	sql_put_ident(&mend, str_of(schema));
+	buf_putf(&mend, ".* TO %s", account);
+	check_put_role(d, account, &mend);
+	check_found(c, "target_privilege", state, ERR_check_privilege, db_where(d), buf_cstr(&mend),
+		"the account %s lacks %s on `%s`%s%s", account, list, schema, *without ? ": " : "", without);
+	buf_free(&mend);
+}
+
+/* What the list lacks may still be there by a role, or on a table: then it can only be said that it could not
+ * be seen. */
 static void check_schema(struct check *c, struct db *d, const char *schema)
 {
-	struct buf words = {0}, missing = {0}, mend = {0};
+	bool tries = can_try(d, schema), tables = has_tables(d), may_select = true,
+	     unseen = tables || has_roles(d) || db_server(d)->flavor == FLAVOR_TIDB;
+	struct buf words = {0}, missing = {0}, perhaps = {0};
 	struct err e = {0};
-	char account[320];
+	bool listed = read_privileges(d, schema, &words, &e) == 0;
 
-	if (read_privileges(d, schema, &words, &e) == 0)
-		missing_privileges(&words, &missing);
-	if (missing.n > 0) {
-		check_account(d, account, sizeof(account));
-		buf_putf(&mend, "GRANT %s ON ", buf_cstr(&missing));
-		sql_put_ident(&mend, str_of(schema));
-		buf_putf(&mend, ".* TO %s", account);
-		check_found(c, "target_privilege", may_have_more(d) ? "warn" : "fail", ERR_check_privilege,
-			db_where(d), buf_cstr(&mend), "the account %s lacks %s on `%s`", account,
-			buf_cstr(&missing), schema);
+	for (size_t i = 0; i < WANTED; i++) {
+		const struct wanted *w = &wanted[i];
+		bool tried = tries && w->try;
+		bool sure = tried ? !tables : !unseen;
+		struct buf *list = sure ? &missing : &perhaps;
+
+		if (tried ? !is_refused(d, w, schema, may_select)
+			  : !listed || is_listed(&words, w->privilege))
+			continue;
+		may_select = may_select && i > 0;
+		if (*w->without)
+			tell_missing(c, d, schema, "warn", w->privilege, w->without);
+		else
+			buf_putf(list, "%s%s", list->n ? ", " : "", w->privilege);
 	}
+	if (missing.n > 0)
+		tell_missing(c, d, schema, "fail", buf_cstr(&missing), "");
+	if (perhaps.n > 0)
+		tell_missing(c, d, schema, "warn", buf_cstr(&perhaps),
+			"unless it has it by a role or on the tables, which could not be seen");
 	buf_free(&words);
 	buf_free(&missing);
-	buf_free(&mend);
+	buf_free(&perhaps);
 }
 
 void check_downstream(struct check *c)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/sql/quote.h"
 #include "units/check/check.h"
 
 void check_found(struct check *c, const char *item, const char *state, uint32_t code, const char *where,
@@ -29,8 +30,10 @@ void check_passed(struct check *c, const char *item, const struct db *d)
 	check_found(c, item, "success", 0, db_where(d), "", "ok");
 }
 
-static bool is_denied(uint32_t number)
+bool check_is_denied(const struct err *e)
 {
+	uint32_t number = e->sql_errno;
+
 	/* access denied to a database, a table, a column; one privilege missing; the old "super" form; the
 	 * dump's */
 	return number == 1044 || number == 1045 || number == 1142 || number == 1143 || number == 1227 ||
@@ -50,20 +53,55 @@ void check_account(struct db *d, char *out, size_t size)
 		snprintf(out, size, "'%.*s'@'%s'", (int)(at - text), text, at + 1);
 }
 
+/* A role that the account has, and that is not in force when it logs in. "": none, or it can't be asked. */
+static void sleeping_role(struct db *d, char *out, size_t size)
+{
+	bool found;
+
+	if (db_value(d,
+		    "SELECT ROLE_NAME FROM information_schema.APPLICABLE_ROLES WHERE ROLE_NAME NOT IN "
+		    "(SELECT "
+		    "ROLE_NAME FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL) LIMIT 1",
+		    out, size, &found, NULL) < 0 ||
+		!found)
+		*out = '\0';
+}
+
+void check_put_role(struct db *d, const char *account, struct buf *mend)
+{
+	char role[160] = "";
+
+	sleeping_role(d, role, sizeof(role));
+	if (!role[0])
+		return;
+	buf_puts(mend, "; or, if its role ");
+	sql_put_ident(mend, str_of(role));
+	buf_puts(mend, " has it: SET DEFAULT ROLE ");
+	if (db_server(d)->flavor == FLAVOR_MARIADB) {
+		sql_put_ident(mend, str_of(role));
+		buf_putf(mend, " FOR %s", account);
+	} else {
+		buf_putf(mend, "ALL TO %s", account);
+	}
+}
+
 void check_denied(
 	struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e)
 {
-	char account[320], mend[600];
+	struct buf mend = {0};
+	char account[320];
 
-	if (!is_denied(e->sql_errno)) {
+	if (!check_is_denied(e)) {
 		check_found(
 			c, item, "fail", e->code, db_where(d), err_info(e->code)->workaround, "%s", e->text);
 		return;
 	}
 	check_account((struct db *)d, account, sizeof(account));
-	snprintf(mend, sizeof(mend), "GRANT %s TO %s", privilege, account);
-	check_found(c, item, "fail", ERR_check_privilege, db_where(d), mend, "the account %s lacks %s",
-		account, privilege);
+	buf_putf(&mend, "GRANT %s TO %s", privilege, account);
+	check_put_role((struct db *)d, account, &mend);
+	check_found(c, item, "fail", ERR_check_privilege, db_where(d), buf_cstr(&mend),
+		"the account %s lacks %s", account, privilege);
+	buf_free(&mend);
 }
 
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream)
