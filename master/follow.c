@@ -14,7 +14,7 @@
 #include "common/config/json.h"
 
 /* As long as the command line waits (ctl/words.c). */
-enum { FORWARD_MS = 70000, PROVE_MS = 5000 };
+enum { FORWARD_MS = 70000, PROVE_MS = 5000, LAST_ANSWERS_MS = 2000 };
 
 struct follow_call {
 	struct follow *follow;
@@ -126,6 +126,7 @@ static void prove_first(struct follow *f)
 
 static void dial(struct follow *f, const char *address)
 {
+	f->end_ms = 0;
 	if (f->peer && strcmp(f->address, address) == 0)
 		return;
 	follow_end(f);
@@ -194,11 +195,22 @@ static void cancel(struct follow_call *of)
 	start(c);
 }
 
-void follow_tick(struct follow *f)
+void follow_tick(struct follow *f, uint64_t now)
 {
+	if (f->end_ms && (now >= f->end_ms || !f->calls)) {
+		follow_end(f);
+		return;
+	}
 	for (struct follow_call *c = f->calls; c; c = c->next)
 		if (c->req && c->sent && !c->gone && !link_req_there(c->req))
 			cancel(c);
+}
+
+/* operate-leader evict: this master may lead before the other one's answer is here. */
+void follow_leave(struct follow *f, uint64_t now)
+{
+	if (f->peer && !f->end_ms)
+		f->end_ms = now + LAST_ANSWERS_MS;
 }
 
 void follow_end(struct follow *f)
@@ -214,4 +226,5 @@ void follow_end(struct follow *f)
 	}
 	link_peer_free(&f->peer); /* only now: its calls are over, and done is not called any more */
 	f->proving = false;
+	f->end_ms = 0;
 }

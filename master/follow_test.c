@@ -196,6 +196,35 @@ static void the_leader_goes(void **state)
 	assert_int_equal(w.failed.code, ERR_not_leader);
 }
 
+/* operate-leader evict: what the old leader has done is told as done; what it does not answer ends soon. */
+static void answers_of_an_old_leader(void **state)
+{
+	uint64_t now;
+
+	(void)state;
+	w.hold = 2;
+	for (unsigned i = 1; i <= w.hold; i++) {
+		ask();
+		run(&w.forwarded, i);
+	}
+	now = clock_ms();
+	follow_leave(&w.follow, now);
+	follow_tick(&w.follow, now);
+	answer(&w.held[0]);
+	run(&w.answers, 1);
+	follow_leave(&w.follow, now + 1900); /* said again: no later for it */
+	follow_tick(&w.follow, now + 1999);
+	assert_non_null(w.follow.calls);
+	follow_tick(&w.follow, now + 2000);
+	assert_null(w.follow.calls);
+	while (w.answers < 2)
+		loop_once(w.loop, 20);
+	assert_int_equal(w.failures, 1);
+	assert_int_equal(w.failed.code, ERR_not_leader);
+	assert_int_equal(w.follow.end_ms, 0);
+	answer(&w.held[1]);
+}
+
 /* The leader is told, by a connection that was proved anew, until it has heard it; then no more. */
 static void whoever_asked_goes(void **state)
 {
@@ -209,11 +238,11 @@ static void whoever_asked_goes(void **state)
 	link_peer_free(&w.asker);
 	while (w.forwarded < 1 + w.cancels && clock_ms() < end) {
 		loop_once(w.loop, 20);
-		follow_tick(&w.follow);
+		follow_tick(&w.follow, clock_ms());
 	}
 	for (int i = 0; i < 20; i++) {
 		loop_once(w.loop, 20);
-		follow_tick(&w.follow);
+		follow_tick(&w.follow, clock_ms());
 	}
 	assert_int_equal(w.forwarded, 1 + w.cancels);
 	assert_int_equal(w.proofs, 1 + w.cancels);
@@ -297,6 +326,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_after_the_other, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_challenge_takes_nothing_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_leader_goes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(answers_of_an_old_leader, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(whoever_asked_goes, set_up, tear_down),
 	};
 

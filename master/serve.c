@@ -551,7 +551,7 @@ void serve_lead(struct serve *s, struct master *m, uint64_t term)
 	if (s->m)
 		fail_waiting(s->m, ERR_not_leader, "this master leads no more");
 	if (m)
-		follow_end(&s->follow);
+		follow_leave(&s->follow, clock_ms());
 	once_clear(&s->once);
 	s->m = m;
 	s->term = term;
@@ -566,7 +566,7 @@ static void drop_old_leader(struct serve *s)
 
 	find_leader(s, &who);
 	if (s->follow.peer && strcmp(who.address, s->follow.address) != 0)
-		follow_end(&s->follow);
+		follow_leave(&s->follow, clock_ms());
 }
 
 /* An etcd that is full refuses for as long as it is: said once, and tried again. A file that can't be written
@@ -618,9 +618,9 @@ static void forget_lost(struct master *m)
 
 int serve_tick(struct serve *s, struct err *e)
 {
+	follow_tick(&s->follow, clock_ms());
 	if (!leads(s)) {
 		drop_old_leader(s);
-		follow_tick(&s->follow);
 		return 0;
 	}
 	set_clock(s->m);
