@@ -65,3 +65,32 @@ def test_to_tidb(tidb_pair, job):
     pair.assert_equal("app", j.story)
     assert dict(pair.target.query("SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' AND COLLATION_NAME IS NOT NULL")) == {
         "v": "utf8mb4_0900_bin", "w": "utf8mb4_0900_ai_ci"}
+
+
+def test_database_that_is_there(make_pair, job):
+    """CREATE DATABASE IF NOT EXISTS over one that the downstream has with another default: a table without a charset stops until both are the same. Over
+    one that both sides have it says nothing new, whatever its words are and whatever default the upstream has later."""
+    pair = make_pair("ma1011", "my97")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE TABLE app.done (id int PRIMARY KEY)")
+    j = job(pair, tables="app.*,app2.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    d.run("CREATE DATABASE app2 CHARACTER SET latin1")
+    s.run("CREATE DATABASE IF NOT EXISTS app2 CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE app2.t (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app2.t VALUES (1, 'é')")
+    procs.wait_for(lambda: j.subtask()["stage"] == "Paused" or d.query("SHOW TABLES FROM app2"), 60, j.story, 0.3)
+    assert j.subtask()["stage"] == "Paused" and j.subtask()["result"]["errors"][0]["ErrCode"] == 60510, j.story()
+    assert "database `app2`: utf8mb4 in the upstream, latin1 in the downstream" in j.subtask()["result"]["errors"][0]["Message"]
+    d.run("ALTER DATABASE app2 CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    # all of it is there before anything of it is read
+    s.run("CREATE DATABASE IF NOT EXISTS app CHARACTER SET latin1", "CREATE TABLE app.u (id int PRIMARY KEY, v varchar(20))",
+          "INSERT INTO app.u VALUES (1, 'Ж')", "ALTER DATABASE app CHARACTER SET latin1 COLLATE latin1_bin", "CREATE TABLE app.l (id int PRIMARY KEY, v varchar(20))",
+          "INSERT INTO app.l VALUES (1, 'é')", "INSERT INTO app.done VALUES (1)")
+    j.failpoints.arm("sync_ddl_sent")
+    ask(j, "resume-task", "run")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.done")[0][0] == 1, 60, j.story, 0.2)
+    assert j.failpoints.fired("sync_ddl_sent") == 1, j.story()
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run()
+    pair.assert_equal(["app", "app2"], j.story)

@@ -532,19 +532,13 @@ static int do_recorded(
 	return 0;
 }
 
-/* One of an operator's statements: its key is the event's with a number behind it. */
-static bool is_told(const struct ddl_place *place)
-{
-	return strcmp(place->key, place->event) != 0;
-}
-
 static int do_it(struct apply *a, const struct trx *t, struct ddl_job *j, struct err *e)
 {
 	struct ddl_record rec = {0};
 	int r = ddl_record_read(a, t, &j->place, &rec, e);
 
 	/* An operator's words were changed after one of the earlier ones was done: the new one is not. */
-	if (r == 0 && rec.stage == DDL_DONE && is_told(&j->place) &&
+	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_told(&j->place) &&
 		!str_eq(buf_str(&rec.statement), j->q.sql)) {
 		buf_clear(&rec.before);
 		rec.stage = DDL_NEW;

@@ -42,6 +42,11 @@ static int run(struct db *d, struct buf *sql, struct err *e)
 	return r;
 }
 
+bool ddl_place_is_told(const struct ddl_place *place)
+{
+	return strcmp(place->key, place->event) != 0;
+}
+
 const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[257])
 {
 	if (n->schema[0])
@@ -508,6 +513,21 @@ static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str 
 	return 0;
 }
 
+/*
+ * CREATE or ALTER DATABASE was done, so that both sides' defaults are one. Not so where an operator had only
+ * one of them changed, and where CREATE found what was there: that says nothing of either, unless it is by a
+ * route what another database made of it. What is not on record is compared before each table.
+ */
+static int track_default(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, const char *schema, struct err *e)
+{
+	bool there = ddl->verb == SQL_VERB_CREATE_DATABASE && place->was_there;
+
+	if (place->told || ddl_place_is_told(place) || (there && rules_route(a->rules)))
+		return forget_structure(a, schema, "", e);
+	return there && ddl->if_not_exists ? 0 : ddl_record_default(a, schema, t->event, e);
+}
+
 static int track_all(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
@@ -519,12 +539,7 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 	}
 	if (of_database(ddl->verb)) {
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
-		/* Another one's target too, maybe: its default need not be this one's. Compared again before
-		 * each table. */
-		if (ddl->verb == SQL_VERB_CREATE_DATABASE && rules_route(a->rules) &&
-			(place->was_there || place->told))
-			return forget_structure(a, ddl->schema[0] ? ddl->schema : name, "", e);
-		return ddl_record_default(a, ddl->schema[0] ? ddl->schema : name, t->event, e);
+		return track_default(a, t, place, ddl, ddl->schema[0] ? ddl->schema : name, e);
 	}
 	/* Rows of sequences are left out, so they are no tables to us. */
 	return sql_verb_is_sequence(ddl->verb) ? forget_tables(a, ddl, schema, e)

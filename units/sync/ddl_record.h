@@ -18,6 +18,9 @@ struct ddl_place {
 	bool was_there; /* CREATE DATABASE: its target stood there before it */
 };
 
+/* One of an operator's statements: its key is the event's with a number behind it. */
+bool ddl_place_is_told(const struct ddl_place *place);
+
 /* What was noted when a statement was begun. */
 struct ddl_record {
 	enum ddl_stage stage;
