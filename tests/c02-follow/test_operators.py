@@ -2,6 +2,7 @@
 import json
 
 import procs
+import pytest
 from tidegate import FAILED, INTERRUPTED
 from words import ask, following, subtask, wait_stage
 
@@ -70,6 +71,27 @@ def test_other_words_after_the_first_were_done(make_pair, job):
     wait_stage(j, "Paused", 10006)
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.t DROP COLUMN y")
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story(), 0.2)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("place", ["sync_ddl_doing", "sync_ddl_sent"])
+def test_drop_of_several_is_gone_on_with(make_pair, job, place):
+    """Killed before or behind a DROP TABLE of several that an operator said in the place of another one: the rest of it is dropped, no more."""
+    pair = make_pair("ma1011", "my97")
+    j = following(pair, job)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)", "CREATE TABLE c (id int PRIMARY KEY)", "INSERT INTO t VALUES (2, 2)", db="app")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story, 0.2)
+    d.run("DROP TABLE app.c")
+    s.run("DROP TABLE a, b, c", "INSERT INTO t VALUES (3, 3)", db="app")
+    wait_stage(j, "Paused", 10006)
+    j.failpoints.arm(place)
+    ask(j, "binlog", "replace", "run", "DROP TABLE app.a, b")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story, 0.2)
+    assert j.failpoints.fired(place) == 1, j.story()
     assert j.interrupt() == INTERRUPTED, j.story()
     j.assert_gone()
     j.run()

@@ -643,6 +643,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	bool last = h->op == DDL_REPLACE && i + 1 == h->nsqls;
 	int r;
 
+	memset(s.wanted, true, sizeof(s.wanted)); /* what an operator names is meant */
 	s.q.sql = h->sqls[i];
 	s.q.has_charset = false; /* of the upstream's client; this text is UTF-8 */
 	s.q.error_code = 0;
@@ -652,6 +653,10 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_job *j, c
 	if (!sql_verb_is_ddl(s.ddl->verb) || s.ddl->as_select)
 		return err_set(e, ERR_sync_ddl_parse, "the operator's statement is no DDL: %.*s",
 			s.q.sql.n > 200 ? 200 : (int)s.q.sql.n, s.q.sql.p);
+	if (is_drop(s.ddl->verb) && s.ddl->more) /* gone on with after a crash, it would be those alone */
+		return err_set(e, ERR_sync_ddl_parse,
+			"the operator's DROP names more than %d tables: say it in several statements",
+			SQL_DDL_MAX_TABLES);
 	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
 	s.place.stays = t->inside || !last;
 	s.place.told = h->op == DDL_REPLACE;
