@@ -602,7 +602,7 @@ static int filter_unread(struct apply *a, const struct trx *t, struct ddl_job *j
 		return -1;
 	say_left_out(a, j, true);
 	err_clear(e);
-	return pass_by(a, t, e);
+	return ddl_record_unread(a, t, &j->place, j->q.sql, e);
 }
 
 /* As the stream has it. */

@@ -12,6 +12,7 @@
 #include "common/config/json.h"
 #include "common/sql/quote.h"
 #include "units/sync/altered.h"
+#include "units/sync/followed.h"
 #include "units/sync/routed.h"
 
 static void put_task(struct apply *a, struct buf *sql)
@@ -709,4 +710,55 @@ int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_p
 			track_gone(a, place, place->cut->gone, schema, e) < 0))
 		return -1;
 	return commit_behind(a, t, place, e);
+}
+
+/* Names stand in a statement as they are, in any case, but for quotes and what is not ASCII. "": a database's
+ * default, whose database need not be named. */
+static bool may_name(struct str text, struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] >= 0x80 || name.p[i] == '`' || name.p[i] == '"')
+			return true;
+	for (size_t i = 0; i + name.n <= text.n; i++)
+		if (strncasecmp(text.p + i, name.p, name.n) == 0)
+			return true;
+	return false;
+}
+
+/* Of what is on record. */
+static int find_named(struct apply *a, struct str text, struct followed_list *out, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n;
+
+	buf_puts(&sql, "SELECT table_schema, table_name FROM ");
+	put_meta(a, &sql, "tidegate_structure");
+	buf_puts(&sql, " WHERE ");
+	put_task(a, &sql);
+	rows = db_query(a->ddl, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!rows)
+		return -1;
+	while ((n = db_fetch(rows, &v, e)) > 0)
+		if (may_name(text, v[0]) || may_name(text, v[1]))
+			followed_add(out, v[0], v[1]);
+	db_rows_close(&rows);
+	return n;
+}
+
+int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, struct err *e)
+{
+	struct followed_list named = {0};
+	int r = guard_behind(a, t, place, e);
+
+	if (r == 0)
+		r = find_named(a, statement, &named, e);
+	tables_forget_schema(&a->tables, NULL);
+	for (size_t i = 0; r == 0 && i < named.n; i++)
+		r = forget_structure(a, named.p[i].schema, named.p[i].table, e);
+	followed_fini(&named);
+	return r < 0 ? -1 : commit_behind(a, t, place, e);
 }

@@ -49,6 +49,9 @@ int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_pl
  */
 int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e);
+/* The event filter left out what can't be read: nothing is known any more of what its text may name. */
+int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	struct str statement, struct err *e);
 /* The statement that records a structure. verb: REPLACE, or INSERT IGNORE. */
 void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
 	const char *at);

@@ -135,7 +135,7 @@ void tables_forget_schema(struct tables *t, const char *schema)
 		while (!again && map_next(t->map, &at, NULL, &value)) {
 			struct table *x = value;
 
-			if (strcmp(x->schema, schema) != 0)
+			if (schema && strcmp(x->schema, schema) != 0)
 				continue;
 			tables_forget(t, x->schema, x->name);
 			again = true;

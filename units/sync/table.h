@@ -111,7 +111,7 @@ int tables_each_same_default(
 	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e);
 /* After a DDL: what is known of it is old. */
 void tables_forget(struct tables *t, const char *schema, const char *name);
-void tables_forget_schema(struct tables *t, const char *schema);
+void tables_forget_schema(struct tables *t, const char *schema); /* NULL: all */
 /* Frees what was forgotten; nothing under way may refer to it. */
 void tables_sweep(struct tables *t);
 /* The upstream's structure of this moment. NULL and found false: there is no such table there. */
