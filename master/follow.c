@@ -201,7 +201,7 @@ void follow_tick(struct follow *f, uint64_t now)
 		follow_end(f);
 		return;
 	}
-	for (struct follow_call *c = f->calls; c; c = c->next)
+	for (struct follow_call *c = f->end_ms ? NULL : f->calls; c; c = c->next)
 		if (c->req && c->sent && !c->gone && !link_req_there(c->req))
 			cancel(c);
 }

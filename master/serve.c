@@ -567,6 +567,8 @@ static void drop_old_leader(struct serve *s)
 	find_leader(s, &who);
 	if (s->follow.peer && strcmp(who.address, s->follow.address) != 0)
 		follow_leave(&s->follow, clock_ms());
+	else
+		s->follow.end_ms = 0; /* it was only out of sight */
 }
 
 /* An etcd that is full refuses for as long as it is: said once, and tried again. A file that can't be written

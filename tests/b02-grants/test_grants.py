@@ -207,6 +207,18 @@ def test_a_role_lacks_one_downstream(name, ready, job, bin_dir, by_role):
     assert pair.target.databases() in ([], ["dm_meta"])  # nothing that was tried has left a trace
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_role_with_single_tables(name, ready, job, bin_dir, by_role):
+    """What a role may do with one table can't be tried on another: nothing is called missing for sure."""
+    pair = ready(name, "target")
+    pair.target.run("CREATE DATABASE app")
+    by_role(pair.target, ["GRANT ALL ON app.t TO 'tgtest'@'%'", "GRANT ALL ON dm_meta.* TO 'tgtest'@'%'"])
+    set_default(pair.target, "tgtestrole")
+    j = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*").start()
+    j.wait()
+    assert "unless it has it by a role or on the tables" in j.stderr() and "60702" not in j.stderr(), j.story()
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_partial_revokes(side, ready, job, bin_dir):
     """MySQL's: a global privilege that does not hold for one schema."""

@@ -1,8 +1,10 @@
 /*
  * The downstream's half: may the account make and fill what the task writes? The meta schema is tried by
- * making it; for the data, statements on a table that is not there are tried, as MySQL and MariaDB look at
- * privileges before they look for the table: so whatever gives them counts, roles and partial revokes too.
- * What can't be tried so, and TiDB, which looks for the table first, are judged by the server's own list.
+ * making it. For the data the server's own list of privileges is read; what is not on it (it may come by a
+ * role) is tried by statements on a table that is not there, as MySQL and MariaDB look at privileges before
+ * they look for the table. Where partial revokes are on the list tells too much, and all is tried. TiDB,
+ * which looks for the table first, and Galera, which sends a DDL statement to all nodes before it looks, are
+ * judged by the list alone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -63,32 +65,70 @@ static int read_privileges(struct db *d, const char *schema, struct buf *words, 
 	return rows || r == 0 ? 0 : -1;
 }
 
-/* Privileges on single tables are not in the lists, nor is the table that is not there one of these. The list
- * shows those of everybody to who may read mysql.*. */
-static bool has_tables(struct db *d)
-{
-	char account[320], text[16] = "";
-	struct buf sql = {0};
-	bool found;
-	int r;
-
-	check_account(d, account, sizeof(account));
-	buf_puts(&sql, "SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE=");
-	sql_put_string(&sql, str_of(account));
-	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
-	buf_free(&sql);
-	return r < 0 || !found || strcmp(text, "0") != 0;
-}
-
-/* Nor are those of roles. Where it can't be asked there are none (MySQL 5.7). */
-static bool has_roles(struct db *d)
+static bool is_zero(struct db *d, const char *sql)
 {
 	char text[16] = "";
 	bool found;
 
-	return db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
-		       &found, NULL) == 0 &&
-	       found && strcmp(text, "0") != 0;
+	return db_value(d, sql, text, sizeof(text), &found, NULL) == 0 && found && strcmp(text, "0") == 0;
+}
+
+static bool counts_none(struct db *d, const char *list, const char *grantee, const char *schema)
+{
+	struct buf sql = {0};
+	bool none;
+
+	buf_putf(&sql, "SELECT COUNT(*) FROM information_schema.%s WHERE TABLE_SCHEMA=", list);
+	sql_put_string(&sql, str_of(schema));
+	if (grantee) {
+		buf_puts(&sql, " AND GRANTEE=");
+		sql_put_string(&sql, str_of(grantee));
+	}
+	none = is_zero(d, buf_cstr(&sql));
+	buf_free(&sql);
+	return none;
+}
+
+/* MariaDB's SHOW GRANTS has those of the role in force too. */
+static bool shows_tables(struct db *d)
+{
+	struct err e = {0};
+	struct db_rows *rows = db_query(d, STR_LIT("SHOW GRANTS"), &e);
+	const struct str *v;
+	bool shown = !rows;
+
+	while (rows && db_fetch(rows, &v, &e) > 0)
+		shown = shown || memmem(v[0].p, v[0].n, "`.`", 3) != NULL;
+	db_rows_close(&rows);
+	return shown || e.code != 0;
+}
+
+/* Privileges on single tables of the schema, the account's own or a role's: the table that is not there is
+ * none of these, so a refusal says nothing. */
+static bool has_tables(struct db *d, const char *schema, bool roles)
+{
+	char account[320];
+
+	check_account(d, account, sizeof(account));
+	if (!counts_none(d, "TABLE_PRIVILEGES", account, schema))
+		return true;
+	if (!roles)
+		return false;
+	return db_server(d)->flavor == FLAVOR_MARIADB ? shows_tables(d)
+						      : !counts_none(d, "ROLE_TABLE_GRANTS", NULL, schema);
+}
+
+/* What comes by roles is not on the lists. MySQL 8.0 has roles, and tells of them from 8.0.19 on. */
+static bool has_roles(struct db *d)
+{
+	const struct server *s = db_server(d);
+	char text[16] = "";
+	bool found;
+
+	if (db_value(d, "SELECT COUNT(*) FROM information_schema.APPLICABLE_ROLES", text, sizeof(text),
+		    &found, NULL) == 0)
+		return found && strcmp(text, "0") != 0;
+	return s->flavor == FLAVOR_MYSQL && s->version >= 80000;
 }
 
 static bool is_free(struct db *d, const char *schema, const char *table)
@@ -98,11 +138,21 @@ static bool is_free(struct db *d, const char *schema, const char *table)
 	return db_table_type(d, schema, table, type, NULL) == 0 && !type[0];
 }
 
-/* Where somebody has a table of that very name nothing is tried. */
+static bool is_on(struct db *d, const char *variable)
+{
+	char sql[64], text[16] = "";
+	bool found;
+
+	snprintf(sql, sizeof(sql), "SELECT @@GLOBAL.%s+0", variable);
+	return db_value(d, sql, text, sizeof(text), &found, NULL) == 0 && found && strcmp(text, "0") != 0;
+}
+
+/* Where somebody has a table of that very name nothing is tried. Nobody's lock is waited for. */
 static bool can_try(struct db *d, const char *schema)
 {
-	return db_server(d)->flavor != FLAVOR_TIDB && is_free(d, schema, NO_TABLE) &&
-	       is_free(d, schema, NO_TABLE "_2");
+	return db_server(d)->flavor != FLAVOR_TIDB && !is_on(d, "wsrep_on") && is_free(d, schema, NO_TABLE) &&
+	       is_free(d, schema, NO_TABLE "_2") &&
+	       db_exec(d, STR_LIT("SET SESSION lock_wait_timeout=2"), NULL) == 0;
 }
 
 static void put_trial(struct buf *sql, const char *text, const char *schema)
@@ -119,21 +169,33 @@ static void put_trial(struct buf *sql, const char *text, const char *schema)
 	}
 }
 
+enum verdict { UNKNOWN, GRANTED, DENIED };
+
+static enum verdict judge(const struct err *e)
+{
+	enum { NO_SUCH_TABLE = 1146, UNKNOWN_DATABASE = 1049 };
+
+	if (check_is_denied(e))
+		return DENIED;
+	return e->sql_errno == NO_SUCH_TABLE || e->sql_errno == UNKNOWN_DATABASE ? GRANTED : UNKNOWN;
+}
+
 /* The second table of a trial wants SELECT, which has its own. */
-static bool is_refused(struct db *d, const struct wanted *w, const char *schema, bool may_select)
+static enum verdict try_it(struct db *d, const struct wanted *w, const char *schema, bool may_select)
 {
 	struct buf sql = {0}, words = {0};
 	struct err e = {0};
-	bool refused;
+	enum verdict v = UNKNOWN;
 
 	put_trial(&sql, w->try, schema);
-	refused = db_exec(d, buf_str(&sql), &e) < 0 && check_is_denied(&e);
+	if (db_exec(d, buf_str(&sql), &e) < 0)
+		v = judge(&e);
 	buf_putf(&words, "%s command denied", w->privilege);
-	if (refused && !may_select && strstr(w->try, "@_2"))
-		refused = strstr(e.text, buf_cstr(&words)) != NULL;
+	if (v == DENIED && !may_select && strstr(w->try, "@_2") && !strstr(e.text, buf_cstr(&words)))
+		v = UNKNOWN;
 	buf_free(&sql);
 	buf_free(&words);
-	return refused;
+	return v;
 }
 
 static bool is_listed(const struct buf *words, const char *privilege)
@@ -160,36 +222,51 @@ static void tell_missing(struct check *c, struct db *d, const char *schema, cons
 	buf_free(&mend);
 }
 
+static const char unsure[] = "unless it has it by a role or on the tables, which could not be seen";
+
+static void tell_without(struct check *c, struct db *d, const char *schema, const struct wanted *w, bool sure)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s%s%s", w->without, sure ? "" : ", ", sure ? "" : unsure);
+	tell_missing(c, d, schema, "warn", w->privilege, text);
+}
+
 /* What the list lacks may still be there by a role, or on a table: then it can only be said that it could not
  * be seen. */
 static void check_schema(struct check *c, struct db *d, const char *schema)
 {
-	bool tries = can_try(d, schema), tables = has_tables(d), may_select = true,
-	     unseen = tables || has_roles(d) || db_server(d)->flavor == FLAVOR_TIDB;
+	bool roles = has_roles(d), tables = has_tables(d, schema, roles),
+	     partial = is_on(d, "partial_revokes"),
+	     unseen = tables || roles || db_server(d)->flavor == FLAVOR_TIDB, may_select = true;
+	int tries = -1;
 	struct buf words = {0}, missing = {0}, perhaps = {0};
 	struct err e = {0};
 	bool listed = read_privileges(d, schema, &words, &e) == 0;
 
 	for (size_t i = 0; i < WANTED; i++) {
 		const struct wanted *w = &wanted[i];
-		bool tried = tries && w->try;
-		bool sure = tried ? !tables : !unseen;
-		struct buf *list = sure ? &missing : &perhaps;
+		bool on_list = !listed || is_listed(&words, w->privilege);
+		enum verdict v = UNKNOWN;
 
-		if (tried ? !is_refused(d, w, schema, may_select)
-			  : !listed || is_listed(&words, w->privilege))
+		if (w->try && (partial || !on_list)) {
+			tries = tries < 0 ? can_try(d, schema) : tries;
+			v = tries ? try_it(d, w, schema, may_select) : UNKNOWN;
+		}
+		if (v == GRANTED || (v == UNKNOWN && on_list))
 			continue;
 		may_select = may_select && i > 0;
+		bool sure = v == DENIED ? !tables : !unseen;
+		struct buf *list = sure ? &missing : &perhaps;
 		if (*w->without)
-			tell_missing(c, d, schema, "warn", w->privilege, w->without);
+			tell_without(c, d, schema, w, sure);
 		else
 			buf_putf(list, "%s%s", list->n ? ", " : "", w->privilege);
 	}
 	if (missing.n > 0)
 		tell_missing(c, d, schema, "fail", buf_cstr(&missing), "");
 	if (perhaps.n > 0)
-		tell_missing(c, d, schema, "warn", buf_cstr(&perhaps),
-			"unless it has it by a role or on the tables, which could not be seen");
+		tell_missing(c, d, schema, "warn", buf_cstr(&perhaps), unsure);
 	buf_free(&words);
 	buf_free(&missing);
 	buf_free(&perhaps);
