@@ -16,9 +16,9 @@ def version_word(server):
     return f"{server.flavor}:{server.version // 10000}.{server.version // 100 % 100}"
 
 
-def statements(bin_dir, server, side, user="tgtest"):
+def statements(bin_dir, server, side, user="tgtest", unit="all"):
     """The GRANT statements that are printed for this side."""
-    done = subprocess.run([str(bin_dir / "tidegate"), "grants", "--for", "all", "--server", version_word(server), "--user", f"'{user}'@'%'"],
+    done = subprocess.run([str(bin_dir / "tidegate"), "grants", "--for", unit, "--server", version_word(server), "--user", f"'{user}'@'%'"],
                           capture_output=True, text=True, timeout=10)
     assert done.returncode == 0, done.stderr
     parts = dict(re.findall(r"^-- on the (\w+)\n((?:(?!-- on the).*\n)*)", done.stdout, re.M))
@@ -64,6 +64,16 @@ def test_exactly_these_downstream(name, ready, job, bin_dir):
     j.run()
     pair.source.run("INSERT INTO app.t VALUES (2, 'b')", "ALTER TABLE app.t ADD COLUMN w int", "INSERT INTO app.t VALUES (3, 'c', 3)")
     j.run()
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_exactly_these_for_a_copy(name, ready, job, bin_dir):
+    """A full copy alone never updates, and `grants --for load` does not ask for it."""
+    pair = ready(name, "target")
+    make_user(pair.target, "tgtest", statements(bin_dir, pair.target, "downstream", unit="load"))
+    j = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
+    j.run(until="full")
     pair.assert_equal("app", j.story)
 
 

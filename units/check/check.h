@@ -30,6 +30,8 @@ void check_denied(
 bool check_is_denied(const struct err *e);
 /* Behind a GRANT: the SET DEFAULT ROLE that would do as well, where a role of the account is not in force. */
 void check_put_role(struct db *d, const char *account, struct buf *mend);
+/* Does the task apply the binlog, too? */
+bool check_follows(const struct check *c);
 void check_passed(struct check *c, const char *item, const struct db *d);
 /* Opens, or finds why not. NULL then. */
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);

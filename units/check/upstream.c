@@ -27,7 +27,7 @@ static bool has_copy(const struct check *c)
 	return !m || m->dump;
 }
 
-static bool has_sync(const struct check *c)
+bool check_follows(const struct check *c)
 {
 	const struct mode *m = mode_find(c->mode);
 
@@ -112,7 +112,7 @@ static void check_replication(struct check *c, struct db *d)
 		free(at.gtid);
 		return;
 	}
-	if (has_sync(c)) {
+	if (check_follows(c)) {
 		if (try_stream(c, d, &at, &e) < 0)
 			check_denied(c, "replication_privilege", d, "REPLICATION SLAVE ON *.*", &e);
 		else
@@ -340,11 +340,11 @@ void check_upstream(struct check *c)
 	if (!d)
 		return;
 	check_tables(c, d);
-	if (has_sync(c))
+	if (check_follows(c))
 		check_filters(c, d);
 	if (has_copy(c))
 		check_reload(c, d);
-	if (has_sync(c))
+	if (check_follows(c))
 		check_format(c, d);
 	check_replication(c, d);
 	db_close(&d);
