@@ -96,6 +96,13 @@ const struct server *db_server(const struct db *d)
 	return &d->server;
 }
 
+const char *db_monitor_privilege(const struct db *d)
+{
+	bool maria105 = d->server.flavor == FLAVOR_MARIADB && d->server.version >= 100500;
+
+	return maria105 ? "BINLOG MONITOR" : "REPLICATION CLIENT";
+}
+
 uint64_t db_connection_id(const struct db *d)
 {
 	return d->id;

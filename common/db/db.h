@@ -36,6 +36,7 @@ struct db_options {
 struct db *db_open(const struct endpoint *ep, const struct db_options *o, struct err *e);
 void db_close(struct db **d);
 const struct server *db_server(const struct db *d);
+const char *db_monitor_privilege(const struct db *d); /* to ask for the binlog's position (grant.def) */
 uint64_t db_connection_id(const struct db *d);
 const char *db_where(const struct db *d); /* "upstream mysql://u@h:3306", for messages */
 

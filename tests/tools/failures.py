@@ -14,7 +14,7 @@ UNIT = re.compile(r"\[ +(ERROR|LINE|FAILED) +\]|Sanitizer|: error: |assert|^\s*\
 
 def masked(text):
     """Before anything is cut: half a login would not be seen as one."""
-    return re.sub(r"([a-z+]+://)[^ @]*@", r"\1(login)@", text)
+    return re.sub(r"([a-z+]+://)[^ ]*@", r"\1(login)@", text)
 
 
 def shortened(lines, trouble):

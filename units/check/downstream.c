@@ -17,21 +17,22 @@
 #define NO_TABLE "tidegate_no_such_table"
 
 /* try: with @ and @_2 for tables that are not there, so it fails in any case. NULL: by the list.
- * without: what can't be done then; "": the task can't be done. */
+ * without: what can't be done then; "": the task can't be done. follows: a copy alone never does it. */
 static const struct wanted {
 	const char *privilege, *try, *without;
+	bool follows;
 } wanted[] = {
-	{"SELECT", "SELECT 1 FROM @ LIMIT 0", ""},
-	{"INSERT", "INSERT INTO @ SELECT 1 FROM DUAL WHERE 1=0", ""},
-	{"UPDATE", "UPDATE @ SET a=1 WHERE 1=0", ""},
-	{"DELETE", "DELETE FROM @ WHERE 1=0", ""},
-	{"CREATE", "CREATE TABLE @ LIKE @_2", ""},
-	{"DROP", "TRUNCATE TABLE @", ""},
-	{"ALTER", "ALTER TABLE @ ADD COLUMN a int", ""},
-	{"INDEX", "CREATE INDEX a ON @ (a)", ""},
-	{"TRIGGER", NULL, ""},
-	{"CREATE VIEW", "CREATE VIEW @ AS SELECT 1 FROM @_2", "views can't be made"},
-	{"REFERENCES", NULL, "foreign keys can't be made"},
+	{"SELECT", "SELECT 1 FROM @ LIMIT 0", "", false},
+	{"INSERT", "INSERT INTO @ SELECT 1 FROM DUAL WHERE 1=0", "", false},
+	{"UPDATE", "UPDATE @ SET a=1 WHERE 1=0", "", true},
+	{"DELETE", "DELETE FROM @ WHERE 1=0", "", false},
+	{"CREATE", "CREATE TABLE @ LIKE @_2", "", false},
+	{"DROP", "TRUNCATE TABLE @", "", false},
+	{"ALTER", "ALTER TABLE @ ADD COLUMN a int", "", false},
+	{"INDEX", "CREATE INDEX a ON @ (a)", "", false},
+	{"TRIGGER", NULL, "", false},
+	{"CREATE VIEW", "CREATE VIEW @ AS SELECT 1 FROM @_2", "views can't be made", false},
+	{"REFERENCES", NULL, "foreign keys can't be made", false},
 };
 
 enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
@@ -249,7 +250,7 @@ static void check_schema(struct check *c, struct db *d, const char *schema)
 		bool on_list = !listed || is_listed(&words, w->privilege);
 		enum verdict v = UNKNOWN;
 
-		if (strcmp(w->privilege, "UPDATE") == 0 && !check_follows(c)) /* a copy never updates */
+		if (w->follows && !check_follows(c))
 			continue;
 		if (w->try && (partial || !on_list)) {
 			tries = tries < 0 ? can_try(d, schema) : tries;

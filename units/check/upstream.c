@@ -34,13 +34,6 @@ bool check_follows(const struct check *c)
 	return !m || m->sync;
 }
 
-static bool is_maria105(struct db *d)
-{
-	const struct server *s = db_server(d);
-
-	return s->flavor == FLAVOR_MARIADB && s->version >= 100500;
-}
-
 /* A server variable; false where the server has none of this name. */
 static bool variable(struct db *d, const char *name, char *out, size_t size)
 {
@@ -104,11 +97,12 @@ static int try_stream(struct check *c, struct db *d, const struct db_master_stat
 static void check_replication(struct check *c, struct db *d)
 {
 	struct db_master_status at = {0};
+	char privilege[64];
 	struct err e = {0};
 
 	if (db_master_status(d, &at, &e) < 0) {
-		check_denied(c, "replication_privilege", d,
-			is_maria105(d) ? "BINLOG MONITOR ON *.*" : "REPLICATION CLIENT ON *.*", &e);
+		snprintf(privilege, sizeof(privilege), "%s ON *.*", db_monitor_privilege(d));
+		check_denied(c, "replication_privilege", d, privilege, &e);
 		free(at.gtid);
 		return;
 	}

@@ -22,13 +22,11 @@
 static int explain(struct db *d, struct err *e)
 {
 	struct err was = *e;
-	const struct server *s = db_server(d);
 
 	if (was.sql_errno != 1227)
 		return -1;
 	err_set(e, ERR_check_privilege, "%s: GRANT %s ON *.* is missing: %s", db_where(d),
-		s->flavor == FLAVOR_MARIADB && s->version >= 100500 ? "BINLOG MONITOR" : "REPLICATION CLIENT",
-		was.text);
+		db_monitor_privilege(d), was.text);
 	e->sql_errno = was.sql_errno;
 	return -1;
 }
