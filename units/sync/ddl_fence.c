@@ -1,6 +1,6 @@
 /*
  * The fence of a RENAME that swaps tables: an empty table of this task and source in the meta schema, which
- * the statement takes along. Called by ddl.c; never touches a table of the user's.
+ * the statement takes along. Called by ddl_do.c; never touches a table of the user's.
  */
 #include "units/sync/ddl_fence.h"
 

@@ -1,6 +1,7 @@
 /*
- * What became of a DDL statement in TiDB, by its list of jobs. Called by ddl.c at the start of a process that
- * finds a statement begun; the former owner's connections are gone by then, so no new job of it can come.
+ * What became of a DDL statement in TiDB, by its list of jobs. Called by ddl_do.c at the start of a process
+ * that finds a statement begun; the former owner's connections are gone by then, so no new job of it can
+ * come.
  */
 #include "units/sync/ddl_job.h"
 

@@ -1,0 +1,33 @@
+#pragma once
+#include "units/sync/apply.h"
+#include "units/sync/ddl_record.h"
+
+/* A DDL statement in hand, between ddl.c, which decides, ddl_words.c and ddl_do.c. */
+struct ddl_statement {
+	struct binlog_query q;
+	struct sql_ddl *ddl; /* its names are the upstream's */
+	struct str said;     /* the statement in the downstream's names, and `to` what it names then: q.sql */
+	struct sql_ddl *to;  /* and ddl themselves where both have the same names */
+	struct buf renamed;  /* of said */
+	struct buf text;     /* in the downstream's dialect */
+	bool wanted[SQL_DDL_MAX_TABLES];
+	bool fenced;             /* a swap of tables, with ours taken along */
+	bool cut;                /* a RENAME of which only some pairs are left */
+	struct ddl_cut left_out; /* by the event filter */
+	struct ddl_place place;
+};
+
+/* In ddl_words.c. */
+bool ddl_of_database(enum sql_verb v);
+bool ddl_is_drop(enum sql_verb v);
+/* The statement under the names that the task's routes give. words: whose dialect it has. */
+int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server *words, struct err *e);
+/* Its text is said in the downstream's dialect. */
+int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e);
+/* The wanted ones of a DROP's tables (T30). */
+void ddl_write_drop(struct ddl_statement *j, bool tolerant);
+/* A RENAME of several: together with our own table, which tells whether it was done. */
+bool ddl_wants_fence(struct apply *a, const struct sql_ddl *ddl);
+void ddl_write_fenced(struct apply *a, struct ddl_statement *j);
+/* In ddl_do.c: its text is executed, unless that is on record, and recorded. */
+int ddl_do(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e);

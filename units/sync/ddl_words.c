@@ -1,0 +1,154 @@
+/*
+ * The text of a DDL statement for the downstream: under the names that routes give, cut to the tables that
+ * are wanted, in its dialect. Called by ddl.c and ddl_do.c.
+ */
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/sql/dialect.h"
+#include "common/sql/quote.h"
+#include "common/sql/route_ddl.h"
+#include "units/sync/ddl_fence.h"
+#include "units/sync/ddl_rename.h"
+#include "units/sync/ddl_statement.h"
+#include "units/sync/routed.h"
+
+bool ddl_of_database(enum sql_verb v)
+{
+	return v == SQL_VERB_CREATE_DATABASE || v == SQL_VERB_ALTER_DATABASE || v == SQL_VERB_DROP_DATABASE;
+}
+
+bool ddl_is_drop(enum sql_verb v)
+{
+	return v == SQL_VERB_DROP_TABLE || v == SQL_VERB_DROP_SEQUENCE;
+}
+
+void ddl_write_drop(struct ddl_statement *j, bool tolerant)
+{
+	struct buf text = {0};
+	bool any = false;
+
+	buf_puts(&text, sql_verb_name(j->ddl->verb));
+	buf_puts(&text, tolerant ? " IF EXISTS " : " ");
+	for (unsigned i = 0; i < j->ddl->ntables; i++) {
+		if (!j->wanted[i])
+			continue;
+		buf_puts(&text, any ? "," : "");
+		any = true;
+		buf_put(&text, j->said.p + j->to->tables[i].at, j->to->tables[i].end - j->to->tables[i].at);
+	}
+	buf_free(&j->text);
+	j->text = text;
+}
+
+/* RENAME of several: those that are wanted, without the comments that may stand between. */
+static void write_rename(const struct sql_ddl *ddl, struct buf *out)
+{
+	buf_puts(out, ddl->if_exists ? "RENAME TABLE IF EXISTS " : "RENAME TABLE ");
+	for (unsigned i = 0; i < ddl->ntables; i++) {
+		buf_puts(out, i == 0 ? "" : i % 2 ? " TO " : ", ");
+		if (ddl->tables[i].schema[0])
+			sql_put_table(out, str_of(ddl->tables[i].schema), str_of(ddl->tables[i].table));
+		else
+			sql_put_ident(out, str_of(ddl->tables[i].table));
+	}
+}
+
+void ddl_write_fenced(struct apply *a, struct ddl_statement *j)
+{
+	write_rename(j->to, &j->text);
+	ddl_fence_put(a, &j->text);
+}
+
+bool ddl_wants_fence(struct apply *a, const struct sql_ddl *ddl)
+{
+	enum flavor f = db_server(a->ddl)->flavor;
+
+	return ddl->verb == SQL_VERB_RENAME_TABLE && ddl->ntables > 2 && ddl->ntables % 2 == 0 &&
+	       (f == FLAVOR_MARIADB || (f == FLAVOR_MYSQL && !ddl->if_exists));
+}
+
+/* What `said` names now; its text is in j->renamed. */
+static int read_again(struct apply *a, struct ddl_statement *j, const struct server *words, struct err *e)
+{
+	j->said = buf_str(&j->renamed);
+	j->to = arena_alloc(a->scratch, sizeof(*j->to));
+	return sql_ddl_read(j->said, words, j->q.sql_mode, j->to, e);
+}
+
+/* A name of ours for a table on its way stands for no rule. */
+static bool goes_between(const struct sql_ddl *ddl)
+{
+	for (unsigned i = 0; i < ddl->ntables; i++)
+		if (strncmp(ddl->tables[i].table, DDL_RENAME_BETWEEN, strlen(DDL_RENAME_BETWEEN)) == 0)
+			return true;
+	return false;
+}
+
+int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server *words, struct err *e)
+{
+	const struct route *r = rules_route(a->rules);
+	struct route_statement s = {j->q.sql, words, j->q.sql_mode, j->q.schema};
+	struct sql_ddl *from = j->ddl;
+	struct buf out = {0};
+	int changed;
+
+	j->said = j->q.sql;
+	j->to = j->ddl;
+	if (j->cut) {
+		write_rename(j->ddl, &j->renamed);
+		if (read_again(a, j, words, e) < 0)
+			return -1;
+		s.text = j->said;
+		from = j->to;
+	}
+	if (!r)
+		return 0;
+	if (goes_between(from))
+		return err_set(e, ERR_route_statement, "a name in between that is not wanted: %.*s",
+			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
+	changed = route_ddl(r, &s, from, arena_alloc(a->scratch, sizeof(*from)), &out, e);
+	if (changed >= 0 && routed_check(a, j->ddl, j->q.schema, e) < 0)
+		changed = -1;
+	if (changed <= 0) {
+		buf_free(&out);
+		return changed;
+	}
+	buf_free(&j->renamed);
+	j->renamed = out;
+	return read_again(a, j, words, e);
+}
+
+int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
+{
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations};
+	struct buf whole = {0}, notes = {0};
+	struct str text = j->said;
+	int r;
+
+	if (ddl_is_drop(j->ddl->verb)) {
+		/* One that ended with an error had dropped what was there. */
+		ddl_write_drop(j, j->ddl->if_exists || j->q.error_code != 0);
+		return 0;
+	}
+	if (j->q.error_code != 0)
+		return err_set(e, ERR_sync_ddl_unproved, "it ended with error %u in the upstream: %.*s",
+			j->q.error_code, text.n > 300 ? 300 : (int)text.n, text.p);
+	j->fenced = ddl_wants_fence(a, j->ddl);
+	if (j->fenced) {
+		ddl_write_fenced(a, j);
+		return 0;
+	}
+	if (j->to->start_transaction) {
+		/* MySQL's atomic CREATE TABLE … SELECT: its rows come behind, under the same GTID (T17). */
+		buf_put(&whole, text.p, j->to->start_transaction_at);
+		buf_put(&whole, text.p + j->to->start_transaction_end, text.n - j->to->start_transaction_end);
+		text = buf_str(&whole);
+	}
+	r = sql_translate(text, &d, &j->text, &notes, e);
+	if (r == 0 && notes.n > 0)
+		log_warn("DDL mapped: %s", buf_cstr(&notes));
+	buf_free(&whole);
+	buf_free(&notes);
+	return r;
+}
