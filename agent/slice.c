@@ -5,12 +5,14 @@
 #include "agent/slice.h"
 
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "agent/agent.h"
 #include "agent/check.h"
 #include "agent/source.h"
 #include "common/base/position.h"
 #include "common/config/json.h"
+#include "fds.h"
 
 static json_t *head(const struct proc *p, const json_t *source_spec)
 {
@@ -247,6 +249,7 @@ json_t *slice_subtask(const struct subtask *t, const struct proc *p)
 json_t *slice_check(const struct check *c, const struct proc *p)
 {
 	json_t *o = head(p, c->spec);
+	struct statvfs fs;
 
 	put(o, "task", c->spec, "task");
 	put(o, "upstream", c->spec, "endpoint");
@@ -256,6 +259,9 @@ json_t *slice_check(const struct check *c, const struct proc *p)
 	put(o, "rules", c->spec, "rules");
 	put(o, "schema", c->spec, "schema");
 	put(o, "cutover", c->spec, "cutover");
+	put(o, "parts", c->spec, "parts");
+	if (fstatvfs(FD_STATE, &fs) == 0)
+		json_object_set_new(o, "free_bytes", json_integer((json_int_t)(fs.f_bavail * fs.f_frsize)));
 	json_object_set_new(o, "options", own_options(json_object_get(c->spec, "options")));
 	return o;
 }

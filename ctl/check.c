@@ -29,6 +29,8 @@ static json_t *check_args(const json_t *task, const char *source, json_t *endpoi
 	json_t *ignore = json_object_get(task, "ignore_checking_items"),
 	       *downstream = json_object_get(task, "downstream");
 
+	if (args && json_object_get(task, "name"))
+		json_object_set(args, "task", json_object_get(task, "name"));
 	/* A task of files has one side only. */
 	if (args && endpoint)
 		json_object_set(args, "endpoint", endpoint);
@@ -36,6 +38,10 @@ static json_t *check_args(const json_t *task, const char *source, json_t *endpoi
 		json_object_set(args, "downstream", downstream);
 	if (args && ignore)
 		json_object_set(args, "ignore", ignore);
+	if (args)
+		json_object_set_new(args, "parts",
+			json_pack("{s:O*, s:O*, s:O*}", "dump", part_of(task, source, "dump"), "load",
+				part_of(task, source, "load"), "sync", part_of(task, source, "sync")));
 	return args;
 }
 

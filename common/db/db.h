@@ -137,12 +137,3 @@ bool db_error_is_undone(uint32_t sql_errno);
 bool db_error_is_busy(uint32_t sql_errno);
 /* The transaction is too large for the server, or for its replicas: less of it at once may do. */
 bool db_error_is_too_large(const struct err *e);
-
-/* The words for "where are you": SHOW MASTER STATUS or SHOW BINARY LOG STATUS, by server. gtid:
- * @@gtid_binlog_pos or Executed_Gtid_Set. */
-struct db_master_status {
-	char file[256];
-	uint64_t offset;
-	char *gtid; /* owned; free() */
-};
-int db_master_status(struct db *d, struct db_master_status *s, struct err *e);

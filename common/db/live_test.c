@@ -17,6 +17,7 @@
 #include "common/db/binlog_stream.h"
 #include "common/db/internal.h"
 #include "common/db/meta.h"
+#include "common/db/status.h"
 #include "common/db/structure.h"
 
 #define META "tidegate_live_meta"

@@ -1,11 +1,13 @@
 /*
- * Where a server's own binlog ends, in the words of each family. Used by dump, relay and check through db.h.
+ * Where a server's own binlog ends, in the words of each family, and what it counts. Used by dump, relay,
+ * check and cutover through db.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/xalloc.h"
 #include "common/db/internal.h"
+#include "common/db/status.h"
 
 /* GTID sets come with a newline after each uuid. */
 static char *without_newlines(struct str s)
@@ -54,11 +56,16 @@ static int mariadb_gtid(struct db *d, struct db_master_status *s, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
-int db_master_status(struct db *d, struct db_master_status *s, struct err *e)
+struct db_rows *db_master_status_rows(struct db *d, struct err *e)
 {
 	bool new_words = d->server.flavor == FLAVOR_MYSQL && d->server.version >= 80200;
-	struct db_rows *r =
-		db_query(d, new_words ? STR_LIT("SHOW BINARY LOG STATUS") : STR_LIT("SHOW MASTER STATUS"), e);
+
+	return db_query(d, new_words ? STR_LIT("SHOW BINARY LOG STATUS") : STR_LIT("SHOW MASTER STATUS"), e);
+}
+
+int db_master_status(struct db *d, struct db_master_status *s, struct err *e)
+{
+	struct db_rows *r = db_master_status_rows(d, e);
 	int n;
 
 	memset(s, 0, sizeof(*s));
@@ -75,4 +82,45 @@ int db_master_status(struct db *d, struct db_master_status *s, struct err *e)
 		s->gtid = NULL;
 	}
 	return n;
+}
+
+int db_status(struct db *d, const char *name, uint64_t *out, struct err *e)
+{
+	struct db_rows *r = db_queryf(d, e, "SHOW GLOBAL STATUS LIKE '%s'", name);
+	const struct str *v;
+	char digits[24];
+	int got = r ? db_fetch(r, &v, e) : -1;
+
+	*out = 0;
+	if (got > 0 && db_columns(r) > 1) {
+		snprintf(digits, sizeof(digits), "%.*s", STR_ARG(v[1]));
+		*out = strtoull(digits, NULL, 10);
+	}
+	db_rows_close(&r);
+	return got < 0 ? -1 : got == 0;
+}
+
+/* Whatever an application put into its xid, as one printable word. */
+static void put_printable(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n && i < 64; i++)
+		buf_putc(b, s.p[i] > ' ' && s.p[i] < 127 ? s.p[i] : '?');
+}
+
+int db_prepared_xa(struct db *d, struct buf *names, struct err *e)
+{
+	struct db_rows *r = db_query(d, STR_LIT("XA RECOVER"), e);
+	const struct str *v;
+	int got, n = 0;
+
+	if (!r)
+		return -1;
+	while ((got = db_fetch(r, &v, e)) > 0) {
+		if (++n > 3 || !names)
+			continue;
+		buf_puts(names, n > 1 ? ", " : "");
+		put_printable(names, v[3]);
+	}
+	db_rows_close(&r);
+	return got < 0 ? -1 : n;
 }

@@ -110,6 +110,22 @@ def test_the_page_of_keys_is_the_tables():
     assert made.stdout == text("docs/keys.md"), "docs/keys.md is old: docs/make-keys > docs/keys.md"
 
 
+def test_the_list_of_checks_is_the_tables():
+    def made(*args):
+        done = subprocess.run([str(ROOT / "docs/make-checks"), *args], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert made() == text("docs/checks.md"), "docs/checks.md is old: docs/make-checks > docs/checks.md"
+    assert made("--man") in text("docs/man/tidegate-check.8"), "tidegate-check(8) is old: put what docs/make-checks --man prints into its list"
+    assert made().count("\n| `") == text("include/check.def").count("\nCHECK("), "a row that docs/make-checks can't read"
+    known = re.search(r'"ignore-checking-items", LIST, "([^"]*)"', text("include/config.def")).group(1).split("|")
+    assert not set(made("--items").split()) - set(known), "an item that ignore-checking-items does not know"
+    found = set(re.findall(r'check_(?:found|passed|denied)\(\s*c, "(\w+)"', "".join(text(n) for n in files(".c") if n.startswith("units/check/"))))
+    elsewhere = {"binlog_schema", "online_ddl", "schema_of_shard_tables", "auto_increment_ID"}
+    assert found - elsewhere <= set(re.findall(r"^CHECK\((\w+),", text("include/check.def"), re.M)), "a finding without a row in check.def"
+
+
 def test_the_page_of_metrics_is_the_tables():
     made = subprocess.run([str(ROOT / "docs/make-metrics")], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr

@@ -33,7 +33,7 @@ def expected(package, zsh="vendor-completions"):
              "/usr/share/man/man8/tidegated.8.gz", "/usr/share/man/man8/tidegate-agent.8.gz", "/usr/share/bash-completion/completions/tidegate",
              f"/usr/share/zsh/{zsh}/_tidegate", "/usr/share/fish/vendor_completions.d/tidegate.fish", *CONF["tidegate"]]
     plain += [f"/usr/share/man/man8/tidegate-{u}.8.gz" for u in UNITS]
-    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "metrics.md", "dm.md", "cutover.md", "examples/source.yaml",
+    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "checks.md", "metrics.md", "dm.md", "cutover.md", "examples/source.yaml",
                                                        "examples/task.yaml")]
     files.update({p: 0o644 for p in plain})
     return files

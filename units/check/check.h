@@ -5,6 +5,7 @@
 #include "common/config/endpoint.h"
 #include "common/db/meta.h"
 #include "common/sql/rules.h"
+#include "units/check/tables.h"
 
 /* What tidegate-check is asked, and what it finds (docs/protocol.md: check). */
 struct check {
@@ -16,7 +17,12 @@ struct check {
 	const char *task, *source;
 	uint64_t epoch;
 	json_t *findings;
-	json_t *schemas; /* names of the wanted schemas, as they are called downstream */
+	json_t *schemas;      /* names of the wanted schemas, as they are called downstream */
+	struct db *up, *down; /* as long as it runs; NULL: not reached, or the task has none */
+	struct tables *tables;
+	const json_t *dump, *load, *sync; /* options of the units */
+	uint64_t free_bytes;              /* of the state folder's disk; 0: not known */
+	uint64_t until_ms;                /* by when to have looked at single tables */
 };
 
 /* state: "success", "warn", "fail". mend may be "". */
@@ -38,9 +44,21 @@ struct db *check_connect(struct check *c, const char *item, const struct endpoin
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */
 void check_account(struct db *d, char *out, size_t size);
 
+/* Has the task a record downstream of a copy or of its sync, so that it will go on, not begin? */
+bool check_has_begun(const struct check *c);
+/* A server variable; false where the server has none of this name. */
+bool check_variable(struct db *d, const char *name, char *out, size_t size);
+/* A global one as a number; 0 where there is none. */
+uint64_t check_number(struct db *d, const char *name);
+/* Has somebody a privilege on the list of information_schema (USER_PRIVILEGES, …)? where: SQL, of whom and on
+ * what. What can't be asked counts as one. */
+bool check_has_any(struct db *d, const char *list, struct str where);
+
 /* What `binlog-schema` asks: one finding, whose text is the answer. */
 void check_tracked(struct check *c);
 /* Expressions of the task, bound to the upstream's tables. */
 void check_filters(struct check *c, struct db *d);
 void check_upstream(struct check *c);
 void check_downstream(struct check *c);
+/* The rows of check.def that have a function; behind these two. */
+void check_items(struct check *c);

@@ -66,28 +66,21 @@ static int read_privileges(struct db *d, const char *schema, struct buf *words, 
 	return rows || r == 0 ? 0 : -1;
 }
 
-static bool is_zero(struct db *d, const char *sql)
+/* grantee NULL: whoever it is. */
+static bool has_any(struct db *d, const char *list, const char *grantee, const char *schema)
 {
-	char text[16] = "";
-	bool found;
+	struct buf where = {0};
+	bool any;
 
-	return db_value(d, sql, text, sizeof(text), &found, NULL) == 0 && found && strcmp(text, "0") == 0;
-}
-
-static bool counts_none(struct db *d, const char *list, const char *grantee, const char *schema)
-{
-	struct buf sql = {0};
-	bool none;
-
-	buf_putf(&sql, "SELECT COUNT(*) FROM information_schema.%s WHERE TABLE_SCHEMA=", list);
-	sql_put_string(&sql, str_of(schema));
+	buf_puts(&where, "TABLE_SCHEMA=");
+	sql_put_string(&where, str_of(schema));
 	if (grantee) {
-		buf_puts(&sql, " AND GRANTEE=");
-		sql_put_string(&sql, str_of(grantee));
+		buf_puts(&where, " AND GRANTEE=");
+		sql_put_string(&where, str_of(grantee));
 	}
-	none = is_zero(d, buf_cstr(&sql));
-	buf_free(&sql);
-	return none;
+	any = check_has_any(d, list, buf_str(&where));
+	buf_free(&where);
+	return any;
 }
 
 /* MariaDB's SHOW GRANTS has those of the role in force too. */
@@ -111,12 +104,12 @@ static bool has_tables(struct db *d, const char *schema, bool roles)
 	char account[320];
 
 	check_account(d, account, sizeof(account));
-	if (!counts_none(d, "TABLE_PRIVILEGES", account, schema))
+	if (has_any(d, "TABLE_PRIVILEGES", account, schema))
 		return true;
 	if (!roles)
 		return false;
 	return db_server(d)->flavor == FLAVOR_MARIADB ? shows_tables(d)
-						      : !counts_none(d, "ROLE_TABLE_GRANTS", NULL, schema);
+						      : has_any(d, "ROLE_TABLE_GRANTS", NULL, schema);
 }
 
 /* What comes by roles is not on the lists. MySQL 8.0 has roles, and tells of them from 8.0.19 on. */
@@ -277,7 +270,7 @@ static void check_schema(struct check *c, struct db *d, const char *schema)
 
 void check_downstream(struct check *c)
 {
-	struct db *d = check_connect(c, "downstream", &c->downstream, false);
+	struct db *d = c->down = check_connect(c, "downstream", &c->downstream, false);
 	const json_t *s;
 	struct err e = {0};
 	char privilege[120];
@@ -293,5 +286,4 @@ void check_downstream(struct check *c)
 	} else {
 		check_passed(c, "target_privilege", d);
 	}
-	db_close(&d);
 }

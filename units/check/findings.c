@@ -119,3 +119,57 @@ struct db *check_connect(struct check *c, const char *item, const struct endpoin
 	check_found(c, item, "fail", e.code, where, err_info(e.code)->workaround, "%s", e.text);
 	return NULL;
 }
+
+bool check_variable(struct db *d, const char *name, char *out, size_t size)
+{
+	char sql[120];
+	bool found = false;
+
+	snprintf(sql, sizeof(sql), "SELECT @@global.%s", name);
+	return db_value(d, sql, out, size, &found, NULL) == 0 && found;
+}
+
+uint64_t check_number(struct db *d, const char *name)
+{
+	char text[32];
+
+	return check_variable(d, name, text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
+}
+
+bool check_has_any(struct db *d, const char *list, struct str where)
+{
+	struct buf sql = {0};
+	char text[16] = "";
+	bool found;
+	int r;
+
+	buf_putf(&sql, "SELECT COUNT(*) FROM information_schema.%s WHERE %.*s", list, STR_ARG(where));
+	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
+	buf_free(&sql);
+	return r < 0 || !found || strcmp(text, "0") != 0;
+}
+
+static bool is_recorded(const struct check *c, const char *table, const char *condition)
+{
+	struct buf sql = {0};
+	char text[24] = "";
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT COUNT(*) FROM ");
+	sql_put_table(&sql, str_of(c->meta_schema), str_of(table));
+	buf_puts(&sql, " WHERE task=");
+	sql_put_string(&sql, str_of(c->task));
+	buf_puts(&sql, " AND source=");
+	sql_put_string(&sql, str_of(c->source));
+	buf_puts(&sql, condition);
+	r = db_value(c->down, buf_cstr(&sql), text, sizeof(text), &found, NULL);
+	buf_free(&sql);
+	return r == 0 && found && strcmp(text, "0") != 0;
+}
+
+bool check_has_begun(const struct check *c)
+{
+	return c->down && (is_recorded(c, "tidegate_slot", " AND slot>0") ||
+				  is_recorded(c, "tidegate_plan", " AND copy_id<>''"));
+}

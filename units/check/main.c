@@ -26,6 +26,7 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	struct state *s = self;
 	struct check *c = &s->check;
 	const struct mode *mode = mode_find(json_text(env->config, "mode", "all"));
+	const json_t *parts;
 
 	s->env = env;
 	c->findings = json_array();
@@ -45,6 +46,12 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	if (c->has_downstream &&
 		endpoint_from_json(json_object_get(env->config, "downstream"), &c->downstream, e) < 0)
 		return -1;
+	parts = json_object_get(env->config, "parts");
+	c->dump = json_object_get(parts, "dump");
+	c->load = json_object_get(parts, "load");
+	c->sync = json_object_get(parts, "sync");
+	c->free_bytes = (uint64_t)json_num(env->config, "free_bytes", 0);
+	c->tables = tables_new();
 	c->rules = rules_new(json_object_get(env->config, "rules"), c->meta_schema, e);
 	return c->rules ? 0 : -1;
 }
@@ -60,6 +67,7 @@ static void *check_main(void *arg)
 			check_upstream(&s->check);
 		if (s->check.has_downstream)
 			check_downstream(&s->check);
+		check_items(&s->check);
 	}
 	atomic_store(&s->done, true);
 	unit_wake(s->env);
@@ -104,6 +112,9 @@ static void check_close(void *self, struct unit_env *env)
 	(void)env;
 	if (s->started)
 		pthread_join(s->thread, NULL);
+	db_close(&s->check.up);
+	db_close(&s->check.down);
+	tables_free(&s->check.tables);
 	rules_free(&s->check.rules);
 	json_decref(s->check.findings);
 	json_decref(s->check.schemas);

@@ -13,11 +13,12 @@
 #include "common/base/xalloc.h"
 #include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
+#include "common/db/status.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
-enum { TABLES_TRIED = 2000, TRIES = 3 };
+enum { TRIES = 3 };
 enum { NO_SUCH_TABLE = 1146, NO_SUCH_SCHEMA = 1049 }; /* the server's numbers */
 
 static bool has_copy(const struct check *c)
@@ -34,37 +35,27 @@ bool check_follows(const struct check *c)
 	return !m || m->sync;
 }
 
-/* A server variable; false where the server has none of this name. */
-static bool variable(struct db *d, const char *name, char *out, size_t size)
-{
-	char sql[120];
-	bool found = false;
-
-	snprintf(sql, sizeof(sql), "SELECT @@global.%s", name);
-	return db_value(d, sql, out, size, &found, NULL) == 0 && found;
-}
-
 static void check_format(struct check *c, struct db *d)
 {
 	char value[64];
 	bool full;
 
-	if (!variable(d, "log_bin", value, sizeof(value)) || strcmp(value, "1") != 0) {
+	if (!check_variable(d, "log_bin", value, sizeof(value)) || strcmp(value, "1") != 0) {
 		check_found(c, "binlog_enable", "fail", ERR_check_binlog_off, db_where(d),
 			err_info(ERR_check_binlog_off)->workaround, "log_bin is off");
 		return;
 	}
 	check_passed(c, "binlog_enable", d);
-	if (variable(d, "binlog_format", value, sizeof(value)) && strcasecmp(value, "ROW") != 0)
+	if (check_variable(d, "binlog_format", value, sizeof(value)) && strcasecmp(value, "ROW") != 0)
 		check_found(c, "binlog_format", "fail", ERR_check_binlog_format, db_where(d),
 			err_info(ERR_check_binlog_format)->workaround, "binlog_format is %s, not ROW", value);
 	else
 		check_passed(c, "binlog_format", d);
-	full = !variable(d, "binlog_row_image", value, sizeof(value)) || strcasecmp(value, "FULL") == 0;
+	full = !check_variable(d, "binlog_row_image", value, sizeof(value)) || strcasecmp(value, "FULL") == 0;
 	if (!full)
 		check_found(c, "binlog_row_image", "warn", 0, db_where(d), "SET GLOBAL binlog_row_image=FULL",
 			"binlog_row_image is %s: tables without a key can't be followed", value);
-	if (!full && variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
+	if (!full && check_variable(d, "binlog_row_value_options", value, sizeof(value)) && value[0])
 		check_found(c, "binlog_row_value_options", "fail", ERR_check_failed, db_where(d),
 			"SET GLOBAL binlog_row_image=FULL",
 			"partial JSON updates are logged (%s) without the values before, which is not "
@@ -187,6 +178,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		if (!rules_table(c->rules, v[0], v[1]))
 			continue;
 		look_at_route(c, d, v, targets);
+		tables_add(c->tables, c->rules, v);
 		if (++*n > TABLES_TRIED)
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -263,22 +255,19 @@ static void try_tables(struct check *c, struct db *d, const struct buf *tables)
 	}
 }
 
-/* Of the account itself, on schemas that are not the server's own; what can't be asked counts as one. */
-static bool has_any(struct db *d, const char *list, const char *condition)
+/* The account's own SELECT. */
+static bool has_select(struct db *d, const char *list, const char *condition)
 {
-	char account[320], text[16];
-	struct buf sql = {0};
-	bool found;
-	int r;
+	char account[320];
+	struct buf where = {0};
+	bool any;
 
 	check_account(d, account, sizeof(account));
-	buf_putf(&sql,
-		"SELECT COUNT(*) FROM information_schema.%s WHERE PRIVILEGE_TYPE='SELECT'%s AND GRANTEE=",
-		list, condition);
-	sql_put_string(&sql, str_of(account));
-	r = db_value(d, buf_cstr(&sql), text, sizeof(text), &found, NULL);
-	buf_free(&sql);
-	return r < 0 || !found || strcmp(text, "0") != 0;
+	buf_putf(&where, "PRIVILEGE_TYPE='SELECT'%s AND GRANTEE=", condition);
+	sql_put_string(&where, str_of(account));
+	any = check_has_any(d, list, buf_str(&where));
+	buf_free(&where);
+	return any;
 }
 
 /* What comes by a role is not in the account's own list. */
@@ -300,8 +289,8 @@ static bool may_select(struct db *d)
 	static const char not_theirs[] =
 		" AND TABLE_SCHEMA NOT IN ('mysql','sys','information_schema','performance_schema')";
 
-	return has_any(d, "USER_PRIVILEGES", "") || has_any(d, "SCHEMA_PRIVILEGES", not_theirs) ||
-	       has_any(d, "TABLE_PRIVILEGES", not_theirs) || has_role(d);
+	return has_select(d, "USER_PRIVILEGES", "") || has_select(d, "SCHEMA_PRIVILEGES", not_theirs) ||
+	       has_select(d, "TABLE_PRIVILEGES", not_theirs) || has_role(d);
 }
 
 static void check_tables(struct check *c, struct db *d)
@@ -329,7 +318,7 @@ static void check_tables(struct check *c, struct db *d)
 
 void check_upstream(struct check *c)
 {
-	struct db *d = check_connect(c, "upstream", &c->upstream, true);
+	struct db *d = c->up = check_connect(c, "upstream", &c->upstream, true);
 
 	if (!d)
 		return;
@@ -341,5 +330,4 @@ void check_upstream(struct check *c)
 	if (check_follows(c))
 		check_format(c, d);
 	check_replication(c, d);
-	db_close(&d);
 }

@@ -7,6 +7,7 @@
 #include "common/config/endpoint.h"
 #include "common/db/meta.h"
 #include "common/db/object.h"
+#include "common/db/status.h"
 #include "common/proc/unit.h"
 #include "common/sql/dialect.h"
 #include "common/sql/rules.h"

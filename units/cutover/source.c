@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "common/base/xalloc.h"
+#include "common/db/status.h"
 #include "common/sql/quote.h"
 
 enum { NO_SUCH_VARIABLE = 1193, SHOWN = 5 };
@@ -102,15 +103,10 @@ static void look_transactions(struct cutover *c)
  * start; older ones are among the open transactions. */
 static void look_xa_unseen(struct cutover *c, const struct err *denied)
 {
-	struct db_rows *r;
-	const struct str *v;
 	struct err e = {0};
-	uint64_t n = 0;
+	uint64_t n;
 
-	r = db_query(c->up, STR_LIT("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"), &e);
-	if (r && db_fetch(r, &v, &e) > 0 && v[1].p)
-		n = strtoull(v[1].p, NULL, 10);
-	db_rows_close(&r);
+	db_status(c->up, "Com_xa_prepare", &n, &e);
 	if (e.code || n > 0)
 		cutover_found(c, "prepared_xa", "fail", "GRANT XA_RECOVER_ADMIN ON *.* to the account",
 			"the source has seen XA PREPARE, and whether one is pending can't be seen: %s",
@@ -122,21 +118,14 @@ static void look_xa_unseen(struct cutover *c, const struct err *denied)
 
 static void look_xa(struct cutover *c)
 {
-	struct db_rows *r = NULL;
-	const struct str *v;
 	struct err e = {0};
-	unsigned n = 0;
-	int got = -1;
+	int n = db_prepared_xa(c->up, NULL, &e);
 
-	if ((r = db_query(c->up, STR_LIT("XA RECOVER"), &e)) != NULL)
-		while ((got = db_fetch(r, &v, &e)) > 0)
-			n++;
-	db_rows_close(&r);
-	if (got < 0)
+	if (n < 0)
 		look_xa_unseen(c, &e);
 	else if (n > 0)
 		cutover_found(c, "prepared_xa", "fail", "XA COMMIT or XA ROLLBACK them on the source",
-			"%u XA transactions are prepared in the source and not ended", n);
+			"%d XA transactions are prepared in the source and not ended", n);
 	else
 		cutover_found(c, "prepared_xa", "success", "", "no XA transaction is prepared");
 }

@@ -14,6 +14,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/db/status.h"
 #include "common/sql/quote.h"
 #include "units/dump/lockfree.h"
 
@@ -84,49 +85,14 @@ static int keep_locked(struct locking *l, struct err *e)
 	return r < 0 ? err_add(e, "locking the tables whose engine has no snapshot") : 0;
 }
 
-/* Whatever an application put into its xid, as one printable word. */
-static void put_printable(struct buf *b, struct str s)
-{
-	for (size_t i = 0; i < s.n && i < 64; i++)
-		buf_putc(b, s.p[i] > ' ' && s.p[i] < 127 ? s.p[i] : '?');
-}
-
-/* The xids as text behind out; how many there are, or -1. */
-static int read_xa(struct db *c, struct buf *out, struct err *e)
-{
-	struct db_rows *r = db_query(c, STR_LIT("XA RECOVER"), e);
-	const struct str *v;
-	int got, n = 0;
-
-	if (!r)
-		return -1;
-	while ((got = db_fetch(r, &v, e)) > 0) {
-		if (++n > 3)
-			continue;
-		buf_puts(out, n > 1 ? ", " : "");
-		put_printable(out, v[3]);
-	}
-	db_rows_close(&r);
-	return got < 0 ? -1 : n;
-}
-
 /* MySQL 8 shows prepared transactions only with a privilege of its own: without it, none may ever have been
  * prepared. */
 static int without_xa_privilege(struct locking *l, struct err *e)
 {
-	struct db_rows *r;
-	const struct str *v;
-	uint64_t n = 0;
-	int got;
+	uint64_t n;
 
 	err_clear(e);
-	r = db_query(l->control, STR_LIT("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"), e);
-	if (!r)
-		return -1;
-	if ((got = db_fetch(r, &v, e)) > 0 && v[1].p)
-		n = strtoull(v[1].p, NULL, 10);
-	db_rows_close(&r);
-	if (got < 0)
+	if (db_status(l->control, "Com_xa_prepare", &n, e) < 0)
 		return -1;
 	if (n > 0)
 		return err_set(e, ERR_dump_failed,
@@ -154,7 +120,7 @@ static int check_xa(struct locking *l, struct err *e)
 	if (!l->d->o.follows && !l->d->o.to_files)
 		return 0;
 	l->d->pending_xa = false;
-	n = read_xa(l->control, &list, e);
+	n = db_prepared_xa(l->control, &list, e);
 	if (n < 0 && (e->sql_errno == SQL_DENIED || e->sql_errno == SQL_XA_DENIED))
 		n = without_xa_privilege(l, e);
 	if (n != 0 && l->d->o.to_files && !(n < 0 && db_error_is_lost(e->sql_errno))) {

@@ -12,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/db/status.h"
 #include "common/sql/quote.h"
 
 enum { TRIES = 30 };
@@ -95,17 +96,6 @@ static int roll_back(struct dump *d, struct db **conns, struct err *e)
 	return 0;
 }
 
-/* Pending now, before any snapshot. */
-static int any_xa(struct db *c, struct err *e)
-{
-	struct db_rows *r = db_query(c, STR_LIT("XA RECOVER"), e);
-	const struct str *v;
-	int got = r ? db_fetch(r, &v, e) : -1;
-
-	db_rows_close(&r);
-	return got;
-}
-
 /*
  * Rows prepared before the snapshots and committed behind them would be in neither (T12), and without a lock
  * they may be so between two looks. So: none pending before, and none ever prepared since the server started,
@@ -113,14 +103,10 @@ static int any_xa(struct db *c, struct err *e)
  */
 static int ever_xa(struct db *c, struct err *e)
 {
-	struct db_rows *r = db_query(c, STR_LIT("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'"), e);
-	const struct str *v;
-	int got = r ? db_fetch(r, &v, e) : -1, ever = 1;
+	uint64_t n;
+	int r = db_status(c, "Com_xa_prepare", &n, e);
 
-	if (got > 0 && v[1].p)
-		ever = !str_is(v[1], "0");
-	db_rows_close(&r);
-	return got < 0 ? -1 : ever;
+	return r < 0 ? -1 : r > 0 || n > 0;
 }
 
 /* 1: known; 0: the server does not say (NULL: it has no such place in its binlog any more), or more than
@@ -187,7 +173,7 @@ static int may(struct dump *d, struct db *c, struct err *e)
 		return -1;
 	if (!at.file[0] || (!d->o.follows && !d->o.to_files))
 		return at.file[0] != '\0';
-	xa = any_xa(c, e);
+	xa = db_prepared_xa(c, NULL, e);
 	if (xa == 0)
 		xa = ever_xa(c, e);
 	return xa < 0 ? -1 : xa == 0;

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/db/status.h"
 #include "units/relay/relay.h"
 #include "units/relay/upstream.h"
 

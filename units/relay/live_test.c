@@ -28,6 +28,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 #include "common/db/binlog_stream.h"
+#include "common/db/status.h"
 #include "units/relay/live_tools.h"
 
 #define OPTIONS "{\"heartbeat_ms\":500,\"fsync\":\"file\"}"

@@ -23,6 +23,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 #include "common/db/binlog_stream.h"
+#include "common/db/status.h"
 #include "units/relay/live_tools.h"
 
 struct db *connect_to(const struct endpoint *ep, enum db_session session)

@@ -8,6 +8,7 @@
 #include "common/config/endpoint.h"
 #include "common/db/binlog_stream.h"
 #include "common/db/db.h"
+#include "common/db/status.h"
 #include "common/proc/unit.h"
 #include "units/relay/idle.h"
 #include "units/relay/pins.h"

@@ -3,6 +3,7 @@
  * Called by upstream.c, in the puller; reads only.
  */
 #include "units/relay/surplus.h"
+#include "common/db/status.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

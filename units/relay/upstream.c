@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/db/status.h"
 #include "units/relay/evfile.h"
 #include "units/relay/head.h"
 #include "units/relay/surplus.h"

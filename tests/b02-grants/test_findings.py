@@ -1,0 +1,209 @@
+"""What check-task finds beside privileges (include/check.def): one case after the other against one pair of servers, asked by accounts with exactly the
+documented grants; each is gone again once it is mended."""
+import json
+import re
+import subprocess
+
+import pytest
+from conftest import Pair
+from grants import make_user, statements
+
+SOURCE = "source-id: {name}\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n"
+TASK = """
+name: looked
+task-mode: {mode}
+target-database: {{host: 127.0.0.1, port: {port}, user: tgtest, password: Grants-1}}
+mysql-instances: [{{source-id: {source}, block-allow-list: app{meta}}}]
+block-allow-list: {{app: {{do-dbs: [app]}}}}
+{more}
+"""
+
+
+class Looked:
+    """A host that stays, and what check-task says there."""
+
+    def __init__(self, bin_dir, job, pair):
+        self.bin, self.source, self.target = bin_dir, pair.source, pair.target
+        make_user(self.source, "tgtest", statements(bin_dir, self.source, "upstream"))
+        make_user(self.target, "tgtest", statements(bin_dir, self.target, "downstream"))
+        self.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE DATABASE idle", "CREATE TABLE idle.t (id int PRIMARY KEY)")
+        self.job = job(pair, tables="idle.*", source_url=self.source.url("tgtest", "Grants-1"), target_url=self.target.url("tgtest", "Grants-1")).start("--stay", until=None)
+        self.job.wait_log("following from")
+        self.name = self.job.ask("list-member", "-w")["members"][0]["worker"]["workers"][0]["source"]
+
+    def also(self, server, name):
+        """Another source."""
+        make_user(server, "tgtest", statements(self.bin, server, "upstream"))
+        path = self.job.folder / f"{name}.yaml"
+        path.write_text(SOURCE.format(name=name, port=server.port, user="tgtest", password="Grants-1"))
+        assert self.job.ask("operate-source", "create", str(path))["result"]
+
+    def found(self, target=None, source=None, mode="all", more=""):
+        """{item: (state, what, mend)}, the worst of each item."""
+        path = self.job.folder / "looked.yaml"
+        path.write_text(TASK.format(port=(target or self.target).port, source=source or self.name, mode=mode, more=more, meta=", meta: {binlog-name: bin.000001, binlog-pos: 4}" if mode == "incremental" else ""))
+        done = subprocess.run([str(self.job.bin / "tidegate"), "check-task", str(path), "--state", self.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=60)
+        assert done.stdout, f"{done.stderr}\n{self.job.story()}"
+        answer = json.loads(done.stdout)
+        if answer["msg"] == "pre-check is passed.":
+            return {}
+        results = sorted(json.loads(answer["msg"])["results"], key=lambda r: r["state"] == "fail")
+        return {r["name"]: (r["state"], r["errors"][0]["short_error"], r["instruction"]) for r in results}
+
+    def case(self, item, state, words, mend, **kw):
+        found = self.found(**kw)
+        assert item in found and found[item][0] == state, f"{item}: {found}\n{self.job.story()}"
+        assert re.search(words, found[item][1]) and re.search(mend, found[item][2]), found[item]
+
+    def gone(self, item, **kw):
+        found = self.found(**kw)
+        assert item not in found, found
+
+
+class Setting:
+    """SET GLOBAL of one variable for a while."""
+
+    def __init__(self, server, name, value):
+        self.server, self.name, self.value = server, name, value
+
+    def __enter__(self):
+        self.was = self.server.query(f"SELECT @@global.{self.name}")[0][0]
+        self.server.run(f"SET GLOBAL {self.name}={self.value!r}")
+
+    def __exit__(self, *_):
+        self.server.run(f"SET GLOBAL {self.name}={self.was!r}")
+
+
+@pytest.fixture
+def looked(make_pair, job, bin_dir):
+    def make(up, down):
+        return Looked(bin_dir, job, make_pair(up, down))
+    return make
+
+
+PAIRS = [("my97", "ma1011"), ("ma1011", "my97")] + [pytest.param(u, d, marks=pytest.mark.long) for u, d in (("ma102", "my97"), ("my97", "ma102"), ("ma105", "ma118"), ("ma118", "ma114"), ("ma114", "ma105"))]
+
+
+@pytest.mark.parametrize("up,down", PAIRS)
+def test_findings(up, down, looked):
+    k = looked(up, down)
+    s, d = k.source, k.target
+    assert all(state != "fail" for state, _, _ in k.found().values()), k.found()
+    assert set(k.found()) <= {"table_schema"}, k.found()  # nothing but collations that become others
+
+    with Setting(s, "binlog_expire_logs_seconds", 600) if s.version >= 100600 or s.flavor == "mysql" else Setting(s, "expire_logs_days", 1):
+        if s.version >= 100600 or s.flavor == "mysql":
+            k.case("binlog_expire", "warn", "removed after 600 s", "SET GLOBAL binlog_expire_logs_seconds=259200")
+        else:
+            k.gone("binlog_expire")
+    s.run("CREATE TABLE mysql.rds_configuration (name varchar(60), value varchar(60))", "INSERT INTO mysql.rds_configuration VALUES ('binlog retention hours', NULL)")
+    try:
+        k.case("binlog_expire", "warn", "as soon as it can", "rds_set_configuration")
+    finally:
+        s.run("DROP TABLE mysql.rds_configuration")
+    k.gone("binlog_expire")
+
+    # A packet of the downstream that is smaller, and a column that may have such a value.
+    s.run("CREATE TABLE app.small (id int PRIMARY KEY, v varchar(20))")
+    was = d.packets(1048576)
+    try:
+        k.gone("max_allowed_packet")
+        s.run("CREATE TABLE app.large (id int PRIMARY KEY, v longtext)", "CREATE TABLE idle.large (id int PRIMARY KEY, v longtext)")
+        k.case("max_allowed_packet", "warn", r"takes no more than 1048576 bytes at once .*: `app`.`large`.`v`$", f"SET GLOBAL max_allowed_packet={s.query('SELECT @@global.max_allowed_packet')[0][0]}")
+    finally:
+        d.packets(was)
+    k.gone("max_allowed_packet") if s.query("SELECT @@global.max_allowed_packet")[0][0] <= was else None
+
+    # Connections: of all, and of the account.
+    for server in (s, d):
+        with Setting(server, "max_connections", 12):
+            k.case("conn_number", "warn", "may open .* connections, and of 12 ", "SET GLOBAL max_connections=")
+        server.run("ALTER USER tgtest@'%' WITH MAX_USER_CONNECTIONS 5" if server is d else "ALTER USER tgtest@'%' WITH MAX_USER_CONNECTIONS 8")
+        k.case("conn_number", "warn", "the account 'tgtest'@'%' may have ", "ALTER USER 'tgtest'@'%' WITH MAX_USER_CONNECTIONS")
+        server.run("ALTER USER tgtest@'%' WITH MAX_USER_CONNECTIONS 0")
+    k.gone("conn_number")
+
+    # A clock that is wrong.
+    for server in (s, d):
+        with Setting(server, "init_connect", "SET timestamp=1000000000"):
+            k.case("clock", "warn", r"its clock is \d+ s behind this host's", "NTP")
+    k.gone("clock")
+
+    # Triggers downstream: of a wanted table only.
+    d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE TABLE app.mine (id int)", "CREATE TRIGGER app.other BEFORE INSERT ON app.mine FOR EACH ROW SET @a=1")
+    k.gone("target_trigger")
+    d.run("CREATE TRIGGER app.tr BEFORE INSERT ON app.t FOR EACH ROW SET @a=1")
+    k.case("target_trigger", "fail", "`app`.`tr` on `t`$", "^DROP TRIGGER `app`.`tr`$")
+    d.run(k.found()["target_trigger"][2])
+    k.gone("target_trigger")
+    d.run("DROP DATABASE app")
+
+    if s.flavor == "mariadb":
+        prepared(k)
+
+    # What the downstream does not know; a table that is there is nobody's concern.
+    if (s.flavor, d.flavor) == ("mysql", "mariadb"):
+        s.run("CREATE TABLE app.c (id int PRIMARY KEY, v varchar(9) COLLATE utf8mb4_0900_as_cs)")
+        k.case("table_schema", "fail", "can't be made there: .*`app`.`c`: .*utf8mb4_0900", ".", more="collation-policy: exact")
+        assert k.found(more="collation-policy: exact\nignore-checking-items: [table_schema]")["table_schema"][0] == "warn"
+        d.run("CREATE DATABASE app", *[f"CREATE TABLE app.{t} (id int PRIMARY KEY)" for (t,) in s.query("SELECT table_name FROM information_schema.tables WHERE table_schema='app'")])
+        k.gone("table_schema", more="collation-policy: exact")
+        d.run("DROP DATABASE app")
+    elif s.version >= 100700 and d.flavor == "mysql":
+        s.run("CREATE TABLE app.c (id int PRIMARY KEY, v uuid)")
+        k.case("table_schema", "warn", "`app`.`c`.`v`: uuid became char", "by hand")
+
+
+def test_names(looked, fleet):
+    """A server that has names in lower case only, keeps a schema out of its binlog, and is a replica: as a target, and as a source."""
+    k = looked("ma1011", "my97")
+    (low,) = fleet("ma1011", "low", extra="--lower-case-table-names=1 --binlog-ignore-db=app --skip-log-slave-updates")
+    make_user(low, "tgtest", statements(k.bin, low, "downstream"))
+    k.gone("lower_case_table_names", target=low)
+    k.source.run("CREATE TABLE app.T (id int PRIMARY KEY)")
+    k.gone("lower_case_table_names")  # neither of the two changes letters
+    k.case("lower_case_table_names", "fail", r"differ in case only are one there \(lower_case_table_names=1\): `app`.`[Tt]` and `app`.`[Tt]`", "routes|target", target=low)
+    k.source.run("DROP TABLE app.t")
+    k.case("lower_case_table_names", "warn", "kept in lower case there .*: `app`.`T`", "lower_case_table_names=0", target=low)
+
+    low.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    k.also(low, "low")
+    k.case("lower_case_table_names", "warn", "in any case", "lower case", source="low")
+    assert "lower_case_table_names" not in k.found(source="low", mode="full")
+    k.case("binlog_db", "fail", "changes of `app` are not in the binlog .*binlog-ignore-db=app", "binlog-ignore-db out of", source="low")
+    assert k.found(source="low", more="ignore-checking-items: [binlog_db]")["binlog_db"][0] == "warn"
+    k.gone("log_slave_updates", source="low")
+    low.run(f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={k.source.port}, MASTER_USER='tgtest', MASTER_PASSWORD='Grants-1', MASTER_USE_GTID=current_pos", "START SLAVE")
+    k.case("log_slave_updates", "fail", "is a replica", "log_slave_updates=ON", source="low")
+    low.run("STOP SLAVE", "RESET SLAVE ALL")
+    k.gone("log_slave_updates", source="low")
+
+
+def prepared(k):
+    """XA transactions: not to be seen, seen, never any."""
+    s = k.source
+    s.run("CREATE TABLE app.x (id int PRIMARY KEY)")
+    with s.connect() as c, c.cursor() as cur:  # MariaDB before 10.5 rolls them back with their connection
+        for sql in ("XA START 'pending'", "INSERT INTO app.x VALUES (1)", "XA END 'pending'", "XA PREPARE 'pending'"):
+            cur.execute(sql)
+        if s.flavor == "mysql":
+            k.case("prepared_xa", "fail", "lacks XA_RECOVER_ADMIN", "^GRANT XA_RECOVER_ADMIN ON ")
+            k.case("prepared_xa", "warn", "lacks XA_RECOVER_ADMIN", "^GRANT XA_RECOVER_ADMIN ON ", mode="incremental")
+            s.run("GRANT XA_RECOVER_ADMIN ON *.* TO tgtest@'%'")
+        k.case("prepared_xa", "warn", r"1 XA transactions are prepared and not ended \(pending\): the copy does not begin", "XA COMMIT or XA ROLLBACK")
+        assert "prepared_xa" not in k.found(mode="full")
+        cur.execute("XA ROLLBACK 'pending'")
+    k.gone("prepared_xa")
+
+
+def test_of_a_mysql(fleet, server, job, bin_dir):
+    """What a MySQL counts for as long as it runs, so it is one of its own."""
+    (own,) = fleet("my97", "own")
+    k = Looked(bin_dir, job, Pair(own, server("ma1011", "down")))
+    with Setting(own, "server_id", 0):
+        k.case("server_id", "warn", "server_id is 0", "SET GLOBAL server_id=1")
+    k.gone("server_id")
+    prepared(k)
+    own.run("REVOKE XA_RECOVER_ADMIN ON *.* FROM tgtest@'%'")
+    k.job.interrupt()
+    k.job.run()  # its copy is done, so nothing that was prepared matters any more

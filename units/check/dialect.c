@@ -1,0 +1,100 @@
+/*
+ * What a copy will make downstream, tried without making it: each table's CREATE goes through the same
+ * translation as in the load.
+ */
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/config/json.h"
+#include "common/db/structure.h"
+#include "common/sql/dialect.h"
+#include "common/sql/quote.h"
+#include "units/check/items.h"
+
+struct translating {
+	struct check *c;
+	struct sql_dialects d;
+	struct some changed, refused;
+	uint32_t code; /* of the first that is refused */
+};
+
+/* 0, also where it is gone by now, or can't be read (told elsewhere): nothing in out then. */
+static void read_create(struct db *d, const struct check_table *t, struct buf *out)
+{
+	struct buf sql = {0};
+	struct err ignored = {0};
+	struct db_rows *rows;
+	const struct str *v;
+
+	buf_puts(&sql, "SHOW CREATE TABLE ");
+	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
+	rows = db_query(d, buf_str(&sql), &ignored);
+	buf_free(&sql);
+	if (rows && db_fetch(rows, &v, &ignored) > 0 && db_columns(rows) > 1)
+		buf_put(out, v[1].p, v[1].n);
+	db_rows_close(&rows);
+}
+
+/* Then it is not made, and whoever made it has decided. */
+static bool is_there(struct db *d, const struct check_table *t)
+{
+	char type[DB_TABLE_TYPE];
+
+	return db_table_type(d, t->to.schema, t->to.table, type, NULL) == 0 && type[0];
+}
+
+/* SHOW CREATE TABLE does not name the schema. */
+static void add_lines(struct some *s, const char *schema, struct buf *notes)
+{
+	char *save = NULL;
+
+	buf_cstr(notes);
+	for (char *line = strtok_r(notes->p, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		some_add(s, "`%s`.%s", schema, line);
+}
+
+static void try_one(struct translating *w, const struct check_table *t)
+{
+	struct buf create = {0}, sql = {0}, notes = {0};
+	struct err e = {0};
+	int r;
+
+	read_create(w->c->up, t, &create);
+	r = create.n > 0 ? sql_translate(buf_str(&create), &w->d, &sql, &notes, &e) : 0;
+	if ((r < 0 || notes.n > 0) && !is_there(w->c->down, t)) {
+		if (r == 0)
+			add_lines(&w->changed, t->schema, &notes);
+		else
+			some_add(&w->refused, "`%s`.`%s`: %s", t->schema, t->name, e.text);
+		if (r < 0 && !w->code)
+			w->code = e.code;
+	}
+	buf_free(&create);
+	buf_free(&sql);
+	buf_free(&notes);
+}
+
+void check_types(struct check *c, const char *item)
+{
+	int policy = collation_policy_of(json_text(c->load, "collations", "nearest"));
+	struct translating w = {.c = c,
+		.d = {.from = db_server(c->up),
+			.to = db_server(c->down),
+			.collations = policy < 0 ? COLLATION_NEAREST : (enum collation_policy)policy}};
+	size_t i;
+
+	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++)
+		try_one(&w, &c->tables->p[i]);
+	if (w.refused.n > 0)
+		check_found(c, item, "fail", w.code, db_where(c->down),
+			err_info((enum err_code)w.code)->workaround, "can't be made there: %s",
+			some_text(&w.refused));
+	if (w.changed.n > 0)
+		check_found(c, item, "warn", 0, db_where(c->down),
+			"if that will not do, make the tables there by hand before the start",
+			"it gets them otherwise: %s", some_text(&w.changed));
+	if (w.refused.n + w.changed.n == 0)
+		check_passed(c, item, c->down);
+	some_free(&w.refused);
+	some_free(&w.changed);
+}

@@ -1,0 +1,17 @@
+#pragma once
+#include "units/check/check.h"
+
+/*
+ * What the rows of check.def do, each tells what it finds under the row's name. The connections that the row
+ * asks for are there, and the list of tables is filled.
+ */
+typedef void check_item(struct check *c, const char *item);
+
+/* servers.c: of one server, or of both, whatever the tables are. */
+check_item check_version, check_server_id, check_log_updates, check_clocks, check_prepared_xa;
+/* room.c: sizes, numbers and times that may not be enough. */
+check_item check_expiry, check_packets, check_connections, check_space;
+/* names.c: of schemas and tables. */
+check_item check_binlog_db, check_case;
+/* dialect.c, triggers.c: of the tables. */
+check_item check_types, check_triggers;

@@ -1,0 +1,135 @@
+/*
+ * The list of wanted tables that all items of check.def look at, and lists of what is found with them. Filled
+ * by upstream.c.
+ */
+#include "units/check/tables.h"
+
+#include <stdlib.h>
+
+#include "common/base/xalloc.h"
+#include "common/sql/quote.h"
+
+enum { SHOWN = 3 };
+
+struct tables *tables_new(void)
+{
+	return xcalloc(1, sizeof(struct tables));
+}
+
+void tables_free(struct tables **t)
+{
+	for (size_t i = 0; *t && i < (*t)->n; i++) {
+		free((*t)->p[i].schema);
+		free((*t)->p[i].name);
+	}
+	if (*t)
+		free((*t)->p);
+	free(*t);
+	*t = NULL;
+}
+
+void tables_add(struct tables *t, const struct rules *rules, const struct str *v)
+{
+	struct route_name to;
+	struct err ignored = {0};
+
+	if (route_table(rules_route(rules), v[0], v[1], &to, &ignored) < 0)
+		return;
+	if ((t->n & (t->n - 1)) == 0)
+		t->p = xrealloc(t->p, (t->n ? 2 * t->n : 1) * sizeof(*t->p));
+	t->p[t->n++] = (struct check_table){xstrndup(v[0].p, v[0].n), xstrndup(v[1].p, v[1].n), to};
+}
+
+const struct check_table *tables_find(const struct tables *t, struct str schema, struct str name, size_t *at)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		size_t k = (*at + i) % t->n;
+
+		if (str_is(name, t->p[k].name) && str_is(schema, t->p[k].schema)) {
+			*at = k;
+			return &t->p[k];
+		}
+	}
+	return NULL;
+}
+
+const struct check_table *tables_find_to(const struct tables *t, struct str schema, struct str name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (str_is_ci(name, t->p[i].to.table) && str_is_ci(schema, t->p[i].to.schema))
+			return &t->p[i];
+	return NULL;
+}
+
+void tables_put_schemas(const struct tables *t, struct buf *sql)
+{
+	const char *last = NULL;
+
+	buf_puts(sql, " IN (");
+	for (size_t i = 0; i < t->n; i++) {
+		if (last && strcmp(last, t->p[i].schema) == 0)
+			continue;
+		if (last)
+			buf_putc(sql, ',');
+		last = t->p[i].schema;
+		sql_put_string(sql, str_of(last));
+	}
+	buf_puts(sql, last ? ")" : "'')");
+}
+
+uint64_t tables_bytes(const struct tables *t, struct db *d)
+{
+	struct buf sql = {0};
+	struct err e = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	uint64_t sum = 0;
+	size_t at = 0;
+
+	if (t->n == 0 || t->n > TABLES_TRIED)
+		return 0;
+	buf_puts(&sql, "SELECT TABLE_SCHEMA, TABLE_NAME, COALESCE(DATA_LENGTH, 0) FROM "
+		       "information_schema.TABLES WHERE TABLE_SCHEMA");
+	tables_put_schemas(t, &sql);
+	rows = db_query(d, buf_str(&sql), &e);
+	buf_free(&sql);
+	while (rows && db_fetch(rows, &v, &e) > 0)
+		if (tables_find(t, v[0], v[1], &at)) {
+			char digits[24];
+
+			snprintf(digits, sizeof(digits), "%.*s", STR_ARG(v[2]));
+			sum += strtoull(digits, NULL, 10);
+		}
+	db_rows_close(&rows);
+	return e.code ? 0 : sum;
+}
+
+void some_add(struct some *s, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	if (++s->n > SHOWN)
+		return;
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	buf_puts(&s->text, s->n > 1 ? ", " : "");
+	buf_puts(&s->text, text);
+	free(text);
+}
+
+const char *some_text(struct some *s)
+{
+	if (s->n == 0)
+		return NULL;
+	if (s->n > SHOWN)
+		buf_putf(&s->text, " and %u more", s->n - SHOWN);
+	return buf_cstr(&s->text);
+}
+
+void some_free(struct some *s)
+{
+	buf_free(&s->text);
+	*s = (struct some){0};
+}

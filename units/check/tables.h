@@ -1,0 +1,44 @@
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/db/db.h"
+#include "common/sql/rules.h"
+
+/* The wanted tables of the upstream, and where they go. */
+struct check_table {
+	char *schema, *name;
+	struct route_name to;
+};
+struct tables {
+	struct check_table *p;
+	size_t n;
+};
+/* More than so many are not looked at one by one. */
+enum { TABLES_TRIED = 2000 };
+
+struct tables *tables_new(void);
+void tables_free(struct tables **t);
+/* v: schema and table. One that has no place downstream (told elsewhere) is left out. */
+void tables_add(struct tables *t, const struct rules *rules, const struct str *v);
+/* By its name in the upstream; NULL: not wanted, or no table. Servers list tables in one order: *at, 0 at
+ * first, is where the last one stood. */
+const struct check_table *tables_find(const struct tables *t, struct str schema, struct str name, size_t *at);
+/* By its name downstream, letters of any case. */
+const struct check_table *tables_find_to(const struct tables *t, struct str schema, struct str name);
+/* " IN ('a','b')": their schemas in the upstream. */
+void tables_put_schemas(const struct tables *t, struct buf *sql);
+/* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many
+ * tables. */
+uint64_t tables_bytes(const struct tables *t, struct db *d);
+
+/* A list for people: the first three, and how many more. */
+struct some {
+	struct buf text;
+	unsigned n;
+};
+void some_add(struct some *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* NULL: it is empty. */
+const char *some_text(struct some *s);
+void some_free(struct some *s);
