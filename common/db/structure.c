@@ -329,3 +329,12 @@ int db_engine_without_transactions(
 		"(SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES') AND ",
 		schema, table, engine, DB_ENGINE, e);
 }
+
+int db_table_charset(
+	struct db *d, const char *schema, const char *table, char charset[DB_CHARSET], struct err *e)
+{
+	/* A collation's name begins with its charset's. */
+	return ask_tables(d,
+		"SELECT SUBSTRING_INDEX(TABLE_COLLATION,'_',1) FROM information_schema.TABLES WHERE ", schema,
+		table, charset, DB_CHARSET, e);
+}

@@ -12,7 +12,7 @@ struct structure *db_structure(
  */
 int db_structures(struct db *d, const char *schema, char *const *tables, unsigned n, struct structure **out,
 	struct err *e);
-enum { DB_ENGINE = 65, DB_TABLE_TYPE = 65 };
+enum { DB_ENGINE = 65, DB_TABLE_TYPE = 65, DB_CHARSET = 65 };
 /* TABLE_TYPE as information_schema has it ("BASE TABLE", "VIEW", MariaDB's "SEQUENCE", …); "" where there is
  * no such table. */
 int db_table_type(
@@ -23,3 +23,6 @@ int db_table_type(
  */
 int db_engine_without_transactions(
 	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e);
+/* A table's default charset; "" where there is no such table. */
+int db_table_charset(
+	struct db *d, const char *schema, const char *table, char charset[DB_CHARSET], struct err *e);

@@ -263,6 +263,7 @@ static void one_part(struct reader *r)
 {
 	struct alter_part *p = add_part(r->a, r->lx.token_at);
 	struct head h = {.n = 0};
+	bool charset = false; /* also as one option of several: columns that come later get it */
 
 	r->comment = r->lx.in_version_comment;
 	while (!at_end(r) && !(r->depth == 0 && sql_lex_is_char(&r->lx, ','))) {
@@ -272,6 +273,9 @@ static void one_part(struct reader *r)
 			h.t[h.n++] = r->lx;
 		p->moves = p->moves ||
 			   (r->depth == 0 && (sql_lex_is(&r->lx, "FIRST") || sql_lex_is(&r->lx, "AFTER")));
+		charset = charset || (r->depth == 0 && (sql_lex_is(&r->lx, "CHARSET") ||
+							       sql_lex_is(&r->lx, "CHARACTER") ||
+							       sql_lex_is(&r->lx, "COLLATE")));
 		r->a->whole = r->a->whole || r->lx.in_version_comment != r->comment;
 		r->depth += sql_lex_is_char(&r->lx, '(') - sql_lex_is_char(&r->lx, ')');
 		p->end = r->lx.token_at + r->lx.token.n;
@@ -279,6 +283,7 @@ static void one_part(struct reader *r)
 	}
 	r->a->whole = r->a->whole || r->comment;
 	read_part(p, &h);
+	p->shapes = p->shapes || charset;
 	for (unsigned i = 0; p->event.id == EVENT_alter_table && !p->changes && !p->neutral && i < h.n; i++)
 		read_option(p, &h.t[i]);
 }

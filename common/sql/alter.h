@@ -9,7 +9,7 @@ struct alter_part {
 	size_t at, end;   /* in the text */
 	bool no_comma;    /* PARTITION BY: stands behind the part before it without one */
 	bool neutral;     /* ALGORITHM, LOCK, …: goes with the others */
-	bool shapes;      /* it may change columns or keys */
+	bool shapes;      /* it may change columns, keys or what charset later columns get */
 	bool moves;       /* FIRST, AFTER */
 	bool changes;     /* MODIFY, CHANGE: its event hangs on what the column was (alter_event_of_change) */
 	char *name, *now; /* the column of MODIFY and CHANGE and its name behind it, or the index of DROP

@@ -512,6 +512,8 @@ static void table_collation(struct create *c, size_t i)
 	}
 	if (charset != SIZE_MAX || collate != SIZE_MAX)
 		c->collation = tr_collation(&c->t, charset, collate);
+	if (c->collation && (charset != SIZE_MAX || collate != SIZE_MAX))
+		c->s->charset = xstrndup(c->collation->name, strcspn(c->collation->name, "_"));
 }
 
 static int read_table(struct create *c, const struct sql_ddl *ddl)
@@ -619,4 +621,6 @@ void structure_put_create(const struct structure *s, struct buf *out)
 		put_key(s, &s->keys[i], out);
 	}
 	buf_puts(out, "\n)");
+	if (s->charset)
+		buf_putf(out, " DEFAULT CHARSET=%s", s->charset);
 }

@@ -207,6 +207,8 @@ static void test_tables(void **state)
 	assert_non_null(s);
 	assert_string_equal(s->columns[0].collation, "latin1_german1_ci");
 	assert_string_equal(s->table, "t");
+	assert_string_equal(s->charset, "latin1");
+	there_and_back(s, &mysql, options);
 	structure_free(&s);
 	refused("DROP TABLE t", "", "a CREATE TABLE statement with its columns is wanted");
 	refused("CREATE TABLE t LIKE u", "", "a CREATE TABLE statement with its columns is wanted");

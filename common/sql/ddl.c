@@ -766,3 +766,18 @@ int sql_ddl_read(
 	sql_lex_next(&r.lx);
 	return read_statement(&r);
 }
+
+bool sql_ddl_names_charset(struct str text, const struct server *from)
+{
+	struct sql_lexer lx;
+	int depth = 0;
+
+	sql_lex_init(&lx, text, from->flavor == FLAVOR_MARIADB, from->version);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth == 0 && (sql_lex_is(&lx, "CHARSET") || sql_lex_is(&lx, "CHARACTER") ||
+					  sql_lex_is(&lx, "COLLATE")))
+			return true;
+	}
+	return false;
+}

@@ -71,6 +71,8 @@ int sql_ddl_read(
 	struct str text, const struct server *from, uint64_t sql_mode, struct sql_ddl *out, struct err *e);
 /* A lexer at the beginning of the text, as sql_ddl_read reads it. */
 void sql_ddl_lexer(struct sql_lexer *lx, struct str text, const struct server *from, uint64_t sql_mode);
+/* A table's options say the charset; columns' own words in CREATE TABLE stand inside the parentheses. */
+bool sql_ddl_names_charset(struct str text, const struct server *from);
 bool sql_verb_is_ddl(enum sql_verb v);      /* what is executed in the downstream */
 bool sql_verb_is_sequence(enum sql_verb v); /* the names are of sequences */
 const char *sql_verb_name(enum sql_verb v);

@@ -137,6 +137,7 @@ void structure_free(struct structure **s)
 	free(t->keys);
 	free(t->schema);
 	free(t->table);
+	free(t->charset);
 	free(t);
 }
 
@@ -224,6 +225,8 @@ json_t *structure_to_json(const struct structure *s)
 		json_array_append_new(keys, key_to_json(&s->keys[i]));
 	json_object_set_new(o, "schema", json_string(s->schema));
 	json_object_set_new(o, "table", json_string(s->table));
+	if (s->charset)
+		json_object_set_new(o, "charset", json_string(s->charset));
 	json_object_set_new(o, "columns", columns);
 	json_object_set_new(o, "keys", keys);
 	json_object_set_new(o, "key", json_integer(s->key));
@@ -338,6 +341,8 @@ static int fill(struct structure *s, const json_t *o, struct err *e)
 	const json_t *key = json_object_get(o, "key");
 
 	if (take_text(o, "schema", &s->schema, e) < 0 || take_text(o, "table", &s->table, e) < 0)
+		return -1;
+	if (json_object_get(o, "charset") && take_text(o, "charset", &s->charset, e) < 0)
 		return -1;
 	if (!json_is_array(columns) || nc == 0 || nc > 8192)
 		return bad(e, "the table", "columns");

@@ -57,6 +57,7 @@ struct key {
 
 struct structure {
 	char *schema, *table;
+	char *charset; /* what a column without words about it gets; NULL: not recorded, as downstream */
 	struct column *columns;
 	unsigned ncolumns;
 	struct key *keys;

@@ -453,3 +453,45 @@ def test_what_was_left_out_stays_known(names, make_pair, job):
     f.through()
     assert d.query("SELECT id, a, c, b FROM app.k") == ((1, 3000000000, 2, 3),)
     f.leave()
+
+
+@BOTH
+def test_default_charset_left_out(names, make_pair, job):
+    """A table's default charset that was left out, which no TABLE_MAP need show: columns that are made later without words of their own are read in the upstream's charset,
+    under another name, in a table made like it, behind a restart, and behind the rules."""
+    pair = begin(names, make_pair)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE app.l (id int PRIMARY KEY, v varchar(20)) CHARACTER SET latin1", "CREATE TABLE app.u (id int PRIMARY KEY, v varchar(20)) CHARACTER SET utf8mb4",
+          "CREATE TABLE app.c LIKE app.l", "CREATE TABLE app.k LIKE app.l", "CREATE TABLE app.o LIKE app.l", "INSERT INTO app.l VALUES (1, 'é')", "INSERT INTO app.c VALUES (1, 'é')")
+    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "events": ["modify table charset and collate"], "action": "Ignore"},
+                                                               {"schema-pattern": "app", "sql-pattern": ["nolog"], "action": "Ignore"}]).start()
+    s.run("ALTER TABLE app.l DEFAULT CHARACTER SET utf8mb4", "ALTER TABLE app.l ADD COLUMN w varchar(20)", "INSERT INTO app.l VALUES (2, 'é', 'é')",
+          "ALTER TABLE app.u COLLATE latin1_swedish_ci", "ALTER TABLE app.u ADD COLUMN w varchar(20), ADD COLUMN x varchar(20) CHARACTER SET utf8mb4", "INSERT INTO app.u VALUES (1, 'é', 'é', 'é')",
+          "ALTER TABLE app.c CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO app.c VALUES (2, 'éß')", "CREATE TABLE app.n LIKE app.c", "ALTER TABLE app.n ADD COLUMN w varchar(20)", "INSERT INTO app.n VALUES (1, 'é', 'é')",
+          "ALTER TABLE app.k COMMENT='x' ROW_FORMAT=DYNAMIC AUTO_INCREMENT=7 STATS_PERSISTENT=1 /* nolog */ CHARSET=utf8mb4", "RENAME TABLE app.k TO app.m", "CREATE INDEX v ON app.m (v)")
+    f.through()
+    f.j.wait_unit("sync").kill()
+    s.run("ALTER TABLE app.m ADD COLUMN w varchar(20) AFTER id", "INSERT INTO app.m VALUES (1, 'é', 'é')", "ALTER TABLE app.m MODIFY v varchar(30)", "INSERT INTO app.m VALUES (2, 'é', 'ß')",
+          # one of the other kind: what is done on both sides parts nothing
+          "ALTER TABLE app.l MODIFY w varchar(30) CHARACTER SET latin1", "INSERT INTO app.l VALUES (3, 'ß', 'ß')",
+          # made and left out, made by hand: nobody said a charset, it has its database's
+          "ALTER DATABASE app CHARACTER SET latin1", "CREATE /* nolog */ TABLE app.h (id int PRIMARY KEY, v varchar(20))", "ALTER DATABASE app CHARACTER SET utf8mb4")
+    f.through()
+    d.run("CREATE TABLE app.h (id int PRIMARY KEY, v varchar(20)) CHARACTER SET utf8mb4")
+    s.run("INSERT INTO app.h VALUES (1, 'é')")
+    f.through()  # the upstream is asked, and must not be ahead
+    s.run("ALTER TABLE app.h ADD COLUMN w varchar(20)", "INSERT INTO app.h VALUES (2, 'é', 'é')")
+    f.through()
+    # the rules go, what they left out stays known
+    s.run("ALTER TABLE app.o /* nolog */ CHARSET utf8mb4")
+    f.through()
+    ask(f.j, "pause-task", "run")
+    wait_stage(f.j, "Paused")
+    f.files[0] = Filtered(pair, f.j, [{"schema-pattern": "other", "events": ["drop table"], "action": "Ignore"}]).files[0]
+    ask(f.j, "update-task", f.files[0])
+    ask(f.j, "resume-task", "run")
+    s.run("ALTER TABLE app.o ADD COLUMN w varchar(20)", "INSERT INTO app.o VALUES (1, 'é', 'é')")
+    f.through()
+    for t in "lucnmho":
+        assert d.query(f"SELECT * FROM app.{t} ORDER BY id") == s.query(f"SELECT * FROM app.{t} ORDER BY id"), (t, f.j.story())
+    f.leave()

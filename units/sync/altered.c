@@ -338,6 +338,13 @@ static void take_generated(struct structure *s, const struct altered *x)
 	}
 }
 
+/* The table's default charset upstream, where that is another one than downstream: as it was. */
+static void take_default(struct structure *s, const struct altered *x)
+{
+	if (!s->charset && x->was && x->was->charset && !sql_ddl_names_charset(x->text, x->from))
+		s->charset = xstrdup(x->was->charset);
+}
+
 struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now)
 {
 	bool unknown, converted;
@@ -346,6 +353,7 @@ struct structure *altered_fit(struct structure *s, const struct altered *x, cons
 		return NULL;
 	converted = converts(x, &unknown);
 	take_kinds(s, x, now, converted);
+	take_default(s, x);
 	if (!x->was)
 		return s;
 	if (unknown || lacks(s, x) || !same_order(s, x)) {

@@ -100,10 +100,13 @@ static int filter(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	struct ddl_asked asked = {t, &j->q, j->ddl, j->wanted};
 	int r = ddl_filter(a, &asked, &j->left_out, e);
 
-	if (r < 0 || !j->left_out.any)
+	if (r < 0)
+		return r;
+	if (j->left_out.any || j->left_out.shaped)
+		j->place.cut = &j->left_out;
+	if (!j->left_out.any)
 		return r;
 	say_left_out(a, j, r == 0);
-	j->place.cut = &j->left_out;
 	if (r == 0)
 		return ddl_record_filtered(a, t, &j->place, j->ddl, j->q.schema, e);
 	j->cut = j->cut || j->ddl->verb == SQL_VERB_RENAME_TABLE;

@@ -101,22 +101,6 @@ static int drop_replaced(struct apply *a, const struct ddl_statement *j, struct 
 	return r < 0 ? err_add(e, "making room for %s", n->table) : 0;
 }
 
-/* A CREATE TABLE whose options say the charset; columns' own words stand inside the parentheses. */
-static bool names_charset(const struct ddl_statement *j, const struct server *from)
-{
-	struct sql_lexer lx;
-	int depth = 0;
-
-	sql_lex_init(&lx, j->q.sql, from->flavor == FLAVOR_MARIADB, from->version);
-	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		if (depth == 0 && (sql_lex_is(&lx, "CHARSET") || sql_lex_is(&lx, "CHARACTER") ||
-					  sql_lex_is(&lx, "COLLATE")))
-			return true;
-	}
-	return false;
-}
-
 static bool has_reference(const struct ddl_statement *j, const struct server *from)
 {
 	struct sql_lexer lx;
@@ -174,7 +158,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 
 	log_info("DDL: %.*s", j->text.n > 300 ? 300 : (int)j->text.n, j->text.p);
 	if (j->ddl->verb == SQL_VERB_CREATE_TABLE && !j->place.told && !j->ddl->like &&
-		!names_charset(j, &t->format.server) &&
+		!sql_ddl_names_charset(j->q.sql, &t->format.server) &&
 		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name),
 			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "common/base/xalloc.h"
+#include "common/db/structure.h"
 #include "common/sql/alter.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/shape.h"
@@ -23,7 +24,8 @@ struct work {
 	struct alter alter;
 	bool *keep; /* of its parts */
 	struct shape shape;
-	bool tried; /* shape was looked for */
+	bool tried;  /* shape was looked for */
+	bool parted; /* the table's default charset is another one upstream than downstream */
 };
 
 static const struct event *event_of_verb(enum sql_verb v)
@@ -311,6 +313,21 @@ static void take_rename(struct work *w)
 	g->ntables = 2;
 }
 
+/* Done as a whole, where a column without words about its charset gets another one in the downstream. */
+static int keep_parted(struct work *w, struct err *e)
+{
+	bool shapes = false;
+
+	for (unsigned i = 0; i < w->alter.n; i++)
+		shapes = shapes || w->alter.parts[i].shapes;
+	if (!w->parted || !shapes)
+		return 1;
+	if (look_at_alter(w, e) < 0)
+		return -1;
+	keep_shape(w, w->asked->ddl->rename);
+	return 1;
+}
+
 static int cut_parts(struct work *w, struct err *e)
 {
 	struct told told = {0};
@@ -320,7 +337,7 @@ static int cut_parts(struct work *w, struct err *e)
 	if (told.asked == 0) /* nothing is changed, or it only says how */
 		return ask(w, &w->asked->ddl->tables[0], event_of_verb(SQL_VERB_ALTER_TABLE), e);
 	if (told.left == told.asked)
-		return 1;
+		return keep_parted(w, e);
 	if (told.left > 0 && w->alter.whole)
 		return mixed(w, "and it can't be cut inside of a version comment", e);
 	if (told.shapes) {
@@ -335,6 +352,30 @@ static int cut_parts(struct work *w, struct err *e)
 	return told.left > 0;
 }
 
+/* An earlier statement, which was left out, may have changed the default charset of the table. */
+static int look_if_parted(struct work *w, const char *schema, const char *table, struct err *e)
+{
+	struct apply *a = w->a;
+	const struct structure *was = tables_known(&a->tables, schema, table);
+	struct structure *tracked = NULL;
+	char down[DB_CHARSET];
+	struct route_name to;
+	int r = 0;
+
+	err_clear(e);
+	if (!was)
+		was = tracked = tables_tracked(&a->tables, schema, table, e);
+	if (!was && e->code)
+		return -1;
+	if (was && was->charset) {
+		r = route_table(rules_route(a->rules), str_of(schema), str_of(table), &to, e);
+		r = r < 0 ? -1 : db_table_charset(a->ddl, to.schema, to.table, down, e);
+		w->parted = r == 0 && down[0] && !table_same_charset(was->charset, down);
+	}
+	structure_free(&tracked);
+	return r;
+}
+
 static int cut_alter(struct work *w, struct err *e)
 {
 	const struct ddl_asked *q = w->asked;
@@ -342,7 +383,10 @@ static int cut_alter(struct work *w, struct err *e)
 	const char *s = ddl_schema_of(&q->ddl->tables[0], q->q->schema, schema);
 	int r;
 
-	if (!filter_concerns(w->f, str_of(s), str_of(q->ddl->tables[0].table)) && !q->ddl->rename)
+	if (look_if_parted(w, s, q->ddl->tables[0].table, e) < 0)
+		return -1;
+	if (!w->parted && !filter_concerns(w->f, str_of(s), str_of(q->ddl->tables[0].table)) &&
+		!(w->f && q->ddl->rename))
 		return 1;
 	r = alter_read(q->q->sql, &q->t->format.server, q->q->sql_mode, q->ddl, &w->alter, e);
 	if (r == 0) {
@@ -351,6 +395,51 @@ static int cut_alter(struct work *w, struct err *e)
 	}
 	free(w->keep);
 	alter_fini(&w->alter);
+	return r;
+}
+
+/* Behind the list of columns in CREATE TABLE; 0: it has none. */
+static size_t end_of_columns(const struct ddl_asked *q)
+{
+	struct sql_lexer lx;
+	int depth = 0;
+
+	sql_ddl_lexer(&lx, q->q->sql, &q->t->format.server, q->q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth == 0 && sql_lex_is_char(&lx, ')'))
+			return lx.token_at + 1;
+	}
+	return 0;
+}
+
+/*
+ * Without a charset it has its database's, which the trial's is not. Where both sides' are the same now, that
+ * one it was; else one ALTER DATABASE was left out or is still to come, and the upstream is asked for the
+ * table.
+ */
+static int look_at_create(struct work *w, struct err *e)
+{
+	const struct ddl_asked *q = w->asked;
+	char charset[DB_CHARSET], name[257];
+	const char *schema = ddl_schema_of(&q->ddl->tables[0], q->q->schema, name);
+	size_t at = end_of_columns(q);
+	struct buf text = {0};
+	struct route_name to;
+	int r;
+
+	if (sql_ddl_names_charset(q->q->sql, &q->t->format.server))
+		return look_at_shape(w, q->q->sql, e);
+	r = route_table(rules_route(w->a->rules), str_of(schema), str_of(q->ddl->tables[0].table), &to, e);
+	if (r < 0 || tables_common_default(&w->a->tables, schema, to.schema, charset, e) < 0)
+		return -1;
+	if (!charset[0] || at == 0)
+		return 0;
+	buf_put(&text, q->q->sql.p, at);
+	buf_putf(&text, " DEFAULT CHARACTER SET %s ", charset);
+	buf_put(&text, q->q->sql.p + at, q->q->sql.n - at);
+	r = look_at_shape(w, buf_str(&text), e);
+	buf_free(&text);
 	return r;
 }
 
@@ -365,8 +454,11 @@ static int whole(struct work *w, struct err *e)
 	/* Whether IF NOT EXISTS made one can't be seen: track_gone leaves what is known alone. */
 	if (r != 0 || !shapes || (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->if_not_exists))
 		return r;
-	if (!ddl->like && !ddl->as_select && !ddl->start_transaction &&
-		look_at_shape(w, w->asked->q->sql, e) < 0)
+	if (ddl->verb != SQL_VERB_CREATE_TABLE)
+		r = look_at_shape(w, w->asked->q->sql, e);
+	else if (!ddl->like && !ddl->as_select && !ddl->start_transaction)
+		r = look_at_create(w, e);
+	if (r < 0)
 		return -1;
 	keep_shape(w, false);
 	return 0;
@@ -377,7 +469,7 @@ int ddl_filter(struct apply *a, const struct ddl_asked *asked, struct ddl_cut *o
 	struct work w = {.a = a, .asked = asked, .out = out, .f = rules_filter(a->rules)};
 	int r;
 
-	if (!w.f)
+	if (!w.f && asked->ddl->verb != SQL_VERB_ALTER_TABLE) /* whose charset rules of before may concern */
 		return 1;
 	switch (asked->ddl->verb) {
 	case SQL_VERB_CREATE_DATABASE:

@@ -46,11 +46,31 @@ static int drop(struct apply *a, struct err *e)
 
 static struct structure *look(struct apply *a, struct err *e)
 {
-	char name[64];
+	char name[64], charset[DB_CHARSET];
+	struct structure *s;
 	bool found;
 
 	name_of(a, name);
-	return db_structure(a->ddl, a->id.schema, name, &found, e);
+	s = db_structure(a->ddl, a->id.schema, name, &found, e);
+	if (s && db_table_charset(a->ddl, a->id.schema, name, charset, e) == 0 && charset[0])
+		s->charset = xstrdup(charset);
+	return s;
+}
+
+/* What columns get that say nothing of it: as the upstream had it, or as the downstream has it. */
+static int set_default(struct apply *a, const char *charset, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	if (!charset[0])
+		return 0;
+	buf_puts(&sql, "ALTER TABLE ");
+	put_name(a, &sql);
+	buf_putf(&sql, " DEFAULT CHARACTER SET %s", charset);
+	r = db_exec(a->ddl, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
 }
 
 /* {column: default or null}. */
@@ -127,7 +147,7 @@ static int make(struct apply *a, const struct trx *t, const struct shape_of *wha
 	struct structure renamed = *was, *down;
 	struct buf sql = {0}, text = {0};
 	struct route_name there;
-	char name[64];
+	char name[64], charset[DB_CHARSET] = "";
 	bool found;
 	int r = 0;
 
@@ -136,21 +156,28 @@ static int make(struct apply *a, const struct trx *t, const struct shape_of *wha
 	down = db_structure(a->ddl, there.schema, there.table, &found, e);
 	if (!down && e->code)
 		return -1;
+	if (was->charset)
+		snprintf(charset, sizeof(charset), "%s", was->charset);
+	else if (down && db_table_charset(a->ddl, there.schema, there.table, charset, e) < 0)
+		r = -1;
 	name_of(a, name);
+	renamed.charset = NULL; /* set_default's */
 	renamed.schema = (char *)(uintptr_t)a->id.schema;
 	renamed.table = name;
 	*like = same_columns(was, down);
-	if (*like) {
+	if (r == 0 && *like) {
 		buf_puts(&sql, "CREATE TABLE ");
 		put_name(a, &sql);
 		buf_puts(&sql, " LIKE ");
 		sql_put_table(&sql, str_of(there.schema), str_of(there.table));
-	} else {
+	} else if (r == 0) {
 		structure_put_create(&renamed, &text);
 		r = translate(a, t, NULL, buf_str(&text), &sql, e);
 	}
 	if (r == 0)
 		r = db_exec(a->ddl, buf_str(&sql), e);
+	if (r == 0)
+		r = set_default(a, charset, e);
 	structure_free(&down);
 	buf_free(&sql);
 	buf_free(&text);

@@ -392,6 +392,22 @@ static int refuse_versions(
 	return strcmp(type, "SYSTEM VERSIONED") == 0 ? no_versions(t, e) : 0;
 }
 
+/* A filter may leave out what changes it in the upstream: then later columns have another one there. */
+static int take_default(struct tables *ts, const struct table *t, struct structure *s, struct err *e)
+{
+	char charset[DB_CHARSET];
+
+	if (!filter_concerns(rules_filter(ts->rules), str_of(t->schema), str_of(t->name)))
+		return 0;
+	if (db_table_charset(ts->ask_up, t->schema, t->name, charset, e) < 0) {
+		db_close(&ts->ask_up);
+		return err_add(e, "asking the upstream for the default charset of %s", t->head);
+	}
+	if (charset[0])
+		s->charset = xstrdup(charset);
+	return 0;
+}
+
 /* The upstream's structure must explain the TABLE_MAP: the tracked one, else what the upstream says now, else
  * the downstream's. */
 static int find_up(struct tables *ts, struct table *t, const struct binlog_table *map, struct err *e)
@@ -412,7 +428,7 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	if (s && binlog_table_check(map, s, first.code ? &later : &first) == 0) {
 		log_info("structure of %s taken from the upstream", t->head);
 		t->up = s;
-		return 0;
+		return take_default(ts, t, s, e);
 	}
 	if (s && hides_period(map, s)) {
 		structure_free(&s);
@@ -662,17 +678,38 @@ static int default_charset(struct db *d, const char *schema, char *out, size_t s
 	return r;
 }
 
+/* What both have now; "" where one side has no such database. */
+static int both_defaults(
+	struct tables *t, const char *schema, const char *to, char up[64], char down[64], struct err *e)
+{
+	struct db *ask = tables_upstream(t, e);
+
+	if (!ask || default_charset(ask, schema, up, 64, e) < 0) {
+		db_close(&t->ask_up);
+		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
+	}
+	return default_charset(t->ask_down, to, down, 64, e);
+}
+
+int tables_common_default(
+	struct tables *t, const char *schema, const char *to, char charset[DB_CHARSET], struct err *e)
+{
+	char up[64], down[64];
+
+	charset[0] = '\0';
+	if (both_defaults(t, schema, to, up, down, e) < 0)
+		return -1;
+	if (up[0] && down[0] && table_same_charset(up, down))
+		snprintf(charset, DB_CHARSET, "%s", down);
+	return 0;
+}
+
 /* 1: the same on both sides now (or one side has no such database), 0: not. */
 static int same_default(struct tables *t, const char *schema, const char *to, struct err *e)
 {
 	char up[64], down[64];
-	struct db *ask = tables_upstream(t, e);
 
-	if (!ask || default_charset(ask, schema, up, sizeof(up), e) < 0) {
-		db_close(&t->ask_up);
-		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
-	}
-	if (default_charset(t->ask_down, to, down, sizeof(down), e) < 0)
+	if (both_defaults(t, schema, to, up, down, e) < 0)
 		return -1;
 	if (!up[0] || !down[0] || table_same_charset(up, down))
 		return 1;

@@ -4,6 +4,7 @@
 #include "common/binlog/row.h"
 #include "common/db/db.h"
 #include "common/db/meta.h"
+#include "common/db/structure.h"
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
@@ -106,6 +107,9 @@ int tables_check_cascades(struct tables *t, struct err *e);
 /* ERR_sync_default_charset where a new table of this database (to: downstream) could get another charset than
  * upstream. */
 int tables_check_default(struct tables *t, const char *schema, const char *to, struct err *e);
+/* The default charset of a database, where both sides (to: downstream) have the same now; else "". */
+int tables_common_default(
+	struct tables *t, const char *schema, const char *to, char charset[DB_CHARSET], struct err *e);
 /* fn sees each wanted database whose default charset is the same on both sides now. */
 int tables_each_same_default(
 	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e);
