@@ -40,8 +40,9 @@ static json_t *check_args(const json_t *task, const char *source, json_t *endpoi
 		json_object_set(args, "ignore", ignore);
 	if (args)
 		json_object_set_new(args, "parts",
-			json_pack("{s:O*, s:O*, s:O*}", "dump", part_of(task, source, "dump"), "load",
-				part_of(task, source, "load"), "sync", part_of(task, source, "sync")));
+			json_pack("{s:O*, s:O*, s:O*, s:O*}", "dump", part_of(task, source, "dump"), "load",
+				part_of(task, source, "load"), "sync", part_of(task, source, "sync"), "start",
+				part_of(task, source, "start")));
 	return args;
 }
 

@@ -21,12 +21,31 @@ static const struct grant {
 	const char *privilege, *why;
 } table[] = {
 #define GRANT(unit, servers, scope, privilege, why) {#unit, servers, scope, privilege, why},
+#define OPTIONAL(unit, servers, scope, privilege, objects, trial, without)
 #include "grant.def"
 #undef GRANT
+#undef OPTIONAL
 };
 
+enum optional_servers { ANY, MYSQL8 };
+
+static const struct optional {
+	const char *unit;
+	enum optional_servers servers;
+	enum scope scope;
+	const char *privilege, *objects, *trial, *without;
+} optional[] = {
+#define GRANT(unit, servers, scope, privilege, why)
+#define OPTIONAL(unit, servers, scope, privilege, objects, trial, without) \
+	{#unit, servers, scope, privilege, objects, trial, without},
+#include "grant.def"
+#undef GRANT
+#undef OPTIONAL
+};
+enum { OPTIONALS = sizeof(optional) / sizeof(optional[0]) };
+
 /* "mariadb:11.4" -> which words it uses, and whether it is asked for as a downstream. */
-static int parse_server(const char *server, enum servers *words, bool *tidb, struct err *e)
+static int parse_server(const char *server, enum servers *words, bool *tidb, struct server *s, struct err *e)
 {
 	const char *colon = strchr(server, ':');
 	size_t n = colon ? (size_t)(colon - server) : strlen(server);
@@ -42,6 +61,8 @@ static int parse_server(const char *server, enum servers *words, bool *tidb, str
 	if (major == 0)
 		return err_set(e, ERR_usage, "--server '%s' wants a version, say %.*s:%s", server, (int)n,
 			server, str_is_ci(name, "mariadb") ? "11.4" : "9.7");
+	s->flavor = *tidb ? FLAVOR_TIDB : str_is_ci(name, "mariadb") ? FLAVOR_MARIADB : FLAVOR_MYSQL;
+	s->version = (uint32_t)(major % 1000 * 10000 + minor % 100 * 100);
 	*words = str_is_ci(name, "mariadb") && (major > 10 || (major == 10 && minor >= 5)) ? MARIA : MYSQL;
 	return 0;
 }
@@ -103,6 +124,48 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 	}
 }
 
+static bool is_known(const struct optional *o, const struct server *s)
+{
+	return o->servers != MYSQL8 || (s->flavor == FLAVOR_MYSQL && s->version >= 80000);
+}
+
+bool grants_optional(size_t i, const struct server *s, struct grant_optional *out)
+{
+	for (size_t k = 0; k < OPTIONALS; k++) {
+		const struct optional *o = &optional[k];
+
+		if (!is_known(o, s) || i-- > 0)
+			continue;
+		*out = (struct grant_optional){
+			o->privilege, o->objects, o->trial, o->without, o->scope == GLOBAL};
+		return true;
+	}
+	return false;
+}
+
+/* As comments: whoever pastes it all gives what is needed. */
+static void put_optional(
+	struct buf *out, const char *unit, const struct server *s, const char *user, const json_t *rules)
+{
+	for (size_t k = 0; k < OPTIONALS; k++) {
+		const struct optional *o = &optional[k];
+		struct grant g = {o->unit, MYSQL, o->scope, o->privilege, o->without};
+		struct buf lines = {0};
+		char *save = NULL;
+
+		if (!is_known(o, s) || (strcmp(unit, "all") != 0 && strcmp(unit, o->unit) != 0))
+			continue;
+		if (o->scope == TABLES)
+			put_tables(&lines, &g, user, rules);
+		else
+			put_on(&lines, o->privilege, "*.*", user, o->without);
+		buf_cstr(&lines);
+		for (char *l = strtok_r(lines.p, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+			buf_putf(out, "-- optional, without it: %s\n", l);
+		buf_free(&lines);
+	}
+}
+
 static bool known_unit(const char *unit)
 {
 	static const char *const units[] = {"relay", "dump", "sync", "load", "cutover", "all"};
@@ -138,6 +201,7 @@ int grants_put(struct buf *out, const char *for_unit, const char *server, const 
 {
 	json_t *rules = tables ? rules_parse_list(tables, e) : json_object();
 	enum servers words = MYSQL;
+	struct server kind = {0};
 	bool tidb = false;
 	int r = -1;
 
@@ -146,9 +210,11 @@ int grants_put(struct buf *out, const char *for_unit, const char *server, const 
 	if (!known_unit(for_unit))
 		err_set(e, ERR_usage, "--for '%s': relay, dump, sync, load, cutover or all", for_unit);
 	else
-		r = parse_server(server, &words, &tidb, e);
-	if (r == 0 && !tidb) /* TiDB is a downstream only */
+		r = parse_server(server, &words, &tidb, &kind, e);
+	if (r == 0 && !tidb) { /* TiDB is a downstream only */
 		put_side(out, for_unit, words, false, user, rules);
+		put_optional(out, for_unit, &kind, user, rules);
+	}
 	if (r == 0)
 		put_side(out, for_unit, words, true, user, rules);
 	json_decref(rules);

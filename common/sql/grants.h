@@ -1,6 +1,7 @@
 #pragma once
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "server.h"
 
 /*
  * The GRANT statements for one unit or all of them, from include/grant.def. for_unit: relay, dump, sync,
@@ -10,3 +11,11 @@
  */
 int grants_put(struct buf *out, const char *for_unit, const char *server, const char *user,
 	const char *tables, struct err *e);
+
+/* What makes parts of the work better and may be missing. */
+struct grant_optional {
+	const char *privilege, *objects, *trial, *without;
+	bool global; /* else on the wanted tables */
+};
+/* The i-th of this upstream; false: there are no more. */
+bool grants_optional(size_t i, const struct server *s, struct grant_optional *out);

@@ -25,7 +25,7 @@ static const struct {
 	{"all", "mariadb:10.4", NULL, "REPLICATION CLIENT|REPLICATION SLAVE ON",
 		"BINLOG MONITOR|SLAVE ADMIN|MASTER ADMIN"},
 	{"all", "mysql:9.7", NULL, "SELECT ON *.*|RELOAD|REPLICATION CLIENT|REPLICATION SLAVE ON",
-		"BINLOG|ADMIN"},
+		"BINLOG|SLAVE ADMIN|MASTER ADMIN"},
 	{"all", "MySQL:5.7", NULL, "REPLICATION CLIENT", "BINLOG"},
 	{"all", "tidb:8.5", NULL, "-- on the downstream|INSERT, UPDATE, DELETE", "-- on the upstream|RELOAD"},
 	{"relay", "mysql:8.0", NULL, "REPLICATION SLAVE ON *.*", "SELECT|RELOAD|downstream"},
@@ -36,6 +36,11 @@ static const struct {
 		"SELECT ON `app`.* TO|SELECT ON `shop`.`orders` TO|RELOAD ON *.*", "SELECT ON *.*"},
 	{"dump", "mysql:8.0", "`a``b`.`c.d`", "SELECT ON `a``b`.`c.d` TO", "SELECT ON *.*"},
 	{"dump", "mysql:8.0", "app.t_*", "SELECT ON `app`.* TO", "t_"},
+	{"dump", "mysql:8.0", NULL, "-- optional, without it: GRANT BACKUP_ADMIN ON *.*|GRANT PROCESS",
+		"TRIGGER"},
+	{"dump", "mariadb:11.4", NULL, "-- optional, without it: GRANT PROCESS", "BACKUP_ADMIN|XA_RECOVER"},
+	{"all", "mysql:5.7", "app.*", "-- optional, without it: GRANT TRIGGER ON `app`.*", "BACKUP_ADMIN"},
+	{"load", "mysql:8.0", NULL, "TRIGGER", "optional"},
 	{"load", "mysql:8.0", "shop.orders", "ON `shop`.* TO", "orders"},
 	{"dump", "mysql:8.0", "app_*.t", "SELECT ON *.* TO", "app"},
 };
@@ -111,12 +116,36 @@ static void refused(void **state)
 	}
 }
 
+/* Which of them a server has: MySQL's dynamic ones from 8.0 on. */
+static void optional_ones(void **state)
+{
+	const struct server kinds[] = {
+		{FLAVOR_MYSQL, 90700}, {FLAVOR_MYSQL, 50744}, {FLAVOR_MARIADB, 110400}};
+	const size_t wanted[] = {5, 3, 3};
+	struct grant_optional o;
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		size_t n = 0;
+
+		while (grants_optional(n, &kinds[k], &o)) {
+			assert_true(*o.privilege && *o.without);
+			n++;
+		}
+		assert_int_equal(n, wanted[k]);
+	}
+	assert_true(
+		grants_optional(0, &kinds[0], &o) && o.global && strcmp(o.privilege, "BACKUP_ADMIN") == 0);
+	assert_true(grants_optional(1, &kinds[1], &o) && !o.global && strcmp(o.objects, "triggers") == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statements),
 		cmocka_unit_test(said_once),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(optional_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,64 +1,11 @@
 """What check-task finds beside privileges (include/check.def): one case after the other against one pair of servers, asked by accounts with exactly the
 documented grants; each is gone again once it is mended."""
-import json
 import re
-import subprocess
 
 import pytest
 from conftest import Pair
 from grants import make_user, statements
-
-SOURCE = "source-id: {name}\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: '{password}'}}\n"
-TASK = """
-name: looked
-task-mode: {mode}
-target-database: {{host: 127.0.0.1, port: {port}, user: tgtest, password: Grants-1}}
-mysql-instances: [{{source-id: {source}, block-allow-list: app{meta}}}]
-block-allow-list: {{app: {{do-dbs: [app]}}}}
-{more}
-"""
-
-
-class Looked:
-    """A host that stays, and what check-task says there."""
-
-    def __init__(self, bin_dir, job, pair):
-        self.bin, self.source, self.target = bin_dir, pair.source, pair.target
-        make_user(self.source, "tgtest", statements(bin_dir, self.source, "upstream"))
-        make_user(self.target, "tgtest", statements(bin_dir, self.target, "downstream"))
-        self.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE DATABASE idle", "CREATE TABLE idle.t (id int PRIMARY KEY)")
-        self.job = job(pair, tables="idle.*", source_url=self.source.url("tgtest", "Grants-1"), target_url=self.target.url("tgtest", "Grants-1")).start("--stay", until=None)
-        self.job.wait_log("following from")
-        self.name = self.job.ask("list-member", "-w")["members"][0]["worker"]["workers"][0]["source"]
-
-    def also(self, server, name):
-        """Another source."""
-        make_user(server, "tgtest", statements(self.bin, server, "upstream"))
-        path = self.job.folder / f"{name}.yaml"
-        path.write_text(SOURCE.format(name=name, port=server.port, user="tgtest", password="Grants-1"))
-        assert self.job.ask("operate-source", "create", str(path))["result"]
-
-    def found(self, target=None, source=None, mode="all", more=""):
-        """{item: (state, what, mend)}, the worst of each item."""
-        path = self.job.folder / "looked.yaml"
-        path.write_text(TASK.format(port=(target or self.target).port, source=source or self.name, mode=mode, more=more, meta=", meta: {binlog-name: bin.000001, binlog-pos: 4}" if mode == "incremental" else ""))
-        done = subprocess.run([str(self.job.bin / "tidegate"), "check-task", str(path), "--state", self.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=60)
-        assert done.stdout, f"{done.stderr}\n{self.job.story()}"
-        answer = json.loads(done.stdout)
-        if answer["msg"] == "pre-check is passed.":
-            return {}
-        results = sorted(json.loads(answer["msg"])["results"], key=lambda r: r["state"] == "fail")
-        return {r["name"]: (r["state"], r["errors"][0]["short_error"], r["instruction"]) for r in results}
-
-    def case(self, item, state, words, mend, **kw):
-        found = self.found(**kw)
-        assert item in found and found[item][0] == state, f"{item}: {found}\n{self.job.story()}"
-        assert re.search(words, found[item][1]) and re.search(mend, found[item][2]), found[item]
-
-    def gone(self, item, **kw):
-        found = self.found(**kw)
-        assert item not in found, found
-
+from looked import Looked
 
 class Setting:
     """SET GLOBAL of one variable for a while."""
@@ -89,6 +36,7 @@ def test_findings(up, down, looked):
     k = looked(up, down)
     s, d = k.source, k.target
     assert all(state != "fail" for state, _, _ in k.found().values()), k.found()
+    optional(k)
     assert set(k.found()) <= {"table_schema"}, k.found()  # nothing but collations that become others
 
     with Setting(s, "binlog_expire_logs_seconds", 600) if s.version >= 100600 or s.flavor == "mysql" else Setting(s, "expire_logs_days", 1):
@@ -132,12 +80,32 @@ def test_findings(up, down, looked):
     # Triggers downstream: of a wanted table only.
     d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE TABLE app.mine (id int)", "CREATE TRIGGER app.other BEFORE INSERT ON app.mine FOR EACH ROW SET @a=1")
     k.gone("target_trigger")
+    k.gone("downstream_table_empty")
+    d.run("INSERT INTO app.mine VALUES (1)")
+    k.gone("downstream_table_empty")
+    d.run("INSERT INTO app.t VALUES (1)")
+    k.case("downstream_table_empty", "fail", "have rows, and were not made by this task: `app`.`t`$", "^DROP TABLE `app`.`t`$")
     d.run("CREATE TRIGGER app.tr BEFORE INSERT ON app.t FOR EACH ROW SET @a=1")
     k.case("target_trigger", "fail", "`app`.`tr` on `t`$", "^DROP TRIGGER `app`.`tr`$")
     d.run(k.found()["target_trigger"][2])
     k.gone("target_trigger")
     d.run("DROP DATABASE app")
 
+    # Keys, and a downstream that wants them.
+    s.run("CREATE TABLE app.nokey (id int)")
+    k.case("primary_key", "warn", "slowly: `app`.`nokey`$", "primary key")
+    with Setting(d, "sql_require_primary_key" if d.flavor == "mysql" else "innodb_force_primary_key", 1):
+        k.case("primary_key", "fail", "have none: `app`.`nokey`$", "primary_key=OFF")
+    s.run("DROP TABLE app.nokey")
+    k.gone("primary_key")
+
+    with Setting(d, "read_only", 1):
+        k.case("read_only", "fail", "read.only", "SET GLOBAL read_only=OFF")
+    k.gone("read_only")
+    with Setting(s, "init_connect", "SET @binlog_format='STATEMENT'"):
+        k.case("binlog_format", "warn", "init_connect sets", "init_connect=''")
+    k.gone("binlog_format")
+    k.case("meta_position", "warn", "has no binlog file bin.000001", "SHOW BINARY LOGS", mode="incremental")
     if s.flavor == "mariadb":
         prepared(k)
 
@@ -167,6 +135,7 @@ def test_names(looked, fleet):
     k.case("lower_case_table_names", "warn", "kept in lower case there .*: `app`.`T`", "lower_case_table_names=0", target=low)
 
     low.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    make_user(low, "tgtest", statements(k.bin, low, "upstream"))
     k.also(low, "low")
     k.case("lower_case_table_names", "warn", "in any case", "lower case", source="low")
     assert "lower_case_table_names" not in k.found(source="low", mode="full")
@@ -177,6 +146,27 @@ def test_names(looked, fleet):
     k.case("log_slave_updates", "fail", "is a replica", "log_slave_updates=ON", source="low")
     low.run("STOP SLAVE", "RESET SLAVE ALL")
     k.gone("log_slave_updates", source="low")
+
+
+def optional(k):
+    """Each privilege that only makes something better, with the GRANT that ends the word."""
+    def lacks(**kw):
+        found = [r for r in k.results(**kw) if r[0] == "optional_privilege"]
+        assert all(r[1] == "warn" for r in found)
+        return {re.search("lacks (.*?), which is optional: without it .", r[2]).group(1): r[3] for r in found}
+
+    more = "objects: triggers,events"
+    k.source.run("CREATE VIEW app.v AS SELECT 1 AS a", *(["REVOKE SHOW VIEW ON *.* FROM tgtest@'%'"]))
+    wanted = {"PROCESS", "SHOW VIEW, SELECT"} | ({"BACKUP_ADMIN", "XA_RECOVER_ADMIN"} if k.source.flavor == "mysql" else set())
+    found = lacks()
+    assert set(found) == wanted, found
+    k.source.run(*found.values())
+    assert lacks() == {}
+    found = lacks(more=more)
+    assert set(found) == {"TRIGGER", "EVENT"}, found
+    k.source.run(*found.values())
+    assert lacks(more=more) == {}
+    k.source.run("DROP VIEW app.v")
 
 
 def prepared(k):
@@ -203,6 +193,11 @@ def test_of_a_mysql(fleet, server, job, bin_dir):
     with Setting(own, "server_id", 0):
         k.case("server_id", "warn", "server_id is 0", "SET GLOBAL server_id=1")
     k.gone("server_id")
+    own.run("GRANT SELECT ON performance_schema.* TO tgtest@'%'")
+    k.gone("binlog_format")
+    with own.connect() as c, c.cursor() as cur:
+        cur.execute("SET SESSION binlog_format='STATEMENT'")
+        k.case("binlog_format", "warn", "^1 sessions have another binlog_format", "reconnect")
     prepared(k)
     own.run("REVOKE XA_RECOVER_ADMIN ON *.* FROM tgtest@'%'")
     k.job.interrupt()

@@ -20,9 +20,9 @@ struct check {
 	json_t *schemas;      /* names of the wanted schemas, as they are called downstream */
 	struct db *up, *down; /* as long as it runs; NULL: not reached, or the task has none */
 	struct tables *tables;
-	const json_t *dump, *load, *sync; /* options of the units */
-	uint64_t free_bytes;              /* of the state folder's disk; 0: not known */
-	uint64_t until_ms;                /* by when to have looked at single tables */
+	const json_t *dump, *load, *sync, *start; /* options of the units; from where on, or NULL */
+	uint64_t free_bytes;                      /* of the state folder's disk; 0: not known */
+	uint64_t until_ms;                        /* by when to have looked at single tables */
 };
 
 /* state: "success", "warn", "fail". mend may be "". */
@@ -32,6 +32,7 @@ void check_found(struct check *c, const char *item, const char *state, uint32_t 
  * itself. */
 void check_denied(
 	struct check *c, const char *item, const struct db *d, const char *privilege, const struct err *e);
+enum { CHECK_XA_DENIED = 1401 }; /* what MySQL 8 says to XA RECOVER without XA_RECOVER_ADMIN */
 /* Was it for want of a privilege? */
 bool check_is_denied(const struct err *e);
 /* Behind a GRANT: the SET DEFAULT ROLE that would do as well, where a role of the account is not in force. */
@@ -44,7 +45,8 @@ struct db *check_connect(struct check *c, const char *item, const struct endpoin
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */
 void check_account(struct db *d, char *out, size_t size);
 
-/* Has the task a record downstream of a copy or of its sync, so that it will go on, not begin? */
+/* Has the task a record downstream of a copy or of its sync, or one of DM's, so that it will go on, not
+ * begin? */
 bool check_has_begun(const struct check *c);
 /* A server variable; false where the server has none of this name. */
 bool check_variable(struct db *d, const char *name, char *out, size_t size);
@@ -53,6 +55,9 @@ uint64_t check_number(struct db *d, const char *name);
 /* Has somebody a privilege on the list of information_schema (USER_PRIVILEGES, …)? where: SQL, of whom and on
  * what. What can't be asked counts as one. */
 bool check_has_any(struct db *d, const char *list, struct str where);
+
+/* What comes by a role is not in the account's own lists. */
+bool check_has_role(struct db *d);
 
 /* What `binlog-schema` asks: one finding, whose text is the answer. */
 void check_tracked(struct check *c);

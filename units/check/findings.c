@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
@@ -170,6 +171,21 @@ static bool is_recorded(const struct check *c, const char *table, const char *co
 
 bool check_has_begun(const struct check *c)
 {
+	char dm[100], type[DB_TABLE_TYPE] = "";
+
+	snprintf(dm, sizeof(dm), "%s_syncer_checkpoint", c->task);
 	return c->down && (is_recorded(c, "tidegate_slot", " AND slot>0") ||
-				  is_recorded(c, "tidegate_plan", " AND copy_id<>''"));
+				  is_recorded(c, "tidegate_plan", " AND copy_id<>''") ||
+				  (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
+}
+
+bool check_has_role(struct db *d)
+{
+	char text[16];
+	bool found;
+
+	return db_value(d,
+		       "SELECT COUNT(*) FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL",
+		       text, sizeof(text), &found, NULL) == 0 &&
+	       found && strcmp(text, "0") != 0;
 }

@@ -133,8 +133,6 @@ void check_clocks(struct check *c, const char *item)
 
 /* --- XA --- */
 
-enum { SQL_XA_DENIED = 1401 };
-
 /* MySQL 8 shows them only with a privilege of its own; where there never was one none can be pending. */
 static void look_unseen(struct check *c, const char *item, const struct err *denied)
 {
@@ -147,7 +145,7 @@ static void look_unseen(struct check *c, const char *item, const struct err *den
 
 	check_account(c->up, account, sizeof(account));
 	buf_putf(&mend, "GRANT XA_RECOVER_ADMIN ON *.* TO %s", account);
-	if (!check_is_denied(denied) && denied->sql_errno != SQL_XA_DENIED)
+	if (!check_is_denied(denied) && denied->sql_errno != CHECK_XA_DENIED)
 		check_found(c, item, "warn", denied->code, db_where(c->up),
 			err_info(denied->code)->workaround, "%s", denied->text);
 	else if (db_status(c->up, "Com_xa_prepare", &n, &e) == 0 && n == 0)

@@ -35,6 +35,31 @@ bool check_follows(const struct check *c)
 	return !m || m->sync;
 }
 
+/* A session keeps the format that it has set. MySQL shows others' to those who may read it; MariaDB does not.
+ */
+static void check_sessions(struct check *c, struct db *d)
+{
+	static const char sessions[] = "SELECT COUNT(*) FROM performance_schema.variables_by_thread WHERE "
+				       "VARIABLE_NAME='binlog_format' AND VARIABLE_VALUE<>'ROW'";
+	char text[24] = "", at_login[600] = "";
+	bool found, some = db_server(d)->flavor == FLAVOR_MYSQL &&
+			   db_value(d, sessions, text, sizeof(text), &found, NULL) == 0 && found &&
+			   strcmp(text, "0") != 0;
+
+	if (check_variable(d, "init_connect", at_login, sizeof(at_login)) &&
+		strcasestr(at_login, "binlog_format"))
+		check_found(c, "binlog_format", "warn", 0, db_where(d), "SET GLOBAL init_connect=''",
+			"init_connect sets a binlog_format for each session: %s", at_login);
+	else if (some)
+		check_found(c, "binlog_format", "warn", 0, db_where(d),
+			"reconnect these clients, and take SET binlog_format out of them",
+			"%s sessions have another binlog_format than ROW: a row that they change stops the "
+			"task",
+			text);
+	else
+		check_passed(c, "binlog_format", d);
+}
+
 static void check_format(struct check *c, struct db *d)
 {
 	char value[64];
@@ -50,7 +75,7 @@ static void check_format(struct check *c, struct db *d)
 		check_found(c, "binlog_format", "fail", ERR_check_binlog_format, db_where(d),
 			err_info(ERR_check_binlog_format)->workaround, "binlog_format is %s, not ROW", value);
 	else
-		check_passed(c, "binlog_format", d);
+		check_sessions(c, d);
 	full = !check_variable(d, "binlog_row_image", value, sizeof(value)) || strcasecmp(value, "FULL") == 0;
 	if (!full)
 		check_found(c, "binlog_row_image", "warn", 0, db_where(d), "SET GLOBAL binlog_row_image=FULL",
@@ -270,18 +295,6 @@ static bool has_select(struct db *d, const char *list, const char *condition)
 	return any;
 }
 
-/* What comes by a role is not in the account's own list. */
-static bool has_role(struct db *d)
-{
-	char text[16];
-	bool found;
-
-	return db_value(d,
-		       "SELECT COUNT(*) FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL",
-		       text, sizeof(text), &found, NULL) == 0 &&
-	       found && strcmp(text, "0") != 0;
-}
-
 /* An account that may read nothing sees nothing, as on an empty server: its own list of privileges tells the
  * two apart. One that may read mysql.* is shown everybody's. */
 static bool may_select(struct db *d)
@@ -290,7 +303,7 @@ static bool may_select(struct db *d)
 		" AND TABLE_SCHEMA NOT IN ('mysql','sys','information_schema','performance_schema')";
 
 	return has_select(d, "USER_PRIVILEGES", "") || has_select(d, "SCHEMA_PRIVILEGES", not_theirs) ||
-	       has_select(d, "TABLE_PRIVILEGES", not_theirs) || has_role(d);
+	       has_select(d, "TABLE_PRIVILEGES", not_theirs) || check_has_role(d);
 }
 
 static void check_tables(struct check *c, struct db *d)
