@@ -195,12 +195,13 @@ def test_unresolved(row, what, make_pair, job, tmp_path):
 
 
 def test_refused_changes(make_pair, job, tmp_path):
-    """Changes in the window that can't be made twice stop the task by table and position: rows without a key, and a parent's whose children only
-    the downstream would delete."""
+    """Changes in the window that can't be made twice stop the task by table and position: rows without a key, a parent's whose children only
+    the downstream would delete, and those of a table that is merged with others."""
     pair = make_pair("ma1011", "my97")
     s = pair.source
     s.run("CREATE DATABASE app", "CREATE TABLE app.n (a int)", "CREATE TABLE app.p (id int PRIMARY KEY)",
-          "CREATE TABLE app.c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)", "INSERT INTO app.p VALUES (1)")
+          "CREATE TABLE app.c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)", "INSERT INTO app.p VALUES (1)",
+          "CREATE TABLE app.m1 (id int PRIMARY KEY, v char(8))", "CREATE TABLE app.m2 LIKE app.m1")
     at = end_of(s)
     job(pair, tables="app.*").run()
     pair.target.run("DROP DATABASE dm_meta")
@@ -215,6 +216,17 @@ def test_refused_changes(make_pair, job, tmp_path):
     j, files = moved(pair, job, again, ["p", "c"])
     j.run(*files, timeout=60, expect=FAILED)
     assert "60530" in j.stderr() and "foreign keys to it" in j.stderr(), j.story()
+    merged = tmp_path / "merged"
+    merged.mkdir()
+    pair.target.run("DELETE FROM dm_old.tidegate_slot", "DELETE FROM dm_old.tidegate_plan", "CREATE TABLE app.m (id int PRIMARY KEY, v char(8))", "INSERT INTO app.m VALUES (1, 'of 2')")
+    s.run("INSERT INTO app.m1 VALUES (1, 'of 1')")
+    j, files = moved(pair, job, merged, ["m1", "m2"])
+    task = merged / "task.yaml"
+    task.write_text(task.read_text().replace("block-allow-list: only", "route-rules: [m], block-allow-list: only")
+                    + "routes: {m: {schema-pattern: app, table-pattern: 'm?', target-schema: app, target-table: m}}\n")
+    j.run(*files, timeout=60, expect=FAILED)
+    assert "60530" in j.stderr() and "`app`.`m`: it holds rows of several tables" in j.stderr(), j.story()
+    assert pair.target.query("SELECT v FROM app.m") == (("of 2",),)
 
 
 def test_another_server(make_pair, job, tmp_path):

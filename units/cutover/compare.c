@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/failpoint.h"
 #include "common/base/xalloc.h"
@@ -45,7 +46,7 @@ static void show(const struct cutover_table *t, struct buf *out)
 	put_table(t, out);
 	if (strcmp(t->schema, t->to_schema) == 0 && strcmp(t->name, t->to_name) == 0)
 		return;
-	buf_puts(out, " (downstream ");
+	buf_puts(out, t->merged ? " and what is merged with it (downstream " : " (downstream ");
 	sql_put_table(out, str_of(t->to_schema), str_of(t->to_name));
 	buf_putc(out, ')');
 }
@@ -71,6 +72,24 @@ struct sums {
 	char rows[24], sum[72];
 };
 
+/* " (SELECT …) UNION ALL (SELECT …)": of each table of the upstream that has this target. */
+static void put_merged(struct comparing *k, struct buf *sql)
+{
+	const struct cutover *c = k->w->c;
+
+	buf_puts(sql, "SELECT SUM(`n`),SUM(`s`) FROM (SELECT 0 AS `n`,0 AS `s`");
+	for (unsigned i = 0; i < c->ntables; i++) {
+		const struct cutover_table *t = &c->tables[i];
+
+		if (!t->merged || strcasecmp(t->to_schema, k->t->to_schema) != 0 ||
+			strcasecmp(t->to_name, k->t->to_name) != 0)
+			continue;
+		buf_puts(sql, " UNION ALL ");
+		checksum_put_select(&k->sum, 0, str_of(t->schema), str_of(t->name), sql);
+	}
+	buf_puts(sql, ") AS `all_of_it`");
+}
+
 static int read_sums(struct comparing *k, int side, struct sums *out, struct err *e)
 {
 	struct buf sql = {0};
@@ -78,8 +97,11 @@ static int read_sums(struct comparing *k, int side, struct sums *out, struct err
 	const struct str *v;
 	int got = -1;
 
-	checksum_put_select(&k->sum, side, str_of(side ? k->t->to_schema : k->t->schema),
-		str_of(side ? k->t->to_name : k->t->name), &sql);
+	if (k->t->merged && side == 0)
+		put_merged(k, &sql);
+	else
+		checksum_put_select(&k->sum, side, str_of(side ? k->t->to_schema : k->t->schema),
+			str_of(side ? k->t->to_name : k->t->name), &sql);
 	put_range(k, &sql);
 	r = db_query(k->w->side[side], buf_str(&sql), e);
 	buf_free(&sql);
@@ -199,7 +221,7 @@ static int compare_rows(struct comparing *k, const struct checksum_side sides[2]
 		buf_free(&name);
 	} else {
 		say_skipped(k);
-		if (k->t->rows > PIECE_ROWS)
+		if (k->t->rows > PIECE_ROWS && !k->t->merged)
 			k->by = checksum_range_column(sides);
 		r = compare_pieces(k, e);
 	}
@@ -255,7 +277,8 @@ static int work(struct worker *w, struct err *e)
 	while (!cutover_stopping(w->c) && (t = take(w->c)) != NULL) {
 		if (FAILPOINT_HIT(cutover_compare))
 			return err_set(e, ERR_db_lost, "failpoint cutover_compare");
-		if (compare_table(w, t, e) < 0)
+		/* Of merged ones the first stands for all. */
+		if (t->merged <= 1 && compare_table(w, t, e) < 0)
 			return err_add(e, "comparing `%s`.`%s`", t->schema, t->name);
 		atomic_fetch_add(&w->c->tables_done, 1);
 	}

@@ -26,6 +26,7 @@ enum cutover_op {
 struct cutover_table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream, by the task's routes */
+	unsigned merged;           /* which of its target's tables it is, from 1 on; 0: it is alone there */
 	uint64_t rows;             /* the server's estimate */
 	uint64_t auto_increment;   /* its next value; 0: it has none */
 };

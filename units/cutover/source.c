@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/db/status.h"
 #include "common/sql/quote.h"
@@ -224,6 +225,26 @@ static int add_table(struct cutover *c, const struct str *v, struct err *e)
 	return 0;
 }
 
+/* Tables with one target are compared together, where the first of them is. */
+static void find_merged(struct cutover *c)
+{
+	struct map *m = map_new();
+
+	for (unsigned i = 0; i < c->ntables; i++) {
+		struct cutover_table *t = &c->tables[i], *first;
+		struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
+
+		first = map_get(m, buf_str(&key));
+		if (!first)
+			map_put(m, buf_str(&key), t);
+		buf_free(&key);
+		if (first)
+			first->merged = 1;
+		t->merged = first ? 2 : 0;
+	}
+	map_free(&m, NULL);
+}
+
 int source_list(struct cutover *c, struct err *e)
 {
 	struct db_rows *r = db_query(c->up,
@@ -240,6 +261,8 @@ int source_list(struct cutover *c, struct err *e)
 			break;
 		}
 	db_rows_close(&r);
+	if (rules_route(c->rules))
+		find_merged(c);
 	atomic_store(&c->tables_total, c->ntables);
 	return got;
 }

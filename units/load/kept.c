@@ -312,6 +312,37 @@ void kept_tie(struct kept *k, const json_t *ties)
 	free(sets);
 }
 
+/* --- one place for several --- */
+
+enum { MERGED = 2 };
+
+/* How many have it, and whether any of them can't stay as it is. */
+static void count_place(struct map *m, const struct kept_table *t, struct str place)
+{
+	uintptr_t was = (uintptr_t)map_get(m, place), bad = (was & 1) | (t->why || !kept_is_whole(t));
+
+	map_put(m, place, (void *)(((was & ~(uintptr_t)1) + MERGED) | bad));
+}
+
+unsigned kept_merge(struct kept *k, const struct buf *places)
+{
+	unsigned n = 0;
+	struct map *m = map_new();
+
+	for (unsigned i = 0; i < k->n; i++)
+		count_place(m, &k->t[i], buf_str(&places[i]));
+	for (unsigned i = 0; i < k->n; i++) {
+		uintptr_t v = (uintptr_t)map_get(m, buf_str(&places[i]));
+
+		if (v <= MERGED + 1 || !(v & 1) || k->t[i].why)
+			continue;
+		again(&k->t[i], "it is merged with tables that are not whole, or are copied again");
+		n++;
+	}
+	map_free(&m, NULL);
+	return n;
+}
+
 /* --- the answer --- */
 
 json_t *kept_wanted(const struct kept *k)

@@ -219,6 +219,53 @@ static bool converges(struct structure *up, struct structure *down)
 	return good;
 }
 
+static void place(struct buf *out, const char *name)
+{
+	buf_clear(out);
+	buf_puts(out, name);
+}
+
+static void merged_ones_stay_or_start_again_together(void **state)
+{
+	struct buf places[5] = {0};
+	struct kept k;
+	const char *why;
+
+	(void)state;
+	begin(&k,
+		"{" TWO_SNAPSHOTS ",\"tables\":{\"d\":{\"whole1\":[0,0],\"whole2\":[0,0],\"whole3\":[0,0],"
+		"\"part\":[0,0],\"whole4\":[0,0]}}}",
+		"whole1 whole2 whole3 whole4");
+	assert_int_equal(k.n, 5);
+	/* Each alone: part is read on, nothing is said. */
+	for (unsigned i = 0; i < k.n; i++)
+		place(&places[i], k.t[i].name);
+	assert_int_equal(kept_merge(&k, places), 0);
+	assert_null(find(&k, "part")->why);
+	/* 1 and 2 are merged, 3 with the one that is not whole. */
+	for (unsigned i = 0; i < k.n; i++)
+		place(&places[i], strcmp(k.t[i].name, "whole1") == 0 || strcmp(k.t[i].name, "whole2") == 0
+					  ? "both"
+				  : strcmp(k.t[i].name, "whole4") == 0 ? "alone"
+								       : "mixed");
+	assert_int_equal(kept_merge(&k, places), 2);
+	assert_null(find(&k, "whole1")->why);
+	assert_null(find(&k, "whole2")->why);
+	assert_null(find(&k, "whole4")->why);
+	assert_non_null(find(&k, "whole3")->why);
+	assert_non_null(find(&k, "part")->why);
+	/* What starts again for another reason takes its neighbour along, and keeps its own words. */
+	kept_find(&k, "d", "whole1")->why = why = "it is not wanted any more";
+	assert_int_equal(kept_merge(&k, places), 1);
+	assert_ptr_equal(find(&k, "whole1")->why, why);
+	assert_non_null(find(&k, "whole2")->why);
+	assert_null(find(&k, "whole4")->why);
+	assert_int_equal(kept_merge(&k, places), 0);
+	for (unsigned i = 0; i < k.n; i++)
+		buf_free(&places[i]);
+	kept_fini(&k);
+}
+
 static void unique_keys_must_be_the_upstreams(void **state)
 {
 	struct structure *other;
@@ -273,6 +320,7 @@ int main(void)
 		cmocka_unit_test(of_two_moments_they_start_again),
 		cmocka_unit_test(ties_that_only_check_want_nothing),
 		cmocka_unit_test(one_that_starts_again_takes_its_neighbours),
+		cmocka_unit_test(merged_ones_stay_or_start_again_together),
 		cmocka_unit_test(unique_keys_must_be_the_upstreams),
 		cmocka_unit_test(what_is_there_twice_says_so),
 	};

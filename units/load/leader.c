@@ -89,6 +89,8 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 	if (r->stage == RECORD_LOAD)
 		log_warn("the copy starts anew from another snapshot: what was loaded is dropped");
 	rc = target_claim(l, c, r->own, own, e);
+	if (rc < 0 && e->code == ERR_load_target_not_empty)
+		routed_blame(l, c, e);
 	resume_put_new(l, own);
 	if (rc == 0)
 		rc = record_begin(l, c, own, e);

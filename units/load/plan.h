@@ -22,7 +22,9 @@ struct plan_item {
 	} * stretches;
 	unsigned nstretches;
 	bool absent; /* tables: seen not to be downstream, by this process */
-	bool mixed;  /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
+	const struct plan_item
+		*merged; /* tables: the first of those that have this target; NULL: no other has */
+	bool mixed; /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
 };
 
 struct plan_items {

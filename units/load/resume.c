@@ -122,6 +122,53 @@ static int check_all_down(const struct asking *a, struct err *e)
 	return 0;
 }
 
+/* --- merged tables --- */
+
+/* Where it was loaded: of the record. */
+static struct buf old_place(const struct asking *a, const struct kept_table *t)
+{
+	const json_t *v =
+		json_object_get(json_object_get(json_object_get(a->r->own, "places"), t->schema), t->name);
+
+	return v ? route_key(str_of(json_string_value(json_array_get(v, 0))),
+			   str_of(json_string_value(json_array_get(v, 1))))
+		 : route_key(str_of(t->schema), str_of(t->name));
+}
+
+/*
+ * By their old places: a table that goes elsewhere now, or is not wanted any more, has its rows there. What
+ * is led there only now starts again anyway (check_down), so what is there must, too.
+ */
+static int keep_merged(const struct asking *a, struct err *e)
+{
+	struct kept *k = a->k;
+	struct buf *old = xcalloc(k->n + 1, sizeof(*old)), *now = xcalloc(k->n + 1, sizeof(*now));
+	int r = 0;
+
+	for (unsigned i = 0; i < k->n; i++) {
+		struct kept_table *t = &k->t[i];
+		struct route_name to = {"", ""};
+
+		if (!t->why && !rules_table(a->l->rules, str_of(t->schema), str_of(t->name)))
+			t->why = "";
+		if (r == 0)
+			r = route_table(rules_route(a->l->rules), str_of(t->schema), str_of(t->name), &to, e);
+		r = r < 0 ? -1 : 0;
+		old[i] = old_place(a, t);
+		now[i] = route_key(str_of(to.schema), str_of(to.table));
+	}
+	/* What one of the two says may be news to the other. */
+	while (r == 0 && kept_merge(k, old) + kept_merge(k, now) > 0)
+		;
+	for (unsigned i = 0; i < k->n; i++) {
+		buf_free(&old[i]);
+		buf_free(&now[i]);
+	}
+	free(old);
+	free(now);
+	return r;
+}
+
 /* --- deciding --- */
 
 static void say(const struct kept *k)
@@ -170,6 +217,8 @@ static int decide(const struct asking *a, struct err *e)
 	if (r <= 0)
 		return r;
 	if (check_all_down(a, e) < 0)
+		return -1;
+	if (rules_route(a->l->rules) && keep_merged(a, e) < 0)
 		return -1;
 	kept_tie(a->k, json_object_get(a->info, "ties"));
 	return any_stays(a->k);

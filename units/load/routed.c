@@ -11,8 +11,10 @@
 #include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/sql/lexer.h"
 #include "common/sql/quote.h"
 #include "common/sql/route_ddl.h"
+#include "units/load/latekeys.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
 
@@ -67,6 +69,139 @@ static bool is_routed(const struct plan_item *t)
 	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0;
 }
 
+/* --- one target for several --- */
+
+static int not_alike(const struct plan_item *a, const struct plan_item *b, const char *why, struct err *e)
+{
+	return err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`, %s", a->schema,
+		a->name, b->schema, b->name, b->to_schema, b->to_name, why);
+}
+
+/* " AUTO_INCREMENT=7" behind the columns: how far the table has counted is not what it is like. */
+static struct buf without_counter(const char *create, const struct server *s)
+{
+	struct sql_lexer lx;
+	struct buf out = {0};
+	size_t from = 0;
+	int depth = 0;
+
+	sql_lex_init(&lx, str_of(create), s->flavor == FLAVOR_MARIADB, s->version);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		size_t at = lx.token_at;
+
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth != 0 || !sql_lex_is(&lx, "AUTO_INCREMENT") || at == 0)
+			continue;
+		buf_put(&out, create + from, at - 1 - from);
+		sql_lex_next(&lx); /* = */
+		sql_lex_next(&lx);
+		from = lx.token_at + lx.token.n;
+	}
+	buf_puts(&out, create + from);
+	return out;
+}
+
+/* The first line of b that is not a's; its length in *n. */
+static const char *first_difference(const char *a, const char *b, int *n)
+{
+	size_t line = 0;
+
+	for (size_t i = 0; a[i] == b[i] && b[i]; i++)
+		if (b[i] == '\n')
+			line = i + 1;
+	*n = (int)strcspn(b + line, "\n");
+	*n = *n > 120 ? 120 : *n;
+	return b + line;
+}
+
+/* Statements with the names of the downstream: what they say must be the same, word by word. */
+static int check_alike(
+	const struct server *from, const struct plan_item *a, const struct plan_item *b, struct err *e)
+{
+	struct buf x = without_counter(a->create, from), y = without_counter(b->create, from), why = {0};
+	int n, r = 0;
+
+	if (strcmp(a->to_schema, b->to_schema) != 0 || strcmp(a->to_name, b->to_name) != 0) {
+		r = not_alike(a, b, "written with another case", e);
+	} else if (strcmp(buf_cstr(&x), buf_cstr(&y)) != 0) {
+		const char *line = first_difference(buf_cstr(&x), buf_cstr(&y), &n);
+
+		buf_putf(
+			&why, "but the first one's structure has no line \"%.*s\": make them alike", n, line);
+		r = not_alike(a, b, buf_cstr(&why), e);
+	}
+	buf_free(&x);
+	buf_free(&y);
+	buf_free(&why);
+	return r;
+}
+
+/* Is it named by a foreign key, its own one or another table's? refs: of latekeys_references. */
+static bool is_tied(const struct plan_item *t, const json_t *refs)
+{
+	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
+	const char *schema = buf_cstr(&key), *table = schema + strlen(schema) + 1;
+	bool found =
+		json_object_get(json_object_get(refs, schema), table) || strcasestr(t->create, "REFERENCES");
+
+	buf_free(&key);
+	return found;
+}
+
+/* Whose children and parents they are would be known by one of their names only. */
+static int check_ties(const struct load *l, struct err *e)
+{
+	const struct plan_items *list = &l->plan.tables;
+	json_t *refs = json_object();
+	int r = 0;
+
+	for (unsigned i = 0; i < list->n; i++)
+		latekeys_references(str_of(list->p[i].create), &l->plan.from, list->p[i].to_schema, refs);
+	for (unsigned i = 0; r == 0 && i < list->n; i++) {
+		const struct plan_item *t = &list->p[i];
+
+		if (t->merged && t->merged != t && is_tied(t, refs))
+			r = not_alike(
+				t->merged, t, "and a foreign key names it, which is not supported yet", e);
+	}
+	json_decref(refs);
+	return r;
+}
+
+static int merge(const struct load *l, struct plan_item *first, struct plan_item *t, struct err *e)
+{
+	if (l->folder)
+		return not_alike(first, t, "which is not supported out of files yet", e);
+	if (check_alike(&l->plan.from, first, t, e) < 0)
+		return -1;
+	if (!first->merged)
+		log_info("several tables go to `%s`.`%s`, `%s`.`%s` is the first: their rows are merged",
+			t->to_schema, t->to_name, first->schema, first->name);
+	t->merged = first->merged = first;
+	return 1;
+}
+
+static int merge_tables(struct load *l, struct map *targets, struct err *e)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		struct plan_item *t = &l->plan.tables.p[i], *first;
+		struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
+
+		first = map_get(targets, buf_str(&key));
+		if (!first)
+			map_put(targets, buf_str(&key), t);
+		buf_free(&key);
+		if (!first || !(is_routed(t) || is_routed(first)))
+			continue;
+		if (merge(l, first, t, e) < 0)
+			return -1;
+		any = true;
+	}
+	return any ? check_ties(l, e) : 0;
+}
+
 static int check_shared(const struct plan_items *list, struct map *targets, struct err *e)
 {
 	for (unsigned i = 0; i < list->n; i++) {
@@ -76,10 +211,22 @@ static int check_shared(const struct plan_items *list, struct map *targets, stru
 		other = map_put(targets, buf_str(&key), (void *)(uintptr_t)t);
 		buf_free(&key);
 		if (other && (is_routed(t) || is_routed(other)))
-			return err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`",
-				other->schema, other->name, t->schema, t->name, t->to_schema, t->to_name);
+			return not_alike(other, t, "and one of them is a sequence", e);
 	}
 	return 0;
+}
+
+bool routed_is_fresh(const struct load *l, const json_t *own, const struct plan_item *t)
+{
+	if (!t->merged)
+		return own_is_fresh(own, t->schema, t->name);
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *x = &l->plan.tables.p[i];
+
+		if (x->merged == t->merged && !own_is_fresh(own, x->schema, x->name))
+			return false;
+	}
+	return true;
 }
 
 static struct plan_item *schema_of(struct plan *p, const char *name, bool downstream)
@@ -158,7 +305,7 @@ int routed_plan(struct load *l, struct err *e)
 		route_items(l, &p->sequences, e) < 0)
 		return -1;
 	targets = map_new();
-	r = check_shared(&p->tables, targets, e) < 0 ? -1 : check_shared(&p->sequences, targets, e);
+	r = merge_tables(l, targets, e) < 0 ? -1 : check_shared(&p->sequences, targets, e);
 	map_free(&targets, NULL);
 	if (r < 0)
 		return -1;
@@ -251,4 +398,16 @@ int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct
 		}
 	db_rows_close(&rows);
 	return n;
+}
+
+void routed_blame(struct load *l, struct db *c, struct err *e)
+{
+	json_t *ours = json_object();
+	struct err why = {0};
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		own_add(ours, "taken", l->plan.tables.p[i].to_schema, l->plan.tables.p[i].to_name);
+	if (routed_check_sources(l, c, ours, &why) < 0 && why.code == ERR_route_shared)
+		*e = why;
+	json_decref(ours);
 }

@@ -5,14 +5,19 @@
 int routed_names(const struct load *l, struct plan_item *t, struct err *e);
 /*
  * The plan under the task's routes: every item's names downstream, and its statement with them.
- * ERR_route_shared where two tables have one target. Views, whose text names tables, go from the plan with a
- * line in the log. Without routes nothing changes.
+ * Tables that have one target are merged; ERR_route_shared where they are not alike. Views, whose text names
+ * tables, go from the plan with a line in the log. Without routes nothing changes.
  */
 int routed_plan(struct load *l, struct err *e);
+/* Nothing of an older snapshot is kept in its target: of none of the tables that it is merged with. */
+bool routed_is_fresh(const struct load *l, const json_t *own, const struct plan_item *t);
 /*
  * ERR_route_shared where another source of this task has a target that is ours too. own: on record already,
  * so that of two that come at once at least one sees the other. Without routes nobody is asked.
  */
 int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* A target has rows: if they are another source's, e becomes what routed_check_sources says, as nobody should
+ * drop or empty it. */
+void routed_blame(struct load *l, struct db *c, struct err *e);
 /* A copy that goes on as it was planned: -1 with e where a table's place downstream was another one. */
 int routed_check_places(const struct load *l, const json_t *own, struct err *e);

@@ -12,6 +12,7 @@
 #include "units/load/ddl.h"
 #include "units/load/latekeys.h"
 #include "units/load/own.h"
+#include "units/load/routed.h"
 
 /* Below that many nobody waits for the connections of others. */
 enum { FEW = 16 };
@@ -38,7 +39,8 @@ static bool keys_wait(const struct load *l, const struct plan_item *t)
 {
 	enum { WORTH_IT = 8 << 20 };
 
-	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE)
+	/* Of merged tables none says when the others are whole. */
+	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE || t->merged)
 		return false;
 	return l->keys == KEYS_AFTER || t->bytes >= WORTH_IT;
 }
@@ -124,8 +126,8 @@ static const struct plan_item *take(struct tables *a, bool beside_others)
 		const struct plan_item *t = &list->p[a->next++];
 
 		/* What is kept of an older snapshot stands, with its rows, and the keys that it waits for. */
-		if (may_go_beside_others(a->l, t) != beside_others ||
-			!own_is_fresh(a->own, t->schema, t->name))
+		if (may_go_beside_others(a->l, t) != beside_others || !routed_is_fresh(a->l, a->own, t) ||
+			(t->merged && t->merged != t))
 			continue;
 		json_object_del(json_object_get(json_object_get(a->own, "late"), t->schema), t->name);
 		got = t;

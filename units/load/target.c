@@ -16,6 +16,7 @@
 #include "common/sql/value_format.h"
 #include "units/load/ddl.h"
 #include "units/load/own.h"
+#include "units/load/routed.h"
 #include "units/load/tables.h"
 
 /* --- which tables may be used --- */
@@ -143,7 +144,7 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 	if (check_charsets(m->l, t, e) < 0)
 		return -1;
 	own_set_place(m->own, t->schema, t->name, t->to_schema, t->to_name);
-	if (own_has(m->old, "made", t->to_schema, t->to_name))
+	if (own_has(m->old, "made", t->to_schema, t->to_name) || (t->merged && t->merged != t))
 		return 0;
 	if (t->absent)
 		what = DDL_OBJECT_NONE;
@@ -270,7 +271,7 @@ static const struct plan_item *planned(const struct making *m, const char *schem
 /* Nothing of an older snapshot is kept in it. */
 static bool is_fresh(const struct making *m, const struct plan_item *t)
 {
-	return !t || own_is_fresh(m->own, t->schema, t->name);
+	return !t || routed_is_fresh(m->l, m->own, t);
 }
 
 static int drop_one(void *arg, const char *schema, const char *name)

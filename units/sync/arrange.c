@@ -88,7 +88,8 @@ static enum table_safe find_safe(const struct table *t)
 		unique += k->unique;
 		named |= k->unique && k->usable && t->key && same_columns(t, k);
 	}
-	return !named ? TABLE_SAFE_NOT : unique == 1 ? TABLE_SAFE_UPSERT : TABLE_SAFE_REPLACE;
+	/* Of merged tables it may be another one's. */
+	return !named || t->merged ? TABLE_SAFE_NOT : unique == 1 ? TABLE_SAFE_UPSERT : TABLE_SAFE_REPLACE;
 }
 
 /* The columns by which rows are named are a unique key of the downstream: an update can't meet two rows. */
@@ -128,10 +129,9 @@ void arrange_find(const struct tables *ts, struct table *t)
 	t->safe = find_safe(t);
 	t->acts = tie == acts;
 	if (ts->safe_mode && t->safe == TABLE_SAFE_NOT)
-		log_warn(
-			"%s has no unique key in the downstream by which rows are named: they are written as "
-			"without safe-mode",
-			t->head);
+		log_warn("%s %s: they are written as without safe-mode", t->head,
+			t->merged ? "holds rows of several tables"
+				  : "has no unique key in the downstream by which rows are named");
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
 	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts;
 	t->bulk = bulk_can(t);

@@ -195,7 +195,8 @@ static bool drop_goes_on(const struct sql_ddl *ddl)
 /* An operator's words were changed after the earlier ones were begun, and there was a crash. */
 static int other_was_begun(struct apply *a, struct ddl_statement *j, struct ddl_record *rec, struct err *e)
 {
-	struct ddl_statement old = {.q = j->q, .ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl))};
+	struct ddl_statement old = {
+		.q = j->q, .place = j->place, .ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl))};
 	struct str text = buf_str(&rec->statement);
 	const struct sql_ddl *ddl = old.ddl;
 	struct buf now = {0};

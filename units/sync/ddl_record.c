@@ -12,7 +12,7 @@
 #include "common/config/json.h"
 #include "common/sql/quote.h"
 #include "units/sync/altered.h"
-#include "units/sync/followed.h"
+#include "units/sync/ddl_gone.h"
 #include "units/sync/routed.h"
 
 static void put_task(struct apply *a, struct buf *sql)
@@ -245,7 +245,7 @@ int ddl_record_failed(struct apply *a, const struct ddl_place *place, struct err
 	return run(a->db, &sql, e) < 0 ? -1 : commit_here(a, e);
 }
 
-static int forget_structure(struct apply *a, const char *schema, const char *name, struct err *e)
+int ddl_record_forget(struct apply *a, const char *schema, const char *name, struct err *e)
 {
 	struct buf sql = {0};
 
@@ -287,7 +287,7 @@ void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id,
 	buf_free(&text);
 }
 
-static int keep_structure(struct apply *a, const struct structure *s, const char *at, struct err *e)
+int ddl_record_keep(struct apply *a, const struct structure *s, const char *at, struct err *e)
 {
 	struct buf sql = {0};
 
@@ -381,13 +381,6 @@ static bool is_shaped(const struct ddl_place *place, const char *schema, const c
 	       (!c->shape || (strcmp(c->shape->schema, schema) == 0 && strcmp(c->shape->table, name) == 0));
 }
 
-static int keep_shape(
-	struct apply *a, const struct ddl_place *place, const char *schema, const char *name, struct err *e)
-{
-	return place->cut->shape ? keep_structure(a, place->cut->shape, place->event, e)
-				 : forget_structure(a, schema, name, e);
-}
-
 /*
  * Nobody has noted how the upstream had it, and a filter may have left out what made it so: the downstream
  * can't tell. Its next rows are read with the upstream's own structure.
@@ -406,15 +399,15 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 
 	tables_forget(&a->tables, x->schema, x->name);
 	if (is_shaped(place, x->schema, x->name))
-		return keep_shape(a, place, x->schema, x->name, e);
+		return gone_keep_shape(a, place, x->schema, x->name, e);
 	if (x->stays && x->was)
-		return keep_structure(a, x->was, place->event, e);
+		return ddl_record_keep(a, x->was, place->event, e);
 	if (is_unknown(a, x))
-		return forget_structure(a, x->schema, x->name, e);
+		return ddl_record_forget(a, x->schema, x->name, e);
 	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
-		return e->code ? -1 : forget_structure(a, x->schema, x->name, e);
-	r = keep_structure(a, s, place->event, e);
+		return e->code ? -1 : ddl_record_forget(a, x->schema, x->name, e);
+	r = ddl_record_keep(a, s, place->event, e);
 	structure_free(&s);
 	return r;
 }
@@ -508,7 +501,7 @@ static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str 
 		const char *s = ddl_schema_of(&ddl->tables[i], schema, name);
 
 		tables_forget(&a->tables, s, ddl->tables[i].table);
-		if (forget_structure(a, s, ddl->tables[i].table, e) < 0)
+		if (ddl_record_forget(a, s, ddl->tables[i].table, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -525,7 +518,7 @@ static int track_default(struct apply *a, const struct trx *t, const struct ddl_
 	bool there = ddl->verb == SQL_VERB_CREATE_DATABASE && place->was_there;
 
 	if (place->told || ddl_place_is_told(place) || (there && rules_route(a->rules)))
-		return forget_structure(a, schema, "", e);
+		return ddl_record_forget(a, schema, "", e);
 	return there && ddl->if_not_exists ? 0 : ddl_record_default(a, schema, t->event, e);
 }
 
@@ -536,7 +529,7 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 
 	if (ddl->verb == SQL_VERB_DROP_DATABASE) {
 		tables_forget_schema(&a->tables, ddl->schema);
-		return forget_structure(a, ddl->schema, NULL, e);
+		return ddl_record_forget(a, ddl->schema, NULL, e);
 	}
 	if (of_database(ddl->verb)) {
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
@@ -545,102 +538,6 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 	/* Rows of sequences are left out, so they are no tables to us. */
 	return sql_verb_is_sequence(ddl->verb) ? forget_tables(a, ddl, schema, e)
 					       : track_tables(a, t, place, ddl, schema, e);
-}
-
-/* The upstream has it under the new name, the downstream (if at all) under the old one. */
-static int move_structures(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
-	struct str schema, struct err *e)
-{
-	struct structure *s[SQL_DDL_MAX_TABLES / 2] = {0};
-	unsigned pairs = ddl->ntables / 2;
-	char name[257];
-	int r = 0;
-
-	err_clear(e);
-	for (unsigned i = 0; r == 0 && i < pairs; i++) {
-		const char *from = ddl_schema_of(&ddl->tables[2 * i], schema, name);
-
-		s[i] = tables_tracked(&a->tables, from, ddl->tables[2 * i].table, e);
-		tables_forget(&a->tables, from, ddl->tables[2 * i].table);
-		r = e->code ? -1 : forget_structure(a, from, ddl->tables[2 * i].table, e);
-	}
-	for (unsigned i = 0; r == 0 && i < pairs; i++) {
-		const struct sql_name *to = &ddl->tables[2 * i + 1];
-
-		tables_forget(&a->tables, ddl_schema_of(to, schema, name), to->table);
-		if (!s[i])
-			continue;
-		structure_rename(s[i], ddl_schema_of(to, schema, name), to->table);
-		r = keep_structure(a, s[i], place->event, e);
-	}
-	for (unsigned i = 0; i < pairs; i++)
-		structure_free(&s[i]);
-	return r;
-}
-
-/* As a pair of a RENAME, only that the model stays. */
-static int copy_structure(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
-	struct str schema, struct err *e)
-{
-	char name[257];
-	struct structure *s;
-	int r = 0;
-
-	err_clear(e);
-	s = tables_tracked(&a->tables, ddl_schema_of(&ddl->tables[1], schema, name), ddl->tables[1].table, e);
-	if (e->code)
-		return -1;
-	if (s) {
-		structure_rename(s, ddl_schema_of(&ddl->tables[0], schema, name), ddl->tables[0].table);
-		r = keep_structure(a, s, place->event, e);
-	}
-	structure_free(&s);
-	return r;
-}
-
-static int track_shape(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
-	struct str schema, struct err *e)
-{
-	const char *table = ddl->tables[0].table, *s;
-	char name[257];
-
-	/* It may have been there, and stays as it is; what is not on record is asked of the upstream. */
-	if (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->if_not_exists)
-		return 0;
-	s = ddl_schema_of(&ddl->tables[0], schema, name);
-	tables_forget(&a->tables, s, table);
-	if (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->like)
-		return copy_structure(a, place, ddl, schema, e);
-	return place->cut->shaped ? keep_shape(a, place, s, table, e) : 0;
-}
-
-/* What was left out: the upstream's structures move on, those of the downstream stay. */
-static int track_gone(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
-	struct str schema, struct err *e)
-{
-	char name[257];
-
-	switch (ddl->verb) {
-	case SQL_VERB_DROP_DATABASE:
-		tables_forget_schema(&a->tables, ddl->schema);
-		return forget_structure(a, ddl->schema, NULL, e);
-	case SQL_VERB_CREATE_DATABASE:
-	case SQL_VERB_ALTER_DATABASE:
-		/* Both sides' default charsets part: they are compared again before a table is made. */
-		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
-		return forget_structure(a, ddl->schema[0] ? ddl->schema : name, "", e);
-	case SQL_VERB_DROP_TABLE:
-		return forget_tables(a, ddl, schema, e);
-	case SQL_VERB_RENAME_TABLE:
-		return move_structures(a, place, ddl, schema, e);
-	case SQL_VERB_CREATE_TABLE:
-	case SQL_VERB_ALTER_TABLE:
-	case SQL_VERB_CREATE_INDEX:
-	case SQL_VERB_DROP_INDEX:
-		return track_shape(a, place, ddl, schema, e);
-	default:
-		return 0;
-	}
 }
 
 /* Earlier records have served: the watermark is behind them, or (it stays) they are of an earlier event. */
@@ -681,12 +578,20 @@ static int commit_behind(struct apply *a, const struct trx *t, const struct ddl_
 	return place->stays ? commit_here(a, e) : apply_commit(a, a->db, t->end, a->gtid_text, e);
 }
 
+/* The upstream's own statement, which was not executed as it is. */
+static int track_told(struct apply *a, const struct trx *t, const struct ddl_place *place,
+	const struct sql_ddl *ddl, struct str schema, struct err *e)
+{
+	return ddl->verb == SQL_VERB_DROP_DATABASE ? gone_track(a, place, ddl, schema, e)
+						   : track_all(a, t, place, ddl, schema, e);
+}
+
 int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
-		(place->also && track_all(a, t, place, place->also, schema, e) < 0) ||
-		(place->cut && place->cut->gone && track_gone(a, place, place->cut->gone, schema, e) < 0) ||
+		(place->also && track_told(a, t, place, place->also, schema, e) < 0) ||
+		(place->cut && place->cut->gone && gone_track(a, place, place->cut->gone, schema, e) < 0) ||
 		drop_served(a, place, e) < 0 || mark_done(a, place, e) < 0)
 		return -1;
 	return commit_behind(a, t, place, e);
@@ -695,7 +600,7 @@ int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place
 int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	struct str statement, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	if (guard_behind(a, t, place, e) < 0 || track_all(a, t, place, ddl, schema, e) < 0 ||
+	if (guard_behind(a, t, place, e) < 0 || track_told(a, t, place, ddl, schema, e) < 0 ||
 		drop_served(a, place, e) < 0 ||
 		put_record(a, t, place, "skipped", statement, (struct str){"", 0}, e) < 0)
 		return -1;
@@ -705,60 +610,17 @@ int ddl_record_skipped(struct apply *a, const struct trx *t, const struct ddl_pl
 int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	if (guard_behind(a, t, place, e) < 0 || track_gone(a, place, ddl, schema, e) < 0 ||
+	if (guard_behind(a, t, place, e) < 0 || gone_track(a, place, ddl, schema, e) < 0 ||
 		(place->cut->gone && place->cut->gone->verb != ddl->verb &&
-			track_gone(a, place, place->cut->gone, schema, e) < 0))
+			gone_track(a, place, place->cut->gone, schema, e) < 0))
 		return -1;
 	return commit_behind(a, t, place, e);
-}
-
-/* Names stand in a statement as they are, in any case, but for quotes and what is not ASCII. "": a database's
- * default, whose database need not be named. */
-static bool may_name(struct str text, struct str name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] >= 0x80 || name.p[i] == '`' || name.p[i] == '"')
-			return true;
-	for (size_t i = 0; i + name.n <= text.n; i++)
-		if (strncasecmp(text.p + i, name.p, name.n) == 0)
-			return true;
-	return false;
-}
-
-/* Of what is on record. */
-static int find_named(struct apply *a, struct str text, struct followed_list *out, struct err *e)
-{
-	struct buf sql = {0};
-	struct db_rows *rows;
-	const struct str *v;
-	int n;
-
-	buf_puts(&sql, "SELECT table_schema, table_name FROM ");
-	put_meta(a, &sql, "tidegate_structure");
-	buf_puts(&sql, " WHERE ");
-	put_task(a, &sql);
-	rows = db_query(a->ddl, buf_str(&sql), e);
-	buf_free(&sql);
-	if (!rows)
-		return -1;
-	while ((n = db_fetch(rows, &v, e)) > 0)
-		if (may_name(text, v[0]) || may_name(text, v[1]))
-			followed_add(out, v[0], v[1]);
-	db_rows_close(&rows);
-	return n;
 }
 
 int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	struct str statement, struct err *e)
 {
-	struct followed_list named = {0};
-	int r = guard_behind(a, t, place, e);
-
-	if (r == 0)
-		r = find_named(a, statement, &named, e);
-	tables_forget_schema(&a->tables, NULL);
-	for (size_t i = 0; r == 0 && i < named.n; i++)
-		r = forget_structure(a, named.p[i].schema, named.p[i].table, e);
-	followed_fini(&named);
-	return r < 0 ? -1 : commit_behind(a, t, place, e);
+	if (guard_behind(a, t, place, e) < 0 || gone_unread(a, statement, e) < 0)
+		return -1;
+	return commit_behind(a, t, place, e);
 }

@@ -55,6 +55,10 @@ int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_pla
 /* The statement that records a structure. verb: REPLACE, or INSERT IGNORE. */
 void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
 	const char *at);
+/* In a transaction of a->db: a table's structure as of this place; forgotten (name NULL: all of the database,
+ * "": its default charset). */
+int ddl_record_keep(struct apply *a, const struct structure *s, const char *at, struct err *e);
+int ddl_record_forget(struct apply *a, const char *schema, const char *name, struct err *e);
 /* In a transaction of a->db: from here on the database's default charset is that of the stream. */
 int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e);
 /* In the transaction that moves the watermark behind it: done, and the tracked structures. */

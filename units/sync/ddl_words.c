@@ -108,7 +108,7 @@ int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server
 		return err_set(e, ERR_route_statement, "a name in between that is not wanted: %.*s",
 			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 	changed = route_ddl(r, &s, from, arena_alloc(a->scratch, sizeof(*from)), &out, e);
-	if (changed >= 0 && routed_check(a, j->ddl, j->q.schema, e) < 0)
+	if (changed >= 0 && routed_check(a, j->ddl, j->q.schema, ddl_place_is_told(&j->place), e) < 0)
 		changed = -1;
 	if (changed <= 0) {
 		buf_free(&out);

@@ -1,7 +1,7 @@
 /*
- * What a task's routes forbid (docs/design/routing.md): two tables with one target, as long as they are not
- * merged, and statements about a whole database that is not one downstream. Called by ddl.c and table.c;
- * without routes it asks nobody.
+ * What a task's routes forbid (docs/design/routing.md): statements about tables that are merged with others,
+ * and statements about a whole database that is not one downstream. Called by ddl.c and table.c; without
+ * routes it asks nobody.
  */
 #include "units/sync/routed.h"
 
@@ -14,6 +14,7 @@
 #include "common/sql/quote.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/followed.h"
+#include "units/sync/takeover.h"
 
 bool routed_same(const char *schema_a, const char *name_a, const char *schema_b, const char *name_b)
 {
@@ -37,7 +38,7 @@ static int add_rows(
 	return n;
 }
 
-static int read_recorded(struct tables *ts, struct followed_list *out, struct err *e)
+int routed_recorded(struct tables *ts, struct followed_list *out, struct err *e)
 {
 	struct buf sql = {0};
 
@@ -77,7 +78,7 @@ struct map *routed_targets(struct tables *ts, struct err *e)
 {
 	struct map *m = map_new();
 	struct followed_list l = {0};
-	int r = read_recorded(ts, &l, e) < 0 ? -1 : read_upstream(ts, &l, e);
+	int r = routed_recorded(ts, &l, e) < 0 ? -1 : read_upstream(ts, &l, e);
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++) {
 		struct route_name to, *up;
@@ -108,14 +109,8 @@ static bool same_table(const struct followed *a, const struct followed *b)
 	return strcmp(a->schema, b->schema) == 0 && strcmp(a->table, b->table) == 0;
 }
 
-static int shared(
-	const struct followed *a, const struct followed *b, const struct route_name *to, struct err *e)
-{
-	return err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`", a->schema,
-		a->table, b->schema, b->table, to->schema, to->table);
-}
-
-static int check_moved(
+/* 1: another table has its target; it is told by e. */
+static int check_name(
 	const struct route *r, const struct followed_list *l, const struct followed *m, struct err *e)
 {
 	struct route_name mine, other;
@@ -130,7 +125,29 @@ static int check_moved(
 		if (route_table(r, str_of(o->schema), str_of(o->table), &other, e) < 0)
 			return -1;
 		if (routed_same(mine.schema, mine.table, other.schema, other.table))
-			return shared(m, o, &mine, e);
+			return err_set(e, ERR_route_merged, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`",
+				m->schema, m->table, o->schema, o->table, mine.schema, mine.table);
+	}
+	return 0;
+}
+
+/* Those that the statement names, as they are before it; of CREATE TABLE … LIKE the model stays as it is. */
+static int check_named(struct apply *a, const struct followed_list *l, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	unsigned n = ddl->verb == SQL_VERB_CREATE_TABLE ? 1 : ddl->ntables;
+	char name[ROUTE_NAME];
+
+	for (unsigned i = 0; i < n; i++) {
+		struct followed f = {.schema = name, .table = (char *)(uintptr_t)ddl->tables[i].table};
+
+		if (ddl->tables[i].schema[0])
+			f.schema = (char *)(uintptr_t)ddl->tables[i].schema;
+		else
+			snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
+		if (rules_table(a->rules, str_of(f.schema), str_of(f.table)) &&
+			check_name(rules_route(a->rules), l, &f, e) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -138,14 +155,16 @@ static int check_moved(
 static int check_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	struct followed_list l = {0};
-	int r = read_recorded(&a->tables, &l, e);
+	int r = routed_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
 
 	read_known(&a->tables, &l);
+	if (r >= 0)
+		r = check_named(a, &l, ddl, schema, e);
 	if (r >= 0)
 		followed_move(&l, ddl, schema);
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		if (l.p[i].moved)
-			r = check_moved(rules_route(a->rules), &l, &l.p[i], e);
+			r = check_name(rules_route(a->rules), &l, &l.p[i], e);
 	followed_fini(&l);
 	return r < 0 ? -1 : 0;
 }
@@ -169,6 +188,11 @@ static bool writes_rows(const struct tables *ts, const struct followed *f)
 	return false;
 }
 
+static bool is_name(const struct route_name *n, const char *schema, const char *table)
+{
+	return strcmp(n->schema, schema) == 0 && strcmp(n->table, table) == 0;
+}
+
 static int add_owner(struct tables *ts, const char *schema, const char *table, struct err *e)
 {
 	struct route_name to, *name;
@@ -179,6 +203,8 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 		return -1;
 	key = route_key(str_of(to.schema), str_of(to.table));
 	o = map_get(ts->owners, buf_str(&key));
+	if (o && is_name(&o->up, schema, table))
+		return buf_free(&key), 0;
 	name = o ? &o->other : NULL;
 	if (!o) {
 		o = xcalloc(1, sizeof(*o));
@@ -194,8 +220,13 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 static int read_owners(struct tables *ts, struct err *e)
 {
 	struct followed_list l = {0};
-	int r = read_recorded(ts, &l, e);
+	int r = routed_recorded(ts, &l, e);
 
+	/* Seen by now or not: what may be there twice must not go over another one's rows, and what may
+	 * change a row that is not there must not meet it. */
+	if (r >= 0 && (ts->safe_mode || (ts->takeover && ts->takeover->on) || rules_filter(ts->rules) ||
+			      rules_row_filters(ts->rules)))
+		r = read_upstream(ts, &l, e);
 	ts->owners = map_new();
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		if (l.p[i].table[0] && writes_rows(ts, &l.p[i]))
@@ -220,39 +251,94 @@ static const struct owner *owner_of(const struct tables *ts, const struct table 
 	return o;
 }
 
-int routed_check_rows(struct tables *ts, const struct table *t, struct err *e)
+int routed_merged(struct tables *ts, const char *schema, const char *name, struct err *e)
 {
+	struct route_name to;
 	const struct owner *o;
-	const struct route_name *other;
-	bool mine;
+	struct buf key;
 
 	if (!rules_route(ts->rules))
 		return 0;
-	if (!ts->owners && read_owners(ts, e) < 0)
+	if ((!ts->owners && read_owners(ts, e) < 0) ||
+		route_table(rules_route(ts->rules), str_of(schema), str_of(name), &to, e) < 0)
 		return -1;
-	o = owner_of(ts, t);
-	if (!o)
-		return 0;
-	mine = strcmp(o->up.schema, t->schema) == 0 && strcmp(o->up.table, t->name) == 0;
-	other = mine ? &o->other : &o->up;
-	return !other->table[0] ? 0
-				: err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to %s",
-					  t->schema, t->name, other->schema, other->table, t->head);
+	key = route_key(str_of(to.schema), str_of(to.table));
+	o = map_get(ts->owners, buf_str(&key));
+	buf_free(&key);
+	return o && (o->other.table[0] || !is_name(&o->up, schema, name));
 }
 
-int routed_note(struct tables *ts, const struct table *t, struct err *e)
+static int record(struct tables *ts, const struct table *t, struct err *e)
 {
 	struct buf sql = {0};
 	int r;
 
-	if (!rules_route(ts->rules) || owner_of(ts, t))
-		return 0;
 	/* The connection is one that a newer owner ends. What is there meanwhile counts more. */
 	ddl_record_put(&sql, "INSERT IGNORE", ts->id, t->up, "0:0:0");
 	r = db_exec(ts->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	return r < 0 ? err_add(e, "recording the structure of %s", t->head)
 		     : add_owner(ts, t->schema, t->name, e);
+}
+
+int routed_meet(struct tables *ts, struct table *t, struct err *e)
+{
+	int merged = routed_merged(ts, t->schema, t->name, e);
+	const struct owner *o;
+
+	if (merged < 0 || !rules_route(ts->rules))
+		return merged;
+	t->merged = merged;
+	o = owner_of(ts, t);
+	if (o && (is_name(&o->up, t->schema, t->name) || is_name(&o->other, t->schema, t->name)))
+		return 0;
+	/* The first of its target does not know yet that it is not alone. */
+	if (o)
+		tables_forget(ts, o->up.schema, o->up.table);
+	return record(ts, t, e);
+}
+
+/* Can only one row of the downstream have the values that name a row here? */
+static bool names_one(const struct table *t)
+{
+	for (unsigned i = 0; i < t->down->nkeys; i++) {
+		const struct key *k = &t->down->keys[i];
+		bool within = k->unique && k->usable;
+
+		for (unsigned c = 0; within && c < k->ncolumns; c++) {
+			int at = structure_column(t->up, t->down->columns[k->columns[c]].name);
+
+			within = false;
+			for (unsigned u = 0; at >= 0 && u < t->key->ncolumns; u++)
+				within = within || t->key->columns[u] == (unsigned)at;
+		}
+		if (within)
+			return true;
+	}
+	return false;
+}
+
+int routed_check_merged(const struct table *t, struct err *e)
+{
+	if (!t->merged)
+		return 0;
+	/* A change of a row that is not there could find another one's. */
+	if (t->filter || t->rows[BINLOG_INSERT].action == FILTER_IGNORE)
+		return err_set(e, ERR_route_shared,
+			"`%s`.`%s` is merged with others into %s, and a rule of filters or expression-filter "
+			"may leave out rows that come there, but not their changes: not supported yet",
+			t->schema, t->name, t->head);
+	if (t->ties)
+		return err_set(e, ERR_route_shared,
+			"`%s`.`%s` is merged with others into %s, which has foreign keys: not supported yet",
+			t->schema, t->name, t->head);
+	/* A row without a key is any of those that are alike. */
+	if (t->key && !names_one(t))
+		return err_set(e, ERR_route_shared,
+			"`%s`.`%s` is merged with others into %s, where no unique key lies within its own: a "
+			"change could be made to another one's row",
+			t->schema, t->name, t->head);
+	return 0;
 }
 
 /* --- whole databases --- */
@@ -366,7 +452,7 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 	int r = route_schema(rules_route(a->rules), from, name, e);
 
 	if (r >= 0)
-		r = read_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
+		r = routed_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
 	read_known(&a->tables, &l);
 	if (r >= 0)
 		r = check_members(rules_route(a->rules), &l, from, name, drop, e);
@@ -376,7 +462,7 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 	return r < 0 ? -1 : 0;
 }
 
-int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
+int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, bool told, struct err *e)
 {
 	if (!rules_route(a->rules))
 		return 0;
@@ -386,9 +472,12 @@ int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, 
 		return check_database(a, ddl, schema, e);
 	case SQL_VERB_CREATE_TABLE:
 	case SQL_VERB_RENAME_TABLE:
-		return check_tables(a, ddl, schema, e);
 	case SQL_VERB_ALTER_TABLE:
-		return ddl->rename ? check_tables(a, ddl, schema, e) : 0;
+	case SQL_VERB_DROP_TABLE:
+	case SQL_VERB_TRUNCATE:
+	case SQL_VERB_CREATE_INDEX:
+	case SQL_VERB_DROP_INDEX:
+		return told ? 0 : check_tables(a, ddl, schema, e);
 	default:
 		return 0;
 	}

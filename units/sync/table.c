@@ -49,7 +49,6 @@ static void table_free(void *p)
 void tables_init(struct tables *t)
 {
 	t->map = map_new();
-	t->targets = map_new();
 	t->maps_in = arena_new(4096);
 }
 
@@ -57,7 +56,6 @@ void tables_fini(struct tables *t)
 {
 	tables_sweep(t);
 	map_free(&t->map, table_free);
-	map_free(&t->targets, NULL);
 	routed_forget(t);
 	map_free(&t->tied, NULL);
 	ties_fini(t);
@@ -76,30 +74,7 @@ static struct buf map_key(struct str schema, struct str name)
 	return b;
 }
 
-static void forget_target(struct tables *ts, const struct table *t)
-{
-	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
-
-	if (map_get(ts->targets, buf_str(&key)) == t)
-		map_del(ts->targets, buf_str(&key));
-	buf_free(&key);
-}
-
-/* Two tables of the upstream with one target: their rows would be each other's. */
-static int note_target(struct tables *ts, struct table *t, struct err *e)
-{
-	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
-	const struct table *other = map_get(ts->targets, buf_str(&key));
-
-	if (!other && rules_route(ts->rules))
-		map_put(ts->targets, buf_str(&key), t);
-	buf_free(&key);
-	return other ? err_set(e, ERR_route_shared, "`%s`.`%s` and `%s`.`%s` both go to %s", other->schema,
-			       other->name, t->schema, t->name, t->head)
-		     : 0;
-}
-
-void tables_forget(struct tables *t, const char *schema, const char *name)
+static void forget_one(struct tables *t, const char *schema, const char *name)
 {
 	struct buf key = map_key(str_of(schema), str_of(name));
 	struct table *old = map_del(t->map, buf_str(&key));
@@ -107,9 +82,40 @@ void tables_forget(struct tables *t, const char *schema, const char *name)
 	if (old) {
 		old->next = t->forgotten;
 		t->forgotten = old;
-		forget_target(t, old);
 	}
 	buf_free(&key);
+}
+
+/* The map must not change under a walk: one at a time. */
+static void forget_all_merged(struct tables *t)
+{
+	struct table *found;
+
+	do {
+		size_t at = 0;
+		void *value;
+
+		found = NULL;
+		while (!found && map_next(t->map, &at, NULL, &value))
+			if (((struct table *)value)->merged)
+				found = value;
+		if (found)
+			forget_one(t, found->schema, found->name);
+	} while (found);
+}
+
+void tables_forget(struct tables *t, const char *schema, const char *name)
+{
+	struct buf key = map_key(str_of(schema), str_of(name));
+	const struct table *old = map_get(t->map, buf_str(&key));
+	bool merged = !old || old->merged;
+
+	buf_free(&key);
+	forget_one(t, schema, name);
+	/* Others stand there too, each with what it knows of the downstream's table. One that was not met may
+	 * be merged with any. */
+	if (merged)
+		forget_all_merged(t);
 }
 
 void tables_sweep(struct tables *t)
@@ -518,9 +524,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (note_target(ts, t, e) < 0 || routed_check_rows(ts, t, e) < 0 ||
-		refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
-		find_habits(ts, t, e) < 0 || routed_note(ts, t, e) < 0)
+	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
+		find_habits(ts, t, e) < 0 || routed_meet(ts, t, e) < 0)
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->up, &ts->from, e) < 0)
 		return -1;
@@ -528,7 +533,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	arrange_find(ts, t);
 	keys_learn(t);
 	ties_learn(ts, t);
-	return 0;
+	return routed_check_merged(t, e);
 }
 
 const struct structure *tables_known(struct tables *t, const char *schema, const char *name)
@@ -553,7 +558,6 @@ struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err
 	if (!t) {
 		t = table_new(ts, map, e);
 		if (t && t->wanted && learn(ts, t, map, e) < 0) {
-			forget_target(ts, t);
 			table_free(t);
 			t = NULL;
 		} else if (t) {

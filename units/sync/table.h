@@ -36,6 +36,7 @@ struct table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream: by the task's routes */
 	bool wanted;
+	bool merged;                   /* other tables of the upstream have the same target */
 	bool left_out;                 /* would be wanted, but the event filter leaves all its rows out */
 	struct filter_verdict rows[3]; /* of its inserts, updates, deletes (enum binlog_change) */
 	struct row_filter *filter;     /* expressions on its rows; NULL: there are none */
@@ -67,7 +68,6 @@ struct table {
 /* All tables met so far, and whom to ask about new ones. Applier thread only. */
 struct tables {
 	struct map *map;         /* "schema\0table" -> struct table */
-	struct map *targets;     /* the same by to_schema and to_name, only where there are routes */
 	struct map *owners;      /* of routed.c: who is on record for a target; NULL: not read */
 	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
