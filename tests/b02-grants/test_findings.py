@@ -81,7 +81,7 @@ def test_findings(up, down, looked):
     d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "CREATE TABLE app.mine (id int)", "CREATE TRIGGER app.other BEFORE INSERT ON app.mine FOR EACH ROW SET @a=1")
     k.gone("target_trigger")
     k.gone("downstream_table_empty")
-    d.run("INSERT INTO app.mine VALUES (1)")
+    d.run("INSERT INTO app.mine VALUES (1)", "CREATE TABLE app.T (id int)", "INSERT INTO app.T VALUES (1)")
     k.gone("downstream_table_empty")
     d.run("INSERT INTO app.t VALUES (1)")
     k.case("downstream_table_empty", "fail", "have rows, and were not made by this task: `app`.`t`$", "^DROP TABLE `app`.`t`$")
@@ -202,3 +202,20 @@ def test_of_a_mysql(fleet, server, job, bin_dir):
     own.run("REVOKE XA_RECOVER_ADMIN ON *.* FROM tgtest@'%'")
     k.job.interrupt()
     k.job.run()  # its copy is done, so nothing that was prepared matters any more
+
+
+@pytest.mark.long
+def test_letters_are_lost(fleet, server, job):
+    """To a server with names in lower case: a warning, as all goes there."""
+    up = server("ma1011", "up")
+    (low,) = fleet("ma1011", "low", extra="--lower-case-table-names=1")
+    up.run("CREATE DATABASE App", "CREATE TABLE App.Tab (id int PRIMARY KEY, v varchar(10))", "INSERT INTO App.Tab VALUES (1,'a')")
+    j = job(Pair(up, low), tables="App.*")
+    assert "kept in lower case" in j.run()
+    up.run("INSERT INTO App.Tab VALUES (2,'b')", "UPDATE App.Tab SET v='c' WHERE id=1", "ALTER TABLE App.Tab ADD COLUMN w int", "INSERT INTO App.Tab VALUES (3,'b',4)", "CREATE TABLE App.New (id int)", "INSERT INTO App.New VALUES (1)")
+    j.run()
+    assert low.query("SELECT * FROM app.tab ORDER BY 1") == ((1, "c", None), (2, "b", None), (3, "b", 4)), j.story()
+    assert low.query("SELECT * FROM app.new") == ((1,),)
+    up.run("DROP TABLE App.New", "RENAME TABLE App.Tab TO App.Other", "INSERT INTO App.Other VALUES (4,'d',4)")
+    j.run()
+    assert low.query("SELECT COUNT(*) FROM app.other") == ((4,),)

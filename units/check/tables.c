@@ -53,10 +53,16 @@ const struct check_table *tables_find(const struct tables *t, struct str schema,
 	return NULL;
 }
 
-const struct check_table *tables_find_to(const struct tables *t, struct str schema, struct str name)
+static bool is_name(struct str a, const char *b, bool exact)
+{
+	return exact ? str_is(a, b) : str_is_ci(a, b);
+}
+
+const struct check_table *tables_find_to(
+	const struct tables *t, struct str schema, struct str name, bool exact)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (str_is_ci(name, t->p[i].to.table) && str_is_ci(schema, t->p[i].to.schema))
+		if (is_name(name, t->p[i].to.table, exact) && is_name(schema, t->p[i].to.schema, exact))
 			return &t->p[i];
 	return NULL;
 }

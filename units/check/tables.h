@@ -25,8 +25,9 @@ void tables_add(struct tables *t, const struct rules *rules, const struct str *v
 /* By its name in the upstream; NULL: not wanted, or no table. Servers list tables in one order: *at, 0 at
  * first, is where the last one stood. */
 const struct check_table *tables_find(const struct tables *t, struct str schema, struct str name, size_t *at);
-/* By its name downstream, letters of any case. */
-const struct check_table *tables_find_to(const struct tables *t, struct str schema, struct str name);
+/* By its name downstream; exact: where names that differ in case only are two. */
+const struct check_table *tables_find_to(
+	const struct tables *t, struct str schema, struct str name, bool exact);
 /* " IN ('a','b')": their schemas in the upstream. */
 void tables_put_schemas(const struct tables *t, struct buf *sql);
 /* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many

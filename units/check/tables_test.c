@@ -38,8 +38,11 @@ static void found_by_both_names(void **state)
 	assert_int_equal(at, 2);
 	assert_ptr_equal(tables_find(t, STR_LIT("a"), STR_LIT("t"), &at), &t->p[1]);
 	assert_null(tables_find(t, STR_LIT("a"), STR_LIT("T"), &at));
-	assert_ptr_equal(tables_find_to(t, STR_LIT("B"), STR_LIT("u")), &t->p[1]);
-	assert_null(tables_find_to(t, STR_LIT("a"), STR_LIT("t")));
+	assert_ptr_equal(tables_find_to(t, STR_LIT("B"), STR_LIT("u"), false), &t->p[1]);
+	assert_ptr_equal(tables_find_to(t, STR_LIT("b"), STR_LIT("U"), true), &t->p[1]);
+	assert_null(tables_find_to(t, STR_LIT("b"), STR_LIT("u"), true));
+	assert_null(tables_find_to(t, STR_LIT("B"), STR_LIT("U"), true));
+	assert_null(tables_find_to(t, STR_LIT("a"), STR_LIT("t"), false));
 	tables_put_schemas(t, &in);
 	assert_string_equal(buf_cstr(&in), " IN ('a','it\\'s')");
 	buf_free(&in);

@@ -5,10 +5,17 @@
 #include "common/sql/quote.h"
 #include "units/check/items.h"
 
+/* Are names that differ in case only two there? */
+static bool has_letters(struct db *d)
+{
+	return check_number(d, "lower_case_table_names") == 0;
+}
+
 /* Each would run for every row that is written, and nothing a client can set keeps it from that (T15). Seen
  * with the TRIGGER privilege only, which target_privilege asks for. */
 void check_triggers(struct check *c, const char *item)
 {
+	bool exact = has_letters(c->down);
 	struct err e = {0};
 	struct db_rows *rows = db_query(c->down,
 		STR_LIT("SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE FROM "
@@ -19,7 +26,7 @@ void check_triggers(struct check *c, const char *item)
 	const struct str *v;
 
 	while (rows && db_fetch(rows, &v, &e) > 0) {
-		if (!tables_find_to(c->tables, v[2], v[3]))
+		if (!tables_find_to(c->tables, v[2], v[3], exact))
 			continue;
 		some_add(&found, "`%.*s`.`%.*s` on `%.*s`", STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[3]));
 		buf_puts(&mend, mend.n ? "; DROP TRIGGER " : "DROP TRIGGER ");
@@ -57,6 +64,7 @@ static bool has_rows(struct db *d, struct str schema, struct str table)
 /* Tables of the target that are there: schema, NUL, table, NUL. */
 static void list_there(struct check *c, struct buf *out)
 {
+	bool exact = has_letters(c->down);
 	struct err ignored = {0};
 	struct db_rows *rows = db_query(c->down,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
@@ -65,7 +73,7 @@ static void list_there(struct check *c, struct buf *out)
 	const struct str *v;
 
 	while (rows && db_fetch(rows, &v, &ignored) > 0) {
-		if (!tables_find_to(c->tables, v[0], v[1]))
+		if (!tables_find_to(c->tables, v[0], v[1], exact))
 			continue;
 		for (int i = 0; i < 2; i++) {
 			buf_put(out, v[i].p, v[i].n);
