@@ -187,6 +187,8 @@ static json_t *make_rules(const struct task_file *f, const json_t *list)
 /* A route, without the hidden keys. */
 static json_t *copy_route(struct task_file *f, const char *name, const json_t *o)
 {
+	static const char *const extracts[][2] = {{"extract-table", "table-regexp"},
+		{"extract-schema", "schema-regexp"}, {"extract-source", "source-regexp"}};
 	json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", name, "schema-pattern",
 		json_text(o, "schema-pattern", ""), "table-pattern", json_text(o, "table-pattern", ""),
 		"target-schema", json_text(o, "target-schema", ""), "target-table",
@@ -194,6 +196,14 @@ static json_t *copy_route(struct task_file *f, const char *name, const json_t *o
 	struct err why = {0};
 	const char *key = NULL;
 
+	for (size_t i = 0; i < sizeof(extracts) / sizeof(extracts[0]); i++) {
+		const json_t *x = json_object_get(o, extracts[i][0]);
+
+		if (x)
+			json_object_set_new(out, extracts[i][0],
+				json_pack("{s:s, s:s}", extracts[i][1], json_text(x, extracts[i][1], ""),
+					"target-column", json_text(x, "target-column", "")));
+	}
 	if (route_check(out, &key, &why) == 0)
 		return out;
 	checked_error(f->name, o, json_object_get(o, key) ? key : NULL, f->e, "%s", why.text);

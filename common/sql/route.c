@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/buf.h"
 #include "common/base/xalloc.h"
@@ -16,10 +17,23 @@
 
 enum { GROUPS = 10 }; /* $0 … $9 */
 
+/* In DM's order. */
+static const struct {
+	const char *key, *regexp;
+} extracts[ROUTE_EXTRAS] = {
+	{"extract-table", "table-regexp"},
+	{"extract-schema", "schema-regexp"},
+	{"extract-source", "source-regexp"},
+};
+
 struct rule {
 	char *name;
 	struct pattern *schema, *table; /* table NULL: a rule of the schema */
 	char *to_schema, *to_table;     /* "": as it is */
+	struct {
+		char *column; /* NULL: none */
+		struct pattern *p;
+	} extract[ROUTE_EXTRAS];
 };
 
 struct route {
@@ -205,6 +219,47 @@ int route_schema(const struct route *r, struct str schema, char out[ROUTE_NAME],
 	return !str_is(schema, out);
 }
 
+/* What all of its groups matched, one behind the other; where it does not match: nothing, as in DM. */
+static int put_extra(
+	const struct pattern *p, const char *column, struct str name, struct route_extras *out, struct err *e)
+{
+	struct str groups[GROUPS];
+	struct buf b = {0};
+	int r = pattern_find(p, name, groups, GROUPS, e);
+
+	for (unsigned i = 1; r > 0 && i <= pattern_groups(p); i++)
+		buf_put(&b, groups[i].p, groups[i].n);
+	if (r >= 0)
+		out->p[out->n++] = (struct route_extra){xstrdup(column), xstrdup(buf_cstr(&b))};
+	buf_free(&b);
+	return r < 0 ? -1 : 0;
+}
+
+int route_extras(const struct route *r, struct str schema, struct str table, struct str source,
+	struct route_extras *out, struct err *e)
+{
+	const struct str names[ROUTE_EXTRAS] = {table, schema, source};
+	const struct rule *x = NULL;
+
+	*out = (struct route_extras){.n = 0};
+	if (find(r, schema, table, &x, e) < 0)
+		return -1;
+	for (unsigned i = 0; x && i < ROUTE_EXTRAS; i++)
+		if (x->extract[i].column &&
+			put_extra(x->extract[i].p, x->extract[i].column, names[i], out, e) < 0)
+			return err_add(e, "route `%s`, `%s`", x->name, extracts[i].key);
+	return 0;
+}
+
+void route_extras_fini(struct route_extras *x)
+{
+	for (unsigned i = 0; i < x->n; i++) {
+		free(x->p[i].column);
+		free(x->p[i].value);
+	}
+	x->n = 0;
+}
+
 /* --- reading --- */
 
 static const char *text_of(const json_t *o, const char *key)
@@ -225,11 +280,42 @@ static int read_pattern(
 	return *out ? 0 : -1;
 }
 
+static int read_extract(struct rule *x, unsigned k, const json_t *o, struct err *e)
+{
+	const char *regexp = text_of(o, extracts[k].regexp), *column = text_of(o, "target-column");
+
+	if (!regexp[0] || !column[0])
+		return err_set(e, ERR_config_bad, "`%s` wants a `%s` and a `target-column`", extracts[k].key,
+			extracts[k].regexp);
+	for (unsigned i = 0; i < k; i++)
+		if (x->extract[i].column && strcasecmp(x->extract[i].column, column) == 0)
+			return err_set(e, ERR_config_bad, "`%s` and `%s` have one `target-column`, `%s`",
+				extracts[i].key, extracts[k].key, column);
+	x->extract[k].column = xstrdup(column);
+	x->extract[k].p = pattern_new_regex(regexp, true, e);
+	if (!x->extract[k].p)
+		return -1;
+	if (pattern_groups(x->extract[k].p) == 0 || pattern_groups(x->extract[k].p) >= GROUPS)
+		return err_set(e, ERR_config_bad,
+			"`%s` has %u groups: what they match is the column's value, so it wants one to %d",
+			regexp, pattern_groups(x->extract[k].p), GROUPS - 1);
+	return 0;
+}
+
+static int read_extracts(struct rule *x, const json_t *o, const char **key, struct err *e)
+{
+	for (unsigned i = 0; i < ROUTE_EXTRAS; i++) {
+		const json_t *v = json_object_get(o, *key = extracts[i].key);
+
+		if (v && !json_is_null(v) && read_extract(x, i, v, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* *key: the one that is being looked at, for the error. */
 static int read_rule(struct rule *x, const json_t *o, bool case_sensitive, const char **key, struct err *e)
 {
-	static const char *const extracts[] = {"extract-table", "extract-schema", "extract-source"};
-
 	x->name = xstrdup(text_of(o, "name"));
 	x->to_schema = xstrdup(text_of(o, *key = "target-schema"));
 	x->to_table = xstrdup(text_of(o, "target-table"));
@@ -243,10 +329,7 @@ static int read_rule(struct rule *x, const json_t *o, bool case_sensitive, const
 		(*key = "target-schema", check_target(x->to_schema, x->schema, e)) < 0 ||
 		(*key = "target-table", check_target(x->to_table, x->table, e)) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(extracts) / sizeof(extracts[0]); i++)
-		if (json_object_get(o, *key = extracts[i]))
-			return err_set(e, ERR_config_unsupported, "`%s` is not supported yet", *key);
-	return 0;
+	return read_extracts(x, o, key, e);
 }
 
 static void rule_fini(struct rule *x)
@@ -256,6 +339,10 @@ static void rule_fini(struct rule *x)
 	free(x->to_table);
 	pattern_free(&x->schema);
 	pattern_free(&x->table);
+	for (unsigned i = 0; i < ROUTE_EXTRAS; i++) {
+		free(x->extract[i].column);
+		pattern_free(&x->extract[i].p);
+	}
 }
 
 int route_check(const json_t *rule, const char **key, struct err *e)

@@ -246,11 +246,50 @@ static void test_statements(void **state)
 	route_free(&r);
 }
 
+static void test_extras(void **state)
+{
+	struct err e = {0};
+	struct route *r =
+		load("[{\"name\":\"a\",\"schema-pattern\":\"s_*\",\"table-pattern\":\"t*\",\"target-schema\":"
+		     "\"x\","
+		     "\"extract-table\":{\"table-regexp\":\"(.)_(.*)\",\"target-column\":\"of\"},"
+		     "\"extract-source\":{\"source-regexp\":\"^(o)?(n)\",\"target-column\":\"from\"}},"
+		     "{\"name\":\"b\",\"schema-pattern\":\"s_*\",\"target-schema\":\"y\","
+		     "\"extract-schema\":{\"schema-regexp\":\"_(.*)\",\"target-column\":\"of\"}}]",
+			false, &e);
+	struct route_extras x;
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(route_extras(r, STR_LIT("s_1"), STR_LIT("t_ab"), STR_LIT("one"), &x, &e), 0);
+	assert_int_equal(x.n, 2);
+	assert_string_equal(x.p[0].column, "of");
+	assert_string_equal(x.p[0].value, "tab");
+	assert_string_equal(x.p[1].column, "from");
+	assert_string_equal(x.p[1].value, "on");
+	route_extras_fini(&x);
+	/* What does not match gives nothing, as in DM. */
+	assert_int_equal(route_extras(r, STR_LIT("s_1"), STR_LIT("t"), STR_LIT("none"), &x, &e), 0);
+	assert_string_equal(x.p[0].value, "");
+	assert_string_equal(x.p[1].value, "n");
+	route_extras_fini(&x);
+	/* The rule that counts, no other. */
+	assert_int_equal(route_extras(r, STR_LIT("s_1"), STR_LIT("u"), STR_LIT("one"), &x, &e), 0);
+	assert_int_equal(x.n, 1);
+	assert_string_equal(x.p[0].value, "1");
+	route_extras_fini(&x);
+	assert_int_equal(route_extras(r, STR_LIT("other"), STR_LIT("t_a"), STR_LIT("one"), &x, &e), 0);
+	assert_int_equal(x.n, 0);
+	assert_int_equal(route_extras(NULL, STR_LIT("s_1"), STR_LIT("t_a"), STR_LIT("one"), &x, &e), 0);
+	assert_int_equal(x.n, 0);
+	route_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_case),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_statements)};
+		cmocka_unit_test(test_statements), cmocka_unit_test(test_extras)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

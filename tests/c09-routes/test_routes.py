@@ -539,6 +539,57 @@ def test_merged_copy_goes_on(make_pair, job):
         assert source == target, f"{t} {len(source)} {len(target)}\n{f.job.story()}"
 
 
+EXTRACTS = {"a": {"schema-pattern": "shard_*", "table-pattern": "t_*", "target-schema": "all", "target-table": "t", "extract-table": {"table-regexp": "^t_(.)(.*)", "target-column": "c_table"},
+                  "extract-schema": {"schema-regexp": "_(.*)", "target-column": "c_schema"}, "extract-source": {"source-regexp": "(.*)", "target-column": "c_source"}},
+            "b": {"schema-pattern": "shard_*", "table-pattern": "plain", "target-schema": "all", "target-table": "plain", "extract-schema": {"schema-regexp": "_(.)", "target-column": "c_schema"}},
+            "c": {"schema-pattern": "shard_*", "table-pattern": "own", "target-schema": "all", "target-table": "own", "extract-schema": {"schema-regexp": "_(.)", "target-column": "c"}},
+            "d": {"schema-pattern": "app", "target-schema": "all", "extract-source": {"source-regexp": "^(.)", "target-column": "src"}}}
+EXTRACTED = {"t": ("id, v, e + 0, {}", {"shard_1.t_ab": "'ab', '1', 'one'", "shard_x.t_c": "'c', 'x', 'one'"}),
+             "single": ("id, v, {}", {"app.single": "'o'"}), "plain": ("v, w, {}", {"shard_1.plain": "'1'", "shard_x.plain": "'x'"}), "own": ("id, v, {}", {"shard_1.own": "'1'", "shard_x.own": "'x'"})}
+
+
+def assert_extracted(pair, j):
+    for name, (columns, tables) in EXTRACTED.items():
+        source = sorted(pair.source.query(" UNION ALL ".join(f"SELECT {columns.format(v)} FROM {t}" for t, v in tables.items())), key=repr)
+        names = {"t": "c_table, c_schema, c_source", "plain": "c_schema", "own": "c", "single": "src"}[name]
+        target = sorted(pair.target.query(f"SELECT {columns.format(names)} FROM `all`.{name}"), key=repr)
+        assert source == target, f"{name} {[r for r in source if r not in target][:5]} {[r for r in target if r not in source][:5]}\n{j.story()}"
+
+
+@pytest.mark.parametrize("names", [PAIRS[1], *(pytest.param(p, marks=pytest.mark.long) for p in PAIRS if p != PAIRS[1])])
+def test_extracted_columns(names, make_pair, job):
+    """Columns of the downstream that hold parts of the upstream's names: rows with one key in two tables are two, each is changed for itself; a table
+    without a key, one whose key is unique there without the column, one that is alone in its target and is changed by DDL; kills of the copy, the sync and between the parts of a transaction."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    for db, t in (("shard_1", "t_ab"), ("shard_x", "t_c")):
+        s.run(f"CREATE DATABASE {db} CHARACTER SET utf8mb4", f"CREATE TABLE {db}.{t} (id int PRIMARY KEY AUTO_INCREMENT, v varchar(20), e enum('a','','c'))",
+              f"CREATE TABLE {db}.plain (v varchar(20), w double)", f"CREATE TABLE {db}.own (id int PRIMARY KEY, v varchar(20))",
+              f"INSERT INTO {db}.{t} (v, e) VALUES " + ",".join(f"('{db}', 'c')" for _ in range(300)), f"INSERT INTO {db}.plain VALUES ('same', 1.5), ('same', 1.5), (NULL, NULL)",
+              "SET sql_mode=''", f"INSERT INTO {db}.{t} (v, e) VALUES ('odd', 'no member')")
+    s.run("CREATE DATABASE app", "CREATE TABLE app.single (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app.single VALUES (1, 'a'), (2, 'b')")
+    s.run("INSERT INTO shard_1.own VALUES (1, 'a'), (2, 'b')", "INSERT INTO shard_x.own VALUES (3, 'c')")
+    f = Files(pair, job, EXTRACTS, more=", syncer: {split-transaction: 400}")
+    said_text = f.run(expect=FAILED)
+    assert "make the table by hand, with that column" in said_text, said_text
+    d.run("CREATE DATABASE IF NOT EXISTS `all`", "CREATE TABLE `all`.t (c_table varchar(20), id int AUTO_INCREMENT, v varchar(20), e enum('a','','c'), c_schema varchar(20) CHARACTER SET latin1, c_source text, PRIMARY KEY (id, c_schema)) CHARACTER SET utf8mb4",
+          "CREATE TABLE `all`.plain (v varchar(20), w double) CHARACTER SET utf8mb4", "CREATE TABLE `all`.own (id int PRIMARY KEY, v varchar(20), c char(3)) CHARACTER SET utf8mb4",
+          "CREATE TABLE `all`.single (id int, v varchar(20), src varchar(9), PRIMARY KEY (src, id)) CHARACTER SET utf8mb4", "INSERT INTO `all`.single VALUES (0, 'x', 'x')", "DELETE FROM `all`.single")
+    said_text = f.run(expect=FAILED)
+    assert "without column `c_schema`, which the task's routes fill" in said_text, said_text
+    d.run("ALTER TABLE `all`.plain ADD COLUMN c_schema varchar(20) CHARACTER SET utf8mb4")
+    killed(f, "load_mid_chunk", "load_before_commit")
+    assert_extracted(pair, f.job)
+    s.run("UPDATE shard_1.t_ab SET v = 'first' WHERE id <= 100", "UPDATE shard_x.t_c SET v = 'second' WHERE id BETWEEN 50 AND 150", "DELETE FROM shard_1.t_ab WHERE id = 7", "INSERT INTO shard_1.t_ab VALUES (7, 'again', 'a')",
+          "UPDATE shard_x.t_c SET id = 5000 WHERE id = 7", "DELETE FROM shard_x.t_c WHERE id = 9", "UPDATE shard_1.plain SET w = 2 WHERE v = 'same' LIMIT 1", "DELETE FROM shard_x.plain WHERE v = 'same' LIMIT 1",
+          "UPDATE shard_1.own SET v = 'changed' WHERE id = 1", "UPDATE shard_x.own SET id = 30", "INSERT INTO shard_1.own VALUES (3, 'of 1 now')", "DELETE FROM shard_1.own WHERE id = 2")
+    s.run("UPDATE app.single SET v = 'before' WHERE id = 1", "ALTER TABLE app.single ADD COLUMN n int DEFAULT 7, ADD KEY (v)", "INSERT INTO app.single VALUES (3, 'behind', 8)", "UPDATE app.single SET v = CONCAT(v, n), id = id + 10 WHERE id < 3",
+          "DELETE FROM app.single WHERE id = 12")
+    s.run("BEGIN", *(f"INSERT INTO {t} VALUES " + ",".join(f"({i}, 'part', 'a')" for i in range(10000, 10600)) for t in ("shard_1.t_ab", "shard_x.t_c")), "DELETE FROM shard_1.t_ab WHERE id > 10500", "COMMIT")
+    killed(f, "sync_before_commit", "split_part")
+    assert_extracted(pair, f.job)
+
+
 @pytest.mark.parametrize("second_name", ["new", "New"])
 def test_two_sources(fleet, server, job, second_name):
     """Whose tables would meet in one target: the second one's copy is refused before it touches anything. Case does not make two of it."""
@@ -712,9 +763,9 @@ def test_other_routes_in_the_middle_of_files(make_pair, job, tmp_path):
     ({"r": {"schema-pattern": "~^a(b)", "target-schema": "x$2"}}, "8:52: `x$2`: the pattern has 1 groups, there is no $2"),
     ({"r": {"schema-pattern": "~(", "target-schema": "x"}}, "8:25: pattern \"~(\""),
     ({"r": {"schema-pattern": "app"}}, "8:6: `target-schema` is missing in routes"),
-    ({"r": {"schema-pattern": "app", "target-schema": "x", "extract-table": {"table-regexp": "(a)", "target-column": "c"}}},
-     "8:54: `extract-table` in routes is not supported"),
-], ids=["key", "no group", "groups", "regex", "target", "extract"])
+    ({"r": {"schema-pattern": "app", "target-schema": "x", "extract-table": {"table-regexp": "a", "target-column": "c"}}}, "8:71: `a` has 0 groups"),
+    ({"r": {"schema-pattern": "app", "target-schema": "x", "extract-table": {"table-regexp": "(a)"}}}, "8:71: `target-column` is missing in extract-table"),
+], ids=["key", "no group", "groups", "regex", "target", "extract", "extract column"])
 def test_mistakes(make_pair, job, routes, said_words):
     """Said with file, line and column, before anything is done."""
     f = Files(make_pair("ma1011", "ma118"), job, routes)

@@ -27,6 +27,7 @@ static void items_fini(struct items *l)
 		free(l->p[i].schema);
 		free(l->p[i].name);
 		free(l->p[i].target);
+		route_extras_fini(&l->p[i].extras);
 		free(l->p[i].create);
 		structure_free(&l->p[i].structure);
 		for (unsigned j = 0; j < l->p[i].npartitions; j++)
@@ -339,13 +340,15 @@ int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, str
 	return r < 0 ? -1 : read_texts(c, d, e);
 }
 
-int catalog_route(struct catalog *c, const struct route *r, struct err *e)
+int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e)
 {
 	for (unsigned i = 0; r && i < c->tables.n; i++) {
 		struct item *t = &c->tables.p[i];
 		struct route_name to;
 
-		if (route_table(r, str_of(t->schema), str_of(t->name), &to, e) < 0)
+		if (route_table(r, str_of(t->schema), str_of(t->name), &to, e) < 0 ||
+			route_extras(r, str_of(t->schema), str_of(t->name), str_of(source), &t->extras, e) <
+				0)
 			return -1;
 		if (strcmp(to.table, t->name) != 0)
 			t->target = xstrdup(to.table);

@@ -20,6 +20,7 @@ struct item {
 	char *create;        /* SHOW CREATE … */
 	char *target;        /* tables: their name downstream, where it is another one; NULL: it is not */
 	/* tables only */
+	struct route_extras extras; /* columns that only the downstream has */
 	struct structure *structure;
 	uint64_t rows, bytes; /* the server's estimates */
 	bool transactional;   /* its engine keeps a snapshot; else it stays locked until it is copied */
@@ -43,8 +44,9 @@ struct catalog {
 
 /* Fills c; what is left out is logged. d is a DB_PLAIN connection. */
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
-/* What is loaded at once stands in statements under its name downstream. */
-int catalog_route(struct catalog *c, const struct route *r, struct err *e);
+/* What is loaded at once stands in statements under its name downstream, with the columns that it has there.
+ * source: its id. */
+int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e);
 /* The routines, which catalog_read does not read. */
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*

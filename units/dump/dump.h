@@ -55,6 +55,7 @@ struct dump {
 	struct dump_options o;
 	struct endpoint upstream;
 	struct rules *rules;
+	char *source;   /* its id */
 	char *job_name; /* task, source, rules, …: a spool of another job is not served */
 	int dir;
 

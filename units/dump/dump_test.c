@@ -370,6 +370,7 @@ static void check_dialect(const char *separator, const char *delimiter, const ch
 	if ((r == 0) != good || (!good && !strstr(e.text, "csv-")))
 		fail_msg("<%s> <%s> <%s>: %d, %s", separator, delimiter, null_value, r, e.text);
 	rules_free(&d.rules);
+	free(d.source);
 	free(d.job_name);
 	json_decref(o);
 }

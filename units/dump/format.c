@@ -20,6 +20,19 @@ static bool is_special(enum value_format f)
 	return f == VALUE_ENUM || f == VALUE_ENUM_NUMBER || f == VALUE_JSON;
 }
 
+/* Columns that only the downstream has: the same for all rows. */
+static void put_extras(struct rows *r, const char *sep)
+{
+	for (unsigned i = 0; i < r->t->extras.n; i++) {
+		buf_puts(&r->into, sep);
+		sql_put_ident(&r->into, str_of(r->t->extras.p[i].column));
+		buf_puts(&r->tail, sep);
+		buf_puts(&r->tail, "_utf8mb4");
+		sql_put_string(&r->tail, str_of(r->t->extras.p[i].value));
+		sep = ",";
+	}
+}
+
 void rows_init(struct rows *r, const struct row_format *format, const struct item *t, size_t statement_size)
 {
 	const struct structure *s = t->structure;
@@ -40,6 +53,7 @@ void rows_init(struct rows *r, const struct row_format *format, const struct ite
 		r->special = r->special || is_special(r->columns[r->ncolumns]);
 		r->ncolumns++;
 	}
+	put_extras(r, sep);
 	buf_puts(&r->into, ") VALUES\n");
 }
 
@@ -47,6 +61,7 @@ void rows_fini(struct rows *r)
 {
 	free(r->columns);
 	buf_free(&r->into);
+	buf_free(&r->tail);
 	buf_free(&r->out);
 }
 
@@ -104,6 +119,7 @@ static int put_values(struct rows *r, const struct str *v, struct err *e)
 		if (value_put(&r->out, r->columns[i], v[i]) == VALUE_MALFORMED)
 			return malformed(r, i, e);
 	}
+	buf_put(&r->out, r->tail.p, r->tail.n);
 	buf_putc(&r->out, ')');
 	return 0;
 }

@@ -15,6 +15,7 @@ struct rows {
 	unsigned ncolumns;
 	bool special;    /* there is a column whose values may need SQL */
 	struct buf into; /* " INTO `t` (`a`,`b`) VALUES\n" */
+	struct buf tail; /* ",'x'" of columns that only the downstream has */
 	struct buf out;
 	size_t statement;           /* bytes of the open INSERT, 0: none is open */
 	const struct csv_form *csv; /* of CSV */

@@ -40,7 +40,7 @@ static int list(struct dump *d, json_t **ties, struct err *e)
 	d->server = *db_server(c);
 	r = catalog_read(&d->catalog, c, d->rules, e);
 	if (r == 0 && !d->o.to_files)
-		r = catalog_route(&d->catalog, rules_route(d->rules), e);
+		r = catalog_route(&d->catalog, rules_route(d->rules), d->source, e);
 	if (r == 0 && d->o.routines)
 		r = catalog_read_routines(&d->catalog, c, d->rules, e);
 	if (r == 0)

@@ -197,6 +197,7 @@ static void dump_close(void *self, struct unit_env *env)
 	free(d->conns);
 	free(d->snapshot.gtid);
 	free(d->later.gtid);
+	free(d->source);
 	free(d->job_name);
 	endpoint_wipe(&d->upstream);
 	if (d->o.to_files)

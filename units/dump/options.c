@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/config/mode.h"
 #include "units/dump/format.h"
@@ -221,6 +222,7 @@ int options_read(struct dump *d, const json_t *config, struct err *e)
 		rules_new(json_object_get(config, "rules"), json_text(config, "meta_schema", "dm_meta"), e);
 	if (!d->rules)
 		return -1;
+	d->source = xstrdup(json_text(config, "source", ""));
 	d->job_name = job_name(d, config);
 	return read_options(d, json_object_get(config, "options"), e);
 }

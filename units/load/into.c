@@ -18,7 +18,26 @@ static void put_names(const struct into *i, struct buf *b, const char *open, con
 		buf_puts(b, k ? "," : "");
 		sql_put_ident(b, str_of(i->columns[k]->name));
 	}
+	for (unsigned k = 0; k < i->t->extras.n; k++) {
+		buf_puts(b, i->n + k ? "," : "");
+		sql_put_ident(b, str_of(i->t->extras.p[k].column));
+	}
 	buf_puts(b, close);
+}
+
+/* In a session under SET NAMES binary. */
+static void put_extra(const struct route_extra *x, struct buf *b)
+{
+	buf_puts(b, "_utf8mb4");
+	sql_put_string(b, str_of(x->value));
+}
+
+static void put_tail(struct into *i)
+{
+	for (unsigned k = 0; k < i->t->extras.n; k++) {
+		buf_puts(&i->tail, i->n + k ? "," : "");
+		put_extra(&i->t->extras.p[k], &i->tail);
+	}
 }
 
 void into_init(struct into *i, const struct plan_item *t)
@@ -37,6 +56,7 @@ void into_init(struct into *i, const struct plan_item *t)
 	buf_puts(&i->names, " INTO ");
 	sql_put_ident(&i->names, str_of(t->to_name));
 	put_names(i, &i->names, " (", ") VALUES");
+	put_tail(i);
 }
 
 void into_fini(struct into *i)
@@ -44,6 +64,7 @@ void into_fini(struct into *i)
 	free(i->columns);
 	free(i->formats);
 	buf_free(&i->names);
+	buf_free(&i->tail);
 	*i = (struct into){0};
 }
 
@@ -68,7 +89,7 @@ static void put_expression(struct buf *b, enum value_format f, const char *text)
  */
 static bool by_variable(const struct into *i, unsigned k)
 {
-	bool any = needs_variable(i->formats[k]);
+	bool any = needs_variable(i->formats[k]) || (i->columns[k]->auto_increment && i->t->extras.n > 0);
 
 	for (unsigned j = 0; !any && i->columns[k]->auto_increment && j < i->n; j++)
 		any = needs_variable(i->formats[j]);
@@ -106,6 +127,13 @@ static void put_load_set(const struct into *i, struct buf *sql)
 			buf_puts(sql, name);
 		sep = ",";
 	}
+	for (unsigned k = 0; k < i->t->extras.n; k++) {
+		buf_puts(sql, sep);
+		sql_put_ident(sql, str_of(i->t->extras.p[k].column));
+		buf_putc(sql, '=');
+		put_extra(&i->t->extras.p[k], sql);
+		sep = ",";
+	}
 }
 
 void into_put_load(const struct into *i, struct buf *sql)
@@ -130,6 +158,7 @@ void into_put_bulk(const struct into *i, const char *verb, struct buf *sql)
 		else
 			buf_putc(sql, '?');
 	}
+	buf_put(sql, i->tail.p, i->tail.n);
 	buf_putc(sql, ')');
 }
 
@@ -194,6 +223,7 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 		if (quote)
 			buf_putc(sql, '\'');
 	}
+	buf_put(sql, i->tail.p, i->tail.n);
 	buf_putc(sql, ')');
 	return i->n > 0 || line.n == 0;
 }

@@ -12,6 +12,7 @@ struct into {
 	const struct column **columns;
 	enum value_format *formats;
 	struct buf names; /* " INTO `t` (`a`,`b`) VALUES" */
+	struct buf tail;  /* ",'x'" behind the values of each row: columns that only the downstream has */
 };
 
 void into_init(struct into *i, const struct plan_item *t);

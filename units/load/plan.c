@@ -214,6 +214,7 @@ void plan_items_fini(struct plan_items *l)
 		free(l->p[i].to_name);
 		free(l->p[i].create);
 		free(l->p[i].value);
+		route_extras_fini(&l->p[i].extras);
 		structure_free(&l->p[i].structure);
 		stretches_fini(&l->p[i]);
 	}

@@ -4,6 +4,7 @@
 
 #include "common/base/position.h"
 #include "common/db/object.h"
+#include "common/sql/route.h"
 #include "common/sql/structure.h"
 #include "server.h"
 
@@ -21,7 +22,8 @@ struct plan_item {
 		char *lo, *hi, *partitions;
 	} * stretches;
 	unsigned nstretches;
-	bool absent; /* tables: seen not to be downstream, by this process */
+	struct route_extras extras; /* tables: columns that only the downstream has (routes) */
+	bool absent;                /* tables: seen not to be downstream, by this process */
 	const struct plan_item
 		*merged; /* tables: the first of those that have this target; NULL: no other has */
 	bool mixed; /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */

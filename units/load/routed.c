@@ -33,9 +33,12 @@ int routed_names(const struct load *l, struct plan_item *t, struct err *e)
 	if (r < 0)
 		return -1;
 	set(&t->to_schema, to.schema);
-	if (t->name)
-		set(&t->to_name, to.table);
-	return 0;
+	if (!t->name)
+		return 0;
+	set(&t->to_name, to.table);
+	route_extras_fini(&t->extras);
+	return route_extras(
+		rules_route(l->rules), str_of(t->schema), str_of(t->name), str_of(l->source), &t->extras, e);
 }
 
 /* Its CREATE statement with the names that it has downstream. */
@@ -61,6 +64,17 @@ static int route_items(struct load *l, struct plan_items *list, struct err *e)
 		if (routed_names(l, &list->p[i], e) < 0 ||
 			(list->p[i].create[0] && rewrite(l, &list->p[i], e) < 0))
 			return -1;
+	return 0;
+}
+
+/* Statements in files have the columns that the upstream has. */
+static int check_extras(const struct load *l, struct err *e)
+{
+	for (unsigned i = 0; l->folder && i < l->plan.tables.n; i++)
+		if (l->plan.tables.p[i].extras.n > 0)
+			return err_set(e, ERR_config_unsupported,
+				"`%s`.`%s`: extract-… of routes out of files is not supported yet",
+				l->plan.tables.p[i].schema, l->plan.tables.p[i].name);
 	return 0;
 }
 
@@ -302,7 +316,7 @@ int routed_plan(struct load *l, struct err *e)
 			p->views.p[i].schema, p->views.p[i].name);
 	plan_items_fini(&p->views);
 	if (route_items(l, &p->schemas, e) < 0 || route_items(l, &p->tables, e) < 0 ||
-		route_items(l, &p->sequences, e) < 0)
+		route_items(l, &p->sequences, e) < 0 || check_extras(l, e) < 0)
 		return -1;
 	targets = map_new();
 	r = merge_tables(l, targets, e) < 0 ? -1 : check_shared(&p->sequences, targets, e);

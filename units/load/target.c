@@ -45,6 +45,33 @@ static int column_ci(const struct structure *s, const char *name)
 	return -1;
 }
 
+static bool is_extra(const struct plan_item *t, const char *name)
+{
+	for (unsigned i = 0; i < t->extras.n; i++)
+		if (strcasecmp(t->extras.p[i].column, name) == 0)
+			return true;
+	return false;
+}
+
+static int check_extras(const struct structure *there, const struct plan_item *t, struct err *e)
+{
+	for (unsigned i = 0; i < t->extras.n; i++) {
+		const char *name = t->extras.p[i].column;
+
+		if (column_ci(t->structure, name) >= 0)
+			return err_set(e, ERR_load_failed,
+				"column `%s` is one of the upstream's, and the task's routes would fill it "
+				"too (extract-…)",
+				name);
+		if (column_ci(there, name) < 0)
+			return err_set(e, ERR_load_failed,
+				"the table is there already, without column `%s`, which the task's routes "
+				"fill (extract-…)",
+				name);
+	}
+	return 0;
+}
+
 static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 {
 	bool found;
@@ -55,8 +82,11 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 		if (column_ci(there, t->structure->columns[i].name) < 0)
 			r = err_set(e, ERR_load_failed, "the table is there already, without column `%s`",
 				t->structure->columns[i].name);
+	if (r == 0)
+		r = check_extras(there, t, e);
 	for (unsigned i = 0; r == 0 && i < there->ncolumns; i++)
-		if (column_ci(t->structure, there->columns[i].name) < 0)
+		if (column_ci(t->structure, there->columns[i].name) < 0 &&
+			!is_extra(t, there->columns[i].name))
 			r = err_set(e, ERR_load_failed,
 				"the table is there already, with a column `%s` that the upstream has not",
 				there->columns[i].name);
@@ -154,6 +184,12 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return err_set(e, ERR_load_failed, "it is a view downstream");
 	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
 		return -1;
+	if (what == DDL_OBJECT_NONE && t->extras.n > 0)
+		return err_set(e, ERR_load_failed,
+			"the task's routes fill its column `%s` (extract-…), whose type and keys nobody "
+			"knows: make the "
+			"table by hand, with that column",
+			t->extras.p[0].column);
 	/* Before it is recorded as ours to drop: a person may make it by hand. */
 	if (what == DDL_OBJECT_NONE && ddl_can_translate(m->l, t, e) < 0)
 		return -1;

@@ -11,6 +11,7 @@
 #include "common/base/xalloc.h"
 #include "common/binlog/expr_row.h"
 #include "units/sync/copied.h"
+#include "units/sync/extra.h"
 #include "units/sync/noted.h"
 #include "units/sync/takeover.h"
 
@@ -90,7 +91,7 @@ static int as_noted(struct decode *d, struct mapped *m, const struct binlog_form
 			"read again, a transaction has rows of `%.*s`.`%.*s`, and had none before",
 			STR_ARG(m->map.schema), STR_ARG(m->map.table));
 	if (m->table->wanted)
-		binlog_table_adopt(&m->map, m->table->up);
+		binlog_table_adopt(&m->map, m->table->logged);
 	return 0;
 }
 
@@ -276,7 +277,7 @@ static int filter(struct decode *d, struct change *c, bool *keep, struct err *e)
 static void take_room(
 	struct decode *d, struct arena *a, struct binlog_value **before, struct binlog_value **after)
 {
-	size_t bytes = d->rows_of->map.ncolumns * sizeof(struct binlog_value);
+	size_t bytes = d->rows_of->table->up->ncolumns * sizeof(struct binlog_value);
 
 	if (d->room_of != d->rows_of) {
 		d->room[0] = d->room[1] = NULL;
@@ -306,6 +307,8 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 	r = binlog_rows_next(&d->rows, map, before, after, e);
 	if (r <= 0)
 		return r;
+	extra_fill(d->rows_of->table, before);
+	extra_fill(d->rows_of->table, after);
 	c = (struct change){.table = d->rows_of->table,
 		.kind = d->rows.change,
 		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS) && !d->rows_of->untied,

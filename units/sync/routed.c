@@ -274,7 +274,7 @@ static int record(struct tables *ts, const struct table *t, struct err *e)
 	int r;
 
 	/* The connection is one that a newer owner ends. What is there meanwhile counts more. */
-	ddl_record_put(&sql, "INSERT IGNORE", ts->id, t->up, "0:0:0");
+	ddl_record_put(&sql, "INSERT IGNORE", ts->id, t->logged, "0:0:0");
 	r = db_exec(ts->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	return r < 0 ? err_add(e, "recording the structure of %s", t->head)

@@ -15,6 +15,7 @@
 #include "common/sql/value_format.h"
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
+#include "units/sync/extra.h"
 #include "units/sync/keys.h"
 #include "units/sync/routed.h"
 #include "units/sync/ties.h"
@@ -34,8 +35,12 @@ static void table_free(void *p)
 	keys_free(&t->keys);
 	ties_free(&t->ties);
 	row_filter_free(&t->filter);
+	if (t->logged != t->up)
+		structure_free(&t->logged);
 	structure_free(&t->up);
 	structure_free(&t->down);
+	route_extras_fini(&t->extras);
+	free(t->extra);
 	free(t->target);
 	free(t->on_update);
 	free(t->schema);
@@ -524,10 +529,10 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || fit_columns(t, e) < 0 ||
-		find_habits(ts, t, e) < 0 || routed_meet(ts, t, e) < 0)
+	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || extra_learn(ts, t, e) < 0 ||
+		fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0 || routed_meet(ts, t, e) < 0)
 		return -1;
-	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->up, &ts->from, e) < 0)
+	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)
 		return -1;
 	needs_unicode(ts, t);
 	arrange_find(ts, t);
@@ -542,7 +547,7 @@ const struct structure *tables_known(struct tables *t, const char *schema, const
 	const struct table *x = map_get(t->map, buf_str(&key));
 
 	buf_free(&key);
-	return x ? x->up : NULL;
+	return x ? x->logged : NULL;
 }
 
 struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err *e)
@@ -550,7 +555,7 @@ struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err
 	struct buf key = map_key(map->schema, map->table);
 	struct table *t = map_get(ts->map, buf_str(&key));
 
-	if (t && t->wanted && binlog_table_check(map, t->up, NULL) < 0) {
+	if (t && t->wanted && binlog_table_check(map, t->logged, NULL) < 0) {
 		/* Changed without a DDL that was seen (say, one that was passed by): look again. */
 		tables_forget(ts, t->schema, t->name);
 		t = NULL;
@@ -565,7 +570,7 @@ struct table *tables_get(struct tables *ts, struct binlog_table *map, struct err
 		}
 	}
 	if (t && t->wanted)
-		binlog_table_adopt(map, t->up);
+		binlog_table_adopt(map, t->logged);
 	buf_free(&key);
 	return t;
 }

@@ -5,6 +5,7 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "common/db/structure.h"
+#include "common/sql/route.h"
 #include "common/sql/rules.h"
 #include "common/sql/structure.h"
 
@@ -42,6 +43,10 @@ struct table {
 	struct row_filter *filter;     /* expressions on its rows; NULL: there are none */
 	enum flavor from, to;          /* of the two servers */
 	struct structure *up, *down;   /* NULL where not wanted */
+	struct structure
+		*logged; /* of the stream: up without what routes add to it (extra.h); may be up itself */
+	struct route_extras extras;
+	struct binlog_value *extra; /* their values: behind those of each row */
 	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `to_schema`.`to_name`, quoted */
