@@ -45,8 +45,8 @@ struct db *check_connect(struct check *c, const char *item, const struct endpoin
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */
 void check_account(struct db *d, char *out, size_t size);
 
-/* Has the task a record downstream of a copy or of its sync, or one of DM's, so that it will go on, not
- * begin? */
+/* Has the task a record downstream of a copy (also of one that remove-meta has ended, whose tables are still
+ * its own) or of its sync, or one of DM's, so that it goes on, or knows what it finds? */
 bool check_has_begun(const struct check *c);
 /* A server variable; false where the server has none of this name. */
 bool check_variable(struct db *d, const char *name, char *out, size_t size);

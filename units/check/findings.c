@@ -174,9 +174,9 @@ bool check_has_begun(const struct check *c)
 	char dm[100], type[DB_TABLE_TYPE] = "";
 
 	snprintf(dm, sizeof(dm), "%s_syncer_checkpoint", c->task);
-	return c->down && (is_recorded(c, "tidegate_slot", " AND slot>0") ||
-				  is_recorded(c, "tidegate_plan", " AND copy_id<>''") ||
-				  (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
+	return c->down &&
+	       (is_recorded(c, "tidegate_slot", " AND slot>0") || is_recorded(c, "tidegate_plan", "") ||
+		       (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
 }
 
 bool check_has_role(struct db *d)
