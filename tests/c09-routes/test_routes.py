@@ -590,22 +590,22 @@ def test_extracted_columns(names, make_pair, job):
     assert_extracted(pair, f.job)
 
 
-@pytest.mark.parametrize("second_name", ["new", "New"])
+@pytest.mark.parametrize("second_name", ["new", "New", None])
 def test_two_sources(fleet, server, job, second_name):
-    """Whose tables would meet in one target: the second one's copy is refused before it touches anything. Case does not make two of it."""
+    """Whose tables would meet in one target, by routes or without any (None): the second one's copy is refused before it touches anything. Case does not make two of it."""
     (first,), (second,) = fleet("ma1011", "a"), fleet("ma1011", "b")
     d = server("ma118", "down")
-    for s in (first, second):
-        s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
-    f = Files(Pair(first, d), job, {n: {"schema-pattern": "app", "target-schema": to} for n, to in [("r", "new"), ("q", second_name)]})
-    f.task.write_text(f.task.read_text().replace('["r", "q"]', "[r]")
-                      .replace("block-allow-list: {ours", "  - {source-id: two, block-allow-list: ours, route-rules: [q]}\nblock-allow-list: {ours"))
+    for n, s in enumerate((first, second)):
+        s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", f"INSERT INTO app.t VALUES ({n})")
+    f = Files(Pair(first, d), job, {n: {"schema-pattern": "app", "target-schema": to} for n, to in [("r", "new"), ("q", second_name)] if second_name})
+    f.task.write_text(f.task.read_text().replace('["r", "q"]', "[r]").replace("routes:\n\n", "")
+                      .replace("block-allow-list: {ours", f"  - {{source-id: two, block-allow-list: ours, route-rules: {'[q]' if second_name else '[]'}}}\nblock-allow-list: {{ours"))
     other = f.job.folder / "two.yaml"
     other.write_text(SOURCE.format(port=second.port, user=USER, password=PASSWORD).replace("one", "two"))
     other.chmod(0o600)
     said_text = f.run(other, expect=FAILED)
     assert "60552" in said_text and "is a target of source" in said_text, said_text
-    for name in {"new", second_name} & set(d.databases()):
+    for name in {"new", second_name, "app"} & set(d.databases()):
         assert d.query(f"SELECT COUNT(*) FROM `{name}`.t") in (((1,),), ((0,),))
 
 

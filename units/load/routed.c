@@ -395,8 +395,6 @@ int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct
 	const struct str *v;
 	int n = -1;
 
-	if (!rules_route(l->rules))
-		return 0;
 	buf_puts(&sql, "SELECT `source`,`plan` FROM ");
 	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " WHERE `plan`<>'' AND `task`=");

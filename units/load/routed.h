@@ -13,7 +13,7 @@ int routed_plan(struct load *l, struct err *e);
 bool routed_is_fresh(const struct load *l, const json_t *own, const struct plan_item *t);
 /*
  * ERR_route_shared where another source of this task has a target that is ours too. own: on record already,
- * so that of two that come at once at least one sees the other. Without routes nobody is asked.
+ * so that of two that come at once at least one sees the other.
  */
 int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* A target has rows: if they are another source's, e becomes what routed_check_sources says, as nobody should
