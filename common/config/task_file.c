@@ -540,11 +540,33 @@ static int read_start(struct task_file *f, const json_t *instance, json_t *start
 	return 0;
 }
 
+static const struct {
+	const char *name, *key;
+} online_lists[] = {{"shadow", "shadow-table-rules"}, {"trash", "trash-table-rules"}};
+enum { ONLINE_LISTS = sizeof(online_lists) / sizeof(online_lists[0]) };
+
+/* Only for what follows the binlog: a copy alone has no swap to see, so it leaves no table out. */
+static void put_online(const struct task_file *f, json_t *rules)
+{
+	json_t *online;
+
+	if (!json_flag(f->o, "online-ddl", true) || !mode_of(f)->sync)
+		return;
+	online = json_object();
+	for (size_t i = 0; i < ONLINE_LISTS; i++)
+		if (json_array_size(json_object_get(f->o, online_lists[i].key)) > 0)
+			json_object_set(
+				online, online_lists[i].name, json_object_get(f->o, online_lists[i].key));
+	json_object_set_new(rules, "online", online);
+}
+
 static json_t *read_instance(struct task_file *f, const json_t *instance)
 {
 	json_t *dump = json_object(), *load = json_object(), *sync = json_object(), *start = json_object();
 	json_t *rules = read_rules(f, instance);
 
+	if (rules)
+		put_online(f, rules);
 	if (rules && put_filters(f, instance, rules) == 0 && read_expressions(f, instance, rules) == 0 &&
 		read_routes(f, instance, rules) == 0 &&
 		file_check_name(f->name, instance, "source-id", f->e) == 0 &&
@@ -662,12 +684,48 @@ static int check_objects(struct task_file *f)
 	return 0;
 }
 
+static int check_online_list(struct task_file *f, const char *name, const char *key)
+{
+	json_t *one = json_object();
+	struct online *tried = NULL;
+	struct err why = {0};
+	int r;
+
+	json_object_set(one, name, json_object_get(f->o, key));
+	r = online_new(&tried, one, &why);
+	online_free(&tried);
+	json_decref(one);
+	return r < 0 ? checked_error(f->name, f->o, key, f->e, "%s", why.text) : 0;
+}
+
+/* Tables of gh-ost and pt-osc. */
+static int check_online(struct task_file *f)
+{
+	bool on = json_flag(f->o, "online-ddl", true);
+
+	if (!on && json_text(f->o, "online-ddl-scheme", "")[0])
+		return checked_error(f->name, f->o, "online-ddl", f->e,
+			"`online-ddl: false` contradicts `online-ddl-scheme`");
+	for (size_t i = 0; i < ONLINE_LISTS; i++) {
+		const char *key = online_lists[i].key;
+
+		if (!json_object_get(f->o, key))
+			continue;
+		if (check_online_list(f, online_lists[i].name, key) < 0)
+			return -1;
+		if (!on || !mode_of(f)->sync)
+			checked_warn(f->warnings, f->name, f->o, key, "`%s` has no effect %s", key,
+				on ? "in this task-mode, which has no sync" : "with `online-ddl: false`");
+	}
+	return 0;
+}
+
 static json_t *convert(struct task_file *f)
 {
 	json_t *downstream, *task;
 
 	if (file_check_name(f->name, f->o, "name", f->e) < 0 || check_objects(f) < 0 ||
-		check_collations(f) < 0)
+		check_collations(f) < 0 || check_online(f) < 0)
 		return NULL;
 	downstream = file_endpoint(f->name, f->o, "target-database", f->e);
 	if (!downstream)

@@ -19,8 +19,6 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/config/json.h"
-#include "common/config/keys.h"
-#include "common/config/scalar.h"
 
 static const char good_task[] = "name: orders\n"                           /* 1 */
 				"task-mode: all\n"                         /* 2 */
@@ -225,7 +223,6 @@ static const struct broken broken_tasks[] = {
 	{"", "shadow-table-rules: [\"^_.+_gho$\"]\n", ERR_config_bad,
 		"task.yaml:28:22: `shadow-table-rules`: `^_.+_gho$` has 0 groups in parentheses, must have "
 		"1"},
-	{"", "trash-table-rules: [\"^_(.+_del$\"]\n", ERR_config_bad, "task.yaml:28:21: pattern"},
 	{"", "timezone: \"+15:00\"\n", ERR_config_bad, "task.yaml:28:11: `timezone` is `+15:00`, must be"},
 	{"", "timezone: Asia Shanghai\n", ERR_config_bad, "`timezone` is `Asia Shanghai`, must be"},
 	{"  block-allow-list: bal", "  meta: {binlog-gtid: 1-2}", ERR_config_bad,
@@ -421,13 +418,15 @@ static void test_good_task(void **state)
 		     "\"instances\":{\"s1\":{"
 		     "\"rules\":{\"do_dbs\":[\"app\",\"~^shop\"],\"ignore_dbs\":[],\"do_tables\":[],\"ignore_"
 		     "tables\":[{\"db-name\":"
-		     "\"app\",\"tbl-name\":\"t*\"}],\"case_sensitive\":false},\"dump\":{\"threads\":8,"
+		     "\"app\",\"tbl-name\":\"t*\"}],\"case_sensitive\":false,\"online\":{}},\"dump\":{"
+		     "\"threads\":8,"
 		     "\"chunk_bytes\":67108864,"
 		     "\"consistency\":\"lock\"},\"load\":{\"threads\":6},\"sync\":{\"batch_rows\":50},"
 		     "\"start\":{}}},\"rules\":{"
 		     "\"do_dbs\":[\"app\",\"~^shop\"],\"ignore_dbs\":[],\"do_tables\":[],\"ignore_tables\":[{"
 		     "\"db-name\":\"app\","
-		     "\"tbl-name\":\"t*\"}],\"case_sensitive\":false},\"dump\":{\"threads\":8,\"chunk_"
+		     "\"tbl-name\":\"t*\"}],\"case_sensitive\":false,\"online\":{}},\"dump\":{\"threads\":8,"
+		     "\"chunk_"
 		     "bytes\":67108864,"
 		     "\"consistency\":\"lock\"},\"load\":{\"threads\":6},\"sync\":{\"batch_rows\":50},"
 		     "\"warnings\":[]}");
@@ -507,7 +506,7 @@ static void test_warnings(void **state)
 		"  route-rules: []\n  meta: {binlog-name: mysql-bin.000009, binlog-pos: 154}\n"
 		"  syncer: {worker-count: 16, batch: 100, compact: false, missing-row: count, safe-mode: "
 		"true, preserve-commit-order: true, split-transaction: 5000}\n";
-	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect", "8:1: `online-ddl`",
+	static const char *const says[] = {"task.yaml:7:1: `timezone` has no effect",
 		"9:1: `enable-heartbeat` is deprecated",
 		"11:1: `black-white-list` is deprecated: its name is block-allow-list",
 		"19:3: `max-allowed-packet` is deprecated", "`sql_mode`", "24:3: `black-white-list`",
@@ -554,8 +553,8 @@ static void test_told(void **state)
 		"- {source-id: s2, loader-config-name: l, mydumper: {threads: 1}, meta: {binlog-gtid: "
 		"0-1-2}}\n";
 	static const char *const says[] = {"3:1: `timezone`", "8:13: `time_zone`", "10:19: `worker-count`",
-		"18:1: `shadow-table-rules`", "15:18: `pool-size: 200` is taken for 64",
-		"`binlog-pos` has no effect here", "12:3: `a` in block-allow-list is used by no instance"};
+		"15:18: `pool-size: 200` is taken for 64", "`binlog-pos` has no effect here",
+		"12:3: `a` in block-allow-list is used by no instance"};
 	json_t *o = load_text("task.yaml", task, config_load_task), *w = json_object_get(o, "warnings"), *one;
 	const char *source = "source-id: s\nrelay-binlog-name: b.000001\nrelay-binlog-gtid: 0-1-2\n"
 			     "checker: {check-interval: 1m0.5s}\nfrom: {host: h, port: 1, user: u}\n";
@@ -698,83 +697,6 @@ static void test_examples(void **state)
 	json_decref(source);
 }
 
-/* Every row has help; sections that rows point at exist; names are not twice. */
-static void test_table(void **state)
-{
-	size_t n;
-	const struct key *all = keys_all(&n);
-
-	(void)state;
-	for (size_t i = 0; i < n; i++) {
-		bool section = all[i].type == KEY_MAP || all[i].type == KEY_NAMED || all[i].type == KEY_EACH,
-		     found = !section;
-
-		assert_true(strlen(all[i].help) > 5);
-		for (size_t j = 0; j < n; j++) {
-			found |= section && strcmp(all[j].section, all[i].of) == 0;
-			if (i != j && strcmp(all[i].section, all[j].section) == 0)
-				assert_string_not_equal(all[i].name, all[j].name);
-		}
-		if (!found)
-			fail_msg("%s: no section %s", all[i].name, all[i].of);
-	}
-}
-
-static void test_scalars(void **state)
-{
-	int64_t v;
-
-	(void)state;
-	assert_true(scalar_size(str_of("64"), "MiB", &v));
-	assert_int_equal(v, 64 << 20);
-	assert_true(scalar_size(str_of("1 GB"), "MiB", &v));
-	assert_int_equal(v, 1 << 30);
-	assert_true(scalar_size(str_of("500m"), "B", &v));
-	assert_int_equal(v, 500 << 20);
-	assert_false(scalar_size(str_of("9999999999999T"), "B", &v));
-	assert_false(scalar_size(str_of("-1"), "B", &v));
-	assert_false(scalar_size(str_of("1BB"), "B", &v));
-	assert_false(scalar_size(str_of(""), "B", &v));
-	assert_true(scalar_time(str_of("1h2m3.5s"), &v));
-	assert_int_equal(v, 3723500);
-	assert_true(scalar_time(str_of("30"), &v));
-	assert_int_equal(v, 30000);
-	assert_true(scalar_time(str_of("9000000000000000000h"), &v));
-	assert_true(v > INT64_C(1) << 50);
-	assert_false(scalar_time(str_of("1h2"), &v));
-	assert_false(scalar_time(str_of("s"), &v));
-	assert_false(scalar_time(str_of(""), &v));
-	assert_true(scalar_same(str_of("OFF"), "0"));
-	assert_false(scalar_same(str_of("on"), "0"));
-}
-
-static void test_forms(void **state)
-{
-#define UUID "3e11fa47-71ca-11e1-9e33-c80aa9429562"
-	static const char *const sets[] = {"", UUID ":1", UUID ":1-5:7", UUID ":tag_1:1-2:b:3", "0-1-2",
-		"0-1-2, 1-4294967295-18446744", UUID ":1 ,\n" UUID ":2"};
-	static const char *const no_sets[] = {UUID, UUID ":", UUID ":0", UUID ":5-4", UUID ":tag",
-		UUID ":1:", UUID "1:1", "0-1", "0-1-", "0-1-2-3", ",", "0-1-2,", "4294967296-1-1", "x",
-		"3e11fa47:1"};
-	static const char *const zones[] = {"UTC", "Asia/Shanghai", "Etc/GMT+8", "+14:00", "-12:59", "+8:00"};
-	static const char *const no_zones[] = {
-		"", "+14:01", "-13:00", "+08", "+08:60", "+08:0", "8:00", "a b"};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
-		if (!scalar_gtids(str_of(sets[i])))
-			fail_msg("refused: %s", sets[i]);
-	for (size_t i = 0; i < sizeof(no_sets) / sizeof(no_sets[0]); i++)
-		if (scalar_gtids(str_of(no_sets[i])))
-			fail_msg("taken: %s", no_sets[i]);
-	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
-		if (!scalar_zone(str_of(zones[i])))
-			fail_msg("refused: %s", zones[i]);
-	for (size_t i = 0; i < sizeof(no_zones) / sizeof(no_zones[0]); i++)
-		if (scalar_zone(str_of(no_zones[i])))
-			fail_msg("taken: %s", no_zones[i]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -790,9 +712,6 @@ int main(void)
 		cmocka_unit_test(test_kind),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_scalars),
-		cmocka_unit_test(test_forms),
 	};
 
 	return cmocka_run_group_tests(tests, in_temp_dir, leave_temp_dir);

@@ -373,9 +373,13 @@ static void test_meta_slot(void **state)
 	assert_int_equal(meta_note_connection(d, &older, 1, &e), -1);
 	assert_int_equal(e.code, ERR_sync_fenced);
 	assert_int_equal(err_act(e.code), ERR_ACT_STOP);
-	exec(d, "UPDATE " META ".tidegate_version SET version=99");
+	/* As an earlier program finds them: one line, and nothing is touched. */
+	exec(d, "UPDATE " META ".tidegate_version SET version=version+1");
 	assert_int_equal(meta_setup(d, META, &e), -1);
 	assert_int_equal(e.code, ERR_meta_newer);
+	assert_non_null(strstr(e.text, "the tables in " META " have version 10, this Tidegate knows 9"));
+	assert_null(strchr(e.text, '\n'));
+	value_is(d, "SELECT version FROM " META ".tidegate_version", "10");
 	meta_slot_fini(&s);
 	meta_slot_fini(&again);
 	db_close(&d);
@@ -420,6 +424,18 @@ static void test_meta_slots(void **state)
 	value_is(d, "SELECT version FROM " META ".tidegate_version", now);
 	value_is(d, "SELECT CONCAT(position,'/',head) FROM " META ".tidegate_slot", "1:2:3/");
 	exec(d, "DELETE FROM " META ".tidegate_slot");
+	/* 8 -> 9: another table; twice is as good as once. */
+	exec(d, "DROP TABLE " META ".tidegate_online");
+	exec(d, "UPDATE " META ".tidegate_version SET version=8");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT version FROM " META ".tidegate_version", now);
+	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_online", "0");
+	exec(d, "INSERT INTO " META ".tidegate_online (task,source,table_schema,table_name,record)"
+		" VALUES ('t','s','app','_t_gho','{}'),('t','s','app','_T_gho','{}')");
+	exec(d, "UPDATE " META ".tidegate_version SET version=8");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_online", "2");
+	exec(d, "DELETE FROM " META ".tidegate_online");
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);

@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 8, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 9, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -70,6 +70,9 @@ static const struct {
 	{"tidegate_takeover", OWNER
 		"`until` varchar(64) NOT NULL, `until_gtid` longtext NOT NULL, `tables` longtext NOT NULL, "
 		"PRIMARY KEY (`task`,`source`)"},
+	{"tidegate_online", OWNER "`table_schema` varchar(64) NOT NULL, `table_name` varchar(64) NOT NULL, "
+				  "`record` longtext NOT NULL, `updated` " NOW6
+				  ", PRIMARY KEY (`task`,`source`,`table_schema`,`table_name`)"},
 	{"tidegate_object",
 		OWNER "`kind` varchar(16) NOT NULL, `object_schema` varchar(64) NOT NULL, "
 		      "`object_name` varchar(64) NOT NULL, `state` varchar(255) NOT NULL, `updated` " NOW6
@@ -166,7 +169,8 @@ static int add_columns(struct db *d, const char *schema, const char *table, cons
 }
 
 /* 2 -> 3: tidegate_missing; 3 -> 4: tidegate_takeover; 4 -> 5: tidegate_object; 5 -> 6: tidegate_stretch;
- * 6 -> 7: tidegate_file. Another one may be doing the same; the version's row comes last. */
+ * 6 -> 7: tidegate_file; 8 -> 9: tidegate_online. Another one may be doing the same; the version's row comes
+ * last. */
 static int migrate(struct db *d, const char *schema, long from, struct err *e)
 {
 	struct buf sql = {0};

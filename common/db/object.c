@@ -73,8 +73,8 @@ static const struct list {
 
 static bool wanted(const struct rules *rules, enum object_kind kind, const struct str *v)
 {
-	if (kind == OBJECT_VIEW)
-		return rules_table(rules, v[0], v[1]);
+	if (kind == OBJECT_VIEW) /* whatever its name: gh-ost and pt-osc make none */
+		return rules_listed(rules, v[0], v[1]);
 	if (kind == OBJECT_TRIGGER)
 		return rules_table(rules, v[0], v[6]);
 	return rules_schema(rules, v[0]);

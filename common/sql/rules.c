@@ -28,6 +28,7 @@ struct rules {
 	struct route *route;             /* NULL: none */
 	struct filter *filter;           /* NULL: none */
 	struct row_filters *row_filters; /* NULL: none */
+	struct online *online;           /* NULL: none */
 };
 
 static const char *const system_schemas[] = {
@@ -90,7 +91,7 @@ bool rules_schema(const struct rules *r, struct str schema)
 	return !any_schema(&r->ignore_dbs, schema, false);
 }
 
-bool rules_table(const struct rules *r, struct str schema, struct str table)
+bool rules_listed(const struct rules *r, struct str schema, struct str table)
 {
 	if (!rules_schema(r, schema))
 		return false;
@@ -99,6 +100,16 @@ bool rules_table(const struct rules *r, struct str schema, struct str table)
 	if (any_table(&r->ignore_tables, schema, table, false))
 		return false;
 	return r->do_tables.n == 0;
+}
+
+bool rules_table(const struct rules *r, struct str schema, struct str table)
+{
+	return online_kind(r->online, table) == ONLINE_REAL && rules_listed(r, schema, table);
+}
+
+const struct online *rules_online(const struct rules *r)
+{
+	return r->online;
 }
 
 const struct route *rules_route(const struct rules *r)
@@ -196,6 +207,8 @@ static int read_all(struct rules *r, const json_t *o, struct err *e)
 		return -1;
 	if (filter_new(&r->filter, json_object_get(o, "filters"), cs, e) < 0)
 		return -1;
+	if (online_new(&r->online, json_object_get(o, "online"), e) < 0)
+		return -1;
 	if (route_new(&r->route, json_object_get(o, "routes"), cs, e) < 0)
 		return -1;
 	return row_filters_new(&r->row_filters, json_object_get(o, "expressions"), cs, e);
@@ -233,6 +246,7 @@ void rules_free(struct rules **r)
 	patterns_fini(&old->do_tables);
 	patterns_fini(&old->ignore_tables);
 	route_free(&old->route);
+	online_free(&old->online);
 	filter_free(&old->filter);
 	row_filters_free(&old->row_filters);
 	free(old->meta_schema);

@@ -95,6 +95,8 @@ collation_compatible:           | ^collation-compatible:              | did you 
 online-ddl-scheme: "gh-ost"     | online-ddl-scheme: ^"ghost"         | did you mean `gh-ost`
 ['^_(.+)_(?:new|gho)$']         | [^'_(.+)_(new|gho)']                | has 2 groups in parentheses, must have 1
 ['^_(.+)_(?:ghc|del|old)$']     | [^'_(.+']                           | missing closing parenthesis
+['^_(.+)_(?:ghc|del|old)$']     | ^['^(.+)$']                         | trash-table-rules: .* fits any table's name
+online-ddl: true                | online-ddl: ^false                  | contradicts `online-ddl-scheme`
 heartbeat-update-interval: 1    | heartbeat-update-interval: ^1s      | must be a whole number
   async-checkpoint-flush: true  |   ^async-checkpoint-flus: true      | did you mean `async-checkpoint-flush`
   port: 4000                    |   port: ^0                          | `port` is 0, must be 1 to 65535
@@ -223,7 +225,7 @@ def test_words_tell_too(make_pair, job, tmp_path):
     j.start(until=None)
     j.wait_status(lambda s: s.get("phase") == "sync")
     source = f"source-id: s2\nflavor: mariadb\nfrom: {{host: 127.0.0.1, port: {pair.source.port}, user: tg, password: '{PASSWORD}'}}\n"
-    task = (f"name: t2\ntask-mode: full\nonline-ddl: true\nmeta-schema: meta2\ntarget-database: {{host: 127.0.0.1, port: {pair.target.port}, user: tg, password: '{PASSWORD}'}}\n"
+    task = (f"name: t2\ntask-mode: full\nclean-dump-file: true\nmeta-schema: meta2\ntarget-database: {{host: 127.0.0.1, port: {pair.target.port}, user: tg, password: '{PASSWORD}'}}\n"
             "mysql-instances: [{source-id: s2, block-allow-list: b}]\nblock-allow-list: {b: {do-dbs: [app]}}\n")
     files = write(tmp_path, task, source)
     for words, note in ((["operate-source", "create", files[1]], ("source.yaml", 2)), (["start-task", files[0]], ("task.yaml", 3))):

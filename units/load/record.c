@@ -231,7 +231,7 @@ static int forget_all(struct load *l, struct db *c, struct err *e)
 {
 	static const char *const tables[] = {"tidegate_chunk", "tidegate_stretch", "tidegate_structure",
 		"tidegate_ddl", "tidegate_xa", "tidegate_missing", "tidegate_takeover", "tidegate_object",
-		"tidegate_file"};
+		"tidegate_file", "tidegate_online"};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		if (forget(l, c, tables[i], "", e) < 0)

@@ -77,16 +77,6 @@ static int wanted(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	return mixed(j, e);
 }
 
-/* Not ours: only the position moves. */
-static int pass_by(struct apply *a, const struct trx *t, struct err *e)
-{
-	if (t->inside)
-		return 0;
-	if (apply_guard(a, a->db, t->end, a->gtid_text, e) < 0)
-		return -1;
-	return apply_commit(a, a->db, t->end, a->gtid_text, e);
-}
-
 static void say_left_out(struct apply *a, const struct ddl_statement *j, bool whole)
 {
 	atomic_fetch_add(&a->counts.filtered_ddls, 1);
@@ -128,7 +118,72 @@ static int filter_unread(struct apply *a, const struct trx *t, struct ddl_statem
 		return -1;
 	say_left_out(a, j, true);
 	err_clear(e);
+	if (online_look_unread(a, j->q.sql, &j->online, e) < 0)
+		return -1;
+	j->place.notes = &j->online.notes;
 	return ddl_record_unread(a, t, &j->place, j->q.sql, e);
+}
+
+static int do_as_said(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
+{
+	return ddl_rename_all(a, j, &t->format.server, e) < 0 || ddl_translate(a, t, j, e) < 0
+		       ? -1
+		       : ddl_do(a, t, j, e);
+}
+
+/* One of the statements that gh-ost or pt-osc did with the table's shadow, now with the table itself. */
+static int replay(
+	struct apply *a, const struct trx *t, const struct ddl_statement *j, unsigned i, struct err *e)
+{
+	struct ddl_statement s = {.q = j->online.list[i],
+		.ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl)),
+		.place = j->place};
+	bool last = i + 1 == j->online.n;
+	int r;
+
+	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
+	s.place.stays = t->inside || !last;
+	s.place.text = s.q.sql;
+	s.place.sql_mode = s.q.sql_mode;
+	s.place.notes = last ? &j->online.notes : NULL;
+	r = sql_ddl_read(s.q.sql, &t->format.server, s.q.sql_mode, s.ddl, e);
+	if (r == 0)
+		r = filter(a, t, &s, e);
+	if (r > 0)
+		r = do_as_said(a, t, &s, e);
+	buf_free(&s.text);
+	buf_free(&s.renamed);
+	ddl_cut_fini(&s.left_out);
+	return r < 0 ? err_add(e, "statement %u of %u of an online change of structure", i + 1, j->online.n)
+		     : 0;
+}
+
+/* 1: it is done like any other; 0: all of it is done. */
+static int look_online(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
+{
+	if (online_look(a, t, &j->q, j->ddl, ONLINE_UNTOLD, &j->online, e) < 0)
+		return -1;
+	j->place.notes = &j->online.notes;
+	if (j->online.way == ONLINE_FOLLOW)
+		return 1;
+	if (j->online.way == ONLINE_PASS)
+		return ddl_record_passed(a, t, &j->place, e);
+	for (unsigned i = 0; i < j->online.n; i++)
+		if (replay(a, t, j, i, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* An operator says what is done instead: nothing of the tools stops it. */
+static int look_online_told(struct apply *a, const struct trx *t, struct ddl_statement *j, bool read,
+	const struct ddl_handle *h, struct err *e)
+{
+	enum online_told told = h->op == DDL_SKIP ? ONLINE_SKIPPED : ONLINE_REPLACED;
+	int r = read ? online_look(a, t, &j->q, j->ddl, told, &j->online, e)
+		     : online_look_unread(a, j->q.sql, &j->online, e);
+
+	j->place.notes = &j->online.notes;
+	return r;
 }
 
 /* As the stream has it. */
@@ -143,6 +198,9 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_statement *j,
 			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 		return filter_unread(a, t, j, e);
 	}
+	r = look_online(a, t, j, e);
+	if (r <= 0)
+		return r;
 	r = wanted(a, t, j, e);
 	if (r > 0 && sql_verb_is_sequence(j->ddl->verb) && db_server(a->ddl)->flavor != FLAVOR_MARIADB) {
 		log_info("left out, as the downstream has no sequences: %.*s",
@@ -150,14 +208,12 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_statement *j,
 		r = 0;
 	}
 	if (r == 0)
-		return pass_by(a, t, e);
+		return ddl_record_passed(a, t, &j->place, e);
 	if (r > 0)
 		r = filter(a, t, j, e);
 	if (r == 0)
 		return 0;
-	return r < 0 || ddl_rename_all(a, j, &t->format.server, e) < 0 || ddl_translate(a, t, j, e) < 0
-		       ? -1
-		       : ddl_do(a, t, j, e);
+	return r < 0 ? -1 : do_as_said(a, t, j, e);
 }
 
 /* One of an operator's statements: as it was written, in the downstream's words. */
@@ -189,6 +245,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_statement
 	s.place.text = s.q.sql;
 	s.place.sql_mode = s.q.sql_mode;
 	s.place.also = last ? j->ddl : NULL;
+	s.place.notes = last ? j->place.notes : NULL;
 	if (ddl_rename_all(a, &s, db_server(a->ddl), e) < 0) {
 		buf_free(&s.renamed);
 		return err_add(e, "statement %u of an operator's", i + 1);
@@ -221,10 +278,13 @@ static int obey(struct apply *a, const struct trx *t, struct ddl_statement *j, c
 	struct err *e)
 {
 	struct err unread;
+	bool read = sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, &unread) == 0 &&
+		    sql_verb_is_ddl(j->ddl->verb);
 
-	if (sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, &unread) < 0 ||
-		!sql_verb_is_ddl(j->ddl->verb))
+	if (!read)
 		memset(j->ddl, 0, sizeof(*j->ddl));
+	if (h->op != DDL_INJECT && look_online_told(a, t, j, read, h, e) < 0)
+		return -1;
 	if (h->op == DDL_SKIP)
 		return skip(a, t, j, e);
 	for (unsigned i = 0; i < h->nsqls; i++)
@@ -269,6 +329,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 	}
 	buf_free(&j.text);
 	ddl_cut_fini(&j.left_out);
+	buf_free(&j.online.notes);
 	buf_free(&j.renamed);
 	arena_clear(a->scratch);
 	return r;

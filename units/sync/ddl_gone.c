@@ -151,9 +151,9 @@ int gone_track(struct apply *a, const struct ddl_place *place, const struct sql_
 	}
 }
 
-/* Names stand in a statement as they are, in any case, but for quotes and what is not ASCII. "": a database's
+/* Names stand there as they are, in any case, but for quotes and what is not ASCII. "": a database's
  * default, whose database need not be named. */
-static bool may_name(struct str text, struct str name)
+bool gone_may_name(struct str text, struct str name)
 {
 	for (size_t i = 0; i < name.n; i++)
 		if ((unsigned char)name.p[i] >= 0x80 || name.p[i] == '`' || name.p[i] == '"')
@@ -183,8 +183,8 @@ int gone_unread(struct apply *a, struct str statement, struct err *e)
 	int r = routed_recorded(&a->tables, &l, e);
 
 	for (size_t i = 0; r >= 0 && i < l.n; i++) {
-		l.p[i].moved = may_name(statement, str_of(l.p[i].schema)) ||
-			       may_name(statement, str_of(l.p[i].table));
+		l.p[i].moved = gone_may_name(statement, str_of(l.p[i].schema)) ||
+			       gone_may_name(statement, str_of(l.p[i].table));
 		r = l.p[i].moved ? check_unmerged(a, &l.p[i], e) : 0;
 	}
 	tables_forget_schema(&a->tables, NULL);

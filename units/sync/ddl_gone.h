@@ -9,6 +9,8 @@ int gone_track(struct apply *a, const struct ddl_place *place, const struct sql_
  */
 int gone_keep_shape(
 	struct apply *a, const struct ddl_place *place, const char *schema, const char *name, struct err *e);
-/* Of one that can't be read: nothing is known any more of what its text may name. ERR_route_merged where that
+/* Whether the text of one that can't be read may name it. */
+bool gone_may_name(struct str text, struct str name);
+/* Of such a one: nothing is known any more of what its text may name. ERR_route_merged where that
  * is a table that is merged with others. */
 int gone_unread(struct apply *a, struct str statement, struct err *e);

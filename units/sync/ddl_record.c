@@ -573,8 +573,23 @@ static int guard_behind(struct apply *a, const struct trx *t, const struct ddl_p
 	return place->stays ? guard_here(a, e) : apply_guard(a, a->db, t->end, a->gtid_text, e);
 }
 
+static int put_notes(struct apply *a, const struct ddl_place *place, struct err *e)
+{
+	const struct buf *notes = place->notes;
+	size_t n;
+
+	for (size_t at = 0; notes && at < notes->n; at += n + 1) {
+		n = strlen(notes->p + at);
+		if (db_exec(a->db, (struct str){notes->p + at, n}, e) < 0)
+			return err_add(e, "recording an online change of structure");
+	}
+	return 0;
+}
+
 static int commit_behind(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
 {
+	if (put_notes(a, place, e) < 0)
+		return -1;
 	return place->stays ? commit_here(a, e) : apply_commit(a, a->db, t->end, a->gtid_text, e);
 }
 
@@ -623,4 +638,11 @@ int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_pla
 	if (guard_behind(a, t, place, e) < 0 || gone_unread(a, statement, e) < 0)
 		return -1;
 	return commit_behind(a, t, place, e);
+}
+
+int ddl_record_passed(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e)
+{
+	if (place->stays && (!place->notes || place->notes->n == 0))
+		return 0;
+	return guard_behind(a, t, place, e) < 0 ? -1 : commit_behind(a, t, place, e);
 }

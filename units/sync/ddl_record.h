@@ -14,8 +14,9 @@ struct ddl_place {
 	bool told; /* an operator's words in the place of the upstream's, which knows the structures */
 	const struct sql_ddl *also; /* NULL, or that statement of the upstream's: its names too are tracked */
 	const struct ddl_cut
-		*cut;   /* NULL, or what the event filter left out: the upstream has it all the same */
-	bool was_there; /* CREATE DATABASE: its target stood there before it */
+		*cut; /* NULL, or what the event filter left out: the upstream has it all the same */
+	const struct buf *notes; /* NULL, or statements that go with it, a NUL behind each (online.h) */
+	bool was_there;          /* CREATE DATABASE: its target stood there before it */
 };
 
 /* One of an operator's statements: its key is the event's with a number behind it. */
@@ -52,6 +53,8 @@ int ddl_record_filtered(struct apply *a, const struct trx *t, const struct ddl_p
 /* The event filter left out what can't be read: nothing is known any more of what its text may name. */
 int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	struct str statement, struct err *e);
+/* Not ours: only the position moves, and what is noted goes with it. */
+int ddl_record_passed(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e);
 /* The statement that records a structure. verb: REPLACE, or INSERT IGNORE. */
 void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
 	const char *at);

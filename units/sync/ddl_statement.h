@@ -1,6 +1,7 @@
 #pragma once
 #include "units/sync/apply.h"
 #include "units/sync/ddl_record.h"
+#include "units/sync/online.h"
 
 /* A DDL statement in hand, between ddl.c, which decides, ddl_words.c and ddl_do.c. */
 struct ddl_statement {
@@ -14,6 +15,7 @@ struct ddl_statement {
 	bool fenced;             /* a swap of tables, with ours taken along */
 	bool cut;                /* a RENAME of which only some pairs are left */
 	struct ddl_cut left_out; /* by the event filter */
+	struct online_step online;
 	struct ddl_place place;
 };
 
