@@ -4,6 +4,7 @@ import pytest
 from copying import copying, numbers
 
 BOTH = pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+HEAVY = pytest.mark.parametrize("source, target", [("ma1011", "my97"), pytest.param("my97", "ma1011", marks=pytest.mark.long)])
 ROWS = 8000
 # name: (columns, their key, what SELECT gives of db.n for them). 600 bytes a row: several chunks each.
 KEYS = {
@@ -85,7 +86,7 @@ def test_a_thousand_tables(make_pair, job):
     assert pair.assert_equal("app", j.story).tables == 1000
 
 
-@BOTH
+@HEAVY
 def test_a_row_of_64_mib(source, target, make_pair, job, sanitized):
     """Whole, and in bounded memory: 64 MiB, 4 MiB a thread, and four times the row."""
     pair = make_pair(source, target)
@@ -108,7 +109,7 @@ def test_a_row_of_64_mib(source, target, make_pair, job, sanitized):
             x.run("DROP DATABASE IF EXISTS app", f"SET GLOBAL max_allowed_packet={size}")
 
 
-@pytest.mark.parametrize("source, target, tls", [("ma1011", "my97", "disabled"), ("my97", "ma1011", "disabled"), ("my97", "ma1011", "required")])
+@pytest.mark.parametrize("source, target, tls", [("ma1011", "my97", "disabled"), pytest.param("my97", "ma1011", "disabled", marks=pytest.mark.long), ("my97", "ma1011", "required")])
 def test_large_rows_side_by_side(source, target, tls, make_pair, job, sanitized):
     """As many large rows as there are threads, and each byte of them twice as long in a file: one at a time is in memory (T28)."""
     pair = make_pair(source, target)
@@ -133,7 +134,7 @@ def test_large_rows_side_by_side(source, target, tls, make_pair, job, sanitized)
 
 
 @pytest.mark.parametrize("partitions", [1000, pytest.param(8000, marks=pytest.mark.long)])
-@BOTH
+@HEAVY
 def test_partitions(partitions, source, target, make_pair, job):
     pair = make_pair(source, target)
     servers = [x for x in (pair.source, pair.target) if x.flavor == "mariadb"]  # MySQL wants a file for each, whatever is set

@@ -99,7 +99,7 @@ def test_a_sync_that_was_not_paused_is_ended(make_pair, job):
     assert j.interrupt() == INTERRUPTED, j.story()
 
 
-@pytest.mark.parametrize("names", ["ma118>my97", "my97>ma118"])
+@pytest.mark.parametrize("names", ["ma118>my97", pytest.param("my97>ma118", marks=pytest.mark.long)])
 def test_statements_are_read_as_the_server_means_them(names, make_pair, job, tmp_path):
     """What the copy has recorded came from information_schema. SHOW CREATE TABLE, read by us, gives the same; so does what list prints."""
     pair = make_pair(*names.split(">"))
