@@ -273,9 +273,7 @@ static void one_part(struct reader *r)
 			h.t[h.n++] = r->lx;
 		p->moves = p->moves ||
 			   (r->depth == 0 && (sql_lex_is(&r->lx, "FIRST") || sql_lex_is(&r->lx, "AFTER")));
-		charset = charset || (r->depth == 0 && (sql_lex_is(&r->lx, "CHARSET") ||
-							       sql_lex_is(&r->lx, "CHARACTER") ||
-							       sql_lex_is(&r->lx, "COLLATE")));
+		charset = charset || (r->depth == 0 && sql_lex_is_charset(&r->lx));
 		r->a->whole = r->a->whole || r->lx.in_version_comment != r->comment;
 		r->depth += sql_lex_is_char(&r->lx, '(') - sql_lex_is_char(&r->lx, ')');
 		p->end = r->lx.token_at + r->lx.token.n;

@@ -775,8 +775,7 @@ bool sql_ddl_names_charset(struct str text, const struct server *from)
 	sql_lex_init(&lx, text, from->flavor == FLAVOR_MARIADB, from->version);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
 		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		if (depth == 0 && (sql_lex_is(&lx, "CHARSET") || sql_lex_is(&lx, "CHARACTER") ||
-					  sql_lex_is(&lx, "COLLATE")))
+		if (depth == 0 && sql_lex_is_charset(&lx))
 			return true;
 	}
 	return false;

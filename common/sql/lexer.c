@@ -316,6 +316,11 @@ bool sql_lex_is(const struct sql_lexer *lx, const char *keyword)
 	return lx->type == SQL_WORD && str_is_ci(lx->token, keyword);
 }
 
+bool sql_lex_is_charset(const struct sql_lexer *lx)
+{
+	return sql_lex_is(lx, "CHARSET") || sql_lex_is(lx, "CHARACTER") || sql_lex_is(lx, "COLLATE");
+}
+
 bool sql_lex_is_char(const struct sql_lexer *lx, char c)
 {
 	return lx->type == SQL_CHAR && lx->token.n == 1 && lx->token.p[0] == c;

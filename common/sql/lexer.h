@@ -41,6 +41,8 @@ enum sql_token sql_lex_next(struct sql_lexer *lx);
  * it is none. */
 bool sql_lex_ident(const struct sql_lexer *lx, char *out, size_t size);
 bool sql_lex_is(const struct sql_lexer *lx, const char *keyword); /* a WORD, any case */
+/* Where a charset or a collation is named: CHARSET, CHARACTER (SET), COLLATE. */
+bool sql_lex_is_charset(const struct sql_lexer *lx);
 bool sql_lex_is_char(const struct sql_lexer *lx, char c);
 
 /* Length of the opening mark ("slash star ! 80016") where a version comment that this server executes begins

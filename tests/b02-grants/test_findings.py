@@ -109,6 +109,16 @@ def test_findings(up, down, looked):
     if s.flavor == "mariadb":
         prepared(k)
 
+    # Tables that routes merge.
+    merging = dict(instance=", route-rules: [m]", more='routes: {m: {schema-pattern: app, table-pattern: "m?", target-schema: app, target-table: m}}')
+    s.run(*(f"CREATE TABLE app.{t} (id int AUTO_INCREMENT PRIMARY KEY)" for t in ("m1", "m2", "other")))
+    k.case("auto_increment_ID", "warn", "the same number stop the task: `app`.`m1` and `app`.`m2`$", "no two rows", **merging)
+    k.gone("schema_of_shard_tables", **merging)
+    s.run("ALTER TABLE app.m2 ADD COLUMN v int")
+    k.case("schema_of_shard_tables", "fail", "are not alike: `app`.`m1` and `app`.`m2`$", "make them alike", **merging)
+    assert k.found(**dict(merging, more=merging["more"] + "\nignore-checking-items: [schema_of_shard_tables]"))["schema_of_shard_tables"][0] == "warn"
+    s.run("DROP TABLE app.m1, app.m2, app.other")
+
     # What the downstream does not know; a table that is there is nobody's concern.
     if (s.flavor, d.flavor) == ("mysql", "mariadb"):
         s.run("CREATE TABLE app.c (id int PRIMARY KEY, v varchar(9) COLLATE utf8mb4_0900_as_cs)")

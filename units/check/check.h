@@ -37,9 +37,13 @@ enum { CHECK_XA_DENIED = 1401 }; /* what MySQL 8 says to XA RECOVER without XA_R
 bool check_is_denied(const struct err *e);
 /* Behind a GRANT: the SET DEFAULT ROLE that would do as well, where a role of the account is not in force. */
 void check_put_role(struct db *d, const char *account, struct buf *mend);
+/* Does the task copy tables of the server? */
+bool check_copies(const struct check *c);
 /* Does the task apply the binlog, too? */
 bool check_follows(const struct check *c);
 void check_passed(struct check *c, const char *item, const struct db *d);
+/* More tables than are looked at one by one: that is what is found. */
+bool check_too_many(struct check *c, const char *item);
 /* Opens, or finds why not. NULL then. */
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */
@@ -48,6 +52,9 @@ void check_account(struct db *d, char *out, size_t size);
 /* Has the task a record downstream of a copy (also of one that remove-meta has ended, whose tables are still
  * its own) or of its sync, or one of DM's, so that it goes on, or knows what it finds? */
 bool check_has_begun(const struct check *c);
+/* Has a table of the meta schema a row of the task and source? condition: "", or SQL from " AND " on. No,
+ * where there is no such table. */
+bool check_is_recorded(const struct check *c, const char *table, const char *condition);
 /* A server variable; false where the server has none of this name. */
 bool check_variable(struct db *d, const char *name, char *out, size_t size);
 /* A global one as a number; 0 where there is none. */

@@ -31,6 +31,15 @@ void check_passed(struct check *c, const char *item, const struct db *d)
 	check_found(c, item, "success", 0, db_where(d), "", "ok");
 }
 
+bool check_too_many(struct check *c, const char *item)
+{
+	if (c->tables->n <= TABLES_TRIED)
+		return false;
+	check_found(c, item, "warn", 0, c->up ? db_where(c->up) : "", "",
+		"of %zu tables none was looked at: there are more than %d", c->tables->n, TABLES_TRIED);
+	return true;
+}
+
 bool check_is_denied(const struct err *e)
 {
 	uint32_t number = e->sql_errno;
@@ -150,7 +159,7 @@ bool check_has_any(struct db *d, const char *list, struct str where)
 	return r < 0 || !found || strcmp(text, "0") != 0;
 }
 
-static bool is_recorded(const struct check *c, const char *table, const char *condition)
+bool check_is_recorded(const struct check *c, const char *table, const char *condition)
 {
 	struct buf sql = {0};
 	char text[24] = "";
@@ -174,9 +183,9 @@ bool check_has_begun(const struct check *c)
 	char dm[100], type[DB_TABLE_TYPE] = "";
 
 	snprintf(dm, sizeof(dm), "%s_syncer_checkpoint", c->task);
-	return c->down &&
-	       (is_recorded(c, "tidegate_slot", " AND slot>0") || is_recorded(c, "tidegate_plan", "") ||
-		       (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
+	return c->down && (check_is_recorded(c, "tidegate_slot", " AND slot>0") ||
+				  check_is_recorded(c, "tidegate_plan", "") ||
+				  (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
 }
 
 bool check_has_role(struct db *d)

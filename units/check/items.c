@@ -4,7 +4,6 @@
 #include "units/check/items.h"
 
 #include "common/base/clock.h"
-#include "common/config/mode.h"
 
 /* So much of the master's patience (60 s) for single tables. */
 enum { TABLES_MS = 30000 };
@@ -27,11 +26,9 @@ static const struct item {
 
 static bool is_wanted(const struct check *c, const struct item *i)
 {
-	const struct mode *m = mode_find(c->mode);
-
 	if ((i->side & UP && !c->up) || (i->side & DOWN && !c->down))
 		return false;
-	return i->when == COPIES ? !m || m->dump : i->when == FOLLOWS ? !m || m->sync : true;
+	return i->when == COPIES ? check_copies(c) : i->when == FOLLOWS ? check_follows(c) : true;
 }
 
 void check_items(struct check *c)

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #include "common/base/xalloc.h"
-#include "common/config/mode.h"
-#include "common/db/structure.h"
 #include "units/check/items.h"
 
 enum { UNIQUE = 1, PRIMARY = 2 };
@@ -49,14 +47,12 @@ static unsigned char *read_keys(struct check *c)
 static void look_for(
 	struct check *c, const unsigned char *has, unsigned char what, bool made, struct some *out)
 {
-	char type[DB_TABLE_TYPE] = "";
-
 	for (size_t i = 0; i < c->tables->n; i++) {
 		const struct check_table *t = &c->tables->p[i];
 
 		if (has[i] & what)
 			continue;
-		if (made && db_table_type(c->down, t->to.schema, t->to.table, type, NULL) == 0 && type[0])
+		if (made && tables_is_there(c->down, t))
 			continue;
 		some_add(out, "`%s`.`%s`", t->schema, t->name);
 	}
@@ -64,13 +60,12 @@ static void look_for(
 
 void check_keys(struct check *c, const char *item)
 {
-	const struct mode *m = mode_find(c->mode);
 	struct some without = {0}, slow = {0};
 	unsigned char *has;
 
-	if (c->tables->n == 0 || c->tables->n > TABLES_TRIED || !(has = read_keys(c)))
+	if (check_too_many(c, item) || c->tables->n == 0 || !(has = read_keys(c)))
 		return;
-	if ((!m || m->dump) && must_have(c->down))
+	if (check_copies(c) && must_have(c->down))
 		look_for(c, has, PRIMARY, true, &without);
 	if (check_follows(c))
 		look_for(c, has, UNIQUE, false, &slow);

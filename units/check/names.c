@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/db/status.h"
 #include "units/check/items.h"
@@ -78,23 +77,17 @@ static bool has_capitals(const char *name)
 	return *name != '\0';
 }
 
-/* Of two tables that are one for the downstream: the first pair. Routes have looked at theirs themselves. */
+static void add_pair(void *pairs, const struct check_table *a, const struct check_table *b)
+{
+	some_add(pairs, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
+}
+
+/* Tables that are one for the downstream. Those of routes are merged, and looked at by merged.c. */
 static bool look_for_pairs(struct check *c, const char *item)
 {
-	struct map *seen = map_new();
 	struct some pairs = {0};
 
-	for (size_t i = 0; i < c->tables->n; i++) {
-		struct check_table *t = &c->tables->p[i], *other;
-		struct buf key = route_key(str_of(t->to.schema), str_of(t->to.table));
-
-		other = map_put(seen, buf_str(&key), t);
-		buf_free(&key);
-		if (other)
-			some_add(&pairs, "`%s`.`%s` and `%s`.`%s`", other->schema, other->name, t->schema,
-				t->name);
-	}
-	map_free(&seen, NULL);
+	tables_each_pair(c->tables, add_pair, &pairs);
 	if (pairs.n > 0)
 		check_found(c, item, "fail", ERR_route_shared, db_where(c->down),
 			err_info(ERR_route_shared)->workaround,

@@ -7,25 +7,17 @@
 
 static bool is_on_record(const struct check *c, struct str schema, struct str table)
 {
-	struct buf sql = {0};
-	char text[24];
-	bool found = false;
+	struct buf where = {0};
+	bool found;
 
 	if (!c->down)
 		return false;
-	buf_puts(&sql, "SELECT table_name FROM ");
-	sql_put_table(&sql, str_of(c->meta_schema), STR_LIT("tidegate_online"));
-	buf_puts(&sql, " WHERE task=");
-	sql_put_string(&sql, str_of(c->task));
-	buf_puts(&sql, " AND source=");
-	sql_put_string(&sql, str_of(c->source));
-	buf_puts(&sql, " AND table_schema=");
-	sql_put_string(&sql, schema);
-	buf_puts(&sql, " AND table_name=");
-	sql_put_string(&sql, table);
-	if (db_value(c->down, buf_cstr(&sql), text, sizeof(text), &found, NULL) < 0)
-		found = false; /* no such table yet, as a rule */
-	buf_free(&sql);
+	buf_puts(&where, " AND table_schema=");
+	sql_put_string(&where, schema);
+	buf_puts(&where, " AND table_name=");
+	sql_put_string(&where, table);
+	found = check_is_recorded(c, "tidegate_online", buf_cstr(&where));
+	buf_free(&where);
 	return found;
 }
 

@@ -15,13 +15,6 @@
 
 static const uint64_t mib = UINT64_C(1) << 20, gib = UINT64_C(1) << 30;
 
-static bool copies(const struct check *c)
-{
-	const struct mode *m = mode_find(c->mode);
-
-	return !m || m->dump;
-}
-
 /* --- how long binlog files stay --- */
 
 enum { LEAST_S = 3600, COPY_MIB_S = 10, DAY_S = 86400 };
@@ -64,7 +57,7 @@ static void put_expiry(struct db *d, uint64_t wanted, char *out, size_t size)
 
 void check_expiry(struct check *c, const char *item)
 {
-	uint64_t s = expiry_of(c->up), bytes = copies(c) ? tables_bytes(c->tables, c->up) : 0,
+	uint64_t s = expiry_of(c->up), bytes = check_copies(c) ? tables_bytes(c->tables, c->up) : 0,
 		 takes = bytes / mib / COPY_MIB_S, limit = check_number(c->up, "max_binlog_total_size");
 	uint64_t wanted = takes * 2 > LEAST_S ? takes * 2 : LEAST_S;
 	char mend[120];
@@ -126,7 +119,9 @@ void check_packets(struct check *c, const char *item)
 		return;
 	entry = down.entry > 0 && (down.packet == 0 || down.entry < down.packet);
 	limit = entry ? down.entry : down.packet;
-	if (limit > 0 && limit < up && c->tables->n <= TABLES_TRIED)
+	if (limit > 0 && limit < up && check_too_many(c, item))
+		return;
+	if (limit > 0 && limit < up)
 		look_for_large(c, limit, &columns);
 	snprintf(mend, sizeof(mend),
 		entry ? "SET GLOBAL tidb_txn_entry_size_limit=125829120"
@@ -178,9 +173,9 @@ void check_connections(struct check *c, const char *item)
 	const struct mode *m = mode_find(c->mode);
 	uint64_t up = 0, load = 0, sync = 0;
 
-	if (!m || m->dump) /* the readers; the lock, and who looks at tables */
+	if (check_copies(c)) /* the readers; the lock, and who looks at tables */
 		up += (uint64_t)json_num(c->dump, "threads", 4) + 2;
-	if (!m || m->sync) { /* relay and structures; writers, progress, structures */
+	if (check_follows(c)) { /* relay and structures; writers, progress, structures */
 		up += 3;
 		sync = (uint64_t)json_num(c->sync, "workers", 4) + 3;
 	}

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/config/mode.h"
 #include "common/db/status.h"
 #include "units/check/items.h"
 
@@ -136,8 +135,7 @@ void check_clocks(struct check *c, const char *item)
 /* MySQL 8 shows them only with a privilege of its own; where there never was one none can be pending. */
 static void look_unseen(struct check *c, const char *item, const struct err *denied)
 {
-	const struct mode *m = mode_find(c->mode);
-	bool copies = (!m || m->dump) && !check_has_begun(c);
+	bool copies = check_copies(c) && !check_has_begun(c);
 	struct buf mend = {0};
 	struct err e = {0};
 	char account[320];
@@ -161,7 +159,6 @@ static void look_unseen(struct check *c, const char *item, const struct err *den
 
 void check_prepared_xa(struct check *c, const char *item)
 {
-	const struct mode *m = mode_find(c->mode);
 	struct buf names = {0};
 	struct err e = {0};
 	int n = db_prepared_xa(c->up, &names, &e);
@@ -171,9 +168,9 @@ void check_prepared_xa(struct check *c, const char *item)
 	else if (n > 0)
 		check_found(c, item, "warn", 0, db_where(c->up), "XA COMMIT or XA ROLLBACK them",
 			"%d XA transactions are prepared and not ended (%s): %s", n, buf_cstr(&names),
-			!m || m->dump ? "the copy does not begin before they have ended"
-				      : "the task stops at the COMMIT of one that was prepared before it "
-					"starts");
+			check_copies(c) ? "the copy does not begin before they have ended"
+					: "the task stops at the COMMIT of one that was prepared before it "
+					  "starts");
 	else
 		check_passed(c, item, c->up);
 	buf_free(&names);

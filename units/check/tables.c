@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
 
 enum { SHOWN = 3 };
@@ -67,6 +69,30 @@ const struct check_table *tables_find_to(
 	return NULL;
 }
 
+void tables_each_pair(const struct tables *t,
+	void (*fn)(void *arg, const struct check_table *a, const struct check_table *b), void *arg)
+{
+	struct map *seen = map_new();
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct check_table *x = &t->p[i], *other;
+		struct buf key = route_key(str_of(x->to.schema), str_of(x->to.table));
+
+		other = map_put(seen, buf_str(&key), x);
+		buf_free(&key);
+		if (other)
+			fn(arg, other, x);
+	}
+	map_free(&seen, NULL);
+}
+
+bool tables_is_there(struct db *down, const struct check_table *t)
+{
+	char type[DB_TABLE_TYPE] = "";
+
+	return db_table_type(down, t->to.schema, t->to.table, type, NULL) == 0 && type[0];
+}
+
 void tables_put_schemas(const struct tables *t, struct buf *sql)
 {
 	const char *last = NULL;
@@ -83,7 +109,7 @@ void tables_put_schemas(const struct tables *t, struct buf *sql)
 	buf_puts(sql, last ? ")" : "'')");
 }
 
-uint64_t tables_bytes(const struct tables *t, struct db *d)
+static uint64_t ask_bytes(const struct tables *t, struct db *d)
 {
 	struct buf sql = {0};
 	struct err e = {0};
@@ -108,6 +134,14 @@ uint64_t tables_bytes(const struct tables *t, struct db *d)
 		}
 	db_rows_close(&rows);
 	return e.code ? 0 : sum;
+}
+
+uint64_t tables_bytes(struct tables *t, struct db *d)
+{
+	if (!t->has_bytes)
+		t->bytes = ask_bytes(t, d);
+	t->has_bytes = true;
+	return t->bytes;
 }
 
 void some_add(struct some *s, const char *fmt, ...)

@@ -14,6 +14,8 @@ struct check_table {
 struct tables {
 	struct check_table *p;
 	size_t n;
+	uint64_t bytes; /* of tables_bytes, once that was asked */
+	bool has_bytes;
 };
 /* More than so many are not looked at one by one. */
 enum { TABLES_TRIED = 2000 };
@@ -28,11 +30,17 @@ const struct check_table *tables_find(const struct tables *t, struct str schema,
 /* By its name downstream; exact: where names that differ in case only are two. */
 const struct check_table *tables_find_to(
 	const struct tables *t, struct str schema, struct str name, bool exact);
+/* Two that go to one place downstream, or to names there that differ in case only: each with the one before
+ * it in the list that does. */
+void tables_each_pair(const struct tables *t,
+	void (*fn)(void *arg, const struct check_table *a, const struct check_table *b), void *arg);
+/* Is its target there? No, where that can't be asked. */
+bool tables_is_there(struct db *down, const struct check_table *t);
 /* " IN ('a','b')": their schemas in the upstream. */
 void tables_put_schemas(const struct tables *t, struct buf *sql);
 /* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many
- * tables. */
-uint64_t tables_bytes(const struct tables *t, struct db *d);
+ * tables. The server is asked once. */
+uint64_t tables_bytes(struct tables *t, struct db *d);
 
 /* A list for people: the first three, and how many more. */
 struct some {

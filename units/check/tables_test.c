@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "units/check/tables.h"
+#include "units/check/check.h"
 
 static void add(struct tables *t, const struct rules *r, const char *schema, const char *name)
 {
@@ -52,6 +52,51 @@ static void found_by_both_names(void **state)
 	json_decref(o);
 }
 
+static void put_pair(void *out, const struct check_table *a, const struct check_table *b)
+{
+	buf_putf(out, "%s.%s %s.%s;", a->schema, a->name, b->schema, b->name);
+}
+
+static void pairs_of_one_target(void **state)
+{
+	struct tables *t = tables_new();
+	struct buf out = {0};
+	struct err e = {0};
+	json_t *o = json_object();
+	struct rules *r = rules_new(o, "dm_meta", &e);
+
+	(void)state;
+	tables_each_pair(t, put_pair, &out);
+	add(t, r, "a", "t");
+	add(t, r, "a", "u");
+	assert_int_equal(out.n, 0);
+	add(t, r, "a", "T");
+	add(t, r, "A", "t");
+	tables_each_pair(t, put_pair, &out);
+	assert_string_equal(buf_cstr(&out), "a.t a.T;a.T A.t;");
+	buf_free(&out);
+	tables_free(&t);
+	rules_free(&r);
+	json_decref(o);
+}
+
+static void told_where_too_many(void **state)
+{
+	struct tables many = {.n = TABLES_TRIED};
+	struct check c = {.tables = &many, .findings = json_array()};
+
+	(void)state;
+	assert_false(check_too_many(&c, "primary_key"));
+	assert_int_equal(json_array_size(c.findings), 0);
+	many.n++;
+	assert_true(check_too_many(&c, "primary_key"));
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(c.findings, 0), "state")), "warn");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(c.findings, 0), "what")),
+		"of 2001 tables none was looked at: there are more than 2000");
+	json_decref(c.findings);
+}
+
 static void of_no_table(void **state)
 {
 	struct tables *t = tables_new();
@@ -83,6 +128,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(found_by_both_names),
+		cmocka_unit_test(pairs_of_one_target),
+		cmocka_unit_test(told_where_too_many),
 		cmocka_unit_test(of_no_table),
 		cmocka_unit_test(the_first_three),
 	};

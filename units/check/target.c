@@ -88,7 +88,7 @@ void check_empty(struct check *c, const char *item)
 	struct buf there = {0}, mend = {0};
 	struct some full = {0};
 
-	if (c->tables->n > TABLES_TRIED || check_has_begun(c))
+	if (check_has_begun(c) || check_too_many(c, item))
 		return;
 	list_there(c, &there);
 	for (const char *p = there.p; p < there.p + there.n;) {

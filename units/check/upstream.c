@@ -9,7 +9,6 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
-#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/config/mode.h"
 #include "common/db/binlog_stream.h"
@@ -21,7 +20,7 @@
 enum { TRIES = 3 };
 enum { NO_SUCH_TABLE = 1146, NO_SUCH_SCHEMA = 1049 }; /* the server's numbers */
 
-static bool has_copy(const struct check *c)
+bool check_copies(const struct check *c)
 {
 	const struct mode *m = mode_find(c->mode);
 
@@ -161,95 +160,16 @@ static void failed_route(struct check *c, const struct db *d, enum err_code code
 	check_found(c, "table_schema", "fail", code, db_where(d), err_info(code)->workaround, "%s", text);
 }
 
-/* Where it goes; targets: route_key -> the table that goes there; pairs: of those that go to one. */
-static void look_at_route(
-	struct check *c, const struct db *d, const struct str *v, struct map *targets, struct buf *pairs)
+/* Where it goes. */
+static void look_at_route(struct check *c, const struct db *d, const struct str *v)
 {
 	struct route_name to;
 	struct err e = {0};
-	struct buf key;
-	char *name, *other;
 
-	if (route_table(rules_route(c->rules), v[0], v[1], &to, &e) < 0) {
+	if (route_table(rules_route(c->rules), v[0], v[1], &to, &e) < 0)
 		failed_route(c, d, e.code, e.text);
-		return;
-	}
-	add_schema(c, to.schema);
-	if (!rules_route(c->rules))
-		return;
-	key = route_key(str_of(to.schema), str_of(to.table));
-	name = xasprintf("%.*s%c%.*s", STR_ARG(v[0]), '\n', STR_ARG(v[1]));
-	other = map_put(targets, buf_str(&key), name);
-	if (other) {
-		buf_put(pairs, other, strlen(other) + 1);
-		buf_put(pairs, name, strlen(name) + 1);
-	}
-	free(other);
-	buf_free(&key);
-}
-
-static struct structure *structure_of(struct db *d, const char *schema, const char *table, struct err *e)
-{
-	bool found;
-
-	return db_structure(d, schema, table, &found, e);
-}
-
-static bool counts(const struct structure *s)
-{
-	for (unsigned i = 0; i < s->ncolumns; i++)
-		if (s->columns[i].auto_increment)
-			return true;
-	return false;
-}
-
-/* Two tables that are merged, "schema\ntable": what DM calls schema_of_shard_tables and auto_increment_ID. */
-static void check_pair(struct check *c, struct db *d, char *a, char *b)
-{
-	char *an = strchr(a, '\n') + 1, *bn = strchr(b, '\n') + 1;
-	struct structure *x, *y;
-	struct err e = {0};
-	json_t *m, *n;
-
-	an[-1] = bn[-1] = '\0';
-	x = structure_of(d, a, an, &e);
-	y = x ? structure_of(d, b, bn, &e) : NULL;
-	if (!x || !y) { /* gone by now, or told by try_tables */
-		structure_free(&x);
-		return;
-	}
-	structure_rename(y, a, an);
-	m = structure_to_json(x);
-	n = structure_to_json(y);
-	if (!json_equal(m, n))
-		check_found(c, "schema_of_shard_tables", "fail", ERR_route_shared, db_where(d),
-			err_info(ERR_route_shared)->workaround,
-			"`%s`.`%s` and `%s`.`%s` are merged by the task's routes, and their columns or keys "
-			"are not alike",
-			a, an, b, bn);
-	else if (counts(x))
-		check_found(c, "auto_increment_ID", "warn", 0, db_where(d),
-			"see that no two rows have one number",
-			"`%s`.`%s` and `%s`.`%s` are merged by the task's routes, and both count by "
-			"AUTO_INCREMENT: rows with the same number stop the task",
-			a, an, b, bn);
-	json_decref(m);
-	json_decref(n);
-	structure_free(&x);
-	structure_free(&y);
-}
-
-static void check_pairs(struct check *c, struct db *d, struct buf *pairs)
-{
-	char *at = pairs->p, *end = pairs->p + pairs->n;
-
-	while (at < end) {
-		char *second = at + strlen(at) + 1, *next = second + strlen(second) + 1;
-
-		check_pair(c, d, at, second);
-		at = next;
-	}
-	buf_free(pairs);
+	else
+		add_schema(c, to.schema);
 }
 
 /* The wanted tables that the account can see: schema, NUL, table, NUL. */
@@ -259,15 +179,13 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
 			" WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"),
 		e);
-	struct map *targets = map_new();
-	struct buf pairs = {0};
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
 	while (r > 0 && (r = db_fetch(rows, &v, e)) > 0) {
 		if (!rules_table(c->rules, v[0], v[1]))
 			continue;
-		look_at_route(c, d, v, targets, &pairs);
+		look_at_route(c, d, v);
 		tables_add(c->tables, c->rules, v);
 		if (++*n > TABLES_TRIED)
 			continue;
@@ -277,8 +195,6 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		}
 	}
 	db_rows_close(&rows);
-	map_free(&targets, free);
-	check_pairs(c, d, &pairs);
 	return r;
 }
 
@@ -404,7 +320,7 @@ void check_upstream(struct check *c)
 	check_tables(c, d);
 	if (check_follows(c))
 		check_filters(c, d);
-	if (has_copy(c))
+	if (check_copies(c))
 		check_reload(c, d);
 	if (check_follows(c))
 		check_format(c, d);

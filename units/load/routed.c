@@ -1,6 +1,6 @@
 /*
- * The task's routes over the plan (docs/design/routing.md). Called by the leader thread before anything is
- * claimed downstream. Records keep the upstream's names.
+ * The task's routes over the plan (docs/design/routing.md), and where other sources of the task go. Called by
+ * the leader thread before anything is claimed downstream. Records keep the upstream's names.
  */
 #include "units/load/routed.h"
 

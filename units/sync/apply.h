@@ -65,7 +65,7 @@ struct apply {
 	struct part part;        /* of the transaction that it applies in parts, or has still to */
 	struct runs recorded;    /* applied above the watermark by those before this process */
 	struct db_limits limits; /* of the downstream */
-	bool cascades_known, cascades_logged, online_seen /* what is on record of it, without its rules */;
+	bool cascades_known, cascades_logged;
 	struct position cascades_at; /* of the transaction before which that was asked */
 	uint64_t last_move_ms;
 	pthread_t thread;

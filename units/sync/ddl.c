@@ -131,6 +131,17 @@ static int do_as_said(struct apply *a, const struct trx *t, struct ddl_statement
 		       : ddl_do(a, t, j, e);
 }
 
+/* One of several that are done in the place of j; the last one ends it. Its text is in s->q. */
+static void as_part(
+	struct ddl_statement *s, const struct trx *t, const struct ddl_statement *j, unsigned i, bool last)
+{
+	snprintf(s->place.key, sizeof(s->place.key), "%.50s+%u", j->place.event, i + 1);
+	s->place.stays = t->inside || !last;
+	s->place.text = s->q.sql;
+	s->place.sql_mode = s->q.sql_mode;
+	s->place.notes = last ? j->place.notes : NULL;
+}
+
 /* One of the statements that gh-ost or pt-osc did with the table's shadow, now with the table itself. */
 static int replay(
 	struct apply *a, const struct trx *t, const struct ddl_statement *j, unsigned i, struct err *e)
@@ -138,14 +149,9 @@ static int replay(
 	struct ddl_statement s = {.q = j->online.list[i],
 		.ddl = arena_alloc(a->scratch, sizeof(struct sql_ddl)),
 		.place = j->place};
-	bool last = i + 1 == j->online.n;
 	int r;
 
-	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
-	s.place.stays = t->inside || !last;
-	s.place.text = s.q.sql;
-	s.place.sql_mode = s.q.sql_mode;
-	s.place.notes = last ? &j->online.notes : NULL;
+	as_part(&s, t, j, i, i + 1 == j->online.n);
 	r = sql_ddl_read(s.q.sql, &t->format.server, s.q.sql_mode, s.ddl, e);
 	if (r == 0)
 		r = filter(a, t, &s, e);
@@ -239,13 +245,9 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_statement
 		return err_set(e, ERR_sync_ddl_parse,
 			"the operator's DROP names more than %d tables: say it in several statements",
 			SQL_DDL_MAX_TABLES);
-	snprintf(s.place.key, sizeof(s.place.key), "%.50s+%u", j->place.event, i + 1);
-	s.place.stays = t->inside || !last;
+	as_part(&s, t, j, i, last);
 	s.place.told = h->op == DDL_REPLACE;
-	s.place.text = s.q.sql;
-	s.place.sql_mode = s.q.sql_mode;
 	s.place.also = last ? j->ddl : NULL;
-	s.place.notes = last ? j->place.notes : NULL;
 	if (ddl_rename_all(a, &s, db_server(a->ddl), e) < 0) {
 		buf_free(&s.renamed);
 		return err_add(e, "statement %u of an operator's", i + 1);

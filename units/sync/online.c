@@ -71,32 +71,37 @@ static bool has_base(const struct online_record *r)
 	return json_text(r->o, "table", "")[0] != '\0';
 }
 
-/* Made like it; of one made in full the name tells. In any case: that may be the same table. */
-static bool may_be_of(const struct work *w, const struct online_record *r, const struct named *real)
+static bool is_same(struct str a, struct str b, bool exact)
 {
-	struct str guess, name = without_dashes(str_of(real->table));
+	return exact ? str_eq(a, b) : a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
+}
+
+/* Made like it; of one made in full the name tells. exact false: in any case, as that may be the same table.
+ */
+static bool belongs(const struct work *w, const struct online_record *r, const struct named *real, bool exact)
+{
+	struct str schema = str_of(r->schema), table, name = str_of(real->table);
 
 	if (!r->o)
 		return false;
-	if (has_base(r))
-		return strcasecmp(json_text(r->o, "schema", ""), real->schema) == 0 &&
-		       strcasecmp(json_text(r->o, "table", ""), real->table) == 0;
-	guess = without_dashes(online_real(rules_online(w->a->rules), str_of(r->table)));
-	return strcasecmp(r->schema, real->schema) == 0 && guess.n == name.n &&
-	       strncasecmp(guess.p, name.p, name.n) == 0;
+	if (has_base(r)) {
+		schema = str_of(json_text(r->o, "schema", ""));
+		table = str_of(json_text(r->o, "table", ""));
+	} else {
+		table = without_dashes(online_real(rules_online(w->a->rules), str_of(r->table)));
+		name = without_dashes(name);
+	}
+	return is_same(schema, str_of(real->schema), exact) && is_same(table, name, exact);
+}
+
+static bool may_be_of(const struct work *w, const struct online_record *r, const struct named *real)
+{
+	return belongs(w, r, real, false);
 }
 
 static bool is_of(const struct work *w, const struct online_record *r, const struct named *real)
 {
-	struct str guess;
-
-	if (!may_be_of(w, r, real))
-		return false;
-	if (has_base(r))
-		return strcmp(json_text(r->o, "schema", ""), real->schema) == 0 &&
-		       strcmp(json_text(r->o, "table", ""), real->table) == 0;
-	guess = without_dashes(online_real(rules_online(w->a->rules), str_of(r->table)));
-	return strcmp(r->schema, real->schema) == 0 && str_eq(guess, without_dashes(str_of(real->table)));
+	return belongs(w, r, real, true);
 }
 
 static struct online_record *shadow_of(struct work *w, const struct named *real)
@@ -574,18 +579,6 @@ static int look(struct work *w, struct err *e)
 	}
 }
 
-/* Without such rules: what was on record before they were taken away has seen an end. */
-static int look_without(struct work *w, struct err *e)
-{
-	if (w->a->online_seen)
-		return 0;
-	if (online_load(&w->r, w->a, e) < 0)
-		return -1;
-	w->a->online_seen = true;
-	online_put_notes(&w->r, &w->out->notes);
-	return 0;
-}
-
 int online_look(struct apply *a, const struct trx *t, const struct binlog_query *q, const struct sql_ddl *ddl,
 	enum online_told told, struct online_step *out, struct err *e)
 {
@@ -593,17 +586,14 @@ int online_look(struct apply *a, const struct trx *t, const struct binlog_query 
 	int r;
 
 	*out = (struct online_step){.way = ONLINE_FOLLOW};
-	if (!rules_online(a->rules)) {
-		r = look_without(&w, e);
-	} else if (sql_verb_is_sequence(ddl->verb)) {
-		r = 0;
-	} else {
-		r = online_load(&w.r, a, e);
-		if (r == 0)
-			r = look(&w, e);
-		if (r == 0)
-			online_put_notes(&w.r, &out->notes);
-	}
+	if (sql_verb_is_sequence(ddl->verb))
+		return 0;
+	/* Without such rules too: what is on record of earlier ones sees an end. */
+	r = online_load(&w.r, a, e);
+	if (r == 0 && rules_online(a->rules))
+		r = look(&w, e);
+	if (r == 0)
+		online_put_notes(&w.r, &out->notes);
 	online_fini(&w.r);
 	return r;
 }

@@ -203,8 +203,10 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 		return -1;
 	key = route_key(str_of(to.schema), str_of(to.table));
 	o = map_get(ts->owners, buf_str(&key));
-	if (o && is_name(&o->up, schema, table))
-		return buf_free(&key), 0;
+	if (o && is_name(&o->up, schema, table)) {
+		buf_free(&key);
+		return 0;
+	}
 	name = o ? &o->other : NULL;
 	if (!o) {
 		o = xcalloc(1, sizeof(*o));

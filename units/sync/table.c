@@ -688,22 +688,22 @@ static int default_charset(struct db *d, const char *schema, char *out, size_t s
 }
 
 /* What both have now; "" where one side has no such database. */
-static int both_defaults(
-	struct tables *t, const char *schema, const char *to, char up[64], char down[64], struct err *e)
+static int both_defaults(struct tables *t, const char *schema, const char *to, char up[DB_CHARSET],
+	char down[DB_CHARSET], struct err *e)
 {
 	struct db *ask = tables_upstream(t, e);
 
-	if (!ask || default_charset(ask, schema, up, 64, e) < 0) {
+	if (!ask || default_charset(ask, schema, up, DB_CHARSET, e) < 0) {
 		db_close(&t->ask_up);
 		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
 	}
-	return default_charset(t->ask_down, to, down, 64, e);
+	return default_charset(t->ask_down, to, down, DB_CHARSET, e);
 }
 
 int tables_common_default(
 	struct tables *t, const char *schema, const char *to, char charset[DB_CHARSET], struct err *e)
 {
-	char up[64], down[64];
+	char up[DB_CHARSET], down[DB_CHARSET];
 
 	charset[0] = '\0';
 	if (both_defaults(t, schema, to, up, down, e) < 0)
@@ -716,7 +716,7 @@ int tables_common_default(
 /* 1: the same on both sides now (or one side has no such database), 0: not. */
 static int same_default(struct tables *t, const char *schema, const char *to, struct err *e)
 {
-	char up[64], down[64];
+	char up[DB_CHARSET], down[DB_CHARSET];
 
 	if (both_defaults(t, schema, to, up, down, e) < 0)
 		return -1;
