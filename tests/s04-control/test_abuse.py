@@ -2,7 +2,6 @@
 logged; the same master's process answers everybody else."""
 import os
 import random
-import resource
 import socket
 import ssl
 import struct
@@ -268,12 +267,10 @@ def test_silent(door):
 def test_worn(hosts, site):  # noqa: F811
     """Where descriptors run out for long, as where libnng lets none go, another process begins; the agent goes on."""
     plain = f"tcp://127.0.0.1:{free_port()}"
-    a, limit, before = hosts("a", master={**site.master, "listen": plain}), 240, resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
-    try:
-        a.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    a = hosts("a", master={**site.master, "listen": plain})
+    a.prefix = ["prlimit", "--nofile=240:"]
+    a.start()
+    a.prefix = []
     a.said("agent a is here")
     master, agent = a.below("master")[0], a.below("agent")[0]
     many = [sp.Caller(plain) for _ in range(195)]  # fewer than a listener keeps; whoever comes no further than this is dropped

@@ -116,6 +116,18 @@ const json_t *own_oldest(const json_t *own)
 	return oldest < 0 ? NULL : json_array_get(json_object_get(own, "snapshots"), (size_t)oldest);
 }
 
+const json_t *own_newest(const json_t *own)
+{
+	const json_t *list = json_object_get(own, "snapshots");
+
+	return json_array_get(list, json_array_size(list) - 1);
+}
+
+bool own_is_followed(const json_t *own)
+{
+	return !json_is_false(json_object_get(own_newest(own), "follows"));
+}
+
 /* --- walking --- */
 
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),

@@ -20,10 +20,11 @@ bool own_is_placed(
 	const json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name);
 
 /*
- * Beside these, in the same object: "snapshots" [{"copy_id","file","offset","gtid","identity"},…], oldest
- * first, of which the copy is; and "tables" {"schema":{"name":[first,last,acts]}}: the oldest snapshot that
- * rows of the table are of, the newest that it was read from (numbers in that list); acts 1: foreign keys
- * that change rows tie it to others of the same one (docs/design/meta.md). The sync reads both.
+ * Beside these, in the same object: "snapshots" [{"copy_id","file","offset","gtid","identity",
+ * "follows"},…], oldest first, of which the copy is; and "tables" {"schema":{"name":[first,last,acts]}}: the
+ * oldest snapshot that rows of the table are of, the newest that it was read from (numbers in that list);
+ * acts 1: foreign keys that change rows tie it to others of the same one (docs/design/meta.md). The sync
+ * reads both.
  */
 void own_add_snapshot(json_t *own, json_t *snapshot); /* taken */
 void own_set_table(
@@ -36,6 +37,10 @@ bool own_is_fresh(const json_t *own, const char *schema, const char *name);
 bool own_is_mixed(const json_t *own, const char *schema, const char *name);
 /* The oldest snapshot that is in use, borrowed; NULL: none is recorded. */
 const json_t *own_oldest(const json_t *own);
+/* The last one, borrowed; NULL as above. */
+const json_t *own_newest(const json_t *own);
+/* The binlog is applied behind the copy; so it is where nothing is recorded of it. */
+bool own_is_followed(const json_t *own);
 /* Walks one kind: fn's -1 ends it. */
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
 	void *arg);

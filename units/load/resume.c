@@ -34,13 +34,6 @@ static struct plan_snapshot snapshot_of(const json_t *o)
 		.offset = (uint64_t)json_num(o, "offset", 0)};
 }
 
-static const json_t *newest(const json_t *own)
-{
-	const json_t *list = json_object_get(own, "snapshots");
-
-	return json_array_get(list, json_array_size(list) - 1);
-}
-
 /* --- what happened in between --- */
 
 /*
@@ -62,7 +55,7 @@ static bool is_one_history(const char *earlier, const char *later)
 /* 1: looked at; 0: nothing can stay, `why` says so; -1. */
 static int look_through(const struct asking *a, struct buf *why, struct err *e)
 {
-	const json_t *last = newest(a->r->own);
+	const json_t *last = own_newest(a->r->own);
 	struct plan_snapshot from = snapshot_of(last), to = snapshot_of(json_object_get(a->info, "snapshot"));
 	struct scan *s;
 	int r;
@@ -301,8 +294,9 @@ static json_t *this_snapshot(const struct load *l)
 {
 	const struct plan_snapshot *s = &l->plan.snapshot;
 
-	return json_pack("{s:s, s:s, s:I, s:s, s:s}", "copy_id", l->plan.copy_id, "file", s->file, "offset",
-		(json_int_t)s->offset, "gtid", s->gtid, "identity", l->plan.identity);
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:b}", "copy_id", l->plan.copy_id, "file", s->file,
+		"offset", (json_int_t)s->offset, "gtid", s->gtid, "identity", l->plan.identity, "follows",
+		l->follows);
 }
 
 void resume_put_new(const struct load *l, json_t *own)

@@ -342,9 +342,13 @@ int routed_check_places(const struct load *l, const json_t *own, struct err *e)
 
 /* --- other sources --- */
 
+/* In our record: the sources whose copy was done before ours was planned; true: and that are not followed. */
+#define PAST "past"
+
 struct sharing {
 	struct map *theirs; /* by route_key */
 	struct str source;
+	const json_t *own;
 	struct err *e;
 };
 
@@ -371,40 +375,75 @@ static int check_target(void *arg, const char *schema, const char *name)
 		STR_ARG(s->source));
 }
 
-static int check_source(const struct str *v, const json_t *own, struct err *e)
+/* Of the task's other sources: name, plan, stage, and 1 where one has been followed. */
+static struct db_rows *ask_sources(struct load *l, struct db *c, struct err *e)
 {
-	json_t *theirs = json_parse(v[1], "the record of another source", e);
-	struct sharing s = {map_new(), v[0], e};
+	struct buf sql = {0};
+	struct db_rows *rows;
+
+	buf_puts(&sql, "SELECT p.`source`,p.`plan`,p.`stage`,EXISTS (SELECT 1 FROM ");
+	record_put_table(l, &sql, "tidegate_slot");
+	buf_puts(&sql, " s WHERE s.`task`=p.`task` AND s.`source`=p.`source` AND s.`slot`>0) FROM ");
+	record_put_table(l, &sql, "tidegate_plan");
+	buf_puts(&sql, " p WHERE p.`plan`<>'' AND p.`task`=");
+	record_put_text(&sql, l->task);
+	buf_puts(&sql, " AND p.`source`<>");
+	record_put_text(&sql, l->source);
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	return rows;
+}
+
+int routed_note_sources(struct load *l, struct db *c, json_t *own, struct err *e)
+{
+	struct db_rows *rows = ask_sources(l, c, e);
+	json_t *past = json_object(), *theirs;
+	const struct str *v;
+	int n = -1;
+
+	while (rows && (n = db_fetch(rows, &v, e)) > 0) {
+		theirs = str_is(v[2], "done") ? json_parse(v[1], "the record of another source", NULL) : NULL;
+		if (theirs)
+			json_object_setn_new(past, v[0].p, v[0].n,
+				json_boolean(!own_is_followed(theirs) && !str_is(v[3], "1")));
+		json_decref(theirs);
+	}
+	db_rows_close(&rows);
+	json_object_set_new(own, PAST, past);
+	return n;
+}
+
+/* Of one that was done before we looked what is there, nothing can be in a table that is ours to make. */
+static int check_source(struct sharing *s, const struct str *v)
+{
+	json_t *theirs = json_parse(v[1], "the record of another source", s->e), *past = NULL;
 	int r = theirs ? 0 : -1;
 
-	if (r == 0) {
-		own_each(theirs, "made", add_target, &s);
-		own_each(theirs, "taken", add_target, &s);
-		r = own_each(own, "made", check_target, &s) < 0 ? -1
-								: own_each(own, "taken", check_target, &s);
+	s->theirs = map_new();
+	s->source = v[0];
+	if (str_is(v[2], "done"))
+		past = json_object_getn(json_object_get(s->own, PAST), v[0].p, v[0].n);
+	if (r == 0 && !json_is_true(past)) {
+		own_each(theirs, "made", add_target, s);
+		own_each(theirs, "taken", add_target, s);
+		r = own_each(s->own, "taken", check_target, s);
 	}
+	if (r == 0 && !past)
+		r = own_each(s->own, "made", check_target, s);
 	json_decref(theirs);
-	map_free(&s.theirs, NULL);
+	map_free(&s->theirs, NULL);
 	return r < 0 ? -1 : 0;
 }
 
 int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e)
 {
-	struct buf sql = {0};
-	struct db_rows *rows;
+	struct sharing s = {.own = own, .e = e};
+	struct db_rows *rows = ask_sources(l, c, e);
 	const struct str *v;
 	int n = -1;
 
-	buf_puts(&sql, "SELECT `source`,`plan` FROM ");
-	record_put_table(l, &sql, "tidegate_plan");
-	buf_puts(&sql, " WHERE `plan`<>'' AND `task`=");
-	record_put_text(&sql, l->task);
-	buf_puts(&sql, " AND `source`<>");
-	record_put_text(&sql, l->source);
-	rows = db_query(c, buf_str(&sql), e);
-	buf_free(&sql);
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
-		if (check_source(v, own, e) < 0) {
+		if (check_source(&s, v) < 0) {
 			n = -1;
 			break;
 		}

@@ -246,7 +246,7 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 
 	json_object_update(own, before);
 	json_decref(before);
-	if (find_absent(l, c, e) < 0)
+	if (routed_note_sources(l, c, own, e) < 0 || find_absent(l, c, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
