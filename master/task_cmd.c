@@ -359,9 +359,12 @@ static int may_update(struct master *m, const json_t *s, struct err *e)
 {
 	const char *task = json_text(s, "task", ""), *source = json_text(s, "source", "");
 
-	if (strcmp(json_text(s, "stage", ""), "Paused") != 0 || strcmp(reported_stage(m, s), "Paused") != 0)
-		return err_set(e, ERR_bad_stage, "task `%s` is not paused on source `%s`: pause-task first",
-			task, source);
+	bool wanted = strcmp(json_text(s, "stage", ""), "Paused") == 0;
+
+	if (!wanted || strcmp(reported_stage(m, s), "Paused") != 0)
+		return err_set(e, ERR_bad_stage, "task `%s` is %s on source `%s`: %s", task,
+			wanted ? "still pausing" : "not paused", source,
+			wanted ? "try again in a moment" : "pause-task first");
 	if (!command_follows(m, s))
 		return err_set(e, ERR_bad_stage,
 			"task `%s` does not follow source `%s` yet: stop-task, then start it anew", task,

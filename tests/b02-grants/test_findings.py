@@ -91,6 +91,22 @@ def test_findings(up, down, looked):
     k.gone("target_trigger")
     d.run("DROP DATABASE app")
 
+    # Tables that are there already: columns that are missing, too many where a copy goes in, or that routes fill.
+    s.run("CREATE TABLE app.cols (id int PRIMARY KEY, V int)")
+    d.run("CREATE DATABASE app", "CREATE TABLE app.cols (ID int PRIMARY KEY)")
+    k.case("target_columns", "fail", "into `app`.`cols`: .* without column `V`$", "ALTER or DROP")
+    k.case("target_columns", "fail", "into `app`.`cols`: .* without column `V`$", "ALTER or DROP", mode="incremental")
+    d.run("ALTER TABLE app.cols ADD COLUMN v int, ADD COLUMN own int")
+    k.case("target_columns", "fail", "into `app`.`cols`: .* with a column `own` ", "ALTER or DROP")
+    k.gone("target_columns", mode="incremental")
+    filled = dict(instance=", route-rules: [x]", more='routes: {x: {schema-pattern: app, table-pattern: cols, target-schema: app, target-table: cols, extract-table: {table-regexp: "(.*)", target-column: own}}}')
+    k.gone("target_columns", **filled)
+    k.case("target_columns", "fail", "into `app`.`cols`: .* without column `gone`, which the task's routes fill", "ALTER or DROP", **dict(filled, more=filled["more"].replace("own", "gone")))
+    d.run("DROP DATABASE app")
+    k.case("target_columns", "fail", "are not there: `app`.`cols`.`own` for `app`.`cols`$", "make the table by hand", **filled)
+    k.gone("target_columns")
+    s.run("DROP TABLE app.cols")
+
     # Keys, and a downstream that wants them.
     s.run("CREATE TABLE app.nokey (id int)")
     k.case("primary_key", "warn", "slowly: `app`.`nokey`$", "primary key")

@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "common/sql/takes.h"
 #include "common/sql/value_format.h"
 #include "units/load/ddl.h"
 #include "units/load/own.h"
@@ -37,59 +38,12 @@ static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct
 	return r;
 }
 
-static int column_ci(const struct structure *s, const char *name)
-{
-	for (unsigned i = 0; i < s->ncolumns; i++)
-		if (strcasecmp(s->columns[i].name, name) == 0)
-			return (int)i;
-	return -1;
-}
-
-static bool is_extra(const struct plan_item *t, const char *name)
-{
-	for (unsigned i = 0; i < t->extras.n; i++)
-		if (strcasecmp(t->extras.p[i].column, name) == 0)
-			return true;
-	return false;
-}
-
-static int check_extras(const struct structure *there, const struct plan_item *t, struct err *e)
-{
-	for (unsigned i = 0; i < t->extras.n; i++) {
-		const char *name = t->extras.p[i].column;
-
-		if (column_ci(t->structure, name) >= 0)
-			return err_set(e, ERR_load_failed,
-				"column `%s` is one of the upstream's, and the task's routes would fill it "
-				"too (extract-…)",
-				name);
-		if (column_ci(there, name) < 0)
-			return err_set(e, ERR_load_failed,
-				"the table is there already, without column `%s`, which the task's routes "
-				"fill (extract-…)",
-				name);
-	}
-	return 0;
-}
-
 static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 {
 	bool found;
 	struct structure *there = db_structure(c, t->to_schema, t->to_name, &found, e);
-	int r = there ? 0 : -1;
+	int r = there ? structure_takes(there, t->structure, &t->extras, true, e) : -1;
 
-	for (unsigned i = 0; r == 0 && i < t->structure->ncolumns; i++)
-		if (column_ci(there, t->structure->columns[i].name) < 0)
-			r = err_set(e, ERR_load_failed, "the table is there already, without column `%s`",
-				t->structure->columns[i].name);
-	if (r == 0)
-		r = check_extras(there, t, e);
-	for (unsigned i = 0; r == 0 && i < there->ncolumns; i++)
-		if (column_ci(t->structure, there->columns[i].name) < 0 &&
-			!is_extra(t, there->columns[i].name))
-			r = err_set(e, ERR_load_failed,
-				"the table is there already, with a column `%s` that the upstream has not",
-				there->columns[i].name);
 	structure_free(&there);
 	return r;
 }

@@ -1,0 +1,51 @@
+/* Whether a table that somebody has made takes the rows of one of the upstream: for the load, and beforehand.
+ */
+#include "common/sql/takes.h"
+
+#include <strings.h>
+
+static bool is_extra(const struct route_extras *x, const char *name)
+{
+	for (unsigned i = 0; x && i < x->n; i++)
+		if (strcasecmp(x->p[i].column, name) == 0)
+			return true;
+	return false;
+}
+
+static int check_extras(const struct structure *there, const struct structure *from,
+	const struct route_extras *x, struct err *e)
+{
+	for (unsigned i = 0; x && i < x->n; i++) {
+		const char *name = x->p[i].column;
+
+		if (structure_column(from, name) >= 0)
+			return err_set(e, ERR_load_failed,
+				"column `%s` is one of the upstream's, and the task's routes would fill it "
+				"too (extract-…)",
+				name);
+		if (structure_column(there, name) < 0)
+			return err_set(e, ERR_load_failed,
+				"the table is there already, without column `%s`, which the task's routes "
+				"fill (extract-…)",
+				name);
+	}
+	return 0;
+}
+
+int structure_takes(const struct structure *there, const struct structure *from, const struct route_extras *x,
+	bool exactly, struct err *e)
+{
+	for (unsigned i = 0; i < from->ncolumns; i++)
+		if (structure_column(there, from->columns[i].name) < 0)
+			return err_set(e, ERR_load_failed, "the table is there already, without column `%s`",
+				from->columns[i].name);
+	if (check_extras(there, from, x, e) < 0)
+		return -1;
+	for (unsigned i = 0; exactly && i < there->ncolumns; i++)
+		if (structure_column(from, there->columns[i].name) < 0 &&
+			!is_extra(x, there->columns[i].name))
+			return err_set(e, ERR_load_failed,
+				"the table is there already, with a column `%s` that the upstream has not",
+				there->columns[i].name);
+	return 0;
+}
