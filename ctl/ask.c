@@ -21,7 +21,7 @@
 #include "ctl/job.h"
 #include "ctl/lock.h"
 
-enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000 };
+enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000, REACH_MS = 10000 };
 
 #define SERVICE "/run/tidegate"
 
@@ -31,6 +31,8 @@ struct ask {
 	struct link_peer *master;
 	struct control control;
 	struct identity *id; /* the operator's certificate; NULL: none */
+	/* A unix socket that is to be looked at before the first call, and its name for people; "": none. */
+	char socket[700], shown[700];
 	const volatile sig_atomic_t *interrupts;
 	struct waiting {
 		bool done;
@@ -59,12 +61,15 @@ static int open_local(struct ask *k, const char *run, struct err *e)
 	struct stat st;
 
 	if (stat(run, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		k->master = link_dial(k->link, run);
-		return 0;
+		snprintf(k->socket, sizeof(k->socket), "%s", run);
+		snprintf(k->shown, sizeof(k->shown), "%s", run);
+	} else {
+		if (chdir(run) < 0)
+			return err_sys(e, ERR_ctl_connect, "run folder %s", run);
+		snprintf(k->socket, sizeof(k->socket), "master.sock");
+		snprintf(k->shown, sizeof(k->shown), "%s/master.sock", run);
 	}
-	if (chdir(run) < 0)
-		return err_sys(e, ERR_ctl_connect, "run folder %s", run);
-	k->master = link_dial(k->link, "master.sock");
+	k->master = link_dial(k->link, k->socket);
 	return 0;
 }
 
@@ -144,6 +149,18 @@ static int call_until(struct ask *k, struct call *c, uint64_t ms, struct err *e)
 		return err_set(e, ERR_ctl_connect, "interrupted");
 	*e = k->waiting.e;
 	return e->code ? -1 : 0;
+}
+
+static int reach(struct ask *k, const struct call *c, struct err *e)
+{
+	uint64_t until = clock_ms() + REACH_MS;
+
+	if (!k->socket[0])
+		return 0;
+	if (ask_reach(k->socket, k->shown, until < c->until ? until : c->until, k->interrupts, e) < 0)
+		return -1;
+	k->socket[0] = '\0';
+	return 0;
 }
 
 /* Before each one: the connection may be another one than at the last. */
@@ -239,7 +256,7 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 	struct call c = {.word = word, .until = clock_ms() + timeout_ms};
 	json_t *o = NULL;
 
-	if (send_all(k, &c, args, e) < 0) {
+	if (reach(k, &c, e) < 0 || send_all(k, &c, args, e) < 0) {
 		if (e->code == ERR_link)
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);

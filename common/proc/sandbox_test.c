@@ -348,7 +348,7 @@ static int refused(bool as_root, bool with_thread, int folder_fd, const char *fi
 			pthread_create(&t, NULL, idle, NULL);
 		if (sandbox_enter(SANDBOX_relay, run_fd, folder_fd, &needs, &e) == 0)
 			_exit(1);
-		_exit(strstr(e.text, text) ? 0 : 2);
+		_exit(strstr(e.text, text) && e.code == (file ? ERR_config_bad : ERR_sandbox) ? 0 : 2);
 	}
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

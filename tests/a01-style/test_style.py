@@ -333,6 +333,9 @@ def test_every_failpoint_is_in_the_code():
 
 
 def test_every_error_is_used():
+    """By the code; and by a test, which says its number or its name."""
     places = "\n".join(text(n) for n in files(".c", ".h"))
-    unused = [name for _, name in table_codes("include/error.def") if not re.search(rf"\bERR_{name}\b", places)]
-    print(f"\nerrors nobody makes: {unused}")
+    tests = "\n".join(text(n) for n in files(".py", ".c", ".inc") if is_test(n) or n.endswith("_test.py"))
+    rows = table_codes("include/error.def")
+    assert not [name for _, name in rows if not re.search(rf"\bERR_{name}\b", places)], "errors nobody makes"
+    assert not [f"{code} {name}" for code, name in rows if not re.search(rf"\b(ERR_{name}|{code})\b", tests)], "errors that no test comes by"

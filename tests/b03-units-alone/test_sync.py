@@ -410,7 +410,7 @@ def test_sent_and_not_committed(build_dir, server):
         writer.join(60)
         up.run("INSERT INTO app.t VALUES (3)")
         f.wait(120)
-        assert "error=60201" not in f.out
+        assert "error=60201" not in f.out and "60207" in f.out
         f.end()
     finally:
         up.run("SET GLOBAL rpl_semi_sync_source_enabled=OFF")

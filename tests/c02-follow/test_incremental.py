@@ -72,6 +72,28 @@ def test_a_file_that_is_gone(make_pair, job, tmp_path):
     assert "app" not in pair.target.databases()
 
 
+def test_behind_an_xa_prepare(make_pair, job, tmp_path):
+    """The task begins between XA PREPARE and XA COMMIT: the rows are nowhere, which is said; a copy has them."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    with s.connect() as c, c.cursor() as cur:
+        for sql in ("XA START 'x'", "INSERT INTO app.t VALUES (1)", "XA END 'x'", "XA PREPARE 'x'"):
+            cur.execute(sql)
+        s.run("FLUSH BINARY LOGS")
+        file = binlog_files(s)[-1]
+        cur.execute("XA COMMIT 'x'")
+    pair.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=60, expect=FAILED)
+    assert "60520" in j.stderr() and "copy again while XA RECOVER of the upstream is empty" in j.stderr(), j.story()
+    assert not s.query("XA RECOVER")
+    k = job(pair, tables="app.*")
+    k.run()
+    pair.assert_equal("app", k.story)
+
+
 @pytest.mark.across
 @pytest.mark.parametrize("relay", [False, True], ids=["relay-by-need", "enable-relay"])
 def test_from_a_gtid_set(relay, pair, job, tmp_path):

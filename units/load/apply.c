@@ -27,7 +27,7 @@ enum { SQL_NO_LOCAL = 3948, SQL_NO_LOCAL_MARIADB = 4166, SQL_NOT_ALLOWED = 1148 
 
 static bool is_lost(const struct err *e)
 {
-	return db_error_is_lost(e->sql_errno) || e->code == ERR_db_driver || e->code == ERR_db_bad_conn;
+	return db_error_is_lost(e->sql_errno) || e->code == ERR_db_driver;
 }
 
 static void lose(struct applier *a)

@@ -20,7 +20,7 @@ enum { TRIES = 30, PAUSE_MS = 200, TRANSACTION_BYTES = 16 << 20, TIDB_BYTES = 8 
 
 static bool is_lost(const struct err *e)
 {
-	return db_error_is_lost(e->sql_errno) || e->code == ERR_db_driver || e->code == ERR_db_bad_conn;
+	return db_error_is_lost(e->sql_errno) || e->code == ERR_db_driver;
 }
 
 static void lose(struct fileworker *w)
