@@ -145,13 +145,13 @@ class Job:
         return self.wait(timeout)
 
     def wait_log(self, text, timeout=60):
-        procs.wait_for(lambda: text in self.log() or self.ended(), timeout, f"no {text!r} in the log\n{self.story()}")
+        procs.wait_for(lambda: text in self.log() or self.ended(), timeout, lambda: f"no {text!r} in the log\n{self.story()}")
 
     def wait_status(self, check, timeout=60):
         """Until a line of --json satisfies check."""
         def look():
             return any(check(x) for x in self.lines()) or self.ended()
-        procs.wait_for(look, timeout, f"the status did not come\n{self.story()}", 0.2)
+        procs.wait_for(look, timeout, lambda: f"the status did not come\n{self.story()}", 0.2)
 
     def close(self):
         """Whatever is left of it, by pid."""

@@ -332,6 +332,25 @@ def test_what_stops(make_pair, job):
     f.equal()
 
 
+def test_of_a_merged_table(make_pair, job):
+    """Its target holds another table's rows too: the exchange stops as an ALTER TABLE of it would, and nothing has happened."""
+    f = begin("ma1011>my97", make_pair, job, instance=", route-rules: [m]",
+              more="routes: {m: {schema-pattern: app, table-pattern: '?', target-schema: app, target-table: merged}}\nignore-checking-items: [auto_increment_ID]")
+    s, d = f.pair.source, f.pair.target
+    for i, t in enumerate("tu"):
+        s.run(*flow([TABLE, f"INSERT INTO {{t}} VALUES ({i + 1}, 'a', {i}), ({i + 10}, 'b', 2)"], t), db="app")
+    f.start()
+    for step in flow(GH_OST, "t")[:-4]:
+        f.through(step.replace("WHERE id = 1", "WHERE id = 10").replace("id = 3", "id = 11"))
+    before = d.query("SHOW CREATE TABLE app.merged"), d.query("SELECT * FROM app.merged ORDER BY id")
+    assert [r[0] for r in before[1]] == sorted(i for t in "tu" for i, in s.query(f"SELECT id FROM app.{t}"))
+    for _ in range(2):
+        f.step(flow(GH_OST, "t")[-4]) if _ == 0 else ask(f.j, "resume-task", "run")
+        wait_stage(f.j, "Paused", 60554)
+    assert before == (d.query("SHOW CREATE TABLE app.merged"), d.query("SELECT * FROM app.merged ORDER BY id"))
+    f.j.interrupt()
+
+
 @pytest.mark.long
 def test_other_rules_meanwhile(make_pair, job):
     """What was done with a shadow under rules that did not know it is not seen: the exchange stops, also once the first rules are back."""

@@ -152,6 +152,7 @@ static int replay(
 	int r;
 
 	as_part(&s, t, j, i, i + 1 == j->online.n);
+	s.place.replayed = true;
 	r = sql_ddl_read(s.q.sql, &t->format.server, s.q.sql_mode, s.ddl, e);
 	if (r == 0)
 		r = filter(a, t, &s, e);

@@ -294,7 +294,7 @@ int ddl_do(struct apply *a, const struct trx *t, struct ddl_statement *j, struct
 	int r = ddl_record_read(a, t, &j->place, &rec, e);
 
 	/* An operator's words were changed after one of the earlier ones was done: the new one is not. */
-	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_told(&j->place) &&
+	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_part(&j->place) &&
 		!str_eq(buf_str(&rec.statement), j->q.sql)) {
 		buf_clear(&rec.before);
 		rec.stage = DDL_NEW;

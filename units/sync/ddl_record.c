@@ -43,9 +43,14 @@ static int run(struct db *d, struct buf *sql, struct err *e)
 	return r;
 }
 
-bool ddl_place_is_told(const struct ddl_place *place)
+bool ddl_place_is_part(const struct ddl_place *place)
 {
 	return strcmp(place->key, place->event) != 0;
+}
+
+bool ddl_place_is_told(const struct ddl_place *place)
+{
+	return ddl_place_is_part(place) && !place->replayed;
 }
 
 const char *ddl_schema_of(const struct sql_name *n, struct str schema, char out[257])

@@ -7,7 +7,9 @@ enum ddl_stage { DDL_NEW, DDL_DOING, DDL_DONE };
 /* The place of one statement in tidegate_ddl. */
 struct ddl_place {
 	char event[64]; /* of the stream's event */
-	char key[64];   /* of the record: the event, and "+2" behind it for an operator's second statement */
+	char key[64];   /* of the record: the event, and "+2" behind it for the second of several in its place
+			 */
+	bool replayed;  /* one of several that a tool did (online.h), not an operator's */
 	bool stays;     /* the watermark does not move with it: more comes of the same event or transaction */
 	struct str text; /* of the statement, as it was executed or would have been */
 	uint64_t sql_mode;
@@ -19,7 +21,8 @@ struct ddl_place {
 	bool was_there;          /* CREATE DATABASE: its target stood there before it */
 };
 
-/* One of an operator's statements: its key is the event's with a number behind it. */
+/* One of several in the place of the event: its key has a number behind it. Told: an operator's. */
+bool ddl_place_is_part(const struct ddl_place *place);
 bool ddl_place_is_told(const struct ddl_place *place);
 
 /* What was noted when a statement was begun. */
