@@ -35,8 +35,8 @@ def recorded(down):
     return int(re.search(r"part \S+ \S+ (\d+)", found).group(1)) if "part " in found else 0
 
 
-@pytest.mark.parametrize("keep", [16 << 20, 50000], ids=["in-memory", "large"])
-@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+@pytest.mark.parametrize("source, target, keep", [pytest.param(s, t, n, id=f"{s}-{t}-{way}", marks=[pytest.mark.long] if (s == "my97") == (way == "large") else [])
+                                                  for s, t in (("ma1011", "my97"), ("my97", "ma1011")) for way, n in (("in-memory", 16 << 20), ("large", 50000))])
 def test_killed_between_parts(build_dir, server, source, target, keep):
     ends = Ends(server, source, target)
     f = follow(build_dir, ends, split_transaction=700, large_transaction=keep)

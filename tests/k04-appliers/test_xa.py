@@ -87,8 +87,8 @@ def test_ahead_of_the_watermark(build_dir, ends, then):
         f.close()
 
 
-@pytest.mark.parametrize("ends", PAIRS, indirect=True, ids=["-to-".join(p) for p in PAIRS])
-@pytest.mark.parametrize("place", ["xa_record", "sync_before_commit", "sync_after_commit"])
+@pytest.mark.parametrize("place, ends", [pytest.param(place, p, id=f"{place}-{'-to-'.join(p)}", marks=[pytest.mark.long] if (p == PAIRS[0]) == (place == "sync_before_commit") else [])
+                                         for place in ("xa_record", "sync_before_commit", "sync_after_commit") for p in PAIRS], indirect=["ends"])
 def test_kill_at_a_decision(build_dir, ends, place):
     """Killed with one transaction's PREPARE, then with its COMMIT, in hand, others ahead of it: each exactly once."""
     up, down = ends.up, ends.down
