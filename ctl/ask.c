@@ -20,6 +20,7 @@
 #include "common/proc/prove.h"
 #include "ctl/job.h"
 #include "ctl/lock.h"
+#include "ctl/reach.h"
 
 enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000, REACH_MS = 10000 };
 

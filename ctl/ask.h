@@ -1,7 +1,6 @@
 #pragma once
 #include <jansson.h>
 #include <signal.h>
-#include <stdint.h>
 
 #include "common/base/err.h"
 #include "ctl/ctl.h"
@@ -20,13 +19,6 @@ void ask_until(struct ask *k, const volatile sig_atomic_t *interrupts);
  * (ERR_ctl_connect), or the master's own refusal (code and text of its answer with "result": false).
  */
 json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigned timeout_ms, struct err *e);
-/*
- * Waits until somebody listens at a unix socket: for one that is not there, or that nobody listens at, until
- * then (clock_ms); what else is wrong, as with rights, is said at once (ERR_ctl_connect). shown: its name for
- * people.
- */
-int ask_reach(const char *path, const char *shown, uint64_t until, const volatile sig_atomic_t *interrupts,
-	struct err *e);
 /* The run folder of --master, --state, or the one job that runs, for commands typed beside a `run` or on a
  * host. */
 int ask_find(const struct args *a, char *run, size_t size, struct err *e);

@@ -2,6 +2,8 @@
  * Is anybody at a unix socket? libnng connects in the background and tells nobody why it can't; a person
  * should not wait half a minute to learn that no master runs, or that the socket is not for him.
  */
+#include "ctl/reach.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "ctl/ask.h"
 
 enum { LOOK_MS = 50 };
 

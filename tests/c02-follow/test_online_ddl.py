@@ -344,8 +344,10 @@ def test_of_a_merged_table(make_pair, job):
         f.through(step.replace("WHERE id = 1", "WHERE id = 10").replace("id = 3", "id = 11"))
     before = d.query("SHOW CREATE TABLE app.merged"), d.query("SELECT * FROM app.merged ORDER BY id")
     assert [r[0] for r in before[1]] == sorted(i for t in "tu" for i, in s.query(f"SELECT id FROM app.{t}"))
-    for _ in range(2):
-        f.step(flow(GH_OST, "t")[-4]) if _ == 0 else ask(f.j, "resume-task", "run")
+    for n in range(2):
+        pauses = f.j.log().count("-> Paused on ")
+        f.step(flow(GH_OST, "t")[-4]) if n == 0 else ask(f.j, "resume-task", "run")
+        procs.wait_for(lambda: f.j.log().count("-> Paused on ") > pauses, 60, f.j.story)
         wait_stage(f.j, "Paused", 60554)
     assert before == (d.query("SHOW CREATE TABLE app.merged"), d.query("SELECT * FROM app.merged ORDER BY id"))
     f.j.interrupt()

@@ -609,6 +609,34 @@ def test_two_sources(fleet, server, job, second_name):
         assert d.query(f"SELECT COUNT(*) FROM `{name}`.t") in (((1,),), ((0,),))
 
 
+def test_refused_while_another_one_copies(fleet, server, job):
+    """What it had claimed then is not its own later: neither a start as before nor one into another place touches the other one's rows."""
+    (first,), (second,) = fleet("ma1011", "a"), fleet("ma1011", "b")
+    d = server("ma118", "down")
+    for n, s in enumerate((first, second)):
+        s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", f"INSERT INTO app.t VALUES ({n})")
+    one, two = (Files(Pair(s, d), job, {}, mode="full") for s in (first, second))
+    for f in (one, two):
+        f.task.write_text(f.task.read_text().replace("routes:\n\n", ""))
+    two.task.write_text(two.task.read_text().replace("source-id: one", "source-id: two"))
+    two.source.write_text(two.source.read_text().replace("one", "two"))
+    one.job.failpoints.arm("load_before_commit", "sleep", arg=60000)
+    one.job.start(one.task, one.source, until="full")
+    procs.wait_for(lambda: one.job.failpoints.fired("load_before_commit"), 60, one.job.story, 0.1)
+    two.job.start(two.task, two.source, until="full")
+    assert two.job.wait() == FAILED and "60552" in two.job.stderr(), two.job.story()
+    one.job.failpoints.disarm("load_before_commit")
+    assert one.job.wait() == 0, one.job.story()
+    as_it_was = two.task.read_text()
+    for more in ("", "remove-meta: true\n"):
+        two.task.write_text(as_it_was + more)
+        assert "60552" in two.run(expect=FAILED, until="full")
+        assert d.query("SELECT id FROM app.t") == ((0,),)
+    two.task.write_text(as_it_was.replace("route-rules: []", "route-rules: [r]") + "routes: {r: {schema-pattern: app, target-schema: new}}\n")
+    two.run(until="full")
+    assert (d.query("SELECT id FROM app.t"), d.query("SELECT id FROM new.t")) == (((0,),), ((1,),))
+
+
 def test_whole_databases(make_pair, job):
     """DROP and ALTER DATABASE only where the one downstream stands for the one upstream."""
     pair = make_pair("my97", "ma118")

@@ -1,4 +1,8 @@
-/* Tables that somebody has made downstream: will rows go into them? As the load asks before it begins. */
+/*
+ * Tables that somebody has made downstream: will rows go into them? As the load asks before it begins. A task
+ * that only follows may begin at an older place, with DDL before it that brings what is missing: there it is
+ * told only.
+ */
 #include "common/base/clock.h"
 #include "common/db/structure.h"
 #include "common/sql/takes.h"
@@ -42,6 +46,7 @@ static void look_at(struct fitting *f, const struct check_table *t)
 void check_columns(struct check *c, const char *item)
 {
 	struct fitting f = {.c = c};
+	bool copies = check_copies(c);
 	size_t i;
 
 	if (check_has_begun(c)) {
@@ -51,8 +56,9 @@ void check_columns(struct check *c, const char *item)
 	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++)
 		look_at(&f, &c->tables->p[i]);
 	if (f.unfit.n > 0)
-		check_found(c, item, "fail", ERR_load_failed, db_where(c->down),
-			"ALTER or DROP it there, or leave it out by block-allow-list",
+		check_found(c, item, copies ? "fail" : "warn", ERR_load_failed, db_where(c->down),
+			copies ? "ALTER or DROP it there, or leave it out by block-allow-list"
+			       : "ALTER it there, where no DDL statement of the binlog will do that",
 			"rows can't be written into %s", some_text(&f.unfit));
 	if (f.without.n > 0)
 		check_found(c, item, "fail", ERR_load_failed, db_where(c->down),
@@ -61,7 +67,10 @@ void check_columns(struct check *c, const char *item)
 			some_text(&f.without));
 	if (i < c->tables->n)
 		check_found(c, item, "warn", 0, db_where(c->down), "",
-			"of %zu tables %zu were looked at, for want of time", c->tables->n, i);
+			"of %zu tables %zu were looked at, for want of time: the copy looks at each, the "
+			"sync once "
+			"it has rows",
+			c->tables->n, i);
 	else if (f.unfit.n + f.without.n == 0)
 		check_passed(c, item, c->down);
 	some_free(&f.unfit);

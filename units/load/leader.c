@@ -24,6 +24,7 @@
 #include "units/load/resume.h"
 #include "units/load/routed.h"
 #include "units/load/routine.h"
+#include "units/load/shared.h"
 #include "units/load/target.h"
 #include "units/load/worker.h"
 
@@ -90,7 +91,7 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 		log_warn("the copy starts anew from another snapshot: what was loaded is dropped");
 	rc = target_claim(l, c, r->own, own, e);
 	if (rc < 0 && e->code == ERR_load_target_not_empty)
-		routed_blame(l, c, e);
+		shared_blame(l, c, e);
 	resume_put_new(l, own);
 	if (rc == 0)
 		rc = record_begin(l, c, own, e);
@@ -99,13 +100,32 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 	return rc;
 }
 
+/*
+ * What is another source's must not stay on record as ours, or a later start would drop it once the other one
+ * is done. The next start claims anew.
+ */
+static void take_back(struct load *l, struct db *c, json_t *own)
+{
+	struct err e = {0};
+
+	json_object_del(own, "snapshots");
+	json_object_del(own, "tables");
+	if (record_remove(l, c, own, &e) < 0)
+		log_warn("%s", e.text);
+}
+
 static int make_schema(struct load *l, struct db *c, struct record *r, struct err *e)
 {
 	json_t *own;
 	int rc;
 
 	set_phase(l, LOAD_SCHEMA);
-	if (routed_check_sources(l, c, r->own, e) < 0 || target_make(l, c, r->own, e) < 0)
+	if (shared_check(l, c, r->own, e) < 0) {
+		if (e->code == ERR_route_shared)
+			take_back(l, c, r->own);
+		return -1;
+	}
+	if (target_make(l, c, r->own, e) < 0)
 		return -1;
 	own = target_prune(l, r->own);
 	rc = record_loading(l, c, own, e);

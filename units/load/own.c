@@ -33,6 +33,11 @@ void own_set(json_t *own, const char *kind, const char *schema, const char *name
 	json_object_set_new(sub(sub(own, kind), schema), name, value);
 }
 
+void own_forget(json_t *own, const char *kind, const char *schema, const char *name)
+{
+	json_object_del(json_object_get(json_object_get(own, kind), schema), name);
+}
+
 /* --- places --- */
 
 void own_set_place(

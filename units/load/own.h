@@ -9,6 +9,7 @@
  */
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
+void own_forget(json_t *own, const char *kind, const char *schema, const char *name);
 /* With a value (taken) in the place of true. */
 void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value);
 /* "places": where a table of the upstream stands downstream, if that is another name; its copy goes on only

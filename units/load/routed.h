@@ -11,19 +11,5 @@ int routed_names(const struct load *l, struct plan_item *t, struct err *e);
 int routed_plan(struct load *l, struct err *e);
 /* Nothing of an older snapshot is kept in its target: of none of the tables that it is merged with. */
 bool routed_is_fresh(const struct load *l, const json_t *own, const struct plan_item *t);
-/*
- * Before ours are claimed: which other sources of this task have ended their copy. What they made may be
- * dropped or emptied by now, so that it is free; whoever is still copying is not asked what is there, but
- * what is on record.
- */
-int routed_note_sources(struct load *l, struct db *c, json_t *own, struct err *e);
-/*
- * ERR_route_shared where another source of this task has a target that is ours too. own: on record already,
- * so that of two that come at once at least one sees the other.
- */
-int routed_check_sources(struct load *l, struct db *c, const json_t *own, struct err *e);
-/* A target has rows: if they are another source's, e becomes what routed_check_sources says, as nobody should
- * drop or empty it. */
-void routed_blame(struct load *l, struct db *c, struct err *e);
 /* A copy that goes on as it was planned: -1 with e where a table's place downstream was another one. */
 int routed_check_places(const struct load *l, const json_t *own, struct err *e);

@@ -18,6 +18,7 @@
 #include "units/load/ddl.h"
 #include "units/load/own.h"
 #include "units/load/routed.h"
+#include "units/load/shared.h"
 #include "units/load/tables.h"
 
 /* --- which tables may be used --- */
@@ -46,6 +47,16 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 
 	structure_free(&there);
 	return r;
+}
+
+int target_is_free(struct db *c, const struct plan_item *t, bool *is_free, struct err *e)
+{
+	enum ddl_object what;
+
+	if (ddl_object_type(c, t->to_schema, t->to_name, &what, e) < 0)
+		return -1;
+	*is_free = what == DDL_OBJECT_NONE;
+	return what == DDL_OBJECT_TABLE ? is_empty(c, t, is_free, e) : 0;
 }
 
 /* A trigger would run for every row that we write, and nothing a client can set keeps it from that (T15). */
@@ -200,7 +211,7 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 
 	json_object_update(own, before);
 	json_decref(before);
-	if (routed_note_sources(l, c, own, e) < 0 || find_absent(l, c, e) < 0)
+	if (shared_release(l, c, e) < 0 || find_absent(l, c, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];

@@ -5,7 +5,10 @@
 
 /* The downstream's schemas, tables and views. c: a DB_DDL connection; old, own: see own.h. */
 
-/* Changes nothing: which tables may be used, and how (own is filled). ERR_load_target_not_empty, … */
+/* Is there no such table, or none with rows in it? */
+int target_is_free(struct db *c, const struct plan_item *t, bool *is_free, struct err *e);
+/* Changes nothing but shared_release: which tables may be used, and how (own is filled).
+ * ERR_load_target_not_empty, … */
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e);
 /* Drops or empties what is ours, makes what is missing; own learns which keys wait for the rows ("late"). To
  * be repeated after a crash. */

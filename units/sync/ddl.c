@@ -131,6 +131,9 @@ static int do_as_said(struct apply *a, const struct trx *t, struct ddl_statement
 		       : ddl_do(a, t, j, e);
 }
 
+/* So that they never have the number of one that an operator says in the same place (`binlog inject`). */
+enum { REPLAYED_FROM = 1000 };
+
 /* One of several that are done in the place of j; the last one ends it. Its text is in s->q. */
 static void as_part(
 	struct ddl_statement *s, const struct trx *t, const struct ddl_statement *j, unsigned i, bool last)
@@ -151,7 +154,7 @@ static int replay(
 		.place = j->place};
 	int r;
 
-	as_part(&s, t, j, i, i + 1 == j->online.n);
+	as_part(&s, t, j, REPLAYED_FROM + i, i + 1 == j->online.n);
 	s.place.replayed = true;
 	r = sql_ddl_read(s.q.sql, &t->format.server, s.q.sql_mode, s.ddl, e);
 	if (r == 0)

@@ -293,13 +293,14 @@ int ddl_do(struct apply *a, const struct trx *t, struct ddl_statement *j, struct
 	struct ddl_record rec = {0};
 	int r = ddl_record_read(a, t, &j->place, &rec, e);
 
-	/* An operator's words were changed after one of the earlier ones was done: the new one is not. */
+	/* An operator's words were changed, or came in the place of a tool's, after one of the earlier ones
+	 * was done: the new one is not. */
 	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_part(&j->place) &&
 		!str_eq(buf_str(&rec.statement), j->q.sql)) {
 		buf_clear(&rec.before);
 		rec.stage = DDL_NEW;
 	}
-	/* Done: inside a transaction whose rows were not committed, or one of an operator's statements. They
+	/* Done: inside a transaction whose rows were not committed, or one of several statements. They
 	 * come again, it does not. */
 	if (r == 0 && rec.stage != DDL_DONE)
 		r = do_recorded(a, t, j, &rec, e);

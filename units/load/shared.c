@@ -1,0 +1,230 @@
+/*
+ * Several sources of a task, and one target: what the others have on record is not ours
+ * (docs/design/routing.md). Called by the leader thread before anything is made, dropped or emptied
+ * downstream.
+ */
+#include "units/load/shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/xalloc.h"
+#include "common/config/json.h"
+#include "units/load/own.h"
+#include "units/load/record.h"
+#include "units/load/target.h"
+
+static const char *const kinds[] = {"made", "taken"};
+
+/* --- their records --- */
+
+struct other {
+	char *source, *plan; /* plan: the text of own */
+	json_t *own;
+	bool ended; /* its copy is done, and no binlog is applied behind it */
+};
+
+struct others {
+	struct other *p;
+	size_t n;
+};
+
+static void others_fini(struct others *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->p[i].source);
+		free(o->p[i].plan);
+		json_decref(o->p[i].own);
+	}
+	free(o->p);
+	*o = (struct others){0};
+}
+
+/* v: source, plan, stage, and 1 where one has been followed. */
+static int add_other(struct others *o, const struct str *v, struct err *e)
+{
+	json_t *own = json_parse(v[1], "the record of another source", e);
+
+	if (!own)
+		return -1;
+	o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
+	o->p[o->n++] = (struct other){record_copy(v[0]), record_copy(v[1]), own,
+		str_is(v[2], "done") && !str_is(v[3], "1") && !own_is_followed(own)};
+	return 0;
+}
+
+static int read_others(struct load *l, struct db *c, struct others *out, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n = -1;
+
+	buf_puts(&sql, "SELECT p.`source`,p.`plan`,p.`stage`,EXISTS (SELECT 1 FROM ");
+	record_put_table(l, &sql, "tidegate_slot");
+	buf_puts(&sql, " s WHERE s.`task`=p.`task` AND s.`source`=p.`source` AND s.`slot`>0) FROM ");
+	record_put_table(l, &sql, "tidegate_plan");
+	buf_puts(&sql, " p WHERE p.`plan`<>'' AND p.`task`=");
+	record_put_text(&sql, l->task);
+	buf_puts(&sql, " AND p.`source`<>");
+	record_put_text(&sql, l->source);
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		if (add_other(out, v, e) < 0) {
+			n = -1;
+			break;
+		}
+	db_rows_close(&rows);
+	return n;
+}
+
+/* --- what they have no more --- */
+
+/* Only if the record is still what was read: who has begun another copy meanwhile has it. */
+static int put_record(struct load *l, struct db *c, const struct other *o, struct err *e)
+{
+	struct buf sql = {0}, own = {0};
+	int r;
+
+	json_write(o->own, &own);
+	buf_puts(&sql, "UPDATE ");
+	record_put_table(l, &sql, "tidegate_plan");
+	buf_puts(&sql, " SET `plan`=");
+	record_put_text(&sql, buf_cstr(&own));
+	buf_puts(&sql, " WHERE `task`=");
+	record_put_text(&sql, l->task);
+	buf_puts(&sql, " AND `source`=");
+	record_put_text(&sql, o->source);
+	buf_puts(&sql, " AND `stage`='done' AND `plan`=");
+	record_put_text(&sql, o->plan);
+	r = record_run(c, &sql, e);
+	buf_free(&sql);
+	buf_free(&own);
+	return r;
+}
+
+/* 1: it has none of our targets any more that it had. */
+static int release_one(struct load *l, struct db *c, struct other *o, struct err *e)
+{
+	int changed = 0;
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+		bool free_of_rows;
+
+		if (!own_has(o->own, "made", t->to_schema, t->to_name) &&
+			!own_has(o->own, "taken", t->to_schema, t->to_name))
+			continue;
+		if (target_is_free(c, t, &free_of_rows, e) < 0)
+			return -1;
+		if (!free_of_rows)
+			continue;
+		for (size_t k = 0; k < 2; k++)
+			own_forget(o->own, kinds[k], t->to_schema, t->to_name);
+		log_info("`%s`.`%s`, which source %s had loaded, is gone or empty: it is free", t->to_schema,
+			t->to_name, o->source);
+		changed = 1;
+	}
+	return changed;
+}
+
+int shared_release(struct load *l, struct db *c, struct err *e)
+{
+	struct others o = {0};
+	int r = read_others(l, c, &o, e);
+
+	for (size_t i = 0; r >= 0 && i < o.n; i++) {
+		r = o.p[i].ended ? release_one(l, c, &o.p[i], e) : 0;
+		if (r > 0)
+			r = put_record(l, c, &o.p[i], e);
+	}
+	others_fini(&o);
+	return r < 0 ? -1 : 0;
+}
+
+/* --- what they have --- */
+
+struct sharing {
+	struct map *theirs; /* by route_key */
+	const char *source, *kind;
+	json_t *shared; /* as own */
+	struct err *e;  /* of the first */
+};
+
+static int add_target(void *arg, const char *schema, const char *name)
+{
+	struct sharing *s = arg;
+	struct buf key = route_key(str_of(schema), str_of(name));
+
+	map_put(s->theirs, buf_str(&key), s);
+	buf_free(&key);
+	return 0;
+}
+
+static int check_target(void *arg, const char *schema, const char *name)
+{
+	struct sharing *s = arg;
+	struct buf key = route_key(str_of(schema), str_of(name));
+	bool shared = map_get(s->theirs, buf_str(&key)) != NULL;
+
+	buf_free(&key);
+	if (!shared)
+		return 0;
+	own_add(s->shared, s->kind, schema, name);
+	if (!s->e->code)
+		err_set(s->e, ERR_route_shared, "`%s`.`%s` is a target of source %s too", schema, name,
+			s->source);
+	return 0;
+}
+
+static void check_other(struct sharing *s, const struct other *o, const json_t *own)
+{
+	s->theirs = map_new();
+	s->source = o->source;
+	for (size_t k = 0; k < 2; k++)
+		own_each(o->own, kinds[k], add_target, s);
+	for (size_t k = 0; k < 2; k++) {
+		s->kind = kinds[k];
+		own_each(own, kinds[k], check_target, s);
+	}
+	map_free(&s->theirs, NULL);
+}
+
+static int forget_target(void *arg, const char *schema, const char *name)
+{
+	for (size_t k = 0; k < 2; k++)
+		own_forget(arg, kinds[k], schema, name);
+	return 0;
+}
+
+int shared_check(struct load *l, struct db *c, json_t *own, struct err *e)
+{
+	struct sharing s = {.shared = json_object(), .e = e};
+	struct others o = {0};
+	int r = read_others(l, c, &o, e);
+
+	if (r >= 0)
+		err_clear(e);
+	for (size_t i = 0; r >= 0 && i < o.n; i++)
+		check_other(&s, &o.p[i], own);
+	for (size_t k = 0; r >= 0 && k < 2; k++)
+		own_each(s.shared, kinds[k], forget_target, own);
+	others_fini(&o);
+	json_decref(s.shared);
+	return r < 0 || e->code ? -1 : 0;
+}
+
+void shared_blame(struct load *l, struct db *c, struct err *e)
+{
+	json_t *ours = json_object();
+	struct err why = {0};
+
+	for (unsigned i = 0; i < l->plan.tables.n; i++)
+		own_add(ours, "taken", l->plan.tables.p[i].to_schema, l->plan.tables.p[i].to_name);
+	if (shared_check(l, c, ours, &why) < 0 && why.code == ERR_route_shared)
+		*e = why;
+	json_decref(ours);
+}
