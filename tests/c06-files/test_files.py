@@ -650,6 +650,27 @@ def test_files_that_cannot_be_followed(make_pair, files, tmp_path):
         pair.target.run(clear)
 
 
+def test_a_load_that_is_given_up(make_pair, files, tmp_path):
+    """Its table was dropped: other files may go there, and it does not go on into them."""
+    pair = make_pair("ma1011", "ma1011")
+    for n, folder in enumerate(("first", "second")):
+        pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", f"INSERT INTO app.t VALUES ({n})")
+        files("dump", tmp_path / folder, source=pair.source).run()
+        readable(tmp_path / folder)
+        pair.source.run("DROP DATABASE app")
+    first, second = (files("load", tmp_path / folder, target=pair.target) for folder in ("first", "second"))
+    first.failpoints.arm("load_before_commit", "sleep", arg=60000)
+    first.start()
+    procs.wait_for(lambda: first.failpoints.fired("load_before_commit"), 60, first.story, 0.1)
+    assert first.interrupt() == 130, first.story()
+    assert "60552" in second.run(expect=FAILED)
+    pair.target.run("DROP DATABASE app")
+    second.run()
+    first.failpoints.disarm("load_before_commit")
+    assert "60552" in first.run(expect=FAILED)
+    assert pair.target.query("SELECT id FROM app.t") == ((1,),)
+
+
 def test_load_and_follow(make_pair, files, tmp_path):
     """The README's example: mydumper's files, then everything that was written since."""
     pair = make_pair("ma1011", "ma1011")

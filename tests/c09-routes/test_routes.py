@@ -615,6 +615,7 @@ def test_refused_while_another_one_copies(fleet, server, job):
     d = server("ma118", "down")
     for n, s in enumerate((first, second)):
         s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", f"INSERT INTO app.t VALUES ({n})")
+    second.run("CREATE TABLE app.u (id int PRIMARY KEY)")
     one, two = (Files(Pair(s, d), job, {}, mode="full") for s in (first, second))
     for f in (one, two):
         f.task.write_text(f.task.read_text().replace("routes:\n\n", ""))
@@ -625,16 +626,18 @@ def test_refused_while_another_one_copies(fleet, server, job):
     procs.wait_for(lambda: one.job.failpoints.fired("load_before_commit"), 60, one.job.story, 0.1)
     two.job.start(two.task, two.source, until="full")
     assert two.job.wait() == FAILED and "60552" in two.job.stderr(), two.job.story()
+    assert "given up: DELETE FROM `dm_meta`.`tidegate_plan` WHERE task='run' AND source='one'" in two.job.stderr(), two.job.stderr()
     one.job.failpoints.disarm("load_before_commit")
     assert one.job.wait() == 0, one.job.story()
+    d.run("CREATE TABLE app.u (id int PRIMARY KEY)", "INSERT INTO app.u VALUES (77)")  # two had claimed it, too
     as_it_was = two.task.read_text()
     for more in ("", "remove-meta: true\n"):
         two.task.write_text(as_it_was + more)
         assert "60552" in two.run(expect=FAILED, until="full")
-        assert d.query("SELECT id FROM app.t") == ((0,),)
+        assert (d.query("SELECT id FROM app.t"), d.query("SELECT id FROM app.u")) == (((0,),), ((77,),))
     two.task.write_text(as_it_was.replace("route-rules: []", "route-rules: [r]") + "routes: {r: {schema-pattern: app, target-schema: new}}\n")
     two.run(until="full")
-    assert (d.query("SELECT id FROM app.t"), d.query("SELECT id FROM new.t")) == (((0,),), ((1,),))
+    assert (d.query("SELECT id FROM app.t"), d.query("SELECT id FROM app.u"), d.query("SELECT id FROM new.t")) == (((0,),), ((77,),), ((1,),))
 
 
 def test_whole_databases(make_pair, job):

@@ -90,8 +90,6 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 	if (r->stage == RECORD_LOAD)
 		log_warn("the copy starts anew from another snapshot: what was loaded is dropped");
 	rc = target_claim(l, c, r->own, own, e);
-	if (rc < 0 && e->code == ERR_load_target_not_empty)
-		shared_blame(l, c, e);
 	resume_put_new(l, own);
 	if (rc == 0)
 		rc = record_begin(l, c, own, e);
@@ -140,11 +138,13 @@ static int make_schema(struct load *l, struct db *c, struct record *r, struct er
  */
 static int prepare(struct load *l, struct db *c, struct record *r, struct resume *u, struct err *e)
 {
-	bool same = r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
+	/* What was only claimed is claimed again: its rows, and the routes, may be others by now. */
+	bool kept = r->stage == RECORD_LOAD || own_snapshots(r->own) > 1,
+	     same = kept && r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
 
 	if (!same && (u->on ? resume_begin(l, c, r, u, e) : begin_copy(l, c, r, e)) < 0)
 		return -1;
-	if (same && r->stage == RECORD_LOAD && routed_check_places(l, r->own, e) < 0)
+	if (same && routed_check_places(l, r->own, e) < 0)
 		return -1;
 	if (same && r->stage == RECORD_LOAD && l->folder) {
 		if (filerec_read_all(l, c, e) < 0)
@@ -310,6 +310,31 @@ static int plan_files(struct load *l, struct db *c, struct record *r, struct err
 	return 0;
 }
 
+/*
+ * The copy was done before. What the task's rules lead to no more is not its own any longer; and where the
+ * binlog is applied behind it from now on (task-mode was full), nobody else must have its tables.
+ */
+static int go_on_behind(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	json_t *own = json_deep_copy(r->own), *targets;
+	bool follows = l->follows && !own_is_followed(own);
+	int rc = 0;
+
+	if (own_snapshots(own) > 0 && strcmp(r->copy_id, RECORD_OF_DM) != 0) {
+		targets = routed_targets(l, own);
+		own_keep(own, targets);
+		if (follows) {
+			own_set_followed(own);
+			rc = shared_check(l, c, targets, e);
+		}
+		json_decref(targets);
+		if (rc == 0 && !json_equal(own, r->own))
+			rc = record_done_own(l, c, r, own, e);
+	}
+	json_decref(own);
+	return rc;
+}
+
 static int run(struct load *l, struct db *c, struct err *e)
 {
 	struct record r = {0};
@@ -319,7 +344,7 @@ static int run(struct load *l, struct db *c, struct err *e)
 		log_info("the folder of the files is gone or empty");
 	else if (rc == 0 && l->folder)
 		rc = plan_files(l, c, &r, e);
-	if (rc == 0 && r.stage == RECORD_FINISHED) {
+	if (rc == 0 && r.stage == RECORD_FINISHED && (rc = go_on_behind(l, c, &r, e)) == 0) {
 		log_info("the copy is loaded already");
 		publish_snapshot(l, &r.snapshot, r.own, strcmp(r.copy_id, RECORD_OF_DM) == 0);
 	} else if (rc == 0) {
@@ -361,8 +386,11 @@ static int look(struct load *l, struct db *c, struct err *e)
 		if (found == 0)
 			publish_snapshot(l, &l->folder->meta.at, NULL, false);
 	} else if (found == 0 && r.stage == RECORD_FINISHED) {
-		publish_snapshot(l, &r.snapshot, r.own, strcmp(r.copy_id, RECORD_OF_DM) == 0);
-		found = 1;
+		found = go_on_behind(l, c, &r, e);
+		if (found == 0) {
+			publish_snapshot(l, &r.snapshot, r.own, strcmp(r.copy_id, RECORD_OF_DM) == 0);
+			found = 1;
+		}
 	} else if (found == 0 && r.stage != RECORD_NONE && r.snapshot.file[0]) {
 		/* A copy that was interrupted: from there the binlog is wanted to go on with it. */
 		publish_snapshot(l, &r.snapshot, r.own, false);

@@ -240,6 +240,32 @@ static void the_record_is_guarded_by_the_epoch(void **state)
 	free(t.name);
 }
 
+static void what_rules_lead_to_stays(void **state)
+{
+	json_t *own = json_object(), *targets = json_object();
+
+	(void)state;
+	own_add(own, "made", "d", "x");
+	own_claim(own, "made", "d", "y");
+	own_add(own, "taken", "d", "z");
+	own_add(own, "views", "d", "v");
+	assert_true(own_may_have_rows(own, "made", "d", "x"));
+	assert_true(own_has(own, "made", "d", "y"));
+	assert_false(own_may_have_rows(own, "made", "d", "y"));
+	own_add(targets, "taken", "d", "x");
+	own_keep(own, targets);
+	assert_true(own_has(own, "made", "d", "x"));
+	assert_false(own_has(own, "made", "d", "y"));
+	assert_false(own_has(own, "taken", "d", "z"));
+	assert_true(own_has(own, "views", "d", "v"));
+	own_add_snapshot(own, json_pack("{s:b}", "follows", 0));
+	assert_false(own_is_followed(own));
+	own_set_followed(own);
+	assert_true(own_is_followed(own));
+	json_decref(own);
+	json_decref(targets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_plan_is_read),
 		cmocka_unit_test(a_bad_plan_is_refused),
 		cmocka_unit_test(what_is_not_recorded_is_not_owned),
+		cmocka_unit_test(what_rules_lead_to_stays),
 		cmocka_unit_test(the_record_is_guarded_by_the_epoch),
 	};
 

@@ -4,6 +4,7 @@
  */
 #include "units/load/own.h"
 
+#include <stdint.h>
 #include <string.h>
 
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name)
@@ -33,6 +34,16 @@ void own_set(json_t *own, const char *kind, const char *schema, const char *name
 	json_object_set_new(sub(sub(own, kind), schema), name, value);
 }
 
+void own_claim(json_t *own, const char *kind, const char *schema, const char *name)
+{
+	own_set(own, kind, schema, name, json_false());
+}
+
+bool own_may_have_rows(const json_t *own, const char *kind, const char *schema, const char *name)
+{
+	return json_is_true(json_object_get(json_object_get(json_object_get(own, kind), schema), name));
+}
+
 void own_forget(json_t *own, const char *kind, const char *schema, const char *name)
 {
 	json_object_del(json_object_get(json_object_get(own, kind), schema), name);
@@ -49,13 +60,21 @@ void own_set_place(
 		own_set(own, "places", schema, name, json_pack("[s, s]", to_schema, to_name));
 }
 
+void own_place(
+	const json_t *own, const char *schema, const char *name, const char **to_schema, const char **to_name)
+{
+	const json_t *v = json_object_get(json_object_get(json_object_get(own, "places"), schema), name);
+
+	*to_schema = v ? json_string_value(json_array_get(v, 0)) : schema;
+	*to_name = v ? json_string_value(json_array_get(v, 1)) : name;
+}
+
 bool own_is_placed(
 	const json_t *own, const char *schema, const char *name, const char *to_schema, const char *to_name)
 {
-	const json_t *v = json_object_get(json_object_get(json_object_get(own, "places"), schema), name);
-	const char *s = v ? json_string_value(json_array_get(v, 0)) : schema,
-		   *n = v ? json_string_value(json_array_get(v, 1)) : name;
+	const char *s, *n;
 
+	own_place(own, schema, name, &s, &n);
 	return s && n && strcmp(s, to_schema) == 0 && strcmp(n, to_name) == 0;
 }
 
@@ -131,6 +150,35 @@ const json_t *own_newest(const json_t *own)
 bool own_is_followed(const json_t *own)
 {
 	return !json_is_false(json_object_get(own_newest(own), "follows"));
+}
+
+void own_set_followed(json_t *own)
+{
+	json_object_del((json_t *)(uintptr_t)own_newest(own), "follows");
+}
+
+static void keep_of(json_t *names, const json_t *wanted)
+{
+	const char *name;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(names, next, name, value) {
+		if (!json_object_get(wanted, name))
+			json_object_del(names, name);
+	}
+}
+
+void own_keep(json_t *own, const json_t *targets)
+{
+	static const char *const kinds[] = {"made", "taken"};
+	const json_t *wanted = json_object_get(targets, "taken");
+	const char *schema;
+	json_t *names;
+
+	for (size_t k = 0; k < 2; k++)
+		json_object_foreach(json_object_get(own, kinds[k]), schema, names)
+			keep_of(names, json_object_get(wanted, schema));
 }
 
 /* --- walking --- */

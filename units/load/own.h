@@ -5,10 +5,15 @@
 /*
  * Which downstream objects are this task's, by kind: "made" tables (it created them, it may drop them),
  * "taken" tables (were there, empty: it may empty them), "views", "sequences", "routines" ("FUNCTION f");
- * "late": keys to be made behind the rows. Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
+ * "late": keys to be made behind the rows. The value of a made or taken table is false where it is only
+ * claimed: no row in it can be ours yet (own_may_have_rows). Kept as {"kind":{"schema":{"name":true}}} in
+ * tidegate_plan.
  */
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
+/* Claimed only: what has rows is not ours. */
+void own_claim(json_t *own, const char *kind, const char *schema, const char *name);
+bool own_may_have_rows(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_forget(json_t *own, const char *kind, const char *schema, const char *name);
 /* With a value (taken) in the place of true. */
 void own_set(json_t *own, const char *kind, const char *schema, const char *name, json_t *value);
@@ -42,6 +47,12 @@ const json_t *own_oldest(const json_t *own);
 const json_t *own_newest(const json_t *own);
 /* The binlog is applied behind the copy; so it is where nothing is recorded of it. */
 bool own_is_followed(const json_t *own);
+void own_set_followed(json_t *own);
+/* Of the made and taken tables those that targets has as taken. */
+void own_keep(json_t *own, const json_t *targets);
+/* Where a recorded table stands downstream; borrowed. */
+void own_place(const json_t *own, const char *schema, const char *name, const char **to_schema,
+	const char **to_name);
 /* Walks one kind: fn's -1 ends it. */
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
 	void *arg);

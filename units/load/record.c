@@ -349,6 +349,18 @@ int record_finish(struct load *l, struct db *c, struct err *e)
 	return as_owner(l, c, do_finish, NULL, e);
 }
 
+static int do_done_own(struct load *l, struct db *c, const void *row, struct err *e)
+{
+	return put_plan(l, c, row, e);
+}
+
+int record_done_own(struct load *l, struct db *c, const struct record *r, const json_t *own, struct err *e)
+{
+	struct row w = {RECORD_FINISHED, own, r->copy_id, r->snapshot};
+
+	return as_owner(l, c, do_done_own, &w, e);
+}
+
 static int do_taken(struct load *l, struct db *c, const void *at, struct err *e)
 {
 	json_t *own = json_object();

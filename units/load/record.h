@@ -45,6 +45,8 @@ int record_go_on(struct load *l, struct db *c, const json_t *own, const struct k
 /* Parts of such a transaction. */
 int record_put_stretches(struct load *l, struct db *c, struct err *e);
 int record_forget_again(struct load *l, struct db *c, const struct kept *k, struct err *e);
+/* Of a copy that is done: its own list alone. */
+int record_done_own(struct load *l, struct db *c, const struct record *r, const json_t *own, struct err *e);
 /* Schema done: structures recorded, stage "load". */
 int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* The oldest snapshot that is in use, by own; borrowed. */

@@ -339,3 +339,32 @@ int routed_check_places(const struct load *l, const json_t *own, struct err *e)
 	}
 	return 0;
 }
+
+struct wanting {
+	const struct load *l;
+	const json_t *own;
+	json_t *targets;
+};
+
+static int add_target(void *arg, const char *schema, const char *name)
+{
+	struct wanting *w = arg;
+	const char *to_schema, *to_name;
+	struct route_name to;
+	struct err ignored = {0};
+
+	own_place(w->own, schema, name, &to_schema, &to_name);
+	if (rules_table(w->l->rules, str_of(schema), str_of(name)) &&
+		(route_table(rules_route(w->l->rules), str_of(schema), str_of(name), &to, &ignored) < 0 ||
+			(strcmp(to.schema, to_schema) == 0 && strcmp(to.table, to_name) == 0)))
+		own_add(w->targets, "taken", to_schema, to_name);
+	return 0;
+}
+
+json_t *routed_targets(const struct load *l, const json_t *own)
+{
+	struct wanting w = {l, own, json_object()};
+
+	own_each(own, "tables", add_target, &w);
+	return w.targets;
+}

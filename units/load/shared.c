@@ -5,6 +5,7 @@
  */
 #include "units/load/shared.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +17,20 @@
 #include "units/load/record.h"
 #include "units/load/target.h"
 
-static const char *const kinds[] = {"made", "taken"};
+enum { TABLES = 2, KINDS };
+static const char *const kinds[] = {"made", "taken", "sequences"};
 
 /* --- their records --- */
 
 struct other {
 	char *source, *plan; /* plan: the text of own */
 	json_t *own;
-	bool ended; /* its copy is done, and no binlog is applied behind it */
+	enum {
+		OTHER_BEGINS,
+		OTHER_LOADS,
+		OTHER_ENDED,
+		OTHER_FOLLOWED
+	} state; /* ended: no binlog is applied behind it */
 };
 
 struct others {
@@ -46,12 +53,14 @@ static void others_fini(struct others *o)
 static int add_other(struct others *o, const struct str *v, struct err *e)
 {
 	json_t *own = json_parse(v[1], "the record of another source", e);
+	bool done = str_is(v[2], "done"), followed = str_is(v[3], "1") || own_is_followed(own);
 
 	if (!own)
 		return -1;
 	o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
 	o->p[o->n++] = (struct other){record_copy(v[0]), record_copy(v[1]), own,
-		str_is(v[2], "done") && !str_is(v[3], "1") && !own_is_followed(own)};
+		done ? (followed ? OTHER_FOLLOWED : OTHER_ENDED)
+		     : (str_is(v[2], "load") ? OTHER_LOADS : OTHER_BEGINS)};
 	return 0;
 }
 
@@ -83,7 +92,10 @@ static int read_others(struct load *l, struct db *c, struct others *out, struct 
 
 /* --- what they have no more --- */
 
-/* Only if the record is still what was read: who has begun another copy meanwhile has it. */
+/*
+ * Only if the record is still what was read: who has begun another copy meanwhile has it. One that is not
+ * done and whose table was dropped begins anew, if ever, and claims then.
+ */
 static int put_record(struct load *l, struct db *c, const struct other *o, struct err *e)
 {
 	struct buf sql = {0}, own = {0};
@@ -94,11 +106,13 @@ static int put_record(struct load *l, struct db *c, const struct other *o, struc
 	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " SET `plan`=");
 	record_put_text(&sql, buf_cstr(&own));
+	if (o->state == OTHER_LOADS)
+		buf_puts(&sql, ",`copy_id`=''");
 	buf_puts(&sql, " WHERE `task`=");
 	record_put_text(&sql, l->task);
 	buf_puts(&sql, " AND `source`=");
 	record_put_text(&sql, o->source);
-	buf_puts(&sql, " AND `stage`='done' AND `plan`=");
+	buf_putf(&sql, " AND `stage`='%s' AND `plan`=", o->state == OTHER_LOADS ? "load" : "done");
 	record_put_text(&sql, o->plan);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
@@ -106,41 +120,74 @@ static int put_record(struct load *l, struct db *c, const struct other *o, struc
 	return r;
 }
 
-/* 1: it has none of our targets any more that it had. */
-static int release_one(struct load *l, struct db *c, struct other *o, struct err *e)
+struct releasing {
+	struct db *c;
+	const struct other *other;
+	const struct map *wanted; /* our targets, by route_key */
+	json_t *gone;             /* as own, of "taken" */
+	struct err *e;
+};
+
+/* As it is spelled there. Of a copy that is not done rows may be on their way into what is empty. */
+static int look_at_target(void *arg, const char *schema, const char *name)
 {
-	int changed = 0;
+	struct releasing *w = arg;
+	struct plan_item t = {.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
+	struct buf key = route_key(str_of(schema), str_of(name));
+	bool ours = map_get(w->wanted, buf_str(&key)) != NULL, there, is_free;
 
-	for (unsigned i = 0; i < l->plan.tables.n; i++) {
-		const struct plan_item *t = &l->plan.tables.p[i];
-		bool free_of_rows;
+	buf_free(&key);
+	if (!ours)
+		return 0;
+	if (target_is_free(w->c, &t, &there, &is_free, w->e) < 0)
+		return -1;
+	if (w->other->state == OTHER_LOADS ? there : !is_free)
+		return 0;
+	log_info("`%s`.`%s`, which source %s had loaded, is gone or empty: it is free", schema, name,
+		w->other->source);
+	own_add(w->gone, "taken", schema, name);
+	return 0;
+}
 
-		if (!own_has(o->own, "made", t->to_schema, t->to_name) &&
-			!own_has(o->own, "taken", t->to_schema, t->to_name))
-			continue;
-		if (target_is_free(c, t, &free_of_rows, e) < 0)
-			return -1;
-		if (!free_of_rows)
-			continue;
-		for (size_t k = 0; k < 2; k++)
-			own_forget(o->own, kinds[k], t->to_schema, t->to_name);
-		log_info("`%s`.`%s`, which source %s had loaded, is gone or empty: it is free", t->to_schema,
-			t->to_name, o->source);
-		changed = 1;
+static int forget_target(void *arg, const char *schema, const char *name)
+{
+	for (size_t k = 0; k < KINDS; k++)
+		own_forget(arg, kinds[k], schema, name);
+	return 0;
+}
+
+static int release_one(struct load *l, const struct map *wanted, struct db *c, struct other *o, struct err *e)
+{
+	struct releasing w = {c, o, wanted, json_object(), e};
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && k < TABLES; k++)
+		r = own_each(o->own, kinds[k], look_at_target, &w);
+	if (r == 0 && json_object_size(w.gone) > 0) {
+		own_each(w.gone, "taken", forget_target, o->own);
+		r = put_record(l, c, o, e);
 	}
-	return changed;
+	json_decref(w.gone);
+	return r;
 }
 
 int shared_release(struct load *l, struct db *c, struct err *e)
 {
 	struct others o = {0};
+	struct map *wanted = map_new();
 	int r = read_others(l, c, &o, e);
 
-	for (size_t i = 0; r >= 0 && i < o.n; i++) {
-		r = o.p[i].ended ? release_one(l, c, &o.p[i], e) : 0;
-		if (r > 0)
-			r = put_record(l, c, &o.p[i], e);
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+		struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
+
+		map_put(wanted, buf_str(&key), (void *)(uintptr_t)t);
+		buf_free(&key);
 	}
+	for (size_t i = 0; r >= 0 && i < o.n; i++)
+		if (o.p[i].state == OTHER_LOADS || o.p[i].state == OTHER_ENDED)
+			r = release_one(l, wanted, c, &o.p[i], e);
+	map_free(&wanted, NULL);
 	others_fini(&o);
 	return r < 0 ? -1 : 0;
 }
@@ -149,7 +196,8 @@ int shared_release(struct load *l, struct db *c, struct err *e)
 
 struct sharing {
 	struct map *theirs; /* by route_key */
-	const char *source, *kind;
+	const struct other *other;
+	const char *kind, *task, *meta_schema;
 	json_t *shared; /* as own */
 	struct err *e;  /* of the first */
 };
@@ -169,40 +217,40 @@ static int check_target(void *arg, const char *schema, const char *name)
 	struct sharing *s = arg;
 	struct buf key = route_key(str_of(schema), str_of(name));
 	bool shared = map_get(s->theirs, buf_str(&key)) != NULL;
+	char given_up[400] = "";
 
 	buf_free(&key);
 	if (!shared)
 		return 0;
 	own_add(s->shared, s->kind, schema, name);
-	if (!s->e->code)
-		err_set(s->e, ERR_route_shared, "`%s`.`%s` is a target of source %s too", schema, name,
-			s->source);
+	if (s->e->code)
+		return 0;
+	if (s->other->state == OTHER_BEGINS || s->other->state == OTHER_LOADS)
+		snprintf(given_up, sizeof(given_up),
+			", whose copy is not done (if it is given up: DELETE FROM `%s`.`tidegate_plan` WHERE "
+			"task='%s' AND source='%s')",
+			s->meta_schema, s->task, s->other->source);
+	err_set(s->e, ERR_route_shared, "`%s`.`%s` is a target of source %s too%s", schema, name,
+		s->other->source, given_up);
 	return 0;
 }
 
 static void check_other(struct sharing *s, const struct other *o, const json_t *own)
 {
 	s->theirs = map_new();
-	s->source = o->source;
-	for (size_t k = 0; k < 2; k++)
+	s->other = o;
+	for (size_t k = 0; k < KINDS; k++)
 		own_each(o->own, kinds[k], add_target, s);
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		s->kind = kinds[k];
 		own_each(own, kinds[k], check_target, s);
 	}
 	map_free(&s->theirs, NULL);
 }
 
-static int forget_target(void *arg, const char *schema, const char *name)
-{
-	for (size_t k = 0; k < 2; k++)
-		own_forget(arg, kinds[k], schema, name);
-	return 0;
-}
-
 int shared_check(struct load *l, struct db *c, json_t *own, struct err *e)
 {
-	struct sharing s = {.shared = json_object(), .e = e};
+	struct sharing s = {.task = l->task, .meta_schema = l->meta_schema, .shared = json_object(), .e = e};
 	struct others o = {0};
 	int r = read_others(l, c, &o, e);
 
@@ -210,7 +258,7 @@ int shared_check(struct load *l, struct db *c, json_t *own, struct err *e)
 		err_clear(e);
 	for (size_t i = 0; r >= 0 && i < o.n; i++)
 		check_other(&s, &o.p[i], own);
-	for (size_t k = 0; r >= 0 && k < 2; k++)
+	for (size_t k = 0; r >= 0 && k < KINDS; k++)
 		own_each(s.shared, kinds[k], forget_target, own);
 	others_fini(&o);
 	json_decref(s.shared);

@@ -49,12 +49,13 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 	return r;
 }
 
-int target_is_free(struct db *c, const struct plan_item *t, bool *is_free, struct err *e)
+int target_is_free(struct db *c, const struct plan_item *t, bool *there, bool *is_free, struct err *e)
 {
 	enum ddl_object what;
 
 	if (ddl_object_type(c, t->to_schema, t->to_name, &what, e) < 0)
 		return -1;
+	*there = what != DDL_OBJECT_NONE;
 	*is_free = what == DDL_OBJECT_NONE;
 	return what == DDL_OBJECT_TABLE ? is_empty(c, t, is_free, e) : 0;
 }
@@ -124,6 +125,16 @@ static int check_existing(struct db *c, const struct plan_item *t, bool taken_be
 	return empty ? 0 : err_set(e, ERR_load_target_not_empty, "it has rows");
 }
 
+/* Made by a start that came no further, or by somebody since then. */
+static int check_unfilled(struct db *c, const struct plan_item *t, struct err *e)
+{
+	bool empty = true;
+
+	if (is_empty(c, t, &empty, e) < 0)
+		return -1;
+	return empty ? 0 : err_set(e, ERR_load_target_not_empty, "it has rows");
+}
+
 struct claiming {
 	struct load *l;
 	struct db *c;
@@ -133,13 +144,13 @@ struct claiming {
 
 static int claim_table(struct claiming *m, const struct plan_item *t, struct err *e)
 {
-	bool taken = own_has(m->old, "taken", t->to_schema, t->to_name);
+	bool taken = own_may_have_rows(m->old, "taken", t->to_schema, t->to_name);
 	enum ddl_object what;
 
 	if (check_charsets(m->l, t, e) < 0)
 		return -1;
 	own_set_place(m->own, t->schema, t->name, t->to_schema, t->to_name);
-	if (own_has(m->old, "made", t->to_schema, t->to_name) || (t->merged && t->merged != t))
+	if (own_may_have_rows(m->old, "made", t->to_schema, t->to_name) || (t->merged && t->merged != t))
 		return 0;
 	if (t->absent)
 		what = DDL_OBJECT_NONE;
@@ -147,6 +158,8 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return -1;
 	if (what == DDL_OBJECT_VIEW)
 		return err_set(e, ERR_load_failed, "it is a view downstream");
+	if (what == DDL_OBJECT_TABLE && own_has(m->old, "made", t->to_schema, t->to_name))
+		return check_unfilled(m->c, t, e);
 	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
 		return -1;
 	if (what == DDL_OBJECT_NONE && t->extras.n > 0)
@@ -158,7 +171,7 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 	/* Before it is recorded as ours to drop: a person may make it by hand. */
 	if (what == DDL_OBJECT_NONE && ddl_can_translate(m->l, t, e) < 0)
 		return -1;
-	own_add(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->to_schema, t->to_name);
+	own_claim(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->to_schema, t->to_name);
 	return 0;
 }
 
@@ -216,8 +229,12 @@ int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, s
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
-		if (claim_table(&m, t, e) < 0)
-			return err_add(e, "downstream table `%s`.`%s`", t->to_schema, t->to_name);
+		if (claim_table(&m, t, e) < 0) {
+			err_add(e, "downstream table `%s`.`%s`", t->to_schema, t->to_name);
+			if (e->code == ERR_load_target_not_empty)
+				shared_blame(l, c, e);
+			return -1;
+		}
 	}
 	for (unsigned i = 0; i < l->plan.sequences.n; i++)
 		if (claim_sequence(&m, &l->plan.sequences.p[i], e) < 0)
@@ -275,6 +292,12 @@ static bool is_fresh(const struct making *m, const struct plan_item *t)
 	return !t || routed_is_fresh(m->l, m->own, t);
 }
 
+static int not_ours(const struct making *m, const char *schema, const char *name)
+{
+	return err_set(m->e, ERR_load_target_not_empty,
+		"downstream table `%s`.`%s`: it has rows by now, which are not this task's", schema, name);
+}
+
 static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
@@ -283,6 +306,16 @@ static int drop_one(void *arg, const char *schema, const char *name)
 	/* Absent: this process has seen that it is not there. */
 	if ((t && t->absent) || !is_fresh(m, t))
 		return 0;
+	if (!own_may_have_rows(m->own, "made", schema, name)) {
+		struct plan_item x = {
+			.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
+		bool there, is_free;
+
+		if (target_is_free(m->c, &x, &there, &is_free, m->e) < 0)
+			return -1;
+		if (!is_free)
+			return t ? not_ours(m, schema, name) : 0;
+	}
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
 
@@ -301,6 +334,8 @@ static int empty_one(void *arg, const char *schema, const char *name)
 		return 0;
 	if (is_empty(m->c, &t, &empty, m->e) < 0)
 		return -1;
+	if (!empty && !own_may_have_rows(m->own, "taken", schema, name))
+		return planned(m, schema, name) ? not_ours(m, schema, name) : 0;
 	return empty ? 0 : ddl_about(m->c, "TRUNCATE TABLE ", schema, name, m->e);
 }
 
