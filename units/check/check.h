@@ -44,6 +44,8 @@ bool check_follows(const struct check *c);
 void check_passed(struct check *c, const char *item, const struct db *d);
 /* More tables than are looked at one by one: that is what is found. */
 bool check_too_many(struct check *c, const char *item);
+/* Only the first `seen` tables were looked at one by one: that is what is found; what comes of the others. */
+void check_rest(struct check *c, const char *item, size_t seen, const char *others);
 /* Opens, or finds why not. NULL then. */
 struct db *check_connect(struct check *c, const char *item, const struct endpoint *ep, bool upstream);
 /* The account as the server knows it: 'u'@'h', for GRANT texts. */

@@ -178,6 +178,13 @@ bool check_is_recorded(const struct check *c, const char *table, const char *con
 	return r == 0 && found && strcmp(text, "0") != 0;
 }
 
+void check_rest(struct check *c, const char *item, size_t seen, const char *others)
+{
+	check_found(c, item, "warn", 0, db_where(c->down), "",
+		"of %zu tables %zu were looked at, which is all that there is time for: %s", c->tables->n,
+		seen, others);
+}
+
 bool check_has_begun(const struct check *c)
 {
 	char dm[100], type[DB_TABLE_TYPE] = "";

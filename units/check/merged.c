@@ -3,21 +3,12 @@
  * The load compares their CREATE statements before it makes the target.
  */
 #include "common/base/clock.h"
-#include "common/db/structure.h"
 #include "units/check/items.h"
 
 struct looking {
 	struct check *c;
 	struct some unlike, counting, unseen;
 };
-
-static struct structure *structure_of(struct db *d, const struct check_table *t)
-{
-	struct err ignored = {0};
-	bool found;
-
-	return db_structure(d, t->schema, t->name, &found, &ignored);
-}
 
 static bool counts(const struct structure *s)
 {
@@ -50,8 +41,8 @@ static void look_at_pair(void *arg, const struct check_table *a, const struct ch
 {
 	struct looking *k = arg;
 	bool late = clock_ms() >= k->c->until_ms;
-	struct structure *x = late ? NULL : structure_of(k->c->up, a),
-			 *y = x ? structure_of(k->c->up, b) : NULL;
+	struct structure *x = late ? NULL : tables_structure(k->c->up, a->schema, a->name),
+			 *y = x ? tables_structure(k->c->up, b->schema, b->name) : NULL;
 
 	if (late)
 		add(&k->unseen, a, b);

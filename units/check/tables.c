@@ -86,6 +86,14 @@ void tables_each_pair(const struct tables *t,
 	map_free(&seen, NULL);
 }
 
+struct structure *tables_structure(struct db *d, const char *schema, const char *name)
+{
+	struct err ignored = {0};
+	bool found;
+
+	return db_structure(d, schema, name, &found, &ignored);
+}
+
 bool tables_is_there(struct db *down, const struct check_table *t)
 {
 	char type[DB_TABLE_TYPE] = "";

@@ -5,6 +5,7 @@
 #include "common/base/buf.h"
 #include "common/db/db.h"
 #include "common/sql/rules.h"
+#include "common/sql/structure.h"
 
 /* The wanted tables of the upstream, and where they go. */
 struct check_table {
@@ -36,6 +37,8 @@ void tables_each_pair(const struct tables *t,
 	void (*fn)(void *arg, const struct check_table *a, const struct check_table *b), void *arg);
 /* Is its target there? No, where that can't be asked. */
 bool tables_is_there(struct db *down, const struct check_table *t);
+/* As a server has it now; NULL, also where it can't be asked. */
+struct structure *tables_structure(struct db *d, const char *schema, const char *name);
 /* " IN ('a','b')": their schemas in the upstream. */
 void tables_put_schemas(const struct tables *t, struct buf *sql);
 /* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many

@@ -132,14 +132,13 @@ struct releasing {
 static int look_at_target(void *arg, const char *schema, const char *name)
 {
 	struct releasing *w = arg;
-	struct plan_item t = {.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
 	struct buf key = route_key(str_of(schema), str_of(name));
 	bool ours = map_get(w->wanted, buf_str(&key)) != NULL, there, is_free;
 
 	buf_free(&key);
 	if (!ours)
 		return 0;
-	if (target_is_free(w->c, &t, &there, &is_free, w->e) < 0)
+	if (target_is_free(w->c, schema, name, &there, &is_free, w->e) < 0)
 		return -1;
 	if (w->other->state == OTHER_LOADS ? there : !is_free)
 		return 0;

@@ -23,7 +23,7 @@
 
 /* --- which tables may be used --- */
 
-static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct err *e)
+static int is_empty(struct db *c, const char *schema, const char *name, bool *empty, struct err *e)
 {
 	struct buf sql = {0};
 	char text[8];
@@ -31,7 +31,7 @@ static int is_empty(struct db *c, const struct plan_item *t, bool *empty, struct
 	int r;
 
 	buf_puts(&sql, "SELECT 1 FROM ");
-	sql_put_table(&sql, str_of(t->to_schema), str_of(t->to_name));
+	sql_put_table(&sql, str_of(schema), str_of(name));
 	buf_puts(&sql, " LIMIT 1");
 	r = db_value(c, buf_cstr(&sql), text, sizeof(text), &found, e);
 	buf_free(&sql);
@@ -49,15 +49,16 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 	return r;
 }
 
-int target_is_free(struct db *c, const struct plan_item *t, bool *there, bool *is_free, struct err *e)
+int target_is_free(
+	struct db *c, const char *schema, const char *name, bool *there, bool *is_free, struct err *e)
 {
 	enum ddl_object what;
 
-	if (ddl_object_type(c, t->to_schema, t->to_name, &what, e) < 0)
+	if (ddl_object_type(c, schema, name, &what, e) < 0)
 		return -1;
 	*there = what != DDL_OBJECT_NONE;
 	*is_free = what == DDL_OBJECT_NONE;
-	return what == DDL_OBJECT_TABLE ? is_empty(c, t, is_free, e) : 0;
+	return what == DDL_OBJECT_TABLE ? is_empty(c, schema, name, is_free, e) : 0;
 }
 
 /* A trigger would run for every row that we write, and nothing a client can set keeps it from that (T15). */
@@ -113,26 +114,21 @@ static int check_charsets(const struct load *l, const struct plan_item *t, struc
 	return 0;
 }
 
-/* A table that is there, and not ours by record, or ours to empty. */
-static int check_existing(struct db *c, const struct plan_item *t, bool taken_before, struct err *e)
+static int check_no_rows(struct db *c, const struct plan_item *t, struct err *e)
 {
-	bool empty = true;
+	bool empty;
 
-	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0 || check_engine(c, t, e) < 0)
-		return -1;
-	if (!taken_before && is_empty(c, t, &empty, e) < 0)
+	if (is_empty(c, t->to_schema, t->to_name, &empty, e) < 0)
 		return -1;
 	return empty ? 0 : err_set(e, ERR_load_target_not_empty, "it has rows");
 }
 
-/* Made by a start that came no further, or by somebody since then. */
-static int check_unfilled(struct db *c, const struct plan_item *t, struct err *e)
+/* A table that is there, and not ours by record, or ours to empty. */
+static int check_existing(struct db *c, const struct plan_item *t, bool taken_before, struct err *e)
 {
-	bool empty = true;
-
-	if (is_empty(c, t, &empty, e) < 0)
+	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0 || check_engine(c, t, e) < 0)
 		return -1;
-	return empty ? 0 : err_set(e, ERR_load_target_not_empty, "it has rows");
+	return taken_before ? 0 : check_no_rows(c, t, e);
 }
 
 struct claiming {
@@ -158,8 +154,9 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return -1;
 	if (what == DDL_OBJECT_VIEW)
 		return err_set(e, ERR_load_failed, "it is a view downstream");
+	/* Made by a start that came no further, or by somebody since then. */
 	if (what == DDL_OBJECT_TABLE && own_has(m->old, "made", t->to_schema, t->to_name))
-		return check_unfilled(m->c, t, e);
+		return check_no_rows(m->c, t, e);
 	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
 		return -1;
 	if (what == DDL_OBJECT_NONE && t->extras.n > 0)
@@ -302,27 +299,21 @@ static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
 	const struct plan_item *t = planned(m, schema, name);
+	bool there, droppable = own_may_have_rows(m->own, "made", schema, name);
 
 	/* Absent: this process has seen that it is not there. */
 	if ((t && t->absent) || !is_fresh(m, t))
 		return 0;
-	if (!own_may_have_rows(m->own, "made", schema, name)) {
-		struct plan_item x = {
-			.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
-		bool there, is_free;
-
-		if (target_is_free(m->c, &x, &there, &is_free, m->e) < 0)
-			return -1;
-		if (!is_free)
-			return t ? not_ours(m, schema, name) : 0;
-	}
+	if (!droppable && target_is_free(m->c, schema, name, &there, &droppable, m->e) < 0)
+		return -1;
+	if (!droppable)
+		return t ? not_ours(m, schema, name) : 0;
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
 
 static int empty_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
-	struct plan_item t = {.to_schema = (char *)(uintptr_t)schema, .to_name = (char *)(uintptr_t)name};
 	enum ddl_object what;
 	bool empty;
 
@@ -332,7 +323,7 @@ static int empty_one(void *arg, const char *schema, const char *name)
 		return -1;
 	if (what != DDL_OBJECT_TABLE)
 		return 0;
-	if (is_empty(m->c, &t, &empty, m->e) < 0)
+	if (is_empty(m->c, schema, name, &empty, m->e) < 0)
 		return -1;
 	if (!empty && !own_may_have_rows(m->own, "taken", schema, name))
 		return planned(m, schema, name) ? not_ours(m, schema, name) : 0;

@@ -6,7 +6,8 @@
 /* The downstream's schemas, tables and views. c: a DB_DDL connection; old, own: see own.h. */
 
 /* Is it there? Free: it is not, or it is a table without rows. */
-int target_is_free(struct db *c, const struct plan_item *t, bool *there, bool *is_free, struct err *e);
+int target_is_free(
+	struct db *c, const char *schema, const char *name, bool *there, bool *is_free, struct err *e);
 /* Changes nothing but shared_release: which tables may be used, and how (own is filled).
  * ERR_load_target_not_empty, … */
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e);
