@@ -4,28 +4,37 @@
  */
 #include "ctl/check.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/config/json.h"
+#include "common/config/others.h"
 
 enum { TRIES = 3, CHECK_MS = 70000 };
 
-/* What this source has otherwise than the task; both by DM's files. */
-static json_t *part_of(const json_t *task, const char *source, const char *key)
+static json_t *part(const json_t *task, const char *source, const char *key)
 {
-	json_t *instance = json_object_get(json_object_get(task, "instances"), source);
-	json_t *own = json_object_get(instance, key);
+	return (json_t *)(uintptr_t)task_part(task, source, key);
+}
 
-	return own ? own : json_object_get(task, key);
+static json_t *rules_of(const json_t *task, const char *source)
+{
+	json_t *rules = json_copy(part(task, source, "rules")), *routes = task_routes(task),
+	       *others = others_of(routes, source);
+
+	if (others)
+		json_object_set_new(rules, "others", others);
+	json_decref(routes);
+	return rules;
 }
 
 static json_t *check_args(const json_t *task, const char *source, json_t *endpoint)
 {
-	json_t *args = json_pack("{s:s, s:O, s:O, s:O}", "source", source, "mode",
-		json_object_get(task, "mode"), "rules", part_of(task, source, "rules"), "meta_schema",
-		json_object_get(task, "meta_schema"));
+	json_t *args =
+		json_pack("{s:s, s:O, s:o, s:O}", "source", source, "mode", json_object_get(task, "mode"),
+			"rules", rules_of(task, source), "meta_schema", json_object_get(task, "meta_schema"));
 	json_t *ignore = json_object_get(task, "ignore_checking_items"),
 	       *downstream = json_object_get(task, "downstream");
 
@@ -40,9 +49,9 @@ static json_t *check_args(const json_t *task, const char *source, json_t *endpoi
 		json_object_set(args, "ignore", ignore);
 	if (args)
 		json_object_set_new(args, "parts",
-			json_pack("{s:O*, s:O*, s:O*, s:O*}", "dump", part_of(task, source, "dump"), "load",
-				part_of(task, source, "load"), "sync", part_of(task, source, "sync"), "start",
-				part_of(task, source, "start")));
+			json_pack("{s:O*, s:O*, s:O*, s:O*}", "dump", part(task, source, "dump"), "load",
+				part(task, source, "load"), "sync", part(task, source, "sync"), "start",
+				part(task, source, "start")));
 	return args;
 }
 

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/config/json.h"
 #include "ctl/ask.h"
+#include "ctl/cutover_parts.h"
 #include "ctl/print.h"
 #include "ctl/progress.h"
 #include "ctl/status.h"
@@ -28,6 +29,7 @@ struct cut {
 	bool terminal;   /* of progress */
 	json_t *sources; /* what the last step found: [{"source","findings":[…]}] */
 	unsigned fails;  /* of it */
+	unsigned parts;  /* tables of several sources that it has compared */
 };
 
 static json_t *words_of(const struct cut *c)
@@ -95,6 +97,7 @@ static void take(struct cut *c, json_t *sources)
 
 	json_decref(c->sources);
 	c->sources = json_deep_copy(sources);
+	c->parts = cutover_parts_judge(c->sources);
 	c->fails = 0;
 	json_array_foreach(c->sources, i, s) {
 		/* What a dead one has made is not known, and a trigger may be among it: rows must not be
@@ -234,6 +237,40 @@ static int pause_task(struct cut *c, struct err *e)
 	return r < 0 ? -1 : 0;
 }
 
+/* What was found by the step before stands in front of what the last one has. */
+static void put_before(json_t *before, json_t *sources)
+{
+	json_t *s, *all;
+	size_t i;
+
+	json_array_foreach(sources, i, s) {
+		all = json_deep_copy(json_object_get(json_array_get(before, i), "findings"));
+		if (!all)
+			continue;
+		json_array_extend(all, json_object_get(s, "findings"));
+		json_object_set_new(s, "findings", all);
+	}
+}
+
+/* Where tables of several sources are equal, what was held back by it is made. */
+static int make_rest(struct cut *c, struct err *e)
+{
+	json_t *before = json_incref(c->sources);
+	int r = step(c, "finish", false, e);
+
+	if (r == 0)
+		put_before(before, c->sources);
+	json_decref(before);
+	return r;
+}
+
+static int finish(struct cut *c, struct err *e)
+{
+	if (step(c, "finish", true, e) < 0)
+		return -1;
+	return c->fails == 0 && c->parts > 0 ? make_rest(c, e) : 0;
+}
+
 /* Nothing was made: it goes on as it was. */
 static void go_on(struct cut *c)
 {
@@ -324,7 +361,7 @@ static int move(struct cut *c, struct err *e)
 	if (was_running && pause_task(c, e) < 0)
 		return -1;
 	/* How far it came is not known: what was made is met again by the next run. */
-	if (c->fails == 0 && step(c, "finish", true, e) < 0)
+	if (c->fails == 0 && finish(c, e) < 0)
 		return err_add(e, "task %s is paused; the same command goes on with its cutover", c->task);
 	if (c->fails && was_running && !c->made)
 		go_on(c);

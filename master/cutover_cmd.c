@@ -56,7 +56,7 @@ static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 		(json_int_t)json_num(source, "epoch", 0), "task", task, "endpoint",
 		orders_part(source, "endpoint"), "downstream", orders_part(doc, "downstream"), "mode",
 		json_text(doc, "mode", "all"), "meta_schema", json_text(doc, "meta_schema", "dm_meta"),
-		"rules", orders_rules(source, s), "options", orders_part(s, "load"), "cutover", "op",
+		"rules", orders_rules(m, source, s), "options", orders_part(s, "load"), "cutover", "op",
 		json_text(args, "op", ""), "compare", json_flag(args, "compare", true));
 }
 

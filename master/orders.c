@@ -6,6 +6,7 @@
 
 #include "common/config/json.h"
 #include "common/config/mode.h"
+#include "common/config/others.h"
 #include "master/check.h"
 #include "master/place.h"
 
@@ -70,16 +71,37 @@ static void put_filters(const json_t *source, json_t *rules)
 }
 
 /* The source's own case rule is stronger than the task's, as in DM: the server's names are what they are. */
-json_t *orders_rules(const json_t *source, const json_t *subtask)
+static void put_case(const json_t *source, json_t *rules)
 {
-	json_t *rules = json_copy(json_object_get(subtask, "rules")),
-	       *own = json_object_get(source, "case_sensitive");
+	json_t *own = json_object_get(source, "case_sensitive");
+
+	if (json_is_boolean(own))
+		json_object_set(rules, "case_sensitive", own);
+}
+
+/*
+ * Of all sources that the task was made with, also of one that has been stopped since: its rows are there,
+ * and nobody else need start anew for it.
+ */
+static void put_others(const struct master *m, const json_t *subtask, json_t *rules)
+{
+	const json_t *task = model_get(&m->model, STORE_TASK, json_text(subtask, "task", ""));
+	json_t *others = others_of(json_object_get(task, "routes"), json_text(subtask, "source", ""));
+
+	json_object_del(rules, "others");
+	if (others)
+		json_object_set_new(rules, "others", others);
+}
+
+json_t *orders_rules(const struct master *m, const json_t *source, const json_t *subtask)
+{
+	json_t *rules = json_copy(json_object_get(subtask, "rules"));
 
 	if (!rules)
 		rules = json_object();
-	if (json_is_boolean(own))
-		json_object_set(rules, "case_sensitive", own);
+	put_case(source, rules);
 	put_filters(source, rules);
+	put_others(m, subtask, rules);
 	return rules;
 }
 
@@ -92,7 +114,7 @@ static json_t *subtask_order(const struct master *m, const json_t *source, const
 		"task", json_text(s, "task", ""), "sub", (json_int_t)json_num(s, "sub", 0), "stage",
 		json_text(s, "stage", "Paused"), "resumes", (json_int_t)json_num(s, "resume", 0), "mode",
 		json_text(task, "mode", "all"), "downstream", member(task, "downstream"), "meta_schema",
-		json_text(task, "meta_schema", "dm_meta"), "rules", orders_rules(source, s), "dump",
+		json_text(task, "meta_schema", "dm_meta"), "rules", orders_rules(m, source, s), "dump",
 		member(s, "dump"), "load", member(s, "load"), "sync", member(s, "sync"), "start",
 		member(s, "start"), "copied", json_flag(s, "copied", false), "snapshot",
 		member(s, "snapshot"), "remove_meta", json_flag(s, "remove_meta", false), "look", looks(m, s),

@@ -4,6 +4,6 @@
 /* A copy of o's member, {} where it has none; new reference. */
 json_t *orders_part(const json_t *o, const char *key);
 /* The rules of a subtask as its units get them; new reference. */
-json_t *orders_rules(const json_t *source, const json_t *subtask);
+json_t *orders_rules(const struct master *m, const json_t *source, const json_t *subtask);
 /* The whole wanted state of one agent (docs/protocol.md, "Orders"); new reference. */
 json_t *orders_make(const struct master *m, const char *agent);

@@ -70,7 +70,7 @@ static json_t *make_order(struct master *m, const json_t *s, const json_t *args)
 		(json_int_t)json_num(source, "epoch", 0), "task", task, "endpoint",
 		orders_part(source, "endpoint"), "downstream", orders_part(doc, "downstream"), "mode",
 		json_text(doc, "mode", "all"), "meta_schema", json_text(doc, "meta_schema", "dm_meta"),
-		"rules", orders_rules(source, s), "schema", "op", json_text(args, "op", ""), "schema",
+		"rules", orders_rules(m, source, s), "schema", "op", json_text(args, "op", ""), "schema",
 		json_text(args, "schema", ""), "table", json_text(args, "table", ""), "text",
 		json_text(args, "text", ""), "from", json_text(args, "from", ""));
 }

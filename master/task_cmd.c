@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 #include "common/config/mode.h"
+#include "common/config/others.h"
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
@@ -27,10 +28,7 @@ static const char *worker_of(struct master *m, const char *source)
 /* What the task wants of one source: its own entry, else what is written for all. Borrowed; NULL: nothing. */
 static const json_t *part(const json_t *task, const char *source, int which)
 {
-	const json_t *own =
-		json_object_get(json_object_get(json_object_get(task, "instances"), source), parts[which]);
-
-	return own ? own : json_object_get(task, parts[which]);
+	return task_part(task, source, parts[which]);
 }
 
 static json_t *copy_part(const json_t *task, const char *source, int which)
@@ -95,11 +93,12 @@ static json_t *task_doc(const json_t *task)
 	json_t *ignore = json_object_get(task, "ignore_checking_items"),
 	       *yaml = json_object_get(task, "yaml"), *downstream = json_object_get(task, "downstream");
 
-	return json_pack("{s:O*, s:s, s:s, s:s, s:o, s:o}", "yaml", json_is_string(yaml) ? yaml : NULL,
+	return json_pack("{s:O*, s:s, s:s, s:s, s:o, s:o, s:o}", "yaml", json_is_string(yaml) ? yaml : NULL,
 		"name", json_text(task, "name", ""), "mode", json_text(task, "mode", ""), "meta_schema",
 		json_text(task, "meta_schema", "dm_meta"), "downstream",
 		json_is_object(downstream) ? json_deep_copy(downstream) : json_object(),
-		"ignore_checking_items", json_is_array(ignore) ? json_deep_copy(ignore) : json_array());
+		"ignore_checking_items", json_is_array(ignore) ? json_deep_copy(ignore) : json_array(),
+		"routes", task_routes(task));
 }
 
 /*

@@ -377,9 +377,9 @@ static void test_meta_slot(void **state)
 	exec(d, "UPDATE " META ".tidegate_version SET version=version+1");
 	assert_int_equal(meta_setup(d, META, &e), -1);
 	assert_int_equal(e.code, ERR_meta_newer);
-	assert_non_null(strstr(e.text, "the tables in " META " have version 10, this Tidegate knows 9"));
+	assert_non_null(strstr(e.text, "the tables in " META " have version 11, this Tidegate knows 10"));
 	assert_null(strchr(e.text, '\n'));
-	value_is(d, "SELECT version FROM " META ".tidegate_version", "10");
+	value_is(d, "SELECT version FROM " META ".tidegate_version", "11");
 	meta_slot_fini(&s);
 	meta_slot_fini(&again);
 	db_close(&d);
@@ -400,6 +400,8 @@ static void test_meta_slots(void **state)
 	ok(meta_setup(d, META, &e), &e);
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", now, sizeof(now), &found, &e), &e);
 	exec(d, "ALTER TABLE " META ".tidegate_slot DROP COLUMN applied, DROP COLUMN head");
+	exec(d, "ALTER TABLE " META
+		".tidegate_structure DROP COLUMN target_schema, DROP COLUMN target_table");
 	exec(d, "UPDATE " META ".tidegate_version SET version=1");
 	ok(meta_setup(d, META, &e), &e);
 	ok(db_value(d, "SELECT version FROM " META ".tidegate_version", version, sizeof(version), &found, &e),
@@ -436,6 +438,17 @@ static void test_meta_slots(void **state)
 	ok(meta_setup(d, META, &e), &e);
 	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_online", "2");
 	exec(d, "DELETE FROM " META ".tidegate_online");
+	/* 9 -> 10: what is on record stands under its own name. */
+	exec(d, "ALTER TABLE " META
+		".tidegate_structure DROP COLUMN target_schema, DROP COLUMN target_table");
+	exec(d, "INSERT INTO " META
+		".tidegate_structure (task,source,table_schema,table_name,position,structure)"
+		" VALUES ('t','s','app','t','0:0:0','{}')");
+	exec(d, "UPDATE " META ".tidegate_version SET version=9");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT CONCAT('<',target_schema,target_table,'>') FROM " META ".tidegate_structure",
+		"<>");
+	exec(d, "DELETE FROM " META ".tidegate_structure");
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);

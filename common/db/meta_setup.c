@@ -7,7 +7,7 @@
 
 #include "common/db/meta_internal.h"
 
-enum { VERSION = 9, DUPLICATE_COLUMN = 1060 };
+enum { VERSION = 10, DUPLICATE_COLUMN = 1060 };
 
 #define OWNER "`task` varchar(255) NOT NULL, `source` varchar(255) NOT NULL, "
 #define NOW6 "timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"
@@ -19,6 +19,11 @@ enum { VERSION = 9, DUPLICATE_COLUMN = 1060 };
 	"`table_schema` varchar(64) NOT NULL DEFAULT '', `table_name` varchar(64) NOT NULL DEFAULT '', " \
 	"`stretch` int unsigned NOT NULL DEFAULT 0, `seq` int unsigned NOT NULL DEFAULT 0, "             \
 	"`ends` tinyint NOT NULL DEFAULT 0, `lo` longtext, `hi` longtext"
+
+/* Since version 10: where a table stands downstream; "": under its own name, or it is a database's record. */
+#define STRUCTURE_TARGET                                    \
+	"`target_schema` varchar(64) NOT NULL DEFAULT '', " \
+	"`target_table` varchar(64) NOT NULL DEFAULT ''"
 
 static const struct {
 	const char *name, *columns;
@@ -52,8 +57,8 @@ static const struct {
 		"NOT NULL, `updated` " NOW6 ", PRIMARY KEY (`task`,`source`,`position`)"},
 	{"tidegate_structure",
 		OWNER "`table_schema` varchar(64) NOT NULL, `table_name` varchar(64) NOT NULL, "
-		      "`position` varchar(64) NOT NULL, `structure` longtext NOT NULL, "
-		      "PRIMARY KEY (`task`,`source`,`table_schema`,`table_name`)"},
+		      "`position` varchar(64) NOT NULL, `structure` longtext NOT NULL, " STRUCTURE_TARGET
+		      ", PRIMARY KEY (`task`,`source`,`table_schema`,`table_name`)"},
 	{"tidegate_xa", OWNER "`xid` varbinary(140) NOT NULL, `position` varchar(64) NOT NULL, `state` "
 			      "varchar(16) NOT NULL, "
 			      "PRIMARY KEY (`task`,`source`,`xid`)"},
@@ -181,6 +186,8 @@ static int migrate(struct db *d, const char *schema, long from, struct err *e)
 	if (from < 6 && add_columns(d, schema, "tidegate_chunk", "(" CHUNK_PLACE ")", e) < 0)
 		return -1;
 	if (from < 8 && add_columns(d, schema, "tidegate_slot", SLOT_HEAD " AFTER `applied`", e) < 0)
+		return -1;
+	if (from < 10 && add_columns(d, schema, "tidegate_structure", "(" STRUCTURE_TARGET ")", e) < 0)
 		return -1;
 	if (make_tables(d, schema, e) < 0)
 		return -1;

@@ -219,6 +219,84 @@ int route_schema(const struct route *r, struct str schema, char out[ROUTE_NAME],
 	return !str_is(schema, out);
 }
 
+int route_has_rule(const struct route *r, struct str schema, struct str table, struct err *e)
+{
+	const struct rule *x = NULL;
+
+	return find(r, schema, table, &x, e) < 0 ? -1 : x != NULL;
+}
+
+/* --- where rules may lead --- */
+
+/* The next piece of a target: a group's number, or -1 and the character that it stands for. */
+static int piece_at(const char *at, bool regex, const char **end)
+{
+	int group = regex && *at == '$' ? group_at(at, end) : -1;
+
+	if (group < 0)
+		*end = at + (regex && at[0] == '$' && at[1] == '$' ? 2 : 1);
+	return group;
+}
+
+static bool is_letter(const char *at, bool regex, char c)
+{
+	const char *end;
+
+	return *at && piece_at(at, regex, &end) < 0 &&
+	       tolower((unsigned char)*at) == tolower((unsigned char)c);
+}
+
+static const char *after_groups(const char *at, bool regex)
+{
+	const char *end;
+
+	while (*at && piece_at(at, regex, &end) >= 0)
+		at = end;
+	return at;
+}
+
+/* As a file name is matched with stars: what the last group takes grows until the rest fits. */
+static bool may_make(const char *target, bool regex, const char *name)
+{
+	const char *behind = NULL, *taken = NULL, *end;
+
+	while (*name) {
+		const char *next = after_groups(target, regex);
+
+		if (next != target) {
+			target = behind = next;
+			taken = name;
+		} else if (is_letter(target, regex, *name)) {
+			piece_at(target, regex, &end);
+			target = end;
+			name++;
+		} else if (behind) {
+			target = behind;
+			name = ++taken;
+		} else {
+			return false;
+		}
+	}
+	return !*after_groups(target, regex);
+}
+
+/* pattern NULL: any name. */
+static bool side_may_make(const char *target, const struct pattern *p, const char *name)
+{
+	if (target[0])
+		return may_make(target, p && pattern_is_regex(p), name);
+	return !p || pattern_matches(p, str_of(name), true);
+}
+
+bool route_may_lead(const struct route *r, const char *to_schema, const char *to_table)
+{
+	for (size_t i = 0; r && i < r->n; i++)
+		if (side_may_make(r->p[i].to_schema, r->p[i].schema, to_schema) &&
+			side_may_make(r->p[i].to_table, r->p[i].table, to_table))
+			return true;
+	return false;
+}
+
 /* What all of its groups matched, one behind the other; where it does not match: nothing, as in DM. */
 static int put_extra(
 	const struct pattern *p, const char *column, struct str name, struct route_extras *out, struct err *e)

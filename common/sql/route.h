@@ -45,5 +45,10 @@ void route_extras_fini(struct route_extras *x);
 /* For a map of names downstream: some servers take those for one that differ in case only. Owned by the
  * caller. */
 struct buf route_key(struct str schema, struct str table);
+/* 1: a rule says something of the table, be it that its name stays. */
+int route_has_rule(const struct route *r, struct str schema, struct str table, struct err *e);
+/* May any rule lead a table of whatever upstream there? A group ($1) may stand for anything; case does not
+ * count. */
+bool route_may_lead(const struct route *r, const char *to_schema, const char *to_table);
 /* The schema itself, by rules without a table-pattern. */
 int route_schema(const struct route *r, struct str schema, char out[ROUTE_NAME], struct err *e);

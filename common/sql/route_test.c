@@ -285,11 +285,66 @@ static void test_extras(void **state)
 	route_free(&r);
 }
 
+/* Where a rule may lead: every name that one of the rows above leads to, and what only groups could make. */
+static const struct {
+	const char *rules, *schema, *table;
+	bool may;
+} leads[] = {
+	{"[" R("a", "app", "", "shop", "") "]", "shop", "anything", true},
+	{"[" R("a", "app", "", "shop", "") "]", "SHOP", "anything", true},
+	{"[" R("a", "app", "", "shop", "") "]", "shop2", "anything", false},
+	{"[" R("a", "app", "", "shop", "") "]", "sho", "anything", false},
+	{"[" R("a", "app", "t_*", "shop", "") "]", "shop", "t_1", true},
+	{"[" R("a", "app", "t_*", "shop", "") "]", "shop", "u_1", false},
+	{"[" R("a", "app", "t_*", "shop", "all") "]", "shop", "all", true},
+	{"[" R("a", "app", "t_*", "shop", "all") "]", "shop", "t_1", false},
+	{"[" R("a", "~^s_(.*)$", "", "x_$1_y", "") "]", "x_7_y", "t", true},
+	{"[" R("a", "~^s_(.*)$", "", "x_$1_y", "") "]", "x__y", "t", true},
+	{"[" R("a", "~^s_(.*)$", "", "x_$1_y", "") "]", "x_y_y_y", "t", true},
+	{"[" R("a", "~^s_(.*)$", "", "x_$1_y", "") "]", "x_7_z", "t", false},
+	{"[" R("a", "~^s_(.*)$", "", "x_$1_y", "") "]", "x_y", "t", false},
+	{"[" R("a", "~^(.)(.)$", "", "$1${2}a$2", "") "]", "bana", "t", true},
+	{"[" R("a", "~^(.)(.)$", "", "$1${2}a$2", "") "]", "b", "t", false},
+	{"[" R("a", "~^(.)$", "", "a$$1", "") "]", "a$1", "t", true},
+	{"[" R("a", "~^(.)$", "", "a$$1", "") "]", "ax", "t", false},
+	{"[" R("a", "app", "", "a$b", "$") "]", "a$b", "$", true},
+	{"[" R("a", "app", "", "x", "") "," R("b", "app2", "", "y", "") "]", "y", "t", true},
+	{"[]", "app", "t", false},
+};
+
+static void test_may_lead(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(leads) / sizeof(*leads); i++) {
+		struct err e = {0};
+		struct route *r = load(leads[i].rules, false, &e);
+
+		assert_int_equal(e.code, 0);
+		if (route_may_lead(r, leads[i].schema, leads[i].table) != leads[i].may)
+			fail_msg("%s: %s.%s", leads[i].rules, leads[i].schema, leads[i].table);
+		route_free(&r);
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct err e = {0};
+		struct route *r = load(rows[i].rules, false, &e);
+		struct route_name to;
+
+		if (!rows[i].table[0] ||
+			route_table(r, str_of(rows[i].schema), str_of(rows[i].table), &to, &e) < 0)
+			to.schema[0] = '\0';
+		else if (route_has_rule(r, str_of(rows[i].schema), str_of(rows[i].table), &e) > 0 &&
+			 !route_may_lead(r, to.schema, to.table))
+			fail_msg("%s: %s.%s", rows[i].rules, to.schema, to.table);
+		route_free(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_case),
 		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_statements), cmocka_unit_test(test_extras)};
+		cmocka_unit_test(test_statements), cmocka_unit_test(test_extras),
+		cmocka_unit_test(test_may_lead)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,8 @@ struct rules {
 	struct filter *filter;           /* NULL: none */
 	struct row_filters *row_filters; /* NULL: none */
 	struct online *online;           /* NULL: none */
+	struct rules_other *others;
+	size_t nothers;
 };
 
 static const char *const system_schemas[] = {
@@ -117,6 +119,20 @@ const struct route *rules_route(const struct rules *r)
 	return r->route;
 }
 
+const struct rules_other *rules_other(const struct rules *r, size_t i)
+{
+	return r && i < r->nothers ? &r->others[i] : NULL;
+}
+
+int rules_shared(const struct rules *r, struct str schema, struct str table, const struct route_name *to,
+	struct err *e)
+{
+	for (size_t i = 0; r && i < r->nothers; i++)
+		if (route_may_lead(r->others[i].route, to->schema, to->table))
+			return route_has_rule(r->route, schema, table, e);
+	return 0;
+}
+
 const struct filter *rules_filter(const struct rules *r)
 {
 	return r->filter;
@@ -192,6 +208,23 @@ static int read_tables(
 	return 0;
 }
 
+static int read_others(struct rules *r, const json_t *list, struct err *e)
+{
+	r->others = xcalloc(json_array_size(list) + 1, sizeof(*r->others));
+	while (r->nothers < json_array_size(list)) {
+		const json_t *o = json_array_get(list, r->nothers);
+		struct rules_other *x = &r->others[r->nothers++];
+		const char *source = json_string_value(json_object_get(o, "source"));
+
+		x->source = xstrdup(source ? source : "");
+		/* Whatever that source says of case: the downstream may take names that differ in it for one.
+		 */
+		if (route_new(&x->route, json_object_get(o, "routes"), false, e) < 0)
+			return err_add(e, "source %s", x->source);
+	}
+	return 0;
+}
+
 static int read_all(struct rules *r, const json_t *o, struct err *e)
 {
 	bool cs = json_is_true(json_object_get(o, "case_sensitive"));
@@ -209,7 +242,8 @@ static int read_all(struct rules *r, const json_t *o, struct err *e)
 		return -1;
 	if (online_new(&r->online, json_object_get(o, "online"), e) < 0)
 		return -1;
-	if (route_new(&r->route, json_object_get(o, "routes"), cs, e) < 0)
+	if (route_new(&r->route, json_object_get(o, "routes"), cs, e) < 0 ||
+		read_others(r, json_object_get(o, "others"), e) < 0)
 		return -1;
 	return row_filters_new(&r->row_filters, json_object_get(o, "expressions"), cs, e);
 }
@@ -246,6 +280,11 @@ void rules_free(struct rules **r)
 	patterns_fini(&old->do_tables);
 	patterns_fini(&old->ignore_tables);
 	route_free(&old->route);
+	for (size_t i = 0; i < old->nothers; i++) {
+		free(old->others[i].source);
+		route_free(&old->others[i].route);
+	}
+	free(old->others);
 	online_free(&old->online);
 	filter_free(&old->filter);
 	row_filters_free(&old->row_filters);

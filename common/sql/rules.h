@@ -19,7 +19,7 @@
 struct rules;
 
 /* {"case_sensitive":bool,"do_dbs":[…],"ignore_dbs":[…],"do_tables":[{"db-name","tbl-name"}],
- * "ignore_tables":[…],"routes":[…],"filters":[…],"expressions":[…],"online":{…}}; NULL or {}:
+ * "ignore_tables":[…],"routes":[…],"others":[…],"filters":[…],"expressions":[…],"online":{…}}; NULL or {}:
  * everything, under its own name. */
 struct rules *rules_new(const json_t *o, const char *meta_schema, struct err *e);
 void rules_free(struct rules **r);
@@ -32,6 +32,19 @@ bool rules_listed(const struct rules *r, struct str schema, struct str table);
 const struct online *rules_online(const struct rules *r);
 /* Where tables go; NULL: all keep their names. */
 const struct route *rules_route(const struct rules *r);
+/*
+ * The task's other sources that have routes ("others": [{"source","routes"}]): rules_shared
+ * is 1 where a rule leads the table to this place, and one of theirs may lead there, so that rows of several
+ * sources may meet in it (docs/design/routing.md).
+ */
+int rules_shared(const struct rules *r, struct str schema, struct str table, const struct route_name *to,
+	struct err *e);
+/* One of them; NULL: there is no such one. */
+struct rules_other {
+	char *source;
+	struct route *route;
+};
+const struct rules_other *rules_other(const struct rules *r, size_t i);
 /* Which events of wanted tables are done; NULL: all. */
 const struct filter *rules_filter(const struct rules *r);
 /* Which rows are left out; NULL: none. */

@@ -245,6 +245,37 @@ static void no_rules(void **state)
 	rules_free(&r);
 }
 
+/* Shared: a rule names the table here, and one of another source's may lead to its place. */
+static void other_sources(void **state)
+{
+	static const char text[] =
+		"{\"routes\":[{\"schema-pattern\":\"s_*\",\"target-schema\":\"all\"}],\"others\":["
+		"{\"source\":\"two\",\"routes\":[{\"schema-pattern\":\"x\",\"table-pattern\":\"t\","
+		"\"target-schema\":\"all\",\"target-table\":\"t\"}]},{\"source\":\"three\",\"case_"
+		"sensitive\":true,"
+		"\"routes\":[{\"schema-pattern\":\"y\",\"target-schema\":\"kept\"}]}]}";
+	json_t *o = json_loads(text, 0, NULL);
+	struct err e = {0};
+	struct rules *r = rules_new(o, "dm_meta", &e);
+	struct route_name all_t = {"all", "t"}, all_u = {"all", "u"}, kept_t = {"kept", "t"};
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(rules_shared(r, STR_LIT("s_1"), STR_LIT("t"), &all_t, &e), 1);
+	assert_int_equal(rules_shared(r, STR_LIT("s_1"), STR_LIT("u"), &all_u, &e), 0);
+	assert_int_equal(rules_shared(r, STR_LIT("all"), STR_LIT("t"), &all_t, &e), 0);
+	assert_int_equal(rules_shared(r, STR_LIT("kept"), STR_LIT("t"), &kept_t, &e), 0);
+	assert_string_equal(rules_other(r, 1)->source, "three");
+	assert_null(rules_other(r, 2));
+	assert_null(rules_other(NULL, 0));
+	assert_int_equal(rules_shared(NULL, STR_LIT("s_1"), STR_LIT("t"), &all_t, &e), 0);
+	rules_free(&r);
+	json_object_set_new(json_array_get(json_object_get(o, "others"), 0), "routes", json_string("none"));
+	assert_null(rules_new(o, "dm_meta", &e));
+	assert_non_null(strstr(e.text, "source two"));
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +284,7 @@ int main(void)
 		cmocka_unit_test(catastrophic),
 		cmocka_unit_test(parse_lists),
 		cmocka_unit_test(no_rules),
+		cmocka_unit_test(other_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

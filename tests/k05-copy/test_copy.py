@@ -3,6 +3,7 @@ both sides are equal, and the log shows that what was finished before was not du
 import os
 import random
 import re
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -184,4 +185,24 @@ def test_a_deadlock_over_the_records(source, target, make_pair, job, tmp_path):
         other.rollback()
     assert j.wait(60) == DONE, j.story()
     assert "tried again: " in j.log() and len(re.findall("obituary load next ", j.log())) == 1, j.log()
+    pair.assert_equal("app", j.story)
+
+
+def test_table_made_by_hand_starts_anew(make_pair, job):
+    """What the copy found empty is its own to empty, once rows of it are there, as often as it begins again from another snapshot."""
+    pair = make_pair("ma1011", "my97")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app.t VALUES (1, 'x'), (2, 'y')")
+    d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))")
+    j = job(pair, tables="app.*")
+    for _ in range(2):
+        fired = j.failpoints.fired("load_all_done")
+        j.failpoints.arm("load_all_done", "sleep", arg=60000)
+        j.start(until="full")
+        procs.wait_for(lambda fired=fired: j.failpoints.fired("load_all_done") > fired, 60, j.story, 0.1)
+        j.interrupt()
+        j.failpoints.disarm("load_all_done")
+        assert d.query("SELECT COUNT(*) FROM app.t") == ((2,),)
+        shutil.rmtree(j.state)
+    j.run(until="full")
     pair.assert_equal("app", j.story)

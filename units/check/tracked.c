@@ -214,17 +214,23 @@ static int position_now(struct tracked *t, char *out, size_t size, struct err *e
 
 static int put_replace(struct tracked *t, const struct structure *s, struct buf *sql, struct err *e)
 {
-	json_t *o = structure_to_json(s);
 	struct buf text = {0};
+	struct route_name to;
 	char position[64];
+	json_t *o;
 
+	if (route_table(rules_route(t->c->rules), str_of(t->schema), str_of(t->table), &to, e) < 0)
+		return -1;
+	o = structure_to_json(s);
 	json_object_set_new(o, "schema", json_string(t->schema));
 	json_object_set_new(o, "table", json_string(t->table));
 	json_write(o, &text);
 	json_decref(o);
 	buf_puts(sql, "REPLACE INTO ");
 	put_meta(sql, t, "tidegate_structure");
-	buf_puts(sql, " (task, source, table_schema, table_name, position, structure) VALUES (");
+	buf_puts(sql,
+		" (task, source, table_schema, table_name, position, structure, target_schema, target_table) "
+		"VALUES (");
 	put_text(sql, t->id.task);
 	buf_putc(sql, ',');
 	put_text(sql, t->id.source);
@@ -238,6 +244,10 @@ static int put_replace(struct tracked *t, const struct structure *s, struct buf 
 	}
 	buf_putf(sql, ",'%s',", position);
 	put_text(sql, buf_cstr(&text));
+	buf_putc(sql, ',');
+	put_text(sql, to.schema);
+	buf_putc(sql, ',');
+	put_text(sql, to.table);
 	buf_putc(sql, ')');
 	buf_free(&text);
 	return 0;

@@ -36,6 +36,20 @@ static void add(struct cutover *c, json_t *finding, bool fail)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void cutover_part(struct cutover *c, const char *what, json_t *part)
+{
+	bool fits;
+
+	pthread_mutex_lock(&c->lock);
+	fits = json_array_size(c->findings) < FINDINGS_MAX;
+	pthread_mutex_unlock(&c->lock);
+	log_info("part: %s", what);
+	add(c,
+		json_pack("{s:s, s:s, s:s, s:s, s:o}", "item", "table", "state", "part", "what", what, "mend",
+			"", "part", part),
+		!fits);
+}
+
 void cutover_found(
 	struct cutover *c, const char *item, const char *state, const char *mend, const char *what, ...)
 {

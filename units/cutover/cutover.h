@@ -27,6 +27,7 @@ struct cutover_table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream, by the task's routes */
 	unsigned merged;           /* which of its target's tables it is, from 1 on; 0: it is alone there */
+	bool shared;               /* another source has it on record, too: their rows are there */
 	uint64_t rows;             /* the server's estimate */
 	uint64_t auto_increment;   /* its next value; 0: it has none */
 };
@@ -74,6 +75,13 @@ enum cutover_phase {
 /* state: "success", "warn", "fail"; from any thread. mend may be "". */
 void cutover_found(struct cutover *c, const char *item, const char *state, const char *mend, const char *what,
 	...) __attribute__((format(printf, 5, 6)));
+/*
+ * Of a target that other sources may have rows in: what ours sum up to, and what is there. Whoever hears all
+ * of the sources judges it: a finding whose state is "part", with
+ * {"target","rows":[up,down],"sums":[up,down],
+ * "how"}: how the downstream was read.
+ */
+void cutover_part(struct cutover *c, const char *what, json_t *part); /* taken */
 /* A question that failed: a missing privilege only warns where `optional`, saying what is not known then. */
 void cutover_failed(struct cutover *c, const char *item, const char *optional, const struct err *e);
 bool cutover_no_go(struct cutover *c);

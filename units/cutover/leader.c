@@ -160,11 +160,19 @@ static int look_applied(struct cutover *c, struct err *e)
 
 /* --- the course --- */
 
+static bool any_shared(const struct cutover *c)
+{
+	for (unsigned i = 0; i < c->ntables; i++)
+		if (c->tables[i].shared)
+			return true;
+	return false;
+}
+
 static void compare(struct cutover *c, const struct plan *p)
 {
 	if (!c->compare)
 		return;
-	if (c->op == CUTOVER_FINISH && p->begun) {
+	if (c->op == CUTOVER_FINISH && p->begun && !any_shared(c)) {
 		cutover_found(c, "tables", "success", "",
 			"the tables were compared at this very position, by a run that has begun to make "
 			"objects");
@@ -198,11 +206,16 @@ static int course(struct cutover *c, struct plan *p, struct err *e)
 	if (c->op == CUTOVER_SOURCE)
 		return 0;
 	set_phase(c, CUTOVER_IN_OBJECTS);
-	if (source_list(c, e) < 0 || open_downstream(c, e) < 0 || look_applied(c, e) < 0 ||
-		objects_plan(c, p, e) < 0)
+	if (source_list(c, e) < 0 || open_downstream(c, e) < 0 || source_find_shared(c, e) < 0 ||
+		look_applied(c, e) < 0 || objects_plan(c, p, e) < 0)
 		return -1;
 	compare(c, p);
-	return c->op == CUTOVER_FINISH && !cutover_no_go(c) ? make(c, p, e) : 0;
+	/* What is there of several sources is judged where all of them are heard; then comes a step that only
+	 * makes.
+	 */
+	if (c->op != CUTOVER_FINISH || cutover_no_go(c) || (c->compare && any_shared(c)))
+		return 0;
+	return make(c, p, e);
 }
 
 void *leader_main(void *arg)

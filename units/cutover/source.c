@@ -266,3 +266,46 @@ int source_list(struct cutover *c, struct err *e)
 	atomic_store(&c->tables_total, c->ntables);
 	return got;
 }
+
+/* --- what other sources have --- */
+
+static int read_targets(struct cutover *c, struct map *m, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int got = -1;
+
+	buf_puts(&sql, "SELECT IF(target_schema='',table_schema,target_schema),"
+		       "IF(target_schema='',table_name,target_table) FROM ");
+	sql_put_table(&sql, str_of(c->meta_schema), STR_LIT("tidegate_structure"));
+	buf_puts(&sql, " WHERE table_name<>'' AND task=");
+	sql_put_string(&sql, str_of(c->task));
+	buf_puts(&sql, " AND source<>");
+	sql_put_string(&sql, str_of(c->source));
+	r = db_query(c->down, buf_str(&sql), e);
+	buf_free(&sql);
+	while (r && (got = db_fetch(r, &v, e)) > 0) {
+		struct buf key = route_key(v[0], v[1]);
+
+		map_put(m, buf_str(&key), m);
+		buf_free(&key);
+	}
+	db_rows_close(&r);
+	return got;
+}
+
+int source_find_shared(struct cutover *c, struct err *e)
+{
+	struct map *m = map_new();
+	int r = read_targets(c, m, e);
+
+	for (unsigned i = 0; r >= 0 && i < c->ntables; i++) {
+		struct buf key = route_key(str_of(c->tables[i].to_schema), str_of(c->tables[i].to_name));
+
+		c->tables[i].shared = map_get(m, buf_str(&key)) != NULL;
+		buf_free(&key);
+	}
+	map_free(&m, NULL);
+	return r;
+}

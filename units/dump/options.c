@@ -196,14 +196,16 @@ static int read_options(struct dump *d, const json_t *o, struct err *e)
 /* What makes two copies the same job. */
 static char *job_name(const struct dump *d, const json_t *config)
 {
-	json_t *rules = json_object_get(config, "rules");
+	json_t *rules = json_copy(json_object_get(config, "rules"));
 	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:b, s:s}", "task", json_text(config, "task", ""),
 		"source", json_text(config, "source", ""), "host", d->upstream.host, "port",
 		(int)d->upstream.port, "follows", (int)d->o.follows, "meta_schema",
 		json_text(config, "meta_schema", ""));
 	struct buf text = {0};
 
-	json_object_set(o, "rules", rules ? rules : json_null());
+	/* Which other sources there are is nothing to what is read of this one. */
+	json_object_del(rules, "others");
+	json_object_set_new(o, "rules", rules ? rules : json_null());
 	json_write(o, &text);
 	json_decref(o);
 	buf_cstr(&text);

@@ -319,7 +319,7 @@ static int refused(struct err *e, const struct chunk *k, const struct plan_item 
 		e->code = ERR_load_too_large;
 	else if (err_act(e->code) == ERR_ACT_PAUSE && e->code != ERR_load_too_large)
 		e->code = ERR_load_failed;
-	if (t->merged && e->sql_errno == SQL_DUPLICATE)
+	if ((t->merged || t->shared) && e->sql_errno == SQL_DUPLICATE)
 		err_add(e, "rows of tables that are merged into `%s`.`%s` have the same key", t->to_schema,
 			t->to_name);
 	return err_add(e, "table `%s`.`%s`, chunk %s", t->schema, t->name, k->file);
@@ -333,7 +333,9 @@ int apply_chunk(struct applier *a, const struct chunk *k, struct err *e)
 
 	a->care = CARE_NONE;
 	/* Of merged tables the row that is there may be another one's: nothing may go over it. */
-	a->on_duplicate = t->merged ? DUPLICATE_ERROR : t->mixed ? DUPLICATE_REPLACE : a->l->on_duplicate;
+	a->on_duplicate = t->merged || t->shared ? DUPLICATE_ERROR
+			  : t->mixed             ? DUPLICATE_REPLACE
+						 : a->l->on_duplicate;
 	a->doubt = a->cut = false;
 	for (unsigned n = 1;; n++) {
 		err_clear(e);

@@ -17,6 +17,7 @@
 #include "units/load/dumplink.h"
 #include "units/load/filerec.h"
 #include "units/load/filework.h"
+#include "units/load/join.h"
 #include "units/load/late.h"
 #include "units/load/own.h"
 #include "units/load/record.h"
@@ -63,7 +64,8 @@ static struct db *take_over(struct load *l, struct err *e)
 /*
  * The record as it stands, after what the order wants forgotten is forgotten. It may be asked again after a
  * crash, until the agent has seen us begin: so what an unfinished copy made stays known as ours (it may be
- * dropped), what a finished one made does not (its rows are somebody's data now).
+ * dropped), what a finished one made does not (its rows are somebody's data now), but that rows of ours are
+ * in what others share.
  */
 static int read_record(struct load *l, struct db *c, struct record *r, struct err *e)
 {
@@ -75,7 +77,8 @@ static int read_record(struct load *l, struct db *c, struct record *r, struct er
 	if (!l->remove_meta || (r->copy_id && !r->copy_id[0]))
 		return 0;
 	log_info("forgetting what is recorded of an earlier run of this task (remove-meta)");
-	own = r->own && r->stage != RECORD_FINISHED ? json_incref(r->own) : json_object();
+	own = r->own && r->stage != RECORD_FINISHED ? json_incref(r->own) : own_joined(r->own);
+	json_object_del(own, "ready");
 	record_fini(r);
 	rc = record_remove(l, c, own, e);
 	json_decref(own);
@@ -92,7 +95,9 @@ static int begin_copy(struct load *l, struct db *c, struct record *r, struct err
 	rc = target_claim(l, c, r->own, own, e);
 	resume_put_new(l, own);
 	if (rc == 0)
-		rc = record_begin(l, c, own, e);
+		rc = join_decide(l, c, r->copy_id, own, e);
+	if (rc == 0)
+		rc = record_begin(l, c, own, join_verify, e);
 	json_decref(r->own);
 	r->own = own;
 	return rc;
@@ -108,6 +113,7 @@ static void take_back(struct load *l, struct db *c, json_t *own)
 
 	json_object_del(own, "snapshots");
 	json_object_del(own, "tables");
+	json_object_del(own, "ready");
 	if (record_remove(l, c, own, &e) < 0)
 		log_warn("%s", e.text);
 }
@@ -123,15 +129,21 @@ static int make_schema(struct load *l, struct db *c, struct record *r, struct er
 			take_back(l, c, r->own);
 		return -1;
 	}
-	if (target_make(l, c, r->own, e) < 0)
+	if (target_make(l, c, r->own, e) < 0 || join_wait(l, c, r->own, e) < 0)
 		return -1;
 	own = target_prune(l, r->own);
-	rc = record_loading(l, c, own, e);
+	rc = record_loading(l, c, own, join_verify_ready, e);
 	json_decref(r->own);
 	r->own = own;
 	if (rc == 0 && FAILPOINT_HIT(load_plan_recorded))
 		return err_set(e, ERR_db_lost, "failpoint load_plan_recorded");
 	return rc;
+}
+
+/* Killed before its tables stood: meanwhile others may have come to them. */
+static int decide_again(struct load *l, struct db *c, struct record *r, struct err *e)
+{
+	return join_decide(l, c, r->copy_id, r->own, e) < 0 ? -1 : record_again(l, c, r->own, join_verify, e);
 }
 
 /* Brings the downstream to where chunks can be loaded: at once where an earlier process of this copy did it.
@@ -142,9 +154,14 @@ static int prepare(struct load *l, struct db *c, struct record *r, struct resume
 	bool kept = r->stage == RECORD_LOAD || own_snapshots(r->own) > 1,
 	     same = kept && r->copy_id && strcmp(r->copy_id, l->plan.copy_id) == 0;
 
+	if (same && r->stage == RECORD_SCHEMA && decide_again(l, c, r, e) < 0)
+		return -1;
 	if (!same && (u->on ? resume_begin(l, c, r, u, e) : begin_copy(l, c, r, e)) < 0)
 		return -1;
 	if (same && routed_check_places(l, r->own, e) < 0)
+		return -1;
+	resume_mark(l, r->own);
+	if (same && r->stage == RECORD_LOAD && join_renew(l, r->own) && record_own(l, c, r->own, e) < 0)
 		return -1;
 	if (same && r->stage == RECORD_LOAD && l->folder) {
 		if (filerec_read_all(l, c, e) < 0)
@@ -310,9 +327,46 @@ static int plan_files(struct load *l, struct db *c, struct record *r, struct err
 	return 0;
 }
 
+struct agreeing {
+	json_t *own;
+	struct err *e; /* NULL: nothing comes behind the copy */
+};
+
+/* What was taken off the own list, as it was gone or empty once, or led elsewhere, may be another one's by
+ * now. */
+static int agree_on(void *arg, const char *schema, const char *name)
+{
+	struct agreeing *a = arg;
+
+	if (own_has(a->own, "made", schema, name) || own_has(a->own, "taken", schema, name) ||
+		own_has(a->own, "joined", schema, name)) {
+		own_add(a->own, "shared", schema, name);
+		own_add(a->own, "ready", schema, name);
+		return 0;
+	}
+	if (!a->e)
+		return 0;
+	return err_set(a->e, ERR_route_joined,
+		"`%s`.`%s` is not on record as this source's any more (it was gone or empty once, or routes "
+		"led "
+		"elsewhere), and may be others'",
+		schema, name);
+}
+
+/* What the other sources may load into, by the rules of now: rows of ours are there, or may come. */
+static int agree(json_t *own, const json_t *targets, bool follows, struct err *e)
+{
+	struct agreeing a = {own, follows ? e : NULL};
+
+	json_object_del(own, "shared");
+	json_object_del(own, "ready");
+	return own_each(targets, "shared", agree_on, &a);
+}
+
 /*
  * The copy was done before. What the task's rules lead to no more is not its own any longer; and where the
- * binlog is applied behind it from now on (task-mode was full), nobody else must have its tables.
+ * binlog is applied behind it from now on (task-mode was full), nobody else must have its tables, but where
+ * both share them.
  */
 static int go_on_behind(struct load *l, struct db *c, struct record *r, struct err *e)
 {
@@ -323,7 +377,8 @@ static int go_on_behind(struct load *l, struct db *c, struct record *r, struct e
 	if (own_snapshots(own) > 0 && strcmp(r->copy_id, RECORD_OF_DM) != 0) {
 		targets = routed_targets(l, own);
 		own_keep(own, targets);
-		if (follows) {
+		rc = agree(own, targets, l->follows, e);
+		if (rc == 0 && follows) {
 			own_set_followed(own);
 			rc = shared_check(l, c, targets, e);
 		}
@@ -423,6 +478,8 @@ void *leader_main(void *arg)
 	int r = !c ? -1 : l->look ? look(l, c, &e) : run(l, c, &e);
 
 	leave(l, &c);
+	if (r < 0 && !e.code)
+		err_set(&e, ERR_internal, "the load has failed without a reason");
 	if (r < 0) {
 		load_fail(l, &e);
 		return NULL;

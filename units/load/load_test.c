@@ -12,6 +12,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "units/load/others.h"
 #include "units/load/own.h"
 #include "units/load/plan.h"
 #include "units/load/record.h"
@@ -266,6 +267,34 @@ static void what_rules_lead_to_stays(void **state)
 	json_decref(targets);
 }
 
+/* Who has the table, and lets others in: one that only waits for it does not count. */
+static void who_lets_others_in(void **state)
+{
+	struct other list[2] = {{.source = (char *)(uintptr_t) "a", .own = json_object()},
+		{.source = (char *)(uintptr_t) "b", .own = json_object()}};
+	struct others o = {list, 2};
+
+	(void)state;
+	own_claim(list[0].own, "made", "d", "t");
+	assert_null(others_sharing(&o, "d", "t"));
+	own_add(list[0].own, "shared", "d", "t");
+	assert_ptr_equal(others_sharing(&o, "d", "t"), &list[0]);
+	assert_null(others_sharing(&o, "d", "T"));
+	assert_false(others_ready(&o, "d", "t"));
+	own_add(list[0].own, "ready", "d", "t");
+	assert_true(others_ready(&o, "d", "t"));
+	own_forget(list[0].own, "made", "d", "t");
+	assert_null(others_sharing(&o, "d", "t"));
+	assert_false(others_ready(&o, "d", "t"));
+	own_add(list[1].own, "shared", "d", "t");
+	own_claim(list[1].own, "joined", "d", "t");
+	assert_null(others_sharing(&o, "d", "t"));
+	own_add(list[1].own, "ready", "d", "t");
+	assert_ptr_equal(others_sharing(&o, "d", "t"), &list[1]);
+	json_decref(list[0].own);
+	json_decref(list[1].own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_bad_plan_is_refused),
 		cmocka_unit_test(what_is_not_recorded_is_not_owned),
 		cmocka_unit_test(what_rules_lead_to_stays),
+		cmocka_unit_test(who_lets_others_in),
 		cmocka_unit_test(the_record_is_guarded_by_the_epoch),
 	};
 

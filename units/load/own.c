@@ -171,17 +171,43 @@ static void keep_of(json_t *names, const json_t *wanted)
 
 void own_keep(json_t *own, const json_t *targets)
 {
-	static const char *const kinds[] = {"made", "taken"};
+	static const char *const kinds[] = {"made", "taken", "joined"};
 	const json_t *wanted = json_object_get(targets, "taken");
 	const char *schema;
 	json_t *names;
 
-	for (size_t k = 0; k < 2; k++)
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
 		json_object_foreach(json_object_get(own, kinds[k]), schema, names)
 			keep_of(names, json_object_get(wanted, schema));
 }
 
 /* --- walking --- */
+
+struct copying {
+	const json_t *own;
+	json_t *out;
+};
+
+static int add_joined(void *arg, const char *schema, const char *name)
+{
+	struct copying *w = arg;
+
+	if (own_has(w->own, "shared", schema, name)) {
+		own_add(w->out, "joined", schema, name);
+		own_add(w->out, "shared", schema, name);
+	}
+	return 0;
+}
+
+json_t *own_joined(const json_t *own)
+{
+	static const char *const kinds[] = {"made", "taken", "joined"};
+	struct copying w = {own, json_object()};
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+		own_each(own, kinds[k], add_joined, &w);
+	return w.out;
+}
 
 int own_each(const json_t *own, const char *kind, int (*fn)(void *arg, const char *schema, const char *name),
 	void *arg)

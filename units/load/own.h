@@ -4,10 +4,11 @@
 
 /*
  * Which downstream objects are this task's, by kind: "made" tables (it created them, it may drop them),
- * "taken" tables (were there, empty: it may empty them), "views", "sequences", "routines" ("FUNCTION f");
- * "late": keys to be made behind the rows. The value of a made or taken table is false where it is only
- * claimed: no row in it can be ours yet (own_may_have_rows). Kept as {"kind":{"schema":{"name":true}}} in
- * tidegate_plan.
+ * "taken" tables (were there, empty: it may empty them), "joined" tables (another source made or took them:
+ * only rows go there), "views", "sequences", "routines" ("FUNCTION f");
+ * "late": keys to be made behind the rows; "shared": tables that other sources may join, "ready": of those
+ * that stand. The value of a made, taken or joined table is false where it is only claimed: no row in it can
+ * be ours yet (own_may_have_rows). Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
  */
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
@@ -48,8 +49,10 @@ const json_t *own_newest(const json_t *own);
 /* The binlog is applied behind the copy; so it is where nothing is recorded of it. */
 bool own_is_followed(const json_t *own);
 void own_set_followed(json_t *own);
-/* Of the made and taken tables those that targets has as taken. */
+/* Of the made, taken and joined tables those that targets has as taken. */
 void own_keep(json_t *own, const json_t *targets);
+/* Of a copy that is done: its tables that others may load into, as joined, with our rows. New reference. */
+json_t *own_joined(const json_t *own);
 /* Where a recorded table stands downstream; borrowed. */
 void own_place(const json_t *own, const char *schema, const char *name, const char **to_schema,
 	const char **to_name);

@@ -26,7 +26,8 @@ struct plan_item {
 	bool absent;                /* tables: seen not to be downstream, by this process */
 	const struct plan_item
 		*merged; /* tables: the first of those that have this target; NULL: no other has */
-	bool mixed; /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
+	bool shared; /* tables: rows of the task's other sources may come to its target too (rules_shared) */
+	bool mixed;  /* part of it is of an older snapshot: its rows may meet those in a unique key (T23) */
 };
 
 struct plan_items {

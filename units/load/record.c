@@ -279,40 +279,73 @@ static struct row row_of(const struct load *l, enum record_stage stage, const js
 	return (struct row){stage, own, l->plan.copy_id, record_oldest(l, own)};
 }
 
-static int do_begin(struct load *l, struct db *c, const void *own, struct err *e)
-{
-	struct row w = row_of(l, RECORD_SCHEMA, own);
-
-	if (forget_all(l, c, e) < 0 || put_plan(l, c, &w, e) < 0)
-		return -1;
-	return record_put_stretches(l, c, e);
-}
-
-int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e)
-{
-	return as_owner(l, c, do_begin, own, e);
-}
-
-struct going_on {
+struct writing {
 	const json_t *own;
+	record_check *check;
 	const struct kept *kept;
 };
 
-static int do_go_on(struct load *l, struct db *c, const void *arg, struct err *e)
+static int do_begin(struct load *l, struct db *c, const void *arg, struct err *e)
 {
-	const struct going_on *g = arg;
+	const struct writing *g = arg;
 	struct row w = row_of(l, RECORD_SCHEMA, g->own);
 
-	if (record_forget_again(l, c, g->kept, e) < 0 || put_plan(l, c, &w, e) < 0)
+	if (g->check(l, c, g->own, e) < 0 || forget_all(l, c, e) < 0 || put_plan(l, c, &w, e) < 0)
 		return -1;
 	return record_put_stretches(l, c, e);
 }
 
-int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, struct err *e)
+int record_begin(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e)
 {
-	struct going_on g = {own, k};
+	struct writing g = {own, check, NULL};
+
+	return as_owner(l, c, do_begin, &g, e);
+}
+
+static int do_again(struct load *l, struct db *c, const void *arg, struct err *e)
+{
+	const struct writing *g = arg;
+	struct row w = row_of(l, RECORD_SCHEMA, g->own);
+
+	return g->check(l, c, g->own, e) < 0 ? -1 : put_plan(l, c, &w, e);
+}
+
+int record_again(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e)
+{
+	struct writing g = {own, check, NULL};
+
+	return as_owner(l, c, do_again, &g, e);
+}
+
+static int do_go_on(struct load *l, struct db *c, const void *arg, struct err *e)
+{
+	const struct writing *g = arg;
+	struct row w = row_of(l, RECORD_SCHEMA, g->own);
+
+	if (g->check(l, c, g->own, e) < 0 || record_forget_again(l, c, g->kept, e) < 0 ||
+		put_plan(l, c, &w, e) < 0)
+		return -1;
+	return record_put_stretches(l, c, e);
+}
+
+int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, record_check *check,
+	struct err *e)
+{
+	struct writing g = {own, check, k};
 
 	return as_owner(l, c, do_go_on, &g, e);
+}
+
+static int do_ready(struct load *l, struct db *c, const void *own, struct err *e)
+{
+	struct row w = row_of(l, RECORD_SCHEMA, own);
+
+	return put_plan(l, c, &w, e);
+}
+
+int record_ready(struct load *l, struct db *c, const json_t *own, struct err *e)
+{
+	return as_owner(l, c, do_ready, own, e);
 }
 
 static int do_own(struct load *l, struct db *c, const void *own, struct err *e)
@@ -337,10 +370,16 @@ static int do_finish(struct load *l, struct db *c, const void *arg, struct err *
 	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " SET `stage`='done'");
 	record_put_where(l, &sql);
+	/* Another source takes it away where a table is gone (shared.h). */
+	buf_puts(&sql, " AND `copy_id`=");
+	record_put_text(&sql, l->plan.copy_id);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
 	if (r == 0 && db_affected(c) != 1)
-		return err_set(e, ERR_load_failed, "the plan's record is gone");
+		return err_set(e, ERR_load_failed,
+			"the plan's record is gone, or another source found one of its tables gone: "
+			"stop-task, DROP the "
+			"tables, start-task --remove-meta");
 	return r;
 }
 
@@ -395,6 +434,10 @@ static void put_structure(struct load *l, struct buf *sql, const struct plan_ite
 	record_put_text(sql, t->name);
 	buf_putf(sql, ",'%s',", position);
 	record_put_text(sql, buf_cstr(&text));
+	buf_putc(sql, ',');
+	record_put_text(sql, t->to_schema);
+	buf_putc(sql, ',');
+	record_put_text(sql, t->to_name);
 	buf_putc(sql, ')');
 	buf_free(&text);
 }
@@ -414,8 +457,8 @@ static int put_structures(struct load *l, struct db *c, const json_t *own, struc
 		if (sql.n == 0) {
 			buf_puts(&sql, "REPLACE INTO ");
 			record_put_table(l, &sql, "tidegate_structure");
-			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`)"
-				       " VALUES ");
+			buf_puts(&sql, " (`task`,`source`,`table_schema`,`table_name`,`position`,`structure`,"
+				       "`target_schema`,`target_table`) VALUES ");
 		} else {
 			buf_putc(&sql, ',');
 		}
@@ -429,12 +472,17 @@ static int put_structures(struct load *l, struct db *c, const json_t *own, struc
 	return r;
 }
 
-static int do_loading(struct load *l, struct db *c, const void *own, struct err *e)
+static int do_loading(struct load *l, struct db *c, const void *arg, struct err *e)
 {
-	return put_structures(l, c, own, e) < 0 ? -1 : do_own(l, c, own, e);
+	const struct writing *g = arg;
+
+	return g->check(l, c, g->own, e) < 0 || put_structures(l, c, g->own, e) < 0 ? -1
+										    : do_own(l, c, g->own, e);
 }
 
-int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e)
+int record_loading(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e)
 {
-	return as_owner(l, c, do_loading, own, e);
+	struct writing g = {own, check, NULL};
+
+	return as_owner(l, c, do_loading, &g, e);
 }

@@ -34,21 +34,28 @@ int record_read(struct load *l, struct db *c, struct record *r, struct err *e);
 void record_fini(struct record *r);
 /* For an order with remove_meta: all that the task knows downstream is forgotten, but for own. */
 int record_remove(struct load *l, struct db *c, const json_t *own, struct err *e);
+/* Looks, in the transaction that is to write own, whether it may (join.h). */
+typedef int record_check(struct load *l, struct db *c, const json_t *own, struct err *e);
 /*
  * A copy begins, with its stretches: stage "schema"; what is recorded of others goes. own: with its snapshots
  * and tables (own.h).
  */
-int record_begin(struct load *l, struct db *c, const json_t *own, struct err *e);
+int record_begin(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
+/* The same of one that is begun with already: its list alone. */
+int record_again(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
 /* The same of one that goes on under another snapshot: only what starts again goes. */
 struct kept;
-int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, struct err *e);
+int record_go_on(struct load *l, struct db *c, const json_t *own, const struct kept *k, record_check *check,
+	struct err *e);
 /* Parts of such a transaction. */
 int record_put_stretches(struct load *l, struct db *c, struct err *e);
 int record_forget_again(struct load *l, struct db *c, const struct kept *k, struct err *e);
 /* Of a copy that is done: its own list alone. */
 int record_done_own(struct load *l, struct db *c, const struct record *r, const json_t *own, struct err *e);
+/* Tables that other sources may load into stand: their list alone, still in stage "schema". */
+int record_ready(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* Schema done: structures recorded, stage "load". */
-int record_loading(struct load *l, struct db *c, const json_t *own, struct err *e);
+int record_loading(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
 /* The oldest snapshot that is in use, by own; borrowed. */
 struct plan_snapshot record_oldest(const struct load *l, const json_t *own);
 int record_own(struct load *l, struct db *c, const json_t *own, struct err *e);

@@ -15,6 +15,7 @@
 #include "common/config/json.h"
 #include "common/db/structure.h"
 #include "units/load/dumplink.h"
+#include "units/load/join.h"
 #include "units/load/own.h"
 #include "units/load/relaylink.h"
 #include "units/load/target.h"
@@ -128,6 +129,17 @@ static struct buf old_place(const struct asking *a, const struct kept_table *t)
 		 : route_key(str_of(t->schema), str_of(t->name));
 }
 
+/* By the rules of now, or as others were told when it was claimed. */
+static bool is_shared(const struct asking *a, const struct kept_table *t, const struct route_name *to)
+{
+	struct err ignored;
+	const char *schema, *name;
+
+	own_place(a->r->own, t->schema, t->name, &schema, &name);
+	return own_has(a->r->own, "shared", schema, name) ||
+	       rules_shared(a->l->rules, str_of(t->schema), str_of(t->name), to, &ignored) != 0;
+}
+
 /*
  * By their old places: a table that goes elsewhere now, or is not wanted any more, has its rows there. What
  * is led there only now starts again anyway (check_down), so what is there must, too.
@@ -147,6 +159,8 @@ static int keep_merged(const struct asking *a, struct err *e)
 		if (r == 0)
 			r = route_table(rules_route(a->l->rules), str_of(t->schema), str_of(t->name), &to, e);
 		r = r < 0 ? -1 : 0;
+		if (r == 0 && !t->why && !kept_is_whole(t) && is_shared(a, t, &to))
+			t->why = "rows of other sources may come to its target";
 		old[i] = old_place(a, t);
 		now[i] = route_key(str_of(to.schema), str_of(to.table));
 	}
@@ -367,9 +381,11 @@ int resume_begin(struct load *l, struct db *c, struct record *r, struct resume *
 	own_add_snapshot(own, this_snapshot(l));
 	if (rc == 0)
 		rc = put_tables(l, u, own, e);
+	if (rc == 0)
+		rc = join_decide(l, c, r->copy_id, own, e);
 	forget_unwanted(&u->kept, own);
 	if (rc == 0)
-		rc = record_go_on(l, c, own, &u->kept, e);
+		rc = record_go_on(l, c, own, &u->kept, join_verify, e);
 	json_decref(r->own);
 	r->own = own;
 	return rc;
@@ -381,5 +397,7 @@ void resume_mark(struct load *l, const json_t *own)
 		struct plan_item *t = &l->plan.tables.p[i];
 
 		t->mixed = own_is_mixed(own, t->schema, t->name);
+		/* Also if the others have left the task since: their rows are there. */
+		t->shared = t->shared || own_has(own, "shared", t->to_schema, t->to_name);
 	}
 }

@@ -36,6 +36,10 @@ int routed_names(const struct load *l, struct plan_item *t, struct err *e)
 	if (!t->name)
 		return 0;
 	set(&t->to_name, to.table);
+	r = rules_shared(l->rules, str_of(t->schema), str_of(t->name), &to, e);
+	if (r < 0)
+		return -1;
+	t->shared = r > 0 && !l->folder;
 	route_extras_fini(&t->extras);
 	return route_extras(
 		rules_route(l->rules), str_of(t->schema), str_of(t->name), str_of(l->source), &t->extras, e);
@@ -195,6 +199,17 @@ static int merge(const struct load *l, struct plan_item *first, struct plan_item
 	return 1;
 }
 
+/* Others may load into it where a rule names each of those that do so here. */
+static void agree_on_shared(struct plan_items *list)
+{
+	for (unsigned i = 0; i < list->n; i++)
+		if (!list->p[i].shared && list->p[i].merged)
+			list->p[list->p[i].merged - list->p].shared = false;
+	for (unsigned i = 0; i < list->n; i++)
+		if (list->p[i].merged)
+			list->p[i].shared = list->p[i].merged->shared;
+}
+
 static int merge_tables(struct load *l, struct map *targets, struct err *e)
 {
 	bool any = false;
@@ -213,6 +228,7 @@ static int merge_tables(struct load *l, struct map *targets, struct err *e)
 			return -1;
 		any = true;
 	}
+	agree_on_shared(&l->plan.tables);
 	return any ? check_ties(l, e) : 0;
 }
 
@@ -350,7 +366,7 @@ static int add_target(void *arg, const char *schema, const char *name)
 {
 	struct wanting *w = arg;
 	const char *to_schema, *to_name;
-	struct route_name to;
+	struct route_name to = {"", ""};
 	struct err ignored = {0};
 
 	own_place(w->own, schema, name, &to_schema, &to_name);
@@ -358,6 +374,20 @@ static int add_target(void *arg, const char *schema, const char *name)
 		(route_table(rules_route(w->l->rules), str_of(schema), str_of(name), &to, &ignored) < 0 ||
 			(strcmp(to.schema, to_schema) == 0 && strcmp(to.table, to_name) == 0)))
 		own_add(w->targets, "taken", to_schema, to_name);
+	if (own_has(w->targets, "taken", to_schema, to_name))
+		own_add(w->targets,
+			!w->l->folder && to.table[0] &&
+					rules_shared(
+						w->l->rules, str_of(schema), str_of(name), &to, &ignored) > 0
+				? "shared"
+				: "alone",
+			to_schema, to_name);
+	return 0;
+}
+
+static int forget_shared(void *arg, const char *schema, const char *name)
+{
+	own_forget(arg, "shared", schema, name);
 	return 0;
 }
 
@@ -366,5 +396,8 @@ json_t *routed_targets(const struct load *l, const json_t *own)
 	struct wanting w = {l, own, json_object()};
 
 	own_each(own, "tables", add_target, &w);
+	/* As in agree_on_shared. */
+	own_each(w.targets, "alone", forget_shared, w.targets);
+	json_object_del(w.targets, "alone");
 	return w.targets;
 }

@@ -11,7 +11,8 @@ int routed_names(const struct load *l, struct plan_item *t, struct err *e);
 int routed_plan(struct load *l, struct err *e);
 /* Nothing of an older snapshot is kept in its target: of none of the tables that it is merged with. */
 bool routed_is_fresh(const struct load *l, const json_t *own, const struct plan_item *t);
-/* As own ("taken"): where the recorded tables stand that the task's rules still want there. New reference. */
+/* As own ("taken", and which of these are "shared"): where the recorded tables stand that the task's rules
+ * still want there. New reference. */
 json_t *routed_targets(const struct load *l, const json_t *own);
 /* A copy that goes on as it was planned: -1 with e where a table's place downstream was another one. */
 int routed_check_places(const struct load *l, const json_t *own, struct err *e);

@@ -17,86 +17,14 @@
 #include "units/load/record.h"
 #include "units/load/target.h"
 
-enum { TABLES = 2, KINDS };
-static const char *const kinds[] = {"made", "taken", "sequences"};
-
-/* --- their records --- */
-
-struct other {
-	char *source, *plan; /* plan: the text of own */
-	json_t *own;
-	enum {
-		OTHER_BEGINS,
-		OTHER_LOADS,
-		OTHER_ENDED,
-		OTHER_FOLLOWED
-	} state; /* ended: no binlog is applied behind it */
-};
-
-struct others {
-	struct other *p;
-	size_t n;
-};
-
-static void others_fini(struct others *o)
-{
-	for (size_t i = 0; i < o->n; i++) {
-		free(o->p[i].source);
-		free(o->p[i].plan);
-		json_decref(o->p[i].own);
-	}
-	free(o->p);
-	*o = (struct others){0};
-}
-
-/* v: source, plan, stage, and 1 where one has been followed. */
-static int add_other(struct others *o, const struct str *v, struct err *e)
-{
-	json_t *own = json_parse(v[1], "the record of another source", e);
-	bool done = str_is(v[2], "done"), followed = str_is(v[3], "1") || own_is_followed(own);
-
-	if (!own)
-		return -1;
-	o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
-	o->p[o->n++] = (struct other){record_copy(v[0]), record_copy(v[1]), own,
-		done ? (followed ? OTHER_FOLLOWED : OTHER_ENDED)
-		     : (str_is(v[2], "load") ? OTHER_LOADS : OTHER_BEGINS)};
-	return 0;
-}
-
-static int read_others(struct load *l, struct db *c, struct others *out, struct err *e)
-{
-	struct buf sql = {0};
-	struct db_rows *rows;
-	const struct str *v;
-	int n = -1;
-
-	buf_puts(&sql, "SELECT p.`source`,p.`plan`,p.`stage`,EXISTS (SELECT 1 FROM ");
-	record_put_table(l, &sql, "tidegate_slot");
-	buf_puts(&sql, " s WHERE s.`task`=p.`task` AND s.`source`=p.`source` AND s.`slot`>0) FROM ");
-	record_put_table(l, &sql, "tidegate_plan");
-	buf_puts(&sql, " p WHERE p.`plan`<>'' AND p.`task`=");
-	record_put_text(&sql, l->task);
-	buf_puts(&sql, " AND p.`source`<>");
-	record_put_text(&sql, l->source);
-	rows = db_query(c, buf_str(&sql), e);
-	buf_free(&sql);
-	while (rows && (n = db_fetch(rows, &v, e)) > 0)
-		if (add_other(out, v, e) < 0) {
-			n = -1;
-			break;
-		}
-	db_rows_close(&rows);
-	return n;
-}
+enum { TABLES = 3, KINDS };
+static const char *const kinds[] = {"made", "taken", "joined", "sequences"};
 
 /* --- what they have no more --- */
 
-/*
- * Only if the record is still what was read: who has begun another copy meanwhile has it. One that is not
- * done and whose table was dropped begins anew, if ever, and claims then.
- */
-static int put_record(struct load *l, struct db *c, const struct other *o, struct err *e)
+static const char *const stages[] = {"schema", "load", "done", "done"};
+
+int shared_put_record(struct load *l, struct db *c, const struct other *o, struct err *e)
 {
 	struct buf sql = {0}, own = {0};
 	int r;
@@ -106,13 +34,13 @@ static int put_record(struct load *l, struct db *c, const struct other *o, struc
 	record_put_table(l, &sql, "tidegate_plan");
 	buf_puts(&sql, " SET `plan`=");
 	record_put_text(&sql, buf_cstr(&own));
-	if (o->state == OTHER_LOADS)
+	if (o->state == OTHER_LOADS || o->state == OTHER_BEGINS)
 		buf_puts(&sql, ",`copy_id`=''");
 	buf_puts(&sql, " WHERE `task`=");
 	record_put_text(&sql, l->task);
 	buf_puts(&sql, " AND `source`=");
 	record_put_text(&sql, o->source);
-	buf_putf(&sql, " AND `stage`='%s' AND `plan`=", o->state == OTHER_LOADS ? "load" : "done");
+	buf_putf(&sql, " AND `stage`='%s' AND `plan`=", stages[o->state]);
 	record_put_text(&sql, o->plan);
 	r = record_run(c, &sql, e);
 	buf_free(&sql);
@@ -140,7 +68,7 @@ static int look_at_target(void *arg, const char *schema, const char *name)
 		return 0;
 	if (target_is_free(w->c, schema, name, &there, &is_free, w->e) < 0)
 		return -1;
-	if (w->other->state == OTHER_LOADS ? there : !is_free)
+	if (w->other->state == OTHER_ENDED ? !is_free : there)
 		return 0;
 	log_info("`%s`.`%s`, which source %s had loaded, is gone or empty: it is free", schema, name,
 		w->other->source);
@@ -152,6 +80,7 @@ static int forget_target(void *arg, const char *schema, const char *name)
 {
 	for (size_t k = 0; k < KINDS; k++)
 		own_forget(arg, kinds[k], schema, name);
+	own_forget(arg, "ready", schema, name);
 	return 0;
 }
 
@@ -164,7 +93,7 @@ static int release_one(struct load *l, const struct map *wanted, struct db *c, s
 		r = own_each(o->own, kinds[k], look_at_target, &w);
 	if (r == 0 && json_object_size(w.gone) > 0) {
 		own_each(w.gone, "taken", forget_target, o->own);
-		r = put_record(l, c, o, e);
+		r = shared_put_record(l, c, o, e);
 	}
 	json_decref(w.gone);
 	return r;
@@ -174,7 +103,7 @@ int shared_release(struct load *l, struct db *c, struct err *e)
 {
 	struct others o = {0};
 	struct map *wanted = map_new();
-	int r = read_others(l, c, &o, e);
+	int r = others_read(l, c, false, &o, e);
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
@@ -197,6 +126,7 @@ struct sharing {
 	struct map *theirs; /* by route_key */
 	const struct other *other;
 	const char *kind, *task, *meta_schema;
+	const json_t *own;
 	json_t *shared; /* as own */
 	struct err *e;  /* of the first */
 };
@@ -215,11 +145,13 @@ static int check_target(void *arg, const char *schema, const char *name)
 {
 	struct sharing *s = arg;
 	struct buf key = route_key(str_of(schema), str_of(name));
-	bool shared = map_get(s->theirs, buf_str(&key)) != NULL;
+	bool shared = map_get(s->theirs, buf_str(&key)) != NULL,
+	     agreed = own_has(s->own, "shared", schema, name) &&
+		      own_has(s->other->own, "shared", schema, name);
 	char given_up[400] = "";
 
 	buf_free(&key);
-	if (!shared)
+	if (!shared || agreed)
 		return 0;
 	own_add(s->shared, s->kind, schema, name);
 	if (s->e->code)
@@ -238,6 +170,7 @@ static void check_other(struct sharing *s, const struct other *o, const json_t *
 {
 	s->theirs = map_new();
 	s->other = o;
+	s->own = own;
 	for (size_t k = 0; k < KINDS; k++)
 		own_each(o->own, kinds[k], add_target, s);
 	for (size_t k = 0; k < KINDS; k++) {
@@ -251,7 +184,7 @@ int shared_check(struct load *l, struct db *c, json_t *own, struct err *e)
 {
 	struct sharing s = {.task = l->task, .meta_schema = l->meta_schema, .shared = json_object(), .e = e};
 	struct others o = {0};
-	int r = read_others(l, c, &o, e);
+	int r = others_read(l, c, false, &o, e);
 
 	if (r >= 0)
 		err_clear(e);
@@ -269,8 +202,13 @@ void shared_blame(struct load *l, struct db *c, struct err *e)
 	json_t *ours = json_object();
 	struct err why = {0};
 
-	for (unsigned i = 0; i < l->plan.tables.n; i++)
-		own_add(ours, "taken", l->plan.tables.p[i].to_schema, l->plan.tables.p[i].to_name);
+	for (unsigned i = 0; i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		own_add(ours, "taken", t->to_schema, t->to_name);
+		if (t->shared)
+			own_add(ours, "shared", t->to_schema, t->to_name);
+	}
 	if (shared_check(l, c, ours, &why) < 0 && why.code == ERR_route_shared)
 		*e = why;
 	json_decref(ours);

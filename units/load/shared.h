@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "units/load/load.h"
+#include "units/load/others.h"
 
 /*
  * Targets that another source of the task has on record, too: its rows must neither meet ours nor go. c: a
@@ -21,3 +22,8 @@ int shared_release(struct load *l, struct db *c, struct err *e);
 int shared_check(struct load *l, struct db *c, json_t *own, struct err *e);
 /* A target has rows: if another source has it on record, e becomes what shared_check says. */
 void shared_blame(struct load *l, struct db *c, struct err *e);
+/*
+ * Another one's list, changed, on record; only if that is still what was read: who has begun another copy
+ * meanwhile has it. One that is not done begins anew, if ever, and claims then.
+ */
+int shared_put_record(struct load *l, struct db *c, const struct other *o, struct err *e);

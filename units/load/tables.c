@@ -40,7 +40,7 @@ static bool keys_wait(const struct load *l, const struct plan_item *t)
 	enum { WORTH_IT = 8 << 20 };
 
 	/* Of merged tables none says when the others are whole. */
-	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE || t->merged)
+	if (l->to.flavor == FLAVOR_TIDB || l->keys == KEYS_BEFORE || t->merged || t->shared)
 		return false;
 	return l->keys == KEYS_AFTER || t->bytes >= WORTH_IT;
 }
@@ -127,7 +127,7 @@ static const struct plan_item *take(struct tables *a, bool beside_others)
 
 		/* What is kept of an older snapshot stands, with its rows, and the keys that it waits for. */
 		if (may_go_beside_others(a->l, t) != beside_others || !routed_is_fresh(a->l, a->own, t) ||
-			(t->merged && t->merged != t))
+			(t->merged && t->merged != t) || own_has(a->own, "joined", t->to_schema, t->to_name))
 			continue;
 		json_object_del(json_object_get(json_object_get(a->own, "late"), t->schema), t->name);
 		got = t;

@@ -45,9 +45,14 @@ static int check_columns(struct db *c, const struct plan_item *t, struct err *e)
 	struct structure *there = db_structure(c, t->to_schema, t->to_name, &found, e);
 	int r = there ? structure_takes(there, t->structure, &t->extras, true, e) : -1;
 
+	if (!there && !e->code)
+		err_set(e, ERR_link, "it is not there any more");
+
 	structure_free(&there);
 	return r;
 }
+
+enum { NO_SUCH_TABLE = 1146 };
 
 int target_is_free(
 	struct db *c, const char *schema, const char *name, bool *there, bool *is_free, struct err *e)
@@ -58,7 +63,15 @@ int target_is_free(
 		return -1;
 	*there = what != DDL_OBJECT_NONE;
 	*is_free = what == DDL_OBJECT_NONE;
-	return what == DDL_OBJECT_TABLE ? is_empty(c, schema, name, is_free, e) : 0;
+	if (what != DDL_OBJECT_TABLE || is_empty(c, schema, name, is_free, e) == 0)
+		return 0;
+	if (e->sql_errno != NO_SUCH_TABLE)
+		return -1;
+	/* Dropped in between. */
+	err_clear(e);
+	*there = false;
+	*is_free = true;
+	return 0;
 }
 
 /* A trigger would run for every row that we write, and nothing a client can set keeps it from that (T15). */
@@ -124,11 +137,36 @@ static int check_no_rows(struct db *c, const struct plan_item *t, struct err *e)
 }
 
 /* A table that is there, and not ours by record, or ours to empty. */
-static int check_existing(struct db *c, const struct plan_item *t, bool taken_before, struct err *e)
+static int check_existing(struct db *c, const struct plan_item *t, bool may_have_rows, struct err *e)
 {
 	if (check_columns(c, t, e) < 0 || check_triggers(c, t, e) < 0 || check_engine(c, t, e) < 0)
 		return -1;
-	return taken_before ? 0 : check_no_rows(c, t, e);
+	return may_have_rows ? 0 : check_no_rows(c, t, e);
+}
+
+int target_check_joined(struct db *c, const struct plan_item *t, struct err *e)
+{
+	return check_existing(c, t, true, e) < 0
+		       ? err_add(e, "downstream table `%s`.`%s`", t->to_schema, t->to_name)
+		       : 0;
+}
+
+/* Before it is recorded as ours to drop: a person may make it by hand. */
+static int check_made(struct load *l, const struct plan_item *t, struct err *e)
+{
+	if (t->extras.n > 0)
+		return err_set(e, ERR_load_failed,
+			"the task's routes fill its column `%s` (extract-…), whose type and keys nobody "
+			"knows: make the "
+			"table by hand, with that column",
+			t->extras.p[0].column);
+	return ddl_can_translate(l, t, e);
+}
+
+int target_check_made(struct load *l, const struct plan_item *t, struct err *e)
+{
+	return check_made(l, t, e) < 0 ? err_add(e, "downstream table `%s`.`%s`", t->to_schema, t->to_name)
+				       : 0;
 }
 
 struct claiming {
@@ -146,7 +184,10 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 	if (check_charsets(m->l, t, e) < 0)
 		return -1;
 	own_set_place(m->own, t->schema, t->name, t->to_schema, t->to_name);
-	if (own_may_have_rows(m->old, "made", t->to_schema, t->to_name) || (t->merged && t->merged != t))
+	if (!t->shared)
+		own_forget(m->own, "joined", t->to_schema, t->to_name);
+	if (own_may_have_rows(m->old, "made", t->to_schema, t->to_name) || (t->merged && t->merged != t) ||
+		(t->shared && own_has(m->old, "joined", t->to_schema, t->to_name)))
 		return 0;
 	if (t->absent)
 		what = DDL_OBJECT_NONE;
@@ -154,21 +195,17 @@ static int claim_table(struct claiming *m, const struct plan_item *t, struct err
 		return -1;
 	if (what == DDL_OBJECT_VIEW)
 		return err_set(e, ERR_load_failed, "it is a view downstream");
-	/* Made by a start that came no further, or by somebody since then. */
+	/* Made by a start that came no further, or by somebody since then. Whose rows there are in a shared
+	 * one join_decide asks. */
 	if (what == DDL_OBJECT_TABLE && own_has(m->old, "made", t->to_schema, t->to_name))
-		return check_no_rows(m->c, t, e);
-	if (what == DDL_OBJECT_TABLE && check_existing(m->c, t, taken, e) < 0)
+		return t->shared ? 0 : check_no_rows(m->c, t, e);
+	if (what == DDL_OBJECT_TABLE && !t->shared && check_existing(m->c, t, taken, e) < 0)
 		return -1;
-	if (what == DDL_OBJECT_NONE && t->extras.n > 0)
-		return err_set(e, ERR_load_failed,
-			"the task's routes fill its column `%s` (extract-…), whose type and keys nobody "
-			"knows: make the "
-			"table by hand, with that column",
-			t->extras.p[0].column);
-	/* Before it is recorded as ours to drop: a person may make it by hand. */
-	if (what == DDL_OBJECT_NONE && ddl_can_translate(m->l, t, e) < 0)
+	if (what == DDL_OBJECT_NONE && check_made(m->l, t, e) < 0)
 		return -1;
-	own_claim(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->to_schema, t->to_name);
+	/* Also on record with rows of ours: it stays so. */
+	if (what != DDL_OBJECT_TABLE || !taken)
+		own_claim(m->own, what == DDL_OBJECT_TABLE ? "taken" : "made", t->to_schema, t->to_name);
 	return 0;
 }
 
@@ -402,14 +439,16 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken"}, *const others[] = {"views", "routines", "late",
-								      "snapshots", "tables", "places"};
+	static const char *const kinds[] = {"made", "taken", "joined"}, *const others[] = {"views",
+										"routines", "late",
+										"snapshots", "tables",
+										"places", "shared", "ready"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
-		for (size_t k = 0; k < 2; k++)
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
 			if (own_has(own, kinds[k], t->to_schema, t->to_name))
 				own_add(out, kinds[k], t->to_schema, t->to_name);
 	}

@@ -8,6 +8,10 @@
 /* Is it there? Free: it is not, or it is a table without rows. */
 int target_is_free(
 	struct db *c, const char *schema, const char *name, bool *there, bool *is_free, struct err *e);
+/* One that another source has made, and where ours are merged with its rows: does it take them? */
+int target_check_joined(struct db *c, const struct plan_item *t, struct err *e);
+/* One that is not there: can it be made? */
+int target_check_made(struct load *l, const struct plan_item *t, struct err *e);
 /* Changes nothing but shared_release: which tables may be used, and how (own is filled).
  * ERR_load_target_not_empty, … */
 int target_claim(struct load *l, struct db *c, const json_t *old, json_t *own, struct err *e);

@@ -3,6 +3,7 @@
  * tables (T7, T9, T13). Called by whoever owns struct tables.
  */
 #include "units/sync/arrange.h"
+#include "units/sync/takeover.h"
 
 #include "common/base/log.h"
 #include "units/sync/bulk.h"
@@ -77,8 +78,10 @@ static const struct key *only_key(const struct table *t)
 }
 
 /* Whatever a row collides with must be the row itself, or be written again by what follows. */
-static enum table_safe find_safe(const struct table *t)
+static enum table_safe find_safe(const struct tables *ts, const struct table *t)
 {
+	/* What DM has merged it has written so until now. */
+	enum table_merged least = ts->takeover && ts->takeover->on ? MERGED_MAYBE : MERGED_NOT;
 	unsigned unique = 0;
 	bool named = false;
 
@@ -89,7 +92,9 @@ static enum table_safe find_safe(const struct table *t)
 		named |= k->unique && k->usable && t->key && same_columns(t, k);
 	}
 	/* Of merged tables it may be another one's. */
-	return !named || t->merged ? TABLE_SAFE_NOT : unique == 1 ? TABLE_SAFE_UPSERT : TABLE_SAFE_REPLACE;
+	return !named || t->merged > least ? TABLE_SAFE_NOT
+	       : unique == 1               ? TABLE_SAFE_UPSERT
+					   : TABLE_SAFE_REPLACE;
 }
 
 /* The columns by which rows are named are a unique key of the downstream: an update can't meet two rows. */
@@ -126,7 +131,7 @@ void arrange_find(const struct tables *ts, struct table *t)
 	const struct server *down = db_server(ts->ask_down);
 	const char *tie = tie_of(ts, t);
 
-	t->safe = find_safe(t);
+	t->safe = find_safe(ts, t);
 	t->acts = tie == acts;
 	if (ts->safe_mode && t->safe == TABLE_SAFE_NOT)
 		log_warn("%s %s: they are written as without safe-mode", t->head,

@@ -268,17 +268,24 @@ int ddl_record_forget(struct apply *a, const char *schema, const char *name, str
 	return run(a->db, &sql, e);
 }
 
-void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
-	const char *at)
+int ddl_record_put(struct buf *sql, const char *verb, const struct tables *ts, const struct structure *s,
+	const char *at, struct err *e)
 {
-	json_t *o = structure_to_json(s);
+	const struct meta_id *id = ts->id;
 	struct buf text = {0};
+	struct route_name to;
+	json_t *o;
 
+	if (route_table(rules_route(ts->rules), str_of(s->schema), str_of(s->table), &to, e) < 0)
+		return -1;
+	o = structure_to_json(s);
 	json_write(o, &text);
 	json_decref(o);
 	buf_putf(sql, "%s INTO ", verb);
 	sql_put_table(sql, str_of(id->schema), STR_LIT("tidegate_structure"));
-	buf_puts(sql, " (task, source, table_schema, table_name, position, structure) VALUES (");
+	buf_puts(sql,
+		" (task, source, table_schema, table_name, position, structure, target_schema, target_table) "
+		"VALUES (");
 	sql_put_string(sql, str_of(id->task));
 	buf_putc(sql, ',');
 	sql_put_string(sql, str_of(id->source));
@@ -288,8 +295,13 @@ void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id,
 	sql_put_string(sql, str_of(s->table));
 	buf_putf(sql, ",'%s',", at);
 	sql_put_string(sql, buf_str(&text));
+	buf_putc(sql, ',');
+	sql_put_string(sql, str_of(to.schema));
+	buf_putc(sql, ',');
+	sql_put_string(sql, str_of(to.table));
 	buf_putc(sql, ')');
 	buf_free(&text);
+	return 0;
 }
 
 int ddl_record_keep(struct apply *a, const struct structure *s, const char *at, struct err *e)
@@ -297,8 +309,7 @@ int ddl_record_keep(struct apply *a, const struct structure *s, const char *at, 
 	struct buf sql = {0};
 
 	routed_forget(&a->tables);
-	ddl_record_put(&sql, "REPLACE", &a->id, s, at);
-	return run(a->db, &sql, e);
+	return ddl_record_put(&sql, "REPLACE", &a->tables, s, at, e) < 0 ? -1 : run(a->db, &sql, e);
 }
 
 int ddl_record_default(struct apply *a, const char *schema, struct position at, struct err *e)

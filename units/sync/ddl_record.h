@@ -58,9 +58,10 @@ int ddl_record_unread(struct apply *a, const struct trx *t, const struct ddl_pla
 	struct str statement, struct err *e);
 /* Not ours: only the position moves, and what is noted goes with it. */
 int ddl_record_passed(struct apply *a, const struct trx *t, const struct ddl_place *place, struct err *e);
-/* The statement that records a structure. verb: REPLACE, or INSERT IGNORE. */
-void ddl_record_put(struct buf *sql, const char *verb, const struct meta_id *id, const struct structure *s,
-	const char *at);
+/* The statement that records a structure, and where it stands downstream. verb: REPLACE, or INSERT IGNORE.
+ * -1: routes that say nothing certain. */
+int ddl_record_put(struct buf *sql, const char *verb, const struct tables *ts, const struct structure *s,
+	const char *at, struct err *e);
 /* In a transaction of a->db: a table's structure as of this place; forgotten (name NULL: all of the database,
  * "": its default charset). */
 int ddl_record_keep(struct apply *a, const struct structure *s, const char *at, struct err *e);

@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
 #include "units/sync/ddl_record.h"
+#include "units/sync/elsewhere.h"
 #include "units/sync/followed.h"
 #include "units/sync/takeover.h"
 
@@ -109,10 +110,21 @@ static bool same_table(const struct followed *a, const struct followed *b)
 	return strcmp(a->schema, b->schema) == 0 && strcmp(a->table, b->table) == 0;
 }
 
+static int check_sources(
+	struct tables *ts, const struct followed *f, const struct route_name *to, struct err *e)
+{
+	struct route_name up;
+
+	snprintf(up.schema, sizeof(up.schema), "%s", f->schema);
+	snprintf(up.table, sizeof(up.table), "%s", f->table);
+	return elsewhere_check(ts, &up, to, e);
+}
+
 /* 1: another table has its target; it is told by e. */
 static int check_name(
-	const struct route *r, const struct followed_list *l, const struct followed *m, struct err *e)
+	struct tables *ts, const struct followed_list *l, const struct followed *m, struct err *e)
 {
+	const struct route *r = rules_route(ts->rules);
 	struct route_name mine, other;
 
 	if (route_table(r, str_of(m->schema), str_of(m->table), &mine, e) < 0)
@@ -128,7 +140,7 @@ static int check_name(
 			return err_set(e, ERR_route_merged, "`%s`.`%s` and `%s`.`%s` both go to `%s`.`%s`",
 				m->schema, m->table, o->schema, o->table, mine.schema, mine.table);
 	}
-	return 0;
+	return check_sources(ts, m, &mine, e);
 }
 
 /* Those that the statement names, as they are before it; of CREATE TABLE … LIKE the model stays as it is. */
@@ -146,7 +158,7 @@ static int check_named(struct apply *a, const struct followed_list *l, const str
 		else
 			snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
 		if (rules_table(a->rules, str_of(f.schema), str_of(f.table)) &&
-			check_name(rules_route(a->rules), l, &f, e) < 0)
+			check_name(&a->tables, l, &f, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -164,7 +176,7 @@ static int check_tables(struct apply *a, const struct sql_ddl *ddl, struct str s
 		followed_move(&l, ddl, schema);
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		if (l.p[i].moved)
-			r = check_name(rules_route(a->rules), &l, &l.p[i], e);
+			r = check_name(&a->tables, &l, &l.p[i], e);
 	followed_fini(&l);
 	return r < 0 ? -1 : 0;
 }
@@ -229,6 +241,8 @@ static int read_owners(struct tables *ts, struct err *e)
 	if (r >= 0 && (ts->safe_mode || (ts->takeover && ts->takeover->on) || rules_filter(ts->rules) ||
 			      rules_row_filters(ts->rules)))
 		r = read_upstream(ts, &l, e);
+	if (r >= 0)
+		r = elsewhere_read(ts, e);
 	ts->owners = map_new();
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
 		if (l.p[i].table[0] && writes_rows(ts, &l.p[i]))
@@ -242,6 +256,7 @@ static int read_owners(struct tables *ts, struct err *e)
 void routed_forget(struct tables *ts)
 {
 	map_free(&ts->owners, free);
+	elsewhere_forget(ts);
 }
 
 static const struct owner *owner_of(const struct tables *ts, const struct table *t)
@@ -267,7 +282,12 @@ int routed_merged(struct tables *ts, const char *schema, const char *name, struc
 	key = route_key(str_of(to.schema), str_of(to.table));
 	o = map_get(ts->owners, buf_str(&key));
 	buf_free(&key);
-	return o && (o->other.table[0] || !is_name(&o->up, schema, name));
+	if (o && (o->other.table[0] || !is_name(&o->up, schema, name)))
+		return MERGED_HERE;
+	if (elsewhere_source(ts, to.schema, to.table))
+		return MERGED_ELSEWHERE;
+	/* Its rows may come at any time. */
+	return rules_shared(ts->rules, str_of(schema), str_of(name), &to, e) * MERGED_MAYBE;
 }
 
 static int record(struct tables *ts, const struct table *t, struct err *e)
@@ -276,8 +296,9 @@ static int record(struct tables *ts, const struct table *t, struct err *e)
 	int r;
 
 	/* The connection is one that a newer owner ends. What is there meanwhile counts more. */
-	ddl_record_put(&sql, "INSERT IGNORE", ts->id, t->logged, "0:0:0");
-	r = db_exec(ts->ask_down, buf_str(&sql), e);
+	r = ddl_record_put(&sql, "INSERT IGNORE", ts, t->logged, "0:0:0", e);
+	if (r == 0)
+		r = db_exec(ts->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	return r < 0 ? err_add(e, "recording the structure of %s", t->head)
 		     : add_owner(ts, t->schema, t->name, e);
@@ -290,7 +311,7 @@ int routed_meet(struct tables *ts, struct table *t, struct err *e)
 
 	if (merged < 0 || !rules_route(ts->rules))
 		return merged;
-	t->merged = merged;
+	t->merged = (enum table_merged)merged;
 	o = owner_of(ts, t);
 	if (o && (is_name(&o->up, t->schema, t->name) || is_name(&o->other, t->schema, t->name)))
 		return 0;
@@ -327,17 +348,21 @@ int routed_check_merged(const struct table *t, struct err *e)
 	/* A change of a row that is not there could find another one's. */
 	if (t->filter || t->rows[BINLOG_INSERT].action == FILTER_IGNORE)
 		return err_set(e, ERR_route_shared,
-			"`%s`.`%s` is merged with others into %s, and a rule of filters or expression-filter "
+			"`%s`.`%s` is merged, or may be, with others into %s, and a rule of filters or "
+			"expression-filter "
 			"may leave out rows that come there, but not their changes: not supported yet",
 			t->schema, t->name, t->head);
-	if (t->ties)
+	/* Another source's parents and children are its own. */
+	if (t->ties && t->merged == MERGED_HERE)
 		return err_set(e, ERR_route_shared,
-			"`%s`.`%s` is merged with others into %s, which has foreign keys: not supported yet",
+			"`%s`.`%s` is merged with others into %s, which has foreign keys: not "
+			"supported yet",
 			t->schema, t->name, t->head);
 	/* A row without a key is any of those that are alike. */
 	if (t->key && !names_one(t))
 		return err_set(e, ERR_route_shared,
-			"`%s`.`%s` is merged with others into %s, where no unique key lies within its own: a "
+			"`%s`.`%s` is merged, or may be, with others into %s, where no unique key lies "
+			"within its own: a "
 			"change could be made to another one's row",
 			t->schema, t->name, t->head);
 	return 0;
@@ -346,9 +371,10 @@ int routed_check_merged(const struct table *t, struct err *e)
 /* --- whole databases --- */
 
 /* What is in it downstream must be what is in it upstream. */
-static int check_member(const struct route *r, const struct followed *f, struct str from, const char *to,
+static int check_member(struct tables *ts, const struct followed *f, struct str from, const char *to,
 	bool drop, struct err *e)
 {
+	const struct route *r = rules_route(ts->rules);
 	struct route_name name = {"", ""};
 	bool ours = str_is(from, f->schema), there;
 	int m = f->table[0] ? route_table(r, str_of(f->schema), str_of(f->table), &name, e)
@@ -362,14 +388,22 @@ static int check_member(const struct route *r, const struct followed *f, struct 
 	if (drop && ours && !there)
 		return err_set(e, ERR_route_statement, "`%s`.`%s` is not in `%s`, but in `%s`", f->schema,
 			f->table, to, name.schema);
-	return 0;
+	return drop && ours && f->table[0] ? check_sources(ts, f, &name, e) : 0;
 }
 
-static int check_members(const struct route *r, const struct followed_list *l, struct str from,
-	const char *to, bool drop, struct err *e)
+/* What moves the default of all that comes there. */
+static int check_alone(struct tables *ts, const char *to, struct err *e)
+{
+	const char *source = elsewhere_source(ts, to, NULL);
+
+	return source ? err_set(e, ERR_route_statement, "`%s` holds tables of source %s too", to, source) : 0;
+}
+
+static int check_members(struct tables *ts, const struct followed_list *l, struct str from, const char *to,
+	bool drop, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (check_member(r, &l->p[i], from, to, drop, e) < 0)
+		if (check_member(ts, &l->p[i], from, to, drop, e) < 0)
 			return -1;
 	return 0;
 }
@@ -457,7 +491,9 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 		r = routed_recorded(&a->tables, &l, e) < 0 ? -1 : read_upstream(&a->tables, &l, e);
 	read_known(&a->tables, &l);
 	if (r >= 0)
-		r = check_members(rules_route(a->rules), &l, from, name, drop, e);
+		r = check_members(&a->tables, &l, from, name, drop, e);
+	if (r >= 0 && !drop)
+		r = check_alone(&a->tables, name, e);
 	if (r >= 0 && drop)
 		r = check_dropped(a, &l, from, name, e);
 	followed_fini(&l);
@@ -468,6 +504,9 @@ int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, 
 {
 	if (!rules_route(a->rules))
 		return 0;
+	/* As it is now. */
+	if (elsewhere_read(&a->tables, e) < 0)
+		return -1;
 	switch (ddl->verb) {
 	case SQL_VERB_DROP_DATABASE:
 	case SQL_VERB_ALTER_DATABASE:

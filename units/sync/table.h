@@ -31,13 +31,21 @@ struct table_ties;
 struct ties;
 struct unicode;
 
+/* Have others the same target? */
+enum table_merged {
+	MERGED_NOT,
+	MERGED_MAYBE,     /* routes of another source may lead there */
+	MERGED_ELSEWHERE, /* another source has it on record */
+	MERGED_HERE       /* tables of this upstream */
+};
+
 /* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
  */
 struct table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream: by the task's routes */
 	bool wanted;
-	bool merged;                   /* other tables of the upstream have the same target */
+	enum table_merged merged;
 	bool left_out;                 /* would be wanted, but the event filter leaves all its rows out */
 	struct filter_verdict rows[3]; /* of its inserts, updates, deletes (enum binlog_change) */
 	struct row_filter *filter;     /* expressions on its rows; NULL: there are none */
@@ -72,9 +80,10 @@ struct table {
 
 /* All tables met so far, and whom to ask about new ones. Applier thread only. */
 struct tables {
-	struct map *map;         /* "schema\0table" -> struct table */
-	struct map *owners;      /* of routed.c: who is on record for a target; NULL: not read */
-	struct table *forgotten; /* statements may still name them: gone with tables_sweep */
+	struct map *map;             /* "schema\0table" -> struct table */
+	struct map *owners;          /* of routed.c: who is on record for a target; NULL: not read */
+	struct elsewhere *elsewhere; /* of elsewhere.h; NULL: to be read */
+	struct table *forgotten;     /* statements may still name them: gone with tables_sweep */
 	const struct rules *rules;
 	struct arena *maps_in; /* of decode.c: TABLE_MAPs of the transaction in hand */
 	struct server from;    /* the upstream, as the stream says */
