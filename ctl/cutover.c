@@ -237,6 +237,17 @@ static int pause_task(struct cut *c, struct err *e)
 	return r < 0 ? -1 : 0;
 }
 
+static json_t *findings_of(json_t *sources, const char *source)
+{
+	json_t *s;
+	size_t i;
+
+	json_array_foreach(sources, i, s)
+		if (strcmp(json_text(s, "source", ""), source) == 0)
+			return json_object_get(s, "findings");
+	return NULL;
+}
+
 /* What was found by the step before stands in front of what the last one has. */
 static void put_before(json_t *before, json_t *sources)
 {
@@ -244,7 +255,7 @@ static void put_before(json_t *before, json_t *sources)
 	size_t i;
 
 	json_array_foreach(sources, i, s) {
-		all = json_deep_copy(json_object_get(json_array_get(before, i), "findings"));
+		all = json_deep_copy(findings_of(before, json_text(s, "source", "")));
 		if (!all)
 			continue;
 		json_array_extend(all, json_object_get(s, "findings"));

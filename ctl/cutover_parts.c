@@ -4,6 +4,7 @@
  */
 #include "ctl/cutover_parts.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct table {
 	const char *how;                  /* the first one's way to sum up what is downstream */
 	bool alone;                       /* only the counts can be compared: ways differ */
 	bool unsettled;                   /* not all of them have seen the same there */
+	bool begun; /* each of them has begun to make things at this position, so it was equal */
 };
 
 /* NULL: no number. */
@@ -63,7 +65,9 @@ static void add_part(struct table *t, const char *source, const json_t *finding)
 		t->down_rows = rows;
 		t->down_sum = sum;
 		t->how = json_text(part, "how", "");
+		t->begun = true;
 	}
+	t->begun &= json_flag(part, "begun", false);
 	t->alone |= strcmp(json_text(part, "how", ""), t->how) != 0;
 	t->unsettled |= strcmp(rows, t->down_rows) != 0 || (!t->alone && strcmp(sum, t->down_sum) != 0);
 	buf_puts(&t->sources, t->sources.n ? ", " : "");
@@ -80,38 +84,48 @@ static bool same(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+static void say(const struct table *t, bool equal, bool rows, struct buf *what)
+{
+	const char *count = t->rows[0] ? t->rows : "0";
+
+	buf_putf(what, "downstream %s, rows of %s: ", t->target,
+		buf_cstr((struct buf *)(uintptr_t)&t->sources));
+	if (t->begun)
+		buf_puts(what, "equal when it was compared at this very position");
+	else if (equal && t->alone)
+		buf_putf(what,
+			"%s rows; the sources have its columns in ways that have no common checksum, only "
+			"the count is compared",
+			count);
+	else if (equal)
+		buf_putf(what, "%s rows, equal", count);
+	else if (t->unread)
+		buf_puts(what, "a source's sum can't be read");
+	else if (t->unsettled)
+		buf_puts(what, "it changed while it was read");
+	else if (!rows)
+		buf_putf(what, "%s rows in these sources, %s downstream", count, t->down_rows);
+	else
+		buf_putf(what, "of %s rows some differ (checksum)", count);
+}
+
 static json_t *verdict(struct table *t)
 {
 	bool rows = same(t->rows, t->down_rows) && !t->unsettled && !t->unread,
-	     equal = rows && (t->alone || same(t->sum, t->down_sum));
+	     equal = t->begun || (rows && (t->alone || same(t->sum, t->down_sum)));
+	const char *state = !equal ? "fail" : t->alone && !t->begun ? "warn" : "success", *mend = "";
 	struct buf what = {0};
 	json_t *f;
 
-	buf_putf(&what, "downstream %s, rows of %s: ", t->target, buf_cstr(&t->sources));
-	if (equal && t->alone)
-		buf_putf(&what,
-			"%s rows; the sources have its columns in ways that have no common checksum, only "
-			"the count "
-			"is compared",
-			t->rows);
-	else if (equal)
-		buf_putf(&what, "%s rows, equal", t->rows[0] ? t->rows : "0");
-	else if (t->unread)
-		buf_puts(&what, "a source's sum can't be read");
-	else if (t->unsettled)
-		buf_puts(&what, "it changed while it was read");
-	else if (!rows)
-		buf_putf(&what, "%s rows in these sources, %s downstream", t->rows[0] ? t->rows : "0",
-			t->down_rows);
-	else
-		buf_putf(&what, "of %s rows some differ (checksum)", t->rows);
-	f = json_pack("{s:s, s:s, s:s, s:s}", "item", "table", "state",
-		!equal     ? "fail"
-		: t->alone ? "warn"
-			   : "success",
-		"what", buf_cstr(&what), "mend",
-		equal ? (t->alone ? "compare them by means of your own" : "")
-		      : "ask for all sources of the task at once; find the rows, mend them, then ask again");
+	say(t, equal, rows, &what);
+	if (!equal)
+		mend = "ask for all sources of the task at once, those that were stopped too; find the rows, "
+		       "mend "
+		       "them, then ask again";
+	else if (t->alone && !t->begun)
+		mend = "compare them by means of your own";
+	f = json_pack("{s:s, s:s, s:s, s:s}", "item", "table", "state", state, "what", buf_cstr(&what),
+		"mend", mend);
 	buf_free(&what);
 	return f;
 }

@@ -393,7 +393,27 @@ static int update_sources(struct master *m, const json_t *task, struct command_c
 	return 0;
 }
 
-/* The task's own document changes only with all its sources: it is what `config task` shows. */
+/* Of the sources that are named: what the others know of them. */
+static void update_routes(struct master *m, const json_t *was, const json_t *task, struct command_call *c)
+{
+	json_t *doc = json_deep_copy(was), *routes = json_object_get(doc, "routes"), *now = task_routes(task);
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(c->args, "sources"), i, name) {
+		const char *source = json_string_value(name);
+
+		if (!routes || !source)
+			continue;
+		json_object_del(routes, source);
+		if (json_object_get(now, source))
+			json_object_set(routes, source, json_object_get(now, source));
+	}
+	json_decref(now);
+	model_set(&m->model, STORE_TASK, json_text(was, "name", ""), doc);
+}
+
+/* What `config task` shows of the task's own document changes only with all its sources. */
 int command_update_task(struct master *m, struct command_call *c, struct err *e)
 {
 	const json_t *task = json_object_get(c->args, "task"), *was;
@@ -414,6 +434,8 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 		return err_set(e, ERR_source_unknown, "none of the named sources is one of task `%s`", id);
 	if (json_array_size(json_object_get(c->args, "sources")) == 0)
 		model_set(&m->model, STORE_TASK, id, task_doc(task));
+	else
+		update_routes(m, was, task, c);
 	return model_commit(&m->model, e);
 }
 

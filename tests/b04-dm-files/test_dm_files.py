@@ -83,7 +83,7 @@ task-mode: all                  | task-mode: ^al                      | can't be
 name: "full-example"\\ntask-mode: all | ^name: "full-example"          | `task-mode` is missing in a task file
 is-sharding: false              | ^is-sharding: true                  | `is-sharding` in a task file is not supported
 is-sharding: false              | is-sharding: ^1                     | `is-sharding` is `1`, must be true or false
-shard-mode: ""                  | ^shard-mode: pessimistic            | `shard-mode` in a task file is not supported: merging shards
+shard-mode: ""                  | ^shard-mode: pessimistic            | `shard-mode` in a task file is not supported: it is about the DDL of merged tables
 shard-mode: ""                  | shard-mode: ^pessimist              | did you mean `pessimistic`
 strict-optimistic-shard-mode: f | ^strict-optimistic-shard-mode: true # | `strict-optimistic-shard-mode` in a task file is not supported
 ["auto_increment_ID",           | [^"auto_increment_id",              | did you mean `auto_increment_ID`

@@ -177,8 +177,8 @@ static void tell_part(struct comparing *k, const struct sums *a, const struct su
 	show(k->t, &name);
 	sql_put_table(&target, str_of(k->t->to_schema), str_of(k->t->to_name));
 	cutover_part(k->w->c, buf_cstr(&name),
-		json_pack("{s:s, s:[s, s], s:[s, s], s:s}", "target", buf_cstr(&target), "rows", a->rows,
-			b->rows, "sums", a->sum, b->sum, "how", how));
+		json_pack("{s:s, s:[s, s], s:[s, s], s:s, s:b}", "target", buf_cstr(&target), "rows", a->rows,
+			b->rows, "sums", a->sum, b->sum, "how", how, "begun", (int)k->w->c->begun));
 	buf_free(&name);
 	buf_free(&target);
 }
@@ -307,7 +307,7 @@ static int work(struct worker *w, struct err *e)
 		if (FAILPOINT_HIT(cutover_compare))
 			return err_set(e, ERR_db_lost, "failpoint cutover_compare");
 		/* Of merged ones the first stands for all. */
-		if (t->merged <= 1 && compare_table(w, t, e) < 0)
+		if (t->merged <= 1 && (t->shared || !w->c->begun) && compare_table(w, t, e) < 0)
 			return err_add(e, "comparing `%s`.`%s`", t->schema, t->name);
 		atomic_fetch_add(&w->c->tables_done, 1);
 	}
@@ -334,7 +334,7 @@ static void say_equal(struct cutover *c)
 	/* The others are judged where all sources are heard. */
 	for (unsigned i = 0; i < c->ntables; i++)
 		tables += !c->tables[i].shared;
-	if (tables == 0 && c->ntables > 0)
+	if ((tables == 0 && c->ntables > 0) || c->begun)
 		return;
 	if (left)
 		cutover_found(c, "tables", "success", "",

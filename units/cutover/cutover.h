@@ -35,6 +35,7 @@ struct cutover_table {
 struct cutover {
 	struct unit_env *env;
 	enum cutover_op op;
+	bool begun; /* a run at this very position has compared all, and has begun to make things */
 	bool compare, follows; /* follows: a sync has brought the downstream to where it is */
 	struct endpoint upstream, downstream;
 	char *meta_schema, *task, *source;
@@ -79,7 +80,7 @@ void cutover_found(struct cutover *c, const char *item, const char *state, const
  * Of a target that other sources may have rows in: what ours sum up to, and what is there. Whoever hears all
  * of the sources judges it: a finding whose state is "part", with
  * {"target","rows":[up,down],"sums":[up,down],
- * "how"}: how the downstream was read.
+ * "how","begun"}: how the downstream was read; whether a run at this position has found it equal before.
  */
 void cutover_part(struct cutover *c, const char *what, json_t *part); /* taken */
 /* A question that failed: a missing privilege only warns where `optional`, saying what is not known then. */

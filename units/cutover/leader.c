@@ -172,12 +172,13 @@ static void compare(struct cutover *c, const struct plan *p)
 {
 	if (!c->compare)
 		return;
-	if (c->op == CUTOVER_FINISH && p->begun && !any_shared(c)) {
+	c->begun = c->op == CUTOVER_FINISH && p->begun;
+	if (c->begun)
 		cutover_found(c, "tables", "success", "",
 			"the tables were compared at this very position, by a run that has begun to make "
 			"objects");
+	if (c->begun && !any_shared(c))
 		return;
-	}
 	set_phase(c, CUTOVER_IN_COMPARE);
 	compare_all(c);
 	source_look_again(c, "while the tables were compared");

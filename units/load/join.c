@@ -195,7 +195,8 @@ static int cant_join(const struct load *l, const char *schema, const char *name,
 	if (!in_task(l, source))
 		err_add(e,
 			"source %s has left the task (if its rows are of no use: DELETE FROM "
-			"`%s`.`tidegate_plan` WHERE task='%s' AND source='%s')",
+			"`%s`.`tidegate_plan` and "
+			"`tidegate_structure` WHERE task='%s' AND source='%s')",
 			source, l->meta_schema, l->task, source);
 	return -1;
 }
@@ -253,8 +254,10 @@ static int let_go(void *arg, const char *schema, const char *name)
 	if (find_our_rows(j, schema, name, &has_ours, j->e) < 0)
 		return -1;
 	if (has_ours && j->copy_id && j->copy_id[0])
-		return cant_join(j->l, schema, name, o ? o->source : "?",
-			"holds rows of both, and the task's rules lead none of ours there any more", j->e);
+		return err_set(j->e, ERR_route_joined,
+			"`%s`.`%s` holds rows of this source among others', and its rules lead none there "
+			"any more",
+			schema, name);
 	if (has_ours)
 		log_warn("rows of this source stay in `%s`.`%s`, where its rules lead none any more", schema,
 			name);

@@ -37,7 +37,56 @@ static int add_other(struct others *o, const struct str *v, struct err *e)
 	return 0;
 }
 
-int others_read(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
+static struct other *find(struct others *o, struct str source)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (str_is(source, o->p[i].source))
+			return &o->p[i];
+	/* One that has copied nothing. */
+	o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
+	o->p[o->n] = (struct other){record_copy(source), xstrdup(""), json_object(), OTHER_FOLLOWED};
+	return &o->p[o->n++];
+}
+
+/* v: source, schema, table, and its target. What was copied is in the list, as long as it is there. */
+static void add_tracked(struct others *o, const struct str *v)
+{
+	struct other *x = find(o, v[0]);
+	char *name[4];
+
+	for (size_t i = 0; i < 4; i++)
+		name[i] = record_copy(v[i + 1]);
+	if (x->state == OTHER_FOLLOWED && !own_has(x->own, "tables", name[0], name[1]))
+		own_add(x->own, "tracked", name[2], name[3]);
+	for (size_t i = 0; i < 4; i++)
+		free(name[i]);
+}
+
+/* What has come by their binlogs. */
+static int read_tracked(struct load *l, struct db *c, struct others *out, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n = -1;
+
+	buf_puts(&sql, "SELECT `source`,`table_schema`,`table_name`,"
+		       "IF(`target_schema`='',`table_schema`,`target_schema`),"
+		       "IF(`target_schema`='',`table_name`,`target_table`) FROM ");
+	record_put_table(l, &sql, "tidegate_structure");
+	buf_puts(&sql, " WHERE `table_name`<>'' AND `task`=");
+	record_put_text(&sql, l->task);
+	buf_puts(&sql, " AND `source`<>");
+	record_put_text(&sql, l->source);
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		add_tracked(out, v);
+	db_rows_close(&rows);
+	return n;
+}
+
+static int read_plans(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *rows;
@@ -65,6 +114,11 @@ int others_read(struct load *l, struct db *c, bool lock, struct others *out, str
 	return n;
 }
 
+int others_read(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
+{
+	return read_plans(l, c, lock, out, e) < 0 ? -1 : read_tracked(l, c, out, e);
+}
+
 static bool has(const struct other *o, const char *kind, const char *schema, const char *name)
 {
 	return own_has(o->own, kind, schema, name);
@@ -72,6 +126,8 @@ static bool has(const struct other *o, const char *kind, const char *schema, con
 
 static bool has_it(const struct other *x, const char *schema, const char *name)
 {
+	if (has(x, "tracked", schema, name))
+		return true;
 	return has(x, "shared", schema, name) &&
 	       (has(x, "made", schema, name) || has(x, "taken", schema, name) ||
 		       (has(x, "joined", schema, name) && has(x, "ready", schema, name)));
@@ -88,7 +144,8 @@ const struct other *others_sharing(const struct others *o, const char *schema, c
 bool others_ready(const struct others *o, const char *schema, const char *name)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (has_it(&o->p[i], schema, name) && has(&o->p[i], "ready", schema, name))
+		if (has(&o->p[i], "tracked", schema, name) ||
+			(has_it(&o->p[i], schema, name) && has(&o->p[i], "ready", schema, name)))
 			return true;
 	return false;
 }

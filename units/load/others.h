@@ -12,8 +12,8 @@ enum other_state {
 };
 
 struct other {
-	char *source, *plan; /* plan: the text of own */
-	json_t *own;
+	char *source, *plan; /* plan: the text of own; "": it has copied nothing */
+	json_t *own;         /* with "tracked": what its sync has met besides, and has on record */
 	enum other_state state;
 };
 

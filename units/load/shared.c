@@ -147,7 +147,8 @@ static int check_target(void *arg, const char *schema, const char *name)
 	struct buf key = route_key(str_of(schema), str_of(name));
 	bool shared = map_get(s->theirs, buf_str(&key)) != NULL,
 	     agreed = own_has(s->own, "shared", schema, name) &&
-		      own_has(s->other->own, "shared", schema, name);
+		      (own_has(s->other->own, "shared", schema, name) ||
+			      own_has(s->other->own, "tracked", schema, name));
 	char given_up[400] = "";
 
 	buf_free(&key);
@@ -173,6 +174,7 @@ static void check_other(struct sharing *s, const struct other *o, const json_t *
 	s->own = own;
 	for (size_t k = 0; k < KINDS; k++)
 		own_each(o->own, kinds[k], add_target, s);
+	own_each(o->own, "tracked", add_target, s);
 	for (size_t k = 0; k < KINDS; k++) {
 		s->kind = kinds[k];
 		own_each(own, kinds[k], check_target, s);

@@ -3,11 +3,11 @@
  * tables (T7, T9, T13). Called by whoever owns struct tables.
  */
 #include "units/sync/arrange.h"
-#include "units/sync/takeover.h"
 
 #include "common/base/log.h"
 #include "units/sync/bulk.h"
 #include "units/sync/join.h"
+#include "units/sync/takeover.h"
 
 static struct buf name_of(struct str schema, struct str table)
 {
@@ -135,8 +135,9 @@ void arrange_find(const struct tables *ts, struct table *t)
 	t->acts = tie == acts;
 	if (ts->safe_mode && t->safe == TABLE_SAFE_NOT)
 		log_warn("%s %s: they are written as without safe-mode", t->head,
-			t->merged ? "holds rows of several tables"
-				  : "has no unique key in the downstream by which rows are named");
+			t->merged == MERGED_MAYBE ? "may hold rows of several tables"
+			: t->merged               ? "holds rows of several tables"
+				    : "has no unique key in the downstream by which rows are named");
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
 	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts;
 	t->bulk = bulk_can(t);

@@ -120,7 +120,7 @@ static int check_sources(
 	return elsewhere_check(ts, &up, to, e);
 }
 
-/* 1: another table has its target; it is told by e. */
+/* ERR_route_merged where another table has its target. */
 static int check_name(
 	struct tables *ts, const struct followed_list *l, const struct followed *m, struct err *e)
 {
@@ -234,8 +234,10 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 static int read_owners(struct tables *ts, struct err *e)
 {
 	struct followed_list l = {0};
-	int r = routed_recorded(ts, &l, e);
+	int r;
 
+	routed_forget(ts);
+	r = routed_recorded(ts, &l, e);
 	/* Seen by now or not: what may be there twice must not go over another one's rows, and what may
 	 * change a row that is not there must not meet it. */
 	if (r >= 0 && (ts->safe_mode || (ts->takeover && ts->takeover->on) || rules_filter(ts->rules) ||
@@ -276,7 +278,7 @@ int routed_merged(struct tables *ts, const char *schema, const char *name, struc
 
 	if (!rules_route(ts->rules))
 		return 0;
-	if ((!ts->owners && read_owners(ts, e) < 0) ||
+	if (((!ts->owners || !ts->elsewhere) && read_owners(ts, e) < 0) ||
 		route_table(rules_route(ts->rules), str_of(schema), str_of(name), &to, e) < 0)
 		return -1;
 	key = route_key(str_of(to.schema), str_of(to.table));
@@ -388,7 +390,12 @@ static int check_member(struct tables *ts, const struct followed *f, struct str 
 	if (drop && ours && !there)
 		return err_set(e, ERR_route_statement, "`%s`.`%s` is not in `%s`, but in `%s`", f->schema,
 			f->table, to, name.schema);
-	return drop && ours && f->table[0] ? check_sources(ts, f, &name, e) : 0;
+	if (!drop || !ours || !f->table[0] || check_sources(ts, f, &name, e) == 0)
+		return 0;
+	/* Nothing that is said in its place would drop the others alone. */
+	if (e->code == ERR_route_merged || e->code == ERR_route_unknown)
+		e->code = ERR_route_statement;
+	return -1;
 }
 
 /* What moves the default of all that comes there. */

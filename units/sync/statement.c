@@ -690,7 +690,8 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 		return add_safe(p, t, change, before, after, e);
 	if (mode == SAFE_MUST)
 		return err_set(e, ERR_sync_safe_mode, "%s: %s", t->head,
-			t->merged ? "it holds rows of several tables, one could go over another's"
+			t->merged
+				? "it holds, or may hold, rows of several tables, one could go over another's"
 			: t->safe == TABLE_SAFE_NOT ? "no unique key of the downstream names its rows"
 						    : "the binlog's row is not whole (binlog_row_image)");
 	packet_end(p);

@@ -102,7 +102,7 @@ static void forget_all_merged(struct tables *t)
 
 		found = NULL;
 		while (!found && map_next(t->map, &at, NULL, &value))
-			if (((struct table *)value)->merged)
+			if (((struct table *)value)->merged == MERGED_HERE)
 				found = value;
 		if (found)
 			forget_one(t, found->schema, found->name);
@@ -113,7 +113,7 @@ void tables_forget(struct tables *t, const char *schema, const char *name)
 {
 	struct buf key = map_key(str_of(schema), str_of(name));
 	const struct table *old = map_get(t->map, buf_str(&key));
-	bool merged = !old || old->merged;
+	bool merged = !old || old->merged == MERGED_HERE;
 
 	buf_free(&key);
 	forget_one(t, schema, name);
