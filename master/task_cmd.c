@@ -244,15 +244,43 @@ static const char *already(const json_t *subtask, bool changed)
 	return changed ? "already running, settings changed" : "already running";
 }
 
+/*
+ * What the others know of a source: of those that the words are about as the task has it now, of the rest,
+ * and of one that was stopped, as it was.
+ */
+static void put_routes(
+	struct master *m, const json_t *was, const json_t *task, struct command_call *c, json_t *doc)
+{
+	json_t *old = json_object_get(was, "routes"), *routes = old ? json_deep_copy(old) : json_object(),
+	       *now = task_routes(task);
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+
+		if (!command_wants(c->args, source) ||
+			!model_subtask(&m->model, json_text(was, "name", ""), source))
+			continue;
+		json_object_del(routes, source);
+		if (json_object_get(now, source))
+			json_object_set(routes, source, json_object_get(now, source));
+	}
+	json_decref(now);
+	json_object_set_new(doc, "routes", routes);
+}
+
 static int update(
 	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
 {
 	const char *id = json_text(was, "name", ""), *what = difference(m, was, task, false);
 	json_t *doc = task_doc(task);
-	bool any = !json_equal(doc, was);
 	const json_t *name;
+	bool any;
 	size_t i;
 
+	put_routes(m, was, task, c, doc);
+	any = !json_equal(doc, was);
 	if (what) {
 		json_decref(doc);
 		return err_set(e, ERR_task_exists, "task `%s`, with %s", id, what);
@@ -393,31 +421,12 @@ static int update_sources(struct master *m, const json_t *task, struct command_c
 	return 0;
 }
 
-/* Of the sources that are named: what the others know of them. */
-static void update_routes(struct master *m, const json_t *was, const json_t *task, struct command_call *c)
-{
-	json_t *doc = json_deep_copy(was), *routes = json_object_get(doc, "routes"), *now = task_routes(task);
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(json_object_get(c->args, "sources"), i, name) {
-		const char *source = json_string_value(name);
-
-		if (!routes || !source)
-			continue;
-		json_object_del(routes, source);
-		if (json_object_get(now, source))
-			json_object_set(routes, source, json_object_get(now, source));
-	}
-	json_decref(now);
-	model_set(&m->model, STORE_TASK, json_text(was, "name", ""), doc);
-}
-
 /* What `config task` shows of the task's own document changes only with all its sources. */
 int command_update_task(struct master *m, struct command_call *c, struct err *e)
 {
 	const json_t *task = json_object_get(c->args, "task"), *was;
 	const char *id = json_text(task, "name", ""), *what;
+	json_t *doc;
 
 	if (validate(m, task, e) < 0)
 		return -1;
@@ -432,10 +441,10 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 		return -1;
 	if (json_array_size(json_object_get(c->answer, "sources")) == 0)
 		return err_set(e, ERR_source_unknown, "none of the named sources is one of task `%s`", id);
-	if (json_array_size(json_object_get(c->args, "sources")) == 0)
-		model_set(&m->model, STORE_TASK, id, task_doc(task));
-	else
-		update_routes(m, was, task, c);
+	doc = json_array_size(json_object_get(c->args, "sources")) == 0 ? task_doc(task)
+									: json_deep_copy(was);
+	put_routes(m, was, task, c, doc);
+	model_set(&m->model, STORE_TASK, id, doc);
 	return model_commit(&m->model, e);
 }
 

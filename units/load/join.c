@@ -144,6 +144,9 @@ static int ask_for_rows(struct joining *j, const char *schema, const char *name,
 
 static int find_our_rows(struct joining *j, const char *schema, const char *name, bool *found, struct err *e)
 {
+	*found = own_has(j->old, "tracked", schema, name);
+	if (*found)
+		return 0;
 	*found = may_have_our_rows(j->old, schema, name);
 	return *found && j->copy_id && j->copy_id[0] ? ask_for_rows(j, schema, name, found, e) : 0;
 }
@@ -304,7 +307,11 @@ static int read_and_decide(struct joining *j)
 	int r = record_read(j->l, j->c, &now, j->e);
 
 	j->gone = false;
+	if (!now.own)
+		now.own = json_object();
 	j->old = now.own;
+	if (r == 0)
+		r = record_tracked(j->l, j->c, "tracked", now.own, j->e);
 	if (r == 0)
 		r = others_read(j->l, j->c, false, &j->others, j->e) < 0 ? -1 : decide_all(j);
 	others_fini(&j->others);

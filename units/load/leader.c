@@ -61,6 +61,13 @@ static struct db *take_over(struct load *l, struct err *e)
 	return c;
 }
 
+/* Rows of tables that came by the binlog are there as well as those of the copy. */
+static int keep_tracked(struct load *l, struct db *c, json_t *own, struct err *e)
+{
+	return record_tracked(l, c, "joined", own, e) < 0 || record_tracked(l, c, "shared", own, e) < 0 ? -1
+													: 0;
+}
+
 /*
  * The record as it stands, after what the order wants forgotten is forgotten. It may be asked again after a
  * crash, until the agent has seen us begin: so what an unfinished copy made stays known as ours (it may be
@@ -79,8 +86,10 @@ static int read_record(struct load *l, struct db *c, struct record *r, struct er
 	log_info("forgetting what is recorded of an earlier run of this task (remove-meta)");
 	own = r->own && r->stage != RECORD_FINISHED ? json_incref(r->own) : own_joined(r->own);
 	json_object_del(own, "ready");
+	rc = rules_route(l->rules) ? keep_tracked(l, c, own, e) : 0;
 	record_fini(r);
-	rc = record_remove(l, c, own, e);
+	if (rc == 0)
+		rc = record_remove(l, c, own, e);
 	json_decref(own);
 	return rc < 0 ? -1 : record_read(l, c, r, e);
 }

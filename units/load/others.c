@@ -26,14 +26,17 @@ void others_fini(struct others *o)
 static int add_other(struct others *o, const struct str *v, struct err *e)
 {
 	json_t *own = json_parse(v[1], "the record of another source", e);
-	bool done = str_is(v[2], "done"), followed = str_is(v[3], "1") || own_is_followed(own);
+	bool done = str_is(v[2], "done"), follows = str_is(v[3], "1");
 
 	if (!own)
 		return -1;
 	o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
 	o->p[o->n++] = (struct other){record_copy(v[0]), record_copy(v[1]), own,
-		done ? (followed ? OTHER_FOLLOWED : OTHER_ENDED)
-		     : (str_is(v[2], "load") ? OTHER_LOADS : OTHER_BEGINS)};
+		/* An applier's slot goes when a copy begins. */
+		follows || (done && own_is_followed(own)) ? OTHER_FOLLOWED
+		: done                                    ? OTHER_ENDED
+		: str_is(v[2], "load")                    ? OTHER_LOADS
+							  : OTHER_BEGINS};
 	return 0;
 }
 
@@ -56,14 +59,15 @@ static void add_tracked(struct others *o, const struct str *v)
 
 	for (size_t i = 0; i < 4; i++)
 		name[i] = record_copy(v[i + 1]);
-	if (x->state == OTHER_FOLLOWED && !own_has(x->own, "tables", name[0], name[1]))
+	if (x->state == OTHER_FOLLOWED && !(own_has(x->own, "tables", name[0], name[1]) &&
+						  own_is_placed(x->own, name[0], name[1], name[2], name[3])))
 		own_add(x->own, "tracked", name[2], name[3]);
 	for (size_t i = 0; i < 4; i++)
 		free(name[i]);
 }
 
 /* What has come by their binlogs. */
-static int read_tracked(struct load *l, struct db *c, struct others *out, struct err *e)
+static int read_tracked(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *rows;
@@ -78,6 +82,8 @@ static int read_tracked(struct load *l, struct db *c, struct others *out, struct
 	record_put_text(&sql, l->task);
 	buf_puts(&sql, " AND `source`<>");
 	record_put_text(&sql, l->source);
+	if (lock)
+		buf_puts(&sql, " FOR UPDATE");
 	rows = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
@@ -116,7 +122,7 @@ static int read_plans(struct load *l, struct db *c, bool lock, struct others *ou
 
 int others_read(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
 {
-	return read_plans(l, c, lock, out, e) < 0 ? -1 : read_tracked(l, c, out, e);
+	return read_plans(l, c, lock, out, e) < 0 ? -1 : read_tracked(l, c, lock, out, e);
 }
 
 static bool has(const struct other *o, const char *kind, const char *schema, const char *name)

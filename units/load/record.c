@@ -486,3 +486,37 @@ int record_loading(struct load *l, struct db *c, const json_t *own, record_check
 
 	return as_owner(l, c, do_loading, &g, e);
 }
+
+static void add_tracked(json_t *own, const char *kind, const struct str *v)
+{
+	char *name[4];
+
+	for (size_t i = 0; i < 4; i++)
+		name[i] = record_copy(v[i]);
+	if (!(own_has(own, "tables", name[0], name[1]) &&
+		    own_is_placed(own, name[0], name[1], name[2], name[3])))
+		own_add(own, kind, name[2], name[3]);
+	for (size_t i = 0; i < 4; i++)
+		free(name[i]);
+}
+
+int record_tracked(struct load *l, struct db *c, const char *kind, json_t *own, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n = -1;
+
+	buf_puts(&sql,
+		"SELECT `table_schema`,`table_name`,IF(`target_schema`='',`table_schema`,`target_schema`),"
+		"IF(`target_schema`='',`table_name`,`target_table`) FROM ");
+	record_put_table(l, &sql, "tidegate_structure");
+	record_put_where(l, &sql);
+	buf_puts(&sql, " AND `table_name`<>''");
+	rows = db_query(c, buf_str(&sql), e);
+	buf_free(&sql);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		add_tracked(own, kind, v);
+	db_rows_close(&rows);
+	return n;
+}

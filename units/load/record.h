@@ -62,6 +62,8 @@ int record_own(struct load *l, struct db *c, const json_t *own, struct err *e);
 int record_finish(struct load *l, struct db *c, struct err *e);
 /* The copy is there and was DM's; the task goes on at this place. */
 int record_taken(struct load *l, struct db *c, const struct plan_snapshot *at, struct err *e);
+/* Where tables stand downstream that our sync has on record and the copy has not: own gets them, by kind. */
+int record_tracked(struct load *l, struct db *c, const char *kind, json_t *own, struct err *e);
 /* The chunks that are in the downstream. */
 int record_chunks(struct load *l, struct db *c, struct recorded *out, struct err *e);
 /* How much of each table is there, of all snapshots that it is of. */

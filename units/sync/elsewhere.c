@@ -16,6 +16,7 @@
 struct elsewhere {
 	struct map *targets; /* route_key -> source */
 	struct map *schemas; /* route_key of a schema and "" -> source */
+	struct map *made;    /* as targets: what is about to be made anew */
 	struct map *known;   /* sources whose copy has put all of its tables on record */
 };
 
@@ -65,8 +66,13 @@ static int read_structures(struct tables *ts, struct elsewhere *x, struct err *e
 	return n;
 }
 
+static bool has(const json_t *own, const char *kind, const char *schema, const char *name)
+{
+	return json_object_get(json_object_get(json_object_get(own, kind), schema), name) != NULL;
+}
+
 /* What its copy has made, taken or joined (units/load/own.h). */
-static void add_own(struct elsewhere *x, const json_t *own, struct str source)
+static void add_own(struct elsewhere *x, const json_t *own, bool begins, struct str source)
 {
 	static const char *const kinds[] = {"made", "taken", "joined"};
 	const char *schema, *name;
@@ -74,8 +80,12 @@ static void add_own(struct elsewhere *x, const json_t *own, struct str source)
 
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
 		json_object_foreach(json_object_get(own, kinds[k]), schema, names)
-			json_object_foreach(names, name, value)
+			json_object_foreach(names, name, value) {
 				add_target(x, str_of(schema), str_of(name), source);
+				if (begins && !has(own, "joined", schema, name) &&
+					!has(own, "ready", schema, name))
+					put(x->made, str_of(schema), str_of(name), source);
+			}
 }
 
 /* v: source, stage, copy_id, plan. DM's tables were not copied by us. */
@@ -85,7 +95,7 @@ static int add_plan(struct elsewhere *x, const struct str *v, struct err *e)
 
 	if (!own)
 		return -1;
-	add_own(x, own, v[0]);
+	add_own(x, own, str_is(v[1], "schema"), v[0]);
 	json_decref(own);
 	if ((str_is(v[1], "load") || str_is(v[1], "done")) && !str_is(v[2], "dm"))
 		map_put(x->known, v[0], x);
@@ -116,6 +126,7 @@ void elsewhere_forget(struct tables *ts)
 		return;
 	map_free(&x->targets, free);
 	map_free(&x->schemas, free);
+	map_free(&x->made, free);
 	map_free(&x->known, NULL);
 	free(x);
 }
@@ -127,6 +138,7 @@ int elsewhere_read(struct tables *ts, struct err *e)
 	elsewhere_forget(ts);
 	x->targets = map_new();
 	x->schemas = map_new();
+	x->made = map_new();
 	x->known = map_new();
 	ts->elsewhere = x;
 	if (read_structures(ts, x, e) == 0 && read_plans(ts, x, e) == 0)
@@ -135,14 +147,24 @@ int elsewhere_read(struct tables *ts, struct err *e)
 	return -1;
 }
 
-const char *elsewhere_source(const struct tables *ts, const char *to_schema, const char *to_table)
+static const char *source_in(const struct map *m, const char *schema, const char *table)
 {
-	struct buf key = route_key(str_of(to_schema), str_of(to_table ? to_table : ""));
-	const char *source =
-		map_get(to_table ? ts->elsewhere->targets : ts->elsewhere->schemas, buf_str(&key));
+	struct buf key = route_key(str_of(schema), str_of(table));
+	const char *source = map_get(m, buf_str(&key));
 
 	buf_free(&key);
 	return source;
+}
+
+const char *elsewhere_source(const struct tables *ts, const char *to_schema, const char *to_table)
+{
+	return to_table ? source_in(ts->elsewhere->targets, to_schema, to_table)
+			: source_in(ts->elsewhere->schemas, to_schema, "");
+}
+
+const char *elsewhere_maker(const struct tables *ts, const char *to_schema, const char *to_table)
+{
+	return source_in(ts->elsewhere->made, to_schema, to_table);
 }
 
 static int check_known(

@@ -292,6 +292,36 @@ int routed_merged(struct tables *ts, const char *schema, const char *name, struc
 	return rules_shared(ts->rules, str_of(schema), str_of(name), &to, e) * MERGED_MAYBE;
 }
 
+/* The lock that the copies of all sources take before they decide what they may drop (units/load/join.h). */
+static int lock_task(struct tables *ts, struct err *e)
+{
+	struct buf sql = {0};
+	char version[24];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT version FROM ");
+	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_version"));
+	buf_puts(&sql, " WHERE id=1 FOR UPDATE");
+	r = db_value(ts->ask_down, buf_cstr(&sql), version, sizeof(version), &found, e);
+	buf_free(&sql);
+	return r;
+}
+
+static int record_locked(struct tables *ts, const struct buf *sql, struct err *e)
+{
+	int r = db_exec(ts->ask_down, STR_LIT("BEGIN"), e);
+
+	if (r == 0)
+		r = lock_task(ts, e);
+	if (r == 0)
+		r = db_exec(ts->ask_down, buf_str(sql), e);
+	if (r < 0)
+		db_exec(ts->ask_down, STR_LIT("ROLLBACK"), NULL);
+	return r < 0 ? -1 : db_exec(ts->ask_down, STR_LIT("COMMIT"), e);
+}
+
+/* Whoever decides about its target behind this knows of us, and whoever has before, we know of. */
 static int record(struct tables *ts, const struct table *t, struct err *e)
 {
 	struct buf sql = {0};
@@ -300,10 +330,80 @@ static int record(struct tables *ts, const struct table *t, struct err *e)
 	/* The connection is one that a newer owner ends. What is there meanwhile counts more. */
 	r = ddl_record_put(&sql, "INSERT IGNORE", ts, t->logged, "0:0:0", e);
 	if (r == 0)
-		r = db_exec(ts->ask_down, buf_str(&sql), e);
+		r = record_locked(ts, &sql, e);
 	buf_free(&sql);
-	return r < 0 ? err_add(e, "recording the structure of %s", t->head)
-		     : add_owner(ts, t->schema, t->name, e);
+	if (r < 0)
+		return err_add(e, "recording the structure of %s", t->head);
+	return elsewhere_read(ts, e) < 0 ? -1 : add_owner(ts, t->schema, t->name, e);
+}
+
+static int check_maker(const struct tables *ts, const struct table *t, struct err *e)
+{
+	const char *source = elsewhere_maker(ts, t->to_schema, t->to_name);
+
+	return source ? err_set(e, ERR_link, "source %s is about to make %s", source, t->head) : 0;
+}
+
+static void put_which(const struct tables *ts, const struct table *t, struct buf *sql)
+{
+	buf_puts(sql, " WHERE task=");
+	sql_put_string(sql, str_of(ts->id->task));
+	buf_puts(sql, " AND source=");
+	sql_put_string(sql, str_of(ts->id->source));
+	buf_puts(sql, " AND table_schema=");
+	sql_put_string(sql, str_of(t->schema));
+	buf_puts(sql, " AND table_name=");
+	sql_put_string(sql, str_of(t->name));
+}
+
+/* By other routes it was elsewhere: 1. */
+static int was_elsewhere(struct tables *ts, const struct table *t, struct route_name *was, struct err *e)
+{
+	struct buf sql = {0};
+	struct db_rows *rows;
+	const struct str *v;
+	int n = -1;
+
+	buf_puts(&sql, "SELECT target_schema, target_table FROM ");
+	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_structure"));
+	put_which(ts, t, &sql);
+	rows = db_query(ts->ask_down, buf_str(&sql), e);
+	buf_free(&sql);
+	if (rows && (n = db_fetch(rows, &v, e)) > 0) {
+		snprintf(was->schema, sizeof(was->schema), "%.*s", STR_ARG(v[0]));
+		snprintf(was->table, sizeof(was->table), "%.*s", STR_ARG(v[1]));
+		n = !is_name(was, t->to_schema, t->to_name);
+	}
+	db_rows_close(&rows);
+	return n;
+}
+
+/* An operator who gives it another place moves it by hand; but what another source has is not that. */
+static int keep_place(struct tables *ts, const struct table *t, struct err *e)
+{
+	struct route_name was = {"", ""};
+	struct buf sql = {0};
+	int r = was_elsewhere(ts, t, &was, e);
+
+	if (r <= 0)
+		return r;
+	if (was.table[0] && elsewhere_source(ts, t->to_schema, t->to_name))
+		return err_set(e, ERR_route_failed,
+			"`%s`.`%s` is `%s`.`%s` by the records, and the task's routes lead to %s now, which "
+			"source %s "
+			"has: put them back",
+			t->schema, t->name, was.schema, was.table, t->head,
+			elsewhere_source(ts, t->to_schema, t->to_name));
+	buf_puts(&sql, "UPDATE ");
+	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_structure"));
+	buf_puts(&sql, " SET target_schema=");
+	sql_put_string(&sql, str_of(t->to_schema));
+	buf_puts(&sql, ", target_table=");
+	sql_put_string(&sql, str_of(t->to_name));
+	put_which(ts, t, &sql);
+	r = record_locked(ts, &sql, e);
+	buf_free(&sql);
+	return r;
 }
 
 int routed_meet(struct tables *ts, struct table *t, struct err *e)
@@ -316,11 +416,11 @@ int routed_meet(struct tables *ts, struct table *t, struct err *e)
 	t->merged = (enum table_merged)merged;
 	o = owner_of(ts, t);
 	if (o && (is_name(&o->up, t->schema, t->name) || is_name(&o->other, t->schema, t->name)))
-		return 0;
+		return keep_place(ts, t, e) < 0 ? -1 : check_maker(ts, t, e);
 	/* The first of its target does not know yet that it is not alone. */
 	if (o)
 		tables_forget(ts, o->up.schema, o->up.table);
-	return record(ts, t, e);
+	return record(ts, t, e) < 0 ? -1 : check_maker(ts, t, e);
 }
 
 /* Can only one row of the downstream have the values that name a row here? */
