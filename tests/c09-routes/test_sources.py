@@ -1,5 +1,6 @@
 """Several sources whose tables the routes lead into one: copies that begin together or one after the other, the binlogs, DDL on what both have, and a
 copy that would have to begin anew where rows of both are."""
+import random
 import shutil
 
 import procs
@@ -361,3 +362,27 @@ def test_led_into_what_another_has(three, job):
     f.wait_paused("one", 60551, "`shard_1`.`t` is `all`.`t` by the records", "which source two has")
     procs.wait_for(lambda: pair.target.query("SELECT id FROM other.t ORDER BY 1") == ((1,), (21,)), 60, j.story, 0.3)
     j.interrupt()
+
+
+COPYING = ["load_schema", "load_shared_ready", "load_plan_recorded", "load_mid_chunk", "load_before_commit", "load_after_commit", "load_all_done"]
+FOLLOWING = ["sync_before_commit", "sync_after_commit", "sync_mid_rows", "sync_after_guard", "relay_after_write", "relay_mid_event"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_kills_at_random(three, job, seed):
+    """Both copies with kills at places, and as often, as chance has it; then both binlogs, start after start."""
+    rnd = random.Random(seed)
+    pair, second = three(rnd.choice(("ma1011", "my97")), rnd.choice(("my97", "ma118")))
+    shards(pair.source, 0, "shard_1", "shard_2")
+    shards(second, 1, "shard_1", "shard_3")
+    f = Sources(pair, second, job)
+    for turn in range(4):
+        for point in rnd.sample(FOLLOWING if turn else COPYING, 3):
+            f.job.failpoints.arm(point, at=rnd.randrange(1, 4))
+        f.run(timeout=200)
+        f.assert_merged(["t", "plain"])
+        change(pair.source, 0, "shard_1", "shard_2", first=600 + 100 * turn)
+        change(second, 1, "shard_1", "shard_3", first=600 + 100 * turn)
+    f.run(timeout=200)
+    f.assert_merged(["t", "plain"])

@@ -676,6 +676,17 @@ static int check_entry(
 		p->max_entry);
 }
 
+static const char *why_not_safe(const struct table *t)
+{
+	if (t->merged == MERGED_MAYBE)
+		return "it may hold rows of several tables, one could go over another's";
+	if (t->merged)
+		return "it holds rows of several tables, one could go over another's";
+	if (t->safe == TABLE_SAFE_NOT)
+		return "no unique key of the downstream names its rows";
+	return "the binlog's row is not whole (binlog_row_image)";
+}
+
 int packet_add(struct packet *p, const struct table *t, enum binlog_change change,
 	const struct binlog_value *before, const struct binlog_value *after, struct err *e)
 {
@@ -689,11 +700,7 @@ int packet_add(struct packet *p, const struct table *t, enum binlog_change chang
 	if (is_safe(t, change, after))
 		return add_safe(p, t, change, before, after, e);
 	if (mode == SAFE_MUST)
-		return err_set(e, ERR_sync_safe_mode, "%s: %s", t->head,
-			t->merged
-				? "it holds, or may hold, rows of several tables, one could go over another's"
-			: t->safe == TABLE_SAFE_NOT ? "no unique key of the downstream names its rows"
-						    : "the binlog's row is not whole (binlog_row_image)");
+		return err_set(e, ERR_sync_safe_mode, "%s: %s", t->head, why_not_safe(t));
 	packet_end(p);
 	p->safe = SAFE_OFF;
 	r = add_plain(p, t, change, before, after, e);
