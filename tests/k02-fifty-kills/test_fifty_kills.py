@@ -13,7 +13,7 @@ from tidegate import INTERRUPTED
 from workload import Workload
 
 EARLY, LATE = ["dump_locked", "dump_snapshot", "load_schema", "load_plan_recorded"], ["dump_all_done", "load_before_keys", "load_all_done"]
-COPY = EARLY + [n for n in names() if n.startswith(("dump_", "load_")) and n not in EARLY + LATE] + LATE  # in the order of a copy: it goes on where it was
+COPY = EARLY + [n for n in names() if n.startswith(("dump_", "load_")) and n not in EARLY + LATE + ["load_shared_ready"]] + LATE  # in the order of a copy: it goes on where it was
 FOLLOW = [n for n in names() if n.startswith(("relay_", "sync_")) and not n.startswith("sync_ddl")]
 AGENT = [n for n in names() if n.startswith("agent_")]
 PER_START = 3  # then the run is started anew: pauses between restarts grow by design, and the test has no hours
