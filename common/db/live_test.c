@@ -386,6 +386,24 @@ static void test_meta_slot(void **state)
 	drop_meta(state);
 }
 
+/* 9 -> 10: what is on record stands under its own name. now: the version. */
+static void structures_get_targets(struct db *d, const char *now)
+{
+	struct err e = {0};
+
+	exec(d, "ALTER TABLE " META
+		".tidegate_structure DROP COLUMN target_schema, DROP COLUMN target_table");
+	exec(d, "INSERT INTO " META
+		".tidegate_structure (task,source,table_schema,table_name,position,structure)"
+		" VALUES ('t','s','app','t','0:0:0','{}')");
+	exec(d, "UPDATE " META ".tidegate_version SET version=9");
+	ok(meta_setup(d, META, &e), &e);
+	value_is(d, "SELECT CONCAT('<',target_schema,target_table,'>') FROM " META ".tidegate_structure",
+		"<>");
+	exec(d, "DELETE FROM " META ".tidegate_structure");
+	value_is(d, "SELECT version FROM " META ".tidegate_version", now);
+}
+
 /* Rows of an earlier start with more appliers count too; tables of version 1 get what they lack. */
 static void test_meta_slots(void **state)
 {
@@ -438,17 +456,7 @@ static void test_meta_slots(void **state)
 	ok(meta_setup(d, META, &e), &e);
 	value_is(d, "SELECT COUNT(*) FROM " META ".tidegate_online", "2");
 	exec(d, "DELETE FROM " META ".tidegate_online");
-	/* 9 -> 10: what is on record stands under its own name. */
-	exec(d, "ALTER TABLE " META
-		".tidegate_structure DROP COLUMN target_schema, DROP COLUMN target_table");
-	exec(d, "INSERT INTO " META
-		".tidegate_structure (task,source,table_schema,table_name,position,structure)"
-		" VALUES ('t','s','app','t','0:0:0','{}')");
-	exec(d, "UPDATE " META ".tidegate_version SET version=9");
-	ok(meta_setup(d, META, &e), &e);
-	value_is(d, "SELECT CONCAT('<',target_schema,target_table,'>') FROM " META ".tidegate_structure",
-		"<>");
-	exec(d, "DELETE FROM " META ".tidegate_structure");
+	structures_get_targets(d, now);
 	assert_int_equal(meta_slots_load(d, &mine, 3, &list, &n, &e), -1); /* not the owner yet */
 	assert_int_equal(e.code, ERR_sync_fenced);
 	ok(meta_take_over(d, &mine, &e), &e);

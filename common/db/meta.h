@@ -17,6 +17,16 @@ struct meta_id {
 /* Makes schema and tables where they are missing, brings older ones up to date, refuses a newer version of
  * them. */
 int meta_setup(struct db *d, const char *schema, struct err *e);
+/*
+ * In a transaction: whoever decides what of a task may be made, dropped or emptied downstream, or puts on
+ * record that rows come there, is alone until it ends. All tasks of a meta schema have the one lock, its
+ * version's row.
+ */
+int meta_lock(struct db *d, const char *schema, struct err *e);
+/* Of tidegate_structure: under which names a table stands downstream, two columns. */
+#define META_TARGETS                                             \
+	"IF(`target_schema`='',`table_schema`,`target_schema`)," \
+	"IF(`target_schema`='',`table_name`,`target_table`)"
 
 /* Names the task and source where a name of them must be short and plain. The text of each DDL of theirs in
  * TiDB holds "tidegate-<hash in 16 digits>-". */

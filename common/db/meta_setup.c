@@ -216,3 +216,18 @@ int meta_setup(struct db *d, const char *schema, struct err *e)
 			version, VERSION);
 	return 0;
 }
+
+int meta_lock(struct db *d, const char *schema, struct err *e)
+{
+	struct buf sql = {0};
+	char version[24];
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT `version` FROM ");
+	meta_put_table(&sql, schema, "tidegate_version");
+	buf_puts(&sql, " WHERE `id`=1 FOR UPDATE");
+	r = db_value(d, buf_cstr(&sql), version, sizeof(version), &found, e);
+	buf_free(&sql);
+	return r == 0 && !found ? err_set(e, ERR_internal, "%s.tidegate_version has no row", schema) : r;
+}

@@ -276,8 +276,7 @@ static int read_targets(struct cutover *c, struct map *m, struct err *e)
 	const struct str *v;
 	int got = -1;
 
-	buf_puts(&sql, "SELECT IF(target_schema='',table_schema,target_schema),"
-		       "IF(target_schema='',table_name,target_table) FROM ");
+	buf_puts(&sql, "SELECT " META_TARGETS " FROM ");
 	sql_put_table(&sql, str_of(c->meta_schema), STR_LIT("tidegate_structure"));
 	buf_puts(&sql, " WHERE table_name<>'' AND task=");
 	sql_put_string(&sql, str_of(c->task));

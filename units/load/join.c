@@ -21,8 +21,6 @@
 #include "units/load/target.h"
 
 enum { LOOK_MS = 500, SAY_MS = 30000, WAIT_MS = 600000, GONE_MS = 20000 };
-static const char *const kinds[] = {"made", "taken", "joined"};
-enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
 static bool any_shared(const struct load *l)
 {
@@ -40,43 +38,8 @@ static bool is_first(const struct plan_item *t)
 
 static void forget_claims(json_t *own, const char *schema, const char *name)
 {
-	for (size_t k = 0; k < KINDS; k++)
-		own_forget(own, kinds[k], schema, name);
-}
-
-static struct buf key_of(const char *schema, const char *name)
-{
-	struct buf key = {0};
-
-	buf_puts(&key, schema);
-	buf_putc(&key, '\0');
-	buf_puts(&key, name);
-	return key;
-}
-
-/* The plan's tables by the names of their targets; of merged ones the first. The caller's to free. */
-static struct map *plan_map(const struct load *l)
-{
-	struct map *m = map_new();
-
-	for (unsigned i = 0; i < l->plan.tables.n; i++) {
-		const struct plan_item *t = &l->plan.tables.p[i];
-		struct buf key = key_of(t->to_schema, t->to_name);
-
-		if (!t->merged || t->merged == t)
-			map_put(m, buf_str(&key), (void *)(uintptr_t)t);
-		buf_free(&key);
-	}
-	return m;
-}
-
-static const struct plan_item *planned(const struct map *m, const char *schema, const char *name)
-{
-	struct buf key = key_of(schema, name);
-	const struct plan_item *t = map_get(m, buf_str(&key));
-
-	buf_free(&key);
-	return t;
+	for (size_t k = 0; k < OWN_TABLES; k++)
+		own_forget(own, own_tables[k], schema, name);
 }
 
 /* --- are rows of ours there? --- */
@@ -94,8 +57,8 @@ struct joining {
 
 static bool may_have_our_rows(const json_t *own, const char *schema, const char *name)
 {
-	for (size_t k = 0; k < KINDS; k++)
-		if (own_may_have_rows(own, kinds[k], schema, name))
+	for (size_t k = 0; k < OWN_TABLES; k++)
+		if (own_may_have_rows(own, own_tables[k], schema, name))
 			return true;
 	return false;
 }
@@ -252,7 +215,7 @@ static int let_go(void *arg, const char *schema, const char *name)
 	const struct other *o = others_sharing(&j->others, schema, name);
 	bool joined = own_has(j->own, "joined", schema, name), has_ours;
 
-	if (planned(j->plan, schema, name) || (!o && !joined))
+	if (plan_at(j->plan, schema, name) || (!o && !joined))
 		return 0;
 	if (find_our_rows(j, schema, name, &has_ours, j->e) < 0)
 		return -1;
@@ -273,8 +236,8 @@ static int decide_all(struct joining *j)
 	json_t *before = json_deep_copy(j->own);
 	int r = 0;
 
-	for (size_t k = 0; r == 0 && k < KINDS; k++)
-		r = own_each(before, kinds[k], let_go, j);
+	for (size_t k = 0; r == 0 && k < OWN_TABLES; k++)
+		r = own_each(before, own_tables[k], let_go, j);
 	json_decref(before);
 	for (unsigned i = 0; r == 0 && i < j->l->plan.tables.n; i++)
 		if (is_first(&j->l->plan.tables.p[i]))
@@ -329,7 +292,7 @@ int join_decide(struct load *l, struct db *c, const char *copy_id, json_t *own, 
 	if (!rules_route(l->rules))
 		return 0;
 	forget_ready(l, own);
-	j.plan = plan_map(l);
+	j.plan = plan_targets(&l->plan);
 	/* All of a task's sources may be about to begin anew, and one has not come to that yet. */
 	while ((r = read_and_decide(&j)) < 0 && j.gone && clock_ms() - since < GONE_MS &&
 		load_pause(l, LOOK_MS))
@@ -339,22 +302,6 @@ int join_decide(struct load *l, struct db *c, const char *copy_id, json_t *own, 
 }
 
 /* --- under the lock --- */
-
-static int lock_task(struct load *l, struct db *c, struct err *e)
-{
-	struct buf sql = {0};
-	char version[24];
-	bool found;
-	int r;
-
-	buf_puts(&sql, "SELECT `version` FROM ");
-	record_put_table(l, &sql, "tidegate_version");
-	buf_puts(&sql, " WHERE `id`=1 FOR UPDATE");
-	r = db_value(c, buf_cstr(&sql), version, sizeof(version), &found, e);
-	buf_free(&sql);
-	return r == 0 && !found ? err_set(e, ERR_internal, "%s.tidegate_version has no row", l->meta_schema)
-				: r;
-}
 
 struct verifying {
 	struct load *l;
@@ -393,7 +340,7 @@ static int turn_joined(struct verifying *v, struct other *o, const char *schema,
 static int verify_alone(void *arg, const char *schema, const char *name)
 {
 	struct verifying *v = arg;
-	const struct plan_item *t = planned(v->plan, schema, name);
+	const struct plan_item *t = plan_at(v->plan, schema, name);
 
 	/* What is not for others to load into shared_check sees to. */
 	if (t && (!t->shared || !routed_is_fresh(v->l, v->own, t)))
@@ -409,7 +356,7 @@ static int verify_alone(void *arg, const char *schema, const char *name)
 static int verify_joined(void *arg, const char *schema, const char *name)
 {
 	struct verifying *v = arg;
-	const struct plan_item *t = planned(v->plan, schema, name);
+	const struct plan_item *t = plan_at(v->plan, schema, name);
 
 	if (!t || !t->shared || !routed_is_fresh(v->l, v->own, t))
 		return 0;
@@ -419,7 +366,7 @@ static int verify_joined(void *arg, const char *schema, const char *name)
 static int verify_stands(void *arg, const char *schema, const char *name)
 {
 	struct verifying *v = arg;
-	const struct plan_item *t = planned(v->plan, schema, name);
+	const struct plan_item *t = plan_at(v->plan, schema, name);
 
 	if (!t || !t->shared || !routed_is_fresh(v->l, v->own, t))
 		return 0;
@@ -436,12 +383,12 @@ static int verify(
 
 	if (!rules_route(l->rules))
 		return 0;
-	v.plan = plan_map(l);
-	r = lock_task(l, c, e) < 0 || others_read(l, c, true, &v.others, e) < 0 ? -1 : 0;
-	for (size_t k = 0; r == 0 && k < KINDS; k++) {
-		verify_fn *fn = strcmp(kinds[k], "joined") == 0 ? joined : alone;
+	v.plan = plan_targets(&l->plan);
+	r = meta_lock(c, l->meta_schema, e) < 0 || others_read(l, c, true, &v.others, e) < 0 ? -1 : 0;
+	for (size_t k = 0; r == 0 && k < OWN_TABLES; k++) {
+		verify_fn *fn = strcmp(own_tables[k], "joined") == 0 ? joined : alone;
 
-		r = fn ? own_each(own, kinds[k], fn, &v) : 0;
+		r = fn ? own_each(own, own_tables[k], fn, &v) : 0;
 	}
 	others_fini(&v.others);
 	map_free(&v.plan, NULL);
@@ -536,7 +483,7 @@ int join_wait(struct load *l, struct db *c, json_t *own, struct err *e)
 	if (!any_shared(l))
 		return 0;
 	put_ready(l, own);
-	if (record_ready(l, c, own, e) < 0)
+	if (record_again(l, c, own, NULL, e) < 0)
 		return -1;
 	if (FAILPOINT_HIT(load_shared_ready))
 		return err_set(e, ERR_db_lost, "failpoint load_shared_ready");
@@ -558,11 +505,46 @@ int join_renew(const struct load *l, json_t *own)
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
-		for (size_t k = 0; is_first(t) && k < KINDS; k++)
-			if (own_has(own, kinds[k], t->to_schema, t->to_name))
-				own_add(own, "ready", t->to_schema, t->to_name);
+		if (is_first(t) && own_has_table(own, t->to_schema, t->to_name))
+			own_add(own, "ready", t->to_schema, t->to_name);
 	}
 	changed = !json_equal(before, own);
 	json_decref(before);
 	return changed;
+}
+
+/* --- behind a copy --- */
+
+struct agreeing {
+	json_t *own;
+	struct err *e; /* NULL: nothing comes behind the copy */
+};
+
+/* What was taken off the own list, as it was gone or empty once, or led elsewhere, may be another one's by
+ * now. */
+static int agree_on(void *arg, const char *schema, const char *name)
+{
+	struct agreeing *a = arg;
+
+	if (own_has_table(a->own, schema, name)) {
+		own_add(a->own, "shared", schema, name);
+		own_add(a->own, "ready", schema, name);
+		return 0;
+	}
+	if (!a->e)
+		return 0;
+	return err_set(a->e, ERR_route_joined,
+		"`%s`.`%s` is not on record as this source's any more, as it was gone or empty, or routes "
+		"led elsewhere: "
+		"it may be others' by now",
+		schema, name);
+}
+
+int join_agree(json_t *own, const json_t *targets, bool follows, struct err *e)
+{
+	struct agreeing a = {own, follows ? e : NULL};
+
+	json_object_del(own, "shared");
+	json_object_del(own, "ready");
+	return own_each(targets, "shared", agree_on, &a);
 }

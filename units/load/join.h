@@ -24,6 +24,11 @@ int join_verify(struct load *l, struct db *c, const json_t *own, struct err *e);
 int join_wait(struct load *l, struct db *c, json_t *own, struct err *e);
 /* In the transaction behind it: are they still there? */
 int join_verify_ready(struct load *l, struct db *c, const json_t *own, struct err *e);
+/*
+ * A copy that is done: what others may load into, by the rules of now (targets: routed_targets).
+ * ERR_route_joined where it is to be followed, and a table was taken off its list.
+ */
+int join_agree(json_t *own, const json_t *targets, bool follows, struct err *e);
 /* A copy that goes on as it was planned, by the rules of now: what others may load into. 1: own has changed.
  */
 int join_renew(const struct load *l, json_t *own);

@@ -336,42 +336,6 @@ static int plan_files(struct load *l, struct db *c, struct record *r, struct err
 	return 0;
 }
 
-struct agreeing {
-	json_t *own;
-	struct err *e; /* NULL: nothing comes behind the copy */
-};
-
-/* What was taken off the own list, as it was gone or empty once, or led elsewhere, may be another one's by
- * now. */
-static int agree_on(void *arg, const char *schema, const char *name)
-{
-	struct agreeing *a = arg;
-
-	if (own_has(a->own, "made", schema, name) || own_has(a->own, "taken", schema, name) ||
-		own_has(a->own, "joined", schema, name)) {
-		own_add(a->own, "shared", schema, name);
-		own_add(a->own, "ready", schema, name);
-		return 0;
-	}
-	if (!a->e)
-		return 0;
-	return err_set(a->e, ERR_route_joined,
-		"`%s`.`%s` is not on record as this source's any more (it was gone or empty once, or routes "
-		"led "
-		"elsewhere), and may be others'",
-		schema, name);
-}
-
-/* What the other sources may load into, by the rules of now: rows of ours are there, or may come. */
-static int agree(json_t *own, const json_t *targets, bool follows, struct err *e)
-{
-	struct agreeing a = {own, follows ? e : NULL};
-
-	json_object_del(own, "shared");
-	json_object_del(own, "ready");
-	return own_each(targets, "shared", agree_on, &a);
-}
-
 /*
  * The copy was done before. What the task's rules lead to no more is not its own any longer; and where the
  * binlog is applied behind it from now on (task-mode was full), nobody else must have its tables, but where
@@ -386,7 +350,7 @@ static int go_on_behind(struct load *l, struct db *c, struct record *r, struct e
 	if (own_snapshots(own) > 0 && strcmp(r->copy_id, RECORD_OF_DM) != 0) {
 		targets = routed_targets(l, own);
 		own_keep(own, targets);
-		rc = agree(own, targets, l->follows, e);
+		rc = join_agree(own, targets, l->follows, e);
 		if (rc == 0 && follows) {
 			own_set_followed(own);
 			rc = shared_check(l, c, targets, e);

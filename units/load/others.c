@@ -66,6 +66,16 @@ static void add_tracked(struct others *o, const struct str *v)
 		free(name[i]);
 }
 
+static void put_others(struct load *l, struct buf *sql, bool lock)
+{
+	buf_puts(sql, " WHERE `task`=");
+	record_put_text(sql, l->task);
+	buf_puts(sql, " AND `source`<>");
+	record_put_text(sql, l->source);
+	if (lock)
+		buf_puts(sql, " FOR UPDATE");
+}
+
 /* What has come by their binlogs. */
 static int read_tracked(struct load *l, struct db *c, bool lock, struct others *out, struct err *e)
 {
@@ -74,20 +84,14 @@ static int read_tracked(struct load *l, struct db *c, bool lock, struct others *
 	const struct str *v;
 	int n = -1;
 
-	buf_puts(&sql, "SELECT `source`,`table_schema`,`table_name`,"
-		       "IF(`target_schema`='',`table_schema`,`target_schema`),"
-		       "IF(`target_schema`='',`table_name`,`target_table`) FROM ");
+	buf_puts(&sql, "SELECT `source`,`table_schema`,`table_name`," META_TARGETS " FROM ");
 	record_put_table(l, &sql, "tidegate_structure");
-	buf_puts(&sql, " WHERE `table_name`<>'' AND `task`=");
-	record_put_text(&sql, l->task);
-	buf_puts(&sql, " AND `source`<>");
-	record_put_text(&sql, l->source);
-	if (lock)
-		buf_puts(&sql, " FOR UPDATE");
+	put_others(l, &sql, lock);
 	rows = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
-		add_tracked(out, v);
+		if (v[2].n > 0) /* else a database */
+			add_tracked(out, v);
 	db_rows_close(&rows);
 	return n;
 }
@@ -103,16 +107,12 @@ static int read_plans(struct load *l, struct db *c, bool lock, struct others *ou
 	record_put_table(l, &sql, "tidegate_slot");
 	buf_puts(&sql, " s WHERE s.`task`=p.`task` AND s.`source`=p.`source` AND s.`slot`>0) FROM ");
 	record_put_table(l, &sql, "tidegate_plan");
-	buf_puts(&sql, " p WHERE p.`plan`<>'' AND p.`task`=");
-	record_put_text(&sql, l->task);
-	buf_puts(&sql, " AND p.`source`<>");
-	record_put_text(&sql, l->source);
-	if (lock)
-		buf_puts(&sql, " FOR UPDATE");
+	buf_puts(&sql, " p");
+	put_others(l, &sql, lock);
 	rows = db_query(c, buf_str(&sql), e);
 	buf_free(&sql);
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
-		if (add_other(out, v, e) < 0) {
+		if (v[1].n > 0 && add_other(out, v, e) < 0) {
 			n = -1;
 			break;
 		}

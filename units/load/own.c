@@ -12,6 +12,16 @@ bool own_has(const json_t *own, const char *kind, const char *schema, const char
 	return json_object_get(json_object_get(json_object_get(own, kind), schema), name) != NULL;
 }
 
+const char *const own_tables[OWN_TABLES] = {"made", "taken", "joined"};
+
+bool own_has_table(const json_t *own, const char *schema, const char *name)
+{
+	for (size_t k = 0; k < OWN_TABLES; k++)
+		if (own_has(own, own_tables[k], schema, name))
+			return true;
+	return false;
+}
+
 /* The object under this key, made where it is missing; borrowed. */
 static json_t *sub(json_t *o, const char *key)
 {
@@ -171,13 +181,12 @@ static void keep_of(json_t *names, const json_t *wanted)
 
 void own_keep(json_t *own, const json_t *targets)
 {
-	static const char *const kinds[] = {"made", "taken", "joined"};
 	const json_t *wanted = json_object_get(targets, "taken");
 	const char *schema;
 	json_t *names;
 
-	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
-		json_object_foreach(json_object_get(own, kinds[k]), schema, names)
+	for (size_t k = 0; k < OWN_TABLES; k++)
+		json_object_foreach(json_object_get(own, own_tables[k]), schema, names)
 			keep_of(names, json_object_get(wanted, schema));
 }
 
@@ -201,11 +210,10 @@ static int add_joined(void *arg, const char *schema, const char *name)
 
 json_t *own_joined(const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken", "joined"};
 	struct copying w = {own, json_object()};
 
-	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
-		own_each(own, kinds[k], add_joined, &w);
+	for (size_t k = 0; k < OWN_TABLES; k++)
+		own_each(own, own_tables[k], add_joined, &w);
 	return w.out;
 }
 

@@ -10,6 +10,10 @@
  * that stand. The value of a made, taken or joined table is false where it is only claimed: no row in it can
  * be ours yet (own_may_have_rows). Kept as {"kind":{"schema":{"name":true}}} in tidegate_plan.
  */
+enum { OWN_TABLES = 3 };
+extern const char *const own_tables[OWN_TABLES]; /* the kinds that are tables */
+/* Of any of these. */
+bool own_has_table(const json_t *own, const char *schema, const char *name);
 bool own_has(const json_t *own, const char *kind, const char *schema, const char *name);
 void own_add(json_t *own, const char *kind, const char *schema, const char *name);
 /* Claimed only: what has rows is not ours. */

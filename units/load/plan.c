@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/io.h"
+#include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 
@@ -257,4 +258,40 @@ int plan_position(const struct plan_snapshot *s, struct position *out, struct er
 	out->generation = 1;
 	out->offset = s->offset;
 	return 0;
+}
+
+/* --- by target --- */
+
+static struct buf target_key(const char *schema, const char *name)
+{
+	struct buf key = {0};
+
+	buf_puts(&key, schema);
+	buf_putc(&key, '\0');
+	buf_puts(&key, name);
+	return key;
+}
+
+struct map *plan_targets(const struct plan *p)
+{
+	struct map *m = map_new();
+
+	for (unsigned i = 0; i < p->tables.n; i++) {
+		const struct plan_item *t = &p->tables.p[i];
+		struct buf key = target_key(t->to_schema, t->to_name);
+
+		if (!t->merged || t->merged == t)
+			map_put(m, buf_str(&key), (void *)(uintptr_t)t);
+		buf_free(&key);
+	}
+	return m;
+}
+
+const struct plan_item *plan_at(const struct map *targets, const char *to_schema, const char *to_name)
+{
+	struct buf key = target_key(to_schema, to_name);
+	const struct plan_item *t = map_get(targets, buf_str(&key));
+
+	buf_free(&key);
+	return t;
 }

@@ -59,3 +59,8 @@ void plan_items_fini(struct plan_items *l);
 void plan_snapshot_fini(struct plan_snapshot *s);
 /* The snapshot as tidegate_structure holds it: of the first relay generation; {0,0,0} without a binlog. */
 int plan_position(const struct plan_snapshot *s, struct position *out, struct err *e);
+/* The tables by the names of their targets; of merged ones the first. Borrowed ones; the map is the caller's.
+ */
+struct map *plan_targets(const struct plan *p);
+/* In such a map. NULL: none goes there. */
+const struct plan_item *plan_at(const struct map *targets, const char *to_schema, const char *to_name);

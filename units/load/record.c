@@ -307,7 +307,7 @@ static int do_again(struct load *l, struct db *c, const void *arg, struct err *e
 	const struct writing *g = arg;
 	struct row w = row_of(l, RECORD_SCHEMA, g->own);
 
-	return g->check(l, c, g->own, e) < 0 ? -1 : put_plan(l, c, &w, e);
+	return g->check && g->check(l, c, g->own, e) < 0 ? -1 : put_plan(l, c, &w, e);
 }
 
 int record_again(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e)
@@ -334,18 +334,6 @@ int record_go_on(struct load *l, struct db *c, const json_t *own, const struct k
 	struct writing g = {own, check, k};
 
 	return as_owner(l, c, do_go_on, &g, e);
-}
-
-static int do_ready(struct load *l, struct db *c, const void *own, struct err *e)
-{
-	struct row w = row_of(l, RECORD_SCHEMA, own);
-
-	return put_plan(l, c, &w, e);
-}
-
-int record_ready(struct load *l, struct db *c, const json_t *own, struct err *e)
-{
-	return as_owner(l, c, do_ready, own, e);
 }
 
 static int do_own(struct load *l, struct db *c, const void *own, struct err *e)
@@ -507,9 +495,7 @@ int record_tracked(struct load *l, struct db *c, const char *kind, json_t *own, 
 	const struct str *v;
 	int n = -1;
 
-	buf_puts(&sql,
-		"SELECT `table_schema`,`table_name`,IF(`target_schema`='',`table_schema`,`target_schema`),"
-		"IF(`target_schema`='',`table_name`,`target_table`) FROM ");
+	buf_puts(&sql, "SELECT `table_schema`,`table_name`," META_TARGETS " FROM ");
 	record_put_table(l, &sql, "tidegate_structure");
 	record_put_where(l, &sql);
 	buf_puts(&sql, " AND `table_name`<>''");

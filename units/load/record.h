@@ -41,7 +41,7 @@ typedef int record_check(struct load *l, struct db *c, const json_t *own, struct
  * and tables (own.h).
  */
 int record_begin(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
-/* The same of one that is begun with already: its list alone. */
+/* The same of one that is begun with already: its list alone. check: NULL, what it says is not asked. */
 int record_again(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
 /* The same of one that goes on under another snapshot: only what starts again goes. */
 struct kept;
@@ -52,8 +52,6 @@ int record_put_stretches(struct load *l, struct db *c, struct err *e);
 int record_forget_again(struct load *l, struct db *c, const struct kept *k, struct err *e);
 /* Of a copy that is done: its own list alone. */
 int record_done_own(struct load *l, struct db *c, const struct record *r, const json_t *own, struct err *e);
-/* Tables that other sources may load into stand: their list alone, still in stage "schema". */
-int record_ready(struct load *l, struct db *c, const json_t *own, struct err *e);
 /* Schema done: structures recorded, stage "load". */
 int record_loading(struct load *l, struct db *c, const json_t *own, record_check *check, struct err *e);
 /* The oldest snapshot that is in use, by own; borrowed. */

@@ -1,7 +1,7 @@
 /*
- * Several sources of a task, and one target: what the others have on record is not ours
- * (docs/design/routing.md). Called by the leader thread before anything is made, dropped or emptied
- * downstream.
+ * Several sources of a task, and one target that they do not share (join.h): what the others have on record
+ * is not ours (docs/design/routing.md). Called by the leader thread before anything is made, dropped or
+ * emptied downstream.
  */
 #include "units/load/shared.h"
 

@@ -5,7 +5,8 @@
 #include "units/load/others.h"
 
 /*
- * Targets that another source of the task has on record, too: its rows must neither meet ours nor go. c: a
+ * Targets that another source of the task has on record, too, and that are not shared (join.h): its rows must
+ * neither meet ours nor go. c: a
  * DB_DDL connection.
  */
 

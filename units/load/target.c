@@ -282,43 +282,9 @@ struct making {
 	struct load *l;
 	struct db *c;
 	const json_t *own;
-	struct map *plan; /* "to_schema\0to_name" -> struct plan_item */
+	struct map *plan; /* plan_targets */
 	struct err *e;
 };
-
-static void put_key(struct buf *b, const char *schema, const char *name)
-{
-	buf_clear(b);
-	buf_puts(b, schema);
-	buf_putc(b, '\0');
-	buf_puts(b, name);
-}
-
-static void note_plan(struct making *m)
-{
-	struct buf key = {0};
-
-	m->plan = map_new();
-	for (unsigned i = 0; i < m->l->plan.tables.n; i++) {
-		struct plan_item *t = &m->l->plan.tables.p[i];
-
-		put_key(&key, t->to_schema, t->to_name);
-		map_put(m->plan, buf_str(&key), t);
-	}
-	buf_free(&key);
-}
-
-/* What stands under this name downstream; NULL: nothing of this plan. */
-static const struct plan_item *planned(const struct making *m, const char *schema, const char *name)
-{
-	const struct plan_item *t;
-	struct buf key = {0};
-
-	put_key(&key, schema, name);
-	t = map_get(m->plan, buf_str(&key));
-	buf_free(&key);
-	return t;
-}
 
 /* Nothing of an older snapshot is kept in it. */
 static bool is_fresh(const struct making *m, const struct plan_item *t)
@@ -335,7 +301,7 @@ static int not_ours(const struct making *m, const char *schema, const char *name
 static int drop_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
-	const struct plan_item *t = planned(m, schema, name);
+	const struct plan_item *t = plan_at(m->plan, schema, name);
 	bool there, droppable = own_may_have_rows(m->own, "made", schema, name);
 
 	/* Absent: this process has seen that it is not there. */
@@ -354,7 +320,7 @@ static int empty_one(void *arg, const char *schema, const char *name)
 	enum ddl_object what;
 	bool empty;
 
-	if (!is_fresh(m, planned(m, schema, name)))
+	if (!is_fresh(m, plan_at(m->plan, schema, name)))
 		return 0;
 	if (ddl_object_type(m->c, schema, name, &what, m->e) < 0)
 		return -1;
@@ -363,7 +329,7 @@ static int empty_one(void *arg, const char *schema, const char *name)
 	if (is_empty(m->c, schema, name, &empty, m->e) < 0)
 		return -1;
 	if (!empty && !own_may_have_rows(m->own, "taken", schema, name))
-		return planned(m, schema, name) ? not_ours(m, schema, name) : 0;
+		return plan_at(m->plan, schema, name) ? not_ours(m, schema, name) : 0;
 	return empty ? 0 : ddl_about(m->c, "TRUNCATE TABLE ", schema, name, m->e);
 }
 
@@ -427,7 +393,7 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 	for (unsigned i = 0; i < l->plan.schemas.n; i++)
 		if (make_schema(l, c, &l->plan.schemas.p[i], e) < 0)
 			return -1;
-	note_plan(&m);
+	m.plan = plan_targets(&l->plan);
 	r = own_each(own, "made", drop_one, &m);
 	if (r == 0)
 		r = own_each(own, "taken", empty_one, &m);
@@ -439,18 +405,16 @@ int target_make(struct load *l, struct db *c, json_t *own, struct err *e)
 
 json_t *target_prune(const struct load *l, const json_t *own)
 {
-	static const char *const kinds[] = {"made", "taken", "joined"}, *const others[] = {"views",
-										"routines", "late",
-										"snapshots", "tables",
-										"places", "shared", "ready"};
+	static const char *const others[] = {
+		"views", "routines", "late", "snapshots", "tables", "places", "shared", "ready"};
 	json_t *out = json_object();
 
 	for (unsigned i = 0; i < l->plan.tables.n; i++) {
 		const struct plan_item *t = &l->plan.tables.p[i];
 
-		for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
-			if (own_has(own, kinds[k], t->to_schema, t->to_name))
-				own_add(out, kinds[k], t->to_schema, t->to_name);
+		for (size_t k = 0; k < OWN_TABLES; k++)
+			if (own_has(own, own_tables[k], t->to_schema, t->to_name))
+				own_add(out, own_tables[k], t->to_schema, t->to_name);
 	}
 	for (unsigned i = 0; i < l->plan.sequences.n; i++) {
 		const struct plan_item *s = &l->plan.sequences.p[i];

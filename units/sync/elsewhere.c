@@ -52,16 +52,13 @@ static void add_target(struct elsewhere *x, struct str schema, struct str table,
 
 static int read_structures(struct tables *ts, struct elsewhere *x, struct err *e)
 {
-	struct db_rows *rows = ask(ts,
-		"source, IF(target_schema='',table_schema,target_schema), "
-		"IF(target_schema='',table_name,target_table)",
-		"tidegate_structure", e);
+	struct db_rows *rows = ask(ts, "source, table_name, " META_TARGETS, "tidegate_structure", e);
 	const struct str *v;
 	int n = -1;
 
 	while (rows && (n = db_fetch(rows, &v, e)) > 0)
-		if (v[2].n > 0)
-			add_target(x, v[1], v[2], v[0]);
+		if (v[1].n > 0) /* else a database */
+			add_target(x, v[2], v[3], v[0]);
 	db_rows_close(&rows);
 	return n;
 }

@@ -275,6 +275,7 @@ int routed_merged(struct tables *ts, const char *schema, const char *name, struc
 	struct route_name to;
 	const struct owner *o;
 	struct buf key;
+	int shared;
 
 	if (!rules_route(ts->rules))
 		return 0;
@@ -289,31 +290,17 @@ int routed_merged(struct tables *ts, const char *schema, const char *name, struc
 	if (elsewhere_source(ts, to.schema, to.table))
 		return MERGED_ELSEWHERE;
 	/* Its rows may come at any time. */
-	return rules_shared(ts->rules, str_of(schema), str_of(name), &to, e) * MERGED_MAYBE;
+	shared = rules_shared(ts->rules, str_of(schema), str_of(name), &to, e);
+	return shared > 0 ? MERGED_MAYBE : shared;
 }
 
-/* The lock that the copies of all sources take before they decide what they may drop (units/load/join.h). */
-static int lock_task(struct tables *ts, struct err *e)
-{
-	struct buf sql = {0};
-	char version[24];
-	bool found;
-	int r;
-
-	buf_puts(&sql, "SELECT version FROM ");
-	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_version"));
-	buf_puts(&sql, " WHERE id=1 FOR UPDATE");
-	r = db_value(ts->ask_down, buf_cstr(&sql), version, sizeof(version), &found, e);
-	buf_free(&sql);
-	return r;
-}
-
+/* Under the lock that the copies of all sources take before they decide what they may drop. */
 static int record_locked(struct tables *ts, const struct buf *sql, struct err *e)
 {
 	int r = db_exec(ts->ask_down, STR_LIT("BEGIN"), e);
 
 	if (r == 0)
-		r = lock_task(ts, e);
+		r = meta_lock(ts->ask_down, ts->id->schema, e);
 	if (r == 0)
 		r = db_exec(ts->ask_down, buf_str(sql), e);
 	if (r < 0)
