@@ -17,7 +17,7 @@ struct map *routed_targets(struct tables *ts, struct err *e);
 struct followed_list;
 /* The tables whose structures are on record. */
 int routed_recorded(struct tables *ts, struct followed_list *out, struct err *e);
-/* 1: its target is another one's too, on record. */
+/* Whether its target is another one's too: enum table_merged (table.h), or -1 with e. */
 int routed_merged(struct tables *ts, const char *schema, const char *name, struct err *e);
 /* Before rows of a table that was not met since the start: whether it is merged. Its structure is recorded
  * where none is (an incremental task's), so that it is seen behind a restart too. */
