@@ -1,13 +1,13 @@
 """failures.py FILE.xml|FILE.log...: of each failed test what its author would ask for first, in few lines, for who has only the screen of ./check.
 
-A report of pytest (JUnit): the test, its message, what the log in it calls an error or a warning, and its end. A log of ctest: what cmocka and
-the sanitizers say, and the first lines of each program's own words."""
+A report of pytest (JUnit): the test, where it stood, its message, what the log in it calls an error or a warning, and its end. A log of ctest:
+what cmocka and the sanitizers say, and the first lines of each program's own words."""
 import re
 import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-TESTS, LINES, WIDTH = 12, 24, 260
+TESTS, LINES, PLACES, WIDTH = 12, 24, 4, 260
 TROUBLE = re.compile(r" (error|warning|fatal) |Error\b|Sanitizer|ERROR|FAILED")
 UNIT = re.compile(r"\[ +(ERROR|LINE|FAILED) +\]|Sanitizer|: error: |assert|^\s*\d+/\d+ Test .*(Failed|Timeout|Exception)|^--- log| (error|warning) ")
 
@@ -26,12 +26,23 @@ def shortened(lines, trouble):
     return [*lines[:third], "...", *middle[-third:], "...", *lines[-third:]]
 
 
+def came_by(text):
+    """The lines of code that led there, each with its place: a message alone, such as an index's, doesn't say which of them it was."""
+    lines, code, found = text.splitlines(), "", []
+    for line, after in zip(lines, [*lines[1:], ""]):
+        if line.startswith(">"):
+            code = line[1:].strip()
+        elif place := re.match(r"(\S+\.py:\d+): ?(in )?", line):
+            found.append(f"{place.group(1)}: {after.strip() if place.group(2) else code}")
+    return found[-PLACES:]
+
+
 def of_pytest(path):
     for case in xml.parse(path).iter("testcase"):
         for bad in [*case.iter("failure"), *case.iter("error")]:
             whole = [line[1:] for line in masked(bad.text or "").splitlines() if line.startswith("E ")]  # the message itself may be cut short
             lines = [line for line in whole or masked(bad.get("message") or "").splitlines() if line.strip()]
-            yield f"{case.get('classname')}::{case.get('name')}", shortened(lines, TROUBLE)
+            yield f"{case.get('classname')}::{case.get('name')}", [*came_by(masked(bad.text or "")), *shortened(lines, TROUBLE)]
 
 
 def of_ctest(path):
