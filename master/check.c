@@ -16,6 +16,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/orders.h"
 #include "master/valid.h"
 
 void check_group_free(struct check_group **g)
@@ -109,14 +110,15 @@ static json_t *make_order(struct master *m, const json_t *args)
 	const char *name = json_text(args, "source", "");
 	const json_t *source = model_get(&m->model, STORE_SOURCE, name);
 	json_int_t slot = (json_int_t)json_num(source, "slot", bind_free_slot(m));
+	json_t *rules = copy_or(args, "rules", json_object());
 
+	orders_put_source(source, rules);
 	return json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "source", name, "slot",
 		slot, "sub", 0, "task", json_text(args, "task", ""), "endpoint",
 		copy_or(args, "endpoint", json_object()), "downstream",
 		copy_or(args, "downstream", json_object()), "mode", json_text(args, "mode", "all"),
-		"meta_schema", json_text(args, "meta_schema", "dm_meta"), "rules",
-		copy_or(args, "rules", json_object()), "options", copy_or(args, "options", json_object()),
-		"parts", copy_or(args, "parts", json_object()));
+		"meta_schema", json_text(args, "meta_schema", "dm_meta"), "rules", rules, "options",
+		copy_or(args, "options", json_object()), "parts", copy_or(args, "parts", json_object()));
 }
 
 static int validate(const json_t *args, struct err *e)

@@ -51,6 +51,27 @@ static void test_check(void **state)
 	orders_say(m, "host-1", "\"checks\":[]", true);
 }
 
+/* What the source's own file says counts in the check, too. */
+static void test_check_by_rules_of_source(void **state)
+{
+	struct master *m = *state;
+	json_t *args = json_loads(CHECK, 0, NULL);
+	struct link_req r = {0}, *req = &r;
+	bool changed;
+
+	ok(m, "operate-source",
+		"{\"op\":\"create\",\"source\":{\"source-id\":\"new\",\"case_sensitive\":true,\"filters\":"
+		"[{\"schema-pattern\":\"s\",\"events\":[\"drop table\"],\"action\":\"Ignore\"}],"
+		"\"endpoint\":" EP(3306) "}}");
+	hello(m, "host-1");
+	json_object_set_new(
+		args, "rules", json_loads("{\"case_sensitive\":false,\"filters\":[{}]}", 0, NULL));
+	assert_null(command_run(m, "check", args, &req, &changed));
+	orders_say(m, "host-1",
+		"\"rules\":{\"case_sensitive\":true,\"filters\":[{},{\"schema-pattern\":\"s\",", true);
+	json_decref(args);
+}
+
 static void finding(struct master *m, struct agent *a, uint64_t id, const char *state, const char *what)
 {
 	char text[400];
@@ -347,8 +368,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
-		T(test_check_known_source), T(test_check_ends), T(test_nobody_waits), T(test_binlog_schema),
-		T(test_answer_left_out), T(test_cutover), T(test_no_cutover_of_files)};
+		T(test_check_known_source), T(test_check_by_rules_of_source), T(test_check_ends),
+		T(test_nobody_waits), T(test_binlog_schema), T(test_answer_left_out), T(test_cutover),
+		T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

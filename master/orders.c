@@ -79,6 +79,12 @@ static void put_case(const json_t *source, json_t *rules)
 		json_object_set(rules, "case_sensitive", own);
 }
 
+void orders_put_source(const json_t *source, json_t *rules)
+{
+	put_case(source, rules);
+	put_filters(source, rules);
+}
+
 /*
  * Of all sources that the task was made with, also of one that has been stopped since: its rows are there,
  * and nobody else need start anew for it.
@@ -99,8 +105,7 @@ json_t *orders_rules(const struct master *m, const json_t *source, const json_t 
 
 	if (!rules)
 		rules = json_object();
-	put_case(source, rules);
-	put_filters(source, rules);
+	orders_put_source(source, rules);
 	put_others(m, subtask, rules);
 	return rules;
 }

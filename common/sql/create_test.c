@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/sql/alike.h"
 #include "common/sql/create.h"
 
 static const struct server mysql = {FLAVOR_MYSQL, 90704}, maria = {FLAVOR_MARIADB, 101105};
@@ -220,9 +221,41 @@ static void test_tables(void **state)
 	refused("CREATE TABLE t (a int); DROP TABLE u", "", "the end");
 }
 
+#define OF(name, comment, more)                                                                  \
+	STR_LIT("CREATE TABLE `" name "` (\n  `a` int NOT NULL AUTO_INCREMENT COMMENT '" comment \
+		"',\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB" more " DEFAULT CHARSET=utf8mb4")
+
+static void check_alike(struct str a, struct str b, const char *line)
+{
+	struct buf out = {0};
+
+	assert_int_equal(alike(a, b, &mysql, &out), !line);
+	assert_string_equal(buf_cstr(&out), line ? line : "");
+	buf_free(&out);
+}
+
+static void test_alike(void **state)
+{
+	(void)state;
+	check_alike(OF("m", "", ""), OF("a(b", "", ""), NULL);
+	check_alike(OF("m", "", " AUTO_INCREMENT=7"), OF("m1", "", ""), NULL);
+	check_alike(OF("m", "", ""), OF("m1", "", " AUTO_INCREMENT=12345"), NULL);
+	check_alike(OF("m", ") AUTO_INCREMENT=7", ""), OF("m1", ") AUTO_INCREMENT=8", ""),
+		"  `a` int NOT NULL AUTO_INCREMENT COMMENT ') AUTO_INCREMENT=8',");
+	check_alike(OF("m", "", ""), OF("m1", "", " ROW_FORMAT=DYNAMIC"),
+		") ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4");
+	check_alike(STR_LIT("CREATE TABLE `m` (\n  `a` int\n)"),
+		STR_LIT("CREATE TABLE `m1` (\n  `a` int\n) x"), ") x");
+	assert_true(alike_counts(OF("m", "", ""), &mysql));
+	assert_false(alike_counts(STR_LIT("CREATE TABLE `AUTO_INCREMENT` (\n  `a` int COMMENT "
+					  "'AUTO_INCREMENT'\n) AUTO_INCREMENT=7"),
+		&mysql));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_tables)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_tables), cmocka_unit_test(test_alike)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

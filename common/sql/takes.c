@@ -49,3 +49,31 @@ int structure_takes(const struct structure *there, const struct structure *from,
 				there->columns[i].name);
 	return 0;
 }
+
+/* Is column c of the table there one of the key's, or filled by routes? */
+static bool is_named(const struct structure *there, unsigned c, const struct structure *from,
+	const struct key *by, const struct route_extras *x)
+{
+	const char *name = there->columns[c].name;
+	int at = structure_column(from, name);
+
+	for (unsigned i = 0; at >= 0 && i < by->ncolumns; i++)
+		if (by->columns[i] == (unsigned)at)
+			return true;
+	return is_extra(x, name);
+}
+
+bool structure_names_one(const struct structure *there, const struct structure *from, const struct key *by,
+	const struct route_extras *x)
+{
+	for (unsigned i = 0; i < there->nkeys; i++) {
+		const struct key *k = &there->keys[i];
+		bool within = k->unique && k->usable;
+
+		for (unsigned c = 0; within && c < k->ncolumns; c++)
+			within = is_named(there, k->columns[c], from, by, x);
+		if (within)
+			return true;
+	}
+	return false;
+}

@@ -9,3 +9,7 @@
  */
 int structure_takes(const struct structure *there, const struct structure *from, const struct route_extras *x,
 	bool exactly, struct err *e);
+/* Can only one row there have the values that name a row by this key of from, along with what routes fill
+ * (NULL: nothing, or it is among from's columns already)? */
+bool structure_names_one(const struct structure *there, const struct structure *from, const struct key *by,
+	const struct route_extras *x);

@@ -7,7 +7,6 @@
 #include "common/base/clock.h"
 #include "common/config/json.h"
 #include "common/sql/dialect.h"
-#include "common/sql/quote.h"
 #include "units/check/items.h"
 
 struct translating {
@@ -16,23 +15,6 @@ struct translating {
 	struct some changed, refused;
 	uint32_t code; /* of the first that is refused */
 };
-
-/* 0, also where it is gone by now, or can't be read (told elsewhere): nothing in out then. */
-static void read_create(struct db *d, const struct check_table *t, struct buf *out)
-{
-	struct buf sql = {0};
-	struct err ignored = {0};
-	struct db_rows *rows;
-	const struct str *v;
-
-	buf_puts(&sql, "SHOW CREATE TABLE ");
-	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
-	rows = db_query(d, buf_str(&sql), &ignored);
-	buf_free(&sql);
-	if (rows && db_fetch(rows, &v, &ignored) > 0 && db_columns(rows) > 1)
-		buf_put(out, v[1].p, v[1].n);
-	db_rows_close(&rows);
-}
 
 /* SHOW CREATE TABLE does not name the schema. */
 static void add_lines(struct some *s, const char *schema, struct buf *notes)
@@ -50,7 +32,7 @@ static void try_one(struct translating *w, const struct check_table *t)
 	struct err e = {0};
 	int r;
 
-	read_create(w->c->up, t, &create);
+	tables_create(w->c->up, t, &create);
 	r = create.n > 0 ? sql_translate(buf_str(&create), &w->d, &sql, &notes, &e) : 0;
 	/* One that is there is not made, and whoever made it has decided. */
 	if ((r < 0 || notes.n > 0) && !tables_is_there(w->c->down, t)) {

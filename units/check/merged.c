@@ -1,8 +1,9 @@
 /*
  * Tables that the task's routes merge into one: what DM calls schema_of_shard_tables and auto_increment_ID.
- * The load compares their CREATE statements before it makes the target.
+ * Their CREATE statements are compared as the load does before it makes the target.
  */
 #include "common/base/clock.h"
+#include "common/sql/alike.h"
 #include "units/check/items.h"
 
 struct looking {
@@ -10,74 +11,72 @@ struct looking {
 	struct some unlike, counting, unseen;
 };
 
-static bool counts(const struct structure *s)
-{
-	for (unsigned i = 0; i < s->ncolumns; i++)
-		if (s->columns[i].auto_increment)
-			return true;
-	return false;
-}
-
-static bool are_alike(const struct structure *a, struct structure *b)
-{
-	json_t *m, *n;
-	bool alike;
-
-	structure_rename(b, a->schema, a->table);
-	m = structure_to_json(a);
-	n = structure_to_json(b);
-	alike = json_equal(m, n);
-	json_decref(m);
-	json_decref(n);
-	return alike;
-}
-
 static void add(struct some *s, const struct check_table *a, const struct check_table *b)
 {
 	some_add(s, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
 }
 
+static void compare(struct looking *k, const struct check_table *a, const struct check_table *b)
+{
+	struct buf x = {0}, y = {0}, line = {0};
+	const struct server *from = db_server(k->c->up);
+
+	tables_create(k->c->up, a, &x);
+	tables_create(k->c->up, b, &y);
+	if (x.n > 0 && y.n > 0 && !alike(buf_str(&x), buf_str(&y), from, &line))
+		some_add(&k->unlike, "`%s`.`%s` and `%s`.`%s` (`%s`.`%s` has no line \"%s\")", a->schema,
+			a->name, b->schema, b->name, a->schema, a->name, buf_cstr(&line));
+	else if (x.n > 0 && y.n > 0 && alike_counts(buf_str(&x), from))
+		add(&k->counting, a, b);
+	buf_free(&x);
+	buf_free(&y);
+	buf_free(&line);
+}
+
 static void look_at_pair(void *arg, const struct check_table *a, const struct check_table *b)
 {
 	struct looking *k = arg;
-	bool late = clock_ms() >= k->c->until_ms;
-	struct structure *x = late ? NULL : tables_structure(k->c->up, a->schema, a->name),
-			 *y = x ? tables_structure(k->c->up, b->schema, b->name) : NULL;
 
-	if (late)
+	if (!tables_is_routed(a) && !tables_is_routed(b))
+		return;
+	if (clock_ms() >= k->c->until_ms)
 		add(&k->unseen, a, b);
-	else if (x && y && !are_alike(x, y)) /* one may be gone by now, or is told by try_tables */
-		add(&k->unlike, a, b);
-	else if (x && y && counts(x))
-		add(&k->counting, a, b);
-	structure_free(&x);
-	structure_free(&y);
+	else
+		compare(k, a, b);
 }
 
-void check_merged(struct check *c, const char *item)
+static void tell(struct looking *k, const char *item)
 {
-	struct looking k = {.c = c};
+	struct check *c = k->c;
 
-	if (!rules_route(c->rules))
-		return;
-	tables_each_pair(c->tables, look_at_pair, &k);
-	if (k.unlike.n > 0)
-		check_found(c, item, "fail", ERR_route_shared, db_where(c->up),
+	/* Where none is made, rows go by the names of columns. */
+	if (k->unlike.n > 0)
+		check_found(c, item, check_copies(c) ? "fail" : "warn", ERR_route_shared, db_where(c->up),
 			err_info(ERR_route_shared)->workaround,
-			"the task's routes merge tables whose columns or keys are not alike: %s",
-			some_text(&k.unlike));
-	if (k.unseen.n > 0)
+			"the task's routes merge tables that are not alike: %s", some_text(&k->unlike));
+	if (k->unseen.n > 0)
 		check_found(c, item, "warn", 0, db_where(c->up), "",
 			"there was no time to compare all tables that the task's routes merge: %s",
-			some_text(&k.unseen));
-	if (k.unlike.n + k.unseen.n == 0)
+			some_text(&k->unseen));
+	if (k->unlike.n + k->unseen.n == 0)
 		check_passed(c, item, c->up);
-	if (k.counting.n > 0)
+	if (k->counting.n > 0)
 		check_found(c, "auto_increment_ID", "warn", 0, db_where(c->up),
 			"see that no two rows have one number",
 			"the task's routes merge tables that count by AUTO_INCREMENT, and rows with the same "
 			"number stop the task: %s",
-			some_text(&k.counting));
+			some_text(&k->counting));
+}
+
+/* Of a task that has begun they may be in the middle of an ALTER that an operator does one by one. */
+void check_merged(struct check *c, const char *item)
+{
+	struct looking k = {.c = c};
+
+	if (!rules_route(c->rules) || check_has_begun(c))
+		return;
+	tables_each_pair(c->tables, look_at_pair, &k);
+	tell(&k, item);
 	some_free(&k.unlike);
 	some_free(&k.unseen);
 	some_free(&k.counting);

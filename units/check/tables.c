@@ -5,6 +5,7 @@
 #include "units/check/tables.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/map.h"
 #include "common/base/xalloc.h"
@@ -69,6 +70,11 @@ const struct check_table *tables_find_to(
 	return NULL;
 }
 
+bool tables_is_routed(const struct check_table *t)
+{
+	return strcmp(t->schema, t->to.schema) != 0 || strcmp(t->name, t->to.table) != 0;
+}
+
 void tables_each_pair(const struct tables *t,
 	void (*fn)(void *arg, const struct check_table *a, const struct check_table *b), void *arg)
 {
@@ -92,6 +98,22 @@ struct structure *tables_structure(struct db *d, const char *schema, const char 
 	bool found;
 
 	return db_structure(d, schema, name, &found, &ignored);
+}
+
+void tables_create(struct db *up, const struct check_table *t, struct buf *out)
+{
+	struct buf sql = {0};
+	struct err ignored = {0};
+	struct db_rows *rows;
+	const struct str *v;
+
+	buf_puts(&sql, "SHOW CREATE TABLE ");
+	sql_put_table(&sql, str_of(t->schema), str_of(t->name));
+	rows = db_query(up, buf_str(&sql), &ignored);
+	buf_free(&sql);
+	if (rows && db_fetch(rows, &v, &ignored) > 0 && db_columns(rows) > 1)
+		buf_put(out, v[1].p, v[1].n);
+	db_rows_close(&rows);
 }
 
 bool tables_is_there(struct db *down, const struct check_table *t)

@@ -31,6 +31,8 @@ const struct check_table *tables_find(const struct tables *t, struct str schema,
 /* By its name downstream; exact: where names that differ in case only are two. */
 const struct check_table *tables_find_to(
 	const struct tables *t, struct str schema, struct str name, bool exact);
+/* Has it another name downstream? */
+bool tables_is_routed(const struct check_table *t);
 /* Two that go to one place downstream, or to names there that differ in case only: each with the one before
  * it in the list that does. */
 void tables_each_pair(const struct tables *t,
@@ -39,6 +41,9 @@ void tables_each_pair(const struct tables *t,
 bool tables_is_there(struct db *down, const struct check_table *t);
 /* As a server has it now; NULL, also where it can't be asked. */
 struct structure *tables_structure(struct db *d, const char *schema, const char *name);
+/* Its CREATE statement in the upstream, under its name there; nothing in out where it is gone by now, or
+ * can't be read (told elsewhere). */
+void tables_create(struct db *up, const struct check_table *t, struct buf *out);
 /* " IN ('a','b')": their schemas in the upstream. */
 void tables_put_schemas(const struct tables *t, struct buf *sql);
 /* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many

@@ -128,20 +128,24 @@ static void note_reference(struct sql_lexer *lx, const char *schema, json_t *ref
 	}
 }
 
-void latekeys_references(struct str create, const struct server *s, const char *schema, json_t *refs)
+bool latekeys_references(struct str create, const struct server *s, const char *schema, json_t *refs)
 {
 	struct list l;
 	struct element el;
+	bool any = false;
 
 	if (!open_list(&l, create, s))
-		return;
+		return false;
 	while (next_element(&l, &el)) {
 		struct sql_lexer lx;
 
 		start(&lx, (struct str){create.p + el.from, el.to - el.from}, s);
-		if (find_foreign(&lx))
-			note_reference(&lx, schema, refs);
+		if (!find_foreign(&lx))
+			continue;
+		note_reference(&lx, schema, refs);
+		any = true;
 	}
+	return any;
 }
 
 /* --- may this one wait? --- */

@@ -12,8 +12,9 @@
  */
 
 /* The columns that foreign keys of this CREATE TABLE point at: into refs,
- * {"schema":{"table":{"column":true}}}, in small letters. schema: of a name that says none. */
-void latekeys_references(struct str create, const struct server *s, const char *schema, json_t *refs);
+ * {"schema":{"table":{"column":true}}}, in small letters. schema: of a name that says none. False: it has
+ * none. */
+bool latekeys_references(struct str create, const struct server *s, const char *schema, json_t *refs);
 /*
  * create, as the downstream gets it, without those keys: into out; the keys: into keys, {"name":"KEY `name`
  * (`a`)"}. refs: of all tables. False: there are none, and nothing is written.

@@ -11,7 +11,7 @@
 #include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
-#include "common/sql/lexer.h"
+#include "common/sql/alike.h"
 #include "common/sql/quote.h"
 #include "common/sql/route_ddl.h"
 #include "units/load/latekeys.h"
@@ -95,72 +95,30 @@ static int not_alike(const struct plan_item *a, const struct plan_item *b, const
 		a->name, b->schema, b->name, b->to_schema, b->to_name, why);
 }
 
-/* " AUTO_INCREMENT=7" behind the columns: how far the table has counted is not what it is like. */
-static struct buf without_counter(const char *create, const struct server *s)
-{
-	struct sql_lexer lx;
-	struct buf out = {0};
-	size_t from = 0;
-	int depth = 0;
-
-	sql_lex_init(&lx, str_of(create), s->flavor == FLAVOR_MARIADB, s->version);
-	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		size_t at = lx.token_at;
-
-		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		if (depth != 0 || !sql_lex_is(&lx, "AUTO_INCREMENT") || at == 0)
-			continue;
-		buf_put(&out, create + from, at - 1 - from);
-		sql_lex_next(&lx); /* = */
-		sql_lex_next(&lx);
-		from = lx.token_at + lx.token.n;
-	}
-	buf_puts(&out, create + from);
-	return out;
-}
-
-/* The first line of b that is not a's; its length in *n. */
-static const char *first_difference(const char *a, const char *b, int *n)
-{
-	size_t line = 0;
-
-	for (size_t i = 0; a[i] == b[i] && b[i]; i++)
-		if (b[i] == '\n')
-			line = i + 1;
-	*n = (int)strcspn(b + line, "\n");
-	*n = *n > 120 ? 120 : *n;
-	return b + line;
-}
-
-/* Statements with the names of the downstream: what they say must be the same, word by word. */
 static int check_alike(
 	const struct server *from, const struct plan_item *a, const struct plan_item *b, struct err *e)
 {
-	struct buf x = without_counter(a->create, from), y = without_counter(b->create, from), why = {0};
-	int n, r = 0;
+	struct buf line = {0}, why = {0};
+	int r = 0;
 
 	if (strcmp(a->to_schema, b->to_schema) != 0 || strcmp(a->to_name, b->to_name) != 0) {
 		r = not_alike(a, b, "written with another case", e);
-	} else if (strcmp(buf_cstr(&x), buf_cstr(&y)) != 0) {
-		const char *line = first_difference(buf_cstr(&x), buf_cstr(&y), &n);
-
-		buf_putf(
-			&why, "but the first one's structure has no line \"%.*s\": make them alike", n, line);
+	} else if (!alike(str_of(a->create), str_of(b->create), from, &line)) {
+		buf_putf(&why, "but the first one's structure has no line \"%s\": make them alike",
+			buf_cstr(&line));
 		r = not_alike(a, b, buf_cstr(&why), e);
 	}
-	buf_free(&x);
-	buf_free(&y);
+	buf_free(&line);
 	buf_free(&why);
 	return r;
 }
 
-/* Is it named by a foreign key, its own one or another table's? refs: of latekeys_references. */
-static bool is_tied(const struct plan_item *t, const json_t *refs)
+/* Is it named by another table's foreign key? refs: of latekeys_references. */
+static bool is_parent(const struct plan_item *t, const json_t *refs)
 {
 	struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
 	const char *schema = buf_cstr(&key), *table = schema + strlen(schema) + 1;
-	bool found =
-		json_object_get(json_object_get(refs, schema), table) || strcasestr(t->create, "REFERENCES");
+	bool found = json_object_get(json_object_get(refs, schema), table);
 
 	buf_free(&key);
 	return found;
@@ -170,19 +128,22 @@ static bool is_tied(const struct plan_item *t, const json_t *refs)
 static int check_ties(const struct load *l, struct err *e)
 {
 	const struct plan_items *list = &l->plan.tables;
+	bool *child = xcalloc(list->n + 1, sizeof(*child));
 	json_t *refs = json_object();
 	int r = 0;
 
 	for (unsigned i = 0; i < list->n; i++)
-		latekeys_references(str_of(list->p[i].create), &l->plan.from, list->p[i].to_schema, refs);
+		child[i] = latekeys_references(
+			str_of(list->p[i].create), &l->plan.from, list->p[i].to_schema, refs);
 	for (unsigned i = 0; r == 0 && i < list->n; i++) {
 		const struct plan_item *t = &list->p[i];
 
-		if (t->merged && t->merged != t && is_tied(t, refs))
+		if (t->merged && t->merged != t && (child[i] || is_parent(t, refs)))
 			r = not_alike(
 				t->merged, t, "and a foreign key names it, which is not supported yet", e);
 	}
 	json_decref(refs);
+	free(child);
 	return r;
 }
 

@@ -427,9 +427,14 @@ static void needed_keys_do_not_wait(void **state)
 	check_late(COLUMNS ",\n  PRIMARY KEY (`id`),\n  KEY `k` (`k`),\n  CONSTRAINT `x` FOREIGN KEY (`k`) "
 			   "REFERENCES `p` (`a`)" ENDS,
 		&mysql, NULL, "", "{}");
-	latekeys_references(STR_LIT("CREATE TABLE `child` (\n  `a` int,\n  CONSTRAINT `f` FOREIGN KEY "
-				    "(`a`,`b`) REFERENCES `T` (`K`, `c`)\n) ENGINE=InnoDB"),
-		&mysql, "DB", refs);
+	assert_false(
+		latekeys_references(STR_LIT("CREATE TABLE `t` (\n  `references` int COMMENT 'FOREIGN KEY "
+					    "(a) REFERENCES b (c)'\n) COMMENT='no references'"),
+			&mysql, "DB", refs));
+	assert_true(latekeys_references(
+		STR_LIT("CREATE TABLE `child` (\n  `a` int,\n  CONSTRAINT `f` FOREIGN KEY "
+			"(`a`,`b`) REFERENCES `T` (`K`, `c`)\n) ENGINE=InnoDB"),
+		&mysql, "DB", refs));
 	assert_true(own_has(refs, "db", "t", "k"));
 	check_late(COLUMNS ",\n  PRIMARY KEY (`id`),\n  KEY `k` (`k`)" ENDS, &mysql, refs, "", "{}");
 	latekeys_references(

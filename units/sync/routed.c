@@ -12,6 +12,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "common/sql/takes.h"
 #include "units/sync/ddl_record.h"
 #include "units/sync/elsewhere.h"
 #include "units/sync/followed.h"
@@ -410,26 +411,6 @@ int routed_meet(struct tables *ts, struct table *t, struct err *e)
 	return record(ts, t, e) < 0 ? -1 : check_maker(ts, t, e);
 }
 
-/* Can only one row of the downstream have the values that name a row here? */
-static bool names_one(const struct table *t)
-{
-	for (unsigned i = 0; i < t->down->nkeys; i++) {
-		const struct key *k = &t->down->keys[i];
-		bool within = k->unique && k->usable;
-
-		for (unsigned c = 0; within && c < k->ncolumns; c++) {
-			int at = structure_column(t->up, t->down->columns[k->columns[c]].name);
-
-			within = false;
-			for (unsigned u = 0; at >= 0 && u < t->key->ncolumns; u++)
-				within = within || t->key->columns[u] == (unsigned)at;
-		}
-		if (within)
-			return true;
-	}
-	return false;
-}
-
 int routed_check_merged(const struct table *t, struct err *e)
 {
 	if (!t->merged)
@@ -448,7 +429,7 @@ int routed_check_merged(const struct table *t, struct err *e)
 			"supported yet",
 			t->schema, t->name, t->head);
 	/* A row without a key is any of those that are alike. */
-	if (t->key && !names_one(t))
+	if (t->key && !structure_names_one(t->down, t->up, t->key, NULL))
 		return err_set(e, ERR_route_shared,
 			"`%s`.`%s` is merged, or may be, with others into %s, where no unique key lies "
 			"within its own: a "

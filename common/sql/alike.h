@@ -1,0 +1,15 @@
+#pragma once
+#include "common/base/buf.h"
+#include "common/sql/ddl.h"
+
+/*
+ * CREATE TABLE statements of tables that routes merge into one: what they say must be the same, word by word,
+ * but for the name, and for how far AUTO_INCREMENT has counted, which is not what a table is like. Statements
+ * are as the server `from` shows them.
+ */
+
+/* True, or the first line of b that a has not: in line, at most ALIKE_LINE bytes of it. */
+enum { ALIKE_LINE = 120 };
+bool alike(struct str a, struct str b, const struct server *from, struct buf *line);
+/* Has it a column that counts by AUTO_INCREMENT? */
+bool alike_counts(struct str create, const struct server *from);
