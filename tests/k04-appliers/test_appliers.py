@@ -84,6 +84,8 @@ class Writer(threading.Thread):
         value = row[names.index(column)]
         c.execute(f"SELECT * FROM {parent} WHERE {key}=%s", (value,))
         above = c.fetchone()
+        if not above:
+            return  # another writer's change of the two is seen in one of them only
         put = lambda to, v: c.execute(f"INSERT INTO {to} VALUES ({', '.join(['%s'] * len(v))})", v)  # noqa: E731
         c.execute(f"DELETE FROM {t} WHERE {column}=%s", (value,))
         for step in (lambda: c.execute(f"DELETE FROM {parent} WHERE {key}=%s", (value,)), lambda: put(parent, above), lambda: put(t, row)):
