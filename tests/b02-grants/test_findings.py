@@ -99,6 +99,13 @@ def test_findings(up, down, looked):
     d.run("ALTER TABLE app.cols ADD COLUMN v int, ADD COLUMN own int")
     k.case("target_columns", "fail", "into `app`.`cols`: .* with a column `own` ", "ALTER or DROP")
     k.gone("target_columns", mode="incremental")
+    d.run("ALTER TABLE app.cols DROP COLUMN own, ENGINE=MyISAM")
+    k.case("target_columns", "fail", "into `app`.`cols`: it is there already, with engine MyISAM", "ALTER or DROP")
+    k.gone("target_columns", mode="incremental")
+    d.run("RENAME TABLE app.cols TO app.below", "CREATE VIEW app.cols AS SELECT * FROM app.below")
+    for mode, state in (("all", "fail"), ("incremental", "warn")):
+        k.case("target_columns", state, "into `app`.`cols`: it is a view there$", "ALTER (or DROP )?it there", mode=mode)
+    d.run("DROP VIEW app.cols", "RENAME TABLE app.below TO app.cols", "ALTER TABLE app.cols ENGINE=InnoDB, ADD COLUMN own int")
     filled = dict(instance=", route-rules: [x]", more='routes: {x: {schema-pattern: app, table-pattern: cols, target-schema: app, target-table: cols, extract-table: {table-regexp: "(.*)", target-column: own}}}')
     k.gone("target_columns", **filled)
     k.case("target_columns", "fail", "into `app`.`cols`: .* without column `gone`, which the task's routes fill", "ALTER or DROP", **dict(filled, more=filled["more"].replace("own", "gone")))

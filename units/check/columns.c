@@ -4,6 +4,7 @@
  * told only.
  */
 #include "common/base/clock.h"
+#include "common/db/structure.h"
 #include "common/sql/takes.h"
 #include "units/check/items.h"
 
@@ -11,6 +12,22 @@ struct fitting {
 	struct check *c;
 	struct some unfit, without; /* without: not there, although routes fill a column of it */
 };
+
+/* The table that is there: is it one, and can what a chunk wrote be taken back? */
+static int check_kind(const struct check *c, const struct check_table *t, struct err *e)
+{
+	char type[DB_TABLE_TYPE], engine[DB_ENGINE];
+
+	if (db_table_type(c->down, t->to.schema, t->to.table, type, NULL) == 0 &&
+		str_is(str_of(type), "VIEW"))
+		return err_set(e, ERR_load_failed, "it is a view there");
+	if (check_copies(c) &&
+		db_engine_without_transactions(c->down, t->to.schema, t->to.table, engine, NULL) == 0 &&
+		engine[0])
+		return err_set(e, ERR_load_failed,
+			"it is there already, with engine %s, which has no transactions", engine);
+	return 0;
+}
 
 static void look_at(struct fitting *f, const struct check_table *t)
 {
@@ -22,7 +39,8 @@ static void look_at(struct fitting *f, const struct check_table *t)
 	if (route_extras(rules_route(f->c->rules), str_of(t->schema), str_of(t->name),
 		    str_of(f->c->source ? f->c->source : ""), &x, &e) == 0) {
 		from = there ? tables_structure(f->c->up, t->schema, t->name) : NULL;
-		if (from && structure_takes(there, from, &x, check_copies(f->c), &e) < 0)
+		if (from && (check_kind(f->c, t, &e) < 0 ||
+				    structure_takes(there, from, &x, check_copies(f->c), &e) < 0))
 			some_add(&f->unfit, "`%s`.`%s`: %s", t->to.schema, t->to.table, e.text);
 		else if (!there && x.n > 0)
 			some_add(&f->without, "`%s`.`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table,
