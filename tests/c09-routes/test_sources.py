@@ -258,6 +258,36 @@ def test_anew(three, job):
     j.interrupt()
 
 
+def test_anew_behind_the_binlogs(three, job):
+    """A table without a key that came by the binlogs, with rows of both: no copy has it on record, and one that begins anew would bring its rows twice."""
+    pair, second = three()
+    s, d = pair.source, pair.target
+    for server, k in ((s, 0), (second, 1)):
+        server.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", "CREATE TABLE shard_1.a (id int PRIMARY KEY)", f"INSERT INTO shard_1.a VALUES ({k})")
+    f = Sources(pair, second, job)
+    j = f.follow()
+    second.run("CREATE TABLE shard_1.n (v int)", "INSERT INTO shard_1.n VALUES (1)")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'all' AND TABLE_NAME = 'n'") == ((1,),), 60, j.story, 0.3)
+    f.skipped("one", s, "CREATE TABLE shard_1.n (v int)", "a table of source two both go to `all`.`n`")
+    s.run("INSERT INTO shard_1.n VALUES (0)")
+    procs.wait_for(lambda: d.query("SELECT v FROM `all`.n ORDER BY 1") == ((0,), (1,)), 60, j.story, 0.3)
+    j.ask("stop-task", "run")
+    d.run("DROP TABLE `all`.a")  # whoever did not think of the other one
+    j.ask("start-task", f.task, "--remove-meta")
+
+    def refused(source):  # which of the two it is depends on who forgets first that it has something there
+        now = f.stage(source)
+        error = now["result"]["errors"][0] if now.get("stage") == "Paused" and now["result"] else {}
+        return error.get("ErrCode") in (60555, 60401) and "`all`.`n`" in error["Message"]
+    procs.wait_for(lambda: refused("one") and refused("two"), 60, j.story, 0.3)
+    assert d.query("SELECT v FROM `all`.n ORDER BY 1") == ((0,), (1,))
+    j.ask("stop-task", "run")
+    d.run("DROP TABLE `all`.n", "DROP TABLE IF EXISTS `all`.a")
+    j.ask("start-task", f.task, "--remove-meta")
+    procs.wait_for(lambda: all(f.stage(x).get("unit") == "Sync" for x in ("one", "two")), 60, j.story, 0.3)
+    f.assert_merged(["a", "n"])
+
+
 def test_extracted(three, job):
     """The same keys in both, where extract-source tells them apart; the table is made by hand."""
     pair, second = three()
