@@ -20,7 +20,7 @@ block-allow-list: {{only: {{do-dbs: [app]}}}}
 mydumpers: {{dump: {{threads: {threads}, chunk-filesize: 1}}}}
 """
 SOURCE = """source-id: s1
-from: {{host: 127.0.0.1, port: {port}, user: tg, password: "{password}"}}
+from: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}
 """
 SEED = int(os.environ.get("TIDEGATE_TEST_SEED", "5"))
 ROWS = 40000  # of 200 bytes: some eight chunks
@@ -125,9 +125,9 @@ class Writer:
         procs.wait_for(lambda: self.count >= goal or self.failed, 60, "the writers stand still")
 
 
-def make_job(job, folder, pair, threads=1, mode="all", port=None):
+def make_job(job, folder, pair, threads=1, mode="all", port=None, account=("tg", PASSWORD)):
     files = {"task.yaml": TASK.format(to=pair.target.port, password=PASSWORD, threads=threads, mode=mode),
-             "source.yaml": SOURCE.format(port=port or pair.source.port, password=PASSWORD)}
+             "source.yaml": SOURCE.format(port=port or pair.source.port, user=account[0], password=account[1])}
     for name, text in files.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)

@@ -2,6 +2,7 @@
 documented grants; each is gone again once it is mended."""
 import re
 
+import procs
 import pytest
 from conftest import Pair
 from grants import make_user, statements
@@ -129,6 +130,7 @@ def test_findings(up, down, looked):
         k.case("binlog_format", "warn", "init_connect sets", "init_connect=''")
     k.gone("binlog_format")
     k.case("meta_position", "warn", "has no binlog file bin.000001", "SHOW BINARY LOGS", mode="incremental")
+    purged(k)
     if s.flavor == "mariadb":
         prepared(k)
 
@@ -200,6 +202,27 @@ def optional(k):
     k.source.run(*found.values())
     assert lacks(more=more) == {}
     k.source.run("DROP VIEW app.v")
+
+
+def purged(k):
+    """GTID sets, one whose successor is gone, one whose successors are all there."""
+    s = k.source
+
+    def now():
+        return s.query("SELECT @@global.gtid_executed" if s.flavor == "mysql" else "SELECT @@global.gtid_binlog_pos")[0][0].replace("\n", "")
+    sets = []
+    for n in (101, 102):
+        sets.append(dict(mode="incremental", instance=f", meta: {{binlog-gtid: '{now()}'}}"))
+        s.run(f"INSERT INTO idle.t VALUES ({n})", "FLUSH BINARY LOGS")
+    files = [row[0] for row in s.query("SHOW BINARY LOGS")]
+    k.gone("meta_position", **sets[0])
+
+    def gone():
+        s.run(f"PURGE BINARY LOGS TO '{files[-2]}'")
+        return s.query("SHOW BINARY LOGS")[0][0] == files[-2]
+    procs.wait_for(gone, 30, "its oldest files don't go", 0.3)
+    k.case("meta_position", "warn", "has purged transactions", "SHOW BINARY LOGS", **sets[0])
+    k.gone("meta_position", **sets[1])
 
 
 def prepared(k):

@@ -46,7 +46,7 @@ static int list(struct dump *d, json_t **ties, struct err *e)
 	if (r == 0)
 		r = ties_identity(c, d->identity, sizeof(d->identity), e);
 	if (r == 0)
-		r = (*ties = ties_read(c, &d->catalog, e)) ? 0 : -1;
+		*ties = ties_of(&d->catalog, &d->server);
 	dump_disconnect(d, &c);
 	if (r < 0)
 		dump_sql_error(e);

@@ -12,7 +12,7 @@
  * planned, by one thread.
  */
 int plan_want(struct dump *d, struct str wanted, struct err *e);
-/* Chooses the copy's name, and makes d->info (docs/protocol.md). ties: of ties_read; taken. */
+/* Chooses the copy's name, and makes d->info (docs/protocol.md). ties: of ties_of; taken. */
 int plan_name(struct dump *d, json_t **ties, struct err *e);
 /* Makes the plan's text (d->plan) and writes plan.json and the schema files. */
 int plan_make(struct dump *d, struct err *e);

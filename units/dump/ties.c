@@ -4,49 +4,31 @@
  */
 #include "units/dump/ties.h"
 
-#include "common/sql/quote.h"
+#include "common/sql/foreign.h"
 
-static bool acts(struct str rule)
+struct noting {
+	const struct item *child;
+	json_t *list;
+};
+
+static void note(void *arg, const struct foreign *f)
 {
-	return !str_is(rule, "RESTRICT") && !str_is(rule, "NO ACTION");
+	const struct noting *n = arg;
+	const char *schema = n->child->schema;
+
+	json_array_append_new(n->list, json_pack("[s, s, s, s, i]", schema, n->child->name,
+					       f->schema[0] ? f->schema : schema, f->table, f->acts));
 }
 
-static void put_question(struct buf *sql, const struct items *schemas)
+json_t *ties_of(const struct catalog *c, const struct server *from)
 {
-	buf_puts(sql, "SELECT CONSTRAINT_SCHEMA,TABLE_NAME,UNIQUE_CONSTRAINT_SCHEMA,REFERENCED_TABLE_NAME,"
-		      "UPDATE_RULE,DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE "
-		      "CONSTRAINT_SCHEMA IN (");
-	for (unsigned i = 0; i < schemas->n; i++) {
-		buf_puts(sql, i ? "," : "");
-		sql_put_string(sql, str_of(schemas->p[i].schema));
-	}
-	buf_putc(sql, ')');
-}
+	struct noting n = {.list = json_array()};
 
-json_t *ties_read(struct db *d, const struct catalog *c, struct err *e)
-{
-	json_t *list = json_array();
-	struct buf sql = {0};
-	struct db_rows *rows;
-	const struct str *v;
-	int got;
-
-	if (c->schemas.n == 0)
-		return list;
-	put_question(&sql, &c->schemas);
-	rows = db_query(d, buf_str(&sql), e);
-	buf_free(&sql);
-	got = rows ? 0 : -1;
-	while (rows && (got = db_fetch(rows, &v, e)) > 0)
-		json_array_append_new(
-			list, json_pack("[s%, s%, s%, s%, i]", v[0].p, v[0].n, v[1].p, v[1].n, v[2].p, v[2].n,
-				      v[3].p, v[3].n, acts(v[4]) || acts(v[5])));
-	db_rows_close(&rows);
-	if (got < 0) {
-		json_decref(list);
-		return NULL;
+	for (unsigned i = 0; i < c->tables.n; i++) {
+		n.child = &c->tables.p[i];
+		foreign_each(str_of(n.child->create), from, note, &n);
 	}
-	return list;
+	return n.list;
 }
 
 int ties_identity(struct db *d, char *out, size_t size, struct err *e)

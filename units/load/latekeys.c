@@ -8,10 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/sql/lexer.h"
+#include "common/sql/foreign.h"
 #include "units/load/own.h"
 
-enum { NAME = 260 };
+enum { NAME = FOREIGN_NAME };
 
 static void lower(char *z)
 {
@@ -25,127 +25,32 @@ static void start(struct sql_lexer *lx, struct str text, const struct server *s)
 	sql_lex_init(lx, text, s->flavor == FLAVOR_MARIADB, s->version);
 }
 
-/* --- the list of columns, keys and constraints --- */
-
-struct list {
-	struct sql_lexer lx;
-	bool last; /* the closing parenthesis has been read */
-};
-
-struct element {
-	size_t from, to; /* bytes: from behind the comma before to the comma behind */
-	bool plain;      /* no part of it is in a version comment from before */
-};
-
-/* Behind the first parenthesis outside of names. */
-static bool open_list(struct list *l, struct str text, const struct server *s)
-{
-	start(&l->lx, text, s);
-	l->last = false;
-	for (;;) {
-		enum sql_token t = sql_lex_next(&l->lx);
-
-		if (t == SQL_END || t == SQL_BAD)
-			return false;
-		if (sql_lex_is_char(&l->lx, '('))
-			return true;
-	}
-}
-
-static bool next_element(struct list *l, struct element *out)
-{
-	unsigned depth = 0;
-
-	if (l->last)
-		return false;
-	*out = (struct element){.from = l->lx.at, .plain = l->lx.in_version_comment == 0};
-	for (;;) {
-		enum sql_token t = sql_lex_next(&l->lx);
-
-		if (t == SQL_END || t == SQL_BAD)
-			return false;
-		l->last = depth == 0 && sql_lex_is_char(&l->lx, ')');
-		if (l->last || (depth == 0 && sql_lex_is_char(&l->lx, ',')))
-			break;
-		depth += sql_lex_is_char(&l->lx, '(');
-		depth -= sql_lex_is_char(&l->lx, ')');
-	}
-	out->to = l->lx.token_at;
-	out->plain = out->plain && l->lx.in_version_comment == 0;
-	return true;
-}
-
 /* --- foreign keys --- */
 
-/* Stands behind FOREIGN KEY, or not at all. */
-static bool find_foreign(struct sql_lexer *lx)
+struct references {
+	const char *schema;
+	json_t *refs;
+};
+
+static void note_reference(void *arg, const struct foreign *f)
 {
-	enum sql_token t = sql_lex_next(lx);
+	const struct references *r = arg;
+	char schema[NAME], table[NAME], column[NAME];
 
-	if (sql_lex_is(lx, "CONSTRAINT")) {
-		sql_lex_next(lx); /* its name, or at once FOREIGN */
-		if (lx->type != SQL_WORD || !sql_lex_is(lx, "FOREIGN"))
-			t = sql_lex_next(lx);
-	}
-	if (t == SQL_END || t == SQL_BAD || !sql_lex_is(lx, "FOREIGN"))
-		return false;
-	sql_lex_next(lx);
-	return sql_lex_is(lx, "KEY");
-}
-
-/* The first name in the next parentheses. */
-static bool first_column(struct sql_lexer *lx, char *out)
-{
-	while (!sql_lex_is_char(lx, '('))
-		if (sql_lex_next(lx) == SQL_END || lx->type == SQL_BAD)
-			return false;
-	sql_lex_next(lx);
-	return sql_lex_ident(lx, out, NAME);
-}
-
-static void note_reference(struct sql_lexer *lx, const char *schema, json_t *refs)
-{
-	char names[2][NAME] = {"", ""}, column[NAME];
-	unsigned n = 0;
-
-	while (!sql_lex_is(lx, "REFERENCES"))
-		if (sql_lex_next(lx) == SQL_END || lx->type == SQL_BAD)
-			return;
-	while (sql_lex_next(lx) != SQL_END && lx->type != SQL_BAD && !sql_lex_is_char(lx, '('))
-		if (n < 2 && sql_lex_ident(lx, names[n], NAME))
-			n++;
-	if (n == 0 || !first_column(lx, column))
-		return;
-	lower(names[0]);
-	lower(names[1]);
+	snprintf(schema, sizeof(schema), "%s", f->schema[0] ? f->schema : r->schema);
+	snprintf(table, sizeof(table), "%s", f->table);
+	snprintf(column, sizeof(column), "%s", f->column);
+	lower(schema);
+	lower(table);
 	lower(column);
-	if (n == 2) {
-		own_add(refs, names[0], names[1], column);
-	} else {
-		snprintf(names[1], NAME, "%s", schema);
-		lower(names[1]);
-		own_add(refs, names[1], names[0], column);
-	}
+	own_add(r->refs, schema, table, column);
 }
 
 bool latekeys_references(struct str create, const struct server *s, const char *schema, json_t *refs)
 {
-	struct list l;
-	struct element el;
-	bool any = false;
+	struct references r = {schema, refs};
 
-	if (!open_list(&l, create, s))
-		return false;
-	while (next_element(&l, &el)) {
-		struct sql_lexer lx;
-
-		start(&lx, (struct str){create.p + el.from, el.to - el.from}, s);
-		if (!find_foreign(&lx))
-			continue;
-		note_reference(&lx, schema, refs);
-		any = true;
-	}
-	return any;
+	return foreign_each(create, s, note_reference, &r) > 0;
 }
 
 /* --- may this one wait? --- */
@@ -233,17 +138,17 @@ static bool may_wait(const struct cutting *c, const struct element *el, char *na
 
 static void find_children(struct cutting *c)
 {
-	struct list l;
+	struct elements l;
 	struct element el;
 	char name[NAME];
 
-	if (!open_list(&l, c->create, c->to))
+	if (!elements_open(&l, c->create, c->to))
 		return;
-	while (next_element(&l, &el)) {
+	while (elements_next(&l, &el)) {
 		struct sql_lexer lx;
 
 		start(&lx, (struct str){c->create.p + el.from, el.to - el.from}, c->to);
-		if (!find_foreign(&lx) || !first_column(&lx, name))
+		if (!foreign_find(&lx) || !foreign_column(&lx, name))
 			continue;
 		lower(name);
 		own_add(c->children, "", "", name);
@@ -251,7 +156,7 @@ static void find_children(struct cutting *c)
 }
 
 /* Behind the list stand the table's options: ENGINE=InnoDB among them. */
-static bool is_innodb(struct list *l)
+static bool is_innodb(struct elements *l)
 {
 	enum sql_token t;
 
@@ -280,15 +185,15 @@ static struct str trim(struct str t)
 /* Every element either into out or into keys. False: the text is not understood, or there is no such key. */
 static bool divide(const struct cutting *c, struct buf *out, json_t *keys)
 {
-	struct list l;
+	struct elements l;
 	struct element el;
 	char name[NAME];
 	size_t kept = 0;
 
-	if (!open_list(&l, c->create, c->to))
+	if (!elements_open(&l, c->create, c->to))
 		return false;
 	buf_put(out, c->create.p, l.lx.at);
-	while (next_element(&l, &el)) {
+	while (elements_next(&l, &el)) {
 		struct str text = {c->create.p + el.from, el.to - el.from}, inner = trim(text);
 
 		/* JSON refuses what is no UTF-8. */
