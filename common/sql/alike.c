@@ -8,6 +8,9 @@
 
 #include "common/sql/lexer.h"
 
+/* Bytes of a line that are shown: before the difference, and in all. */
+enum { BEFORE = 30, SHOWN = 100 };
+
 static void start(struct sql_lexer *lx, struct str create, const struct server *from)
 {
 	sql_lex_init(lx, create, from->flavor == FLAVOR_MARIADB, from->version);
@@ -48,24 +51,47 @@ static struct buf without_counter(struct str create, const struct server *from)
 	return out;
 }
 
-static void put_difference(const char *a, const char *b, struct buf *line)
+static bool is_inside(char c)
 {
-	size_t begins = 0, n;
-
-	for (size_t i = 0; a[i] == b[i] && b[i]; i++)
-		if (b[i] == '\n')
-			begins = i + 1;
-	n = strcspn(b + begins, "\n");
-	buf_put(line, b + begins, n < ALIKE_LINE ? n : ALIKE_LINE);
+	return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-bool alike(struct str a, struct str b, const struct server *from, struct buf *line)
+/* Of the line that begins at `line` what is near `at`, whole letters. */
+static void put_near(const char *text, size_t line, size_t at, struct buf *why)
+{
+	size_t from = line + strspn(text + line, " "), n;
+	bool late = at > from + BEFORE;
+
+	for (from = late ? at - BEFORE : from; is_inside(text[from]);)
+		from++;
+	n = strcspn(text + from, "\n");
+	for (n = n > SHOWN ? SHOWN : n; n > 0 && is_inside(text[from + n]);)
+		n--;
+	buf_puts(why, late ? "\"…" : "\"");
+	buf_put(why, text + from, n);
+	buf_putc(why, '"');
+}
+
+static void put_difference(const char *a, const char *b, struct buf *why)
+{
+	size_t line = 0, at = 0;
+
+	for (; a[at] == b[at] && b[at]; at++)
+		if (b[at] == '\n')
+			line = at + 1;
+	put_near(a, line, at, why);
+	buf_puts(why, " of the first is ");
+	put_near(b, line, at, why);
+	buf_puts(why, " of the second");
+}
+
+bool alike(struct str a, struct str b, const struct server *from, struct buf *why)
 {
 	struct buf x = without_counter(a, from), y = without_counter(b, from);
 	bool same = x.n == y.n && memcmp(x.p, y.p, x.n) == 0;
 
 	if (!same)
-		put_difference(x.p, y.p, line);
+		put_difference(x.p, y.p, why);
 	buf_free(&x);
 	buf_free(&y);
 	return same;

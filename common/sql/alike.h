@@ -8,8 +8,7 @@
  * are as the server `from` shows them.
  */
 
-/* True, or the first line of b that a has not: in line, at most ALIKE_LINE bytes of it. */
-enum { ALIKE_LINE = 120 };
-bool alike(struct str a, struct str b, const struct server *from, struct buf *line);
+/* True, or where they part: in why, for people, a few words of both. */
+bool alike(struct str a, struct str b, const struct server *from, struct buf *why);
 /* Has it a column that counts by AUTO_INCREMENT? */
 bool alike_counts(struct str create, const struct server *from);

@@ -225,12 +225,12 @@ static void test_tables(void **state)
 	STR_LIT("CREATE TABLE `" name "` (\n  `a` int NOT NULL AUTO_INCREMENT COMMENT '" comment \
 		"',\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB" more " DEFAULT CHARSET=utf8mb4")
 
-static void check_alike(struct str a, struct str b, const char *line)
+static void check_alike(struct str a, struct str b, const char *why)
 {
 	struct buf out = {0};
 
-	assert_int_equal(alike(a, b, &mysql, &out), !line);
-	assert_string_equal(buf_cstr(&out), line ? line : "");
+	assert_int_equal(alike(a, b, &mysql, &out), !why);
+	assert_string_equal(buf_cstr(&out), why ? why : "");
 	buf_free(&out);
 }
 
@@ -241,11 +241,23 @@ static void test_alike(void **state)
 	check_alike(OF("m", "", " AUTO_INCREMENT=7"), OF("m1", "", ""), NULL);
 	check_alike(OF("m", "", ""), OF("m1", "", " AUTO_INCREMENT=12345"), NULL);
 	check_alike(OF("m", ") AUTO_INCREMENT=7", ""), OF("m1", ") AUTO_INCREMENT=8", ""),
-		"  `a` int NOT NULL AUTO_INCREMENT COMMENT ') AUTO_INCREMENT=8',");
+		"\"…ENT COMMENT ') AUTO_INCREMENT=7',\" of the first is \"…ENT COMMENT ') "
+		"AUTO_INCREMENT=8',\" of the second");
 	check_alike(OF("m", "", ""), OF("m1", "", " ROW_FORMAT=DYNAMIC"),
-		") ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4");
-	check_alike(STR_LIT("CREATE TABLE `m` (\n  `a` int\n)"),
-		STR_LIT("CREATE TABLE `m1` (\n  `a` int\n) x"), ") x");
+		"\") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4\" of the first is \") ENGINE=InnoDB "
+		"ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4\" of the second");
+	/* a line more, on either side */
+	check_alike(STR_LIT("CREATE TABLE `m` (\n  `a` int,\n  `b` int\n)"),
+		STR_LIT("CREATE TABLE `m1` (\n  `a` int\n)"),
+		"\"`a` int,\" of the first is \"`a` int\" of the second");
+	check_alike(STR_LIT("CREATE TABLE `m` (\n  `a` int,\n  `b` int\n)"),
+		STR_LIT("CREATE TABLE `m1` (\n  `a` int,\n  `x` int,\n  `b` int\n)"),
+		"\"`b` int\" of the first is \"`x` int,\" of the second");
+	/* whole letters, wherever it is cut */
+	check_alike(OF("m", "äöüäöüäöüäöüäöüäöüx1yäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöü", ""),
+		OF("m", "äöüäöüäöüäöüäöüäöüx2", ""),
+		"\"…öüäöüäöüäöüäöüx1yäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüä\" of the first is "
+		"\"…öüäöüäöüäöüäöüx2',\" of the second");
 	assert_true(alike_counts(OF("m", "", ""), &mysql));
 	assert_false(alike_counts(STR_LIT("CREATE TABLE `AUTO_INCREMENT` (\n  `a` int COMMENT "
 					  "'AUTO_INCREMENT'\n) AUTO_INCREMENT=7"),

@@ -21,7 +21,7 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
 
     # Word by word, as the copy compares; told only where none is to be made any more.
     s.run("ALTER TABLE app.m2 COMMENT 'of another year'")
-    unlike = "are not alike: `app`.`m1` and `app`.`m2`.*`app`.`m1` has no line \".*of another year"
+    unlike = "are not alike: `app`.`m1` and `app`.`m2` .*references.* of the first is .*of another year.* of the second"
     k.case(LIKE, "fail", unlike, "make them alike", **MERGED)
     k.case(LIKE, "warn", unlike, "make them alike", mode="incremental", **MERGED)
     s.run("ALTER TABLE app.m2 COMMENT 'references'")
@@ -31,17 +31,22 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
     for table in ("m2", "lone"):
         s.run(f"ALTER TABLE app.{table} ADD COLUMN p int, ADD CONSTRAINT f FOREIGN KEY (p) REFERENCES app.{'lone' if table == 'm2' else 'm1'} (id)")
         k.case(ITEM, "fail", f"foreign keys of, or to, .*: `app`.`{'m2' if table == 'm2' else 'm1'}`$", "DROP the foreign keys", **MERGED)
+        k.gone(ITEM, mode="incremental", **MERGED)
         s.run(f"ALTER TABLE app.{table} DROP FOREIGN KEY f", f"ALTER TABLE app.{table} DROP COLUMN p")
     k.gone(ITEM, **MERGED)
     d.run("CREATE DATABASE app", "CREATE TABLE app.m (id int PRIMARY KEY, preferences text)", "CREATE TABLE app.mine (id int, FOREIGN KEY (id) REFERENCES app.m (id))")
-    k.case(ITEM, "fail", "foreign keys of, or to, .*: `app`.`m`$", "DROP the foreign keys", **MERGED)
+    if s.flavor == "mysql":  # it logs what they do: nobody need do it there
+        k.gone(ITEM, **MERGED)
+    else:
+        k.case(ITEM, "fail", "foreign keys of, or to, .*: `app`.`m`$", "DROP the foreign keys", **MERGED)
+        k.gone(ITEM, mode="full", **MERGED)
     d.run("DROP TABLE app.mine")
     k.gone(ITEM, **MERGED)
 
     # A table that is there, and whose keys name no row of the upstream's.
     d.run("ALTER TABLE app.m DROP PRIMARY KEY, ADD COLUMN shard varchar(64) NOT NULL DEFAULT '', ADD PRIMARY KEY (id, shard)")
     for mode in ("all", "incremental"):
-        k.case(ITEM, "fail", "no unique key .* within .*: `app`.`m` for `app`.`m`$", "ADD a UNIQUE KEY", mode=mode, **MERGED)
+        k.case(ITEM, "fail", "no unique key .* within .*: `app`.`m` for `app`.`m`, `app`.`m` for `app`.`m1`, `app`.`m` for `app`.`m2`$", "a UNIQUE KEY over", mode=mode, **MERGED)
     k.gone(ITEM, mode="full", **MERGED)
     k.gone(ITEM, **dict(MERGED, more=ROUTES.replace("m?", "m*").replace("target-table: m", 'target-table: m, extract-table: {table-regexp: "(.*)", target-column: shard}')))
     d.run("DROP DATABASE app")
@@ -50,9 +55,9 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
     rule = "filters: {f: {schema-pattern: app, table-pattern: m2, events: [%s], action: Ignore}}"
     for events, state in (("insert", "fail"), ("delete, update", None), ("all dml", None)):
         words = with_more(rule % events, "route-rules: [m], filter-rules: [f]")
-        k.case(ITEM, state, "are left out by .*: `app`.`m2`$", "take the rule away", **words) if state else k.gone(ITEM, **words)
+        k.case(ITEM, state, "leave out inserts, or some rows, .*: `app`.`m2`$", "take the rule away", **words) if state else k.gone(ITEM, **words)
         k.gone(ITEM, mode="full", **words)
-    k.case(ITEM, "fail", "are left out by .*: `app`.`m2`$", "take the rule away",
+    k.case(ITEM, "fail", "leave out inserts, or some rows, .*: `app`.`m2`$", "take the rule away",
            **with_more("expression-filter: {x: {schema: app, table: m2, insert-value-expr: id > 3}}", "route-rules: [m], expression-filters: [x]"))
     k.gone(ITEM, **with_more("expression-filter: {x: {schema: app, table: lone, insert-value-expr: id > 3}}", "route-rules: [m], expression-filters: [x]"))
     k.case(ITEM, "warn", "safe-mode is on, .* without it: `app`.`m`, `app`.`m1`, `app`.`m2`$", "safe-mode", **with_more("syncers: {y: {safe-mode: true}}", "route-rules: [m], syncer-config-name: y"))
@@ -68,8 +73,8 @@ def test_tables_of_two_sources(make_pair, job, bin_dir):
     routes = 'routes: {m: {schema-pattern: app, table-pattern: lone, target-schema: app, target-table: m}}'
     leaves = "\nexpression-filter: {x: {schema: app, table: lone, insert-value-expr: id > 3}}"
     both = dict(instance=", route-rules: [m], expression-filters: [x]}, {source-id: two, block-allow-list: app, route-rules: [m]", more=routes + leaves)
-    k.case(ITEM, "fail", "are left out by .*: `app`.`lone`$", "take the rule away", **both)
+    k.case(ITEM, "fail", "leave out inserts, or some rows, .*: `app`.`lone`$", "take the rule away", **both)
     k.gone(ITEM, instance=", route-rules: [m], expression-filters: [x]", more=routes + leaves)
     k.gone(ITEM, **dict(both, instance=both["instance"].replace(", expression-filters: [x]", ""), more=routes))
     d.run("CREATE DATABASE app", "CREATE TABLE app.m (id int, other int, PRIMARY KEY (id, other))")
-    k.case(ITEM, "fail", "no unique key .* within .*: `app`.`m` for `app`.`lone`$", "ADD a UNIQUE KEY", **dict(both, instance=both["instance"].replace(", expression-filters: [x]", ""), more=routes))
+    k.case(ITEM, "fail", "no unique key .* within .*: `app`.`m` for `app`.`lone`$", "a UNIQUE KEY over", **dict(both, instance=both["instance"].replace(", expression-filters: [x]", ""), more=routes))

@@ -232,6 +232,10 @@ def test_merged_ddl(make_pair, job):
     wait_stage(j, "Paused", 60554)
     ask(j, "binlog", "replace", "run", "-s", "one", "ALTER TABLE shard_1.t ADD COLUMN more int DEFAULT 7")
     wait_stage(j, "Running")
+    applied(j, d, "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'all' AND TABLE_NAME = 't' AND COLUMN_NAME = 'more'", ((1,),))
+    ask(j, "stop-task", "run")
+    ask(j, "start-task", j.folder / "task.yaml")  # one is altered, the other not yet: a task that has begun goes on
+    wait_stage(j, "Running")
     s.run("INSERT INTO shard_1.t VALUES (5001, 'a', 5001, 1)", "INSERT INTO shard_2.t VALUES (5002, 'b', 5002)")
     stops_at(j, s, "ALTER TABLE shard_2.t ADD COLUMN more int DEFAULT 7", 60554)
     s.run("INSERT INTO shard_2.t VALUES (5004, 'b', 5004, 3)")
@@ -273,7 +277,7 @@ def test_tables_that_are_not_alike(make_pair, job):
     s.run("CREATE DATABASE shard_1", "CREATE DATABASE shard_2", "CREATE TABLE shard_1.t (id int PRIMARY KEY)", "CREATE TABLE shard_2.t (id int PRIMARY KEY, v int)")
     f = Files(pair, job, SHARED)
     said_text = f.run(expect=FAILED)
-    assert "60552" in said_text and "merge tables that are not alike: `shard_1`.`t` and `shard_2`.`t` (`shard_1`.`t` has no line" in said_text, said_text
+    assert "60552" in said_text and "merge tables that are not alike: `shard_1`.`t` and `shard_2`.`t` (" in said_text, said_text
     assert "all" not in d.databases()
     s.run("DROP TABLE shard_2.t")
     f = Files(pair, job, SHARED)

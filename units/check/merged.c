@@ -9,6 +9,8 @@
 struct looking {
 	struct check *c;
 	struct some unlike, counting, unseen;
+	const struct check_table *last;
+	struct buf create; /* its */
 };
 
 static void add(struct some *s, const struct check_table *a, const struct check_table *b)
@@ -16,21 +18,40 @@ static void add(struct some *s, const struct check_table *a, const struct check_
 	some_add(s, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
 }
 
+/* Its CREATE statement; the last one asked for is often wanted again. */
+static struct str create_of(struct looking *k, const struct check_table *t)
+{
+	if (k->last != t) {
+		buf_clear(&k->create);
+		tables_create(k->c->up, t, &k->create);
+		k->last = t;
+	}
+	return buf_str(&k->create);
+}
+
+static void note_unlike(
+	struct looking *k, const struct check_table *a, const struct check_table *b, const char *why)
+{
+	some_add(&k->unlike, "`%s`.`%s` and `%s`.`%s` (%s)", a->schema, a->name, b->schema, b->name, why);
+}
+
 static void compare(struct looking *k, const struct check_table *a, const struct check_table *b)
 {
-	struct buf x = {0}, y = {0}, line = {0};
+	struct str x, y;
+	struct buf first = {0}, why = {0};
 	const struct server *from = db_server(k->c->up);
 
-	tables_create(k->c->up, a, &x);
-	tables_create(k->c->up, b, &y);
-	if (x.n > 0 && y.n > 0 && !alike(buf_str(&x), buf_str(&y), from, &line))
-		some_add(&k->unlike, "`%s`.`%s` and `%s`.`%s` (`%s`.`%s` has no line \"%s\")", a->schema,
-			a->name, b->schema, b->name, a->schema, a->name, buf_cstr(&line));
-	else if (x.n > 0 && y.n > 0 && alike_counts(buf_str(&x), from))
+	x = create_of(k, a);
+	buf_put(&first, x.p, x.n);
+	y = create_of(k, b);
+	if (check_copies(k->c) && !tables_is_one_place(a, b))
+		note_unlike(k, a, b, "their names downstream differ in case");
+	else if (first.n > 0 && y.n > 0 && !alike(buf_str(&first), y, from, &why))
+		note_unlike(k, a, b, buf_cstr(&why));
+	else if (first.n > 0 && y.n > 0 && alike_counts(y, from))
 		add(&k->counting, a, b);
-	buf_free(&x);
-	buf_free(&y);
-	buf_free(&line);
+	buf_free(&first);
+	buf_free(&why);
 }
 
 static void look_at_pair(void *arg, const struct check_table *a, const struct check_table *b)
@@ -80,4 +101,5 @@ void check_merged(struct check *c, const char *item)
 	some_free(&k.unlike);
 	some_free(&k.unseen);
 	some_free(&k.counting);
+	buf_free(&k.create);
 }

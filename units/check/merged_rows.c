@@ -8,6 +8,7 @@
 #include "common/base/map.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/sql/foreign.h"
 #include "common/sql/takes.h"
 #include "units/check/items.h"
 
@@ -16,15 +17,31 @@ enum how { ALONE, SHARED, MERGED }; /* SHARED: with those of other sources only 
 struct meeting {
 	struct check *c;
 	const char *item;
-	enum how *how; /* of each of the tables */
-	size_t n;      /* of those that are not alone */
+	enum how *how;    /* of each of the tables */
+	size_t n, merged; /* how many are not alone; of them, MERGED */
+	bool begun;
 };
+
+/* --- which they are --- */
+
+static bool is_ignored(const struct check *c, const struct check_table *t, enum event_id kind)
+{
+	return filter_rows(rules_filter(c->rules), str_of(t->schema), str_of(t->name), kind).action ==
+	       FILTER_IGNORE;
+}
+
+/* Where nothing is copied, a table that loses all its changes shares nothing. */
+static bool counts(const struct check *c, const struct check_table *t)
+{
+	return check_copies(c) || !is_ignored(c, t, EVENT_insert) || !is_ignored(c, t, EVENT_update) ||
+	       !is_ignored(c, t, EVENT_delete);
+}
 
 static void note_pair(void *arg, const struct check_table *a, const struct check_table *b)
 {
 	struct meeting *m = arg;
 
-	if (!tables_is_routed(a) && !tables_is_routed(b))
+	if ((!tables_is_routed(a) && !tables_is_routed(b)) || !counts(m->c, a) || !counts(m->c, b))
 		return;
 	m->how[a - m->c->tables->p] = MERGED;
 	m->how[b - m->c->tables->p] = MERGED;
@@ -39,25 +56,15 @@ static void find(struct meeting *m)
 	for (size_t i = 0; i < all->n; i++) {
 		const struct check_table *t = &all->p[i];
 
-		if (m->how[i] == ALONE &&
+		if (m->how[i] == ALONE && counts(m->c, t) &&
 			rules_shared(m->c->rules, str_of(t->schema), str_of(t->name), &t->to, &ignored) > 0)
 			m->how[i] = SHARED;
 		m->n += m->how[i] != ALONE;
+		m->merged += m->how[i] == MERGED;
 	}
 }
 
-static void add(struct some *s, const struct check_table *t)
-{
-	some_add(s, "`%s`.`%s`", t->schema, t->name);
-}
-
 /* --- rules that leave rows out --- */
-
-static bool is_ignored(const struct check *c, const struct check_table *t, enum event_id kind)
-{
-	return filter_rows(rules_filter(c->rules), str_of(t->schema), str_of(t->name), kind).action ==
-	       FILTER_IGNORE;
-}
 
 /* A table that loses all its changes is not followed. */
 static bool loses_rows(const struct check *c, const struct check_table *t)
@@ -67,20 +74,23 @@ static bool loses_rows(const struct check *c, const struct check_table *t)
 	return row_filters_name(rules_row_filters(c->rules), str_of(t->schema), str_of(t->name));
 }
 
-static bool look_at_filters(struct meeting *m)
+static bool look_at_filters(const struct meeting *m)
 {
 	struct some found = {0};
 
-	for (size_t i = 0; check_follows(m->c) && i < m->c->tables->n; i++)
-		if (m->how[i] != ALONE && loses_rows(m->c, &m->c->tables->p[i]))
-			add(&found, &m->c->tables->p[i]);
+	for (size_t i = 0; i < m->c->tables->n; i++) {
+		const struct check_table *t = &m->c->tables->p[i];
+
+		if (m->how[i] != ALONE && loses_rows(m->c, t))
+			some_add(&found, "`%s`.`%s`", t->schema, t->name);
+	}
 	if (found.n == 0)
 		return false;
 	check_found(m->c, m->item, "fail", ERR_route_shared, db_where(m->c->up),
 		"take the rule away, or give the table a target of its own by `routes`, or leave it out by "
 		"block-allow-list",
-		"routes merge tables of which rows, not their changes, are left out by filters or "
-		"expression-filter, which is not supported yet: %s",
+		"routes merge tables of which filters or expression-filter leave out inserts, or some rows, "
+		"but not their later changes, which is not supported yet: %s",
 		some_text(&found));
 	some_free(&found);
 	return true;
@@ -88,72 +98,123 @@ static bool look_at_filters(struct meeting *m)
 
 /* --- foreign keys, within one source --- */
 
-static const char ties[] =
-	"SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME FROM "
-	"information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL ORDER BY 1, 2, 3, 4";
+struct ties {
+	const struct meeting *m;
+	struct some found;
+	struct map *told;                /* tables that are in it already */
+	const struct check_table *child; /* whose are read, of the upstream's */
+};
 
-/* As that server calls it; NULL: not wanted. */
-static const struct check_table *known(
-	const struct check *c, struct db *d, struct str schema, struct str name)
+static void note_tie(struct ties *s, const struct check_table *t)
 {
+	struct buf key = {0};
+
+	if (!t || s->m->how[t - s->m->c->tables->p] != MERGED)
+		return;
+	key = route_key(str_of(t->schema), str_of(t->name));
+	if (!map_put(s->told, buf_str(&key), s))
+		some_add(&s->found, "`%s`.`%s`", t->schema, t->name);
+	buf_free(&key);
+}
+
+static void note_foreign(void *arg, const struct foreign *f)
+{
+	struct ties *s = arg;
 	size_t at = 0;
 
-	return d == c->up ? tables_find(c->tables, schema, name, &at)
-			  : tables_find_to(
-				    c->tables, schema, name, check_number(d, "lower_case_table_names") == 0);
+	note_tie(s, s->child);
+	note_tie(s, tables_find(s->m->c->tables, str_of(f->schema[0] ? f->schema : s->child->schema),
+			    str_of(f->table), &at));
 }
 
-static void note_tie(const struct meeting *m, const struct check_table *t, bool up, struct some *found)
+/* As the load reads them; how many tables were looked at. */
+static size_t read_upstream(struct ties *s)
 {
-	if (!t || m->how[t - m->c->tables->p] != MERGED)
-		return;
-	if (up)
-		add(found, t);
-	else
-		some_add(found, "`%s`.`%s`", t->to.schema, t->to.table);
+	const struct tables *all = s->m->c->tables;
+	struct buf create = {0};
+	size_t i;
+
+	for (i = 0; i < all->n && i < TABLES_TRIED && clock_ms() < s->m->c->until_ms; i++) {
+		s->child = &all->p[i];
+		buf_clear(&create);
+		tables_create(s->m->c->up, s->child, &create);
+		foreign_each(buf_str(&create), db_server(s->m->c->up), note_foreign, s);
+	}
+	buf_free(&create);
+	return i;
 }
 
-static void look_for_ties(const struct meeting *m, struct db *d, struct some *found)
+/* As the sync does. */
+static void read_downstream(struct ties *s)
 {
-	bool up = d == m->c->up;
-	struct err ignored = {0};
-	struct db_rows *rows = db_query(d, str_of(ties), &ignored);
+	static const char sql[] =
+		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM "
+		"information_schema.REFERENTIAL_CONSTRAINTS";
+	const struct check *c = s->m->c;
+	bool exact = check_number(c->down, "lower_case_table_names") == 0;
+	struct err e = {0};
+	struct db_rows *rows = db_query(c->down, str_of(sql), &e);
 	const struct str *v;
 
-	while (rows && db_fetch(rows, &v, &ignored) > 0) {
-		const struct check_table *child = known(m->c, d, v[0], v[1]);
-
-		note_tie(m, child, up, found);
-		if (child || !up)
-			note_tie(m, known(m->c, d, v[2], v[3]), up, found);
-	}
+	while (rows && db_fetch(rows, &v, &e) > 0)
+		for (int i = 0; i < 4; i += 2)
+			note_tie(s, tables_find_to(c->tables, v[i], v[i + 1], exact));
 	db_rows_close(&rows);
+	if (e.code)
+		check_found(s->m->c, s->m->item, "warn", 0, db_where(c->down), err_info(e.code)->workaround,
+			"its foreign keys could not be seen: %s", e.text);
 }
 
-static bool look_at_ties(struct meeting *m)
+static bool tell_ties(struct ties *s, const struct db *d)
 {
-	struct some found = {0};
+	bool any = s->found.n > 0;
 
-	look_for_ties(m, m->c->up, &found);
-	if (found.n == 0)
-		look_for_ties(m, m->c->down, &found);
-	if (found.n == 0)
-		return false;
-	check_found(m->c, m->item, "fail", ERR_route_shared, db_where(m->c->up),
-		"give the tables targets of their own by `routes`, or DROP the foreign keys",
-		"foreign keys of, or to, tables that routes merge are not supported yet: %s",
-		some_text(&found));
-	some_free(&found);
-	return true;
+	if (any)
+		check_found(s->m->c, s->m->item, "fail", ERR_route_shared, db_where(d),
+			"give the tables targets of their own by `routes`, or DROP the foreign keys",
+			"foreign keys of, or to, tables that routes merge are not supported yet: %s",
+			some_text(&s->found));
+	some_free(&s->found);
+	map_free(&s->told, NULL);
+	return any;
+}
+
+/* MySQL from 9.6 on writes what its cascades do into the binlog, unless it is told to leave that to the
+ * engine: then nothing downstream has to do it. */
+static bool logs_cascades(const struct check *c)
+{
+	char value[16] = "";
+
+	return db_server(c->up)->flavor == FLAVOR_MYSQL &&
+	       check_variable(c->up, "innodb_native_foreign_keys", value, sizeof(value)) &&
+	       (str_is(str_of(value), "0") || str_is_ci(str_of(value), "OFF"));
+}
+
+static bool look_at_ties(const struct meeting *m)
+{
+	struct ties up = {.m = m, .told = map_new()}, down = {.m = m, .told = map_new()};
+	size_t seen = m->c->tables->n;
+	bool bad;
+
+	if (check_copies(m->c) && !m->begun)
+		seen = read_upstream(&up);
+	if (check_follows(m->c) && !logs_cascades(m->c))
+		read_downstream(&down);
+	bad = tell_ties(&up, m->c->up);
+	bad = tell_ties(&down, m->c->down) || bad;
+	if (seen < m->c->tables->n) {
+		check_rest(m->c, m->item, seen, "the copy looks at each before it makes any");
+		bad = true;
+	}
+	return bad;
 }
 
 /* --- keys of tables that are there --- */
 
 /* Could a change be made to another table's row? */
-static bool is_another(const struct check *c, const struct check_table *t)
+static bool is_another(const struct check *c, const struct check_table *t, const struct structure *there)
 {
-	struct structure *there = tables_structure(c->down, t->to.schema, t->to.table),
-			 *from = there ? tables_structure(c->up, t->schema, t->name) : NULL;
+	struct structure *from = tables_structure(c->up, t->schema, t->name);
 	struct route_extras x = {0};
 	struct err ignored = {0};
 	bool found = from && from->key >= 0 &&
@@ -162,75 +223,99 @@ static bool is_another(const struct check *c, const struct check_table *t)
 		     !structure_names_one(there, from, &from->keys[from->key], &x);
 
 	route_extras_fini(&x);
-	structure_free(&there);
 	structure_free(&from);
 	return found;
 }
 
-/* Each target is told once. */
-static void note_another(const struct check_table *t, struct map *told, struct some *found)
+static void free_structure(void *s)
+{
+	struct structure *x = s;
+
+	structure_free(&x);
+}
+
+/* Each target is asked for once; NULL: it is not there. */
+static const struct structure *there_of(const struct check *c, const struct check_table *t, struct map *known)
 {
 	struct buf key = route_key(str_of(t->to.schema), str_of(t->to.table));
+	struct structure *s = map_get(known, buf_str(&key));
 
-	if (!map_put(told, buf_str(&key), told))
-		some_add(found, "`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table, t->schema, t->name);
+	if (!s) {
+		s = tables_structure(c->down, t->to.schema, t->to.table);
+		if (s)
+			map_put(known, buf_str(&key), s);
+	}
 	buf_free(&key);
+	return s;
 }
 
-static bool look_at_keys(struct meeting *m)
+static bool look_at_keys(const struct meeting *m)
 {
 	const struct tables *all = m->c->tables;
-	struct map *told;
+	struct map *known = map_new();
 	struct some found = {0};
+	bool bad;
+	size_t i;
 
-	if (!check_follows(m->c) || check_has_begun(m->c))
-		return false;
-	told = map_new();
-	for (size_t i = 0; i < all->n && i < TABLES_TRIED && clock_ms() < m->c->until_ms; i++)
-		if (m->how[i] != ALONE && is_another(m->c, &all->p[i]))
-			note_another(&all->p[i], told, &found);
-	map_free(&told, NULL);
-	if (found.n == 0)
-		return false;
-	check_found(m->c, m->item, "fail", ERR_route_shared, db_where(m->c->down),
-		"ALTER it there: ADD a UNIQUE KEY over columns of the upstream's key",
-		"tables that routes merge are there already, and no unique key there lies within the "
-		"upstream's, so a change could be made to another one's row: %s",
-		some_text(&found));
+	for (i = 0; i < all->n && i < TABLES_TRIED && clock_ms() < m->c->until_ms; i++) {
+		const struct check_table *t = &all->p[i];
+		const struct structure *there = m->how[i] != ALONE ? there_of(m->c, t, known) : NULL;
+
+		if (there && is_another(m->c, t, there))
+			some_add(&found, "`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table, t->schema,
+				t->name);
+	}
+	map_free(&known, free_structure);
+	bad = found.n > 0 || i < all->n;
+	if (found.n > 0)
+		check_found(m->c, m->item, "fail", ERR_route_shared, db_where(m->c->down),
+			"ALTER it there: a UNIQUE KEY over columns of the upstream's key, or, where two "
+			"tables may have "
+			"the same keys, columns in it that `routes` fill (extract-table, extract-schema, "
+			"extract-source)",
+			"tables that routes merge are there already, and no unique key there lies within the "
+			"upstream's, so a change could be made to another one's row: %s",
+			some_text(&found));
+	else if (i < all->n)
+		check_rest(m->c, m->item, i, "the sync looks at each once it has rows");
 	some_free(&found);
-	return true;
+	return bad;
 }
 
-static void tell_safe_mode(struct meeting *m)
+static bool tell_safe_mode(const struct meeting *m)
 {
 	struct some all = {0};
 
-	if (!check_follows(m->c) || !json_flag(m->c->sync, "safe_mode", false))
-		return;
+	if (!json_flag(m->c->sync, "safe_mode", false))
+		return false;
 	for (size_t i = 0; i < m->c->tables->n; i++)
 		if (m->how[i] != ALONE)
-			add(&all, &m->c->tables->p[i]);
+			some_add(&all, "`%s`.`%s`", m->c->tables->p[i].schema, m->c->tables->p[i].name);
 	check_found(m->c, m->item, "warn", 0, db_where(m->c->down), "nothing, or leave safe-mode out",
 		"safe-mode is on, and tables that routes merge are written without it: %s", some_text(&all));
 	some_free(&all);
+	return true;
 }
 
 void check_merged_rows(struct check *c, const char *item)
 {
 	struct meeting m = {.c = c, .item = item};
-	bool bad = false;
+	bool told = false;
 
 	if (!rules_route(c->rules))
 		return;
 	m.how = xcalloc(c->tables->n + 1, sizeof(*m.how));
 	find(&m);
 	if (m.n > 0) {
-		bad = look_at_filters(&m);
-		bad = look_at_ties(&m) || bad;
-		bad = look_at_keys(&m) || bad;
-		tell_safe_mode(&m);
+		m.begun = check_has_begun(c);
+		told = m.merged > 0 && look_at_ties(&m);
+		if (check_follows(c)) {
+			told = look_at_filters(&m) || told;
+			told = (!m.begun && look_at_keys(&m)) || told;
+			told = tell_safe_mode(&m) || told;
+		}
 	}
-	if (!bad)
+	if (!told)
 		check_passed(c, item, c->up);
 	free(m.how);
 }

@@ -70,6 +70,11 @@ const struct check_table *tables_find_to(
 	return NULL;
 }
 
+bool tables_is_one_place(const struct check_table *a, const struct check_table *b)
+{
+	return strcmp(a->to.schema, b->to.schema) == 0 && strcmp(a->to.table, b->to.table) == 0;
+}
+
 bool tables_is_routed(const struct check_table *t)
 {
 	return strcmp(t->schema, t->to.schema) != 0 || strcmp(t->name, t->to.table) != 0;

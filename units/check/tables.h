@@ -33,6 +33,8 @@ const struct check_table *tables_find_to(
 	const struct tables *t, struct str schema, struct str name, bool exact);
 /* Has it another name downstream? */
 bool tables_is_routed(const struct check_table *t);
+/* Have they the same name there, to the letter? */
+bool tables_is_one_place(const struct check_table *a, const struct check_table *b);
 /* Two that go to one place downstream, or to names there that differ in case only: each with the one before
  * it in the list that does. */
 void tables_each_pair(const struct tables *t,

@@ -98,17 +98,16 @@ static int not_alike(const struct plan_item *a, const struct plan_item *b, const
 static int check_alike(
 	const struct server *from, const struct plan_item *a, const struct plan_item *b, struct err *e)
 {
-	struct buf line = {0}, why = {0};
+	struct buf parts = {0}, why = {0};
 	int r = 0;
 
 	if (strcmp(a->to_schema, b->to_schema) != 0 || strcmp(a->to_name, b->to_name) != 0) {
 		r = not_alike(a, b, "written with another case", e);
-	} else if (!alike(str_of(a->create), str_of(b->create), from, &line)) {
-		buf_putf(&why, "but the first one's structure has no line \"%s\": make them alike",
-			buf_cstr(&line));
+	} else if (!alike(str_of(a->create), str_of(b->create), from, &parts)) {
+		buf_putf(&why, "but they are not alike (%s): make them so", buf_cstr(&parts));
 		r = not_alike(a, b, buf_cstr(&why), e);
 	}
-	buf_free(&line);
+	buf_free(&parts);
 	buf_free(&why);
 	return r;
 }
