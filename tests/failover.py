@@ -133,5 +133,8 @@ class OldCopy:
         self.server.start()
 
     def _alive(self):
-        stat = Path(f"/proc/{self.server.pid()}/stat").read_text()
+        try:
+            stat = Path(f"/proc/{self.server.pid()}/stat").read_text()
+        except OSError:
+            return False
         return stat.rsplit(")", 1)[1].split()[0] not in "ZX"

@@ -50,7 +50,10 @@ class Proc:
 
     def kill(self, sig=signal.SIGKILL):
         if self.alive():
-            os.kill(self.pid, sig)
+            try:
+                os.kill(self.pid, sig)
+            except ProcessLookupError:
+                pass  # it ended after the look
 
     @property
     def unit(self):

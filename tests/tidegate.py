@@ -137,7 +137,7 @@ class Job:
     def ended(self):
         return self.process.poll() is not None
 
-    def assert_gone(self, timeout=12):
+    def assert_gone(self, timeout=30):
         procs.wait_gone(self.units(), timeout)
 
     def interrupt(self, timeout=40):

@@ -16,7 +16,8 @@ def subtask(j):
 def wait_stage(j, stage, code=None):
     def look():
         s = subtask(j)
-        return s["stage"] == stage and (code is None or (s["result"] or {"errors": [{"ErrCode": 0}]})["errors"][0]["ErrCode"] == code)
+        codes = [e["ErrCode"] for e in (s["result"] or {}).get("errors", ())]  # none, where it was paused by word
+        return s["stage"] == stage and (code is None or codes[:1] == [code])
     procs.wait_for(look, 60, f"not {stage}\n{j.story()}", 0.3)
 
 

@@ -112,11 +112,21 @@ class Workload:
                 n = 0
                 while not self._stop.is_set():
                     for s in steps:
-                        cur.execute(s.format(n=n))
+                        self._again(cur, s.format(n=n))
                         self._stop.wait(0.1)
                     n += 1
         except Exception as e:  # noqa: BLE001
             self.errors.append(repr(e))
+
+    @staticmethod
+    def _again(cur, statement):
+        """Beside writers whose transactions are open it may be a deadlock's victim."""
+        while True:
+            try:
+                return cur.execute(statement)
+            except pymysql.MySQLError as e:
+                if e.args[0] not in RETRY - {1062}:
+                    raise
 
 
 def insert_int(cur, rnd):

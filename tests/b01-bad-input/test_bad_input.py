@@ -147,11 +147,11 @@ def test_bad_files(task, source, said, pair, job, tmp_path):
 def test_unreachable(pair, job):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    j = job(pair, source_url=f"mysql://tg@127.0.0.1:{port}")
-    complaint(j.start(until="full"), FAILED, r"26002", "127.0.0.1", str(port))
-    j = job(pair, target_url=f"mysql://tg@127.0.0.1:{port}")
-    complaint(j.start(until="full"), FAILED, r"26002", "127.0.0.1", str(port))
+        port = s.getsockname()[1]  # bound, and nobody listens: refused as long as it is held
+        j = job(pair, source_url=f"mysql://tg@127.0.0.1:{port}")
+        complaint(j.start(until="full"), FAILED, r"26002", "127.0.0.1", str(port))
+        j = job(pair, target_url=f"mysql://tg@127.0.0.1:{port}")
+        complaint(j.start(until="full"), FAILED, r"26002", "127.0.0.1", str(port))
 
 
 def test_deaf_server(pair, job):

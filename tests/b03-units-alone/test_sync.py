@@ -303,7 +303,7 @@ def test_a_pinned_watermark(build_dir, server, source, target):
 
             def still():
                 counts.append(down.query("SELECT COUNT(*) FROM app.t")[0][0])
-                return len(counts) > 6 and counts[-1] == counts[-6] > 0
+                return len(counts) > 6 and counts[-1] == counts[-6] > 0 and max(lines_above(down)) >= 8
             procs.wait_for(still, 30, f.out[-2000:], 0.3)
             assert f.watermark() == stands, "the watermark is not held"
             assert counts[-1] < 200, f"{counts[-1]} of 1000 went past"

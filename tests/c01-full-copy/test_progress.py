@@ -24,7 +24,7 @@ def test_progress(make_pair, job, tmp_path):
         seen.append(t)
         return t["tidegate"]["copy"]
 
-    with Slow(j, 400):
+    with Slow(j, 800):
         j.start(*files, until="full")
         assert wait_chunks(j, pair.target, 3), j.story()
         under_way = procs.wait_for(lambda: (c := look())["tables"] and c["rows_done"] > 0 and c["left_s"] and c, 40, j.story(), 0.3)
@@ -59,12 +59,13 @@ def test_keys_behind_the_rows(make_pair, job, tmp_path):
     j, files = copying(job, tmp_path, pair, ["app"])
     task = tmp_path / "task.yaml"
     task.write_text(task.read_text().replace("few: {", "few: {secondary-keys: after, "))
-    j.failpoints.arm("load_before_keys", "sleep", arg=3000)
+    j.failpoints.arm("load_before_keys", "sleep", arg=60000)
     j.start(*files, until="full")
     procs.wait_for(lambda: j.failpoints.fired("load_before_keys") or j.ended(), 60, j.story())
     with pair.target.connect(autocommit=False) as c, c.cursor() as cur:
         cur.execute("SELECT COUNT(*) FROM app.t")  # whoever alters the table waits for this transaction
         assert cur.fetchone() == (1000,)
+        j.failpoints.disarm("load_before_keys")
         keys, = procs.wait_for(lambda: j.subtask("copy")["tidegate"]["copy"].get("keys"), 40, j.story(), 0.3)
         assert keys["table"] == "`app`.`t`" and keys["seconds"] >= 0
         assert re.search(r"    `app`.`t`  its keys are being made, for \d+:\d\d", on_terminal(j, "query-status", "copy"))

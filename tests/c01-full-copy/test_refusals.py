@@ -18,7 +18,7 @@ def test_load_data_is_switched_off(target, make_pair, job, tmp_path):
     task.write_text(task.read_text().replace("few: {", "few: {load-by: load-data, "))
     try:
         d.run("SET GLOBAL local_infile=ON")
-        with Slow(j, 300):
+        with Slow(j, 1000):
             j.start(*files, until="full")
             assert wait_chunks(j, d, 2), j.story()
             assert "rows are written by LOAD DATA" in j.log()

@@ -44,7 +44,7 @@ def test_another_setting_of_foreign_keys(build_dir, server):
     was = source.extra
     f = live_test.Follow(build_dir, e.up, e.down, ["p"])
     try:
-        f.start(120)
+        f.start()
         e.up.run("CREATE DATABASE p", "CREATE TABLE p.boss (id int PRIMARY KEY)",
                  "CREATE TABLE p.child (id int PRIMARY KEY, boss int, FOREIGN KEY (boss) REFERENCES p.boss (id) ON DELETE CASCADE)",
                  "INSERT INTO p.boss VALUES (1), (2), (3), (4)", "INSERT INTO p.child SELECT id * 10, id FROM p.boss", "DELETE FROM p.boss WHERE id=1")

@@ -137,12 +137,16 @@ def test_lost_while_ddl(when, tidb_pair, job):
     for n, statement in enumerate(statements):
         verb = " ".join(statement.split()[:2])
         if when == "outlives":
-            face.outlive, face.outlive_seconds = re.compile("^" + verb, re.I), 1.5
+            face.go_on.clear()
+            face.outlive, face.outlive_seconds = re.compile("^" + verb, re.I), 60
             j.start(until=None)
             j.wait_status(lambda x: x.get("phase") == "sync")
             s.run(statement, db="app")
             procs.wait_for(lambda: any(q for q, state in pair.target.jobs() if verb in q and state == "running"), 30, f"no job of {verb}\n{j.story()}")
-            j.wait_unit("sync").kill()
+            old = j.wait_unit("sync")
+            old.kill()
+            j.wait_unit("sync", other_than=[old])
+            face.go_on.set()
             procs.wait_for(lambda: j.log().count(SEEN + "executed") == n + 1, 60, f"{statement}: not seen that it was executed")
             j.interrupt()
             face.outlive = None
@@ -172,7 +176,7 @@ def test_a_job_that_outlives_its_owner(tidb_pair, job):
     s.run("CREATE DATABASE app", "CREATE TABLE app.a (id int PRIMARY KEY, v int)", "INSERT INTO app.a VALUES (1,1)")
     j = job(pair, tables="app.*")
     j.run()
-    face.outlive, face.outlive_seconds = re.compile("^CREATE TABLE IF NOT", re.I), 8
+    face.outlive, face.outlive_seconds = re.compile("^CREATE TABLE IF NOT", re.I), 60
     j.start(until=None)
     j.wait_status(lambda x: x.get("phase") == "sync")
     s.run("CREATE TABLE IF NOT EXISTS n (id int PRIMARY KEY)", "INSERT INTO n VALUES (1)", db="app")
@@ -184,8 +188,11 @@ def test_a_job_that_outlives_its_owner(tidb_pair, job):
     t.run("DELETE FROM dm_meta.tidegate_connection", "DELETE FROM dm_meta.tidegate_ddl")
     other = face.begin_job(b"ALTER TABLE other ADD x int", "ALTER TABLE other")
     try:
-        j.run()
-        assert "waiting for DDL job" in j.log()
+        j.start()
+        j.wait_log("waiting for DDL job")
+        face.go_on.set()
+        assert j.wait() == 0, j.story()
+        j.assert_gone()
         assert [state for q, state in t.jobs() if "IF NOT EXISTS n" in q] == ["synced", "synced"]
     finally:
         face.end_job(other, True)

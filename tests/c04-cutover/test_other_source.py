@@ -24,7 +24,7 @@ def test_switched_behind_the_drain(name, fleet, forward, server, job):
     failover.wait_replica(b, a)
     failover.promote(b)
     read_only(a)
-    j.failpoints.arm("unit_before_hello", "sleep", at=2, arg=8000)  # the second of the cutover: everything is drained, nothing is looked at yet
+    j.failpoints.arm("unit_before_hello", "sleep", at=2, arg=25000)  # the second of the cutover: everything is drained, nothing is looked at yet
     answer = {}
     asking = threading.Thread(target=lambda: answer.update(cutover(j, expect=FAILED)))
     asking.start()
@@ -33,5 +33,6 @@ def test_switched_behind_the_drain(name, fleet, forward, server, job):
     read_only(b)
     assert b.query("SHOW BINARY LOGS")[-1][0] < a.query("SHOW BINARY LOGS")[-1][0]
     door.to(b)
+    j.failpoints.disarm("unit_before_hello")
     asking.join(90)
     assert "the downstream lacks" in one(answer, "fail", "of the source, which stands at"), answer

@@ -521,9 +521,9 @@ def test_interrupted_load_goes_on(make_pair, files, tmp_path):
     d.run("--filesize", "1GiB")
     readable(d.files)
     j = files("load", d.files, target=pair.target)
-    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=3000)
+    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=8000)
     j.start()
-    procs.wait_for(lambda: j.failpoints.fired("load_before_commit"), 60, j.story())
+    procs.wait_for(lambda: j.failpoints.fired("load_before_commit"), 60, j.story)
     assert j.interrupt() == 130
     before = pair.target.query("SELECT COUNT(*) FROM app.n")[0][0]
     assert 0 < before < 150000, before

@@ -88,7 +88,7 @@ def test_shapes(job_by_files):
     stage = lambda s: procs.wait_for(lambda: j.subtask("moved")["stage"] == s, 30, f"not {s}\n{j.story()}", 0.2)  # noqa: E731
     j.start("--stay", j.task, j.source, until=None)
     j.wait_log("following from")
-    procs.wait_for(lambda: j.subtask("moved")["sync"]["syncerBinlog"] and j.subtask("moved")["unit"] == "Sync", 30, j.story(), 0.2)
+    procs.wait_for(lambda: (s := j.subtask("moved"))["unit"] == "Sync" and s["sync"]["syncerBinlog"], 30, j.story, 0.2)
 
     assert ask("query-status") == {"result": True, "msg": "", "tasks": [{"taskName": "moved", "taskStatus": "Running", "sources": ["one"]}]}
     status = {"result": True, "msg": "", "sources": [{"result": True, "msg": "", "sourceStatus": {"source": "one", "worker": TEXT, "result": None, "relayStatus": RELAY},

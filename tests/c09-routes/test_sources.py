@@ -48,12 +48,11 @@ class Sources(Files):
         return found[0] if found else {}
 
     def wait_paused(self, source, code, *words):
-        def look():
+        def look():  # one look: the pause of before may be shown for a moment yet, by another error or, by word, without one
             s = self.stage(source)
-            return s.get("stage") == "Paused" and s["result"] and s["result"]["errors"][0]["ErrCode"] == code
-        procs.wait_for(look, 60, lambda: f"{source} has not stopped by {code}\n{self.job.story()}", 0.3)
-        text = self.stage(source)["result"]["errors"][0]["Message"]
-        assert all(w in text for w in words), text
+            e = ((s.get("result") or {}).get("errors") or [{}])[0]
+            return s.get("stage") == "Paused" and e.get("ErrCode") == code and all(w in e["Message"] for w in words)
+        procs.wait_for(look, 60, lambda: f"{source} has not stopped by {code} {words}: {self.stage(source)}\n{self.job.story()}", 0.3)
 
     def skipped(self, source, server, statement, *words, code=60554):
         """Stops at it; nothing of it reaches the target."""
@@ -136,7 +135,7 @@ def test_one_after_the_other(three, job):
     shards(pair.source, 0, "shard_1", "shard_2")
     shards(second, 1, "shard_1", "shard_3")
     f = Sources(pair, second, job)
-    f.job.failpoints.arm("dump_snapshot", "sleep", arg=12000)
+    f.job.failpoints.arm("dump_snapshot", "sleep", arg=120000)
     j = f.begin()
     procs.wait_for(lambda: "Sync" in {f.stage(s).get("unit") for s in ("one", "two")}, 60, j.story, 0.2)
     first = next(s for s in ("one", "two") if f.stage(s).get("unit") == "Sync")
@@ -146,6 +145,7 @@ def test_one_after_the_other(three, job):
     change(server, number, *schemas)
     server.run("CREATE TABLE shard_1.more (id int PRIMARY KEY)")
     f.wait_paused(first, 60556, f"routes of source {late} may lead to `all`.`more`", "is not on record")
+    f.job.failpoints.disarm("dump_snapshot")
     procs.wait_for(lambda: f.stage(late).get("unit") == "Sync", 60, j.story, 0.3)
     j.ask("resume-task", "run", "-s", first)
     change(pair.source, 0, "shard_1", "shard_2", first=700)
@@ -196,6 +196,7 @@ def test_ddl(three, job):
     second.run("ALTER TABLE shard_3.t DROP COLUMN more")
     f.wait_paused("two", 60554)
     j.ask("binlog", "skip", "run", "-s", "two")
+    procs.wait_for(lambda: f.stage("two").get("stage") == "Running", 60, j.story, 0.3)
     second.run("ALTER TABLE shard_3.alone ADD COLUMN more int DEFAULT 7", "CREATE TABLE shard_3.new (id int PRIMARY KEY)", "INSERT INTO shard_3.new VALUES (1)", "RENAME TABLE shard_3.new TO shard_3.newer",
                "INSERT INTO shard_3.alone VALUES (2, 8)")
     d = pair.target
@@ -331,8 +332,10 @@ def test_unlike(three, job):
     for server, k in ((pair.source, 0), (second, 1)):
         server.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", f"CREATE TABLE shard_1.t (id int PRIMARY KEY, {'more int, ' * k}v varchar(20))", f"INSERT INTO shard_1.t (id, v) VALUES ({k}, 'x')")
     f = Sources(pair, second, job)
-    f.job.failpoints.arm("dump_snapshot", "sleep", arg=5000)
+    f.job.failpoints.arm("dump_snapshot", "sleep", arg=60000)
     j = f.begin()
+    procs.wait_for(lambda: "Sync" in {f.stage(s).get("unit") for s in ("one", "two")}, 60, j.story, 0.2)
+    f.job.failpoints.disarm("dump_snapshot")
     procs.wait_for(lambda: {s: f.stage(s).get("stage") for s in ("one", "two")} in ({"one": "Running", "two": "Paused"}, {"one": "Paused", "two": "Running"}), 60, j.story, 0.3)
     late = next(s for s in ("one", "two") if f.stage(s)["stage"] == "Paused")
     text = f.stage(late)["result"]["errors"][0]["Message"]
@@ -347,8 +350,9 @@ def test_begun_again_twice(three, job):
     for server, k in ((pair.source, 0), (second, 1)):
         server.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", *(f"CREATE TABLE shard_1.{t} (id int PRIMARY KEY, v varchar(200)) CHARACTER SET utf8mb4" for t in ("a", "b")),
                    *(f"INSERT INTO shard_1.{t} SELECT 2 * seq + {k}, REPEAT('x', 190) FROM shard_1.seq_1_to_{n}" for t, n in (("a", 3000), ("b", 200))))
-    f = Sources(pair, second, job, more=", mydumper: {threads: 1, chunk-filesize: 1}")
-    f.job.failpoints.arm("load_plan_recorded", "sleep", arg=2000)
+    f = Sources(pair, second, job, more=", mydumper: {threads: 1, chunk-filesize: 1}, loader: {pool-size: 1}")
+    for point in ("load_plan_recorded", "load_before_commit"):  # one stands at the first, the other one before its first rows count
+        f.job.failpoints.arm(point, "sleep", arg=60000)
     j = f.begin()
     d = pair.target
     procs.wait_for(lambda: f.job.failpoints.fired("load_plan_recorded"), 60, j.story, 0.02)
@@ -356,6 +360,8 @@ def test_begun_again_twice(three, job):
     with held.cursor() as cur:
         cur.execute("BEGIN")
         cur.execute("SELECT * FROM `all`.b FOR UPDATE")
+    for point in ("load_plan_recorded", "load_before_commit"):
+        f.job.failpoints.disarm(point)
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM `all`.a")[0][0] == 6000, 60, j.story, 0.1)
     j.interrupt()
     held.close()

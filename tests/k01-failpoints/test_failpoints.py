@@ -73,7 +73,7 @@ def test_kill_in_the_following(name, at, make_pair, job):
     j.failpoints.arm(name, "kill", at=at)
     j.start(until=None)
     with work:
-        for i in range(60):
+        for i in range(250):
             work.wait(5)
             if name in DDL:
                 pair.source.run(f"ALTER TABLE w_int ADD COLUMN k{i} int DEFAULT {i}", f"CREATE TABLE n{i} (id int PRIMARY KEY)", f"INSERT INTO n{i} VALUES ({i})", db="app")

@@ -155,7 +155,7 @@ def test_after_the_copy(name, fleet, forward, server, job):
     work = Workload(a, "app", threads=2, rows=100, pause=0.002).make()
     a.run("FLUSH BINARY LOGS")
     j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
-    j.failpoints.arm("load_all_done", "sleep", arg=90000)
+    j.failpoints.arm("load_all_done", "sleep", arg=300000)
     with work:
         j.start(until=None)
         procs.wait_for(lambda: j.failpoints.fired("load_all_done") or j.ended(), 60, j.story)
@@ -166,7 +166,7 @@ def test_after_the_copy(name, fleet, forward, server, job):
     work.server = b
     with work:
         work.wait(30)
-    procs.wait_for(lambda: j.log().count("beginning with") == 2 or j.ended(), 30, j.story)
+    procs.wait_for(lambda: j.log().count("beginning with") == 2 or j.ended(), 60, j.story)
     assert "following from" not in j.log(), "the switch came too late to show anything"
     j.failpoints.disarm("load_all_done")
     j.wait_log("following from")

@@ -408,7 +408,7 @@ def test_two_owners(build_dir, server, place):
         up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "CREATE TABLE p.t (a int)", "INSERT INTO p.k VALUES (1, 0)")
         old.wait(30)
         if place.startswith("sync_"):
-            old.failpoints.arm(place, "sleep", arg=6000)
+            old.failpoints.arm(place, "sleep", arg=90000)
         else:  # the ALTER of the old owner stands behind a reader
             holder = down.connect(autocommit=False, database="p")
             holder.cursor().execute("SELECT * FROM k")
@@ -426,6 +426,9 @@ def test_two_owners(build_dir, server, place):
             time.sleep(2)
             assert not down.query("SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='p' AND COLUMN_NAME='c'")
             holder.close()
+        else:
+            new.wait(60)
+            old.failpoints.disarm(place)  # an idle one has nothing to be told by
         old.wait_error(60501)
         up.run("INSERT INTO p.k (id, n) VALUES (99, 1)", "UPDATE p.k SET n=n+1")
         new.end()

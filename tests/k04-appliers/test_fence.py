@@ -181,7 +181,7 @@ def test_ddl_among_transactions(build_dir, server, source, target, place):
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 5})
     rows = [Rows(up, i) for i in range(3)]
     try:
-        f.start(180)
+        f.start(500)
         up.run("CREATE DATABASE p", *(f"CREATE TABLE p.{t} (id int PRIMARY KEY, n int)" for t in "abc"))
         f.wait(30)
         for r in rows:
@@ -192,7 +192,7 @@ def test_ddl_among_transactions(build_dir, server, source, target, place):
             f.failpoints.arm("sync_after_guard", "sleep", at=1, arg=400)
             f.failpoints.arm(place, "kill", at=1)
             up.run(ddl.format(i=i))
-            end = time.time() + 30
+            end = time.time() + 90
             while f.failpoints.fired(place) == before and time.time() < end:
                 time.sleep(0.02)
             assert f.failpoints.fired(place) > before, f"{place} was not passed at {ddl}"
@@ -200,7 +200,7 @@ def test_ddl_among_transactions(build_dir, server, source, target, place):
             r.ended.set()
             r.join()
             assert not r.failed, r.failed
-        f.end(seconds=90)
+        f.end(seconds=180)
         check_meta(down, f)
     finally:
         for r in rows:

@@ -1,6 +1,7 @@
 """Large transactions, whose rows are read from the relay log as they are applied, in a lane like others: what has to do with none of their tables goes past them, what does
 waits; exactly once, whoever is killed. Relay and sync alone, between two servers."""
 import re
+import time
 
 import pytest
 
@@ -70,10 +71,10 @@ def test_others_go_past(build_dir, server, source, target):
         procs.wait_for(lambda: ends.down.query("SELECT n FROM p.other")[0][0] == 1, 30, f.out[-2000:])
         for table in ("big", "parent", "child"):
             assert count(ends.down, table) == 0, table
+        procs.wait_for(lambda: any(int(n) for n in re.findall(r'"busy": ?(\d+)', f.out)), 20, lambda: f.out[-2000:])
         f.failpoints.disarm("large_rows")
         f.wait()
         assert count(ends.down, "big") == ROWS + 1
-        assert max(int(n) for n in re.findall(r'"busy": ?(\d+)', f.out)) >= 1
         f.end()
         check_meta(ends.down, f)
     finally:
@@ -208,7 +209,9 @@ def test_in_order(build_dir, server):
             large(ends.up, 1 + 10000 * turn)
             small(ends.up, 1000 * turn + 100, 10)
             until()
-            assert count(ends.down, "loose") == 20 * turn + 10
+            procs.wait_for(lambda: count(ends.down, "loose") >= 20 * turn + 10, 30, lambda: f.out[-2000:])
+            time.sleep(0.3)
+            assert count(ends.down, "loose") == 20 * turn + 10  # and nothing behind it
             assert count(ends.down, "big") == ROWS * turn
             f.failpoints.disarm("large_rows")
             f.wait()
@@ -225,13 +228,15 @@ def test_two_owners(build_dir, server):
     old = follow(build_dir, ends)
     new = None
     try:
-        until = held(old, ms=6000)
+        until = held(old)
         large(up)
         until()
         small(up, 0)
         procs.wait_for(lambda: count(down, "loose") == 20, 30, old.out[-2000:])
         start = old.slices["sync"]["options"]["start"]
         new = live.Follow(build_dir, up, down, ["p"], epoch=2, sync={"workers": 2, "large_transaction": 20000}, start=(start["file"], start["offset"], start["gtid"])).start(120)
+        new.wait(60)
+        old.failpoints.disarm("large_rows")
         old.wait_error(60501)
         up.run("INSERT INTO p.big VALUES (100000, 'behind it', NULL)")
         small(up, 100)
@@ -250,12 +255,12 @@ def test_stopped(build_dir, server, ordered):
     ends = Ends(server, "ma1011", "my97")
     f = follow(build_dir, ends, preserve_commit_order=ordered)
     try:
-        until = held(f, at=2, ms=3000)
+        until = held(f, at=2, ms=4500)  # whoever is asked to stop has 5 s
         large(ends.up)
         until()
         small(ends.up, 0)
         if not ordered:
-            procs.wait_for(lambda: count(ends.down, "loose") == 20, 2, f.out[-2000:])
+            procs.wait_for(lambda: count(ends.down, "loose") == 20, 4, lambda: f.out[-2000:])
         f.stop()
         assert "leaving hard" not in f.out, f.out[-3000:]
         assert count(ends.down, "loose") == (0 if ordered else 20) and count(ends.down, "big") == 0

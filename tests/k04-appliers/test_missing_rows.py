@@ -54,7 +54,8 @@ def test_counted(build_dir, server, source, target, large):
         f.wait()
         gone = {t: n + m for (t, n), m in zip(gone.items(), (40, 5, 2))}
         assert recorded(down) == gone
-        assert f"DELETE of a row that is not there, passed by: `p`.`t`, `id`=3, transaction at 1:{file}:{offset}" in f.out, f.out[-3000:]
+        line = f"DELETE of a row that is not there, passed by: `p`.`t`, `id`=3, transaction at 1:{file}:{offset}"
+        procs.wait_for(lambda: line in f.out, 20, lambda: f.out[-3000:])  # it is said behind the COMMIT
         f.stop()
         f.start(60)
         up.run("INSERT INTO p.f VALUES (2000, 1)")
@@ -73,6 +74,7 @@ def test_bounded(build_dir, server):
         ends.down.run("DELETE FROM p.t WHERE id > 50")
         ends.up.run("UPDATE p.t SET v='new'")
         f.wait()
+        procs.wait_for(lambda: len(PASSED.findall(f.out)) >= 100, 20, lambda: f.out[-3000:])  # they are said behind the COMMIT
         assert len(PASSED.findall(f.out)) == 100
         assert recorded(ends.down) == {"p.t": 350}
         ends.down.run("INSERT INTO p.t VALUES (1000, 1000, 'in the way')")

@@ -104,8 +104,9 @@ def test_blocked_by_a_later_one(build_dir, server, target):
             f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=30000)
             up.run("INSERT INTO p.u VALUES (3, 15)")
             procs.wait_for(lambda: f.failpoints.fired("sync_before_guard"), 20, f.out[-2000:])
+            turns = f.failpoints.passes("order_turn")
             up.run("INSERT INTO p.u VALUES (4, 10)")
-            procs.wait_for(lambda: down.query("SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_modified > 0"), 20, f.out[-2000:])
+            procs.wait_for(lambda: f.failpoints.passes("order_turn") > turns, 20, lambda: f.out[-2000:])  # it is written, and waits
             time.sleep(0.5)
             begun = time.time()
             f.failpoints.disarm("sync_before_guard")

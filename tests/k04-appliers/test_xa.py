@@ -128,7 +128,7 @@ def test_not_one_after_the_other(build_dir, server):
             for i in (1, 2, 3):
                 prepare(up, f"x{i}", f"UPDATE t SET n=7 WHERE id={i}")
                 decide(up, "COMMIT", f"x{i}")
-            until(lambda: down.query("SELECT COUNT(*) FROM p.t WHERE n=7") == ((2,),), f, 10)
+            until(lambda: down.query("SELECT COUNT(*) FROM p.t WHERE n=7") == ((2,),), f, 30)
             c.rollback()
         f.end()
         check_meta(down, f)

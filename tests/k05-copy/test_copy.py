@@ -86,7 +86,7 @@ def test_kills(kills, source, target, make_pair, job, tmp_path):
     rnd, story = random.Random(SEED), []
     rows = make(pair.source, 30000 if kills < 20 else 160000)  # enough to last for so many kills
     j, files = copying(job, tmp_path, pair, ["app"], mode="all")
-    with Slow(j, 150, *PLACES):
+    with Slow(j, 300, *PLACES):
         for _ in range(3 * kills):
             if len(story) < kills:
                 one_start(j, files, pair.target, rnd, story, kills - len(story))
@@ -103,7 +103,7 @@ def test_the_downstream_restarts(make_pair, job, tmp_path):
     pair = make_pair("ma1011", "my97")
     rows = make(pair.source, 20000)
     j, files = copying(job, tmp_path, pair, ["app"], mode="all")
-    with Slow(j, 150, *PLACES):
+    with Slow(j, 300, *PLACES):
         j.start(*files)
         assert wait_chunks(j, pair.target, 3), j.story()
         pair.target.stop()
@@ -123,7 +123,7 @@ def test_the_upstream_is_cut_off(source, target, make_pair, job, tmp_path):
     way = failover.Forwarder(pair.source)
     try:
         j, files = copying(job, tmp_path, pair, ["app"], mode="all", source_port=way.port)
-        with Slow(j, 150, *PLACES):
+        with Slow(j, 300, *PLACES):
             j.start(*files)
             for _ in range(2):
                 assert wait_chunks(j, pair.target, 3), j.story()

@@ -50,7 +50,7 @@ def test_switched_behind_it(name, fleet, forward, server, job, tmp_path):
         stop_at(j, files, Pair(a, target), 12, 11)
         w.some()
         before = recorded(target)
-        j.failpoints.arm("load_all_done", "sleep", arg=20000)
+        j.failpoints.arm("load_all_done", "sleep", arg=300000)
         j.units("dump")[0].kill()
         j.wait_log("goes on under another snapshot")
         assert went_on(j)[0][:2] == before, j.story()
@@ -61,6 +61,7 @@ def test_switched_behind_it(name, fleet, forward, server, job, tmp_path):
         w.some()
     procs.wait_for(lambda: j.log().count("beginning with") == 2 or j.ended(), 60, j.story)
     assert "following from" not in j.log(), "the switch came too late to show anything"
+    j.failpoints.disarm("load_all_done")
     finish(j, files, Pair(b, target))
     Pair(b, target).assert_equal("app", j.story)
     assert any(first != last for first, last, *_ in tables_of(target).values()), tables_of(target)

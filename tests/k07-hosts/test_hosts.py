@@ -692,7 +692,11 @@ def test_relay_log_is_kept_and_lost(trio, flushes):
     time.sleep(1.5)
     last = pair.source.query("SHOW BINARY LOGS")[-1][0]
     t.a.kill()
-    pair.source.run(f"PURGE BINARY LOGS TO '{last}'")
+
+    def purged():  # none that a dump thread is still in
+        pair.source.run(f"PURGE BINARY LOGS TO '{last}'")
+        return pair.source.query("SHOW BINARY LOGS")[0][0] == last
+    procs.wait_for(purged, 60, f"the binlog before {last} stays", 0.5)
     shutil.rmtree(t.b.state / "sources")
     t.b.start(master=False)
     t.wait_stage("b", "bound")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import pymysql
 import pytest
 
 import namespaces
@@ -34,7 +35,7 @@ class Job:
     def slots(self):
         try:
             return self.pair.target.query("SELECT epoch, updated FROM dm_meta.tidegate_slot WHERE slot > 0")
-        except servers_module.pymysql.MySQLError:
+        except pymysql.MySQLError:
             return ()
 
     def epoch(self):
@@ -44,7 +45,7 @@ class Job:
         """Whose connections dm_meta knows now; the new owner forgets the old one's."""
         try:
             self.owners.update(self.pair.target.query("SELECT connection, epoch FROM dm_meta.tidegate_connection"))
-        except servers_module.pymysql.MySQLError:
+        except pymysql.MySQLError:
             pass
 
     def waiting_alter(self):
@@ -67,7 +68,7 @@ class Job:
     def chunks(self):
         try:
             return self.pair.target.query("SELECT COUNT(*) FROM dm_meta.tidegate_chunk")[0][0]
-        except servers_module.pymysql.MySQLError:
+        except pymysql.MySQLError:
             return 0
 
 

@@ -56,8 +56,8 @@ def test_asked_to_leave(where, host):
     proc = host.probe(options={where: 300})
     host.tell(do="signal", kind=8, slot=1, sub=1, signo=signal.SIGTERM)
     t = time.monotonic()
-    end = host.exited(proc.pid, 20)
-    assert time.monotonic() - t < 14
+    end = host.exited(proc.pid, 40)
+    assert time.monotonic() - t < 25
     if where == "tick_ms":
         assert end["exit_code"] == 0 and host.wait("bye", lambda e: e["peer_pid"] == proc.pid)
 
@@ -70,7 +70,7 @@ def test_agent_killed(options, host):
     agent = procs.Proc(host.agent["pid"])
     host.seen = len(host.events())
     agent.kill()
-    procs.wait_gone([agent, unit, other], 14)
+    procs.wait_gone([agent, unit, other], 25)
     host.agent = host.wait("agent", timeout=30)
     assert host.agent["pid"] != agent.pid
     again = host.probe(options={"tick_ms": 50})
@@ -79,13 +79,13 @@ def test_agent_killed(options, host):
 
 @pytest.mark.parametrize("options", [{"tick_ms": 50}, {"sleep_main_s": 300}, {"sleep_worker_s": 300}], ids=lambda o: next(iter(o)))
 def test_supervisor_killed(options, host):
-    """All leave within 12 s; the same command brings everything back."""
+    """All leave soon; the same command brings everything back."""
     host.probe(options=options)
     everyone = host.processes()
     assert len(everyone) == 3
     host.process.kill()
     host.process.wait()
-    procs.wait_gone(everyone, 12)
+    procs.wait_gone(everyone, 20)  # ten seconds of them are theirs, where they are deaf
     host.start()
     assert host.probe(options={"tick_ms": 50}).alive()
     assert len(host.processes()) == 3

@@ -125,7 +125,7 @@ def test_leader_killed(cluster, hosts, make_pair):
         a.wait_leader({"b"}, 20)  # its master is back, and passes on
         a.ask("resume-task", "t")
         procs.wait_for(lambda: a.below("sync") and subtask(a).get("unit") == "Sync", 30, f"not resumed\n{a.story()}\n{b.story()}")
-        work.wait(work.transactions + 20)
+        work.wait(20)
         # And an orderly end: the other one leads at once.
         before = units(a)
         procs.wait_for(lambda: a.below("master"), 10, "no master")
@@ -194,7 +194,7 @@ def test_leader_frozen(cluster, hosts, make_pair):
         assert subtask(b).get("stage") == "Running" and "no longer that of" not in b.log.read_text(), b.story()
         master.kill(signal.SIGCONT)
         a.wait_leader({"b"}, 20)  # it sees that its term is over, and passes on
-        work.wait(work.transactions + 20)
+        work.wait(20)
         assert units(a) == before
     finish(pair, work, a)
 
@@ -208,7 +208,7 @@ def test_leader_killed_in_copy(cluster, hosts, make_pair):
     sockets = [str(hosts.path / "a.r/master.sock"), str(hosts.path / "b.r/master.sock")]
     a = hosts("a", store=etcd.url(), masters=sockets).start()
     a.wait_leader({"a"})
-    a.failpoints.arm("load_before_commit", "sleep", at=2, arg=60000)
+    a.failpoints.arm("load_before_commit", "sleep", at=2, arg=300000)
     start_task(a, pair, hosts.path)
     procs.wait_for(lambda: a.failpoints.fired("load_before_commit"), 60, "no chunk was loaded")
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
@@ -224,7 +224,7 @@ def test_leader_killed_in_copy(cluster, hosts, make_pair):
         assert {p.key for u in ("relay", "dump", "load") for p in a.below(u)} == before, f"units were started again\n{a.story()}"
         a.failpoints.disarm("load_before_commit")
         procs.wait_for(lambda: subtask(b).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(b)}\n{a.story()}", 0.2)
-        work.wait(work.transactions + 10)
+        work.wait(10)
     finish(pair, work, a)
 
 
@@ -240,13 +240,12 @@ def test_etcd_away(cluster, hosts, make_pair):
         before = units(a)
         etcd.kill(0)
         time.sleep(2)
-        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 15, f"{a.story()}", 0.2)
+        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 40, a.story, 0.2)
         etcd.kill(1)
         time.sleep(LEASE + 12)
         assert a.leader() == ""
         assert units(a) == before, f"units were started again\n{a.story()}"
-        at = work.transactions
-        work.wait(at + 20)
+        work.wait(20)
         etcd.again(0)
         a.wait_leader({"a"}, 30)
         procs.wait_for(lambda: subtask(a).get("stage") == "Running", 30, f"{a.story()}", 0.2)
@@ -314,7 +313,7 @@ def test_migrate(cluster, hosts, make_pair, bin_dir):
         a.start()
         a.wait_leader({"a"})
         procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"it does not go on: {subtask(a)}\n{a.story()}", 0.2)
-        work.wait(work.transactions + 20)
+        work.wait(20)
     finish(pair, work, a)
     usage = subprocess.run([move[0], "migrate", "--to", etcd.url()], capture_output=True, text=True)
     assert usage.returncode == 2 and "usage" in usage.stderr
@@ -361,5 +360,5 @@ def test_older_copy(cluster, hosts, make_pair, backend):
         a.ask("list-member")
         a.ask("accept-store")
         procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(a)}\n{a.story()}", 0.2)
-        work.wait(work.transactions + 10)
+        work.wait(10)
     finish(pair, work, a)

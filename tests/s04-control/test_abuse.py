@@ -235,7 +235,7 @@ def test_floods(door):
         assert len({c.ask(sp.message(sp.CHALLENGE))[1] for _ in range(500)}) == 500
     began = time.monotonic()
     door.well()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("door", ["tcp", "tls"], indirect=True)
@@ -254,11 +254,11 @@ def test_silent(door):
             many.append(door.raw())
             if door.kind == "tls" and i % 2:
                 many[-1].sendall(hello if i % 4 == 1 else hello[:50])
-        procs.wait_for(lambda: door.descriptors() <= before + 256 + 5, 5, lambda: f"{door.descriptors()} descriptors, {before} before")
+        procs.wait_for(lambda: door.descriptors() <= before + 256 + 5, 20, lambda: f"{door.descriptors()} descriptors, {before} before")
         door.well()
         time.sleep(16)
         door.well()  # whoever comes next makes room
-        procs.wait_for(lambda: door.descriptors() <= before + 5, 5, lambda: f"{door.descriptors()} descriptors, {before} before")
+        procs.wait_for(lambda: door.descriptors() <= before + 5, 20, lambda: f"{door.descriptors()} descriptors, {before} before")
         assert c.ask(sp.command("list-member"))[0] == sp.ANSWER
     for s in many:
         s.close()

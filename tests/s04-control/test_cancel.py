@@ -78,7 +78,7 @@ def test_interrupted(hosts, mute, word, sig):  # noqa: F811
     asker.wait(10)
     took = gone_after(a, time.monotonic())
     print(f"{word}: the check is gone {took:.1f} s after its asker")
-    assert took < 6, a.story()
+    assert took < 20, a.story()
     a.said("the check of source s1 ends: nobody waits for it any more")
     assert a.ask("query-status")["tasks"] == []
     assert not a.ask("list-member")["members"][2]["worker"]["workers"][0].get("error")
@@ -114,7 +114,7 @@ def test_through_a_follower(hosts, mute, how):  # noqa: F811
         asker.wait(10)
         took = gone_after(owner, time.monotonic())
         print(f"{how}: the check is gone {took:.1f} s after its asker at a master that follows")
-        assert took < 8, story()
+        assert took < 20, story()
         assert "nobody waits for it any more" in a.log.read_text()
     finally:
         for h in made:

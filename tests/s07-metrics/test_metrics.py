@@ -84,8 +84,15 @@ class Site:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen([str(self.bin / "tidegated"), "--config", str(self.etc)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             start_new_session=True)
-        procs.wait_for(lambda: (self.run / "master.sock").exists(), 20, f"no master\n{self.log.read_text()}")
+        procs.wait_for(lambda: (self.run / "master.sock").exists() and all(self.listens(who) for who in ("agent", "master")), 40, lambda: f"no master\n{self.log.read_text()}")
         return self
+
+    def listens(self, who):
+        try:
+            socket.create_connection(("127.0.0.1", self.ports[who]), 5).close()
+            return True
+        except OSError:
+            return False
 
     def close(self):
         if self.process.poll() is None:

@@ -405,7 +405,7 @@ class Session(threading.Thread):
             with c, c.cursor() as cur:
                 for s in list(self.replay):
                     cur.execute(s)
-                time.sleep(self.face.outlive_seconds)
+                self.face.go_on.wait(self.face.outlive_seconds)
                 try:
                     cur.execute(raw.decode("utf-8", "surrogateescape"))
                     done["fine"] = True
@@ -436,7 +436,7 @@ class Face:
         self.socket, self.user, self.password, self.version = socket_path, user, password, version
         self.shown = f"8.0.11-TiDB-{version}"  # VERSION(); the server-version of a TiDB's configuration may say anything
         self.rules, self.sessions, self.lock, self.fired = [], [], threading.Lock(), []
-        self.outlive, self.outlive_seconds = None, 2
+        self.outlive, self.outlive_seconds, self.go_on = None, 2, threading.Event()
         self.txn_max, self.entry_max = TXN_MAX, ENTRY_MAX
         self.shows_config = True  # the account has the CONFIG privilege
         self.listener = socket.create_server(("127.0.0.1", port))

@@ -320,16 +320,21 @@ def test_killed_connections(build, up, down, rounds=25):
     """Every connection downstream is killed again and again (T2)."""
     f = Follow(build, up, down, ["app"]).start(600)
     w = workload.Workload(up, "app", threads=3, pause=0.002).make()
-    killed = 0
+    killed = done = 0
+    f.wait()  # its tables are there
     with w:
-        for _ in range(rounds):
+        end = time.time() + 60 + 2 * rounds
+        while done < rounds or f.out.count("start tidegate-sync") <= rounds / 3:
+            assert f.process.poll() is None and time.time() < end, f"{killed} killed\n" + f.out[-4000:]
             time.sleep(0.4)
+            before = killed
             for (n,) in down.query("SELECT connection FROM dm_meta.tidegate_connection"):
                 try:
                     down.run(f"KILL {n}")
                     killed += 1
                 except pymysql.MySQLError:
                     pass
+            done += killed > before
     starts = f.out.count("start tidegate-sync")
     print(f"{killed} killed, {starts} starts")
     assert killed >= rounds and starts > rounds / 3
