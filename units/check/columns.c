@@ -13,7 +13,7 @@ struct fitting {
 	struct some unfit, without; /* without: not there, although routes fill a column of it */
 };
 
-/* The table that is there: is it one, and can what a chunk wrote be taken back? */
+/* The table that is there: is it one, and can what was written be taken back? */
 static int check_kind(const struct check *c, const struct check_table *t, struct err *e)
 {
 	char type[DB_TABLE_TYPE], engine[DB_ENGINE];
@@ -21,8 +21,7 @@ static int check_kind(const struct check *c, const struct check_table *t, struct
 	if (db_table_type(c->down, t->to.schema, t->to.table, type, NULL) == 0 &&
 		str_is(str_of(type), "VIEW"))
 		return err_set(e, ERR_load_failed, "it is a view there");
-	if (check_copies(c) &&
-		db_engine_without_transactions(c->down, t->to.schema, t->to.table, engine, NULL) == 0 &&
+	if (db_engine_without_transactions(c->down, t->to.schema, t->to.table, engine, NULL) == 0 &&
 		engine[0])
 		return err_set(e, ERR_load_failed,
 			"it is there already, with engine %s, which has no transactions", engine);

@@ -48,7 +48,7 @@ static void compare(struct looking *k, const struct check_table *a, const struct
 		note_unlike(k, a, b, "their names downstream differ in case");
 	else if (first.n > 0 && y.n > 0 && !alike(buf_str(&first), y, from, &why))
 		note_unlike(k, a, b, buf_cstr(&why));
-	else if (first.n > 0 && y.n > 0 && alike_counts(y, from))
+	if (y.n > 0 && alike_counts(y, from))
 		add(&k->counting, a, b);
 	buf_free(&first);
 	buf_free(&why);

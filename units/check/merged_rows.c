@@ -20,6 +20,7 @@ struct meeting {
 	enum how *how;    /* of each of the tables */
 	size_t n, merged; /* how many are not alone; of them, MERGED */
 	bool begun;
+	struct map *first; /* of each target */
 };
 
 /* --- which they are --- */
@@ -37,14 +38,21 @@ static bool counts(const struct check *c, const struct check_table *t)
 	       !is_ignored(c, t, EVENT_delete);
 }
 
-static void note_pair(void *arg, const struct check_table *a, const struct check_table *b)
+/* As the load does, each with the first of its target. */
+static void note_target(struct meeting *m, size_t i)
 {
-	struct meeting *m = arg;
+	const struct tables *all = m->c->tables;
+	struct check_table *t = &all->p[i], *first;
+	struct buf key = route_key(str_of(t->to.schema), str_of(t->to.table));
 
-	if ((!tables_is_routed(a) && !tables_is_routed(b)) || !counts(m->c, a) || !counts(m->c, b))
+	first = map_get(m->first, buf_str(&key));
+	if (!first)
+		map_put(m->first, buf_str(&key), t);
+	buf_free(&key);
+	if (!first || (!tables_is_routed(t) && !tables_is_routed(first)))
 		return;
-	m->how[a - m->c->tables->p] = MERGED;
-	m->how[b - m->c->tables->p] = MERGED;
+	m->how[i] = MERGED;
+	m->how[first - all->p] = MERGED;
 }
 
 static void find(struct meeting *m)
@@ -52,7 +60,9 @@ static void find(struct meeting *m)
 	const struct tables *all = m->c->tables;
 	struct err ignored = {0};
 
-	tables_each_pair(all, note_pair, m);
+	for (size_t i = 0; i < all->n; i++)
+		if (counts(m->c, &all->p[i]))
+			note_target(m, i);
 	for (size_t i = 0; i < all->n; i++) {
 		const struct check_table *t = &all->p[i];
 
@@ -101,30 +111,32 @@ static bool look_at_filters(const struct meeting *m)
 struct ties {
 	const struct meeting *m;
 	struct some found;
-	struct map *told;                /* tables that are in it already */
 	const struct check_table *child; /* whose are read, of the upstream's */
 };
 
-static void note_tie(struct ties *s, const struct check_table *t)
+/* By its name downstream. */
+static bool is_merged(const struct meeting *m, struct str schema, struct str name)
 {
-	struct buf key = {0};
+	struct buf key = route_key(schema, name);
+	const struct check_table *t = map_get(m->first, buf_str(&key));
 
-	if (!t || s->m->how[t - s->m->c->tables->p] != MERGED)
-		return;
-	key = route_key(str_of(t->schema), str_of(t->name));
-	if (!map_put(s->told, buf_str(&key), s))
-		some_add(&s->found, "`%s`.`%s`", t->schema, t->name);
 	buf_free(&key);
+	return t && m->how[t - m->c->tables->p] == MERGED;
 }
 
 static void note_foreign(void *arg, const struct foreign *f)
 {
 	struct ties *s = arg;
-	size_t at = 0;
+	const struct check_table *child = s->child;
+	const char *schema = f->schema[0] ? f->schema : child->schema;
+	struct route_name to;
+	struct err ignored = {0};
 
-	note_tie(s, s->child);
-	note_tie(s, tables_find(s->m->c->tables, str_of(f->schema[0] ? f->schema : s->child->schema),
-			    str_of(f->table), &at));
+	if (is_merged(s->m, str_of(child->to.schema), str_of(child->to.table)) ||
+		(route_table(rules_route(s->m->c->rules), str_of(schema), str_of(f->table), &to, &ignored) >=
+				0 &&
+			is_merged(s->m, str_of(to.schema), str_of(to.table))))
+		some_add(&s->found, "`%s`.`%s` to `%s`.`%s`", child->schema, child->name, schema, f->table);
 }
 
 /* As the load reads them; how many tables were looked at. */
@@ -144,25 +156,33 @@ static size_t read_upstream(struct ties *s)
 	return i;
 }
 
-/* As the sync does. */
-static void read_downstream(struct ties *s)
+/* As the sync does. True: they can't be seen, which is told. */
+static bool read_downstream(struct ties *s)
 {
 	static const char sql[] =
 		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM "
 		"information_schema.REFERENTIAL_CONSTRAINTS";
-	const struct check *c = s->m->c;
-	bool exact = check_number(c->down, "lower_case_table_names") == 0;
+	struct check *c = s->m->c;
 	struct err e = {0};
 	struct db_rows *rows = db_query(c->down, str_of(sql), &e);
 	const struct str *v;
 
-	while (rows && db_fetch(rows, &v, &e) > 0)
-		for (int i = 0; i < 4; i += 2)
-			note_tie(s, tables_find_to(c->tables, v[i], v[i + 1], exact));
+	while (rows && db_fetch(rows, &v, &e) > 0) {
+		if (is_merged(s->m, v[0], v[1]) || is_merged(s->m, v[2], v[3]))
+			some_add(&s->found, "`%.*s`.`%.*s` to `%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]),
+				STR_ARG(v[2]), STR_ARG(v[3]));
+	}
 	db_rows_close(&rows);
 	if (e.code)
-		check_found(s->m->c, s->m->item, "warn", 0, db_where(c->down), err_info(e.code)->workaround,
+		check_found(c, s->m->item, "warn", 0, db_where(c->down), err_info(e.code)->workaround,
 			"its foreign keys could not be seen: %s", e.text);
+	return e.code != 0;
+}
+
+/* Of a task that copies nothing it is not known whether more than one of the tables has rows yet. */
+static const char *state_of(const struct check *c)
+{
+	return check_copies(c) ? "fail" : "warn";
 }
 
 static bool tell_ties(struct ties *s, const struct db *d)
@@ -170,12 +190,12 @@ static bool tell_ties(struct ties *s, const struct db *d)
 	bool any = s->found.n > 0;
 
 	if (any)
-		check_found(s->m->c, s->m->item, "fail", ERR_route_shared, db_where(d),
+		check_found(s->m->c, s->m->item, state_of(s->m->c), ERR_route_shared, db_where(d),
 			"give the tables targets of their own by `routes`, or DROP the foreign keys",
-			"foreign keys of, or to, tables that routes merge are not supported yet: %s",
+			"foreign keys of tables that routes merge, or to such tables, are not supported yet: "
+			"%s",
 			some_text(&s->found));
 	some_free(&s->found);
-	map_free(&s->told, NULL);
 	return any;
 }
 
@@ -192,15 +212,15 @@ static bool logs_cascades(const struct check *c)
 
 static bool look_at_ties(const struct meeting *m)
 {
-	struct ties up = {.m = m, .told = map_new()}, down = {.m = m, .told = map_new()};
+	struct ties up = {.m = m}, down = {.m = m};
 	size_t seen = m->c->tables->n;
-	bool bad;
+	bool bad = false;
 
 	if (check_copies(m->c) && !m->begun)
 		seen = read_upstream(&up);
 	if (check_follows(m->c) && !logs_cascades(m->c))
-		read_downstream(&down);
-	bad = tell_ties(&up, m->c->up);
+		bad = read_downstream(&down);
+	bad = tell_ties(&up, m->c->up) || bad;
 	bad = tell_ties(&down, m->c->down) || bad;
 	if (seen < m->c->tables->n) {
 		check_rest(m->c, m->item, seen, "the copy looks at each before it makes any");
@@ -227,26 +247,29 @@ static bool is_another(const struct check *c, const struct check_table *t, const
 	return found;
 }
 
+static const struct structure absent; /* stands for a table that is not there */
+
 static void free_structure(void *s)
 {
 	struct structure *x = s;
 
-	structure_free(&x);
+	if (s != &absent)
+		structure_free(&x);
 }
 
 /* Each target is asked for once; NULL: it is not there. */
 static const struct structure *there_of(const struct check *c, const struct check_table *t, struct map *known)
 {
 	struct buf key = route_key(str_of(t->to.schema), str_of(t->to.table));
-	struct structure *s = map_get(known, buf_str(&key));
+	const struct structure *s = map_get(known, buf_str(&key));
 
 	if (!s) {
 		s = tables_structure(c->down, t->to.schema, t->to.table);
-		if (s)
-			map_put(known, buf_str(&key), s);
+		s = s ? s : &absent;
+		map_put(known, buf_str(&key), (void *)(uintptr_t)s);
 	}
 	buf_free(&key);
-	return s;
+	return s == &absent ? NULL : s;
 }
 
 static bool look_at_keys(const struct meeting *m)
@@ -254,21 +277,25 @@ static bool look_at_keys(const struct meeting *m)
 	const struct tables *all = m->c->tables;
 	struct map *known = map_new();
 	struct some found = {0};
+	size_t seen = 0;
 	bool bad;
-	size_t i;
 
-	for (i = 0; i < all->n && i < TABLES_TRIED && clock_ms() < m->c->until_ms; i++) {
+	for (size_t i = 0; i < all->n && seen < TABLES_TRIED && clock_ms() < m->c->until_ms; i++) {
 		const struct check_table *t = &all->p[i];
-		const struct structure *there = m->how[i] != ALONE ? there_of(m->c, t, known) : NULL;
+		const struct structure *there;
 
+		if (m->how[i] == ALONE)
+			continue;
+		seen++;
+		there = there_of(m->c, t, known);
 		if (there && is_another(m->c, t, there))
 			some_add(&found, "`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table, t->schema,
 				t->name);
 	}
 	map_free(&known, free_structure);
-	bad = found.n > 0 || i < all->n;
+	bad = found.n > 0 || seen < m->n;
 	if (found.n > 0)
-		check_found(m->c, m->item, "fail", ERR_route_shared, db_where(m->c->down),
+		check_found(m->c, m->item, state_of(m->c), ERR_route_shared, db_where(m->c->down),
 			"ALTER it there: a UNIQUE KEY over columns of the upstream's key, or, where two "
 			"tables may have "
 			"the same keys, columns in it that `routes` fill (extract-table, extract-schema, "
@@ -276,8 +303,8 @@ static bool look_at_keys(const struct meeting *m)
 			"tables that routes merge are there already, and no unique key there lies within the "
 			"upstream's, so a change could be made to another one's row: %s",
 			some_text(&found));
-	else if (i < all->n)
-		check_rest(m->c, m->item, i, "the sync looks at each once it has rows");
+	else if (bad)
+		check_rest(m->c, m->item, seen, "the sync looks at each once it has rows");
 	some_free(&found);
 	return bad;
 }
@@ -305,6 +332,7 @@ void check_merged_rows(struct check *c, const char *item)
 	if (!rules_route(c->rules))
 		return;
 	m.how = xcalloc(c->tables->n + 1, sizeof(*m.how));
+	m.first = map_new();
 	find(&m);
 	if (m.n > 0) {
 		m.begun = check_has_begun(c);
@@ -317,5 +345,6 @@ void check_merged_rows(struct check *c, const char *item)
 	}
 	if (!told)
 		check_passed(c, item, c->up);
+	map_free(&m.first, NULL);
 	free(m.how);
 }

@@ -189,7 +189,8 @@ struct owner {
 	struct route_name up, other; /* other: table "" */
 };
 
-/* Does it write any? What the event filter leaves out whole shares nothing. */
+/* Does the sync write any? What the event filter leaves out whole shares nothing, unless it is on record: the
+ * copy has brought its rows. */
 static bool writes_rows(const struct tables *ts, const struct followed *f)
 {
 	static const enum event_id kinds[] = {EVENT_insert, EVENT_update, EVENT_delete};
@@ -235,10 +236,12 @@ static int add_owner(struct tables *ts, const char *schema, const char *table, s
 static int read_owners(struct tables *ts, struct err *e)
 {
 	struct followed_list l = {0};
+	size_t recorded;
 	int r;
 
 	routed_forget(ts);
 	r = routed_recorded(ts, &l, e);
+	recorded = l.n;
 	/* Seen by now or not: what may be there twice must not go over another one's rows, and what may
 	 * change a row that is not there must not meet it. */
 	if (r >= 0 && (ts->safe_mode || (ts->takeover && ts->takeover->on) || rules_filter(ts->rules) ||
@@ -248,7 +251,7 @@ static int read_owners(struct tables *ts, struct err *e)
 		r = elsewhere_read(ts, e);
 	ts->owners = map_new();
 	for (size_t i = 0; r >= 0 && i < l.n; i++)
-		if (l.p[i].table[0] && writes_rows(ts, &l.p[i]))
+		if (l.p[i].table[0] && (i < recorded || writes_rows(ts, &l.p[i])))
 			r = add_owner(ts, l.p[i].schema, l.p[i].table, e);
 	followed_fini(&l);
 	if (r < 0)
