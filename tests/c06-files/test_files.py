@@ -521,7 +521,7 @@ def test_interrupted_load_goes_on(make_pair, files, tmp_path):
     d.run("--filesize", "1GiB")
     readable(d.files)
     j = files("load", d.files, target=pair.target)
-    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=8000)
+    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=4500)  # it is to leave by itself, within its time
     j.start()
     procs.wait_for(lambda: j.failpoints.fired("load_before_commit"), 60, j.story)
     assert j.interrupt() == 130

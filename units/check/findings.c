@@ -7,25 +7,10 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
-
-/* Texts may be cut in the middle of a letter, or be in another charset: no finding is lost by that. */
-static json_t *told(const char *text)
-{
-	json_t *o = json_string(text);
-	char *plain;
-
-	if (o)
-		return o;
-	plain = xstrdup(text);
-	for (char *p = plain; *p; p++)
-		*p = (unsigned char)*p < 0x80 ? *p : '?';
-	o = json_string(plain);
-	free(plain);
-	return o;
-}
 
 void check_found(struct check *c, const char *item, const char *state, uint32_t code, const char *where,
 	const char *mend, const char *what, ...)
@@ -36,9 +21,10 @@ void check_found(struct check *c, const char *item, const char *state, uint32_t 
 	va_start(ap, what);
 	text = xvasprintf(what, ap);
 	va_end(ap);
-	json_array_append_new(c->findings,
-		json_pack("{s:s, s:s, s:i, s:o, s:o, s:o}", "item", item, "state", state, "code", (int)code,
-			"what", told(text), "where", told(where), "mend", told(mend)));
+	json_array_append_new(
+		c->findings, json_pack("{s:s, s:s, s:i, s:o, s:o, s:o}", "item", item, "state", state, "code",
+				     (int)code, "what", json_any_text(text), "where", json_any_text(where),
+				     "mend", json_any_text(mend)));
 	free(text);
 }
 
