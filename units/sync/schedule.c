@@ -315,14 +315,31 @@ static bool drain(struct apply *a)
 	return ok;
 }
 
-/* False: all must leave. */
-static bool ask_cascades_anew(struct apply *a)
+/* The upstream's server as it is by now says the same: nobody has to wait then. */
+static int says_the_same(struct apply *a, const struct trx *t, struct err *e)
 {
-	if (!drain(a))
-		return false;
+	bool logged;
+
+	if (t->start.generation != a->cascades_at.generation)
+		return 0;
+	if (tables_cascades_logged(&a->tables, &t->format.server, &logged, e) < 0)
+		return -1;
+	if (logged == a->cascades_logged)
+		a->cascades_at = t->start;
+	return logged == a->cascades_logged;
+}
+
+/* 0: all must leave. */
+static int ask_cascades_anew(struct apply *a, const struct trx *t, struct err *e)
+{
+	int same;
+
 	db_close(&a->tables.ask_up); /* of the server as it was */
+	same = says_the_same(a, t, e);
+	if (same != 0)
+		return same;
 	a->cascades_known = false;
-	return true;
+	return drain(a);
 }
 
 /* A DDL, or the rest of one that a start found applied in part. */
@@ -396,6 +413,8 @@ static int not_the_part(struct apply *a, struct trx *t, struct err *e)
 
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
+	int go;
+
 	t->safe = takeover_may_have(&a->takeover, t) ? SAFE_MUST
 		  : a->safe_mode                     ? SAFE_WHERE_IT_CAN
 						     : SAFE_OFF;
@@ -410,9 +429,9 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	if (part_pending(&a->part) && !part_is(&a->part, t) &&
 		(t->kind == TRX_DDL || t->large || t->raw.n > 0))
 		return not_the_part(a, t, e);
-	if (may_log_otherwise(a, t) && !ask_cascades_anew(a)) {
+	if (may_log_otherwise(a, t) && (go = ask_cascades_anew(a, t, e)) <= 0) {
 		trx_free(&t);
-		return 0;
+		return go;
 	}
 	if (t->kind == TRX_DDL || part_is(&a->part, t))
 		return alone(a, t, e);
