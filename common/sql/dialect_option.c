@@ -159,11 +159,19 @@ static size_t option_end(const struct tr *t, size_t i)
 	return value < t->n ? value + 1 : t->n;
 }
 
+/* What begins so would go on with the name before the option: no server takes that, it stays as it is. */
+static bool is_point(const struct tr *t, size_t i)
+{
+	return i < t->n && tr_text(t, i).n > 0 && tr_text(t, i).p[0] == '.';
+}
+
 static size_t drop_option(struct tr *t, size_t i, size_t end)
 {
 	size_t last = end > i ? end - 1 : i;
 	struct str text = {t->source.p + t->t[i].at, t->t[last].at + t->t[last].len - t->t[i].at};
 
+	if (is_point(t, end))
+		return end;
 	if (tr_is(t, i, "CONNECTION")) /* may hold a password */
 		tr_note(t, "dropped CONNECTION");
 	else
