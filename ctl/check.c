@@ -30,7 +30,7 @@ static json_t *rules_of(const json_t *task, const char *source)
 	return rules;
 }
 
-static json_t *check_args(const json_t *task, const char *source, json_t *endpoint)
+static json_t *check_args(const json_t *task, const char *source, json_t *endpoint, bool afresh)
 {
 	json_t *args =
 		json_pack("{s:s, s:O, s:o, s:O}", "source", source, "mode", json_object_get(task, "mode"),
@@ -49,9 +49,9 @@ static json_t *check_args(const json_t *task, const char *source, json_t *endpoi
 		json_object_set(args, "ignore", ignore);
 	if (args)
 		json_object_set_new(args, "parts",
-			json_pack("{s:O*, s:O*, s:O*, s:O*}", "dump", part(task, source, "dump"), "load",
+			json_pack("{s:O*, s:O*, s:O*, s:O*, s:b}", "dump", part(task, source, "dump"), "load",
 				part(task, source, "load"), "sync", part(task, source, "sync"), "start",
-				part(task, source, "start")));
+				part(task, source, "start"), "remove_meta", afresh));
 	return args;
 }
 
@@ -92,7 +92,7 @@ int check_judge(const json_t *answer, struct err *e)
 	return 0;
 }
 
-json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint,
+json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint, bool afresh,
 	const volatile sig_atomic_t *interrupts, struct err *e)
 {
 	json_t *answer = NULL;
@@ -103,14 +103,14 @@ json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t 
 		if (tries > 0 && err_act(e->code) != ERR_ACT_RETRY)
 			break;
 		err_clear(e);
-		args = check_args(task, source, endpoint);
+		args = check_args(task, source, endpoint, afresh);
 		answer = ask_command(k, "check", args, CHECK_MS, e);
 		json_decref(args);
 	}
 	return answer;
 }
 
-int check_all(struct ask *k, const json_t *task, json_t *list, struct err *e)
+int check_all(struct ask *k, const json_t *task, bool afresh, json_t *list, struct err *e)
 {
 	const json_t *name;
 	json_t *f;
@@ -118,7 +118,7 @@ int check_all(struct ask *k, const json_t *task, json_t *list, struct err *e)
 
 	json_array_foreach(json_object_get(task, "sources"), i, name) {
 		const char *source = json_string_value(name) ? json_string_value(name) : "";
-		json_t *answer = check_one(k, task, source, NULL, NULL, e);
+		json_t *answer = check_one(k, task, source, NULL, afresh, NULL, e);
 
 		if (!answer)
 			return -1;

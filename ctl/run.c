@@ -106,8 +106,8 @@ static int check(struct run *r, struct err *e)
 {
 	for (unsigned i = 0; i < r->job.nsources; i++) {
 		const struct job_source *s = &r->job.sources[i];
-		json_t *answer = check_one(
-			r->ask, r->job.task, s->id, json_object_get(s->source, "endpoint"), &interrupts, e);
+		json_t *answer = check_one(r->ask, r->job.task, s->id, json_object_get(s->source, "endpoint"),
+			false, &interrupts, e);
 		bool bad = !answer || check_judge(answer, e) < 0;
 
 		json_decref(answer);

@@ -398,7 +398,7 @@ int cmd_check_task(const struct args *a, struct err *e)
 	}
 	task = words_load_task(a, a->rest[0], e);
 	k = task ? words_open(a, e) : NULL;
-	if (k && check_all(k, task, list, e) == 0)
+	if (k && check_all(k, task, false, list, e) == 0)
 		code = tell_checks(a, list, n, e);
 	ask_close(&k);
 	json_decref(task);
@@ -419,10 +419,10 @@ static bool is_there(struct ask *k, const json_t *task)
 }
 
 /* As in DM, before a task is made. */
-static int check_first(struct ask *k, const json_t *task, struct err *e)
+static int check_first(struct ask *k, const json_t *task, bool afresh, struct err *e)
 {
 	json_t *list = json_array(), *findings = json_pack("{s:o}", "findings", list);
-	int r = is_there(k, task) ? 0 : check_all(k, task, list, e);
+	int r = is_there(k, task) ? 0 : check_all(k, task, afresh, list, e);
 
 	if (r == 0)
 		r = check_judge(findings, e);
@@ -432,7 +432,7 @@ static int check_first(struct ask *k, const json_t *task, struct err *e)
 
 int words_start_task(struct ask *k, const struct args *a, json_t *task, struct err *e)
 {
-	if (!a->no_check && check_first(k, task, e) < 0)
+	if (!a->no_check && check_first(k, task, a->remove_meta != NULL, e) < 0)
 		return EXIT_FAILED;
 	return words_send(k, a, "start-task",
 		json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);

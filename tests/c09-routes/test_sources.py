@@ -288,6 +288,15 @@ def test_anew_behind_the_binlogs(three, job):
     procs.wait_for(lambda: all(f.stage(x).get("unit") == "Sync" for x in ("one", "two")), 60, j.story, 0.3)
     f.assert_merged(["a", "n"])
 
+    # What the copy would stop at is told before it begins, whatever is on record.
+    f.skipped("one", s, "CREATE DATABASE shard_2", "database exists", code=10006)
+    s.run("CREATE TABLE shard_2.a (id int PRIMARY KEY, more int)")
+    f.wait_paused("one", 60554, "both go to `all`.`a`")
+    j.ask("stop-task", "run")
+    assert "60552" in (said := j.ask("start-task", f.task, "--remove-meta", expect=FAILED)) and "are not alike" in said, said
+    assert j.ask("start-task", f.task)["result"]
+    f.wait_paused("one", 60554, "both go to `all`.`a`")
+
 
 def test_extracted(three, job):
     """The same keys in both, where extract-source tells them apart; the table is made by hand."""

@@ -21,6 +21,7 @@ struct check {
 	struct db *up, *down; /* as long as it runs; NULL: not reached, or the task has none */
 	struct tables *tables;
 	const json_t *dump, *load, *sync, *start; /* options of the units; from where on, or NULL */
+	bool afresh;                              /* remove-meta: the start forgets what is on record */
 	uint64_t free_bytes;                      /* of the state folder's disk; 0: not known */
 	uint64_t until_ms;                        /* by when to have looked at single tables */
 };
@@ -54,6 +55,8 @@ void check_account(struct db *d, char *out, size_t size);
 /* Has the task a record downstream of a copy (also of one that remove-meta has ended, whose tables are still
  * its own) or of its sync, or one of DM's, so that it goes on, or knows what it finds? */
 bool check_has_begun(const struct check *c);
+/* Does it go on with that? Not by --remove-meta, which forgets it but for what is its own downstream. */
+bool check_goes_on(const struct check *c);
 /* Has a table of the meta schema a row of the task and source? condition: "", or SQL from " AND " on. No,
  * where there is no such table. */
 bool check_is_recorded(const struct check *c, const char *table, const char *condition);

@@ -197,6 +197,11 @@ bool check_has_begun(const struct check *c)
 				  (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
 }
 
+bool check_goes_on(const struct check *c)
+{
+	return !c->afresh && check_has_begun(c);
+}
+
 bool check_has_role(struct db *d)
 {
 	char text[16];

@@ -51,6 +51,7 @@ static int check_open(void *self, struct unit_env *env, struct err *e)
 	c->load = json_object_get(parts, "load");
 	c->sync = json_object_get(parts, "sync");
 	c->start = json_object_get(parts, "start");
+	c->afresh = json_flag(parts, "remove_meta", false);
 	c->free_bytes = (uint64_t)json_num(env->config, "free_bytes", 0);
 	c->tables = tables_new();
 	c->rules = rules_new(json_object_get(env->config, "rules"), c->meta_schema, e);

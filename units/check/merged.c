@@ -94,7 +94,7 @@ void check_merged(struct check *c, const char *item)
 {
 	struct looking k = {.c = c};
 
-	if (!rules_route(c->rules) || check_has_begun(c))
+	if (!rules_route(c->rules) || check_goes_on(c))
 		return;
 	tables_each_pair(c->tables, look_at_pair, &k);
 	tell(&k, item);

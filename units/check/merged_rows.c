@@ -19,7 +19,7 @@ struct meeting {
 	const char *item;
 	enum how *how;    /* of each of the tables */
 	size_t n, merged; /* how many are not alone; of them, MERGED */
-	bool begun;
+	bool goes_on;
 	struct map *first; /* of each target */
 };
 
@@ -216,7 +216,7 @@ static bool look_at_ties(const struct meeting *m)
 	size_t seen = m->c->tables->n;
 	bool bad = false;
 
-	if (check_copies(m->c) && !m->begun)
+	if (check_copies(m->c) && !m->goes_on)
 		seen = read_upstream(&up);
 	if (check_follows(m->c) && !logs_cascades(m->c))
 		bad = read_downstream(&down);
@@ -335,11 +335,11 @@ void check_merged_rows(struct check *c, const char *item)
 	m.first = map_new();
 	find(&m);
 	if (m.n > 0) {
-		m.begun = check_has_begun(c);
+		m.goes_on = check_goes_on(c);
 		told = m.merged > 0 && look_at_ties(&m);
 		if (check_follows(c)) {
 			told = look_at_filters(&m) || told;
-			told = (!m.begun && look_at_keys(&m)) || told;
+			told = (!check_has_begun(c) && look_at_keys(&m)) || told;
 			told = tell_safe_mode(&m) || told;
 		}
 	}

@@ -33,7 +33,7 @@ static void look_at(struct check *c, struct seen *s, const struct str *v)
 	if (kind == ONLINE_REAL)
 		return;
 	if (kind == ONLINE_SHADOW && rules_table(c->rules, v[0], online_real(o, v[1]))) {
-		if (!is_on_record(c, v[0], v[1]))
+		if (c->afresh || !is_on_record(c, v[0], v[1]))
 			some_add(&s->shadows, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 	} else if (rules_listed(c->rules, v[0], v[1])) {
 		some_add(&s->others, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
@@ -43,7 +43,7 @@ static void look_at(struct check *c, struct seen *s, const struct str *v)
 static void tell(struct check *c, const char *item, struct seen *s)
 {
 	if (s->shadows.n)
-		check_found(c, item, check_has_begun(c) ? "warn" : "fail", ERR_sync_online, db_where(c->up),
+		check_found(c, item, check_goes_on(c) ? "warn" : "fail", ERR_sync_online, db_where(c->up),
 			"wait until gh-ost or pt-osc has ended, or drop it if it was given up; rename it if "
 			"it is a "
 			"table like others, or set shadow-table-rules",

@@ -103,7 +103,7 @@ void check_position(struct check *c, const char *item)
 	uint64_t offset = (uint64_t)json_num(c->start, "offset", 0), size = 0;
 	int r;
 
-	if ((!*file && !*gtid) || check_has_begun(c))
+	if ((!*file && !*gtid) || check_goes_on(c))
 		return;
 	r = *file ? look_for_file(c->up, file, &size) : 1;
 	if (r == 0)

@@ -135,7 +135,7 @@ void check_clocks(struct check *c, const char *item)
 /* MySQL 8 shows them only with a privilege of its own; where there never was one none can be pending. */
 static void look_unseen(struct check *c, const char *item, const struct err *denied)
 {
-	bool copies = check_copies(c) && !check_has_begun(c);
+	bool copies = check_copies(c) && !check_goes_on(c);
 	struct buf mend = {0};
 	struct err e = {0};
 	char account[320];
