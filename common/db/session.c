@@ -42,7 +42,8 @@ static const struct setting {
 	/* A snapshot that waits for its turn, and a reader that is slower than the server, must not be cut
 	   off. */
 	{SQL, ALL, 0, "wait_timeout=86400"},
-	{APPLY, ALL, 0, "wait_timeout=31536000"}, /* an applier may have nothing to do for weeks */
+	/* An applier, or who does DDL, may have nothing to do for weeks. */
+	{APPLY | DDL, ALL, 0, "wait_timeout=31536000"},
 	{DUMP | APPLY, MY | MA, 0, "net_read_timeout=3600"},
 	{DUMP | APPLY, MY | MA, 0, "net_write_timeout=3600"},
 	{DUMP | APPLY, MA, 100300, "idle_transaction_timeout=0"},

@@ -497,6 +497,40 @@ static void runs_of_another_relay_log(void **state)
 	runs_fini(&r);
 }
 
+/* While one lane is slow, another commits batches: what they did stays few spans, whoever's turn it was. */
+static void runs_of_many_batches(void **state)
+{
+	struct runs all = {0}, one = {0};
+	struct buf text = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct binlog_gtid_event g = gtid(i % 2, 10 + 3 * i); /* others' lie between */
+
+		runs_clear(&one);
+		runs_add(&one, pos(100 * i), pos(100 * i + 90), &g, false);
+		runs_append(&all, &one, i > 0);
+	}
+	runs_text(&all, &text);
+	assert_string_equal(buf_cstr(&text), "1:3:0 1:3:299990 0:10-9004,1:13-9007\n");
+	assert_int_equal(runs_weight(&all), 1);
+	/* MySQL's are counted one by one. */
+	runs_clear(&all);
+	for (uint64_t i = 0; i < 400; i++) {
+		struct binlog_gtid_event g = {
+			.uuid = {(uint8_t)(i % 2)}, .gno = (int64_t)(1 + i / 2 * (i % 2 + 1))};
+
+		runs_clear(&one);
+		runs_add(&one, pos(100 * i), pos(100 * i + 90), &g, false);
+		runs_append(&all, &one, i > 0);
+	}
+	assert_int_equal(all.n, 1);
+	assert_int_equal(runs_weight(&all), 50); /* 1 + 200 spans */
+	runs_fini(&all);
+	runs_fini(&one);
+	buf_free(&text);
+}
+
 static void runs_of_mysql(void **state)
 {
 	struct binlog_gtid_event g = {.uuid = {1, 2, 3}, .gno = 5};
@@ -575,6 +609,7 @@ int main(void)
 		cmocka_unit_test(keys_are_forgotten),
 		cmocka_unit_test(runs_and_their_text),
 		cmocka_unit_test(runs_of_another_relay_log),
+		cmocka_unit_test(runs_of_many_batches),
 		cmocka_unit_test(runs_of_mysql),
 	};
 

@@ -77,6 +77,16 @@ bool hash_is_int(const struct column *c)
 	return false;
 }
 
+struct str hash_widen(struct str raw, bool is_unsigned, char out[8])
+{
+	bool negative = !is_unsigned && raw.n > 0 && (raw.p[raw.n - 1] & 0x80);
+
+	memset(out, negative ? 0xff : 0, 8);
+	if (raw.n > 0)
+		memcpy(out, raw.p, raw.n < 8 ? raw.n : 8);
+	return (struct str){out, 8};
+}
+
 /* Its value is not in the binlog for sure, or not the downstream's; or it is there in a form of many. */
 static bool is_elsewhere(const struct table *t, const struct column *up, const struct column *down)
 {

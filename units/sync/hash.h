@@ -24,6 +24,8 @@ enum hash_how hash_how(const struct table *t, unsigned up, unsigned down);
 enum hash_how hash_how_prefix(const struct table *t, unsigned up, unsigned down);
 /* INT columns of any size and sign, which an enum can't tell from one another: TINYINT … BIGINT. */
 bool hash_is_int(const struct column *c);
+/* Its value as one of 64 bits: tables that routes merge may have it in several sizes. */
+struct str hash_widen(struct str raw, bool is_unsigned, char out[8]);
 /* Some of its values can't be said. */
 bool hash_is_soft(enum hash_how how, unsigned prefix);
 /* Chained onto *h. prefix: so many characters, or bytes of a binary column; 0: all. False: a value whose

@@ -15,6 +15,7 @@ struct index_column {
 	unsigned prefix; /* so much of it counts; 0: all */
 	enum hash_how how;
 	bool made; /* a generated one: its value may change where no image has it */
+	bool is_int, is_unsigned;
 };
 
 struct row_index {
@@ -80,6 +81,8 @@ static void learn_key(struct table *t, const struct structure *s, const struct k
 		c->how = c->prefix ? hash_how_prefix(t, c->up, (unsigned)down)
 				   : hash_how(t, c->up, (unsigned)down);
 		c->made = t->up->columns[up].generated;
+		c->is_int = c->how == HASH_BYTES && hash_is_int(&t->up->columns[up]);
+		c->is_unsigned = t->up->columns[up].is_unsigned;
 		x.serial = x.serial || c->how == HASH_OPEN;
 		x.soft = x.soft || hash_is_soft(c->how, c->prefix);
 		x.n++;
@@ -134,16 +137,19 @@ static enum shape shape_of(const struct row_index *x, const struct binlog_value 
 	const struct binlog_value *before, uint64_t *hash)
 {
 	bool null = false, open = false;
+	char wide[8];
 
 	*hash = x->id;
 	for (unsigned i = 0; i < x->n; i++) {
-		const struct binlog_value *v = value_of(image, before, &x->columns[i]);
+		const struct index_column *c = &x->columns[i];
+		const struct binlog_value *v = value_of(image, before, c);
 
 		if (!v->present)
 			return IS_ABSENT;
 		null = null || v->null;
 		open = open ||
-		       (!v->null && !hash_value(hash, x->columns[i].how, x->columns[i].prefix, v->raw));
+		       (!v->null && !hash_value(hash, c->how, c->prefix,
+					    c->is_int ? hash_widen(v->raw, c->is_unsigned, wide) : v->raw));
 	}
 	return null ? IS_NULL : open ? IS_OPEN : IS_VALUE;
 }
@@ -211,13 +217,9 @@ void keys_touch(struct touch *to, const struct change *c)
 		touch_key(to, k->group);
 		return;
 	}
-	if (k->n == 0) {
-		touch_key(to, k->id);
-		ties_touch(to, c);
-		return;
-	}
 	ties_touch(to, c);
-	touch_gate(to, k->id, false);
+	/* One of several that routes merge may have keys where another has none. */
+	touch_gate(to, k->id, k->n == 0);
 	for (unsigned i = 0; i < k->n; i++)
 		touch_index(to, k, &k->list[i], c);
 }
@@ -230,10 +232,7 @@ void keys_touch_table(struct touch *to, const struct table *t)
 		touch_key(to, k->group);
 		return;
 	}
-	/* Whoever changes a row shares the gate, whatever its keys are; without keys there is one for all. */
-	if (k->n == 0)
-		touch_key(to, k->id);
-	else
-		touch_gate(to, k->id, true);
+	/* Whoever changes a row shares the gate, whatever its keys are; without keys nobody does. */
+	touch_gate(to, k->id, true);
 	ties_touch_table(to, t);
 }

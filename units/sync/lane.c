@@ -162,7 +162,7 @@ void lane_wake(struct lane *l)
 size_t lane_runs(struct lane *l, struct position watermark)
 {
 	runs_cut(&l->done, watermark);
-	return l->done.n;
+	return runs_weight(&l->done);
 }
 
 size_t lane_coming(const struct lane *l)

@@ -58,8 +58,9 @@ static int other_history(const struct binlog_gtid_event *g, uint32_t server_id, 
 		text, g->domain, server_id, (unsigned long long)seq);
 }
 
-/* 1: seen before, 0: new. */
-static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, struct err *e)
+/* 1: seen before, 0: new. inside: the DDL of a CREATE TABLE … SELECT, whose rows come behind it with the same
+ * GTID. */
+static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, bool inside, struct err *e)
 {
 	struct overlap_domain *d = domain_of(o, g->domain);
 	uint32_t server_id;
@@ -74,7 +75,7 @@ static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, stru
 		d->under_way = true;
 		return 1;
 	}
-	d->over = true;
+	d->over = g->seq > seq || !inside;
 	if (g->seq == seq)
 		return g->server_id == server_id ? 1 : other_history(g, server_id, seq, e);
 	return d->under_way ? other_history(g, server_id, seq, e) : 0;
@@ -91,7 +92,7 @@ static int seen_before(struct overlap *o, const struct trx *t, struct err *e)
 			       : err_set(e, ERR_relay_gone,
 					 "a transaction without a GTID after a switch to another upstream: "
 					 "nobody can tell whether it was applied already");
-	return gtid_set_flavor(o->before) == FLAVOR_MARIADB && g->mariadb ? maria_seen(o, g, e)
+	return gtid_set_flavor(o->before) == FLAVOR_MARIADB && g->mariadb ? maria_seen(o, g, t->inside, e)
 									  : gtid_set_has(o->before, g);
 }
 

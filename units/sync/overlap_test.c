@@ -188,10 +188,28 @@ static void a_ddl_inside_goes_with_its_transaction(void **state)
 	assert_int_equal(mysql(f, 0xaa, 6), 0);
 }
 
+/* MariaDB's last one of a domain is known by its number: both parts of it. */
+static void a_ddl_inside_of_the_last_one(void **state)
+{
+	struct fixture *f = *state;
+	struct binlog_gtid_event g = {.mariadb = true, .domain = 0, .server_id = 1, .seq = 10};
+	struct trx t = {.kind = TRX_DDL, .start = {2, 3, 100}, .inside = true, .gtid = g};
+
+	begin(f, 2, FLAVOR_MARIADB, "0-1-10");
+	buf_puts(&t.raw, "ddl");
+	assert_int_equal(overlap_pass(&f->o, &t, &f->e), 0);
+	assert_int_equal(t.raw.n, 0);
+	buf_free(&t.raw);
+	assert_int_equal(pass_gtid(f, &g), 1);
+	g.seq = 11;
+	assert_int_equal(pass_gtid(f, &g), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(mysql_is_known_by_each, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ddl_inside_of_the_last_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(mariadb_has_domains, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			within_a_generation_only_the_position_counts, setup, teardown),

@@ -12,6 +12,9 @@
 #include "common/base/xalloc.h"
 #include "units/sync/part.h"
 
+/* So many spans are as long as the bound of runs allows for. */
+enum { SPANS_A_RUN = 4 };
+
 /* Numbers in a row of one origin: MySQL's "uuid" or "uuid:tag", MariaDB's domain. */
 struct span {
 	char origin[72];
@@ -74,23 +77,22 @@ static struct span *add_span(struct run *r, const char *origin, uint64_t first, 
 
 /* MariaDB's numbers may leave gaps: between two neighbours of a domain there is nothing. MySQL's are counted.
  */
-static void add_gtid(struct run *r, const struct binlog_gtid_event *g)
+static void put_span(struct run *r, const char *origin, uint64_t first, uint64_t last)
 {
-	char origin[72];
-	uint64_t n = origin_of(g, origin);
+	bool mariadb = strchr(origin, '-') == NULL;
 
 	for (size_t i = r->n; i-- > 0;) {
 		struct span *s = &r->spans[i];
 
 		if (strcmp(s->origin, origin) != 0)
 			continue;
-		if (g->mariadb ? n > s->last : n == s->last + 1) {
-			s->last = n;
+		if (mariadb ? first > s->last : first == s->last + 1) {
+			s->last = last;
 			return;
 		}
 		break;
 	}
-	add_span(r, origin, n, n);
+	add_span(r, origin, first, last);
 }
 
 static struct run *new_run(struct runs *r)
@@ -107,14 +109,18 @@ void runs_add(struct runs *r, struct position start, struct position end,
 	const struct binlog_gtid_event *gtid, bool neighbour)
 {
 	struct run *x = neighbour && r->n ? &r->list[r->n - 1] : NULL;
+	char origin[72];
 
 	if (!x) {
 		x = new_run(r);
 		x->start = start;
 	}
 	x->end = end;
-	if (gtid)
-		add_gtid(x, gtid);
+	if (gtid) {
+		uint64_t n = origin_of(gtid, origin);
+
+		put_span(x, origin, n, n);
+	}
 }
 
 void runs_append(struct runs *to, const struct runs *more, bool neighbour)
@@ -128,16 +134,18 @@ void runs_append(struct runs *to, const struct runs *more, bool neighbour)
 			x->start = m->start;
 		}
 		x->end = m->end;
-		for (size_t k = 0; k < m->n; k++) {
-			struct span *last = x->n ? &x->spans[x->n - 1] : NULL;
-
-			if (last && strcmp(last->origin, m->spans[k].origin) == 0 &&
-				m->spans[k].first == last->last + 1)
-				last->last = m->spans[k].last;
-			else
-				add_span(x, m->spans[k].origin, m->spans[k].first, m->spans[k].last);
-		}
+		for (size_t k = 0; k < m->n; k++)
+			put_span(x, m->spans[k].origin, m->spans[k].first, m->spans[k].last);
 	}
+}
+
+size_t runs_weight(const struct runs *r)
+{
+	size_t spans = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		spans += r->list[i].n;
+	return spans / SPANS_A_RUN > r->n ? spans / SPANS_A_RUN : r->n;
 }
 
 static bool set_has_span(const struct gtid_set *set, const struct span *s)

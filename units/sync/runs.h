@@ -19,6 +19,9 @@ void runs_clear(struct runs *r);
 void runs_add(struct runs *r, struct position start, struct position end,
 	const struct binlog_gtid_event *gtid, bool neighbour);
 void runs_append(struct runs *to, const struct runs *more, bool neighbour);
+/* How much of a row they take, as a number of runs: one that goes over transactions which are nothing to us
+ * has many spans of GTIDs. */
+size_t runs_weight(const struct runs *r);
 /* Those that end at the watermark or before it have served. */
 void runs_cut(struct runs *r, struct position watermark);
 /*

@@ -353,17 +353,6 @@ void ties_learn(struct tables *ts, struct table *t)
 
 /* --- rows --- */
 
-/* Whole numbers of any size as one of 64 bits. */
-static struct str widen(struct str raw, const struct column *c, char out[8])
-{
-	bool negative = !c->is_unsigned && raw.n > 0 && (raw.p[raw.n - 1] & 0x80);
-
-	memset(out, negative ? 0xff : 0, 8);
-	if (raw.n > 0)
-		memcpy(out, raw.p, raw.n < 8 ? raw.n : 8);
-	return (struct str){out, 8};
-}
-
 /* What an UPDATE's second image leaves out is as it was. */
 static const struct binlog_value *value_of(
 	const struct binlog_value *image, const struct binlog_value *before, int up)
@@ -393,7 +382,7 @@ static bool side_hash(const struct side *s, const struct change *c, const struct
 		if (v->null)
 			*null = true;
 		else if (!hash_value(hash, s->columns[i].how, 0,
-				 hash_is_int(x) ? widen(v->raw, x, wide) : v->raw))
+				 hash_is_int(x) ? hash_widen(v->raw, x->is_unsigned, wide) : v->raw))
 			said = false;
 	}
 	return said;
