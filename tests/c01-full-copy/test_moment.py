@@ -4,8 +4,11 @@ import threading
 import time
 
 import failover
+import procs
 import pymysql
 import pytest
+from conftest import Pair
+from routed import Files
 
 SNAPSHOT = re.compile(r"snapshot at (\S+):(\d+) gtid=(\S*), (.*?)(?:\"|$)", re.M)
 
@@ -91,6 +94,56 @@ def test_ddl_is_held_off(privilege, make_pair, job):
     assert j.wait() == 0, j.story()
     assert ("DDL was held off for" if privilege else "DDL of others is not held off") in j.log(), j.story()
     pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("up, privilege", [("my97", True), ("my97", False), ("ma1011", False)])
+def test_made_while_listing(up, privilege, make_pair, job):
+    """What is made and changed between the list and the snapshot is copied: its statements are before the position. Where such a statement is held off, it waits in front of
+    the lock of the snapshots (MySQL takes its global lock first), and neither holds the other up for ever."""
+    pair = make_pair(up, "ma118" if up == "my97" else "my97")
+    s = pair.source
+    make(s)
+    url = s.url()
+    if up == "my97" and not privilege:
+        s.run("DROP USER IF EXISTS tgtestl@'%'", "CREATE USER tgtestl@'%' IDENTIFIED BY 'Grants-1'",
+              "GRANT SELECT, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, SHOW VIEW ON *.* TO tgtestl@'%'", "GRANT XA_RECOVER_ADMIN ON *.* TO tgtestl@'%'")
+        url = s.url("tgtestl", "Grants-1")
+    j = job(pair, source_url=url)
+    j.failpoints.arm("dump_listed", "sleep", 1, 60000)
+    j.start(until="full")
+    procs.wait_for(lambda: j.failpoints.fired("dump_listed"), 40, j.story, 0.05)
+    made = threading.Thread(target=s.run, args=("CREATE TABLE app.early (id int PRIMARY KEY)", "INSERT INTO app.early VALUES (1), (2)",
+                                                "ALTER TABLE app.t ADD COLUMN c int", "UPDATE app.t SET c = id"))
+    made.start()
+    if privilege:  # it waits
+        procs.wait_for(lambda: s.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'CREATE TABLE app.early%' AND STATE LIKE 'Waiting for backup lock%'"), 30, j.story, 0.1)
+    else:
+        made.join(30)
+        assert not made.is_alive()
+    j.failpoints.disarm("dump_listed")
+    made.join(60)
+    assert not made.is_alive(), j.story()
+    assert j.wait() == 0, j.story()
+    assert "the structure of tables changed" in j.log() or "app`.`early` is new" in j.log(), j.story()
+    pair.assert_equal("app", j.story)
+    assert pair.target.query("SELECT COUNT(*) FROM app.early, app.t WHERE c = t.id") == ((4,),)
+
+
+def test_a_replica_that_does_not_log(server, job):
+    """What it applies moves its binlog's place nowhere: snapshots of one place need not be of one moment. And the rows of a table in parts by time are the current ones."""
+    pair = Pair(server("ma1011", "mute", extra="--skip-log-slave-updates"), server("my97", "down"))
+    s = pair.source
+    make(s)
+    s.run("CREATE TABLE app.v (id int PRIMARY KEY, v varchar(200)) WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME (PARTITION old HISTORY, PARTITION now CURRENT)",
+          "INSERT INTO app.v SELECT seq, REPEAT('x', 190) FROM app.seq_1_to_30000", "UPDATE app.v SET v = REPEAT('y', 190) WHERE id % 3 = 0", "DELETE FROM app.v WHERE id % 5 = 0",
+          "ANALYZE TABLE app.v", "SET GLOBAL gtid_slave_pos=CONCAT(@@gtid_binlog_pos, ',77-99-5')")
+    try:
+        f = Files(pair, job, {"no": {"schema-pattern": "nothing", "target-schema": "at_all"}}, "full", ", mydumper: {chunk-filesize: 1}")
+        f.run(until="full")
+        assert re.fullmatch(r"the lock was held for \d+ ms", told(f.job)[3]), told(f.job)
+        pair.assert_equal("app", f.job.story)
+    finally:
+        s.run("RESET MASTER", "SET GLOBAL gtid_slave_pos=''")
 
 
 def test_busy_server(make_pair, job):

@@ -11,7 +11,7 @@ from workload import Workload
 COPY = [n for n in names() if n.startswith(("dump_", "load_")) and n != "load_shared_ready"]  # which wants two sources: c09-routes/test_sources.py
 FOLLOW = [n for n in names() if n.startswith(("relay_", "sync_"))]
 ANY = [n for n in names() if n.startswith(("agent_", "unit_"))]
-ONCE = {"dump_locked", "dump_snapshot", "dump_all_done", "load_all_done", "load_plan_recorded", "load_before_keys", "agent_before_hello", "agent_after_hello"}  # passed once in a run
+ONCE = {"dump_listed", "dump_locked", "dump_snapshot", "dump_all_done", "load_all_done", "load_plan_recorded", "load_before_keys", "agent_before_hello", "agent_after_hello"}  # passed once in a run
 # places that want something special of the source
 DDL = [n for n in FOLLOW if n.startswith("sync_ddl")]
 

@@ -104,14 +104,13 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	t->bytes = number(v[5]);
 	t->transactional = v[3].p && map_get(engines, v[3]);
 	t->innodb = t->transactional && str_is_ci(v[3], "InnoDB");
-	t->partitioned = v[6].p && memmem(v[6].p, v[6].n, "partitioned", strlen("partitioned"));
+	/* Named partitions are read with all versions of a row. */
+	t->partitioned = str_is(v[2], "BASE TABLE") && v[6].p &&
+			 memmem(v[6].p, v[6].n, "partitioned", strlen("partitioned"));
 	t->no_data = in_list(v[3], empty);
 	c->rows += t->rows;
 	c->bytes += t->bytes;
-	if (str_is(v[2], "SYSTEM VERSIONED"))
-		log_warn("table `%s`.`%s` is system-versioned: its current rows are copied, its history is "
-			 "not",
-			t->schema, t->name);
+	t->versioned = str_is(v[2], "SYSTEM VERSIONED");
 	return 0;
 }
 
@@ -254,9 +253,10 @@ static int read_structures(struct item *t, unsigned n, struct db *d, struct err 
 static int read_table(struct item *t, struct db *d, struct err *e)
 {
 	t->mariadb = db_server(d)->flavor == FLAVOR_MARIADB;
-	t->create = show_create(d, "TABLE", t, e);
-	if (!t->create)
-		return -1;
+	if (t->versioned)
+		log_warn("table `%s`.`%s` is system-versioned: its current rows are copied, its history is "
+			 "not",
+			t->schema, t->name);
 	if (!t->structure)
 		return err_set(e, ERR_dump_changed, "table `%s`.`%s` went away", t->schema, t->name);
 	return t->partitioned ? read_partitions(t, d, e) : 0;
@@ -292,6 +292,10 @@ static int read_tables(struct catalog *c, struct db *d, struct err *e)
 		for (n = 1; n < AT_ONCE && i + n < c->tables.n; n++)
 			if (strcmp(t[i + n].schema, t[i].schema) != 0)
 				break;
+		/* The texts before all else: what changes behind them is found when they are compared. */
+		for (unsigned k = i; k < i + n; k++)
+			if (!(t[k].create = show_create(d, "TABLE", &t[k], e)))
+				return -1;
 		if (read_structures(t + i, n, d, e) < 0)
 			return -1;
 		for (unsigned k = i; k < i + n; k++)
@@ -325,19 +329,25 @@ static int fresh_estimates(struct db *d, struct err *e)
 	return db_exec(d, STR_LIT("SET SESSION information_schema_stats_expiry=0"), e);
 }
 
-int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+static int read_list(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
 {
 	struct map *engines = map_new();
-	int r = fresh_estimates(d, e);
+	int r = read_engines(d, engines, e);
 
-	if (r == 0)
-		r = read_engines(d, engines, e);
 	if (r == 0)
 		r = list_schemas(c, d, rules, e);
 	if (r == 0)
 		r = list_tables(c, d, rules, engines, e);
+	c->listed = c->schemas.n + c->tables.n + c->views.n + c->sequences.n;
 	map_free(&engines, NULL);
-	return r < 0 ? -1 : read_texts(c, d, e);
+	return r;
+}
+
+int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+{
+	if (fresh_estimates(d, e) < 0 || read_list(c, d, rules, e) < 0)
+		return -1;
+	return read_texts(c, d, e);
 }
 
 int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e)
@@ -410,8 +420,44 @@ static bool same_but_auto_increment(const char *a, const char *b)
 	return same;
 }
 
-int catalog_check(struct catalog *c, struct db *d, struct err *e)
+static int compare(const struct item *was, const struct item *now, struct err *e)
 {
+	int order = strcmp(was->schema, now->schema);
+
+	order = order ? order : strcmp(was->name, now->name);
+	if (order)
+		return err_set(e, ERR_dump_changed, "table `%s`.`%s` %s",
+			order < 0 ? was->schema : now->schema, order < 0 ? was->name : now->name,
+			order < 0 ? "went away" : "is new");
+	if (was->transactional != now->transactional || was->innodb != now->innodb ||
+		was->partitioned != now->partitioned || was->no_data != now->no_data ||
+		was->versioned != now->versioned)
+		return err_set(
+			e, ERR_dump_changed, "table `%s`.`%s` is of another kind", now->schema, now->name);
+	return 0;
+}
+
+/* What somebody made since the list was read is neither in it nor, for sure, in the binlog behind the
+ * snapshots.
+ */
+static int check_list(const struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+{
+	struct catalog now = {0};
+	int r = read_list(&now, d, rules, e);
+
+	for (unsigned i = 0; r == 0 && i < c->tables.n && i < now.tables.n; i++)
+		r = compare(&c->tables.p[i], &now.tables.p[i], e);
+	if (r == 0 && now.listed != c->listed)
+		r = err_set(e, ERR_dump_changed, "%u databases, tables, views and sequences, and %u before",
+			now.listed, c->listed);
+	catalog_fini(&now);
+	return r;
+}
+
+int catalog_check(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+{
+	if (check_list(c, d, rules, e) < 0)
+		return err_add(e, "looking at the tables again");
 	for (unsigned i = 0; i < c->tables.n; i++) {
 		struct item *t = &c->tables.p[i];
 		char *now = show_create(d, "TABLE", t, e);

@@ -27,6 +27,7 @@ struct item {
 	bool innodb, mariadb;
 	bool no_data; /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
 	bool partitioned;
+	bool versioned;               /* MariaDB's WITH SYSTEM VERSIONING */
 	struct partition *partitions; /* in their order */
 	unsigned npartitions;
 };
@@ -39,6 +40,7 @@ struct items {
 struct catalog {
 	struct items schemas, tables, views, sequences;
 	struct objects routines; /* of option `objects` */
+	unsigned listed;         /* all there was, also what can't be shown */
 	uint64_t rows, bytes;    /* sums of the estimates */
 };
 
@@ -50,10 +52,10 @@ int catalog_route(struct catalog *c, const struct route *r, const char *source, 
 /* The routines, which catalog_read does not read. */
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 /*
- * Asks for every CREATE text again, once the snapshot is open. A text that differs in more than
- * AUTO_INCREMENT is ERR_dump_changed; the newer AUTO_INCREMENT is kept.
+ * Asks for the list and every CREATE text again, once the snapshot is open. A table that came or went, or a
+ * text that differs in more than AUTO_INCREMENT is ERR_dump_changed; the newer AUTO_INCREMENT is kept.
  */
-int catalog_check(struct catalog *c, struct db *d, struct err *e);
+int catalog_check(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 void catalog_fini(struct catalog *c);
 /* "CREATE TABLE …" without the table option AUTO_INCREMENT=n, for comparing. */
 void catalog_strip_auto_increment(struct buf *b, struct str create);

@@ -96,6 +96,7 @@ struct dump {
 	const struct stretch **jobs; /* all stretches, in the order of reading */
 	unsigned njobs, begun;
 	unsigned locked_pending; /* tables without a snapshot, not yet copied */
+	struct db *keeper;       /* holds those; used under `ends` */
 	struct db **conns;       /* every open connection, to cut them off */
 	unsigned nconns;
 

@@ -59,7 +59,7 @@ static int list(struct dump *d, json_t **ties, struct err *e)
 static int check(struct dump *d, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
-	int r = c ? catalog_check(&d->catalog, c, e) : -1;
+	int r = c ? catalog_check(&d->catalog, c, d->rules, e) : -1;
 
 	if (r == 0 && d->o.to_files)
 		r = folder_put_others(d, c, e);
@@ -130,11 +130,14 @@ static int wait_for_load(struct dump *d, struct err *e)
 }
 
 /* From the list to the snapshots, as of one moment. */
-static int open_snapshot(struct dump *d, struct db **conns, struct db **keeper, json_t **ties, struct err *e)
+static int open_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard,
+	json_t **ties, struct err *e)
 {
 	if (list(d, ties, e) < 0 || open_conns(d, conns, e) < 0)
 		return -1;
-	if (lock_snapshot(d, conns, keeper, e) < 0)
+	if (FAILPOINT_HIT(dump_listed))
+		return err_set(e, ERR_db_lost, "failpoint dump_listed");
+	if (lock_snapshot(d, conns, keeper, guard, e) < 0)
 		return -1;
 	set_phase(d, DUMP_SNAPSHOT);
 	if (FAILPOINT_HIT(dump_snapshot))
@@ -145,16 +148,15 @@ static int open_snapshot(struct dump *d, struct db **conns, struct db **keeper, 
 /* The load is waited for without holding statements off: it may have a long binlog to look through first. */
 static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
-	uint64_t since = clock_ms();
+	struct ddl_guard guard = {.since_ms = clock_ms()};
 	json_t *ties = NULL;
-	struct db *guard;
 	int r;
 
 	if (clear(d, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
 		return -1;
-	r = open_snapshot(d, conns, keeper, &ties, e);
+	r = open_snapshot(d, conns, keeper, &guard, &ties, e);
 	json_decref(ties);
-	lock_release_ddl(d, &guard, since);
+	lock_release_ddl(d, &guard);
 	if (r == 0 && !d->o.to_files)
 		r = wait_for_load(d, e);
 	if (r < 0 || dump_stopping(d))

@@ -26,6 +26,7 @@ struct locking {
 	struct db *control; /* holds the lock */
 	struct db **conns;
 	struct db **keeper;
+	struct ddl_guard *guard;
 	bool timed_out; /* the last try may be repeated */
 };
 
@@ -73,7 +74,10 @@ static int keep_locked(struct locking *l, struct err *e)
 	put_lock_tables(&sql, &l->d->catalog, false);
 	if (sql.n > 0 && l->d->o.consistency != CONSISTENCY_NONE) {
 		*l->keeper = dump_connect(l->d, DB_PLAIN, e);
-		r = *l->keeper ? db_execf(*l->keeper, e, "SET SESSION lock_wait_timeout=%d", TRY_S) : -1;
+		r = *l->keeper
+			    ? db_execf(*l->keeper, e,
+				      "SET SESSION lock_wait_timeout=%d, SESSION wait_timeout=2592000", TRY_S)
+			    : -1;
 		if (r == 0)
 			r = db_exec(*l->keeper, buf_str(&sql), e);
 		if (r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT)
@@ -283,6 +287,9 @@ static int try_until(struct locking *l, struct err *e)
 		if (clock_ms() >= deadline)
 			return give_up(l, e);
 		log_info("the lock is not to be had yet, trying again: %s", e->text);
+		/* A statement that waits for the guard may be what holds the lock off: MySQL has it take its
+		   global lock first. What it changes is found behind the snapshots. */
+		lock_release_ddl(l->d, l->guard);
 		/* Whoever queued behind our wait gets through now. */
 		if (!dump_pause(l->d, PAUSE_MS))
 			return -1;
@@ -290,9 +297,10 @@ static int try_until(struct locking *l, struct err *e)
 	return r;
 }
 
-int lock_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
+int lock_snapshot(
+	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
-	struct locking l = {.d = d, .conns = conns, .keeper = keeper};
+	struct locking l = {.d = d, .conns = conns, .keeper = keeper, .guard = guard};
 	int r = lockfree_snapshot(d, conns, e);
 
 	if (r != 0)
@@ -341,31 +349,31 @@ static int hold(struct dump *d, struct db *c, struct err *e)
 	return 1;
 }
 
-int lock_hold_ddl(struct dump *d, struct db **guard, struct err *e)
+int lock_hold_ddl(struct dump *d, struct ddl_guard *guard, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
 	int r = c ? 0 : -1;
 
-	*guard = NULL;
+	guard->c = NULL;
 	if (c && db_server(c)->flavor == FLAVOR_MYSQL && db_server(c)->version >= 80000) {
 		r = db_execf(c, e, "SET SESSION lock_wait_timeout=%d", TRY_S);
 		if (r == 0)
 			r = hold(d, c, e);
 	}
 	if (r == 1)
-		*guard = c;
+		guard->c = c;
 	else
 		dump_disconnect(d, &c);
 	return r < 0 ? -1 : 0;
 }
 
-void lock_release_ddl(struct dump *d, struct db **guard, uint64_t since_ms)
+void lock_release_ddl(struct dump *d, struct ddl_guard *guard)
 {
 	struct err ignored;
 
-	if (!*guard)
+	if (!guard->c)
 		return;
-	db_exec(*guard, STR_LIT("UNLOCK INSTANCE"), &ignored);
-	dump_disconnect(d, guard);
-	log_info("DDL was held off for %" PRIu64 " ms", clock_ms() - since_ms);
+	db_exec(guard->c, STR_LIT("UNLOCK INSTANCE"), &ignored);
+	dump_disconnect(d, &guard->c);
+	log_info("DDL was held off for %" PRIu64 " ms", clock_ms() - guard->since_ms);
 }

@@ -160,6 +160,30 @@ static void keep(struct dump *d, const struct at *at, unsigned tries)
 		tries);
 }
 
+/*
+ * Does every commit move the place in the binlog? Not those of a replica that doesn't log what it applies,
+ * nor of databases that the binlog leaves out: between two snapshots of one place there may be some. 0 also
+ * where that can't be seen.
+ */
+static int logs_all(struct db *c, struct err *e)
+{
+	struct err ignored = {0};
+	const struct str *v;
+	struct db_rows *r;
+	char value[16] = "";
+	bool found, all;
+
+	if (db_value(c, "SELECT @@log_slave_updates OR @@gtid_slave_pos=''", value, sizeof(value), &found,
+		    e) < 0)
+		return -1;
+	if (strcmp(value, "1") != 0)
+		return 0;
+	r = db_master_status_rows(c, &ignored);
+	all = r && db_fetch(r, &v, &ignored) > 0 && db_columns(r) > 3 && v[2].n == 0 && v[3].n == 0;
+	db_rows_close(&r);
+	return all;
+}
+
 /* 0: this server, these tables or XA transactions want a lock. */
 static int may(struct dump *d, struct db *c, struct err *e)
 {
@@ -171,8 +195,10 @@ static int may(struct dump *d, struct db *c, struct err *e)
 		return 0;
 	if (read_at(c, &at, e) < 0)
 		return -1;
-	if (!at.file[0] || (!d->o.follows && !d->o.to_files))
-		return at.file[0] != '\0';
+	if (!at.file[0] || (xa = logs_all(c, e)) <= 0)
+		return at.file[0] ? xa : 0;
+	if (!d->o.follows && !d->o.to_files)
+		return 1;
 	xa = db_prepared_xa(c, NULL, e);
 	if (xa == 0)
 		xa = ever_xa(c, e);

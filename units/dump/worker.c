@@ -138,6 +138,14 @@ static void table_ended(struct dump *d, unsigned table)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* A table without a snapshot is as it was only if it stayed locked until here. */
+static int still_locked(struct dump *d, const struct item *t, struct err *e)
+{
+	if (t->transactional || t->no_data || !d->keeper || db_exec(d->keeper, STR_LIT("DO 1"), e) == 0)
+		return 0;
+	return err_add(e, "asking whether `%s`.`%s` was locked to its end", t->schema, t->name);
+}
+
 int worker_end_stretch(struct dump *d, struct writer *w, struct err *e)
 {
 	bool last;
@@ -147,7 +155,9 @@ int worker_end_stretch(struct dump *d, struct writer *w, struct err *e)
 	 * too. */
 	pthread_mutex_lock(&d->ends);
 	last = --d->tables[w->s->table].pending == 0;
-	r = writer_end(w, last, e);
+	r = last ? still_locked(d, &d->catalog.tables.p[w->s->table], e) : 0;
+	if (r == 0)
+		r = writer_end(w, last, e);
 	pthread_mutex_unlock(&d->ends);
 	tally_stretch_over(d->tally, w->s->table, w->all_rows);
 	if (r == 0 && last)
@@ -206,5 +216,7 @@ static void run_threads(struct dump *d, struct db **conns, void *(*work)(void *)
 
 void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
 {
+	d->keeper = *keeper;
 	run_threads(d, conns, worker_main, keeper);
+	d->keeper = NULL;
 }

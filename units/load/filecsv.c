@@ -122,8 +122,10 @@ static void put_row(struct fileworker *w)
 		begin_statement(w);
 	else
 		buf_puts(&w->sql, ",\n");
+	buf_putc(&w->sql, '(');
 	for (unsigned i = 0; i < w->ncolumns; i++) {
-		buf_putc(&w->sql, i ? ',' : '(');
+		if (i > 0)
+			buf_putc(&w->sql, ',');
 		if (w->row.fields[i].null)
 			buf_puts(&w->sql, "NULL");
 		else
