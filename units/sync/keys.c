@@ -16,6 +16,7 @@ struct index_column {
 	enum hash_how how;
 	bool made; /* a generated one: its value may change where no image has it */
 	bool is_int, is_unsigned;
+	bool bound; /* the beginning or end of a period: what is equal to it is not all that it meets */
 };
 
 struct row_index {
@@ -59,10 +60,26 @@ static void add_index(struct table_keys *k, struct row_index *x)
 	k->list[k->n++] = *x;
 }
 
+/* May its last two columns be those of `p WITHOUT OVERLAPS` (MariaDB 10.5 on)? STATISTICS lists such a key as
+ * any other, the end before the beginning; a plain one that looks so only waits more often. */
+static bool may_be_period(const struct table *t, const struct structure *s, const struct key *key)
+{
+	const struct column *a, *b;
+
+	if (t->from == FLAVOR_MYSQL || key->ncolumns < 2)
+		return false;
+	a = &s->columns[key->columns[key->ncolumns - 2]];
+	b = &s->columns[key->columns[key->ncolumns - 1]];
+	return !a->nullable && !b->nullable && strcasecmp(a->type, b->type) == 0 &&
+	       (strncasecmp(a->type, "date", 4) == 0 || strncasecmp(a->type, "timestamp", 9) == 0);
+}
+
 /* A key of one side; down: its columns are the downstream's. */
 static void learn_key(struct table *t, const struct structure *s, const struct key *key, bool naming)
 {
 	struct row_index x = {.id = t->keys->id, .naming = naming};
+
+	bool period = may_be_period(t, s, key);
 
 	x.serial = !key->whole && !key->prefixes;
 	x.columns = xcalloc(key->ncolumns ? key->ncolumns : 1, sizeof(*x.columns));
@@ -82,6 +99,7 @@ static void learn_key(struct table *t, const struct structure *s, const struct k
 				   : hash_how(t, c->up, (unsigned)down);
 		c->made = t->up->columns[up].generated;
 		c->is_int = c->how == HASH_BYTES && hash_is_int(&t->up->columns[up]);
+		c->bound = period && i + 2 >= key->ncolumns;
 		c->is_unsigned = t->up->columns[up].is_unsigned;
 		x.serial = x.serial || c->how == HASH_OPEN;
 		x.soft = x.soft || hash_is_soft(c->how, c->prefix);
@@ -147,6 +165,8 @@ static enum shape shape_of(const struct row_index *x, const struct binlog_value 
 		if (!v->present)
 			return IS_ABSENT;
 		null = null || v->null;
+		if (c->bound)
+			continue;
 		open = open ||
 		       (!v->null && !hash_value(hash, c->how, c->prefix,
 					    c->is_int ? hash_widen(v->raw, c->is_unsigned, wide) : v->raw));

@@ -450,12 +450,43 @@ static void a_table_as_a_whole(void **state)
 	keys_free(&f.t.keys);
 }
 
+/* MariaDB's UNIQUE (id, p WITHOUT OVERLAPS): periods that only overlap meet, too. */
+static void periods_meet(void **state)
+{
+	unsigned places[] = {ID, OTHER, WORD};
+	struct fixture f;
+
+	(void)state;
+	make(&f);
+	for (unsigned i = WORD; i <= OTHER; i++) {
+		f.up_columns[i] = (struct column){.name = f.up_columns[i].name,
+			.type = "date",
+			.kind = COLUMN_DATE,
+			.charset = "",
+			.collation = ""};
+		f.down_columns[i] = f.up_columns[i];
+	}
+	f.keys[0].columns = f.down_keys[0].columns = places;
+	f.keys[0].ncolumns = f.down_keys[0].ncolumns = 3;
+	f.up.nkeys = f.down.nkeys = 1;
+	f.t.from = FLAVOR_MARIADB;
+	keys_learn(&f.t);
+	assert_true(meet(insert(&f, "aaaa", "111", "555"), insert(&f, "aaaa", "555", "999")));
+	assert_false(meet(insert(&f, "aaaa", "111", "555"), insert(&f, "bbbb", "111", "555")));
+	keys_free(&f.t.keys);
+	f.t.from = FLAVOR_MYSQL; /* which has no such keys */
+	keys_learn(&f.t);
+	assert_false(meet(insert(&f, "aaaa", "111", "555"), insert(&f, "aaaa", "555", "999")));
+	keys_free(&f.t.keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_meet_by_each_key),
 		cmocka_unit_test(text_as_the_downstream_compares_it),
 		cmocka_unit_test(indexes_that_are_serial),
+		cmocka_unit_test(periods_meet),
 		cmocka_unit_test(prefixes),
 		cmocka_unit_test(a_prefix_on_one_side),
 		cmocka_unit_test(generated_columns),
