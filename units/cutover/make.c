@@ -176,6 +176,13 @@ static bool is_in_source(const struct plan *p, const char *kind, const char *sch
 	return false;
 }
 
+/* What the rules leave out is not looked for in the source: it may well be there. */
+static bool is_listed(const struct cutover *c, int kind, const char *schema, const char *name)
+{
+	return kind == OBJECT_VIEW ? rules_listed(c->rules, str_of(schema), str_of(name))
+				   : rules_schema(c->rules, str_of(schema));
+}
+
 static int drop_gone_of(struct making *m, const char *kind, json_t *schemas, struct err *e)
 {
 	int k = object_kind_of(str_of(kind));
@@ -189,7 +196,7 @@ static int drop_gone_of(struct making *m, const char *kind, json_t *schemas, str
 		return 0;
 	json_object_foreach(schemas, schema, names)
 		json_object_foreach(names, name, state)
-			if (!is_in_source(m->p, kind, schema, name) &&
+			if (is_listed(m->c, k, schema, name) && !is_in_source(m->p, kind, schema, name) &&
 				(object_drop(m->c->down, (enum object_kind)k, schema, name, e) < 0 ||
 					record_gone(m->c, kind, schema, name, e) < 0))
 				return -1;
