@@ -391,7 +391,14 @@ def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):
         answer = cutover(j, expect=FAILED)
         assert [w for w in said(answer, "fail") if "privilege" in w] == [one(answer, "fail", "the triggers of schema `app2`")]
         read_only(pair.source, False)
-        pair.source.run("GRANT TRIGGER ON app2.t TO tgtest@'%'")
+        # on a schema SELECT shows no routine, EXECUTE shows that it is there
+        pair.source.run("REVOKE SELECT ON *.* FROM tgtest@'%'", "GRANT SELECT ON app.* TO tgtest@'%'", "GRANT SELECT, EXECUTE ON app2.* TO tgtest@'%'")
+        read_only(pair.source)
+        answer = cutover(j, "--check", expect=FAILED)
+        assert one(answer, "fail", "lacks the privilege to see the routines of schema `app`") and "routines of schema `app2`" not in str(said(answer, "fail"))
+        assert routines(pair.target) == {"twice", "add_one"}
+        read_only(pair.source, False)
+        pair.source.run("GRANT SELECT ON *.* TO tgtest@'%'", "GRANT TRIGGER ON app2.t TO tgtest@'%'")
         read_only(pair.source)
         cutover(j)
         assert set(triggers(pair.target)) == {"after_t", "before_t", "second_t"} and routines(pair.target) == {"twice", "add_one"}
