@@ -166,6 +166,8 @@ def test_names(looked, fleet):
     k.source.run("CREATE TABLE app.T (id int PRIMARY KEY)")
     k.gone("lower_case_table_names")  # neither of the two changes letters
     k.case("lower_case_table_names", "fail", r"differ in case only are one there \(lower_case_table_names=1\): `app`.`[Tt]` and `app`.`[Tt]`", "routes|target", target=low)
+    routed = dict(instance=", route-rules: [m]", more="routes: {m: {schema-pattern: idle, target-schema: other}}")
+    k.case("lower_case_table_names", "fail", "`app`.`[Tt]` and `app`.`[Tt]`", "routes|target", target=low, **routed)
     k.source.run("DROP TABLE app.t")
     k.case("lower_case_table_names", "warn", "kept in lower case there .*: `app`.`T`", "lower_case_table_names=0", target=low)
 

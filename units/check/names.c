@@ -79,7 +79,8 @@ static bool has_capitals(const char *name)
 
 static void add_pair(void *pairs, const struct check_table *a, const struct check_table *b)
 {
-	some_add(pairs, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
+	if (!tables_is_routed(a) && !tables_is_routed(b))
+		some_add(pairs, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
 }
 
 /* Tables that are one for the downstream. Those of routes are merged, and looked at by merged.c. */
@@ -123,7 +124,7 @@ void check_case(struct check *c, const char *item)
 	uint64_t up = check_number(c->up, "lower_case_table_names"),
 		 down = check_number(c->down, "lower_case_table_names");
 
-	if (down != 0 && !rules_route(c->rules) && look_for_pairs(c, item))
+	if (down != 0 && look_for_pairs(c, item))
 		return;
 	if (up == 0 && down == 1)
 		look_for_capitals(c, item);
