@@ -15,6 +15,7 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "units/cutover/checksum.h"
+#include "units/cutover/source.h"
 
 enum { PIECE_ROWS = 200000 };
 
@@ -72,6 +73,14 @@ struct sums {
 	char rows[24], sum[72];
 };
 
+/* Two that keep their names may be two downstream though these differ in case only. */
+static bool is_one_target(const struct cutover_table *a, const struct cutover_table *b)
+{
+	if (strcasecmp(a->to_schema, b->to_schema) != 0 || strcasecmp(a->to_name, b->to_name) != 0)
+		return false;
+	return a == b || source_is_routed(a) || source_is_routed(b);
+}
+
 /* " (SELECT …) UNION ALL (SELECT …)": of each table of the upstream that has this target. */
 static void put_merged(struct comparing *k, struct buf *sql)
 {
@@ -81,8 +90,7 @@ static void put_merged(struct comparing *k, struct buf *sql)
 	for (unsigned i = 0; i < c->ntables; i++) {
 		const struct cutover_table *t = &c->tables[i];
 
-		if (!t->merged || strcasecmp(t->to_schema, k->t->to_schema) != 0 ||
-			strcasecmp(t->to_name, k->t->to_name) != 0)
+		if (!t->merged || !is_one_target(t, k->t))
 			continue;
 		buf_puts(sql, " UNION ALL ");
 		checksum_put_select(&k->sum, 0, str_of(t->schema), str_of(t->name), sql);

@@ -225,7 +225,13 @@ static int add_table(struct cutover *c, const struct str *v, struct err *e)
 	return 0;
 }
 
-/* Tables with one target are compared together, where the first of them is. */
+bool source_is_routed(const struct cutover_table *t)
+{
+	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0;
+}
+
+/* Tables with one target are compared together, where the first of them is. As for the load, two that keep
+ * their names are two, though these may differ in case only. */
 static void find_merged(struct cutover *c)
 {
 	struct map *m = map_new();
@@ -238,6 +244,8 @@ static void find_merged(struct cutover *c)
 		if (!first)
 			map_put(m, buf_str(&key), t);
 		buf_free(&key);
+		if (first && !source_is_routed(t) && !source_is_routed(first))
+			first = NULL;
 		if (first)
 			first->merged = 1;
 		t->merged = first ? 2 : 0;
