@@ -52,11 +52,11 @@ int expr_eval_double(struct expr_run *r, const struct expr_node *n, const struct
 	}
 }
 
-/* Does a double hold it as it is? */
+/* Does a double hold it, and no other number beside it? 2^53 is 2^53+1, too. */
 static bool is_exact(const struct expr_value *v)
 {
 	if (v->type == EXPR_INT || v->type == EXPR_UINT)
-		return magnitude_of(v) <= EXACT_INTEGERS;
+		return magnitude_of(v) < EXACT_INTEGERS;
 	return v->type != EXPR_DECIMAL || expr_decimal_digits(&v->decimal) <= EXACT_DIGITS;
 }
 

@@ -52,6 +52,8 @@ static const struct {
 	{"ABS(COALESCE(neg, 0.5)) = 7 AND ABS(IFNULL(neg, 1e0)) = 7", YES},
 	{"g = '1.50x'", YES},
 	{"u = '18446744073709551615'", UNDECIDED},
+	{"u - 18437736874454810624 = '9007199254740991'", YES},
+	{"u - 18437736874454810623 = '9007199254740993'", UNDECIDED}, /* 2^53, as a double */
 	{"v = 'aBC '", YES},
 	{"v < 'abd'", YES},
 	{"v LIKE 'a%' AND v LIKE '_b_' AND v NOT LIKE 'b%'", YES},
