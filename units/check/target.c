@@ -68,7 +68,7 @@ static void list_there(struct check *c, struct buf *out)
 	struct err ignored = {0};
 	struct db_rows *rows = db_query(c->down,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
-			"TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"),
+			"TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
 		&ignored);
 	const struct str *v;
 

@@ -172,13 +172,26 @@ static void look_at_route(struct check *c, const struct db *d, const struct str 
 		add_schema(c, to.schema);
 }
 
+/* Copied, but the first change of one stops the sync. */
+static void tell_versioned(struct check *c, const struct db *d, struct some *names)
+{
+	if (names->n > 0 && check_follows(c))
+		check_found(c, "table_schema", "warn", ERR_sync_columns, db_where(d),
+			"leave them out by rule, or ALTER TABLE … DROP SYSTEM VERSIONING on both sides",
+			"system-versioned tables can't be followed yet, and the first change of one stops "
+			"the task: %s",
+			some_text(names));
+	some_free(names);
+}
+
 /* The wanted tables that the account can see: schema, NUL, table, NUL. */
 static int list_tables(struct check *c, struct db *d, struct buf *tables, unsigned *n, struct err *e)
 {
 	struct db_rows *rows = db_query(d,
-		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
-			" WHERE TABLE_TYPE='BASE TABLE' ORDER BY 1, 2"),
+		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES"
+			" WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
 		e);
+	struct some versioned = {0};
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
@@ -187,6 +200,8 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 			continue;
 		look_at_route(c, d, v);
 		tables_add(c->tables, c->rules, v);
+		if (str_is(v[2], "SYSTEM VERSIONED"))
+			some_add(&versioned, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 		if (++*n > TABLES_TRIED)
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -195,6 +210,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		}
 	}
 	db_rows_close(&rows);
+	tell_versioned(c, d, &versioned);
 	return r;
 }
 
