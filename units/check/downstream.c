@@ -2,7 +2,8 @@
  * The downstream's half: may the account make and fill what the task writes? The meta schema is tried by
  * making it. For the data the server's own list of privileges is read; what is not on it (it may come by a
  * role) is tried by statements on a table that is not there, as MySQL and MariaDB look at privileges before
- * they look for the table. Where partial revokes are on the list tells too much, and all is tried. TiDB,
+ * they look for the table. Where partial revokes are on, or several patterns match the schema, the list tells
+ * too much, and all is tried. TiDB,
  * which looks for the table first, and Galera, which sends a DDL statement to all nodes before it looks, are
  * judged by the list alone.
  */
@@ -37,20 +38,22 @@ static const struct wanted {
 
 enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
 
-/* All privilege words that hold for the schema: global ones and those of patterns that match it. */
-static int read_privileges(struct db *d, const char *schema, struct buf *words, struct err *e)
+/* All privilege words that hold for the schema: global ones and those of patterns that match it. *sure: no,
+ * if several do, as the server goes by one of them only (tried on MySQL 9.7, MariaDB 10.11 and 11.8). */
+static int read_privileges(struct db *d, const char *schema, struct buf *words, bool *sure, struct err *e)
 {
 	char account[320];
-	struct buf sql = {0};
+	struct buf sql = {0}, pattern = {0};
 	struct db_rows *rows;
 	const struct str *v;
 	int r = 1;
 
+	*sure = true;
 	check_account(d, account, sizeof(account));
-	buf_puts(&sql, "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE=");
+	buf_puts(&sql, "SELECT PRIVILEGE_TYPE, '' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE=");
 	sql_put_string(&sql, str_of(account));
-	buf_puts(&sql,
-		" UNION SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE=");
+	buf_puts(&sql, " UNION SELECT PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES "
+		       "WHERE GRANTEE=");
 	sql_put_string(&sql, str_of(account));
 	buf_puts(&sql, " AND ");
 	sql_put_string(&sql, str_of(schema));
@@ -60,8 +63,13 @@ static int read_privileges(struct db *d, const char *schema, struct buf *words, 
 	while (rows && (r = db_fetch(rows, &v, e)) > 0) {
 		buf_putc(words, ',');
 		buf_put(words, v[0].p, v[0].n);
+		if (pattern.n > 0 && v[1].n > 0 && !str_is(v[1], buf_cstr(&pattern)))
+			*sure = false;
+		else if (pattern.n == 0)
+			buf_put(&pattern, v[1].p, v[1].n);
 	}
 	buf_putc(words, ',');
+	buf_free(&pattern);
 	db_rows_close(&rows);
 	return rows || r == 0 ? 0 : -1;
 }
@@ -132,7 +140,7 @@ static bool is_free(struct db *d, const char *schema, const char *table)
 	return db_table_type(d, schema, table, type, NULL) == 0 && !type[0];
 }
 
-static bool is_on(struct db *d, const char *variable)
+bool check_is_on(struct db *d, const char *variable)
 {
 	char sql[64], text[16] = "";
 	bool found;
@@ -144,8 +152,8 @@ static bool is_on(struct db *d, const char *variable)
 /* Where somebody has a table of that very name nothing is tried. Nobody's lock is waited for. */
 static bool can_try(struct db *d, const char *schema)
 {
-	return db_server(d)->flavor != FLAVOR_TIDB && !is_on(d, "wsrep_on") && is_free(d, schema, NO_TABLE) &&
-	       is_free(d, schema, NO_TABLE "_2") &&
+	return db_server(d)->flavor != FLAVOR_TIDB && !check_is_on(d, "wsrep_on") &&
+	       is_free(d, schema, NO_TABLE) && is_free(d, schema, NO_TABLE "_2") &&
 	       db_exec(d, STR_LIT("SET SESSION lock_wait_timeout=2"), NULL) == 0;
 }
 
@@ -230,13 +238,14 @@ static void tell_without(struct check *c, struct db *d, const char *schema, cons
  * be seen. */
 static void check_schema(struct check *c, struct db *d, const char *schema)
 {
-	bool roles = has_roles(d), tables = has_tables(d, schema, roles),
-	     partial = is_on(d, "partial_revokes"),
+	bool roles = has_roles(d), tables = has_tables(d, schema, roles), sure_list = true, partial,
 	     unseen = tables || roles || db_server(d)->flavor == FLAVOR_TIDB, may_select = true;
 	int tries = -1;
 	struct buf words = {0}, missing = {0}, perhaps = {0};
 	struct err e = {0};
-	bool listed = read_privileges(d, schema, &words, &e) == 0;
+	bool listed = read_privileges(d, schema, &words, &sure_list, &e) == 0;
+
+	partial = !sure_list || check_is_on(d, "partial_revokes");
 
 	for (size_t i = 0; i < WANTED; i++) {
 		const struct wanted *w = &wanted[i];
