@@ -93,6 +93,20 @@ static void put_on(struct buf *out, const char *privilege, const char *on, const
 	buf_putf(out, "GRANT %s ON %s TO %s; -- %s\n", privilege, on, user, why);
 }
 
+void grants_put_schema(struct buf *out, const char *schema, bool literal)
+{
+	struct buf pattern = {0};
+
+	for (const char *p = schema; *p; p++) {
+		if (!literal && (*p == '_' || *p == '%'))
+			buf_putc(&pattern, '\\');
+		buf_putc(&pattern, *p);
+	}
+	sql_put_ident(out, buf_str(&pattern));
+	buf_puts(out, ".*");
+	buf_free(&pattern);
+}
+
 /* A pattern that a GRANT can't say (app_*.t?) becomes the schema, or everything. */
 static void put_tables(struct buf *out, const struct grant *g, const char *user, const json_t *rules)
 {
@@ -111,13 +125,10 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 
 		if (all) {
 			buf_puts(&on, "*.*");
+		} else if (any) {
+			grants_put_schema(&on, db, false);
 		} else {
-			sql_put_ident(&on, str_of(db));
-			buf_putc(&on, '.');
-			if (any)
-				buf_putc(&on, '*');
-			else
-				sql_put_ident(&on, str_of(name));
+			sql_put_table(&on, str_of(db), str_of(name));
 		}
 		put_on(out, g->privilege, buf_cstr(&on), user, g->why);
 		buf_free(&on);
@@ -192,8 +203,15 @@ static void put_side(struct buf *out, const char *unit, enum servers words, bool
 		if (g->scope == TABLES)
 			put_tables(out, g, user, rules);
 		else
-			put_on(out, g->privilege, g->scope == META ? "`dm_meta`.*" : "*.*", user, g->why);
+			put_on(out, g->privilege, g->scope == META ? "`dm\\_meta`.*" : "*.*", user, g->why);
 	}
+}
+
+/* MySQL alone can be told to know no patterns; which it is told nobody here knows. */
+static void put_escapes(struct buf *out, const struct server *s)
+{
+	if (s->flavor == FLAVOR_MYSQL && s->version >= 80000 && memmem(buf_str(out).p, out->n, "\\_", 2))
+		buf_puts(out, "-- where partial_revokes is ON: without the \\ in names of schemas\n");
 }
 
 int grants_put(struct buf *out, const char *for_unit, const char *server, const char *user,
@@ -217,6 +235,8 @@ int grants_put(struct buf *out, const char *for_unit, const char *server, const 
 	}
 	if (r == 0)
 		put_side(out, for_unit, words, true, user, rules);
+	if (r == 0)
+		put_escapes(out, &kind);
 	json_decref(rules);
 	return r;
 }

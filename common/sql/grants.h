@@ -12,6 +12,10 @@
 int grants_put(struct buf *out, const char *for_unit, const char *server, const char *user,
 	const char *tables, struct err *e);
 
+/* `schema`.* of a GRANT, where _ and % stand for other letters too unless they are escaped. literal: a MySQL
+ * with partial_revokes=ON, which knows no patterns. */
+void grants_put_schema(struct buf *out, const char *schema, bool literal);
+
 /* What makes parts of the work better and may be missing. */
 struct grant_optional {
 	const char *privilege, *objects, *trial, *without;

@@ -19,7 +19,7 @@ static const struct {
 		"-- on the upstream|GRANT SELECT ON *.* TO 'u'@'%';|GRANT RELOAD ON *.*|BINLOG MONITOR ON "
 		"*.*|REPLICATION "
 		"SLAVE ON|REPLICATION SLAVE ADMIN|REPLICATION MASTER ADMIN|-- on the downstream|ON "
-		"`dm_meta`.* TO",
+		"`dm\\_meta`.* TO",
 		"REPLICATION CLIENT"},
 	{"all", "mariadb:10.5", NULL, "BINLOG MONITOR|REPLICATION MASTER ADMIN", "REPLICATION CLIENT"},
 	{"all", "mariadb:10.4", NULL, "REPLICATION CLIENT|REPLICATION SLAVE ON",
@@ -30,7 +30,7 @@ static const struct {
 	{"all", "tidb:8.5", NULL, "-- on the downstream|INSERT, UPDATE, DELETE", "-- on the upstream|RELOAD"},
 	{"relay", "mysql:8.0", NULL, "REPLICATION SLAVE ON *.*", "SELECT|RELOAD|downstream"},
 	{"dump", "mysql:8.0", NULL, "SELECT|RELOAD|SHOW VIEW", "REPLICATION SLAVE|downstream"},
-	{"load", "mysql:8.0", NULL, "INSERT|`dm_meta`", "upstream|RELOAD"},
+	{"load", "mysql:8.0", NULL, "INSERT|`dm\\_meta`|-- where partial_revokes is ON", "upstream|RELOAD"},
 	{"sync", "mysql:8.0", NULL, "SELECT|UPDATE, DELETE", "RELOAD|REPLICATION"},
 	{"dump", "mysql:8.0", "app.*,shop.orders",
 		"SELECT ON `app`.* TO|SELECT ON `shop`.`orders` TO|RELOAD ON *.*", "SELECT ON *.*"},
@@ -42,6 +42,9 @@ static const struct {
 	{"all", "mysql:5.7", "app.*", "-- optional, without it: GRANT TRIGGER ON `app`.*", "BACKUP_ADMIN"},
 	{"load", "mysql:8.0", NULL, "TRIGGER", "optional"},
 	{"load", "mysql:8.0", "shop.orders", "ON `shop`.* TO", "orders"},
+	{"dump", "mysql:8.0", "app_1.*,app_1.a_b",
+		"SELECT ON `app\\_1`.* TO|SELECT ON `app_1`.`a_b` TO|partial_revokes", "`app_1`.*"},
+	{"dump", "mariadb:11.4", "app_1.*", "SELECT ON `app\\_1`.* TO", "partial_revokes"},
 	{"dump", "mysql:8.0", "app_*.t", "SELECT ON *.* TO", "app"},
 };
 

@@ -12,6 +12,7 @@
 
 #include "common/db/meta.h"
 #include "common/db/structure.h"
+#include "common/sql/grants.h"
 #include "common/sql/quote.h"
 #include "units/check/check.h"
 
@@ -216,8 +217,8 @@ static void tell_missing(struct check *c, struct db *d, const char *schema, cons
 
 	check_account(d, account, sizeof(account));
 	buf_putf(&mend, "GRANT %s ON ", list);
-	sql_put_ident(&mend, str_of(schema));
-	buf_putf(&mend, ".* TO %s", account);
+	grants_put_schema(&mend, schema, check_is_on(d, "partial_revokes"));
+	buf_putf(&mend, " TO %s", account);
 	check_put_role(d, account, &mend);
 	check_found(c, "target_privilege", state, ERR_check_privilege, db_where(d), buf_cstr(&mend),
 		"the account %s lacks %s on `%s`%s%s", account, list, schema, *without ? ": " : "", without);
@@ -282,7 +283,7 @@ void check_downstream(struct check *c)
 	struct db *d = c->down = check_connect(c, "downstream", &c->downstream, false);
 	const json_t *s;
 	struct err e = {0};
-	char privilege[120];
+	struct buf privilege = {0};
 	size_t i;
 
 	if (!d)
@@ -290,8 +291,10 @@ void check_downstream(struct check *c)
 	json_array_foreach(c->schemas, i, s)
 		check_schema(c, d, json_string_value(s));
 	if (meta_setup(d, c->meta_schema, &e) < 0) {
-		snprintf(privilege, sizeof(privilege), "ALL PRIVILEGES ON `%s`.*", c->meta_schema);
-		check_denied(c, "target_privilege", d, privilege, &e);
+		buf_puts(&privilege, "ALL PRIVILEGES ON ");
+		grants_put_schema(&privilege, c->meta_schema, check_is_on(d, "partial_revokes"));
+		check_denied(c, "target_privilege", d, buf_cstr(&privilege), &e);
+		buf_free(&privilege);
 	} else {
 		check_passed(c, "target_privilege", d);
 	}
