@@ -107,6 +107,12 @@ void grants_put_schema(struct buf *out, const char *schema, bool literal)
 	buf_free(&pattern);
 }
 
+/* These are of a schema: servers refuse them on a table. */
+static bool is_of_schema(const char *privilege)
+{
+	return strcmp(privilege, "EVENT") == 0 || strcmp(privilege, "LOCK TABLES") == 0;
+}
+
 /* A pattern that a GRANT can't say (app_*.t?) becomes the schema, or everything. */
 static void put_tables(struct buf *out, const struct grant *g, const char *user, const json_t *rules)
 {
@@ -120,7 +126,7 @@ static void put_tables(struct buf *out, const struct grant *g, const char *user,
 		const char *name = json_string_value(json_object_get(t, "tbl-name"));
 		/* Downstream the schema itself may have to be made. */
 		bool all = strpbrk(db, "*?[~") != NULL,
-		     any = g->servers == DOWN || strpbrk(name, "*?[~") != NULL;
+		     any = g->servers == DOWN || is_of_schema(g->privilege) || strpbrk(name, "*?[~") != NULL;
 		struct buf on = {0};
 
 		if (all) {

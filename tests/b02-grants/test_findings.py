@@ -115,6 +115,7 @@ def test_findings(up, down, looked):
     k.gone("target_columns")
     s.run("DROP TABLE app.cols")
 
+    locks(k)
     if s.flavor == "mariadb" and s.version >= 100300:
         s.run("CREATE TABLE app.history (id int PRIMARY KEY) WITH SYSTEM VERSIONING")
         assert [r[1] for r in k.results() if "can't be followed yet" in r[2] and r[2].endswith(": `app`.`history`") and "DROP SYSTEM VERSIONING" in r[3]] == ["warn"]
@@ -161,6 +162,33 @@ def test_findings(up, down, looked):
     elif s.version >= 100700 and d.flavor == "mysql":
         s.run("CREATE TABLE app.c (id int PRIMARY KEY, v uuid)")
         k.case("table_schema", "warn", "`app`.`c`.`v`: uuid became char", "by hand")
+
+
+def locks(k):
+    """What the snapshot's lock wants, as it is asked for."""
+    s = k.source
+
+    def how(word):
+        return dict(instance=", mydumper-config-name: d", more=f"mydumpers: {{d: {{extra-args: '--consistency {word}'}}}}")
+    k.gone("snapshot_lock")
+    k.case("snapshot_lock", "fail", "lacks LOCK TABLES ON `app`", "^GRANT LOCK TABLES ON `app`", **how("lock"))
+    k.case("snapshot_lock", "fail", "that no position belongs to", "task-mode full", **how("none"))
+    k.gone("snapshot_lock", mode="full", **how("none"))
+    s.run("CREATE TABLE app.old_one (id int PRIMARY KEY) ENGINE=MyISAM")
+    k.case("snapshot_lock", "fail", "lacks LOCK TABLES", "^GRANT LOCK TABLES ON `app`")
+    k.gone("snapshot_lock", mode="full", **how("none"))
+    s.run(k.found()["snapshot_lock"][2])
+    k.gone("snapshot_lock")
+    k.gone("snapshot_lock", **how("lock"))
+    s.run("REVOKE RELOAD ON *.* FROM tgtest@'%'")
+    k.case("dump_privilege", "fail", "lacks RELOAD", "^GRANT RELOAD")
+    k.gone("dump_privilege", **how("lock"))
+    k.gone("dump_privilege", mode="full", **how("none"))
+    monitor = "BINLOG MONITOR" if s.flavor == "mariadb" and s.version >= 100500 else "REPLICATION CLIENT"
+    s.run("GRANT RELOAD ON *.* TO tgtest@'%'", f"REVOKE {monitor} ON *.* FROM tgtest@'%'")
+    k.case("replication_privilege", "fail", f"lacks {monitor}", "^GRANT ")
+    k.case("replication_privilege", "warn", "no binlog position to follow from", "", mode="full")
+    s.run(f"GRANT {monitor} ON *.* TO tgtest@'%'", "REVOKE LOCK TABLES ON app.* FROM tgtest@'%'", "DROP TABLE app.old_one")
 
 
 def test_names(looked, fleet):

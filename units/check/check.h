@@ -38,6 +38,8 @@ enum { CHECK_XA_DENIED = 1401 }; /* what MySQL 8 says to XA RECOVER without XA_R
 bool check_is_denied(const struct err *e);
 /* Behind a GRANT: the SET DEFAULT ROLE that would do as well, where a role of the account is not in force. */
 void check_put_role(struct db *d, const char *account, struct buf *mend);
+/* How the dump makes its snapshot: auto, flush, lock, none. */
+const char *check_consistency(const struct check *c);
 /* Is a global variable of the server on? No, where there is none of this name. */
 bool check_is_on(struct db *d, const char *variable);
 /* Does the task copy tables of the server? */

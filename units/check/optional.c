@@ -93,7 +93,7 @@ void check_optional(struct check *c, const char *item)
 
 	db_exec(c->up, STR_LIT("SET SESSION lock_wait_timeout=1"), NULL);
 	for (size_t i = 0; grants_optional(i, db_server(c->up), &o); i++) {
-		if (!asks_for(c, o.objects) ||
+		if (!asks_for(c, o.objects) || strcmp(o.trial, "-") == 0 ||
 			!(*o.trial ? is_denied(c, o.trial) : is_unlisted(c, o.privilege)))
 			continue;
 		tell(c, item, o.privilege, "*.*", o.without);

@@ -1,0 +1,92 @@
+/*
+ * The lock of the copy's snapshot, as units/dump/lock.c takes it: which tables it locks by name, and whether
+ * the account may. Asked of a table that is not there, as servers look at the privileges first (tried on
+ * MySQL 9.7, MariaDB 10.11 and 11.8).
+ */
+#include <string.h>
+
+#include "common/config/json.h"
+#include "common/sql/grants.h"
+#include "common/sql/quote.h"
+#include "units/check/items.h"
+
+/* To SELECT, which has its own item, servers say 1142 instead. */
+enum { SCHEMA_DENIED = 1044 };
+
+const char *check_consistency(const struct check *c)
+{
+	return json_text(c->dump, "consistency", "auto");
+}
+
+static bool may_lock(struct check *c, const char *schema)
+{
+	struct buf sql = {0};
+	struct err e = {0};
+	int r;
+
+	buf_puts(&sql, "LOCK TABLES ");
+	sql_put_table(&sql, str_of(schema), STR_LIT("tidegate_no_such_table"));
+	buf_puts(&sql, " READ");
+	r = db_exec(c->up, buf_str(&sql), &e);
+	buf_free(&sql);
+	if (r == 0)
+		db_exec(c->up, STR_LIT("UNLOCK TABLES"), NULL);
+	return r == 0 || e.sql_errno != SCHEMA_DENIED;
+}
+
+static void tell(struct check *c, const char *item, const char *schema)
+{
+	struct err e = {.sql_errno = SCHEMA_DENIED};
+	struct buf privilege = {0};
+
+	buf_puts(&privilege, "LOCK TABLES ON ");
+	grants_put_schema(&privilege, schema, check_is_on(c->up, "partial_revokes"));
+	check_denied(c, item, c->up, buf_cstr(&privilege), &e);
+	buf_free(&privilege);
+}
+
+/* Of tables whose engine knows no snapshot (MyISAM, Aria, MEMORY), or of all. False: it is told. */
+static bool look(struct check *c, const char *item, bool all)
+{
+	struct err ignored = {0};
+	struct db_rows *rows = db_query(c->up,
+		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, T.ENGINE IN ('MRG_MYISAM','MERGE','BLACKHOLE') OR "
+			"E.TRANSACTIONS<=>'YES' FROM information_schema.TABLES T LEFT JOIN "
+			"information_schema.ENGINES E ON E.ENGINE=T.ENGINE WHERE TABLE_TYPE IN "
+			"('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
+		&ignored);
+	json_t *schemas = json_object();
+	const struct str *v;
+	const char *schema;
+	json_t *null;
+	bool good = true;
+	size_t at = 0;
+
+	while (rows && db_fetch(rows, &v, &ignored) > 0)
+		if ((all || !str_is(v[2], "1")) && tables_find(c->tables, v[0], v[1], &at))
+			json_object_setn_new(schemas, v[0].p, v[0].n, json_null());
+	db_rows_close(&rows);
+	json_object_foreach(schemas, schema, null)
+		if (!may_lock(c, schema)) {
+			tell(c, item, schema);
+			good = false;
+		}
+	json_decref(schemas);
+	return good;
+}
+
+void check_locks(struct check *c, const char *item)
+{
+	const char *how = check_consistency(c);
+
+	if (strcmp(how, "none") == 0 && check_follows(c))
+		check_found(c, item, "fail", ERR_config_unsupported, db_where(c->up),
+			"take `--no-locks`, or consistency none, out of the task's settings, or use "
+			"task-mode "
+			"full",
+			"consistency none gives a copy that no position belongs to, so that nobody can "
+			"follow "
+			"from it");
+	else if (strcmp(how, "none") == 0 || look(c, item, strcmp(how, "lock") == 0))
+		check_passed(c, item, c->up);
+}
