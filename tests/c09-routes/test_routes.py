@@ -117,10 +117,10 @@ def test_cutover(make_pair, job):
     """It compares under the map, sets counters by the names downstream, and names both."""
     pair = make_pair("ma1011", "ma118")
     s, d = pair.source, pair.target
-    # two that keep their names, which differ in case only, are two
-    s.run("CREATE DATABASE letters", "CREATE TABLE letters.t (id int PRIMARY KEY)", "CREATE TABLE letters.T (id int PRIMARY KEY)", "INSERT INTO letters.t VALUES (1)",
-          "INSERT INTO letters.T VALUES (2), (3)")
     s.run(*MADE, "CREATE VIEW app.seen AS SELECT id FROM app.moved", "ALTER TABLE app.moved AUTO_INCREMENT=1000")
+    # two that keep their names, which differ in case only, are two
+    s.run("CREATE TABLE ref.t (id int PRIMARY KEY)", "CREATE TABLE ref.T (id int PRIMARY KEY)", "INSERT INTO ref.t VALUES (1)",
+          "INSERT INTO ref.T VALUES (2), (3)")
     f = Files(pair, job, ROUTES)
     j = f.follow()
     s.run("CREATE SEQUENCE app.numbers", "DO NEXTVAL(app.numbers)", "INSERT INTO app.moved (v) VALUES ('more')")
