@@ -99,7 +99,7 @@ def test_refuses(c):
     assert c("SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'app'") == (("utf8mb4_bin",),)
     for sql, number in (("CREATE TABLE u AS SELECT 1", 1105), ("CREATE TABLE u (a int, g geometry NOT NULL)", 1064), ("CREATE TABLE u (a varchar(9) COLLATE utf8mb4_0900_as_cs)", 1273),
                         ("CREATE TABLE u (a varchar(9)) CHARSET=koi8r", 1115), ("ALTER TABLE t ADD COLUMN k int NOT NULL AUTO_INCREMENT", 8200), ("ALTER TABLE t ADD u int UNIQUE", 8200),
-                        ("ALTER TABLE t DROP PRIMARY KEY", 8200), ("CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1", 1064), ("XA START 'x'", 1064)):
+                        ("ALTER TABLE t DROP PRIMARY KEY", 8200), ("CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1", 1064), ("XA START 'x'", 1064), ("SET character_set_client=45, character_set_connection=45", 1115), ("SET SESSION collation_server=8", 1273)):
         assert refused(c, sql)[0] == number, sql
     c("ALTER TABLE t ADD COLUMN p int COMMENT 'geometry, COLLATE koi8r_bin, AUTO_INCREMENT', ADD KEY (p)")
     c("ALTER TABLE t ADD UNIQUE KEY (a)")

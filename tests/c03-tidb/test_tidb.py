@@ -79,6 +79,23 @@ def assert_same_text(pair, j):
     assert all(m and m.group(1) not in KEPT for m in charsets) and len(charsets) > 60, f"{result}\n{j.story()}"
 
 
+@pytest.mark.parametrize("source", ["my97", pytest.param("ma1011", marks=pytest.mark.long)])
+def test_statements_of_any_charset(source, tidb_pair, job):
+    """TiDB knows charsets and collations by their names: those of a statement's client and of a new database's server, of any of them."""
+    pair = tidb_pair(source)
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    j = job(pair, tables="app.*,more.*,old.*")
+    j.run()
+    with pair.source.connect(charset="latin1") as c, c.cursor() as cur:
+        for s in ("ALTER TABLE app.t ADD v varchar(9) COMMENT 'é'", "ALTER TABLE app.t ADD w int", "SET collation_server=latin1_swedish_ci", "CREATE DATABASE old",
+                  "SET collation_server=utf8mb4_unicode_ci", "CREATE DATABASE more"):
+            cur.execute(s)
+    j.run()
+    pair.assert_equal("app", j.story)
+    there = dict(pair.target.query("SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ('old', 'more')"))
+    assert there["more"] == "utf8mb4_unicode_ci" and there["old"].startswith("utf8mb4_"), there
+
+
 def test_text_that_unicode_has_not(tidb_pair, job):
     """The upstream would make '?' of it without a word."""
     pair = tidb_pair("ma1011")

@@ -356,8 +356,8 @@ class Session(threading.Thread):
                 return "SELECT " + m.group(1)  # MySQL's error of a name that it does not know will do
             if m:
                 self.variables[m.group(1).lower()] = m.group(2)
-            else:
-                kept.append(item)
+            else:  # charsets and collations have names, no numbers: between quotes MySQL does not know them either
+                kept.append(re.sub(r"^(\s*(?:@@)?(?:session[.\s]\s*)?(?:character_set|collation)_\w+\s*=\s*)(\d+)\s*$", r"\1'\2'", item, flags=re.I))
         if not kept:
             return None
         text = "SET " + ",".join(kept)

@@ -318,7 +318,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 	position_store(t->event, j.place.event, sizeof(j.place.event));
 	position_store(t->event, j.place.key, sizeof(j.place.key));
 	if (binlog_read_query(buf_str(&t->raw), &t->format, a->scratch, &j.q, e) == 0 &&
-		ddl_to_utf8(a->ddl, &j.q, a->scratch, e) == 0 && apply_add_gtid(a, t, e) == 0) {
+		ddl_to_utf8(a, &j.q, e) == 0 && apply_add_gtid(a, t, e) == 0) {
 		apply_write_gtid(a);
 		j.place.text = j.q.sql;
 		j.place.sql_mode = j.q.sql_mode;

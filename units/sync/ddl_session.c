@@ -60,12 +60,13 @@ static int set_mode(struct db *d, const struct binlog_query *q, struct err *e)
 
 enum { COMMON_COLLATIONS = 247 };
 
-/* Collation ids up to 247 mean the same in both families; above, each has its own, all of them of utf8mb4. */
+/* Collation ids up to 247 mean the same in both families; above, each has its own, all of them of utf8mb4.
+ * TiDB knows charsets by their names alone. What it is sent is UTF-8 or ASCII anyway (ddl_to_utf8). */
 static int set_charset(struct db *d, const struct binlog_query *q, struct err *e)
 {
 	struct err ignored;
 
-	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS)
+	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS || db_server(d)->flavor == FLAVOR_TIDB)
 		return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
 	if (db_execf(d, e, "SET character_set_client=%u, character_set_connection=%u", q->client_charset,
 		    q->client_charset) < 0)
@@ -188,27 +189,34 @@ static int convert(struct db *d, const char *charset, struct str *text, struct a
 	return n > 0 ? 0 : -1;
 }
 
-int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, struct err *e)
+int ddl_to_utf8(struct apply *a, struct binlog_query *q, struct err *e)
 {
+	struct db *d = a->ddl;
 	char charset[64] = "", sql[160];
 	bool found;
 	bool gb18030 = q->client_charset >= 248 && q->client_charset <= 250; /* MySQL's */
 
 	if (!q->has_charset || (q->client_charset > COMMON_COLLATIONS && !gb18030) || is_ascii(q->sql))
 		return 0;
+	/* TiDB converts nothing: it takes latin1 for UTF-8, and does not know the others. */
+	if (db_server(d)->flavor == FLAVOR_TIDB)
+		d = tables_upstream(&a->tables, e);
+	if (!d)
+		return -1;
 	snprintf(sql, sizeof(sql), "SELECT CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID=%u",
 		q->client_charset);
 	if (db_value(d, sql, charset, sizeof(charset), &found, e) < 0)
 		return -1;
 	if (!found)
 		return err_set(e, ERR_sync_ddl_parse,
-			"the downstream does not know the charset (collation %u) of a statement",
+			"the server does not know the charset (collation %u) of a statement",
 			q->client_charset);
 	q->has_charset = false;
-	return strncmp(charset, "utf8", 4) == 0 ? 0 : convert(d, charset, &q->sql, scratch, e);
+	return strncmp(charset, "utf8", 4) == 0 ? 0 : convert(d, charset, &q->sql, a->scratch, e);
 }
 
-/* "utf8mb4_uca1400_ai_ci" of its number; MariaDB keeps the numbers of the newer ones in another table. */
+/* The name of a number that the table of collations lacks; MariaDB keeps the numbers of the newer ones in
+ * another table. */
 static int collation_name(struct db *upstream, unsigned id, char *name, size_t size, struct err *e)
 {
 	bool mariadb = db_server(upstream)->flavor == FLAVOR_MARIADB, found;
@@ -227,13 +235,16 @@ int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_
 	const struct sql_dialects *s, struct err *e)
 {
 	char name[128] = "";
-	const char *nearest;
+	const char *nearest, *known;
 
 	if (!q->has_charset && q->server_collation == 0)
 		return 0;
-	if (q->server_collation <= COMMON_COLLATIONS)
+	if (q->server_collation <= COMMON_COLLATIONS && s->to->flavor != FLAVOR_TIDB)
 		return db_execf(d, e, "SET collation_server=%u", q->server_collation);
-	if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
+	known = sql_collation_of_id(q->server_collation, s->from);
+	if (known)
+		snprintf(name, sizeof(name), "%s", known);
+	else if (!upstream || collation_name(upstream, q->server_collation, name, sizeof(name), e) < 0)
 		return -1;
 	if (name[0] && !sql_collation_may(str_of(name), s->from, s->to, s->collations))
 		return err_set(e, ERR_collation_refused,

@@ -1,8 +1,8 @@
 #pragma once
-#include "common/base/arena.h"
 #include "common/binlog/event.h"
 #include "common/db/db.h"
 #include "common/sql/dialect.h"
+#include "units/sync/apply.h"
 
 /* Gives d the session that the event's statement ran in. needs_database: some table is named without its
  * schema. */
@@ -13,7 +13,7 @@ int ddl_session(
  * it: names are compared with those of TABLE_MAPs, and no lexer of ours meets a multi-byte charset whose
  * second byte is a quote.
  */
-int ddl_to_utf8(struct db *d, struct binlog_query *q, struct arena *scratch, struct err *e);
+int ddl_to_utf8(struct apply *a, struct binlog_query *q, struct err *e);
 /* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's,
  * if the policy takes it.
  */
