@@ -9,9 +9,9 @@ live = by_path("sync_live_test", Path(__file__).resolve().parent.parent / "units
 class Ends:
     """The pair of servers, as live_test wants them."""
 
-    def __init__(self, server, source, target, native=False):
-        """native: MySQL as it was up to 9.5, which does not log what foreign keys do."""
-        up = server(source, "native", extra="--innodb_native_foreign_keys=ON") if native else server(source, "up")
+    def __init__(self, server, source, target, native=False, zone=None):
+        """native: MySQL as it was up to 9.5, which does not log what foreign keys do. zone: the upstream's SYSTEM."""
+        up = (server(source, "native", extra="--innodb_native_foreign_keys=ON") if native else server(source, zone, env={"TZ": zone}) if zone else server(source, "up"))
         self.up, self.down = self.open(up), self.open(server(target, "down"))
         live.clean(self.up)
         live.clean(self.down)

@@ -185,6 +185,32 @@ def test_two_phase_alter(build_dir, server, source, target):
         f.close()
 
 
+@pytest.mark.parametrize("source, target, zone", [("ma1011", "my97", "CET-1CEST,M3.5.0,M10.5.0/3"), ("my97", "ma1011", "MSK-3")])
+def test_zone_of_the_upstreams_system(build_dir, server, source, target, zone):
+    """time_zone=SYSTEM is the upstream's: rows that are there get the same times. Where summer's and winter's differ and both may count, it stops."""
+    ends = Ends(server, source, target, zone=zone)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    rows = "SELECT * FROM app.t ORDER BY id"
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v timestamp NULL)", "INSERT INTO app.t VALUES (1, '2026-07-01 12:00:00'), (2, '2026-12-01 12:00:00')")
+        f.wait()
+        up.run("ALTER TABLE app.t ADD created datetime NOT NULL DEFAULT CURRENT_TIMESTAMP, ADD day date DEFAULT (CURRENT_DATE)")
+        f.wait()
+        created = "SELECT id, created, day FROM app.t ORDER BY id"
+        assert up.query(created) == down.query(created)
+        up.run("ALTER TABLE app.t MODIFY v datetime")
+        if zone.startswith("CET"):
+            f.wait_error(60507)
+            assert "times of the zone 'SYSTEM'" in f.out and "mysql_tzinfo_to_sql" in f.out, f.out[-2000:]
+        else:
+            f.wait()
+            assert up.query(rows) == down.query(rows)
+            f.stop()
+    finally:
+        f.close()
+
+
 WIDER = {  # name: upstream, what is done to the downstream's; a change of structure that comes later finds either with another column of its own
     "one": ("id int PRIMARY KEY, v varchar(20), n int", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD note varchar(9) DEFAULT 'new'"),
     "uniq": ("id int PRIMARY KEY, v varchar(20), n int, UNIQUE KEY (n)", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD KEY (own)"),

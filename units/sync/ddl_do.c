@@ -162,7 +162,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name),
 			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;
-	if (ddl_session(a->ddl, &j->q, t->timestamp, needs_database(j->to), e) < 0)
+	if (ddl_session(a, t, &(struct ddl_session){&j->q, needs_database(j->to), j->place.told}, e) < 0)
 		return -1;
 	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE && server_collation(a, t, j, e) < 0)
 		return err_add(e, "the default collation of a new database");

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_zone.h"
 
 /* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does.
  * NO_ZERO_DATE and NO_ZERO_IN_DATE are left out: an implicit TIMESTAMP default is a zero date (T14). */
@@ -47,12 +48,12 @@ static void put_mode(struct buf *b, uint64_t mode)
 	buf_putc(b, '\'');
 }
 
-static int set_mode(struct db *d, const struct binlog_query *q, struct err *e)
+static int set_mode(struct db *d, const struct ddl_session *s, struct err *e)
 {
 	struct buf sql = {0};
 	int r;
 
-	put_mode(&sql, q->has_sql_mode ? q->sql_mode : 0);
+	put_mode(&sql, s->q->has_sql_mode ? s->q->sql_mode : 0);
 	r = db_exec(d, buf_str(&sql), e);
 	buf_free(&sql);
 	return r;
@@ -95,26 +96,61 @@ static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
 			q->explicit_defaults);
 }
 
-static int set_time(struct db *d, const struct binlog_query *q, uint32_t timestamp, struct err *e)
+/* 1: the session has the event's zone by its name, 0: it is not known; -1: an error. */
+static int set_named_zone(struct db *d, const struct binlog_query *q, struct err *e)
 {
 	struct buf sql = {0};
-	struct err ignored;
-	bool zone = q->time_zone.n > 0 && !str_is_ci(q->time_zone, "SYSTEM");
+	int r;
 
-	if (zone) {
-		buf_puts(&sql, "SET time_zone=");
-		sql_put_string(&sql, q->time_zone);
-		if (db_exec(d, buf_str(&sql), &ignored) < 0) {
-			log_warn("the downstream doesn't know the time zone '%.*s': UTC is used for this "
-				 "statement",
-				STR_ARG(q->time_zone));
-			zone = false;
-		}
-	}
+	if (q->time_zone.n == 0 || str_is_ci(q->time_zone, "SYSTEM"))
+		return 0;
+	buf_puts(&sql, "SET time_zone=");
+	sql_put_string(&sql, q->time_zone);
+	r = db_exec(d, buf_str(&sql), e);
 	buf_free(&sql);
-	if (!zone && db_exec(d, STR_LIT("SET time_zone='+00:00'"), e) < 0)
+	if (r < 0 && db_error_is_lost(e->sql_errno))
 		return -1;
-	return db_execf(d, e, "SET timestamp=%u.%06u", timestamp, q->has_microseconds ? q->microseconds : 0);
+	err_clear(e);
+	return r == 0;
+}
+
+/* SYSTEM of the upstream is no zone of the downstream's: what it was at that moment. Only where rows get
+ * times by it, so that nothing else waits for the upstream. */
+static int other_zone(
+	struct apply *a, const struct trx *t, const struct ddl_session *s, char out[8], struct err *e)
+{
+	const struct binlog_query *q = s->q;
+	enum ddl_zone wants = ddl_zone_of(q->sql, &t->format.server, q->sql_mode);
+	struct db *up;
+
+	snprintf(out, 8, "+00:00");
+	if (wants == DDL_ZONE_NONE)
+		return 0;
+	up = tables_upstream(&a->tables, e);
+	if (up && ddl_zone_offset(
+			  up, q->time_zone, t->timestamp, s->no_values ? DDL_ZONE_NOW : wants, out, e) == 0)
+		return 0;
+	if (s->no_values && (!up || e->code == ERR_ddl_untranslatable)) {
+		log_warn("the time zone '%.*s' can't be set for this statement, UTC is used: %s",
+			STR_ARG(q->time_zone), e->text);
+		err_clear(e);
+		return 0;
+	}
+	if (up && e->code != ERR_ddl_untranslatable)
+		db_close(&a->tables.ask_up); /* it may be lost */
+	return -1;
+}
+
+static int set_time(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
+{
+	int named = set_named_zone(a->ddl, s->q, e);
+	char zone[8];
+
+	if (named < 0 || (!named && other_zone(a, t, s, zone, e) < 0) ||
+		(!named && db_execf(a->ddl, e, "SET time_zone='%s'", zone) < 0))
+		return -1;
+	return db_execf(a->ddl, e, "SET timestamp=%u.%06u", t->timestamp,
+		s->q->has_microseconds ? s->q->microseconds : 0);
 }
 
 static int set_database(struct db *d, const struct binlog_query *q, bool needed, struct err *e)
@@ -138,13 +174,12 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 	return r;
 }
 
-int ddl_session(
-	struct db *d, const struct binlog_query *q, uint32_t timestamp, bool needs_database, struct err *e)
+int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
-	if (set_mode(d, q, e) < 0 || set_charset(d, q, e) < 0 || set_time(d, q, timestamp, e) < 0 ||
-		set_database(d, q, needs_database, e) < 0)
+	if (set_mode(a->ddl, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 || set_time(a, t, s, e) < 0 ||
+		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
-	set_explicit_defaults(d, q);
+	set_explicit_defaults(a->ddl, s->q);
 	return 0;
 }
 

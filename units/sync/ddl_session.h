@@ -4,10 +4,13 @@
 #include "common/sql/dialect.h"
 #include "units/sync/apply.h"
 
-/* Gives d the session that the event's statement ran in. needs_database: some table is named without its
- * schema. */
-int ddl_session(
-	struct db *d, const struct binlog_query *q, uint32_t timestamp, bool needs_database, struct err *e);
+struct ddl_session {
+	const struct binlog_query *q;
+	bool needs_database; /* some table is named without its schema */
+	bool no_values;      /* the rows are not at stake: an operator's words, an empty table */
+};
+/* Gives the DDL's connection the session that the event's statement ran in. */
+int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e);
 /*
  * Text written in another charset than UTF-8 becomes UTF-8 (in scratch memory), and the event's charset with
  * it: names are compared with those of TABLE_MAPs, and no lexer of ours meets a multi-byte charset whose

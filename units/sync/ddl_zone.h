@@ -1,0 +1,17 @@
+#pragma once
+#include "common/db/db.h"
+
+/* What a statement takes from its session's time zone. */
+enum ddl_zone {
+	DDL_ZONE_NONE,
+	DDL_ZONE_NOW, /* its own moment, told in that zone */
+	DDL_ZONE_ANY, /* times of any year: values that change their type, written ones */
+};
+
+enum ddl_zone ddl_zone_of(struct str text, const struct server *from, uint64_t sql_mode);
+/*
+ * The zone (SYSTEM, or a name that the downstream lacks) as "+02:00" of that moment, asked from the upstream.
+ * any: it must have been the same in all years. -1: it can't be said so; e says what to do.
+ */
+int ddl_zone_offset(struct db *upstream, struct str zone, uint32_t timestamp, enum ddl_zone any, char out[8],
+	struct err *e);
