@@ -72,6 +72,7 @@ static int same_values(struct tr *t, size_t a, size_t b)
 static int spec_add(struct tr *t, size_t a, size_t b)
 {
 	size_t i = a + 1;
+	int r;
 
 	if (is_versioning(t, i) && !knows(t->to, FEATURE_system_versioning))
 		return drop_spec(t, a, b);
@@ -103,7 +104,10 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 			tr_drop(t, a, b);
 		return 0;
 	}
-	return definition(t, i, b);
+	t->adding = true;
+	r = definition(t, i, b);
+	t->adding = false;
+	return r;
 }
 
 static int spec_modify(struct tr *t, size_t a, size_t b)

@@ -95,33 +95,62 @@ static void wrap(struct tr *t, size_t i, size_t end)
 	tr_append(t, end - 1, ")");
 }
 
-static void drop_default(struct tr *t, size_t at, size_t end)
+/* NOT NULL of the column whose DEFAULT is at `at`. */
+static bool is_not_null(const struct tr *t, size_t at)
+{
+	int depth = t->t[at].depth;
+	size_t i = at;
+
+	while (i > 0 && t->t[i - 1].depth == depth && !tr_is_char(t, i - 1, ','))
+		i--;
+	for (; i < t->n && t->t[i].depth >= depth && !(t->t[i].depth == depth && tr_is_char(t, i, ',')); i++)
+		if (tr_is(t, i, "NOT") && tr_is(t, i + 1, "NULL"))
+			return true;
+	return false;
+}
+
+/* A NOT NULL column of text that is added without a default is '' in the rows that are there. */
+static bool is_implied(const struct tr *t, size_t at, size_t end)
+{
+	return end == at + 2 && t->t[at + 1].type == SQL_STRING && t->t[at + 1].len == 2 &&
+	       is_not_null(t, at);
+}
+
+static int drop_default(struct tr *t, size_t at, size_t end)
 {
 	struct str text = {t->source.p + t->t[at].at, t->t[end - 1].at + t->t[end - 1].len - t->t[at].at};
 
+	if (t->adding && !is_implied(t, at, end))
+		return tr_fail(t,
+			"the new column's default, which the target can't have (%.*s), gave the rows that "
+			"are "
+			"there their values: add it without the default, and fill it by hand or copy the "
+			"table again",
+			(int)(text.n < 120 ? text.n : 120), text.p);
 	tr_note(t, "dropped %.*s", (int)(text.n < 120 ? text.n : 120), text.p);
 	tr_drop(t, at, end);
+	return 0;
 }
 
-static void adapt(struct tr *t, size_t at, size_t end, const char *type)
+static int adapt(struct tr *t, size_t at, size_t end, const char *type)
 {
 	bool bare_target = knows(t->to, FEATURE_default_bare), text = is_text_type(type);
 	bool literal = is_literal(t, at + 1, end), parens = tr_is_char(t, at + 1, '(');
 
 	if (bare_target || is_null(t, at + 1))
-		return;
+		return 0;
 	if (text && !knows(t->to, FEATURE_default_text_expression))
-		drop_default(t, at, end);
-	else if (text ? !parens : !literal && !parens) {
+		return drop_default(t, at, end);
+	if (text ? !parens : !literal && !parens) {
 		bool time = str_is_ci(str_of(type), "timestamp") || str_is_ci(str_of(type), "datetime");
 
 		if (time && is_now(t, at + 1))
-			return;
-		if (knows(t->to, FEATURE_default_expression))
-			wrap(t, at + 1, end);
-		else
-			drop_default(t, at, end);
+			return 0;
+		if (!knows(t->to, FEATURE_default_expression))
+			return drop_default(t, at, end);
+		wrap(t, at + 1, end);
 	}
+	return 0;
 }
 
 int tr_default(struct tr *t, size_t at, const char *type, size_t *end)
@@ -135,6 +164,5 @@ int tr_default(struct tr *t, size_t at, const char *type, size_t *end)
 		return -1;
 	if (!knows(t->to, FEATURE_uuid_to_bin) && without_uuid_to_bin(t, at, *end) < 0)
 		return -1;
-	adapt(t, at, *end, type);
-	return 0;
+	return adapt(t, at, *end, type);
 }

@@ -46,6 +46,7 @@ struct tr {
 	const struct sql_ddl *ddl;
 	char column[257]; /* for notes; "" : the table as a whole */
 	bool engine_changed;
+	bool adding; /* a column to a table that may have rows: its default fills them */
 	bool first_timestamp_seen;
 };
 
