@@ -18,6 +18,8 @@ struct sql_dialects {
 	const struct server *from, *to;
 	uint64_t sql_mode;
 	enum collation_policy collations;
+	bool ordered; /* an ALTER's rows are in one order on both sides: by a primary key, or there are none
+		       */
 };
 
 /*

@@ -69,6 +69,35 @@ static int same_values(struct tr *t, size_t a, size_t b)
 	return 0;
 }
 
+/* AUTO_INCREMENT gives the rows that are there numbers as they come: without a primary key, in an order that
+ * is each server's own. */
+static int same_numbers(struct tr *t, size_t i, size_t b)
+{
+	int depth = t->t[i].depth + tr_is_char(t, i, '(');
+
+	for (size_t k = i + 1; !t->ordered && k < b; k++) {
+		bool name = tr_is_char(t, k - 1, '(') || tr_is_char(t, k - 1, ',') ||
+			    tr_is(t, k - 1, "AFTER") || tr_is(t, k - 1, "EXISTS");
+
+		if (t->t[k].depth == depth && !name &&
+			(tr_is(t, k, "AUTO_INCREMENT") || tr_is(t, k, "SERIAL")))
+			return tr_fail(t, "the new column numbers the rows that are there, and without a "
+					  "primary key each "
+					  "server does so in an order of its own: add it by hand with the "
+					  "source's numbers "
+					  "in it, then binlog skip; or copy the table again");
+	}
+	return 0;
+}
+
+/* Without its primary key the table is copied as it comes. */
+static void look_for_dropped_key(struct tr *t, size_t from)
+{
+	for (size_t i = from; i < t->n; i++)
+		if (tr_is(t, i, "DROP") && tr_is(t, i + 1, "PRIMARY"))
+			t->ordered = false;
+}
+
 static int spec_add(struct tr *t, size_t a, size_t b)
 {
 	size_t i = a + 1;
@@ -90,7 +119,7 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 		return drop_spec(t, a, b);
 	i += tr_is(t, i, "COLUMN");
 	i = if_clause(t, i, FEATURE_alter_if_exists);
-	if (!tr_is_key(t, i) && same_values(t, a, b) < 0)
+	if (!tr_is_key(t, i) && (same_values(t, a, b) < 0 || same_numbers(t, i, b) < 0))
 		return -1;
 	if (tr_is_key(t, i)) { /* ADD INDEX IF NOT EXISTS i (…) */
 		for (size_t k = i; k < b && !tr_is_char(t, k, '('); k++) {
@@ -216,5 +245,6 @@ int tr_alter(struct tr *t, size_t from)
 
 	while (end > from && tr_is_char(t, end - 1, ';'))
 		end--;
+	look_for_dropped_key(t, from);
 	return tr_each(t, from, end, spec);
 }

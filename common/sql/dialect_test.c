@@ -66,7 +66,7 @@ static void collations(void **state)
 		"utf8mb4_0900_ai_ci))",
 		"CREATE DATABASE d COLLATE utf8mb4_0900_ai_ci",
 	};
-	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT};
+	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT, false};
 	struct buf out = {0}, notes = {0};
 	struct err e;
 
@@ -108,7 +108,7 @@ static void defaults_of_new_columns(void **state)
 	static const char *const taken[] = {"a datetime(6) DEFAULT now(6) ON UPDATE now(6)",
 		"sysdate int DEFAULT 1", "a varchar(9) DEFAULT 'uuid()@'", "`version` int COMMENT '@@'",
 		"a int DEFAULT (1 + 2)", "INDEX version (a)"};
-	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST};
+	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, false};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) + sizeof(taken) / sizeof(taken[0]); i++) {
@@ -122,6 +122,41 @@ static void defaults_of_new_columns(void **state)
 			fail_msg("%s: %s", spec, ok ? e.text : "taken");
 		if (!ok && (e.code != ERR_ddl_untranslatable || !strstr(e.text, "made again")))
 			fail_msg("%s: %s", spec, e.text);
+		buf_free(&text);
+		buf_free(&out);
+		buf_free(&notes);
+	}
+}
+
+/* Who numbers the rows that are there. */
+static void numbers_of_new_columns(void **state)
+{
+	static const struct {
+		const char *spec;
+		bool ordered, ok;
+	} specs[] = {
+		{"ADD id int AUTO_INCREMENT PRIMARY KEY", false, false},
+		{"ADD id int AUTO_INCREMENT UNIQUE", true, true},
+		{"ADD COLUMN IF NOT EXISTS id serial", false, false},
+		{"ADD (a int, id bigint AUTO_INCREMENT, KEY (id))", false, false},
+		{"DROP PRIMARY KEY, ADD id int AUTO_INCREMENT PRIMARY KEY", true, false},
+		{"ADD a int, ADD serial int, ADD (b int, auto_increment int), ADD c int AFTER serial", false,
+			true},
+		{"ADD a int COMMENT 'AUTO_INCREMENT', AUTO_INCREMENT=5", false, true},
+		{"MODIFY id int AUTO_INCREMENT", false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, specs[i].ordered};
+		struct buf text = {0}, out = {0}, notes = {0};
+		struct err e = {0};
+
+		buf_putf(&text, "ALTER TABLE d.t %s", specs[i].spec);
+		if ((sql_translate(buf_str(&text), &d, &out, &notes, &e) == 0) != specs[i].ok)
+			fail_msg("%s: %s", specs[i].spec, specs[i].ok ? e.text : "taken");
+		if (!specs[i].ok && (e.code != ERR_ddl_untranslatable || !strstr(e.text, "order of its own")))
+			fail_msg("%s: %s", specs[i].spec, e.text);
 		buf_free(&text);
 		buf_free(&out);
 		buf_free(&notes);
@@ -210,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_of_new_columns),
+		cmocka_unit_test(numbers_of_new_columns),
 		cmocka_unit_test(table),
 		cmocka_unit_test(collations),
 		cmocka_unit_test(byte_for_byte),

@@ -211,6 +211,30 @@ def test_zone_of_the_upstreams_system(build_dir, server, source, target, zone):
         f.close()
 
 
+@pytest.mark.parametrize("source, target", ONE)
+def test_rows_that_are_numbered(build_dir, server, source, target):
+    """AUTO_INCREMENT of a new column: with a primary key, or in an empty table, the numbers are the same on both sides; else it stops."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.k (a int PRIMARY KEY)", "INSERT INTO app.k VALUES (5), (3)", "CREATE TABLE app.none (a int)", "CREATE TABLE app.t (a int)",
+               "INSERT INTO app.t VALUES (5), (3)")
+        f.wait()
+        f.stop()
+        f.start()  # nothing is known of the tables but what is recorded
+        up.run("ALTER TABLE app.k ADD id int AUTO_INCREMENT UNIQUE", "ALTER TABLE app.none ADD id int AUTO_INCREMENT PRIMARY KEY", "INSERT INTO app.none (a) VALUES (7)")
+        f.wait()
+        for name in ("k", "none"):
+            rows = f"SELECT a, id FROM app.{name} ORDER BY id"
+            assert up.query(rows) == down.query(rows)
+        up.run("ALTER TABLE app.t ADD id int AUTO_INCREMENT PRIMARY KEY")
+        f.wait_error(60507)
+        assert "order of its own" in f.out, f.out[-2000:]
+    finally:
+        f.close()
+
+
 WIDER = {  # name: upstream, what is done to the downstream's; a change of structure that comes later finds either with another column of its own
     "one": ("id int PRIMARY KEY, v varchar(20), n int", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD note varchar(9) DEFAULT 'new'"),
     "uniq": ("id int PRIMARY KEY, v varchar(20), n int, UNIQUE KEY (n)", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD KEY (own)"),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/db/structure.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 #include "common/sql/route_ddl.h"
@@ -119,9 +120,63 @@ int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server
 	return read_again(a, j, words, e);
 }
 
+static bool says(
+	const struct ddl_statement *j, const struct server *from, const char *word, const char *other)
+{
+	struct sql_lexer lx;
+
+	sql_ddl_lexer(&lx, j->q.sql, from, j->q.sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (sql_lex_is(&lx, word) || sql_lex_is(&lx, other))
+			return true;
+	return false;
+}
+
+/* Nothing else is under way: the downstream's table is as the upstream's was then. */
+static bool is_empty(struct apply *a, const char *schema, const char *name)
+{
+	struct buf sql = {0};
+	struct err ignored;
+	char one[4];
+	bool found = true;
+
+	buf_puts(&sql, "SELECT 1 FROM ");
+	sql_put_table(&sql, str_of(schema), str_of(name));
+	buf_puts(&sql, " LIMIT 1");
+	if (db_value(a->ddl, buf_cstr(&sql), one, sizeof(one), &found, &ignored) < 0)
+		found = true;
+	buf_free(&sql);
+	return !found;
+}
+
+/* Whether numbers that an ALTER gives the rows are the same on both sides. */
+static bool is_ordered(struct apply *a, const struct trx *t, const struct ddl_statement *j)
+{
+	const struct structure *known;
+	struct structure *mine = NULL;
+	char up[257], down[257];
+	const char *schema, *to;
+	struct err ignored = {0};
+	bool found, ordered;
+
+	if (j->ddl->verb != SQL_VERB_ALTER_TABLE || !says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL"))
+		return false;
+	schema = ddl_schema_of(&j->ddl->tables[0], j->q.schema, up);
+	to = ddl_schema_of(&j->to->tables[0], j->q.schema, down);
+	known = tables_known(&a->tables, schema, j->ddl->tables[0].table);
+	if (!known)
+		known = mine = tables_tracked(&a->tables, schema, j->ddl->tables[0].table, &ignored);
+	if (!known) /* no row yet since the copy: the downstream's was made like it */
+		known = mine = db_structure(a->ddl, to, j->to->tables[0].table, &found, &ignored);
+	ordered = (known && known->key >= 0 && known->keys[known->key].primary) ||
+		  is_empty(a, to, j->to->tables[0].table);
+	structure_free(&mine);
+	return ordered;
+}
+
 int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations};
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, false};
 	struct buf whole = {0}, notes = {0};
 	struct str text = j->said;
 	int r;
@@ -145,6 +200,7 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
 		buf_put(&whole, text.p + j->to->start_transaction_end, text.n - j->to->start_transaction_end);
 		text = buf_str(&whole);
 	}
+	d.ordered = is_ordered(a, t, j);
 	r = sql_translate(text, &d, &j->text, &notes, e);
 	if (r == 0 && notes.n > 0)
 		log_warn("DDL mapped: %s", buf_cstr(&notes));

@@ -131,7 +131,8 @@ static bool same_columns(const struct structure *a, const struct structure *b)
 static int translate(struct apply *a, const struct trx *t, const struct binlog_query *q, struct str text,
 	struct buf *out, struct err *e)
 {
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), q ? q->sql_mode : 0, a->collations};
+	struct sql_dialects d = {
+		&t->format.server, db_server(a->ddl), q ? q->sql_mode : 0, a->collations, true};
 	struct buf notes = {0};
 	int r = sql_translate(text, &d, out, &notes, e);
 
