@@ -204,6 +204,48 @@ static size_t foreign_attribute(struct column_reader *c, size_t i)
 	return 0;
 }
 
+/* The token behind REFERENCES p (c) MATCH … ON DELETE … ON UPDATE …, which begins at i; *parts: where (c) is.
+ */
+static size_t references_end(const struct tr *t, size_t i, size_t *parts)
+{
+	for (i += 2; tr_is_char(t, i, '.'); i += 2)
+		;
+	*parts = tr_is_char(t, i, '(') ? i : SIZE_MAX;
+	if (*parts != SIZE_MAX)
+		i = tr_close(t, i) + 1;
+	while (tr_is(t, i, "MATCH") || (tr_is(t, i, "ON") && i + 2 < t->n))
+		i += tr_is(t, i, "MATCH") ? 2u : tr_is(t, i + 2, "SET") || tr_is(t, i + 2, "NO") ? 4u : 3u;
+	return i < t->n ? i : t->n;
+}
+
+/* A column's own REFERENCES: a foreign key to the one, nothing to the other. */
+static int references(struct column_reader *c, size_t *i)
+{
+	struct tr *t = c->t;
+	bool from = knows(t->from, FEATURE_inline_references), to = knows(t->to, FEATURE_inline_references);
+	size_t parts, at = *i, end = references_end(t, at, &parts);
+	struct str text = {t->source.p + t->t[at].at, t->t[end - 1].at + t->t[end - 1].len - t->t[at].at};
+
+	*i = end;
+	if (from == to)
+		return 0;
+	if (!from) {
+		tr_note(t, "dropped %.*s, which the source does not heed", (int)(text.n < 120 ? text.n : 120),
+			text.p);
+		tr_drop(t, at, end);
+		return 0;
+	}
+	if (parts == SIZE_MAX || (t->ddl->verb == SQL_VERB_ALTER_TABLE && t->t[at].depth > 0))
+		return tr_fail(t,
+			"the target wants this foreign key as one of the table: ADD FOREIGN KEY with "
+			"its columns");
+	tr_drop(t, at, end);
+	tr_append(t, c->b - 1, ", %sFOREIGN KEY (%.*s) %.*s",
+		t->ddl->verb == SQL_VERB_ALTER_TABLE ? "ADD " : "", STR_ARG(tr_text(t, c->type - 1)),
+		STR_ARG(text));
+	return 0;
+}
+
 static size_t plain_attribute(struct column_reader *c, size_t i)
 {
 	struct tr *t = c->t;
@@ -245,6 +287,8 @@ static int attribute(struct column_reader *c, size_t *i)
 		*i += 3;
 		return 0;
 	}
+	if (tr_is(t, *i, "REFERENCES"))
+		return references(c, i);
 	if (tr_is(t, *i, "GENERATED") || tr_is(t, *i, "AS"))
 		next = generated(c, *i);
 	else if (tr_is(t, *i, "CHECK") || tr_is(t, *i, "CONSTRAINT"))
