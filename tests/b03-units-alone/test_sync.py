@@ -235,6 +235,29 @@ def test_rows_that_are_numbered(build_dir, server, source, target):
         f.close()
 
 
+@pytest.mark.parametrize("source, target", PAIRS)
+def test_modes_of_one_family(build_dir, server, source, target):
+    """Fewer digits of a second: rounded or cut off, as in the upstream by its own mode."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    other = "TIME_ROUND_FRACTIONAL" if up.flavor == "mariadb" else "TIME_TRUNCATE_FRACTIONAL"
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v datetime(6), w datetime(6), d int)", "INSERT INTO app.t VALUES (1, '2026-01-01 00:00:00.7', '2026-01-01 00:00:00.7', 0)")
+        up.run("ALTER TABLE app.t MODIFY v datetime", f"SET sql_mode='{other}'", "ALTER TABLE app.t MODIFY w datetime")
+        f.wait()
+        rows = "SELECT * FROM app.t"
+        assert up.query(rows) == down.query(rows) and up.query("SELECT v<>w FROM app.t")[0][0]
+        if up.flavor == "mariadb":
+            up.run("SET sql_mode='ORACLE'", "ALTER TABLE app.t ADD x date")
+            f.wait_error(60507)
+            assert "ORACLE of MariaDB" in f.out, f.out[-2000:]
+        else:
+            f.stop()
+    finally:
+        f.close()
+
+
 WIDER = {  # name: upstream, what is done to the downstream's; a change of structure that comes later finds either with another column of its own
     "one": ("id int PRIMARY KEY, v varchar(20), n int", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD note varchar(9) DEFAULT 'new'"),
     "uniq": ("id int PRIMARY KEY, v varchar(20), n int, UNIQUE KEY (n)", "ADD own int NOT NULL DEFAULT 7 FIRST, ADD KEY (own)"),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 #include "units/sync/ddl_zone.h"
@@ -34,27 +35,70 @@ static const struct {
 	{1ull << 30, "NO_ENGINE_SUBSTITUTION"},
 };
 
-static void put_mode(struct buf *b, uint64_t mode)
-{
-	const char *comma = "";
+/* What one family alone has. EMPTY_STRING_IS_NULL and TIME_TRUNCATE_FRACTIONAL share a bit. */
+#define ORACLE (1ull << 9)
+#define EMPTY_STRING_IS_NULL (1ull << 32)
+#define TIME_TRUNCATE_FRACTIONAL (1ull << 32)
+#define TIME_ROUND_FRACTIONAL (1ull << 34)
 
-	buf_puts(b, "SET SESSION sql_mode='");
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (mode & modes[i].bit) {
-			buf_puts(b, comma);
-			buf_puts(b, modes[i].name);
-			comma = ",";
-		}
-	buf_putc(b, '\'');
+static void put_word(struct buf *b, bool wanted, const char *word)
+{
+	if (wanted)
+		buf_putf(b, "%s%s", b->p[b->n - 1] == '\'' ? "" : ",", word);
 }
 
-static int set_mode(struct db *d, const struct ddl_session *s, struct err *e)
+/* Fewer digits of a second: MariaDB cuts them off unless told otherwise, the others round. */
+static void put_own_modes(struct buf *b, uint64_t mode, const struct server *from, const struct server *to)
 {
+	bool mariadb = from->flavor == FLAVOR_MARIADB,
+	     rounds = mariadb ? mode & TIME_ROUND_FRACTIONAL : !(mode & TIME_TRUNCATE_FRACTIONAL);
+
+	if (to->flavor == FLAVOR_MARIADB) {
+		put_word(b, rounds && to->version >= 100401, "TIME_ROUND_FRACTIONAL");
+		put_word(b, mariadb && (mode & ORACLE) && to->version >= 100303, "ORACLE");
+		put_word(b, mariadb && (mode & EMPTY_STRING_IS_NULL) && to->version >= 100303,
+			"EMPTY_STRING_IS_NULL");
+	}
+	put_word(
+		b, to->flavor == FLAVOR_MYSQL && !rounds && to->version >= 80000, "TIME_TRUNCATE_FRACTIONAL");
+}
+
+/* MariaDB's modes in which a statement that another server reads too says something else. */
+static int check_own_modes(const struct sql_dialects *s, struct str text, struct err *e)
+{
+	struct sql_lexer lx;
+
+	if (s->from->flavor != FLAVOR_MARIADB || s->to->flavor == FLAVOR_MARIADB)
+		return 0;
+	sql_ddl_lexer(&lx, text, s->from, s->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		bool other = (s->sql_mode & ORACLE) && (sql_lex_is(&lx, "DATE") || sql_lex_is(&lx, "BLOB"));
+
+		if (other ||
+			((s->sql_mode & EMPTY_STRING_IS_NULL) && lx.type == SQL_STRING && lx.token.n == 2))
+			return err_set(e, ERR_ddl_untranslatable,
+				"%.*s means something else in the statement's sql_mode (%s of MariaDB)",
+				STR_ARG(lx.token), other ? "ORACLE" : "EMPTY_STRING_IS_NULL");
+	}
+	return 0;
+}
+
+static int set_mode(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
+{
+	uint64_t mode = s->q->has_sql_mode ? s->q->sql_mode : 0;
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), mode, a->collations, false};
 	struct buf sql = {0};
 	int r;
 
-	put_mode(&sql, s->q->has_sql_mode ? s->q->sql_mode : 0);
-	r = db_exec(d, buf_str(&sql), e);
+	/* An operator's words are not read here. */
+	if (!s->no_values && check_own_modes(&d, s->q->sql, e) < 0)
+		return -1;
+	buf_puts(&sql, "SET SESSION sql_mode='");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		put_word(&sql, mode & modes[i].bit, modes[i].name);
+	put_own_modes(&sql, mode, d.from, d.to);
+	buf_putc(&sql, '\'');
+	r = db_exec(a->ddl, buf_str(&sql), e);
 	buf_free(&sql);
 	return r;
 }
@@ -176,7 +220,7 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 
 int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
-	if (set_mode(a->ddl, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 || set_time(a, t, s, e) < 0 ||
+	if (set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 || set_time(a, t, s, e) < 0 ||
 		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
