@@ -9,6 +9,7 @@ from tidegate import FAILED, INTERRUPTED
 from workload import Workload
 
 AHEAD = "60201"
+GONE = "60202"
 
 
 def long(*values):
@@ -60,6 +61,9 @@ def test_good_replica(name, fleet, forward, server, job):
     it is not."""
     a, b = fleet(name, "a", "b", extra="--slave-parallel-threads=4 --slave-domain-parallel-threads=2" if name.startswith("ma") else "")
     target = server("my97" if name != "my97" else "ma1011", "down")
+    if name.startswith("my"):  # both come from a copy of a server of before, whose transactions no binlog and no file's head has
+        for s in (a, b):
+            s.run("SET GLOBAL gtid_purged='+11111111-1111-1111-1111-111111111111:1-50'")
     failover.follow(b, a)
     door = forward(a)
     pair = Pair(a, target)
@@ -202,6 +206,30 @@ def test_replica_that_lacks_some(name, written, fleet, forward, server, job):
     door.to(b)
     last = next(iter(failover.executed(a)))
     stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()])
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_replica_that_did_not_log(name, fleet, forward, server, job):
+    """It has all that was read, and more that was not read yet; but that never went into its binlog, so it would be lost unseen."""
+    a, = fleet(name, "a")
+    b, = fleet(name, "b", extra="--log-slave-updates=OFF" if name.startswith("ma") else "--log-replica-updates=OFF")
+    target = server("ma1011" if name != "ma1011" else "my97", "down")
+    failover.follow(b, a)
+    door = forward(a)
+    a.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    followed(j)
+    a.run("INSERT INTO app.t VALUES (2)")
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),) or j.ended(), 60, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    a.run(*(f"INSERT INTO app.t VALUES ({i})" for i in range(3, 8)))
+    procs.wait_for(lambda: b.query("SELECT COUNT(*) FROM app.t") == ((7,),), 60, lambda: failover.status(b))
+    failover.promote(b)
+    door.to(b)
+    b.run("INSERT INTO app.t VALUES (8)")
+    said = j.run(timeout=60, expect=FAILED)
+    assert GONE in said and "does not have them in its binlog" in said, said
+    assert target.query("SELECT COUNT(*) FROM app.t") == ((2,),)
 
 
 @pytest.mark.parametrize("name, gtid, written", [("ma1011", True, 0), ("my97", False, 200), long("ma1011", True, 200), long("my97", True, 0),

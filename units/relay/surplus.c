@@ -63,7 +63,20 @@ void surplus_mariadb(const char *ours, const char *state, struct buf *lost)
 	}
 }
 
-static int put_value(struct db *d, const char *sql, struct buf *out, struct err *e)
+void surplus_unlogged(const char *ours, const char *binlog, const char *replicated, struct buf *out)
+{
+	struct gtid g;
+
+	while (next_gtid(&ours, &g)) {
+		uint64_t until = known_until(replicated, &g);
+
+		if (until > g.seq && known_until(binlog, &g) < g.seq)
+			buf_putf(out, "%s%" PRIu64 "-%" PRIu64 "-%" PRIu64 " (replicated until %" PRIu64 ")",
+				out->n ? ", " : "", g.domain, g.server, g.seq, until);
+	}
+}
+
+int surplus_value(struct db *d, const char *sql, struct buf *out, struct err *e)
 {
 	struct db_rows *rows = db_query(d, str_of(sql), e);
 	const struct str *v;
@@ -80,10 +93,10 @@ static int put_value(struct db *d, const char *sql, struct buf *out, struct err 
 static int gtids_mariadb(struct db *d, const struct gtid_set *ours, struct buf *lost, struct err *e)
 {
 	struct buf state = {0}, text = {0};
-	int r = put_value(d, "SELECT @@global.gtid_binlog_state", &state, e);
+	int r = surplus_value(d, "SELECT @@global.gtid_binlog_state", &state, e);
 
 	if (r == 0)
-		r = put_value(d, "SELECT @@global.gtid_slave_pos", &state, e);
+		r = surplus_value(d, "SELECT @@global.gtid_slave_pos", &state, e);
 	if (r == 0) {
 		gtid_set_text(ours, &text);
 		surplus_mariadb(buf_cstr(&text), buf_cstr(&state), lost);

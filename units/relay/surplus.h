@@ -23,6 +23,14 @@ const struct log *logs_find(const struct logs *logs, const char *base, uint64_t 
  * is no proof: it may have gone its own way. Appends "0-1-103 (there until 0-1-90)".
  */
 void surplus_mariadb(const char *ours, const char *state, struct buf *lost);
+/*
+ * MariaDB: which of `ours` are not in the upstream's binlog (`binlog`: its gtid_binlog_state), and not the
+ * last ones either that it has replicated (`replicated`: its gtid_slave_pos): what lies between never comes
+ * from there. MariaDB lets no replica begin so either.
+ */
+void surplus_unlogged(const char *ours, const char *binlog, const char *replicated, struct buf *out);
+/* Appends the first column of all rows, each with a comma. */
+int surplus_value(struct db *d, const char *sql, struct buf *out, struct err *e);
 /* Of the GTID set that was read, what the upstream has not executed; nothing appended: it has all. */
 int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e);
 /*

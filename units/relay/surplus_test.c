@@ -44,6 +44,28 @@ static void what_is_lost_is_named(void **state)
 		"4294967295-4294967295-18446744073709551614)");
 }
 
+static void expect_unlogged(const char *binlog, const char *replicated, const char *text)
+{
+	struct buf b = {0};
+
+	surplus_unlogged("0-1-105", binlog, replicated, &b);
+	assert_string_equal(buf_cstr(&b), text);
+	buf_free(&b);
+}
+
+/* Its binlog begins behind what it has replicated: that must be what we have, neither more nor less. */
+static void what_was_never_logged_is_named(void **state)
+{
+	(void)state;
+	expect_unlogged("0-1-110,0-2-111", "0-1-110", "");
+	expect_unlogged("0-2-106", "0-1-105", "");
+	expect_unlogged("0-1-105,0-2-111", "0-3-110", "");
+	expect_unlogged("0-2-111", "0-1-110", "0-1-105 (replicated until 110)");
+	expect_unlogged("", "7-1-3,0-1-106", "0-1-105 (replicated until 106)");
+	/* What it lacks is the other error's. */
+	expect_unlogged("0-2-111", "0-1-90", "");
+}
+
 static void damaged_text_ends_the_list(void **state)
 {
 	(void)state;
@@ -56,6 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost),
 		cmocka_unit_test(what_is_lost_is_named),
+		cmocka_unit_test(what_was_never_logged_is_named),
 		cmocka_unit_test(damaged_text_ends_the_list),
 	};
 

@@ -19,6 +19,7 @@
 #include "units/relay/evfile.h"
 #include "units/relay/head.h"
 #include "units/relay/surplus.h"
+#include "units/relay/unlogged.h"
 
 static int explain(struct db *d, struct err *e)
 {
@@ -149,6 +150,22 @@ static int must_have(struct db *d, const char *text, struct err *e)
 	return rc;
 }
 
+/* What lies between the set and the upstream's binlog, executed there and not in it, nobody would get. */
+static int must_have_logged(struct relay *r, struct db *d, const struct gtid_set *set, struct err *e)
+{
+	struct buf more = {0};
+	int rc = unlogged_beyond(r, d, set, &more, e);
+
+	if (rc == 0 && more.n > 0)
+		rc = err_set(e, ERR_relay_gone,
+			"%s: it has executed transactions that were not read yet, and does not have them in "
+			"its "
+			"binlog (purged, or log_replica_updates was off, or it was made from a copy): %s",
+			db_where(d), buf_cstr(&more));
+	buf_free(&more);
+	return rc;
+}
+
 /* Where a task begins that has only a set: *l moves there if that is earlier. */
 static int reach_set(struct relay *r, struct db *d, const struct logs *logs, const char *text,
 	const struct log **l, struct err *e)
@@ -161,12 +178,14 @@ static int reach_set(struct relay *r, struct db *d, const struct logs *logs, con
 
 	if (rc == 0 && lacks(d, set, &more, e) < 0)
 		rc = -1;
-	gtid_set_free(&set);
 	if (rc == 0 && more.n > 0)
 		rc = err_set(e, ERR_relay_ahead,
 			"%s: a task begins at a GTID set with %s, which it does not have", db_where(d),
 			buf_cstr(&more));
 	buf_free(&more);
+	if (rc == 0)
+		rc = must_have_logged(r, d, set, e);
+	gtid_set_free(&set);
 	if (rc == 0 && !found)
 		rc = err_set(e, ERR_relay_gone,
 			"%s: a task begins at the GTID set %s, and none of the binlog files that there are "
@@ -515,7 +534,8 @@ static int place_switched(
 			"can tell where to go "
 			"on",
 			db_where(d), server);
-	if (check_gtids(r, d, false, e) < 0 || choose(r, logs, r->writer.track.set, &l, e) < 0)
+	if (check_gtids(r, d, false, e) < 0 || must_have_logged(r, d, r->writer.track.set, e) < 0 ||
+		choose(r, logs, r->writer.track.set, &l, e) < 0)
 		return -1;
 	if (!l)
 		return err_set(e, ERR_relay_gone,
@@ -549,11 +569,14 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 
 int upstream_place(struct relay *r, struct db *d, struct err *e)
 {
+	bool first = store_empty(&r->store);
 	struct logs logs = {0};
 	int rc = read_logs(d, &logs, e);
 
 	if (rc == 0)
 		rc = place(r, d, &logs, e);
+	if (rc == 0)
+		rc = unlogged_note(r, d, first, e);
 	free(logs.list);
 	return rc;
 }

@@ -1,0 +1,13 @@
+#pragma once
+#include "common/db/db.h"
+#include "units/relay/surplus.h"
+
+/*
+ * What another upstream has executed and not in its binlog, beyond `set`: it can't come from there, and
+ * nobody would miss it. Nothing appended: there is none.
+ */
+int unlogged_beyond(
+	struct relay *r, struct db *d, const struct gtid_set *set, struct buf *out, struct err *e);
+/* The upstream that is followed has it so already: what of that is no loss behind a switch is kept in a file.
+ * first: the log begins here. */
+int unlogged_note(struct relay *r, struct db *d, bool first, struct err *e);
