@@ -283,28 +283,28 @@ static bool must_end(struct pull *p, const struct err *e)
 	return e->code == ERR_io || err_act(e->code) != ERR_ACT_RETRY;
 }
 
-static void pull(struct pull *p)
+/* e: what ended the last session. */
+static void pull(struct pull *p, struct err *e)
 {
 	uint64_t pause = PAUSE_FIRST_MS, bytes = 0;
-	struct err e = {0};
 
 	while (!relay_wait_resumed(p->r)) {
-		err_clear(&e);
-		session(p, &e);
+		err_clear(e);
+		session(p, e);
 		if (relay_leaving(p->r))
 			return;
 		if (relay_paused(p->r)) { /* cut off for it: no trouble */
 			relay_trouble(p->r, NULL);
 			continue;
 		}
-		if (must_end(p, &e)) {
-			relay_fatal(p->r, &e);
+		if (must_end(p, e)) {
+			relay_fatal(p->r, e);
 			return;
 		}
 		if (p->r->writer.bytes != bytes)
 			pause = PAUSE_FIRST_MS;
 		bytes = p->r->writer.bytes;
-		relay_trouble(p->r, &e);
+		relay_trouble(p->r, e);
 		if (relay_pause(p->r, pause))
 			return;
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
@@ -314,7 +314,7 @@ static void pull(struct pull *p)
 void *relay_pull(void *relay)
 {
 	struct pull p = {.r = relay};
-	struct err e = {0};
+	struct err e = {0}, end = {0};
 
 	log_context(" thread=puller");
 	if (writer_recover(&p.r->writer, &e) < 0) {
@@ -325,8 +325,9 @@ void *relay_pull(void *relay)
 	p.r->shared.recovered = true;
 	pthread_mutex_unlock(&p.r->shared.lock);
 	unit_wake(p.r->env);
-	pull(&p);
-	if (writer_save(&p.r->writer, &e) < 0)
+	pull(&p, &end);
+	/* Behind a failed fsync the next one proves nothing. */
+	if (end.code != ERR_io && writer_save(&p.r->writer, &e) < 0)
 		relay_fatal(p.r, &e);
 	return NULL;
 }

@@ -55,6 +55,15 @@ static int follow(struct writer *w, struct str event, struct err *e)
 	return r;
 }
 
+/*
+ * Of fsync: what was written before may be lost, whatever the reason, and the next call would say that all is
+ * well. So a full disk (delayed allocation, NFS, quotas) is no reason to go on here, as it is behind a write.
+ */
+static int sync_failed(const char *what, struct err *e)
+{
+	return err_set(e, ERR_io, "syncing %s: %s", what, strerror(errno));
+}
+
 /* --- recovery --- */
 
 /* Steps to the end of the last event that is whole and right. Whatever is behind it is a torn write. */
@@ -92,8 +101,10 @@ static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, 
 		log_info("%s: cut from %" PRIu64 " to its last whole event, %" PRIu64 " bytes", path, size,
 			end);
 		w->fd = openat(w->store->dir, path, O_WRONLY | O_CLOEXEC);
-		if (w->fd < 0 || ftruncate(w->fd, (off_t)end) < 0 || fdatasync(w->fd) < 0)
+		if (w->fd < 0 || ftruncate(w->fd, (off_t)end) < 0)
 			return err_sys(e, ERR_io, "cutting %s", path);
+		if (fdatasync(w->fd) < 0)
+			return sync_failed(path, e);
 		io_close(&w->fd);
 	}
 	w->written = end;
@@ -329,8 +340,12 @@ int writer_flush(struct writer *w, struct err *e)
 		take_back(w);
 		return -1;
 	}
-	if (w->sync_batches && fdatasync(w->fd) < 0)
-		return err_sys(e, ERR_io, "syncing the relay log");
+	if (w->sync_batches && fdatasync(w->fd) < 0) {
+		sync_failed("the relay log", e);
+		take_back(w);
+		buf_clear(&w->buf); /* never written a second time: it comes again */
+		return -1;
+	}
 	r = follow_all(w, e);
 	w->written += w->buf.n;
 	w->bytes += w->buf.n;
@@ -353,7 +368,7 @@ static int sync_dir(const struct writer *w, struct err *e)
 		return 0;
 	fd = openat(w->store->dir, g.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) < 0)
-		r = err_sys(e, ERR_io, "syncing %s", g.name);
+		r = sync_failed(g.name, e);
 	io_close(&fd);
 	return r;
 }
@@ -361,7 +376,7 @@ static int sync_dir(const struct writer *w, struct err *e)
 static int sync_file(struct writer *w, struct err *e)
 {
 	if (w->fd >= 0 && fsync(w->fd) < 0)
-		return err_sys(e, ERR_io, "syncing the relay log");
+		return sync_failed("the relay log", e);
 	return w->fd >= 0 ? sync_dir(w, e) : 0;
 }
 
