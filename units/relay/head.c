@@ -39,18 +39,19 @@ static int take(struct head *h, struct binlog_format *f, struct str event, struc
 	}
 }
 
-/* rc: of reading it. What came of a head that can't be read to its end goes. */
+/* rc: of reading it; 1: the head is complete. What came of a head that can't be read to its end goes. */
 static int finish(struct head *h, const struct binlog_format *f, const char *name, int rc, struct err *e)
 {
-	if (rc == 0 && !f->valid)
+	if (rc >= 0 && !f->valid)
 		rc = err_set(e, ERR_relay_parse, "%s begins without a FORMAT_DESCRIPTION event", name);
 	else if (rc < 0)
 		err_add(e, "reading the head of %s", name);
-	if (rc == 0 && !h->set)
+	h->complete = rc > 0;
+	if (rc >= 0 && !h->set)
 		h->set = gtid_set_new(f->server.flavor);
 	if (rc < 0)
 		head_fini(h);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 int head_of_file(int dir, const char *path, struct head *h, struct err *e)
@@ -59,7 +60,7 @@ int head_of_file(int dir, const char *path, struct head *h, struct err *e)
 	struct evfile file;
 	struct str event;
 	unsigned i;
-	int r;
+	int r = 0;
 
 	if (evfile_open(&file, dir, path, 0, e) < 0)
 		return -1;
@@ -67,7 +68,7 @@ int head_of_file(int dir, const char *path, struct head *h, struct err *e)
 		if ((r = take(h, &f, event, e)) != 0)
 			break;
 	evfile_close(&file);
-	return finish(h, &f, path, r < 0 ? -1 : 0, e);
+	return finish(h, &f, path, r, e);
 }
 
 static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_format *f, struct err *e)
@@ -79,7 +80,7 @@ static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_fo
 	for (i = 0; i < HEAD_EVENTS && (r = binlog_stream_next(s, &event, e)) > 0; i++)
 		if ((r = take(h, f, event, e)) != 0)
 			break;
-	return r < 0 ? -1 : 0;
+	return r;
 }
 
 int head_of_upstream(struct relay *r, const char *file, struct head *h, struct err *e)

@@ -1,4 +1,6 @@
 #pragma once
+#include <stdbool.h>
+
 #include "common/base/buf.h"
 #include "common/binlog/gtid.h"
 
@@ -7,6 +9,9 @@ struct relay;
 struct head {
 	struct buf format;
 	struct gtid_set *set; /* empty where the file names none */
+	/* The set is known, or that there is none; false: the file ends before that, as one does that has
+	 * just been begun. */
+	bool complete;
 };
 
 /* Both: h is empty before, and empty again where it fails. */

@@ -63,6 +63,29 @@ static void a_head_has_its_format_and_its_set(void **state)
 	assert_true(h.format.n > 0);
 	assert_non_null(h.set);
 	assert_false(gtid_set_empty(h.set));
+	assert_true(h.complete);
+	head_fini(&h);
+}
+
+/* Only the FORMAT is there so far: that it begins with nothing is not known yet. */
+static void a_head_may_be_still_to_come(void **state)
+{
+	struct fixture *f = *state;
+	struct head h = {0};
+	struct err e = {0};
+
+	synthetic_format(&f->body, "9.7.0", 1);
+	event(f, BINLOG_FORMAT);
+	assert_int_equal(read_head(f, &h, &e), 0);
+	assert_true(h.format.n > 0);
+	assert_false(h.complete);
+	head_fini(&h);
+	/* A server without such sets goes on at once. */
+	buf_puts(&f->body, "BEGIN");
+	event(f, BINLOG_QUERY);
+	assert_int_equal(read_head(f, &h, &e), 0);
+	assert_true(h.complete);
+	assert_true(gtid_set_empty(h.set));
 	head_fini(&h);
 }
 
@@ -98,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_head_has_its_format_and_its_set, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_head_may_be_still_to_come, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_stays_of_a_head_that_breaks_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_without_a_format_is_none, setup, teardown),
 	};

@@ -50,12 +50,21 @@ static bool fits(const struct gtid_set *wanted, const struct gtid_set *head)
 	return gtid_set_flavor(wanted) == gtid_set_flavor(head) && gtid_set_contains(wanted, head);
 }
 
-/* The newest file that fits. 1 found, 0 not, -1 with e. */
+static int not_yet(const struct store_span *span, struct err *e)
+{
+	return err_set(e, ERR_relay_not_there, "%s has no whole head yet", span->path);
+}
+
+/*
+ * The newest file that fits. 1 found, 0 not, -1 with e. One whose head is still to come says nothing: what it
+ * seems to begin with is no set, and all that stands before it would be left out.
+ */
 static int search(struct relay *r, struct str text, struct position *at, struct gtid_set **set, struct err *e)
 {
 	struct gtid_set *wanted = NULL;
-	struct store_span span;
+	struct store_span span, begun;
 	size_t i, n = count(r);
+	bool incomplete = false;
 	int found = 0;
 
 	for (i = n; i > 0 && found == 0; i--) {
@@ -64,6 +73,12 @@ static int search(struct relay *r, struct str text, struct position *at, struct 
 		if (!store_walk(&r->store, i - 1, &span) || span.size == 0)
 			continue;
 		found = head_of_file(r->store.dir, span.path, &h, e);
+		if (found == 0 && !h.complete) {
+			begun = span;
+			incomplete = true;
+			head_fini(&h);
+			continue;
+		}
 		gtid_set_free(&wanted);
 		if (found == 0 && !(wanted = gtid_set_parse(gtid_set_flavor(h.set), text, e)))
 			found = -1;
@@ -76,7 +91,7 @@ static int search(struct relay *r, struct str text, struct position *at, struct 
 		head_fini(&h);
 	}
 	gtid_set_free(&wanted);
-	return found;
+	return found == 0 && incomplete ? not_yet(&begun, e) : found;
 }
 
 void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
@@ -177,7 +192,7 @@ void serve_on_resolve(void *self, struct unit_env *env, struct link_req **req)
 
 	(void)env;
 	if (msg_get_resolve((*req)->body, &m, &e) < 0 || resolve(r, &m, &span, &e) < 0 ||
-		head_of_file(r->store.dir, span.path, &h, &e) < 0)
+		head_of_file(r->store.dir, span.path, &h, &e) < 0 || (!h.complete && not_yet(&span, &e) < 0))
 		link_fail(req, &e);
 	else
 		reply_located(req, span.at, h.set);

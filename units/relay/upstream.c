@@ -111,7 +111,8 @@ static int choose(struct relay *r, const struct logs *logs, const struct gtid_se
 		binlog_name_make(name, sizeof(name), logs->list[i - 1].base, logs->list[i - 1].number);
 		if (head_of_upstream(r, name, &h, e) < 0)
 			return -1;
-		if (gtid_set_flavor(h.set) == gtid_set_flavor(set) && gtid_set_contains(set, h.set))
+		if (h.complete && gtid_set_flavor(h.set) == gtid_set_flavor(set) &&
+			gtid_set_contains(set, h.set))
 			*out = &logs->list[i - 1];
 		head_fini(&h);
 	}
