@@ -225,7 +225,8 @@ static int check(struct writer *w, struct str event, const struct binlog_header 
 			e, ERR_relay_checksum, "%s event at %" PRIu64, binlog_type_name(h->type), w->at);
 	if (h->log_pos && h->log_pos != (uint32_t)end)
 		return hole(w, h, "the upstream left something out, or sent it twice", e);
-	if (!h->log_pos && !may_hide_end(w, h))
+	/* 0 is also the end of one that ends at a multiple of 4 GiB. */
+	if (!h->log_pos && (uint32_t)end != 0 && !may_hide_end(w, h))
 		return hole(w, h, "it is not of the upstream's file", e);
 	if (w->at < have(w) && end > have(w))
 		return hole(w, h, "it overlaps what was written before", e);

@@ -463,6 +463,28 @@ static void test_beyond_4g(void **state)
 	buf_free(&b);
 }
 
+/* Its end is 0 in 32 bits, which else says that the event names none. */
+static void test_ends_at_4g(void **state)
+{
+	struct fixture *f = *state;
+	struct buf body = {0}, b = {0};
+	uint64_t at;
+
+	give_all(f, 0, 3);
+	flush(f);
+	buf_puts(&body, "ends at 4 GiB");
+	at = (UINT64_C(1) << 32) - synthetic_size(body.n);
+	assert_int_equal(ftruncate(f->w.fd, (off_t)at), 0);
+	assert_true(lseek(f->w.fd, (off_t)at, SEEK_SET) > 0);
+	f->w.written = f->w.at = at;
+	synthetic_event(&b, BINLOG_QUERY, buf_str(&body), UINT64_C(1) << 32, 0);
+	assert_int_equal(give(f, buf_str(&b)), 0);
+	flush(f);
+	assert_int_equal(f->w.written, UINT64_C(1) << 32);
+	buf_free(&body);
+	buf_free(&b);
+}
+
 /* Where events begin in a file whose offsets need more than 32 bits: a stream that starts by a number of 32
  * starts before the end that we have. */
 static void test_boundaries_beyond_4g(void **state)
@@ -614,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_overlap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beyond_4g, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ends_at_4g, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boundaries_beyond_4g, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage_tail, setup, teardown),
