@@ -208,6 +208,43 @@ def test_replica_that_lacks_some(name, written, fleet, forward, server, job):
     stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()])
 
 
+class Turning(failover.Forwarder):
+    """Once `then` is set: whoever asks for the binlog's files stays where it is, and each connection from then on is led to that server."""
+
+    then = None
+
+    def change(self, data):
+        if self.then and b"SHOW BINARY LOGS" in data:
+            self.target, self.then = self.then.port, None
+        return data
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_between_two_connections(name, fleet, server, job):
+    """One connection finds the old server, the next one, for the files, the new one, which has none of these names: no loss, only too early."""
+    a, b = fleet(name, "a", "b")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    failover.follow(b, a)
+    door = Turning(a)
+    try:
+        a.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)", *["FLUSH BINARY LOGS"] * 5)
+        j = job(source_url=door.url() + "/?tls=disabled", target_url=target.url(), tables="app.*")
+        followed(j)
+        a.run("INSERT INTO app.t VALUES (2)")
+        procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),) or j.ended(), 60, j.story)
+        failover.wait_replica(b, a)
+        failover.promote(b)
+        door.then = b
+        door.to(a)  # cuts what is open
+        b.run("INSERT INTO app.t VALUES (3)")
+        procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((3,),) or j.ended(), 60, j.story)
+        assert door.target == b.port, "it never asked for the files"
+        assert not j.ended() and "another server answers" in j.log(), j.story()
+        assert j.log().count("beginning with") == 2, j.story()
+    finally:
+        door.close()
+
+
 @pytest.mark.parametrize("name", ["ma1011", "my97"])
 def test_replica_that_did_not_log(name, fleet, forward, server, job):
     """It has all that was read, and more that was not read yet; but that never went into its binlog, so it would be lost unseen."""

@@ -8,6 +8,7 @@
 
 #include "units/relay/evfile.h"
 #include "units/relay/relay.h"
+#include "units/relay/upstream.h"
 
 enum { HEAD_EVENTS = 16 };
 
@@ -88,10 +89,13 @@ int head_of_upstream(struct relay *r, const char *file, struct head *h, struct e
 	struct binlog_stream_options o = {
 		r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
 	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
-	struct binlog_stream *s = d ? binlog_stream_open(&d, &o, e) : NULL;
+	struct binlog_stream *s = NULL;
 	struct binlog_format f = {0};
-	int rc = s ? read_stream(s, h, &f, e) : -1;
+	int rc;
 
+	if (d && upstream_still(r, d, e) == 0)
+		s = binlog_stream_open(&d, &o, e);
+	rc = s ? read_stream(s, h, &f, e) : -1;
 	relay_release(r, &r->shared.head_db);
 	binlog_stream_close(&s);
 	db_close(&d);

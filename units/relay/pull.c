@@ -221,7 +221,9 @@ static int open_stream(struct pull *p, struct err *e)
 	d = relay_connect(r, DB_BINLOG, &r->shared.puller_db, e);
 	if (!d)
 		return -1;
-	p->s = binlog_stream_open(&d, &o, e);
+	/* Another server's events would follow what is here as if they were this one's. */
+	if (upstream_still(r, d, e) == 0)
+		p->s = binlog_stream_open(&d, &o, e);
 	if (!p->s) {
 		relay_disconnect(r, &r->shared.puller_db);
 		return -1;

@@ -85,7 +85,8 @@ struct relay {
 	struct purge purge;
 	json_t *purge_wanted; /* of the last order; waits for the log's end to be known */
 	struct serve serve;
-	struct writer writer; /* the puller's; its GTID set under shared.lock */
+	struct writer writer;   /* the puller's; its GTID set under shared.lock */
+	char found[STORE_NAME]; /* the puller's: the server that it has found before its stream */
 	struct relay_shared shared;
 	pthread_t puller, asker;
 	bool opened, threads, pins_failed;

@@ -75,6 +75,18 @@ int upstream_server(struct db *d, char *out, size_t size, struct err *e)
 	return 0;
 }
 
+int upstream_still(struct relay *r, struct db *d, struct err *e)
+{
+	char server[STORE_NAME];
+
+	if (upstream_server(d, server, sizeof(server), e) < 0)
+		return -1;
+	if (strcmp(server, r->found) != 0)
+		return err_set(e, ERR_relay_stream, "%s: another server answers (%s) than a moment ago (%s)",
+			db_where(d), server, r->found);
+	return 0;
+}
+
 static void set_writer(struct relay *r, uint64_t number)
 {
 	struct writer *w = &r->writer;
@@ -556,6 +568,7 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 
 	if (upstream_server(d, server, sizeof(server), e) < 0)
 		return -1;
+	snprintf(r->found, sizeof(r->found), "%s", server);
 	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
 		return place_first(r, d, server, logs, e);
 	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0;
