@@ -366,6 +366,28 @@ static void test_quota(void **state)
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 }
 
+/* A reader that has all there is, and still needs what is old: what it waits for must come, quota or not. */
+static void test_quota_undecided(void **state)
+{
+	struct fixture *f = *state;
+	struct position end;
+	struct err e = {0};
+
+	begin_load(f, 3000000);
+	f->r.durable = f->r.at;
+	host_start(&f->h, ep_now, f->options);
+	wait_hello(&f->h);
+	if (!fetch(&f->h, &f->r, &e))
+		fail_msg("%u %s; its log: %s", e.code, e.text, log_text(&f->h));
+	clock_sleep_ms(5000);
+	end_load(&f->l);
+	end = upstream_end(ep_now, 1);
+	read_all(f, &end);
+	assert_true(f->r.bytes > 3000000);
+	assert_non_null(strstr(log_text(&f->h), "grows beyond its quota"));
+	assert_int_equal(host_end(&f->h, SIGTERM), 0);
+}
+
 /* Makes the state folder a small file system with little room left; false where this can't be done. */
 static bool small_disk(struct fixture *f, const char *path)
 {
@@ -605,6 +627,7 @@ static int run(const char *variable, const char *second)
 		cmocka_unit_test_setup_teardown(test_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silent_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quota_undecided, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_huge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_switch, setup, teardown),

@@ -162,7 +162,7 @@ bool fetch(struct host *h, struct reader *r, struct err *e)
 		.max_bytes = 512 * 1024,
 		.wait_ms = 200,
 		.reader = STR_LIT("task"),
-		.durable = r->at};
+		.durable = position_is_zero(r->durable) ? r->at : r->durable};
 	struct buf b = {0}, reply = {0};
 	struct msg_events m;
 	struct str body;

@@ -18,7 +18,7 @@ struct load {
 };
 
 struct reader {
-	struct position at;
+	struct position at, durable; /* durable nowhere: as far as it has read */
 	int dir;
 	uint64_t bytes, pieces, empty;
 	char base[256];

@@ -16,7 +16,7 @@
 #include "common/config/json.h"
 #include "units/relay/relay.h"
 
-enum { FIRST_LOOK_MS = 60000, KEPT_FOR = 256 };
+enum { FIRST_LOOK_MS = 60000, KEPT_FOR = 256, GROW_STEP = 16 << 20 };
 
 static const uint64_t MOST = UINT64_C(1) << 62;
 
@@ -106,6 +106,25 @@ static void set_full(struct relay *r, bool full)
 	pthread_mutex_unlock(&r->shared.lock);
 }
 
+/*
+ * Over the quota, and nothing can go. Where all that keep it have read all there is and wait for more, it is
+ * not that they are slow: an XA transaction that is prepared and not decided keeps the log from there on, and
+ * what decides it comes only where pulling goes on. So it does, by a piece each time that they have come
+ * along.
+ */
+static bool may_grow(struct relay *r, const char *who)
+{
+	if (!unpinned(r) && serve_all_wait(r)) {
+		if (!r->purge.grown)
+			log_warn("the relay log grows beyond its quota of %" PRIu64
+				 " bytes: task %s has read all of it, and still needs what is old (an XA "
+				 "transaction that is not decided?)",
+				r->purge.rules.quota, who);
+		r->purge.grown = store_bytes(&r->store) + GROW_STEP;
+	}
+	return store_bytes(&r->store) < r->purge.grown;
+}
+
 static void say_held(struct purge *p, bool held, const char *who)
 {
 	if (held && !p->held)
@@ -146,7 +165,9 @@ int purge_step(struct relay *r, struct err *e)
 		return -1;
 	if (due)
 		say_held(&r->purge, p.held, who);
-	set_full(r, p.stuck);
+	if (!p.stuck)
+		r->purge.grown = 0;
+	set_full(r, p.stuck && !may_grow(r, who));
 	return 0;
 }
 

@@ -22,8 +22,9 @@ struct purge {
 	json_t *needed;        /* names of all that read or are going to; NULL: the agent has not said */
 	uint64_t files, bytes; /* that went since the start */
 	bool held;             /* said: only readers keep what age or space would let go */
-	int64_t last_request;  /* purge-relay's number, done once */
-	json_t *answer;        /* to it; NULL: none yet */
+	uint64_t grown; /* over the quota, but up to so many bytes pulling goes on; 0: it was not needed */
+	int64_t last_request; /* purge-relay's number, done once */
+	json_t *answer;       /* to it; NULL: none yet */
 };
 
 /* Of the slice's options, or of an order: what is not named stays as it is. */

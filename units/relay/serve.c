@@ -378,6 +378,28 @@ void serve_waiting(struct relay *r)
 	set_waiting(r, r->serve.waiting != NULL);
 }
 
+static bool waits_at_end(struct relay *r, const char *reader)
+{
+	const struct serve_fetch *f;
+	struct store_span span;
+
+	for (f = r->serve.waiting; f; f = f->next)
+		if (str_is(f->m.reader, reader) && store_find(&r->store, f->m.at, &span) == STORE_LIVE)
+			return true;
+	return false;
+}
+
+bool serve_all_wait(struct relay *r)
+{
+	const char *reader;
+	json_t *pin;
+
+	json_object_foreach(r->pins.list, reader, pin)
+		if (!waits_at_end(r, reader))
+			return false;
+	return json_object_size(r->pins.list) > 0;
+}
+
 /* A timer only wakes the loop: step() looks at all deadlines. */
 static void wake(void *env)
 {

@@ -33,5 +33,7 @@ void serve_on_pin(void *self, struct unit_env *env, struct link_req **req);
 void serve_waiting(struct relay *r);
 /* The same for those who want to know how far the upstream is. */
 void serve_upstream(struct relay *r);
+/* All that have a pin have read the whole log, and wait for more. */
+bool serve_all_wait(struct relay *r);
 /* Everybody gets an empty answer: the relay leaves. */
 void serve_dismiss(struct relay *r);
