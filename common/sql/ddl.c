@@ -59,6 +59,11 @@ bool sql_verb_is_sequence(enum sql_verb v)
 	return v >= SQL_VERB_CREATE_SEQUENCE && v <= SQL_VERB_DROP_SEQUENCE;
 }
 
+bool sql_ddl_drops_database(const struct sql_ddl *d)
+{
+	return d->verb == SQL_VERB_DROP_DATABASE || (d->verb == SQL_VERB_CREATE_DATABASE && d->or_replace);
+}
+
 static bool is(const struct reader *r, const char *word)
 {
 	return sql_lex_is(&r->lx, word);
@@ -758,6 +763,7 @@ int sql_ddl_read(
 	out->verb = SQL_VERB_UNKNOWN;
 	out->schema[0] = 0;
 	out->ntables = 0;
+	out->tables[0] = (struct sql_name){0}; /* who forgets to ask ntables must not find an older name */
 	out->if_exists = out->if_not_exists = out->or_replace = out->like = out->as_select = false;
 	out->rename = out->exchange = out->more = out->start_transaction = false;
 	out->start_transaction_at = out->start_transaction_end = out->statement_at = 0;

@@ -75,6 +75,8 @@ void sql_ddl_lexer(struct sql_lexer *lx, struct str text, const struct server *f
 bool sql_ddl_names_charset(struct str text, const struct server *from);
 bool sql_verb_is_ddl(enum sql_verb v);      /* what is executed in the downstream */
 bool sql_verb_is_sequence(enum sql_verb v); /* the names are of sequences */
+/* All tables of d->schema go: DROP DATABASE, and MariaDB's CREATE OR REPLACE DATABASE. */
+bool sql_ddl_drops_database(const struct sql_ddl *d);
 const char *sql_verb_name(enum sql_verb v);
 
 /* sql_mode bits that change how text is read (as in QUERY events' status variables). */

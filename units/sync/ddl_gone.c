@@ -129,9 +129,9 @@ int gone_track(struct apply *a, const struct ddl_place *place, const struct sql_
 {
 	char name[257];
 
-	switch (ddl->verb) {
-	case SQL_VERB_DROP_DATABASE:
+	if (sql_ddl_drops_database(ddl))
 		return forget_unmerged_of(a, ddl->schema, e);
+	switch (ddl->verb) {
 	case SQL_VERB_CREATE_DATABASE:
 	case SQL_VERB_ALTER_DATABASE:
 		/* Both sides' default charsets part: they are compared again before a table is made. */

@@ -543,9 +543,12 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 {
 	char name[257];
 
-	if (ddl->verb == SQL_VERB_DROP_DATABASE) {
+	if (sql_ddl_drops_database(ddl)) {
 		tables_forget_schema(&a->tables, ddl->schema);
-		return ddl_record_forget(a, ddl->schema, NULL, e);
+		if (ddl_record_forget(a, ddl->schema, NULL, e) < 0)
+			return -1;
+		if (ddl->verb == SQL_VERB_DROP_DATABASE)
+			return 0;
 	}
 	if (of_database(ddl->verb)) {
 		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
@@ -613,8 +616,8 @@ static int commit_behind(struct apply *a, const struct trx *t, const struct ddl_
 static int track_told(struct apply *a, const struct trx *t, const struct ddl_place *place,
 	const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
-	return ddl->verb == SQL_VERB_DROP_DATABASE ? gone_track(a, place, ddl, schema, e)
-						   : track_all(a, t, place, ddl, schema, e);
+	return sql_ddl_drops_database(ddl) ? gone_track(a, place, ddl, schema, e)
+					   : track_all(a, t, place, ddl, schema, e);
 }
 
 int ddl_record_done(struct apply *a, const struct trx *t, const struct ddl_place *place,

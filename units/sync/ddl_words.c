@@ -174,6 +174,19 @@ static bool is_ordered(struct apply *a, const struct trx *t, const struct ddl_st
 	return ordered;
 }
 
+/* MariaDB's CREATE OR REPLACE DATABASE drops all that is in it, which nothing here has looked at. */
+static int check_replaced(struct apply *a, const struct ddl_statement *j, struct err *e)
+{
+	if (j->ddl->verb != SQL_VERB_CREATE_DATABASE || !j->ddl->or_replace ||
+		db_server(a->ddl)->flavor == FLAVOR_MARIADB)
+		return 0;
+	return err_set(e, ERR_ddl_untranslatable,
+		"only MariaDB has CREATE OR REPLACE DATABASE, which has dropped `%s` with all its tables; "
+		"`binlog "
+		"replace` with DROP DATABASE and CREATE DATABASE does the same here",
+		j->ddl->schema);
+}
+
 int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
 	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, false};
@@ -189,6 +202,8 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	if (j->q.error_code != 0)
 		return err_set(e, ERR_sync_ddl_unproved, "it ended with error %u in the upstream: %.*s",
 			j->q.error_code, text.n > 300 ? 300 : (int)text.n, text.p);
+	if (check_replaced(a, j, e) < 0)
+		return -1;
 	j->fenced = ddl_wants_fence(a, j->ddl);
 	if (j->fenced) {
 		ddl_write_fenced(a, j);

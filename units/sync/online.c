@@ -540,7 +540,7 @@ static int look(struct work *w, struct err *e)
 
 	if (w->ddl->more)
 		online_set_why_of_all(&w->r, "a statement had too many names to be read");
-	if (w->ddl->verb == SQL_VERB_DROP_DATABASE)
+	if (sql_ddl_drops_database(w->ddl))
 		dropped_schema(w);
 	if (w->ddl->ntables == 0)
 		return 0;

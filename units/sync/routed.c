@@ -560,7 +560,7 @@ static int check_dropped(
 static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	struct str from = ddl->schema[0] ? str_of(ddl->schema) : schema;
-	bool drop = ddl->verb == SQL_VERB_DROP_DATABASE;
+	bool drop = sql_ddl_drops_database(ddl);
 	char name[ROUTE_NAME];
 	struct followed_list l = {0};
 	int r = route_schema(rules_route(a->rules), from, name, e);
@@ -585,8 +585,9 @@ int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, 
 	/* As it is now. */
 	if (elsewhere_read(&a->tables, e) < 0)
 		return -1;
+	if (sql_ddl_drops_database(ddl))
+		return check_database(a, ddl, schema, e);
 	switch (ddl->verb) {
-	case SQL_VERB_DROP_DATABASE:
 	case SQL_VERB_ALTER_DATABASE:
 		return check_database(a, ddl, schema, e);
 	case SQL_VERB_CREATE_TABLE:

@@ -1,0 +1,63 @@
+"""Forms of DDL that only one family has, and what an operator's words leave on record: each does what it did upstream, to no other table."""
+import procs
+from tidegate import INTERRUPTED
+from words import ask, following, wait_stage
+
+
+def through(s, d, j, n):
+    s.run(f"INSERT INTO app.seen VALUES ({n})")
+    def is_there():
+        made = d.query("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'app' AND table_name = 'seen'")[0][0]
+        return made and d.query(f"SELECT COUNT(*) FROM app.seen WHERE n = {n}")[0][0] == 1
+    procs.wait_for(is_there, 60, j.story, 0.2)
+
+
+def begin(pair, job):
+    j = following(pair, job)
+    pair.source.run("CREATE TABLE app.seen (n int PRIMARY KEY) DEFAULT CHARSET latin1")
+    return j
+
+
+def leave(pair, j):
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    j.run()
+    pair.assert_equal("app", j.story)
+
+
+def test_create_or_replace(make_pair, job):
+    """MariaDB's CREATE OR REPLACE to MySQL: an index takes the place of one, and its table keeps its rows; of a database it stops, and drops nothing."""
+    pair = make_pair("ma1011", "my97")
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    s.run("CREATE OR REPLACE INDEX i ON t (v)", "CREATE OR REPLACE UNIQUE INDEX `i` USING BTREE ON app.t (v, id)", "INSERT INTO t VALUES (2, 2)", db="app")
+    through(s, d, j, 1)
+    assert d.query("SELECT COUNT(*) FROM app.t")[0][0] == 2
+    assert [(r[2], r[4], r[1]) for r in d.query("SHOW INDEX FROM app.t") if r[2] == "i"] == [("i", "v", 0), ("i", "id", 0)]
+    s.run("CREATE OR REPLACE DATABASE app")
+    wait_stage(j, "Paused", 60507)
+    assert {r[0] for r in d.query("SHOW TABLES FROM app")} == {"t", "seen"}
+    assert "drop" in j.subtask()["result"]["errors"][0]["Message"]
+    # an operator's own is no MySQL: it is refused, and drops nothing either
+    ask(j, "binlog", "replace", "run", "CREATE OR REPLACE TABLE app.t (id int)")
+    wait_stage(j, "Paused", 10006)
+    assert d.query("SELECT COUNT(*) FROM app.t")[0][0] == 2
+    ask(j, "binlog", "replace", "run", "DROP DATABASE app; CREATE DATABASE app")
+    s.run("CREATE TABLE app.t (id int PRIMARY KEY, other varchar(9), v int) DEFAULT CHARSET latin1", "INSERT INTO app.t VALUES (1, 'x', 3)",
+          "CREATE TABLE app.seen (n int PRIMARY KEY) DEFAULT CHARSET latin1")
+    through(s, d, j, 2)
+    leave(pair, j)
+
+
+def test_database_replaced(make_pair, job):
+    """What was known of a replaced database's tables goes with them."""
+    pair = make_pair("ma1011", "ma118")
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    s.run("INSERT INTO app.t VALUES (2, 2)")
+    through(s, d, j, 1)
+    s.run("CREATE OR REPLACE DATABASE app", "CREATE TABLE app.seen (n int PRIMARY KEY) DEFAULT CHARSET latin1")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'app' AND table_name = 't'")[0][0] == 0, 60, j.story, 0.2)
+    through(s, d, j, 2)
+    assert d.query("SELECT COUNT(*) FROM dm_meta.tidegate_structure WHERE table_schema = 'app' AND table_name = 't'")[0][0] == 0
+    leave(pair, j)
