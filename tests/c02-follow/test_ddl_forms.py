@@ -1,4 +1,5 @@
 """Forms of DDL that only one family has, and what an operator's words leave on record: each does what it did upstream, to no other table."""
+import conftest
 import procs
 from tidegate import INTERRUPTED
 from words import ask, following, wait_stage
@@ -61,3 +62,20 @@ def test_database_replaced(make_pair, job):
     through(s, d, j, 2)
     assert d.query("SELECT COUNT(*) FROM dm_meta.tidegate_structure WHERE table_schema = 'app' AND table_name = 't'")[0][0] == 0
     leave(pair, j)
+
+
+def test_names_in_other_letters(fleet, job):
+    """Both keep names in small letters: a table that is made and altered in others is read as it is since then, also in a backlog."""
+    low = "--lower-case-table-names=1"
+    pair = conftest.Pair(*fleet("ma1011", "low", extra=low), *fleet("ma118", "low", extra=low))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE app.Orders (id int PRIMARY KEY, x varchar(9)) DEFAULT CHARSET latin1", "INSERT INTO app.orders VALUES (1, 'ä')",
+          "ALTER TABLE app.ORDERS CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO app.orders VALUES (2, 'öß')")
+    through(s, d, j, 1)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    s.run("INSERT INTO app.orders VALUES (3, 'ü')", "CREATE TABLE `Straße_Ü` (id int PRIMARY KEY, x varchar(9)) DEFAULT CHARSET latin1", "INSERT INTO `STRAßE_Ü` VALUES (1, 'ä')",
+          "ALTER TABLE `STRAßE_ü` CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO `STRAßE_Ü` VALUES (2, 'ä')", db="app")
+    j.run()
+    assert d.query("SELECT x FROM app.orders ORDER BY id") == (("ä",), ("öß",), ("ü",))
+    pair.assert_equal("app", j.story)

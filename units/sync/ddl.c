@@ -9,6 +9,7 @@
 #include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_session.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/names.h"
 
 /* Wanted and unwanted tables in one statement that can't be cut. */
 static int mixed(struct ddl_statement *j, struct err *e)
@@ -103,7 +104,10 @@ static int filter(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	if (j->left_out.text.n == 0)
 		return 1;
 	j->q.sql = j->place.text = buf_str(&j->left_out.text);
-	return sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0 ? -1 : 1;
+	return sql_ddl_read(j->q.sql, &t->format.server, j->q.sql_mode, j->ddl, e) < 0 ||
+			       names_fold(a, j->ddl, e) < 0
+		       ? -1
+		       : 1;
 }
 
 /* A rule may leave out what nobody can read. 0: it does, -1: it stays an error. */
@@ -158,6 +162,8 @@ static int replay(
 	s.place.replayed = true;
 	r = sql_ddl_read(s.q.sql, &t->format.server, s.q.sql_mode, s.ddl, e);
 	if (r == 0)
+		r = names_fold(a, s.ddl, e);
+	if (r == 0)
 		r = filter(a, t, &s, e);
 	if (r > 0)
 		r = do_as_said(a, t, &s, e);
@@ -208,6 +214,8 @@ static int follow(struct apply *a, const struct trx *t, struct ddl_statement *j,
 			j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 		return filter_unread(a, t, j, e);
 	}
+	if (names_fold(a, j->ddl, e) < 0)
+		return -1;
 	r = look_online(a, t, j, e);
 	if (r <= 0)
 		return r;
@@ -240,7 +248,8 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_statement
 	s.q.has_charset = false; /* of the upstream's client; this text is UTF-8 */
 	s.q.error_code = 0;
 	s.q.sql_mode &= ~(uint64_t)(SQL_MODE_ANSI_QUOTES | SQL_MODE_NO_BACKSLASH_ESCAPES);
-	if (sql_ddl_read(s.q.sql, db_server(a->ddl), s.q.sql_mode, s.ddl, e) < 0)
+	if (sql_ddl_read(s.q.sql, db_server(a->ddl), s.q.sql_mode, s.ddl, e) < 0 ||
+		names_fold(a, s.ddl, e) < 0)
 		return -1;
 	if (!sql_verb_is_ddl(s.ddl->verb) || s.ddl->as_select)
 		return err_set(e, ERR_sync_ddl_parse, "the operator's statement is no DDL: %.*s",
@@ -289,6 +298,8 @@ static int obey(struct apply *a, const struct trx *t, struct ddl_statement *j, c
 
 	if (!read)
 		memset(j->ddl, 0, sizeof(*j->ddl));
+	if (names_fold(a, j->ddl, e) < 0)
+		return -1;
 	if (h->op != DDL_INJECT && look_online_told(a, t, j, read, h, e) < 0)
 		return -1;
 	if (h->op == DDL_SKIP)

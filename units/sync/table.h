@@ -99,6 +99,7 @@ struct tables {
 	bool no_upserts;         /* for tests: all updates by other means */
 	bool safe_mode;          /* the option: what can't be written so is said in the log */
 	struct ties *ties;       /* of ties.c */
+	int names;               /* of names.c: what the upstream does with their letters; 0: not asked */
 };
 
 /* utf8 and utf8mb3 are one. */
