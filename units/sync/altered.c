@@ -184,6 +184,13 @@ static bool converts(const struct altered *x, bool *unknown)
 	return found;
 }
 
+bool altered_may_change(const struct altered *x, const char *column)
+{
+	bool unknown;
+
+	return converts(x, &unknown) || !kept(x, column);
+}
+
 static bool has_charset(const struct column *c)
 {
 	return c->kind == COLUMN_TEXT || c->kind == COLUMN_ENUM || c->kind == COLUMN_SET;

@@ -22,6 +22,8 @@ struct altered {
  * upstream's, so it can't be told from here.
  */
 struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, bool *found, struct err *e);
+/* The statement may have given the column another type or charset, or nobody knows what it was before. */
+bool altered_may_change(const struct altered *x, const char *column);
 /* What of it needs no server; takes s, which may be NULL, and may return it. `now`: the upstream's, NULL: not
  * known. */
 struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now);

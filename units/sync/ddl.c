@@ -260,6 +260,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_statement
 			SQL_DDL_MAX_TABLES);
 	as_part(&s, t, j, i, last);
 	s.place.told = h->op == DDL_REPLACE;
+	s.place.injected = h->op == DDL_INJECT;
 	s.place.also = last ? j->ddl : NULL;
 	if (ddl_rename_all(a, &s, db_server(a->ddl), e) < 0) {
 		buf_free(&s.renamed);

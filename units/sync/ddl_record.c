@@ -11,6 +11,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "common/sql/value_format.h"
 #include "units/sync/altered.h"
 #include "units/sync/ddl_gone.h"
 #include "units/sync/routed.h"
@@ -348,6 +349,33 @@ static bool has_own(const struct structure *s, const struct structure *other)
 	return false;
 }
 
+/* Bytes of rows would be other letters, numbers of an ENUM other members. */
+static bool reads_otherwise(const struct column *up, const struct column *down)
+{
+	bool members = down->kind == COLUMN_ENUM || down->kind == COLUMN_SET;
+
+	if (up->kind != down->kind || (!members && down->kind != COLUMN_TEXT))
+		return false;
+	return (members && strcmp(up->type, down->type) != 0) ||
+	       (!table_same_charset(up->charset, down->charset) &&
+		       !(value_is_utf8(up->charset) && value_is_utf8(down->charset)));
+}
+
+/* A skipped statement is at hand: where it can't have changed a column, the upstream's of now is a later one.
+ */
+static bool values_contradict(const struct structure *up, const struct structure *down,
+	const struct altered *x, const struct ddl_place *place)
+{
+	for (unsigned i = 0; i < down->ncolumns; i++) {
+		int at = structure_column(up, down->columns[i].name);
+
+		if (at >= 0 && reads_otherwise(&up->columns[at], &down->columns[i]) &&
+			(ddl_place_is_part(place) || altered_may_change(x, down->columns[i].name)))
+			return true;
+	}
+	return false;
+}
+
 /* The order of the columns is another one, or one may have been renamed: read by position, values would go
  * astray. */
 static bool contradicts(const struct structure *up, const struct structure *down)
@@ -369,7 +397,8 @@ static bool contradicts(const struct structure *up, const struct structure *down
  * but may be ahead already: so the downstream's structure, unless the upstream's contradicts it. Each
  * TABLE_MAP is checked against what is chosen here.
  */
-static struct structure *after_told(struct apply *a, const struct altered *x, bool *found, struct err *e)
+static struct structure *after_told(
+	struct apply *a, const struct altered *x, const struct ddl_place *place, bool *found, struct err *e)
 {
 	struct structure *up, *down;
 	bool there;
@@ -379,7 +408,8 @@ static struct structure *after_told(struct apply *a, const struct altered *x, bo
 	if (!up && e->code)
 		return NULL;
 	down = tables_after_ddl(&a->tables, x, found, e);
-	if (!up || (!down && e->code) || (down && !contradicts(up, down))) {
+	if (!up || (!down && e->code) ||
+		(down && !contradicts(up, down) && !values_contradict(up, down, x, place))) {
 		structure_free(&up);
 		return down;
 	}
@@ -420,7 +450,7 @@ static int track(struct apply *a, const struct altered *x, const struct ddl_plac
 		return ddl_record_keep(a, x->was, place->event, e);
 	if (is_unknown(a, x))
 		return ddl_record_forget(a, x->schema, x->name, e);
-	s = place->told ? after_told(a, x, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
+	s = place->told ? after_told(a, x, place, &found, e) : tables_after_ddl(&a->tables, x, &found, e);
 	if (!s)
 		return e->code ? -1 : ddl_record_forget(a, x->schema, x->name, e);
 	r = ddl_record_keep(a, s, place->event, e);
@@ -509,6 +539,41 @@ static int track_tables(struct apply *a, const struct trx *t, const struct ddl_p
 	return r;
 }
 
+/* The downstream's alone: what is known of both is looked up again, with the upstream's as it was. */
+static int keep_tables(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	struct before before;
+	char name[257];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < ddl->ntables; i++) {
+		r = look_before(a, &ddl->tables[i], schema, &before, e);
+		tables_forget(&a->tables, ddl_schema_of(&ddl->tables[i], schema, name), ddl->tables[i].table);
+		if (r == 0 && before.was)
+			r = ddl_record_keep(a, before.was, place->event, e);
+		structure_free(&before.owned);
+	}
+	return r;
+}
+
+/* What becomes of both sides' defaults is in track_default. */
+static int track_injected(struct apply *a, const struct ddl_place *place, const struct sql_ddl *ddl,
+	struct str schema, struct err *e)
+{
+	char name[257];
+	const char *of = ddl->schema;
+
+	if (!of_database(ddl->verb))
+		return keep_tables(a, place, ddl, schema, e);
+	if (!of[0]) {
+		snprintf(name, sizeof(name), "%.*s", STR_ARG(schema));
+		of = name;
+	}
+	tables_forget_schema(&a->tables, of);
+	return ddl_record_forget(a, of, "", e);
+}
+
 static int forget_tables(struct apply *a, const struct sql_ddl *ddl, struct str schema, struct err *e)
 {
 	char name[257];
@@ -543,6 +608,8 @@ static int track_all(struct apply *a, const struct trx *t, const struct ddl_plac
 {
 	char name[257];
 
+	if (place->injected)
+		return track_injected(a, place, ddl, schema, e);
 	if (sql_ddl_drops_database(ddl)) {
 		tables_forget_schema(&a->tables, ddl->schema);
 		if (ddl_record_forget(a, ddl->schema, NULL, e) < 0)

@@ -9,6 +9,8 @@ struct ddl_place {
 	char event[64]; /* of the stream's event */
 	char key[64];   /* of the record: the event, and "+2" behind it for the second of several in its place
 			 */
+	bool injected;  /* an operator's, before the upstream's own, which alone changes what the upstream has
+			 */
 	bool replayed;  /* one of several that a tool did (online.h), not an operator's */
 	bool stays;     /* the watermark does not move with it: more comes of the same event or transaction */
 	struct str text; /* of the statement, as it was executed or would have been */
