@@ -103,3 +103,27 @@ def test_values_behind_a_skipped_statement(make_pair, job):
     through(s, d, j, 3)
     assert d.query("SELECT x, e, k FROM app.w WHERE id = 3") == (("ü", "a", "ü"),)
     assert j.interrupt() == INTERRUPTED, j.story()
+
+
+def test_if_exists_of_something_else(make_pair, job):
+    """IF [NOT] EXISTS of several columns, and of the table, excuses no column that is there already; of one column it does."""
+    pair = make_pair("ma1011", "my97")
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    d.run("ALTER TABLE app.t ADD a int")
+    s.run("ALTER TABLE app.t ADD COLUMN IF NOT EXISTS a int")
+    through(s, d, j, 1)
+    s.run("ALTER TABLE app.t DROP COLUMN a")
+    through(s, d, j, 2)
+    d.run("ALTER TABLE app.t ADD a int")
+    s.run("ALTER TABLE app.t ADD COLUMN IF NOT EXISTS (a int, b int)")
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.t ADD b int")
+    through(s, d, j, 3)
+    d.run("ALTER TABLE app.t ADD c int")
+    s.run("ALTER TABLE IF EXISTS app.t ADD COLUMN c int")
+    wait_stage(j, "Paused", 10006)
+    ask(j, "binlog", "skip", "run")
+    s.run("INSERT INTO app.t VALUES (2, 2, 2, 2, 2)")
+    through(s, d, j, 4)
+    leave(pair, j)

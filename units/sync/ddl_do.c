@@ -143,26 +143,36 @@ static bool has_reference(const struct ddl_statement *j, const struct server *fr
 
 /*
  * MariaDB's IF [NOT] EXISTS inside ALTER TABLE and of indexes, which MySQL has not: what it would have passed
- * by is an error there. Only where the statement does one thing alone: of several, others were not done.
+ * by is an error there. Only where the statement does one thing alone: of several, others were not done. The
+ * table's own IF EXISTS speaks of the table alone.
  */
 static bool was_so_before(const struct ddl_statement *j, const struct server *from, uint32_t sql_errno)
 {
 	static const uint32_t harmless[] = {1060, 1061, 1091, 1826}; /* it is there; it is not there */
 	enum sql_verb v = j->ddl->verb;
-	bool known = sql_errno == 1146 && j->ddl->if_exists, said = false, after_if = false;
+	size_t begin = v == SQL_VERB_ALTER_TABLE ? j->ddl->tables[0].end : 0;
+	bool known = false, said = false, after_if = false, list = false;
 	struct sql_lexer lx;
 	int depth = 0;
 
 	if (v != SQL_VERB_ALTER_TABLE && v != SQL_VERB_CREATE_INDEX && v != SQL_VERB_DROP_INDEX)
 		return false;
+	if (sql_errno == 1146)
+		return j->ddl->if_exists && !j->ddl->exchange;
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		known = known || harmless[i] == sql_errno;
-	sql_lex_init(&lx, j->q.sql, from->flavor == FLAVOR_MARIADB, from->version);
+	sql_ddl_lexer(&lx, j->q.sql, from, j->q.sql_mode);
 	while (known && sql_lex_next(&lx) != SQL_END) {
-		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		if (lx.type == SQL_BAD || (depth == 0 && sql_lex_is_char(&lx, ',')))
+		if (lx.type == SQL_BAD)
 			return false;
-		said = said || (after_if && sql_lex_is(&lx, "EXISTS"));
+		if (lx.token_at < begin)
+			continue;
+		/* ADD COLUMN IF NOT EXISTS (a INT, b INT) is several, too. */
+		if ((list && sql_lex_is_char(&lx, '(')) || (depth == 0 && sql_lex_is_char(&lx, ',')))
+			return false;
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		list = after_if && sql_lex_is(&lx, "EXISTS");
+		said = said || list;
 		after_if = sql_lex_is(&lx, "IF") || (after_if && sql_lex_is(&lx, "NOT"));
 	}
 	return said;
