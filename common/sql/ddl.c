@@ -773,12 +773,12 @@ int sql_ddl_read(
 	return read_statement(&r);
 }
 
-bool sql_ddl_names_charset(struct str text, const struct server *from)
+bool sql_ddl_names_charset(struct str text, const struct server *from, uint64_t sql_mode)
 {
 	struct sql_lexer lx;
 	int depth = 0;
 
-	sql_lex_init(&lx, text, from->flavor == FLAVOR_MARIADB, from->version);
+	sql_ddl_lexer(&lx, text, from, sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
 		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
 		if (depth == 0 && sql_lex_is_charset(&lx))

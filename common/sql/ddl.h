@@ -72,7 +72,7 @@ int sql_ddl_read(
 /* A lexer at the beginning of the text, as sql_ddl_read reads it. */
 void sql_ddl_lexer(struct sql_lexer *lx, struct str text, const struct server *from, uint64_t sql_mode);
 /* A table's options say the charset; columns' own words in CREATE TABLE stand inside the parentheses. */
-bool sql_ddl_names_charset(struct str text, const struct server *from);
+bool sql_ddl_names_charset(struct str text, const struct server *from, uint64_t sql_mode);
 bool sql_verb_is_ddl(enum sql_verb v);      /* what is executed in the downstream */
 bool sql_verb_is_sequence(enum sql_verb v); /* the names are of sequences */
 /* All tables of d->schema go: DROP DATABASE, and MariaDB's CREATE OR REPLACE DATABASE. */

@@ -183,9 +183,23 @@ static void deep_parentheses(void **state)
 	buf_free(&b);
 }
 
+static void charsets_are_read_in_the_modes_of_the_text(void **state)
+{
+	static const struct server mysql = {.flavor = FLAVOR_MYSQL, .version = 80030};
+	static const char text[] = "CREATE TABLE t (a CHAR(9) DEFAULT 'C:\\') CHARSET latin1";
+	static const char names[] =
+		"CREATE TABLE t (a CHAR(9) DEFAULT 'C:\\', b CHAR(9) DEFAULT ') CHARSET x')";
+
+	(void)state;
+	assert_true(sql_ddl_names_charset(str_of(text), &mysql, SQL_MODE_NO_BACKSLASH_ESCAPES));
+	assert_false(sql_ddl_names_charset(str_of(text), &mysql, 0));
+	assert_false(sql_ddl_names_charset(str_of(names), &mysql, SQL_MODE_NO_BACKSLASH_ESCAPES));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(charsets_are_read_in_the_modes_of_the_text),
 		cmocka_unit_test(table),
 		cmocka_unit_test(cut_short),
 		cmocka_unit_test(many_tables),

@@ -348,7 +348,7 @@ static void take_generated(struct structure *s, const struct altered *x)
 /* The table's default charset upstream, where that is another one than downstream: as it was. */
 static void take_default(struct structure *s, const struct altered *x)
 {
-	if (!s->charset && x->was && x->was->charset && !sql_ddl_names_charset(x->text, x->from))
+	if (!s->charset && x->was && x->was->charset && !sql_ddl_names_charset(x->text, x->from, x->sql_mode))
 		s->charset = xstrdup(x->was->charset);
 }
 

@@ -134,11 +134,11 @@ static bool has_reference(const struct ddl_statement *j, const struct server *fr
 {
 	struct sql_lexer lx;
 
-	sql_lex_init(&lx, j->q.sql, from->flavor == FLAVOR_MARIADB, from->version);
+	sql_ddl_lexer(&lx, j->q.sql, from, j->q.sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
 		if (sql_lex_is(&lx, "REFERENCES"))
 			return true;
-	return false;
+	return lx.type == SQL_BAD; /* asking once more costs little */
 }
 
 /*
@@ -197,7 +197,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 
 	log_info("DDL: %.*s", j->text.n > 300 ? 300 : (int)j->text.n, j->text.p);
 	if (j->ddl->verb == SQL_VERB_CREATE_TABLE && !j->place.told && !j->ddl->like &&
-		!sql_ddl_names_charset(j->q.sql, &t->format.server) &&
+		!sql_ddl_names_charset(j->q.sql, &t->format.server, j->q.sql_mode) &&
 		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name),
 			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;

@@ -428,7 +428,7 @@ static int look_at_create(struct work *w, struct err *e)
 	struct route_name to;
 	int r;
 
-	if (sql_ddl_names_charset(q->q->sql, &q->t->format.server))
+	if (sql_ddl_names_charset(q->q->sql, &q->t->format.server, q->q->sql_mode))
 		return look_at_shape(w, q->q->sql, e);
 	r = route_table(rules_route(w->a->rules), str_of(schema), str_of(q->ddl->tables[0].table), &to, e);
 	if (r < 0 || tables_common_default(&w->a->tables, schema, to.schema, charset, e) < 0)
