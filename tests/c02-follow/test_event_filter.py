@@ -497,3 +497,15 @@ def test_default_charset_left_out(names, make_pair, job):
     for t in "lucnmho":
         assert d.query(f"SELECT * FROM app.{t} ORDER BY id") == s.query(f"SELECT * FROM app.{t} ORDER BY id"), (t, f.j.story())
     f.leave()
+
+
+def test_incompatible_with_nothing_on_record(make_pair, job):
+    """The first statement about a table: what its MODIFY changes nobody knows, and it counts as incompatible."""
+    pair = begin("my97>ma118", make_pair)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE app.t (id int PRIMARY KEY, c int)", "INSERT INTO app.t VALUES (1, 1)")
+    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "events": ["incompatible ddl changes"], "action": "Ignore"}]).start()
+    s.run("ALTER TABLE app.t MODIFY c tinyint", "ALTER TABLE app.t ADD COLUMN e int")
+    f.through()
+    assert d.query(COLUMN.format(s="app").replace("'x'", "'t'") + "COLUMN_NAME IN ('c', 'e') AND DATA_TYPE = 'int'") == ((2,),)
+    f.leave()

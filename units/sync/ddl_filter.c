@@ -241,7 +241,9 @@ static void tell_part(struct work *w, struct alter_part *p)
 		p->event =
 			alter_event_of_change(p, was, now, shape_other_default(&w->shape, p->name, p->now));
 	} else if (p->changes) {
-		p->event.id = EVENT_modify_column;
+		/* Nothing on record of it: the worst that it may be, in both names, for `incompatible ddl`.
+		 */
+		p->event.id = p->event.wide = EVENT_modify_column;
 	}
 }
 
