@@ -22,7 +22,7 @@ static void put_token(
 	char gtid[128];
 
 	buf_putf(out, "tidegate-%016" PRIx64 "-", ddl_fence_hash(a));
-	if (!t->has_gtid) {
+	if (!trx_is_named(t)) {
 		buf_puts(out, place->key);
 		return;
 	}

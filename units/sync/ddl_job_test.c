@@ -53,6 +53,23 @@ static void tags_mean_nothing_to_like(void **state)
 	buf_free(&text);
 }
 
+/* Of CREATE TABLE … SELECT: it comes again with its rows, perhaps from another host's log. */
+static void inside_by_its_transactions(void **state)
+{
+	struct trx t = {.inside = true, .gtid = {.mariadb = true, .domain = 0, .server_id = 1, .seq = 7}};
+	struct buf text = {0};
+
+	(void)state;
+	assert_true(trx_is_named(&t));
+	mark(&t, "1:3:4711", "", &text);
+	assert_non_null(strstr(buf_cstr(&text), "-0-1-7*/ DROP TABLE t"));
+	t.gtid.anonymous = true;
+	assert_false(trx_is_named(&t));
+	mark(&t, "1:3:4711", "", &text);
+	assert_non_null(strstr(buf_cstr(&text), "-1:3:4711*/ DROP TABLE t"));
+	buf_free(&text);
+}
+
 static void without_a_gtid_by_its_place(void **state)
 {
 	struct trx t = {0};
@@ -69,6 +86,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_on_another_host),
 		cmocka_unit_test(tags_mean_nothing_to_like),
+		cmocka_unit_test(inside_by_its_transactions),
 		cmocka_unit_test(without_a_gtid_by_its_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ int ddl_record_read(struct apply *a, const struct trx *t, const struct ddl_place
 {
 	int r = read_at(a, place, out, e);
 
-	if (r != 0 || t->start.generation == 1 || !t->has_gtid)
+	if (r != 0 || t->start.generation == 1 || !trx_is_named(t))
 		return r < 0 ? -1 : 0;
 	return move_here(a, t, place, e) < 0 || read_at(a, place, out, e) < 0 ? -1 : 0;
 }
@@ -215,7 +215,7 @@ static int put_record(struct apply *a, const struct trx *t, const struct ddl_pla
 	struct buf sql = {0};
 	char gtid[128] = "";
 
-	if (t->has_gtid)
+	if (trx_is_named(t))
 		gtid_event_text(&t->gtid, gtid, sizeof(gtid));
 	buf_puts(&sql, "REPLACE INTO ");
 	put_meta(a, &sql, "tidegate_ddl");

@@ -91,6 +91,12 @@ struct trx {
 	bool unknown; /* TRX_XA_COMMIT: its PREPARE was never seen */
 };
 
+/* Its GTID names it, wherever its log is: that of its transaction for a DDL inside. */
+static inline bool trx_is_named(const struct trx *t)
+{
+	return t->has_gtid || (t->inside && !t->gtid.anonymous);
+}
+
 void trx_free(struct trx **t);
 /* When the upstream committed it, by its clock, as exactly as is logged. 0: not known. */
 uint64_t trx_commit_us(const struct trx *t);
