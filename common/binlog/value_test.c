@@ -119,6 +119,30 @@ static void test_text(void **state)
 	expect(WIRE_LONG, 0, "01000000", (struct column){.kind = COLUMN_INT}, "1");
 }
 
+/* As MariaDB 10.11 and 11.8 say them (tests/c02-follow/test_values.py asks for all patterns). */
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *hex, *text;
+	} all[] = {
+		{"20010db8000100020003000000040005", "_utf8mb4'2001:db8:1:2:3::4:5'"},
+		{"20010000000100000002000000030000", "_utf8mb4'2001::1:0:2:0:3:0'"},
+		{"20010000000100000000000200000000", "_utf8mb4'2001:0:1::2:0:0'"},
+		{"00000001000200030004000500060007", "_utf8mb4'::1:2:3:4:5:6:7'"},
+		{"00010002000300040005000600070000", "_utf8mb4'1:2:3:4:5:6:7::'"},
+		{"00000000000000000000000000000000", "_utf8mb4'::'"},
+		{"00000000000000000000000000000001", "_utf8mb4'::1'"},
+		{"00000000000000000000000000010001", "_utf8mb4'::0.1.0.1'"},
+		{"00000000000000000000ffff00000000", "_utf8mb4'::ffff:0.0.0.0'"},
+		{"00000000000000000000ffffc0000201", "_utf8mb4'::ffff:192.0.2.1'"},
+		{"00000000000000000000fffec0000201", "_utf8mb4'::fffe:c000:201'"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		expect(WIRE_STRING, 16, all[i].hex, (struct column){.kind = COLUMN_INET6}, all[i].text);
+}
+
 static void expect_json(const char *hex, const char *want)
 {
 	struct buf out = {0};
@@ -234,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_expressions),
 	};
