@@ -346,6 +346,42 @@ static void test_table_check(void **state)
 	stop(&b);
 }
 
+/* The bytes of a text say nothing of its charset; the TABLE_MAP does, where it is logged. */
+static void test_charset_check(void **state)
+{
+	static char latin1[] = "latin1", utf8[] = "utf8", none[] = "", id[] = "id", text[] = "varchar(9)",
+		    bytes[] = "varbinary(9)";
+	static const uint8_t types[] = {WIRE_VARCHAR};
+	struct column c = {.name = id, .type = text, .kind = COLUMN_TEXT, .charset = latin1};
+	struct structure s = {.columns = &c, .ncolumns = 1};
+	uint16_t meta[] = {36};
+	uint32_t collation = 8; /* latin1_swedish_ci */
+	struct binlog_table t = {.ncolumns = 1, .types = types, .meta = meta, .collations = &collation};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	collation = 255; /* utf8mb4_0900_ai_ci */
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	assert_int_equal(e.code, ERR_sync_columns);
+	assert_non_null(strstr(e.text, "`id` is in charset utf8mb4 in the binlog and in latin1"));
+	collation = 2304; /* MariaDB's utf8mb4_uca1400_ai_ci, and no number of MySQL's */
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	t.flavor = FLAVOR_MARIADB;
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	c.charset = utf8;
+	collation = 33; /* utf8mb3_general_ci */
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	collation = 63;
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	c = (struct column){.name = id, .type = bytes, .kind = COLUMN_BINARY, .charset = none};
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	collation = 33;
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	t.collations = NULL;
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+}
+
 static const char *const mysql_all[] = {mysql_format, mysql_previous_gtids, mysql_gtid, mysql_begin,
 	mysql_table_map, mysql_insert, mysql_xid, mysql_update, mysql_delete, mysql_savepoint, mysql_tagged,
 	mysql_payload, mysql_minimal_update, mysql_create_select, mysql_rotate, mysql_drop};
@@ -449,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_partial_update),
 		cmocka_unit_test(test_table_check),
+		cmocka_unit_test(test_charset_check),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),
 	};

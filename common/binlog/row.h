@@ -48,6 +48,7 @@ enum binlog_column {
 /* A TABLE_MAP event. All memory from the arena it was read with. */
 struct binlog_table {
 	uint64_t id;
+	enum flavor flavor; /* whose numbers the collations are */
 	struct str schema, table;
 	unsigned ncolumns;
 	const uint8_t
@@ -62,8 +63,8 @@ struct binlog_table {
 };
 int binlog_read_table_map(struct str event, const struct binlog_format *f, struct arena *a,
 	struct binlog_table *t, struct err *e);
-/* Do these wire types fit that structure (count, and type by type)? 0, or -1 with ERR_sync_columns that names
- * the first column that does not. */
+/* Do these wire types (and names, signs, charsets, as far as they are logged) fit that structure, column by
+ * column? 0, or -1 with ERR_sync_columns that names the first one that does not. */
 int binlog_table_check(const struct binlog_table *t, const struct structure *s, struct err *e);
 
 /*

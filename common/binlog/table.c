@@ -276,6 +276,7 @@ int binlog_read_table_map(struct str event, const struct binlog_format *f, struc
 	uint64_t n;
 
 	memset(t, 0, sizeof(*t));
+	t->flavor = f->server.flavor;
 	if (wire_open(event, f, &h, &c, e) < 0)
 		return -1;
 	read_table_id(&c, f, BINLOG_TABLE_MAP, &t->id);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/binlog/row.h"
+#include "common/sql/dialect.h"
 
 struct fit {
 	const char *word; /* first word of the type; NULL: any */
@@ -131,6 +132,30 @@ static bool is_sized_integer(uint8_t type)
 	       type == WIRE_LONGLONG;
 }
 
+static bool is_charset(struct str logged, const char *known)
+{
+	/* One, under two names. */
+	if (str_is(logged, "utf8") || str_is(logged, "utf8mb3"))
+		return strcmp(known, "utf8") == 0 || strcmp(known, "utf8mb3") == 0;
+	return str_is(logged, known);
+}
+
+/*
+ * Text and bytes look alike on the wire, in any charset: read in another one than they are in, they would be
+ * other text. ENUM and SET are numbers, their charset says nothing of a row.
+ */
+static bool charset_fits(const struct binlog_table *t, unsigned i, const struct column *c)
+{
+	struct str logged;
+
+	if (!t->collations || t->collations[i] == 0)
+		return true;
+	if (c->kind != COLUMN_BINARY && (c->kind != COLUMN_TEXT || !c->charset || !c->charset[0]))
+		return true;
+	logged = sql_charset_of_id(t->collations[i], t->flavor);
+	return logged.n == 0 || is_charset(logged, c->kind == COLUMN_BINARY ? "binary" : c->charset);
+}
+
 static int check_column(const struct binlog_table *t, unsigned i, const struct column *c, struct err *e)
 {
 	if (t->names && !(t->names[i].n == strlen(c->name) &&
@@ -150,6 +175,13 @@ static int check_column(const struct binlog_table *t, unsigned i, const struct c
 			"`%.*s`.`%.*s`: column `%s` is %s in the binlog and not in the known structure",
 			STR_ARG(t->schema), STR_ARG(t->table), c->name,
 			t->is_unsigned[i] ? "unsigned" : "signed");
+	if (!charset_fits(t, i, c))
+		return err_set(e, ERR_sync_columns,
+			"`%.*s`.`%.*s`: column `%s` is in charset %.*s in the binlog and in %s in the known "
+			"structure",
+			STR_ARG(t->schema), STR_ARG(t->table), c->name,
+			STR_ARG(sql_charset_of_id(t->collations[i], t->flavor)),
+			c->kind == COLUMN_TEXT ? c->charset : "none");
 	return 0;
 }
 

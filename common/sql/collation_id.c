@@ -2,6 +2,7 @@
  * Collations by number, for events that carry no names. Called by sync for a statement's session. Pure.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/sql/collation.h"
 #include "common/sql/dialect.h"
@@ -17,10 +18,13 @@ static const struct {
 #undef ID
 };
 
+enum { COUNT = sizeof(ids) / sizeof(*ids) };
+
+static const char *const charsets[] = {"utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"};
+
 /* 256 numbers a charset, 8 a language: bit 0 case, bit 1 accents, bit 2 no padding. */
 static const char *uca1400(unsigned id)
 {
-	static const char *const charsets[] = {"utf8mb3", "utf8mb4", "ucs2", "utf16", "utf32"};
 	static const char *const languages[] = {"", "icelandic_", "latvian_", "romanian_", "slovenian_",
 		"polish_", "estonian_", "spanish_", "swedish_", "turkish_", "czech_", "danish_",
 		"lithuanian_", "slovak_", "spanish2_", "roman_", "persian_", "esperanto_", "hungarian_",
@@ -44,7 +48,7 @@ const char *sql_collation_of_id(unsigned id, const struct server *s)
 
 	if (id >= UCA1400_FIRST)
 		return whose == MARIADB ? uca1400(id) : NULL;
-	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
+	for (size_t i = 0; i < COUNT; i++) {
 		if (ids[i].id == id && (ids[i].whose & whose)) {
 			const struct collation *c = collation_find(str_of(ids[i].name));
 
@@ -52,4 +56,33 @@ const char *sql_collation_of_id(unsigned id, const struct server *s)
 		}
 	}
 	return NULL;
+}
+
+/* The list is in order of numbers: this is asked for each text column of each TABLE_MAP. */
+static unsigned first_of(unsigned id)
+{
+	unsigned from = 0, to = COUNT;
+
+	while (from < to) {
+		unsigned middle = from + (to - from) / 2;
+
+		if (ids[middle].id < id)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+struct str sql_charset_of_id(unsigned id, enum flavor flavor)
+{
+	unsigned whose = flavor == FLAVOR_MARIADB ? MARIADB : MYSQL, uca = (id - UCA1400_FIRST) / 256;
+
+	if (id >= UCA1400_FIRST)
+		return whose == MARIADB && uca < sizeof(charsets) / sizeof(*charsets) ? str_of(charsets[uca])
+										      : (struct str){0};
+	for (unsigned i = first_of(id); i < COUNT && ids[i].id == id; i++)
+		if (ids[i].whose & whose)
+			return (struct str){ids[i].name, strcspn(ids[i].name, "_")};
+	return (struct str){0};
 }

@@ -271,12 +271,26 @@ static void by_number(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		const char *got = sql_collation_of_id(numbers[i].id, numbers[i].s);
+		const char *want = numbers[i].want, *got = sql_collation_of_id(numbers[i].id, numbers[i].s);
+		struct str charset = sql_charset_of_id(numbers[i].id, numbers[i].s->flavor);
 
-		if (numbers[i].want)
-			assert_string_equal(got, numbers[i].want);
-		else
+		if (want) {
+			assert_string_equal(got, want);
+			/* Old versions say utf8. */
+			if (strncmp(want, "utf8_", 5) == 0)
+				assert_true(str_is(charset, "utf8mb3"));
+			else
+				assert_true(strncmp(want, charset.p, charset.n) == 0 &&
+					    strchr("_", want[charset.n]));
+		} else {
 			assert_null(got);
+		}
+	}
+	for (unsigned id = 0; id < 5000; id++) {
+		/* Each number is found, whatever stands beside it. */
+		assert_int_equal(
+			sql_collation_of_id(id, &my97) != NULL, sql_charset_of_id(id, FLAVOR_MYSQL).n > 0);
+		assert_true(!sql_collation_of_id(id, &ma118) || sql_charset_of_id(id, FLAVOR_MARIADB).n > 0);
 	}
 }
 
