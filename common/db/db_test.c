@@ -175,6 +175,10 @@ static void test_settings(void **state)
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "time_zone='+00:00'", true);
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "unique_checks=1", true);
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "tidb", false);
+	settings_have(
+		DB_PLAIN, FLAVOR_MYSQL, 80030, "show_gipk_in_create_table_and_information_schema=1", true);
+	settings_have(DB_DUMP, FLAVOR_MYSQL, 80029, "show_gipk", false);
+	settings_have(DB_DUMP, FLAVOR_MARIADB, 110800, "show_gipk", false);
 	settings_have(DB_APPLY, FLAVOR_TIDB, 70500, "tidb_txn_mode='pessimistic'", true);
 	settings_have(DB_APPLY, FLAVOR_MARIADB, 100211, "idle_transaction_timeout", false);
 	settings_have(DB_APPLY, FLAVOR_MARIADB, 100300, "idle_transaction_timeout=0", true);

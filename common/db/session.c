@@ -52,6 +52,8 @@ static const struct setting {
 	{APPLY, ALL, 0, "innodb_lock_wait_timeout=30"},
 	{APPLY, MY | MA, 0, "lock_wait_timeout=60"},
 	{APPLY, MY | MA, 0, "unique_checks=1"},
+	/* A server may hide the primary keys that it made by itself: rows have that column all the same. */
+	{SQL, MY, 80030, "show_gipk_in_create_table_and_information_schema=1"},
 	{DDL, ALL, 0, "foreign_key_checks=0"},
 	{APPLY, TI, 0, "tidb_txn_mode='pessimistic'"},
 	{APPLY, TI, 0, "tidb_disable_txn_auto_retry=1"},

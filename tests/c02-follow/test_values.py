@@ -70,4 +70,27 @@ def test_charset_of_now(follow, source, target):
             up.run("SET GLOBAL binlog_row_metadata=NO_LOG")
 
 
+@pytest.mark.parametrize("target", ["my97", pytest.param("ma1011", marks=pytest.mark.long)])
+def test_hidden_keys(make_pair, job, target):
+    """MySQL hides the primary keys that it makes by itself where it is told to: rows have them all the same, in the copy and in the stream."""
+    pair = make_pair("my97", target)
+    s, d = pair.source, pair.target
+    hides = [x for x in (s, d) if x.flavor == "mysql"]
+    try:
+        for x in hides:
+            x.run("SET GLOBAL show_gipk_in_create_table_and_information_schema=OFF")
+        s.run("SET sql_generate_invisible_primary_key=ON", "CREATE DATABASE app", "CREATE TABLE app.t (v int)", "INSERT INTO app.t VALUES (1), (1), (2)")
+        j = job(pair, tables="app.*")
+        j.run()
+        s.run("SET sql_generate_invisible_primary_key=ON", "DELETE FROM app.t LIMIT 1", "UPDATE app.t SET v=3 WHERE v=2", "CREATE TABLE app.u (v int)",
+              "INSERT INTO app.u VALUES (7)", "UPDATE app.u SET v=8")
+        j.run()
+    finally:
+        for x in hides:
+            x.run("SET GLOBAL show_gipk_in_create_table_and_information_schema=ON")
+    rows = "SELECT my_row_id, v FROM app.t ORDER BY 1"
+    assert len(s.query(rows)) == 2 and s.query(rows) == d.query(rows)
+    pair.assert_equal("app", j.story)
+
+
 HASHED = [("ma1011", "ma1011", "FULL"), ("ma118", "ma1011", "MINIMAL"), pytest.param("ma105", "ma1011", "NOBLOB", marks=pytest.mark.long), pytest.param("ma118", "ma118", "FULL_NODUP", marks=pytest.mark.long)]
