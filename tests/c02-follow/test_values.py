@@ -93,4 +93,24 @@ def test_hidden_keys(make_pair, job, target):
     pair.assert_equal("app", j.story)
 
 
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_invalid_enum_beside_a_value_too_long(follow, source, target):
+    """A row with ENUM's invalid value is written without strict mode: what else does not fit must be refused all the same, not cut."""
+    up, down, f = follow(source, target)
+    columns = "id int PRIMARY KEY, e enum('a','b'), g enum('a') NOT NULL, v varchar(%s) CHARACTER SET utf8, n %s"
+    up.run("SET sql_log_bin=0", "CREATE DATABASE p", "CREATE TABLE p.t (" + columns % (9, "int") + ")")
+    down.run("CREATE DATABASE p", "CREATE TABLE p.t (" + columns % (3, "tinyint") + ")")
+    f.start()
+    up.run("SET sql_mode=''", "INSERT INTO p.t VALUES (1, 'x', 'x', 'abc', 1), (2, 'a', 'x', NULL, 1), (3, 'x', 'a', 'q', 1)", "UPDATE p.t SET n=n+1, e='x'")
+    f.wait()
+    for change, number, mend in (("INSERT INTO p.t VALUES (4, 'x', 'a', 'abcd', 1)", 1265, "MODIFY v varchar(9) CHARACTER SET utf8"), ("UPDATE p.t SET n=1000 WHERE id=3", 1264, "MODIFY n int")):
+        up.run("SET sql_mode=''", change)
+        f.wait_error(10006)
+        assert f"another value that does not fit: {number} " in f.out, f.out[-3000:]
+        down.run("ALTER TABLE p.t " + mend)
+        f.start()
+        f.wait()
+    f.end()
+
+
 HASHED = [("ma1011", "ma1011", "FULL"), ("ma118", "ma1011", "MINIMAL"), pytest.param("ma105", "ma1011", "NOBLOB", marks=pytest.mark.long), pytest.param("ma118", "ma118", "FULL_NODUP", marks=pytest.mark.long)]

@@ -172,7 +172,7 @@ static bool has_key(const struct table *t, const struct binlog_value *before)
 enum bulk_form bulk_form(const struct table *t, enum binlog_change kind, const struct binlog_value *before,
 	const struct binlog_value *after)
 {
-	if (kind == BINLOG_DELETE || statement_is_lax(t, after))
+	if (kind == BINLOG_DELETE || statement_lax(t, after) > 0)
 		return BULK_NOT;
 	if (kind == BINLOG_INSERT)
 		return is_whole(t, after) ? BULK_INSERT : BULK_NOT;

@@ -107,7 +107,7 @@ bool join_takes(const struct table *t, const struct binlog_value *before, const 
 {
 	bool sets = false;
 
-	if (!t->join || statement_is_lax(t, after))
+	if (!t->join || statement_lax(t, after) > 0)
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		bool key = statement_in_key(t, i);

@@ -50,7 +50,9 @@ void packet_open(struct packet *p, struct str opening)
 
 bool packet_full(const struct packet *p)
 {
-	return (p->apart && p->n > 0) || p->sql.n >= p->max_bytes || p->n + 1 >= PACKET_STATEMENTS;
+	/* Warnings are of the last statement: behind a lax one they are looked at. */
+	return (p->n > 0 && (p->apart || p->list[p->n - 1].invalid > 0)) || p->sql.n >= p->max_bytes ||
+	       p->n + 1 >= PACKET_STATEMENTS;
 }
 
 static void put_column(struct buf *sql, const struct table *t, unsigned i)
@@ -236,16 +238,17 @@ int statement_put_value(
 	return 0;
 }
 
-bool statement_is_lax(const struct table *t, const struct binlog_value *row)
+unsigned statement_lax(const struct table *t, const struct binlog_value *row)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; t->has_enum && i < t->up->ncolumns; i++) {
 		const struct binlog_value *v = &row[i];
 
-		if (v->type == WIRE_ENUM && v->present && !v->null && v->raw.p[0] == 0 &&
-			v->raw.p[v->raw.n - 1] == 0)
-			return true;
+		n += v->type == WIRE_ENUM && v->present && !v->null && v->raw.p[0] == 0 &&
+		     v->raw.p[v->raw.n - 1] == 0;
 	}
-	return false;
+	return n;
 }
 
 /* INSERT INTO `a`.`b`, UPDATE `a`.`b` */
@@ -426,7 +429,7 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 	const struct binlog_value *row, struct err *e)
 {
 	struct str bits = statement_bits(p, t, row);
-	bool lax = statement_is_lax(t, row);
+	unsigned lax = statement_lax(t, row);
 	struct statement *s;
 
 	if (!lax && joins(p, t, change, bits)) {
@@ -434,9 +437,10 @@ static int add_tuple(struct packet *p, const struct table *t, enum binlog_change
 		s = &p->list[p->n - 1];
 	} else {
 		s = statement_begin(p, t, change);
+		s->invalid = lax;
 		s->upsert = change == BINLOG_UPDATE || (p->safe && t->safe == TABLE_SAFE_UPSERT);
 		put_verb(p, t, p->safe && t->safe == TABLE_SAFE_REPLACE ? "REPLACE " : "INSERT ", "INTO ",
-			lax);
+			lax > 0);
 		buf_puts(&p->sql, " (");
 		put_columns(p, t, bits);
 		buf_puts(&p->sql, ") VALUES ");
@@ -464,7 +468,7 @@ bool statement_can_upsert(
 {
 	bool changes = false;
 
-	if (!t->upsert || t->order != TABLE_FOLDED || statement_is_lax(t, after))
+	if (!t->upsert || t->order != TABLE_FOLDED || statement_lax(t, after) > 0)
 		return false;
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		if (t->target[i] < 0)
@@ -515,7 +519,8 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 	struct statement *s = statement_begin(p, t, BINLOG_UPDATE);
 	const char *comma = " SET ";
 
-	put_verb(p, t, "UPDATE ", "", statement_is_lax(t, after));
+	s->invalid = statement_lax(t, after);
+	put_verb(p, t, "UPDATE ", "", s->invalid > 0);
 	for (unsigned i = 0; i < t->up->ncolumns; i++) {
 		if (t->target[i] < 0 ||
 			(!after[i].present && !after[i].diff && !(t->on_update && t->on_update[i])))

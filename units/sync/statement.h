@@ -14,7 +14,7 @@ enum { PACKET_STATEMENTS = 512, PACKET_OPENING = 2, PACKET_JOINED = 1024 };
 /* No row is put to a statement that is longer. */
 enum { STATEMENT_BYTES = 256 << 10 };
 /* As of the applier's session, without its strictness: for the one value that no strict server takes, ENUM's
- * invalid one. */
+ * invalid one. It goes for the whole statement: what the server let pass is looked at (write.c). */
 #define STATEMENT_LAX_MODE "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
 
 struct statement {
@@ -23,6 +23,7 @@ struct statement {
 	uint64_t rows;      /* that it must insert, match or delete */
 	bool upsert;        /* INSERT … ON DUPLICATE KEY UPDATE of rows that are there */
 	bool any;           /* safe mode: any count is right */
+	unsigned invalid;   /* of its one row, ENUM's invalid values: so many warnings are right */
 	size_t from;        /* where it begins in the packet */
 	size_t where, end;  /* for messages: the part of the packet that names the (first) row */
 	struct position at; /* of the transaction that the (first) row is of, where nothing is folded */
@@ -48,8 +49,8 @@ static inline bool statement_fits(const struct statement *s, uint64_t affected, 
  */
 bool statement_can_upsert(
 	const struct table *t, const struct binlog_value *before, const struct binlog_value *after);
-/* ENUM's invalid value (number 0): a strict server refuses it, so its statement is lax. */
-bool statement_is_lax(const struct table *t, const struct binlog_value *row);
+/* How many of ENUM's invalid value (number 0) it has: a strict server refuses it, so its statement is lax. */
+unsigned statement_lax(const struct table *t, const struct binlog_value *row);
 /* One row with ? for every column that is written: an INSERT, or an upsert. */
 void statement_put_prepared(struct buf *sql, const struct table *t, bool upsert);
 /* UPDATE with ? for the columns that bits names (statement_bits), then for those of the key. */

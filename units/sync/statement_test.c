@@ -283,6 +283,8 @@ static void safe_mode_of_a_lax_row(void **state)
 	packet_init(&p, 1 << 20);
 	p.safe = SAFE_MUST;
 	assert_int_equal(packet_add(&p, &f.t, BINLOG_INSERT, NULL, a, &e), 0);
+	assert_true(packet_full(&p)); /* its warnings are of the packet's last statement */
+	assert_int_equal(p.list[0].invalid, 1);
 	packet_end(&p);
 	assert_string_equal(buf_cstr(&p.sql),
 		"SET STATEMENT sql_mode='" STATEMENT_LAX_MODE "' FOR INSERT INTO `d`.`t` (`id`,`v`,`n`) "
