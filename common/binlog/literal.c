@@ -243,6 +243,20 @@ int binlog_value_bytes(
 	return 0;
 }
 
+/* Hex doubles the size: above this a row that the copy brought would not fit into max_allowed_packet (and as
+ * in the dump's value.c). */
+enum { HEX_MAX = 64 * 1024 };
+
+static void put_binary(struct buf *sql, struct str s)
+{
+	if (s.n <= HEX_MAX) {
+		sql_put_hex(sql, s);
+		return;
+	}
+	buf_puts(sql, "_binary");
+	sql_put_string(sql, s);
+}
+
 static int put_bytes(struct buf *sql, struct str s, const struct column *c, struct err *e)
 {
 	switch (c->kind) {
@@ -262,7 +276,7 @@ static int put_bytes(struct buf *sql, struct str s, const struct column *c, stru
 	case COLUMN_BINARY:
 	case COLUMN_GEOMETRY:
 	case COLUMN_VECTOR:
-		sql_put_hex(sql, s);
+		put_binary(sql, s);
 		return 0;
 	default:
 		return err_set(e, ERR_sync_columns, "bytes of the binlog don't fit its type %s", c->type);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -117,6 +118,29 @@ static void test_text(void **state)
 		"_utf8mb4'12345678-0000-0000-0000-000000000000'");
 	expect(WIRE_STRING, 4, "7f000001", (struct column){.kind = COLUMN_INET4}, "_utf8mb4'127.0.0.1'");
 	expect(WIRE_LONG, 0, "01000000", (struct column){.kind = COLUMN_INT}, "1");
+}
+
+/* In hex a large value would be twice as long. */
+static void test_large_bytes(void **state)
+{
+	enum { SIZE = 64 * 1024 + 1 };
+	static char bytes[SIZE];
+	struct column c = {.name = name, .type = none, .charset = none, .kind = COLUMN_BINARY};
+	struct binlog_value v = {.present = true, .type = WIRE_BLOB, .meta = 4, .raw = {bytes, SIZE - 1}};
+	struct buf sql = {0};
+	struct err e;
+
+	(void)state;
+	memset(bytes, 'a', SIZE);
+	bytes[0] = '\'';
+	assert_int_equal(binlog_put_literal(&sql, &v, &c, &e), 0);
+	assert_memory_equal(sql.p, "x'2761", 6);
+	buf_clear(&sql);
+	v.raw.n++;
+	assert_int_equal(binlog_put_literal(&sql, &v, &c, &e), 0);
+	assert_memory_equal(sql.p, "_binary'\\'aaa", 12);
+	assert_int_equal(sql.n, 7 + 2 + 1 + SIZE);
+	buf_free(&sql);
 }
 
 /* As MariaDB 10.11 and 11.8 say them (tests/c02-follow/test_values.py asks for all patterns). */
@@ -258,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_large_bytes),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_expressions),

@@ -113,4 +113,25 @@ def test_invalid_enum_beside_a_value_too_long(follow, source, target):
     f.end()
 
 
+@pytest.mark.parametrize("source, target", [("my97", "ma1011"), ("ma1011", "my97")])
+def test_large_bytes(follow, source, target):
+    """A value of more than half of what the downstream takes in a packet: what the copy brings the stream must bring, too."""
+    up, down, f = follow(source, target)
+    was = down.query("SELECT @@max_allowed_packet")[0][0]
+    down.run("SET GLOBAL max_allowed_packet=4194304")
+    try:
+        f.start()
+        every = "UNHEX('" + "".join("%02x" % i for i in range(256)) + "')"
+        line = "ST_GeomFromText(CONCAT('LINESTRING(0 0', REPEAT(',1.25 2.5', 10000), ')'))"
+        up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, b longblob, g geometry)", "CREATE TABLE p.n (b longblob, g geometry)",
+               f"INSERT INTO p.t VALUES (1, REPEAT({every}, 12000), NULL), (2, REPEAT({every}, 256), {line}), (3, CONCAT(REPEAT({every}, 256), 'x'), NULL)",
+               f"INSERT INTO p.n VALUES (REPEAT({every}, 1200), {line})", "UPDATE p.t SET b=CONCAT('u', b)", "DELETE FROM p.n")
+        f.wait()
+        assert not down.query("SELECT 1 FROM p.n")
+        down.run(f"SET GLOBAL max_allowed_packet={was}")  # what compares them makes values longer
+        f.end()
+    finally:
+        down.run(f"SET GLOBAL max_allowed_packet={was}")
+
+
 HASHED = [("ma1011", "ma1011", "FULL"), ("ma118", "ma1011", "MINIMAL"), pytest.param("ma105", "ma1011", "NOBLOB", marks=pytest.mark.long), pytest.param("ma118", "ma118", "FULL_NODUP", marks=pytest.mark.long)]
