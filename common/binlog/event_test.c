@@ -382,6 +382,43 @@ static void test_charset_check(void **state)
 	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
 }
 
+/* MariaDB's unique keys over long values: a column each at the end of the rows, and in no structure. */
+static void test_hidden_columns(void **state)
+{
+	static char none[] = "", id[] = "id", number[] = "bigint(20)", other[] = "int(11)";
+	static const uint8_t types[] = {WIRE_LONGLONG, WIRE_LONGLONG, WIRE_LONGLONG},
+			     ints[] = {WIRE_LONGLONG, WIRE_LONGLONG, WIRE_LONG};
+	struct str names[] = {STR_LIT("id"), STR_LIT("DB_ROW_HASH_1"), STR_LIT("DB_ROW_HASH_2")};
+	struct column c = {.name = id, .type = number, .kind = COLUMN_INT, .charset = none};
+	struct key keys[] = {
+		{.unique = true, .hashed = true}, {.unique = true}, {.unique = true, .hashed = true}};
+	struct structure s = {.columns = &c, .ncolumns = 1, .keys = keys, .nkeys = 3};
+	uint16_t meta[3] = {0};
+	struct binlog_table t = {.ncolumns = 3, .types = types, .meta = meta};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	assert_int_equal(binlog_table_hidden(&t, &s), 2);
+	t.names = names;
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	names[2] = STR_LIT("more");
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	t.names = NULL;
+	t.types = ints;
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	t.types = types;
+	s.nkeys = 2; /* one of them is a column of the table */
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+	t.ncolumns = 2;
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	t.ncolumns = 1; /* a table in memory has such keys without a column */
+	assert_int_equal(binlog_table_check(&t, &s, &e), 0);
+	assert_int_equal(binlog_table_hidden(&t, &s), 0);
+	c.type = other;
+	assert_int_equal(binlog_table_check(&t, &s, &e), -1);
+}
+
 static const char *const mysql_all[] = {mysql_format, mysql_previous_gtids, mysql_gtid, mysql_begin,
 	mysql_table_map, mysql_insert, mysql_xid, mysql_update, mysql_delete, mysql_savepoint, mysql_tagged,
 	mysql_payload, mysql_minimal_update, mysql_create_select, mysql_rotate, mysql_drop};
@@ -486,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_partial_update),
 		cmocka_unit_test(test_table_check),
 		cmocka_unit_test(test_charset_check),
+		cmocka_unit_test(test_hidden_columns),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),
 	};

@@ -67,6 +67,10 @@ int binlog_read_table_map(struct str event, const struct binlog_format *f, struc
  * column? 0, or -1 with ERR_sync_columns that names the first one that does not. */
 int binlog_table_check(const struct binlog_table *t, const struct structure *s, struct err *e);
 
+/* How many columns at its end are none of the table's: MariaDB logs what it keeps for unique keys over values
+ * that are too long for an index (10.4 and later). Nobody needs them. */
+unsigned binlog_table_hidden(const struct binlog_table *t, const struct structure *s);
+
 /*
  * Takes from the structure what the wire doesn't tell: the fraction's digits of MariaDB's old temporals
  * (mysql56_temporal_format=OFF). After binlog_table_check, before rows are read.

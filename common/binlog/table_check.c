@@ -185,13 +185,30 @@ static int check_column(const struct binlog_table *t, unsigned i, const struct c
 	return 0;
 }
 
+unsigned binlog_table_hidden(const struct binlog_table *t, const struct structure *s)
+{
+	static const char name[] = "DB_ROW_HASH_";
+	unsigned hashed = 0;
+
+	for (unsigned k = 0; k < s->nkeys; k++)
+		hashed += s->keys[k].hashed;
+	if (t->ncolumns != s->ncolumns + hashed)
+		return 0;
+	for (unsigned i = s->ncolumns; i < t->ncolumns; i++)
+		if (t->types[i] != WIRE_LONGLONG ||
+			(t->names && (t->names[i].n < sizeof(name) - 1 ||
+					     memcmp(t->names[i].p, name, sizeof(name) - 1) != 0)))
+			return 0;
+	return hashed;
+}
+
 int binlog_table_check(const struct binlog_table *t, const struct structure *s, struct err *e)
 {
-	if (t->ncolumns != s->ncolumns)
+	if (t->ncolumns - binlog_table_hidden(t, s) != s->ncolumns)
 		return err_set(e, ERR_sync_columns,
 			"`%.*s`.`%.*s`: %u columns in the binlog, %u in the known structure",
 			STR_ARG(t->schema), STR_ARG(t->table), t->ncolumns, s->ncolumns);
-	for (unsigned i = 0; i < t->ncolumns; i++)
+	for (unsigned i = 0; i < s->ncolumns; i++)
 		if (check_column(t, i, &s->columns[i], e) < 0)
 			return -1;
 	return 0;

@@ -169,13 +169,14 @@ static void note_prefix(struct key *k, unsigned length)
 }
 
 /* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column), order (A, D), kind. */
-static int take_key_part(struct structure *s, const struct str *v, struct err *e)
+static int take_key_part(struct structure *s, const struct str *v, enum flavor flavor, struct err *e)
 {
 	struct key *k = key_of(s, v[0], str_is(v[1], "0"));
 	char name[512];
 	int column;
 
 	k->ordered = k->ordered && str_is(v[4], "A") && str_is_ci(v[5], "BTREE");
+	k->hashed = k->unique && flavor == FLAVOR_MARIADB && str_is_ci(v[5], "HASH");
 	if (!v[2].p) {
 		k->usable = k->whole = false;
 		free(k->prefixes);
@@ -216,7 +217,7 @@ static int read_keys(struct db *d, const struct reading *all, struct err *e)
 	while ((n = db_fetch(r, &v, e)) > 0) {
 		struct structure *s = table_of(all, v[0]);
 
-		if (s && take_key_part(s, v + 1, e) < 0) {
+		if (s && take_key_part(s, v + 1, db_server(d)->flavor, e) < 0) {
 			n = -1;
 			break;
 		}

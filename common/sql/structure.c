@@ -210,6 +210,8 @@ static json_t *key_to_json(const struct key *k)
 	json_object_set_new(o, "usable", json_boolean(k->usable));
 	json_object_set_new(o, "whole", json_boolean(k->whole));
 	json_object_set_new(o, "columns", list);
+	if (k->hashed)
+		json_object_set_new(o, "hashed", json_true());
 	if (prefixes)
 		json_object_set_new(o, "prefixes", prefixes);
 	return o;
@@ -320,6 +322,7 @@ static int key_from_json(const json_t *o, struct key *k, unsigned ncolumns, stru
 	k->primary = flag(o, "primary");
 	k->unique = flag(o, "unique");
 	k->usable = flag(o, "usable");
+	k->hashed = flag(o, "hashed");
 	k->whole = k->usable || flag(o, "whole"); /* older records don't say it */
 	k->columns = xcalloc(n ? n : 1, sizeof(*k->columns));
 	k->ncolumns = (unsigned)n;

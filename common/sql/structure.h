@@ -52,6 +52,7 @@ struct key {
 	unsigned *prefixes;
 	bool whole;   /* whole columns: no prefix, no expression */
 	bool usable;  /* unique, all columns NOT NULL, whole columns (no prefix, no expression) */
+	bool hashed;  /* MariaDB's unique hash: of too long values; rows have a hidden column for it */
 	bool ordered; /* ascending in all parts, no hash; only as read from a server, no record keeps it */
 };
 

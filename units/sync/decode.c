@@ -277,7 +277,9 @@ static int filter(struct decode *d, struct change *c, bool *keep, struct err *e)
 static void take_room(
 	struct decode *d, struct arena *a, struct binlog_value **before, struct binlog_value **after)
 {
-	size_t bytes = d->rows_of->table->up->ncolumns * sizeof(struct binlog_value);
+	/* Routes may add columns, and the stream may have some at its end that are not the table's. */
+	unsigned up = d->rows_of->table->up->ncolumns, logged = d->rows_of->map.ncolumns;
+	size_t bytes = (up > logged ? up : logged) * sizeof(struct binlog_value);
 
 	if (d->room_of != d->rows_of) {
 		d->room[0] = d->room[1] = NULL;

@@ -16,6 +16,7 @@
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
 #include "units/sync/extra.h"
+#include "units/sync/hidden.h"
 #include "units/sync/keys.h"
 #include "units/sync/routed.h"
 #include "units/sync/ties.h"
@@ -530,7 +531,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
 	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || extra_learn(ts, t, e) < 0 ||
-		fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0 || routed_meet(ts, t, e) < 0)
+		hidden_check(t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0 ||
+		routed_meet(ts, t, e) < 0)
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)
 		return -1;

@@ -1,0 +1,25 @@
+/*
+ * Columns of the stream that no structure shows: MariaDB's hidden ones of unique keys over long values.
+ * Called by table.c when a table is met. Pure.
+ */
+#include "units/sync/hidden.h"
+
+/*
+ * A BIGINT of the table's own that was dropped later looks like the hidden column of a unique hash that was
+ * made later: the downstream tells them apart, it still has the first.
+ */
+int hidden_check(const struct table *t, const struct binlog_table *map, struct err *e)
+{
+	if (map->names || binlog_table_hidden(map, t->logged) == 0)
+		return 0;
+	for (unsigned i = 0; i < t->down->ncolumns; i++) {
+		const struct column *c = &t->down->columns[i];
+
+		if (c->kind == COLUMN_INT && structure_column(t->up, c->name) < 0)
+			return err_set(e, ERR_sync_columns,
+				"%s: the upstream's structure of now has no column `%s`, and the rows in the "
+				"binlog may have it",
+				t->head, c->name);
+	}
+	return 0;
+}
