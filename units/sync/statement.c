@@ -11,7 +11,6 @@
 #include "common/binlog/json.h"
 #include "common/binlog/json_diff.h"
 #include "common/sql/quote.h"
-#include "common/sql/value_format.h"
 #include "units/sync/join.h"
 #include "units/sync/unicode.h"
 
@@ -198,8 +197,7 @@ struct str statement_bits(struct packet *p, const struct table *t, const struct 
 
 static bool goes_as_unicode(const struct table *t, unsigned i)
 {
-	return t->unicode && t->up->columns[i].kind == COLUMN_TEXT &&
-	       !value_is_utf8(t->up->columns[i].charset);
+	return t->unicode && unicode_must(&t->up->columns[i], t->to);
 }
 
 static int put_unicode(

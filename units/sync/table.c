@@ -12,7 +12,6 @@
 #include "common/config/json.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
-#include "common/sql/value_format.h"
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
 #include "units/sync/extra.h"
@@ -498,15 +497,13 @@ static struct table *table_new(struct tables *ts, const struct binlog_table *map
 	return t;
 }
 
-/* TiDB takes the bytes of any text for UTF-8, whatever an introducer or the column says. */
 static void needs_unicode(struct tables *ts, struct table *t)
 {
 	bool needs = false;
 
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
-		needs = needs ||
-			(t->up->columns[i].kind == COLUMN_TEXT && !value_is_utf8(t->up->columns[i].charset));
-	if (t->to != FLAVOR_TIDB || !needs)
+		needs = needs || unicode_must(&t->up->columns[i], t->to);
+	if (!needs)
 		return;
 	if (!ts->unicode)
 		ts->unicode = unicode_new(ts->upstream);

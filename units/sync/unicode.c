@@ -11,6 +11,7 @@
 
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "common/sql/value_format.h"
 
 enum { LONGEST = 4 };
 
@@ -37,6 +38,15 @@ struct unicode {
 	struct db *c;
 	struct charset *charsets;
 };
+
+bool unicode_must(const struct column *up, enum flavor to)
+{
+	if (up->kind != COLUMN_TEXT || !up->charset)
+		return false;
+	if (to == FLAVOR_TIDB)
+		return !value_is_utf8(up->charset);
+	return to == FLAVOR_MARIADB && strcmp(up->charset, "gb18030") == 0;
+}
 
 struct unicode *unicode_new(const struct endpoint *upstream)
 {

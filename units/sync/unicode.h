@@ -6,6 +6,7 @@
 #include "common/base/err.h"
 #include "common/base/str.h"
 #include "common/db/db.h"
+#include "common/sql/structure.h"
 
 /*
  * Text of any charset in utf8mb4, for a downstream that keeps no other. What a character is in Unicode is
@@ -14,6 +15,9 @@
  */
 struct unicode;
 
+/* TiDB takes the bytes of any text for UTF-8, whatever an introducer or the column says; MariaDB knows no
+ * gb18030. Pure. */
+bool unicode_must(const struct column *up, enum flavor to);
 struct unicode *unicode_new(const struct endpoint *upstream); /* borrowed; connects when first needed */
 void unicode_free(struct unicode **u);
 /* Appends text, without quotes or escapes. ERR_sync_columns: bytes that are no characters, or that Unicode

@@ -70,9 +70,27 @@ static void a_question_mark_is_no_answer(void **state)
 	assert_true(is_answer(STR_LIT("\x00\x00\x00?"), STR_LIT("?"))); /* utf32 */
 }
 
+static void which_text_must(void **state)
+{
+	static char gb18030[] = "gb18030", latin1[] = "latin1", utf8mb4[] = "utf8mb4";
+	struct column c = {.kind = COLUMN_TEXT, .charset = gb18030};
+
+	(void)state;
+	assert_true(unicode_must(&c, FLAVOR_TIDB) && unicode_must(&c, FLAVOR_MARIADB));
+	assert_false(unicode_must(&c, FLAVOR_MYSQL));
+	c.charset = latin1;
+	assert_true(unicode_must(&c, FLAVOR_TIDB));
+	assert_false(unicode_must(&c, FLAVOR_MARIADB));
+	c.charset = utf8mb4;
+	assert_false(unicode_must(&c, FLAVOR_TIDB));
+	c = (struct column){.kind = COLUMN_SET, .charset = gb18030};
+	assert_false(unicode_must(&c, FLAVOR_MARIADB));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(which_text_must),
 		cmocka_unit_test(characters_have_their_length),
 		cmocka_unit_test(half_of_one_is_none),
 		cmocka_unit_test(a_question_mark_is_no_answer),
