@@ -179,3 +179,15 @@ def test_gb18030(make_pair, job):
     for sql in ("SELECT id, HEX(CONVERT(v USING utf8mb4)), l FROM app.t", "SELECT HEX(CONVERT(k USING utf8mb4)), n FROM app.k", "SELECT HEX(CONVERT(v USING utf8mb4)) FROM app.n"):
         assert sorted(s.query(sql)) == sorted(pair.target.query(sql)), sql
     assert len(s.query("SELECT * FROM app.t")) == 2 * len(texts)
+
+
+@pytest.mark.parametrize("source, target", [("my97", "ma1011"), ("ma1011", "my97")])
+def test_the_key_of_a_minimal_image(follow, source, target):
+    """Without a primary key a minimal image holds the unique key that was declared first, whatever its name."""
+    up, down, f = follow(source, target)
+    f.start()
+    up.run("CREATE DATABASE p", "CREATE TABLE p.t (a int NOT NULL, b int NOT NULL, c int, d varchar(9) NOT NULL, UNIQUE KEY zz (b), UNIQUE KEY aa (a), UNIQUE KEY mm (d, a))",
+           "SET SESSION binlog_row_image=MINIMAL", "INSERT INTO p.t VALUES (1, 11, 1, 'x'), (2, 12, 1, 'x'), (3, 13, 1, 'x'), (4, 14, 1, 'x'), (5, 15, 1, 'y')",
+           "UPDATE p.t SET c=2", "UPDATE p.t SET b=b+100 WHERE a=2", "UPDATE p.t SET a=77 WHERE b=13", "DELETE FROM p.t WHERE a IN (1, 4)",
+           "SET SESSION binlog_row_image=FULL", "UPDATE p.t SET c=3 WHERE a=5")
+    print(f.end())

@@ -11,6 +11,7 @@
 #include "common/binlog/json.h"
 #include "common/binlog/json_diff.h"
 #include "common/sql/quote.h"
+#include "common/sql/takes.h"
 #include "units/sync/join.h"
 #include "units/sync/unicode.h"
 
@@ -261,11 +262,38 @@ static void put_verb(struct packet *p, const struct table *t, const char *verb, 
 	buf_puts(&p->sql, t->head);
 }
 
-/* `key` = value, or the tuple's parts joined by AND. */
-static int put_key(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+static bool has_key(const struct key *key, const struct binlog_value *row)
 {
-	for (unsigned k = 0; k < t->key->ncolumns; k++) {
-		unsigned i = t->key->columns[k];
+	for (unsigned k = 0; k < key->ncolumns; k++)
+		if (!row[key->columns[k]].present)
+			return false;
+	return true;
+}
+
+/*
+ * Without a primary key, a minimal image holds the unique key that was declared first, which is not known
+ * here: whichever is in it, where it names a row of the downstream, too.
+ */
+static const struct key *key_in(const struct table *t, const struct binlog_value *row)
+{
+	if (!t->key || t->key->primary || has_key(t->key, row))
+		return t->key;
+	for (unsigned k = 0; k < t->up->nkeys; k++) {
+		const struct key *key = &t->up->keys[k];
+
+		if (key->unique && key->usable && has_key(key, row) &&
+			structure_names_one(t->down, t->up, key, NULL))
+			return key;
+	}
+	return t->key;
+}
+
+/* `key` = value, or the tuple's parts joined by AND. */
+static int put_key(struct packet *p, const struct table *t, const struct key *key,
+	const struct binlog_value *row, struct err *e)
+{
+	for (unsigned k = 0; k < key->ncolumns; k++) {
+		unsigned i = key->columns[k];
 
 		if (!row[i].present)
 			return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`",
@@ -364,7 +392,7 @@ static int put_where(struct packet *p, const struct table *t, const struct binlo
 
 	buf_puts(&p->sql, " WHERE ");
 	s->where = p->sql.n;
-	r = t->key ? put_key(p, t, row, e) : put_all(p, t, row, e);
+	r = t->key ? put_key(p, t, key_in(t, row), row, e) : put_all(p, t, row, e);
 	if (p->sql.n == s->where) /* all columns are generated: one row is like the other */
 		buf_puts(&p->sql, "TRUE");
 	s->end = p->sql.n;
@@ -557,17 +585,18 @@ static int add_update(struct packet *p, const struct table *t, const struct binl
 }
 
 /* One column whose values are compared in a list as they are one by one: `key` IN (…). */
-static bool is_listed(const struct packet *p, const struct table *t)
+static bool is_listed(const struct packet *p, const struct table *t, const struct key *key)
 {
-	const struct column *c = &t->up->columns[t->key->columns[0]];
+	const struct column *c = &t->up->columns[key->columns[0]];
 
-	return !p->single && t->key->ncolumns == 1 &&
+	return !p->single && key->ncolumns == 1 &&
 	       (c->kind == COLUMN_INT || c->kind == COLUMN_TEXT || c->kind == COLUMN_BINARY);
 }
 
-static int put_listed(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
+static int put_listed(struct packet *p, const struct table *t, const struct key *key,
+	const struct binlog_value *row, struct err *e)
 {
-	unsigned i = t->key->columns[0];
+	unsigned i = key->columns[0];
 
 	if (!row[i].present)
 		return err_set(e, ERR_sync_columns, "%s: the binlog's row lacks the key column `%s`", t->head,
@@ -577,32 +606,34 @@ static int put_listed(struct packet *p, const struct table *t, const struct binl
 
 static int add_delete(struct packet *p, const struct table *t, const struct binlog_value *row, struct err *e)
 {
-	bool listed = t->key && is_listed(p, t);
+	const struct key *key = key_in(t, row);
+	bool listed = key && is_listed(p, t, key);
 	struct statement *s;
 
-	if (t->key && !t->refers_to_itself && joins(p, t, BINLOG_DELETE, (struct str){0}) &&
-		p->list[p->n - 1].rows < (listed ? DELETE_LISTED : DELETE_ROWS)) {
+	if (key && !t->refers_to_itself && joins(p, t, BINLOG_DELETE, (struct str){0}) &&
+		p->open_key == key && p->list[p->n - 1].rows < (listed ? DELETE_LISTED : DELETE_ROWS)) {
 		buf_puts(&p->sql, listed ? "," : ") OR (");
 		p->list[p->n - 1].rows++;
-		return listed ? put_listed(p, t, row, e) : put_key(p, t, row, e);
+		return listed ? put_listed(p, t, key, row, e) : put_key(p, t, key, row, e);
 	}
 	s = statement_begin(p, t, BINLOG_DELETE);
 	s->rows = 1;
 	buf_puts(&p->sql, "DELETE FROM ");
 	buf_puts(&p->sql, t->head);
-	if (!t->key)
+	if (!key)
 		return put_where(p, t, row, s, e);
 	buf_puts(&p->sql, " WHERE ");
 	s->where = p->sql.n;
 	if (listed) {
-		put_name(p, t, t->key->columns[0]);
+		put_name(p, t, key->columns[0]);
 		buf_puts(&p->sql, " IN ");
 	}
 	buf_putc(&p->sql, '(');
 	if (!listed)
 		s->where = p->sql.n;
 	statement_keep_open(p, t, BINLOG_DELETE, (struct str){0});
-	if ((listed ? put_listed(p, t, row, e) : put_key(p, t, row, e)) < 0)
+	p->open_key = key;
+	if ((listed ? put_listed(p, t, key, row, e) : put_key(p, t, key, row, e)) < 0)
 		return -1;
 	s->end = p->sql.n;
 	return 0;

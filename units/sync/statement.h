@@ -77,6 +77,7 @@ struct packet {
 	bool open_join;                 /* of join.c */
 	uint64_t joined[PACKET_JOINED]; /* the rows in it, by hashes of their keys; 0: free */
 	struct str open_bits;           /* which columns it writes */
+	const struct key *open_key;     /* by which it finds the rows that it deletes */
 	struct arena *arena;
 };
 
