@@ -87,6 +87,7 @@ static json_t *subtask_object(const struct subtask *t)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "task", json_string(t->task));
+	json_object_set_new(o, "sub", json_integer((json_int_t)t->sub));
 	json_object_set_new(o, "stage", json_string(stage_name((int)t->stage)));
 	json_object_set_new(o, "unit", json_string(unit_word(t)));
 	json_object_set_new(o, "looked", json_boolean(t->looked));

@@ -14,6 +14,7 @@
 
 #include "agent/agent.h"
 #include "agent/orders.h"
+#include "agent/report.h"
 #include "agent/slice.h"
 #include "agent/source.h"
 #include "common/base/log.h"
@@ -194,6 +195,37 @@ static void a_relay_is_told_whose_copies_there_are(void **state)
 	assert_string_equal(told(a, "start_copies"), "[{\"gtid\":\"\",\"wish\":false,\"server\":\"0-1\"}]");
 }
 
+static bool reports(struct agent *a, const char *text)
+{
+	struct buf b = {0};
+	bool found;
+
+	report_write(a, &b);
+	found = strstr(buf_cstr(&b), text) != NULL;
+	buf_free(&b);
+	return found;
+}
+
+/* Stopped, and started again under another number while its units leave: the report says which one it is. */
+static void a_report_tells_which_one_of_a_name(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, TASK("t", 1, "'at':" AT(1, "bin.000003", "0-1-3")));
+	t = a->sources->subtasks;
+	t->sync->state = PROC_ALIVE;
+	assert_true(reports(a, "\"task\":\"t\",\"sub\":1,\"stage\":\"Running\""));
+	give(a, 4, 7, "{'task':'t','sub':2,'mode':'all','stage':'Running','remove_meta':true}");
+	assert_true(reports(a, "{\"revision\":4,"));
+	assert_true(reports(a, "\"task\":\"t\",\"sub\":1,\"stage\":\"Stopping\""));
+	t->sync->state = PROC_OFF;
+	orders_tick(a, 1);
+	assert_false(reports(a, "\"sub\":1"));
+	assert_true(reports(a, "\"task\":\"t\",\"sub\":2,"));
+	assert_false(reports(a, "\"copied\":true"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -203,6 +235,7 @@ int main(void)
 		TEST(a_unit_of_another_epoch_is_not_heard),
 		TEST(a_relay_is_told_of_all_that_begins_somewhere),
 		TEST(a_relay_is_told_whose_copies_there_are),
+		TEST(a_report_tells_which_one_of_a_name),
 	};
 
 	log_set_level(LOG_ERROR_);

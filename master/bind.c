@@ -241,6 +241,11 @@ void bind_retire(struct master *m, const char *source, const char *task)
 	m->retired[m->nretired++] = r;
 }
 
+bool bind_same_sub(const json_t *told, int64_t sub)
+{
+	return json_num(told, "sub", sub) == sub;
+}
+
 static bool lists(const json_t *report, const struct retired *r)
 {
 	const json_t *source, *sub;
@@ -252,7 +257,7 @@ static bool lists(const json_t *report, const struct retired *r)
 		if (!r->task[0])
 			return true;
 		json_array_foreach(json_object_get(source, "subtasks"), k, sub)
-			if (strcmp(json_text(sub, "task", ""), r->task) == 0)
+			if (strcmp(json_text(sub, "task", ""), r->task) == 0 && bind_same_sub(sub, r->sub))
 				return true;
 	}
 	return false;

@@ -53,5 +53,8 @@ uint64_t bind_first_epoch(const struct master *m);
 /* The numbers of what is being deleted stay taken until the agent says that it is gone. task NULL: the
  * source's slot. */
 void bind_retire(struct master *m, const char *source, const char *task);
+/* Is what an agent tells of the subtask with this number? One that tells no number is known by its name
+ * alone. */
+bool bind_same_sub(const json_t *told, int64_t sub);
 /* After a report: what it no longer lists is free again. */
 void bind_reap(struct master *m, const struct agent *a, uint64_t report_revision);

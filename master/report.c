@@ -32,10 +32,11 @@ const json_t *report_source(const struct master *m, const char *source)
 const json_t *report_subtask(const struct master *m, const char *task, const char *source)
 {
 	const json_t *list = json_object_get(report_source(m, source), "subtasks"), *s;
+	const json_t *doc = model_subtask(&m->model, task, source);
 	size_t i;
 
 	json_array_foreach(list, i, s)
-		if (strcmp(json_text(s, "task", ""), task) == 0)
+		if (strcmp(json_text(s, "task", ""), task) == 0 && bind_same_sub(s, json_num(doc, "sub", 0)))
 			return s;
 	return NULL;
 }
@@ -50,13 +51,11 @@ static bool has_begun(const json_t *s)
 	       strcmp(load, "done") == 0 || json_text(json_object_get(s, "sync"), "phase", "")[0] != '\0';
 }
 
-static bool is_paused_by_error(const json_t *doc, const json_t *s, uint64_t revision)
+static bool is_paused_by_error(const json_t *doc, const json_t *s)
 {
-	/* An older report may still tell of a pause that was ended since. */
 	return strcmp(json_text(s, "stage", ""), "Paused") == 0 &&
 	       strcmp(json_text(doc, "stage", ""), "Running") == 0 &&
-	       json_num(json_object_get(s, "error"), "code", 0) != 0 &&
-	       revision >= (uint64_t)json_num(doc, "since", 0);
+	       json_num(json_object_get(s, "error"), "code", 0) != 0;
 }
 
 /* An agent without the key of the source's password is of no use to it; another one may have it. */
@@ -86,12 +85,11 @@ static void take_pause(struct master *m, json_t *doc, const json_t *s)
 }
 
 /* Where a copy that is under way began: should the agent be lost, another one's relay must begin there. */
-static bool has_moved(const json_t *was, const json_t *s, uint64_t revision)
+static bool has_moved(const json_t *was, const json_t *s)
 {
 	const json_t *now = json_object_get(s, "snapshot");
 
 	return json_text(now, "file", "")[0] && !json_flag(was, "copied", false) &&
-	       revision >= (uint64_t)json_num(was, "since", 0) &&
 	       !json_equal(json_object_get(was, "snapshot"), now);
 }
 
@@ -99,14 +97,13 @@ static bool has_moved(const json_t *was, const json_t *s, uint64_t revision)
  * What another agent's relay would have to begin with: a lower bound is enough, so it is kept once a file of
  * the upstream's, and when the work rests.
  */
-static const json_t *new_need(const json_t *was, const json_t *s, uint64_t revision)
+static const json_t *new_need(const json_t *was, const json_t *s)
 {
 	const json_t *need = json_object_get(json_object_get(s, "sync"), "need"),
 		     *kept = json_object_get(was, "at");
 	bool rests = strcmp(json_text(s, "stage", ""), "Running") != 0;
 
-	if (!json_text(need, "file", "")[0] || revision < (uint64_t)json_num(was, "since", 0) ||
-		json_equal(need, kept))
+	if (!json_text(need, "file", "")[0] || json_equal(need, kept))
 		return NULL;
 	if (!rests && json_num(kept, "generation", 0) == json_num(need, "generation", 0) &&
 		strcmp(json_text(kept, "file", ""), json_text(need, "file", "")) == 0)
@@ -115,20 +112,19 @@ static const json_t *new_need(const json_t *was, const json_t *s, uint64_t revis
 }
 
 /* Into the change set what must last of one subtask. True where there is something. */
-static bool take_subtask(struct master *m, const char *source, const json_t *s, uint64_t revision)
+static bool take_subtask(struct master *m, const char *source, const json_t *was, const json_t *s)
 {
 	const char *task = json_text(s, "task", "");
-	const json_t *was = model_subtask(&m->model, task, source);
 	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
 	bool looked = json_flag(s, "looked", false) && !json_flag(was, "looked", false);
 	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused, moved;
-	const json_t *need = was ? new_need(was, s, revision) : NULL;
+	const json_t *need = new_need(was, s);
 	char key[MODEL_KEY];
 	json_t *doc;
 
-	paused = was && is_paused_by_error(was, s, revision) && !goes_elsewhere(m, source, s);
-	moved = was && has_moved(was, s, revision);
-	if (!was || (!copied && !looked && !begun && !paused && !moved && !need))
+	paused = is_paused_by_error(was, s) && !goes_elsewhere(m, source, s);
+	moved = has_moved(was, s);
+	if (!copied && !looked && !begun && !paused && !moved && !need)
 		return false;
 	model_subtask_key(task, source, key);
 	doc = model_edit(&m->model, STORE_SUBTASK, key);
@@ -148,6 +144,24 @@ static bool take_subtask(struct master *m, const char *source, const json_t *s, 
 	return true;
 }
 
+/*
+ * A task that was stopped and started again is another one of the same name, under another number while units
+ * of the one before are still leaving: what that one had done is not this one's. And what is told by orders
+ * of before the last change, of a pause that was ended since, say, is told again by newer ones.
+ */
+static bool take_told(struct master *m, const char *source, const json_t *s, uint64_t revision)
+{
+	const char *task = json_text(s, "task", "");
+	const json_t *doc = model_subtask(&m->model, task, source);
+	bool any;
+
+	if (!doc || !bind_same_sub(s, json_num(doc, "sub", 0)))
+		return false;
+	any = revision >= (uint64_t)json_num(doc, "since", 0) && take_subtask(m, source, doc, s);
+	speed_take(m, task, source, s);
+	return any;
+}
+
 static bool take_source(struct master *m, const struct agent *a, const json_t *s, uint64_t revision)
 {
 	const char *name = json_text(s, "source", "");
@@ -160,10 +174,8 @@ static bool take_source(struct master *m, const struct agent *a, const json_t *s
 	if (!doc || strcmp(json_text(doc, "agent", ""), a->name) != 0 ||
 		revision < (uint64_t)json_num(doc, "placed", 0))
 		return false;
-	json_array_foreach(json_object_get(s, "subtasks"), i, sub) {
-		any |= take_subtask(m, name, sub, revision);
-		speed_take(m, json_text(sub, "task", ""), name, sub);
-	}
+	json_array_foreach(json_object_get(s, "subtasks"), i, sub)
+		any |= take_told(m, name, sub, revision);
 	return any;
 }
 
