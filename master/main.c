@@ -309,7 +309,7 @@ static void tell_metrics(void *self, struct metrics *m)
 			(json_int_t)(leads ? p->master.model.revision : 0), "old",
 			leads && p->master.newer != 0));
 	if (leads) {
-		p->master.now_ms = clock_ms();
+		master_set_clock(&p->master, clock_ms(), clock_wall_us() / 1000000);
 		master_metrics(&p->master, m);
 	}
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/log.h"
 #include "common/config/json.h"
 #include "master/check.h"
 #include "master/command.h"
@@ -24,6 +25,28 @@ void master_know_agents(struct master *m)
 		a->session = (uint64_t)json_num(doc, "session", 0);
 		a->seen_ms = m->now_ms;
 	}
+}
+
+/* What waits for somebody to speak up waits as much longer. */
+static void stood_still(struct master *m, uint64_t ms)
+{
+	log_warn("this process stood still for %llu ms: agents are not held to their leases for that time",
+		(unsigned long long)ms);
+	for (unsigned i = 0; i < m->nagents; i++)
+		m->agents[i].seen_ms += ms;
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i]) {
+			m->checks[i]->agent_by_ms += ms;
+			m->checks[i]->until_ms += ms;
+		}
+}
+
+void master_set_clock(struct master *m, uint64_t now_ms, uint64_t wall_s)
+{
+	if (m->now_ms && now_ms > m->now_ms + MASTER_STILL_MS)
+		stood_still(m, now_ms - m->now_ms);
+	m->now_ms = now_ms;
+	m->wall_s = wall_s;
 }
 
 void master_forget_pieces(struct agent *a)

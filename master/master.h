@@ -14,6 +14,7 @@ enum {
 	MASTER_LEASE_MS = 10000, /* how long an agent may be silent before it counts as lost, by default */
 	MASTER_LEASE_MIN_S = 3,
 	MASTER_LEASE_MAX_S = 3600,
+	MASTER_STILL_MS = 2000, /* without an entry, of which the loop makes one a second */
 	MASTER_AGENTS = 32,
 	MASTER_CHECKS = 32,
 	MASTER_CHECK_MS = 60000,
@@ -81,6 +82,11 @@ struct master {
 
 /* Reads the store. */
 int master_init(struct master *m, struct store *store, struct err *e);
+/*
+ * At each entry. Where this process stood still (stopped, its machine paused, a write that took seconds), it
+ * heard nobody for as long: that is not the agents' silence, and nobody's time runs out by it.
+ */
+void master_set_clock(struct master *m, uint64_t now_ms, uint64_t wall_s);
 /*
  * Then, with now_ms set anew (a store may take its time): the agents of an earlier run or another master.
  * Each has one full lease from now to speak up before it counts as lost.

@@ -72,6 +72,33 @@ static void silent(struct master *m, const char *agent)
 			m->agents[i].seen_ms = m->now_ms;
 }
 
+/* Stopped, or paused with its machine, the master hears nobody: the first one to be heard then is not the
+ * only one that is there. */
+static void test_master_stood_still(void **state)
+{
+	struct master *m = *state;
+	uint64_t lost;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	joins(m, "b", 9, false);
+	master_set_clock(m, m->now_ms + 1000, WALL + 1);
+	assert_int_equal(m->wall_s, WALL + 1);
+	master_set_clock(m, m->now_ms + 10 * m->lease_ms, WALL + 100);
+	bind_find(m, "b")->seen_ms = m->now_ms;
+	assert_false(tick(m));
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_true(bind_online(m, bind_find(m, "a")));
+	/* What it had been silent for before counts, and who stays silent is lost. */
+	lost = m->now_ms + m->lease_ms;
+	while (m->now_ms < lost) {
+		master_set_clock(m, m->now_ms + 1000, WALL + 101);
+		bind_find(m, "b")->seen_ms = m->now_ms;
+	}
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+}
+
 static void test_least_loaded_below_capacity(void **state)
 {
 	struct master *m = *state;
@@ -341,6 +368,7 @@ int main(void)
 		T(test_files_stay),
 		T(test_keyless),
 		T(test_cut_off_and_back),
+		T(test_master_stood_still),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -29,8 +29,7 @@ enum {
 
 static void set_clock(struct master *m)
 {
-	m->now_ms = clock_ms();
-	m->wall_s = clock_wall_us() / 1000000;
+	master_set_clock(m, clock_ms(), clock_wall_us() / 1000000);
 }
 
 /* Nobody is told anything by an older copy: whoever waits learns of it now. */
