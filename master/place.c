@@ -5,6 +5,7 @@
  */
 #include "master/place.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -249,11 +250,14 @@ bool place_drain(struct master *m, const char *source)
 	return a != NULL;
 }
 
-bool place_keyless(struct master *m, const char *source, const char *agent)
+bool place_keyless(struct master *m, const char *source, const char *owner)
 {
 	json_t *doc = model_edit(&m->model, STORE_SOURCE, source), *list;
+	char agent[MODEL_NAME + 1];
 	const struct agent *a;
 
+	/* It may be the document's own text, which goes where the change set had this document already. */
+	snprintf(agent, sizeof(agent), "%s", owner);
 	if (!json_is_array(json_object_get(doc, "keyless")))
 		json_object_set_new(doc, "keyless", json_array());
 	list = json_object_get(doc, "keyless");

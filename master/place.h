@@ -22,6 +22,6 @@ bool place_tick(struct master *m, const char *source);
 /* Off an agent that is being drained, to one that has room: what has no owner goes before. */
 bool place_drain(struct master *m, const char *source);
 /* The agent can't decrypt its password: it goes elsewhere, if it can. True: it does. */
-bool place_keyless(struct master *m, const char *source, const char *agent);
+bool place_keyless(struct master *m, const char *source, const char *owner);
 /* A new process of the agent: it may have the key by now. */
 void place_forget_keyless(struct master *m, const char *agent);

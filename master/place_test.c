@@ -310,6 +310,29 @@ static void test_keyless(void **state)
 	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}");
 }
 
+/* Two tasks of the source tell of it in one report, and nobody else has the key. */
+static void test_keyless_twice(void **state)
+{
+	struct master *m = *state;
+	const json_t *list;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	ok(m, "start-task",
+		"{\"task\":{\"name\":\"u\",\"mode\":\"all\",\"sources\":[\"s1\"],\"downstream\":" EP(
+			4000) "}}");
+	lists(m, "a",
+		"{\"source\":\"s1\",\"subtasks\":["
+		"{\"task\":\"t\",\"stage\":\"Paused\",\"error\":{\"code\":20010,\"text\":\"x\"}},"
+		"{\"task\":\"u\",\"stage\":\"Paused\",\"error\":{\"code\":20010,\"text\":\"x\"}}]}");
+	list = json_object_get(model_get(&m->model, STORE_SOURCE, "s1"), "keyless");
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_array_get(list, 0)), "a");
+	assert_string_equal(owner(m, "s1"), "a");
+	assert_string_equal(json_text(model_subtask(&m->model, "u", "s1"), "stage", ""), "Paused");
+}
+
 #define AT(file) "{\"generation\":2,\"file\":\"" file "\",\"offset\":4,\"gtid\":\"0-1-7\",\"head\":\"h\"}"
 #define SYNC(stage, file, code)                                               \
 	"{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":\"" stage \
@@ -367,6 +390,7 @@ int main(void)
 		T(test_drain),
 		T(test_files_stay),
 		T(test_keyless),
+		T(test_keyless_twice),
 		T(test_cut_off_and_back),
 		T(test_master_stood_still),
 	};
