@@ -272,6 +272,17 @@ bool place_keyless(struct master *m, const char *source, const char *owner)
 	return true;
 }
 
+void place_try_all(struct master *m, const char *source)
+{
+	json_t *doc;
+
+	if (!json_object_get(source_doc(m, source), "keyless"))
+		return;
+	doc = model_edit(&m->model, STORE_SOURCE, source);
+	json_object_del(doc, "keyless");
+	model_set(&m->model, STORE_SOURCE, source, doc);
+}
+
 void place_forget_keyless(struct master *m, const char *agent)
 {
 	const char *key;

@@ -23,5 +23,8 @@ bool place_tick(struct master *m, const char *source);
 bool place_drain(struct master *m, const char *source);
 /* The agent can't decrypt its password: it goes elsewhere, if it can. True: it does. */
 bool place_keyless(struct master *m, const char *source, const char *owner);
+/* The source's passwords, or those that its tasks write with, are others now: every agent may be tried again.
+ */
+void place_try_all(struct master *m, const char *source);
 /* A new process of the agent: it may have the key by now. */
 void place_forget_keyless(struct master *m, const char *agent);

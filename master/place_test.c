@@ -310,6 +310,48 @@ static void test_keyless(void **state)
 	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}");
 }
 
+static bool may_go(struct master *m, const char *source, const char *agent)
+{
+	struct err e = {0};
+
+	return place_check(m, source, agent, &e) == 0;
+}
+
+#define TO(password)                                                                                      \
+	"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[\"s1\"],\"downstream\":{\"host\":\"h\"," \
+	"\"port\":4000,\"user\":\"u\",\"password\":\"" password "\"}}}"
+
+/* A password that was encrypted with no agent's key: what one was found wanting by is over with it. */
+static void test_another_password(void **state)
+{
+	struct master *m = *state;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	ok(m, "start-task", TO("tg1:AAAA"));
+	lists(m, "a", NO_KEY);
+	assert_false(may_go(m, "s1", "a"));
+	ok(m, "start-task", TO("tg1:AAAA"));
+	assert_false(may_go(m, "s1", "a"));
+	ok(m, "start-task", TO("tg1:BBBB"));
+	assert_true(may_go(m, "s1", "a"));
+	ok(m, "resume-task", "{\"task\":\"t\"}");
+	lists(m, "a", NO_KEY);
+	assert_false(may_go(m, "s1", "a"));
+	source(m, "s1"); /* as it is */
+	assert_false(may_go(m, "s1", "a"));
+	ok(m, "operate-source",
+		"{\"op\":\"update\",\"source\":{\"source-id\":\"s1\",\"endpoint\":{\"host\":\"h\",\"port\":"
+		"3306,"
+		"\"user\":\"u\",\"password\":\"tg1:CCCC\"}}}");
+	assert_true(may_go(m, "s1", "a"));
+	ok(m, "resume-task", "{\"task\":\"t\"}");
+	lists(m, "a", NO_KEY);
+	assert_false(may_go(m, "s1", "a"));
+	ok(m, "stop-task", "{\"task\":\"t\"}");
+	assert_true(may_go(m, "s1", "a"));
+}
+
 /* Two tasks of the source tell of it in one report, and nobody else has the key. */
 static void test_keyless_twice(void **state)
 {
@@ -391,6 +433,7 @@ int main(void)
 		T(test_files_stay),
 		T(test_keyless),
 		T(test_keyless_twice),
+		T(test_another_password),
 		T(test_cut_off_and_back),
 		T(test_master_stood_still),
 	};

@@ -18,6 +18,12 @@ static bool same_server(const json_t *a, const json_t *b)
 	       json_num(a, "port", 0) == json_num(b, "port", 0);
 }
 
+static bool same_password(const json_t *a, const json_t *b)
+{
+	return strcmp(json_text(json_object_get(a, "endpoint"), "password", ""),
+		       json_text(json_object_get(b, "endpoint"), "password", "")) == 0;
+}
+
 /* A source without a server stands for the files of a task that only loads. */
 static bool has_server(const json_t *source)
 {
@@ -68,6 +74,9 @@ static int update(
 			(long long)json_num(json_object_get(was, "endpoint"), "port", 0));
 	doc = json_deep_copy(was);
 	put_settings(doc, args);
+	/* Who could not decrypt the old one may have the new one's key, or it was no agent's fault. */
+	if (!same_password(was, doc))
+		json_object_del(doc, "keyless");
 	if (json_equal(doc, was)) {
 		json_decref(doc);
 		answer_source(c->answer, id, worker_of(m, id), "already there");

@@ -13,6 +13,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/place.h"
 #include "master/report.h"
 #include "master/speed.h"
 #include "master/valid.h"
@@ -270,6 +271,19 @@ static void put_routes(
 	json_object_set_new(doc, "routes", routes);
 }
 
+/* Which agents can't decrypt it is kept with the sources, and is about the old one. */
+static void note_password(struct master *m, const json_t *was, const json_t *doc)
+{
+	const json_t *a = json_object_get(was, "downstream"), *b = json_object_get(doc, "downstream"), *s;
+	const char *key;
+
+	if (same_text(a, b, "password", ""))
+		return;
+	model_foreach(&m->model, STORE_SUBTASK, key, s)
+		if (strcmp(json_text(s, "task", ""), json_text(was, "name", "")) == 0)
+			place_try_all(m, json_text(s, "source", ""));
+}
+
 static int update(
 	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
 {
@@ -294,6 +308,7 @@ static int update(
 	}
 	json_object_set_new(
 		c->answer, "msg", json_string(any ? "already there, settings changed" : "already there"));
+	note_password(m, was, doc);
 	model_set(&m->model, STORE_TASK, id, doc);
 	if (any)
 		return model_commit(&m->model, e);
@@ -345,6 +360,7 @@ static int stop_one(struct master *m, const char *key, const json_t *s, struct c
 	(void)e;
 	answer_source(c->answer, source, worker_of(m, source), "");
 	bind_retire(m, source, task);
+	place_try_all(m, source); /* it may be this task's password that nobody could decrypt */
 	speed_drop(m, task, source);
 	model_set(&m->model, STORE_SUBTASK, key, NULL);
 	return 0;
@@ -444,6 +460,7 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 	doc = json_array_size(json_object_get(c->args, "sources")) == 0 ? task_doc(task)
 									: json_deep_copy(was);
 	put_routes(m, was, task, c, doc);
+	note_password(m, was, doc);
 	model_set(&m->model, STORE_TASK, id, doc);
 	return model_commit(&m->model, e);
 }
