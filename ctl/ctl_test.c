@@ -181,7 +181,7 @@ static int reached(struct status_end *end, json_t *o)
 
 static void synced_counts_only_what_was_asked_since(void **state)
 {
-	struct status_end end = {0};
+	struct status_end end = {.same_clock = true};
 	uint64_t before = clock_ms() - 5000, after = clock_ms() + 5000;
 
 	(void)state;
@@ -191,6 +191,45 @@ static void synced_counts_only_what_was_asked_since(void **state)
 	assert_int_equal(reached(&end, answer("b.000002", 499, "b.000009", 4, after)), 0);
 	assert_int_equal(reached(&end, answer("b.000002", 500, "b.000009", 4, after)), 1);
 	assert_int_equal(reached(&end, answer("b.000010", 4, "b.000010", 4, after)), 1);
+	status_end_free(&end);
+}
+
+/* The relay's host was started a moment ago, or years before ours: its times are only told apart. */
+static void synced_on_another_host(void **state)
+{
+	const uint64_t starts[] = {5000, clock_ms() + UINT64_C(100000000000)};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct status_end end = {0};
+		uint64_t at = starts[i];
+
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at + 500)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at + 500)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 500, at + 1000)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 499, "b.000009", 4, at + 1500)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 500, "b.000009", 4, at + 1500)), 1);
+		status_end_free(&end);
+	}
+}
+
+/* A task may have as many as there are. */
+static void synced_with_many_sources(void **state)
+{
+	struct status_end end = {.same_clock = true};
+	json_t *o = answer("b.000002", 100, "b.000002", 100, clock_ms() + 5000), *list;
+
+	(void)state;
+	list = json_object_get(o, "sources");
+	for (int i = 1; i < 100; i++) {
+		json_t *more = json_deep_copy(json_array_get(list, 0));
+
+		json_array_append_new(list, more);
+	}
+	assert_int_equal(reached(&end, o), 1);
+	status_end_free(&end);
 }
 
 /* Behind a switch of the upstream names and offsets begin anew: they compare in one generation only. */
@@ -210,13 +249,14 @@ static json_t *switched(const char *position, int generation)
 
 static void synced_counts_the_generation(void **state)
 {
-	struct status_end end = {0};
+	struct status_end end = {.same_clock = true};
 
 	(void)state;
 	assert_int_equal(reached(&end, switched("1:9:500", 2)), 0);
 	assert_int_equal(reached(&end, switched("2:2:500", 2)), 1);
 	assert_int_equal(reached(&end, switched("3:1:4", 3)), 0); /* the end is the new server's now */
 	assert_int_equal(reached(&end, switched("3:2:500", 3)), 1);
+	status_end_free(&end);
 }
 
 static void a_paused_subtask_is_an_error(void **state)
@@ -288,6 +328,8 @@ int main(void)
 		cmocka_unit_test(numbers_read_well),
 		cmocka_unit_test(a_copy_is_summed_up),
 		cmocka_unit_test(synced_counts_only_what_was_asked_since),
+		cmocka_unit_test(synced_on_another_host),
+		cmocka_unit_test(synced_with_many_sources),
 		cmocka_unit_test(synced_counts_the_generation),
 		cmocka_unit_test(a_paused_subtask_is_an_error),
 		cmocka_unit_test(keys_are_noted),

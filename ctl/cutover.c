@@ -208,11 +208,11 @@ static int look_drained(struct cut *c, const json_t *answer, void *arg)
 
 static int drain(struct cut *c, struct err *e)
 {
-	struct status_end *end = calloc(1, sizeof(*end));
+	struct status_end end = {0};
 	char what[160];
-	int r = end ? wait_until(c, look_drained, end, (uint64_t)c->wait_s * 1000, e) : -1;
+	int r = wait_until(c, look_drained, &end, (uint64_t)c->wait_s * 1000, e);
 
-	free(end);
+	status_end_free(&end);
 	show(c, "");
 	if (r == 0) {
 		snprintf(what, sizeof(what),

@@ -313,7 +313,7 @@ int cmd_load(const struct args *a, struct err *e)
 
 int cmd_run(const struct args *a, struct err *e)
 {
-	struct run r = {.args = a, .supervisor = {.alive_fd = -1}};
+	struct run r = {.args = a, .supervisor = {.alive_fd = -1}, .end = {.same_clock = true}};
 	bool started;
 	int result;
 
@@ -327,6 +327,7 @@ int cmd_run(const struct args *a, struct err *e)
 		result = run_job(&r, e);
 	started = r.supervisor.pid > 0;
 	leave(&r);
+	status_end_free(&r.end);
 	ask_close(&r.ask);
 	clean_up(&r, started);
 	if (result == 0 && !r.interrupted)

@@ -5,10 +5,12 @@
 #include "ctl/status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/position.h"
+#include "common/base/xalloc.h"
 #include "common/config/json.h"
 
 static double num(const json_t *o, const char *key)
@@ -142,33 +144,57 @@ static bool at_least(const char *file_a, uint64_t a, const char *file_b, uint64_
 	return na != nb ? na > nb : a >= b;
 }
 
-/* Takes the upstream's end as soon as it was asked for after `asked_ms`; true once the sync is there. */
-static bool source_reached(const json_t *source, struct status_end *end, size_t i)
+/*
+ * Was the upstream asked after we began to look? Another host's clock can't be compared with ours. But its
+ * first new question that we see may have been under way to us when we began, the second one was not.
+ */
+static bool is_fresh(const struct status_end *end, struct status_source *s, uint64_t asked_ms)
+{
+	if (end->same_clock)
+		return asked_ms >= end->begun_ms;
+	if (s->looked && asked_ms != s->asked_ms)
+		s->changes++;
+	s->looked = true;
+	s->asked_ms = asked_ms;
+	return s->changes >= 2;
+}
+
+/* Takes the upstream's end as soon as it is one of our time; true once the sync is there. */
+static bool source_reached(const json_t *source, const struct status_end *end, struct status_source *s)
 {
 	const json_t *relay = json_object_get(json_object_get(source, "tidegate"), "relay");
 	const json_t *master = json_object_get(relay, "master");
 	const json_t *sync = raw(json_array_get(json_object_get(source, "subTaskStatus"), 0), "sync");
 	struct position at;
 
-	if (!end->known[i]) {
-		if ((uint64_t)json_num(master, "asked_ms", 0) < end->asked_ms ||
+	if (!s->known) {
+		if (!is_fresh(end, s, (uint64_t)json_num(master, "asked_ms", 0)) ||
 			!*json_text(master, "file", ""))
 			return false;
-		end->known[i] = true;
-		strncpy(end->file[i], json_text(master, "file", ""), sizeof(end->file[i]) - 1);
-		end->offset[i] = (uint64_t)json_num(master, "offset", 0);
-		end->generation[i] = (uint32_t)json_num(master, "generation", 1);
+		s->known = true;
+		snprintf(s->file, sizeof(s->file), "%s", json_text(master, "file", ""));
+		s->offset = (uint64_t)json_num(master, "offset", 0);
+		s->generation = (uint32_t)json_num(master, "generation", 1);
 	}
 	if (position_load(str_of(json_text(sync, "position", "")), &at, NULL) == 0 &&
-		at.generation != end->generation[i]) {
+		at.generation != s->generation) {
 		/* The upstream was switched: what the old one had last is in the new one's files, so it is
 		 * the new one's end that must be reached. */
-		if (at.generation > end->generation[i])
-			end->known[i] = false;
+		if (at.generation > s->generation)
+			s->known = false;
 		return false;
 	}
-	return at_least(json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), end->file[i],
-		end->offset[i]);
+	return at_least(
+		json_text(sync, "file", ""), (uint64_t)json_num(sync, "offset", 0), s->file, s->offset);
+}
+
+static void make_room(struct status_end *end, size_t n)
+{
+	if (n <= end->n)
+		return;
+	end->sources = xrealloc(end->sources, n * sizeof(*end->sources));
+	memset(end->sources + end->n, 0, (n - end->n) * sizeof(*end->sources));
+	end->n = n;
 }
 
 int status_reached(const struct status_now *now, struct status_end *end)
@@ -179,11 +205,18 @@ int status_reached(const struct status_now *now, struct status_end *end)
 
 	if (!now->syncing)
 		return 0;
-	if (end->asked_ms == 0)
-		end->asked_ms = clock_ms();
+	if (end->begun_ms == 0)
+		end->begun_ms = clock_ms();
+	make_room(end, json_array_size(sources));
 	json_array_foreach(sources, i, source)
-		all &= i < 64 && source_reached(source, end, i);
+		all &= source_reached(source, end, &end->sources[i]);
 	return all;
+}
+
+void status_end_free(struct status_end *end)
+{
+	free(end->sources);
+	*end = (struct status_end){0};
 }
 
 bool status_agent_online(const json_t *list_member)

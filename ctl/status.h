@@ -16,13 +16,22 @@ struct status_now {
 	const json_t *answer;  /* borrowed: lives as long as the answer */
 };
 
-/* The upstreams' ends at the moment --until synced was asked, one a source. */
+/* The upstreams' ends at the moment somebody wanted to know that they are reached, one a source. Zeroed: not
+ * yet asked. */
 struct status_end {
-	bool known[64];
-	uint64_t asked_ms; /* since when answers of the upstream count; 0: not yet asked */
-	char file[64][256];
-	uint64_t offset[64];
-	uint32_t generation[64]; /* of the relay: behind a switch of the upstream file names begin anew */
+	/* Relays and we are on one host, with one clock: what was asked since then counts, at once. */
+	bool same_clock;
+	uint64_t begun_ms; /* by our clock; 0: not yet asked */
+	struct status_source {
+		bool known;
+		bool looked;       /* at asked_ms, the relay's time of its last question */
+		uint64_t asked_ms; /* by its host's clock, which says nothing here but that it is another */
+		unsigned changes;
+		char file[256];
+		uint64_t offset;
+		uint32_t generation; /* of the relay: behind a switch of the upstream file names begin anew */
+	} * sources;
+	size_t n;
 };
 
 /* Adds one subtask's `tidegate.copy`. */
@@ -31,4 +40,5 @@ void status_read(const json_t *answer, struct status_now *now);
 /* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on
  * the way. */
 int status_reached(const struct status_now *now, struct status_end *end);
+void status_end_free(struct status_end *end);
 bool status_agent_online(const json_t *list_member);
