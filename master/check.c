@@ -47,6 +47,13 @@ void check_keep_run(struct master *m, uint64_t run)
 			m->checks[i]->until_ms = m->now_ms + MASTER_CHECK_MS;
 }
 
+void check_tell_run(struct master *m, uint64_t run)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && m->checks[i]->run == run && !m->checks[i]->told)
+			m->dirty = m->checks[i]->told = true;
+}
+
 static void free_check(struct check **c)
 {
 	json_wipe(json_object_get((*c)->order, "endpoint"), "password");
@@ -136,15 +143,27 @@ static int validate(const json_t *args, struct err *e)
 		       : 0;
 }
 
+/* -1: there is none. Findings that were told already make way. */
+static int free_place(struct master *m)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (!m->checks[i])
+			return i;
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i]->told) {
+			free_check(&m->checks[i]);
+			return i;
+		}
+	return -1;
+}
+
 /* Takes order; it gets its number. a: who does it; NULL: nobody is there yet. */
 static struct check *add(struct master *m, const struct agent *a, json_t *order, struct err *e)
 {
+	int i = free_place(m);
 	struct check *c;
-	int i = 0;
 
-	while (i < MASTER_CHECKS && m->checks[i])
-		i++;
-	if (i == MASTER_CHECKS) {
+	if (i < 0) {
 		json_decref(order);
 		err_set(e, ERR_bad_stage, "%d checks are under way already: ask again later", MASTER_CHECKS);
 		return NULL;

@@ -16,6 +16,7 @@ struct check {
 	 * lives as long as somebody asks. */
 	uint64_t run;
 	json_t *report; /* the agent's last words of it; NULL: none yet */
+	bool told;      /* whoever asks has heard them: no agent's any more, kept for who asks once more */
 };
 
 /* A command that asks about several sources at once. */
@@ -38,6 +39,9 @@ struct check *check_join(
 /* One of a run, which is asked about again and again: how long an answer may be away, no connection waits. */
 struct check *check_of_run(struct master *m, uint64_t run, const char *source, json_t *order, struct err *e);
 void check_keep_run(struct master *m, uint64_t run); /* somebody has asked: it lives on */
+/* Its last answer is given, perhaps in vain: it can be had again until its time is up, or its place is
+ * wanted. */
+void check_tell_run(struct master *m, uint64_t run);
 void check_drop_run(struct master *m, uint64_t run);
 /* What came of one source: text, or e with its code set. */
 void check_group_put(

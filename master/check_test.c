@@ -299,6 +299,7 @@ static void test_cutover(void **state)
 	struct agent *a = hello(m, "host-1");
 	char text[300];
 	json_t *answer;
+	uint64_t revision;
 	int64_t run;
 
 	answered_req = NULL;
@@ -329,12 +330,54 @@ static void test_cutover(void **state)
 		1);
 	json_decref(answer);
 	orders_say(m, "host-1", "\"checks\":[]", true);
+	assert_true(m->dirty); /* the next tick tells it */
+	revision = m->model.revision;
+	m->now_ms += MASTER_CHECK_MS - 1;
+	assert_false(check_tick(m, keep_answer));
+	answer = ask(m, "cutover", text); /* it was lost on the way */
+	assert_true(json_flag(answer, "done", false));
+	assert_non_null(strstr(
+		json_text(
+			json_array_get(json_object_get(json_array_get(json_object_get(answer, "sources"), 0),
+					       "findings"),
+				0),
+			"what", ""),
+		"something"));
+	json_decref(answer);
+	assert_int_equal(m->model.revision, revision);
+	m->now_ms += MASTER_CHECK_MS;
+	assert_true(check_tick(m, keep_answer));
 	refused(m, "cutover", text, ERR_request_stale);
 	a->seen_ms = m->now_ms;
 	ok(m, "cutover", CUTOVER("source"));
 	m->now_ms += MASTER_CHECK_MS;
 	assert_true(check_tick(m, keep_answer));
 	assert_null(answered_req);
+}
+
+/* Told ones are no reason to refuse others. */
+static void test_told_runs_make_way(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	char text[80];
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	report(m, a, FOLLOWS_NOW);
+	for (int i = 0; i < 2 * MASTER_CHECKS; i++) {
+		json_t *answer = ask(m, "cutover", CUTOVER("source"));
+
+		snprintf(text, sizeof(text), "{\"op\":\"poll\",\"run\":%lld}",
+			(long long)json_num(answer, "run", 0));
+		json_decref(answer);
+		finding(m, a, m->last_check, "success", "");
+		report(m, a, FOLLOWS_NOW);
+		ok(m, "cutover", text);
+	}
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		ok(m, "cutover", CUTOVER("source"));
+	refused(m, "cutover", CUTOVER("source"), ERR_bad_stage);
 }
 
 /* A task of files has one side only: what there would be to move from, or to, is not there. */
@@ -370,7 +413,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
 		T(test_check_known_source), T(test_check_by_rules_of_source), T(test_check_ends),
 		T(test_nobody_waits), T(test_binlog_schema), T(test_answer_left_out), T(test_cutover),
-		T(test_no_cutover_of_files)};
+		T(test_told_runs_make_way), T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,7 +176,7 @@ json_t *orders_make(const struct master *m, const char *agent)
 		if (strcmp(json_text(s, "agent", ""), agent) == 0 && !place_going_to(s)[0])
 			json_array_append_new(sources, source_order(m, s));
 	for (int i = 0; i < MASTER_CHECKS; i++)
-		if (m->checks[i] && strcmp(m->checks[i]->agent, agent) == 0)
+		if (m->checks[i] && !m->checks[i]->told && strcmp(m->checks[i]->agent, agent) == 0)
 			json_array_append(checks, m->checks[i]->order);
 	return json_pack("{s:I, s:o, s:o}", "revision", (json_int_t)m->model.revision, "sources", sources,
 		"checks", checks);
