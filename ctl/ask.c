@@ -20,6 +20,7 @@
 #include "common/proc/prove.h"
 #include "ctl/job.h"
 #include "ctl/lock.h"
+#include "ctl/owner.h"
 #include "ctl/reach.h"
 
 enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000, REACH_MS = 10000 };
@@ -292,7 +293,7 @@ static int find_only_run(const char *dir, const char *prefix, char *run, size_t 
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		if (!has_master(path))
+		if (!owner_is(path, geteuid()) || !has_master(path))
 			continue;
 		snprintf(run, size, "%s", path);
 		found++;

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/lock.h"
+#include "ctl/owner.h"
 #include "ctl/status.h"
 
 static int parse(struct args *a, struct err *e, char **argv)
@@ -318,6 +319,35 @@ static void a_lock_is_held_or_lies_about(void **state)
 	close(fd2);
 }
 
+/* Whoever names a folder in /tmp as ours would be is not asked. */
+static void a_run_folder_is_ones_own(void **state)
+{
+	char dir[] = "/tmp/tg-owner-XXXXXX", link[80], file[80];
+	uid_t me = geteuid() ? geteuid() : 4711;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(link, sizeof(link), "%s/link", dir);
+	snprintf(file, sizeof(file), "%s/file", dir);
+	if (geteuid() == 0)
+		assert_int_equal(chown(dir, me, (gid_t)-1), 0);
+	assert_int_equal(symlink(dir, link), 0);
+	f = fopen(file, "we");
+	assert_non_null(f);
+	fclose(f);
+	assert_true(owner_is(dir, me));
+	assert_false(owner_is(dir, me + 1));
+	assert_false(owner_is(link, me));
+	assert_false(owner_is(file, me));
+	assert_false(owner_is("/tmp/tg-owner-none", me));
+	assert_true(owner_is(dir, 0)); /* the supervisor gave it to the agent's user */
+	assert_false(owner_is(link, 0));
+	unlink(link);
+	unlink(file);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +365,7 @@ int main(void)
 		cmocka_unit_test(keys_are_noted),
 		cmocka_unit_test(nothing_yet_is_not_finished),
 		cmocka_unit_test(a_lock_is_held_or_lies_about),
+		cmocka_unit_test(a_run_folder_is_ones_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include "common/base/io.h"
 #include "common/config/json.h"
 #include "ctl/dm_secret.h"
+#include "ctl/owner.h"
 
 enum { PREDECESSOR_MS = 20000 };
 
@@ -142,15 +143,11 @@ static int choose_run(const char *state, char *out, size_t size, struct err *e)
 
 static int open_run(struct job *j, struct err *e)
 {
-	struct stat st;
-
 	if (choose_run(j->state, j->run, sizeof(j->run), e) < 0)
 		return -1;
 	if (mkdir(j->run, 0711) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_usage, "making the run folder %s", j->run);
-	/* Below /tmp somebody else could have made it first. As root the supervisor gives it to the agent's
-	 * user. */
-	if (lstat(j->run, &st) < 0 || !S_ISDIR(st.st_mode) || (geteuid() != 0 && st.st_uid != geteuid()))
+	if (!owner_is(j->run, geteuid()))
 		return err_set(e, ERR_usage, "the run folder %s belongs to somebody else", j->run);
 	return 0;
 }
@@ -164,6 +161,8 @@ int job_find_run(const char *state, char *out, size_t size, struct err *e)
 		return err_sys(e, ERR_ctl_connect, "state folder %s", state);
 	r = choose_run(real, out, size, e);
 	free(real);
+	if (r == 0 && access(out, F_OK) == 0 && !owner_is(out, geteuid()))
+		return err_set(e, ERR_ctl_connect, "the run folder %s belongs to somebody else", out);
 	return r;
 }
 
