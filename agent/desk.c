@@ -16,7 +16,7 @@
 #include "common/config/json.h"
 
 /* The folder lets in only the source's user and the agent's group; within it the socket is open (T35). */
-enum { CONTEXTS = 32, SOCKET_MODE = 0666, POLL_MAX_MS = 10000, EARLY_MS = 3000, BEAT_MS = 1000 };
+enum { CONTEXTS = 32, SPARE = 8, SOCKET_MODE = 0666, POLL_MAX_MS = 10000, EARLY_MS = 3000, BEAT_MS = 1000 };
 
 /* Who is asked about: the same first fields in all three messages. */
 struct who {
@@ -217,6 +217,27 @@ static bool keep_early(struct desk *d, struct link_req *req)
 	return false;
 }
 
+/*
+ * A poll keeps one of the listener's contexts until it is answered, for ten seconds where its unit rests. The
+ * polls of many that rest would keep all of them, and a hello or a bye wait until its unit gives up. So the
+ * oldest one is answered before its time: its unit asks again a second later (unit_agent.c).
+ */
+static void keep_spare(struct desk *d)
+{
+	struct proc *oldest = NULL;
+	unsigned held = 0;
+
+	for (struct proc *p = d->agent->procs; p; p = p->next) {
+		if (p->slot != d->slot || !p->poll)
+			continue;
+		held++;
+		if (!oldest || p->poll_until < oldest->poll_until)
+			oldest = p;
+	}
+	if (oldest && held > CONTEXTS - SPARE)
+		proc_answer_poll(oldest);
+}
+
 static void on_request(void *arg, struct link_req *req)
 {
 	struct desk *d = arg;
@@ -229,8 +250,10 @@ static void on_request(void *arg, struct link_req *req)
 		refuse_stranger(d, &req);
 		return;
 	}
-	if (handle(d, p, &req, &e) == 0)
+	if (handle(d, p, &req, &e) == 0) {
+		keep_spare(d);
 		return;
+	}
 	proc_kill(p, e.text);
 	if (req)
 		link_fail(&req, &e);
