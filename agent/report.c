@@ -117,6 +117,45 @@ static json_t *source_object(const struct source *s)
 	return o;
 }
 
+/*
+ * The orders give it a slot that this host has no uid for, so nothing of it is started: whoever asks for its
+ * status must see why.
+ */
+static json_t *unserved_object(const struct agent *a, const json_t *spec)
+{
+	const json_t *tasks = json_object_get(spec, "subtasks"), *t;
+	json_t *list = json_array(), *error;
+	struct err e = {0};
+	size_t i;
+
+	err_set(&e, ERR_config_bad,
+		"source `%s` has slot %lld, and this host has uids for slots up to %u only: see --uid-range "
+		"in "
+		"tidegated(8)",
+		json_text(spec, "source", ""), (long long)json_num(spec, "slot", 0), a->slots);
+	error = error_object(&e);
+	json_array_foreach(tasks, i, t)
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:s, s:O}", "task", json_text(t, "task", ""), "sub",
+				      (json_int_t)json_num(t, "sub", 0), "stage", "New", "error", error));
+	return json_pack("{s:s, s:{s:s, s:i, s:{}, s:o}, s:o}", "source", json_text(spec, "source", ""),
+		"relay", "stage", "Paused", "restarts", 0, "status", "error", error, "subtasks", list);
+}
+
+static void put_unserved(const struct agent *a, json_t *sources)
+{
+	const json_t *spec;
+	size_t i;
+
+	json_array_foreach(json_object_get(a->orders, "sources"), i, spec) {
+		int64_t slot = json_num(spec, "slot", 0);
+
+		if (slot > (int64_t)a->slots && slot <= SPAWN_MAX_SLOT &&
+			!source_find(a, json_text(spec, "source", "")))
+			json_array_append_new(sources, unserved_object(a, spec));
+	}
+}
+
 static json_t *check_object(const struct check *c)
 {
 	json_t *o = json_object(), *findings = json_object_get(c->proc->status, "findings"),
@@ -180,6 +219,7 @@ void report_write(const struct agent *a, struct buf *out)
 	json_object_set_new(o, "revision", json_integer(json_num(a->orders, "revision", 0)));
 	for (const struct source *s = a->sources; s; s = s->next)
 		json_array_append_new(sources, source_object(s));
+	put_unserved(a, sources);
 	for (const struct check *c = a->checks; c; c = c->next)
 		json_array_append_new(checks, check_object(c));
 	purge_report(a, checks);

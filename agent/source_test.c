@@ -226,6 +226,22 @@ static void a_report_tells_which_one_of_a_name(void **state)
 	assert_false(reports(a, "\"copied\":true"));
 }
 
+/* A host with fewer uids than the cluster has slots. */
+static void a_slot_that_is_none_here_is_told(void **state)
+{
+	struct agent *a = *state;
+
+	a->slots = 1;
+	orders_set(a, read_text("{'revision':3,'sources':[{'source':'s','slot':2,'epoch':7,'subtasks':["
+				"{'task':'t','sub':1,'mode':'all','stage':'Running'}]}]}"));
+	assert_null(a->sources);
+	assert_true(reports(a, "\"source\":\"s\",\"relay\":{\"stage\":\"Paused\""));
+	assert_true(reports(a, "has slot 2, and this host has uids for slots up to 1 only"));
+	assert_true(reports(a, "\"task\":\"t\",\"sub\":1,\"stage\":\"New\",\"error\":{\"code\":"));
+	orders_set(a, read_text("{'revision':4,'sources':[]}"));
+	assert_false(reports(a, "\"source\""));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -236,6 +252,7 @@ int main(void)
 		TEST(a_relay_is_told_of_all_that_begins_somewhere),
 		TEST(a_relay_is_told_whose_copies_there_are),
 		TEST(a_report_tells_which_one_of_a_name),
+		TEST(a_slot_that_is_none_here_is_told),
 	};
 
 	log_set_level(LOG_ERROR_);
