@@ -517,8 +517,7 @@ static void runs_of_many_batches(void **state)
 	/* MySQL's are counted one by one. */
 	runs_clear(&all);
 	for (uint64_t i = 0; i < 400; i++) {
-		struct binlog_gtid_event g = {
-			.uuid = {(uint8_t)(i % 2)}, .gno = (1 + i / 2 * (i % 2 + 1))};
+		struct binlog_gtid_event g = {.uuid = {(uint8_t)(i % 2)}, .gno = (1 + i / 2 * (i % 2 + 1))};
 
 		runs_clear(&one);
 		runs_add(&one, pos(100 * i), pos(100 * i + 90), &g, false);
