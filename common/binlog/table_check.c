@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/binlog/row.h"
-#include "common/sql/dialect.h"
+#include "common/sql/collation_id.h"
 
 struct fit {
 	const char *word; /* first word of the type; NULL: any */

@@ -1,6 +1,8 @@
 /*
  * Collations by number, for events that carry no names. Called by sync for a statement's session. Pure.
  */
+#include "common/sql/collation_id.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/sql/collation.h"
+#include "common/sql/collation_id.h"
 #include "common/sql/dialect.h"
 
 static const struct server my97 = {FLAVOR_MYSQL, 90700}, my80 = {FLAVOR_MYSQL, 80020},

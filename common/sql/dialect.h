@@ -38,5 +38,3 @@ bool sql_collation_may(
 const char *sql_map_collation(struct str name, const struct server *from, const struct server *to);
 /* The name of a collation's number, as events of that server carry it; NULL: not known. */
 const char *sql_collation_of_id(unsigned id, const struct server *s);
-/* The charset of such a number, "binary" among them; without bytes: not known. */
-struct str sql_charset_of_id(unsigned id, enum flavor flavor);
