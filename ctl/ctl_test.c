@@ -207,6 +207,8 @@ static void synced_on_another_host(void **state)
 
 		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at)), 0);
 		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, 0)), 0);
+		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at)), 0);
 		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at + 500)), 0);
 		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 100, at + 500)), 0);
 		assert_int_equal(reached(&end, answer("b.000002", 100, "b.000002", 500, at + 1000)), 0);

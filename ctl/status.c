@@ -150,6 +150,8 @@ static bool at_least(const char *file_a, uint64_t a, const char *file_b, uint64_
  */
 static bool is_fresh(const struct status_end *end, struct status_source *s, uint64_t asked_ms)
 {
+	if (!asked_ms) /* nobody has told yet */
+		return false;
 	if (end->same_clock)
 		return asked_ms >= end->begun_ms;
 	if (s->looked && asked_ms != s->asked_ms)

@@ -151,7 +151,8 @@ static int free_place(struct master *m)
 			return i;
 	for (int i = 0; i < MASTER_CHECKS; i++)
 		if (m->checks[i]->told) {
-			free_check(&m->checks[i]);
+			/* Whole: some sources of a run alone would be taken for all. */
+			check_drop_run(m, m->checks[i]->run);
 			return i;
 		}
 	return -1;

@@ -34,15 +34,22 @@ static bool may_lock(struct check *c, const char *schema)
 	return r == 0 || e.sql_errno != SCHEMA_DENIED;
 }
 
-static void tell(struct check *c, const char *item, const char *schema)
+/* why: the first of its tables that has to be locked. */
+static void tell(struct check *c, const char *item, const char *schema, const char *why, bool all)
 {
-	struct err e = {.sql_errno = SCHEMA_DENIED};
-	struct buf privilege = {0};
+	struct buf mend = {0};
+	char account[320];
 
-	buf_puts(&privilege, "LOCK TABLES ON ");
-	grants_put_schema(&privilege, schema, check_is_on(c->up, "partial_revokes"));
-	check_denied(c, item, c->up, buf_cstr(&privilege), &e);
-	buf_free(&privilege);
+	check_account(c->up, account, sizeof(account));
+	buf_puts(&mend, "GRANT LOCK TABLES ON ");
+	grants_put_schema(&mend, schema, check_is_on(c->up, "partial_revokes"));
+	buf_putf(&mend, " TO %s", account);
+	check_found(c, item, "fail", ERR_check_privilege, db_where(c->up), buf_cstr(&mend),
+		"the account %s lacks LOCK TABLES ON `%s`.*, which the copy wants for `%s`.`%s`: %s", account,
+		schema, schema, why,
+		all ? "consistency lock"
+		    : "its engine has no snapshot (another one has, or a rule leaves the table out)");
+	buf_free(&mend);
 }
 
 /* Of tables whose engine knows no snapshot (MyISAM, Aria, MEMORY), or of all. False: it is told. */
@@ -58,17 +65,18 @@ static bool look(struct check *c, const char *item, bool all)
 	json_t *schemas = json_object();
 	const struct str *v;
 	const char *schema;
-	json_t *null;
+	json_t *table;
 	bool good = true;
 	size_t at = 0;
 
 	while (rows && db_fetch(rows, &v, &ignored) > 0)
 		if ((all || !str_is(v[2], "1")) && tables_find(c->tables, v[0], v[1], &at))
-			json_object_setn_new(schemas, v[0].p, v[0].n, json_null());
+			if (!json_object_getn(schemas, v[0].p, v[0].n))
+				json_object_setn_new(schemas, v[0].p, v[0].n, json_stringn(v[1].p, v[1].n));
 	db_rows_close(&rows);
-	json_object_foreach(schemas, schema, null)
+	json_object_foreach(schemas, schema, table)
 		if (!may_lock(c, schema)) {
-			tell(c, item, schema);
+			tell(c, item, schema, json_string_value(table), all);
 			good = false;
 		}
 	json_decref(schemas);
@@ -79,7 +87,11 @@ void check_locks(struct check *c, const char *item)
 {
 	const char *how = check_consistency(c);
 
-	if (strcmp(how, "none") == 0 && check_follows(c))
+	/* No snapshot is taken any more, or the dump tells; of DM's tasks nobody asks how they were copied.
+	 */
+	if (check_goes_on(c))
+		check_passed(c, item, c->up);
+	else if (strcmp(how, "none") == 0 && check_follows(c))
 		check_found(c, item, "fail", ERR_config_unsupported, db_where(c->up),
 			"take `--no-locks`, or consistency none, out of the task's settings, or use "
 			"task-mode "

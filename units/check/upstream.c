@@ -109,6 +109,14 @@ static int try_stream(struct check *c, struct db *d, const struct db_master_stat
 	return r < 0 ? -1 : 0;
 }
 
+static void put_monitor_grant(struct db *d, char *out, size_t size)
+{
+	char account[320];
+
+	check_account(d, account, sizeof(account));
+	snprintf(out, size, "GRANT %s ON *.* TO %s", db_monitor_privilege(d), account);
+}
+
 static void check_replication(struct check *c, struct db *d)
 {
 	struct db_master_status at = {0};
@@ -116,7 +124,11 @@ static void check_replication(struct check *c, struct db *d)
 	struct err e = {0};
 
 	if (db_master_status(d, &at, &e) < 0 && !check_follows(c)) {
-		check_found(c, "replication_privilege", "warn", 0, db_where(d), "",
+		char mend[500] = "";
+
+		if (check_is_denied(&e))
+			put_monitor_grant(d, mend, sizeof(mend));
+		check_found(c, "replication_privilege", "warn", 0, db_where(d), mend,
 			"the copy will have no binlog position to follow from: %s", e.text);
 		free(at.gtid);
 		return;

@@ -176,9 +176,29 @@ static bool is_in_source(const struct plan *p, const char *kind, const char *sch
 	return false;
 }
 
+/* A trigger is listed by its table, whose name the record does not have. */
+static bool has_trigger(struct db *up, const char *schema, const char *name)
+{
+	struct buf sql = {0};
+	struct err ignored;
+	bool found = true;
+	char one[4];
+	int r;
+
+	buf_puts(&sql, "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=");
+	sql_put_string(&sql, str_of(schema));
+	buf_puts(&sql, " AND TRIGGER_NAME=");
+	sql_put_string(&sql, str_of(name));
+	r = db_value(up, buf_cstr(&sql), one, sizeof(one), &found, &ignored);
+	buf_free(&sql);
+	return r < 0 || found;
+}
+
 /* What the rules leave out is not looked for in the source: it may well be there. */
 static bool is_listed(const struct cutover *c, int kind, const char *schema, const char *name)
 {
+	if (kind == OBJECT_TRIGGER)
+		return rules_schema(c->rules, str_of(schema)) && !has_trigger(c->up, schema, name);
 	return kind == OBJECT_VIEW ? rules_listed(c->rules, str_of(schema), str_of(name))
 				   : rules_schema(c->rules, str_of(schema));
 }
@@ -196,7 +216,7 @@ static int drop_gone_of(struct making *m, const char *kind, json_t *schemas, str
 		return 0;
 	json_object_foreach(schemas, schema, names)
 		json_object_foreach(names, name, state)
-			if (is_listed(m->c, k, schema, name) && !is_in_source(m->p, kind, schema, name) &&
+			if (!is_in_source(m->p, kind, schema, name) && is_listed(m->c, k, schema, name) &&
 				(object_drop(m->c->down, (enum object_kind)k, schema, name, e) < 0 ||
 					record_gone(m->c, kind, schema, name, e) < 0))
 				return -1;

@@ -147,13 +147,13 @@ static bool is_loss(unsigned long number)
 }
 
 /* -1: one of them is of another value than ENUM's invalid one. Deprecated charsets are among them. */
-static int judge_warnings(const struct statement *s, struct db_rows *rows, struct err *e)
+static int judge_warnings(const struct statement *s, struct db_rows *rows, unsigned all, struct err *e)
 {
-	unsigned losses = 0;
+	unsigned losses = 0, seen = 0;
 	const struct str *v;
 	int n;
 
-	while ((n = db_fetch(rows, &v, e)) > 0) {
+	for (; (n = db_fetch(rows, &v, e)) > 0; seen++) {
 		unsigned long number = v[1].n ? strtoul(v[1].p, NULL, 10) : 0;
 
 		if (!is_loss(number) || ++losses <= s->invalid)
@@ -165,6 +165,11 @@ static int judge_warnings(const struct statement *s, struct db_rows *rows, struc
 		e->sql_errno = (uint32_t)number;
 		return -1;
 	}
+	if (n == 0 && seen < all)
+		return err_set(e, ERR_db_execute,
+			"applying to %s: a row with an ENUM's invalid value, and %u warnings, of which the "
+			"server keeps %u (max_error_count): what else did not fit is not known",
+			s->table->head, all, seen);
 	return n;
 }
 
@@ -174,14 +179,15 @@ static int check_lax(struct writer *w, struct err *e)
 	const struct packet *p = &w->packet;
 	const struct statement *s = p->n > 0 ? &p->list[p->n - 1] : NULL;
 	struct db_rows *rows;
+	unsigned all;
 	int r;
 
-	if (!s || s->invalid == 0 || db_warnings(w->db) <= s->invalid)
+	if (!s || s->invalid == 0 || (all = db_warnings(w->db)) <= s->invalid)
 		return 0;
 	rows = db_query(w->db, STR_LIT("SHOW WARNINGS"), e);
 	if (!rows)
 		return -1;
-	r = judge_warnings(s, rows, e);
+	r = judge_warnings(s, rows, all, e);
 	db_rows_close(&rows);
 	if (r < 0)
 		note_place(w, s);
