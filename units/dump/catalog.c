@@ -144,7 +144,8 @@ static int list_tables(
 		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH,"
 			"CREATE_OPTIONS FROM information_schema.TABLES"
 			" WHERE TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')"
-			" ORDER BY TABLE_SCHEMA,TABLE_NAME"),
+			/* By bytes: of two that differ in case only none comes first otherwise. */
+			" ORDER BY HEX(TABLE_SCHEMA),HEX(TABLE_NAME)"),
 		e);
 	const struct str *v;
 	int got = -1;
