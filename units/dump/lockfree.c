@@ -160,6 +160,28 @@ static void keep(struct dump *d, const struct at *at, unsigned tries)
 		tries);
 }
 
+/* Of a server without log_slave_updates: one that replicates from MySQL has no GTIDs, nor has a node of
+ * Galera. */
+static bool is_fed(struct db *c)
+{
+	struct err ignored = {0};
+	char value[16] = "";
+	bool found;
+	uint64_t n;
+
+	if (db_value(c, "SELECT @@log_slave_updates", value, sizeof(value), &found, &ignored) < 0)
+		return true;
+	if (strcmp(value, "1") == 0)
+		return false;
+	if (db_status(c, "Slaves_running", &n, &ignored) != 0 || n > 0)
+		return true;
+	return db_value(c,
+		       "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE "
+		       "VARIABLE_NAME='WSREP_ON'",
+		       value, sizeof(value), &found, &ignored) < 0 ||
+	       (found && strcmp(value, "ON") == 0);
+}
+
 /*
  * Does every commit move the place in the binlog? Not those of a replica that doesn't log what it applies,
  * nor of databases that the binlog leaves out: between two snapshots of one place there may be some. 0 also
@@ -176,7 +198,7 @@ static int logs_all(struct db *c, struct err *e)
 	if (db_value(c, "SELECT @@log_slave_updates OR @@gtid_slave_pos=''", value, sizeof(value), &found,
 		    e) < 0)
 		return -1;
-	if (strcmp(value, "1") != 0)
+	if (strcmp(value, "1") != 0 || is_fed(c))
 		return 0;
 	r = db_master_status_rows(c, &ignored);
 	all = r && db_fetch(r, &v, &ignored) > 0 && db_columns(r) > 3 && v[2].n == 0 && v[3].n == 0;

@@ -188,6 +188,10 @@ static void release_keeper(struct dump *d, struct db **keeper)
 	while (d->locked_pending > 0 && !dump_stopping(d))
 		pthread_cond_wait(&d->changed, &d->lock);
 	pthread_mutex_unlock(&d->lock);
+	/* Who is asking it has its answer first, or is cut off. */
+	pthread_mutex_lock(&d->ends);
+	d->keeper = NULL;
+	pthread_mutex_unlock(&d->ends);
 	dump_disconnect(d, keeper);
 	log_info("the tables without a snapshot are copied and unlocked");
 }
@@ -218,5 +222,4 @@ void worker_run_all(struct dump *d, struct db **conns, struct db **keeper)
 {
 	d->keeper = *keeper;
 	run_threads(d, conns, worker_main, keeper);
-	d->keeper = NULL;
 }

@@ -364,7 +364,7 @@ static int ignoring(struct putting *p, struct str statement, struct err *e)
 {
 	int r = execute(p, statement, e);
 
-	if (r >= 0 && db_affected(p->a->c) == 0 && p->a->on_duplicate == DUPLICATE_REPLACE)
+	if (r >= 0 && db_affected(p->a->c) == 0 && p->a->l->plan.tables.p[p->r->table].mixed)
 		p->a->care = CARE_DUPLICATES;
 	return r;
 }

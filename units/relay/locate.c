@@ -62,7 +62,7 @@ static int not_yet(const struct store_span *span, struct err *e)
 static int search(struct relay *r, struct str text, struct position *at, struct gtid_set **set, struct err *e)
 {
 	struct gtid_set *wanted = NULL;
-	struct store_span span, begun;
+	struct store_span span, begun = {0};
 	size_t i, n = count(r);
 	bool incomplete = false;
 	int found = 0;
@@ -74,8 +74,9 @@ static int search(struct relay *r, struct str text, struct position *at, struct 
 			continue;
 		found = head_of_file(r->store.dir, span.path, &h, e);
 		if (found == 0 && !h.complete) {
-			begun = span;
-			incomplete = true;
+			/* A closed one was cut off so, with its upstream: nothing is behind that. */
+			begun = span.closed ? begun : span;
+			incomplete = incomplete || !span.closed;
 			head_fini(&h);
 			continue;
 		}

@@ -295,7 +295,8 @@ static void pull(struct pull *p, struct err *e)
 		session(p, e);
 		if (relay_leaving(p->r))
 			return;
-		if (relay_paused(p->r)) { /* cut off for it: no trouble */
+		/* Cut off for it: no trouble, but where the log may not be on the disk. */
+		if (relay_paused(p->r) && e->code != ERR_io) {
 			relay_trouble(p->r, NULL);
 			continue;
 		}

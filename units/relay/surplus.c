@@ -71,7 +71,7 @@ void surplus_unlogged(const char *ours, const char *binlog, const char *replicat
 		uint64_t until = known_until(replicated, &g);
 
 		if (until > g.seq && known_until(binlog, &g) < g.seq)
-			buf_putf(out, "%s%" PRIu64 "-%" PRIu64 "-%" PRIu64 " (replicated until %" PRIu64 ")",
+			buf_putf(out, "%sbehind %" PRIu64 "-%" PRIu64 "-%" PRIu64 " up to %" PRIu64,
 				out->n ? ", " : "", g.domain, g.server, g.seq, until);
 	}
 }

@@ -60,8 +60,8 @@ static void what_was_never_logged_is_named(void **state)
 	expect_unlogged("0-1-110,0-2-111", "0-1-110", "");
 	expect_unlogged("0-2-106", "0-1-105", "");
 	expect_unlogged("0-1-105,0-2-111", "0-3-110", "");
-	expect_unlogged("0-2-111", "0-1-110", "0-1-105 (replicated until 110)");
-	expect_unlogged("", "7-1-3,0-1-106", "0-1-105 (replicated until 106)");
+	expect_unlogged("0-2-111", "0-1-110", "behind 0-1-105 up to 110");
+	expect_unlogged("", "7-1-3,0-1-106", "behind 0-1-105 up to 106");
 	/* What it lacks is the other error's. */
 	expect_unlogged("0-2-111", "0-1-90", "");
 }

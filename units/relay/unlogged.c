@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/io.h"
@@ -77,7 +78,16 @@ static int add_known(struct relay *r, const struct gtid_set *theirs, struct err 
 	return rc;
 }
 
-int unlogged_note(struct relay *r, struct db *d, bool first, struct err *e)
+int unlogged_forget(struct relay *r, struct err *e)
+{
+	if (unlinkat(r->store.dir, known_name, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "removing %s", known_name);
+	return fsync(r->store.dir) < 0
+		       ? err_set(e, ERR_io, "fsync of the relay log's folder: %s", strerror(errno))
+		       : 0;
+}
+
+int unlogged_note(struct relay *r, struct db *d, struct err *e)
 {
 	struct gtid_set *theirs, *ours;
 	struct buf more = {0};
@@ -85,8 +95,6 @@ int unlogged_note(struct relay *r, struct db *d, bool first, struct err *e)
 
 	if (db_server(d)->flavor == FLAVOR_MARIADB)
 		return 0;
-	if (first && unlinkat(r->store.dir, known_name, 0) < 0 && errno != ENOENT)
-		return err_sys(e, ERR_io, "%s", known_name);
 	if (purged(d, &theirs, e) < 0)
 		return -1;
 	ours = with_known(r, r->writer.track.set, e);

@@ -9,5 +9,7 @@
 int unlogged_beyond(
 	struct relay *r, struct db *d, const struct gtid_set *set, struct buf *out, struct err *e);
 /* The upstream that is followed has it so already: what of that is no loss behind a switch is kept in a file.
- * first: the log begins here. */
-int unlogged_note(struct relay *r, struct db *d, bool first, struct err *e);
+ */
+int unlogged_note(struct relay *r, struct db *d, struct err *e);
+/* A log begins: what is there is another one's. */
+int unlogged_forget(struct relay *r, struct err *e);

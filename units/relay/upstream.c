@@ -583,14 +583,15 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 
 int upstream_place(struct relay *r, struct db *d, struct err *e)
 {
-	bool first = store_empty(&r->store);
 	struct logs logs = {0};
 	int rc = read_logs(d, &logs, e);
 
+	if (rc == 0 && store_empty(&r->store))
+		rc = unlogged_forget(r, e);
 	if (rc == 0)
 		rc = place(r, d, &logs, e);
 	if (rc == 0)
-		rc = unlogged_note(r, d, first, e);
+		rc = unlogged_note(r, d, e);
 	free(logs.list);
 	return rc;
 }
