@@ -69,7 +69,8 @@ def read_while(f, ends, places):
         reader.join(20)
         f.close()
     assert not reader.failed, reader.failed
-    assert len(reader.seen) > 15, f"only {len(reader.seen)} moments were seen"
+    # What is to be seen nowhere must have been looked for often enough; a hole counts however busy the machine was.
+    assert reader.torn or len(reader.seen) > 15, f"only {len(reader.seen)} moments were seen"
     return reader.torn
 
 
