@@ -113,6 +113,12 @@ static bool is_text(uint8_t type)
 	       type == WIRE_MARIA_VARCHAR_COMPRESSED;
 }
 
+/* MariaDB counts GEOMETRY among them. */
+static bool is_text_of_maria(uint8_t type)
+{
+	return is_text(type) || type == WIRE_GEOMETRY;
+}
+
 static bool is_list(uint8_t type)
 {
 	return type == WIRE_ENUM || type == WIRE_SET;
@@ -204,6 +210,8 @@ enum optional {
 static void read_optional(
 	struct cur *c, const struct binlog_format *f, struct arena *a, struct binlog_table *t)
 {
+	bool maria = f->server.flavor == FLAVOR_MARIADB;
+
 	while (cur_left(c) > 0 && !c->bad) {
 		uint8_t what = cur_u8(c);
 		size_t n = cur_lenenc(c);
@@ -215,9 +223,9 @@ static void read_optional(
 		if (what == SIGNEDNESS)
 			read_signs(value, f, a, t);
 		else if (what == DEFAULT_CHARSET)
-			read_default_collation(value, a, t, is_text);
+			read_default_collation(value, a, t, maria ? is_text_of_maria : is_text);
 		else if (what == COLUMN_CHARSET)
-			read_collations(value, a, t, is_text);
+			read_collations(value, a, t, maria ? is_text_of_maria : is_text);
 		else if (what == LIST_DEFAULT_CHARSET)
 			read_default_collation(value, a, t, is_list);
 		else if (what == LIST_COLUMN_CHARSET)

@@ -136,7 +136,8 @@ static bool is_charset(struct str logged, const char *known)
 {
 	/* One, under two names. */
 	if (str_is(logged, "utf8") || str_is(logged, "utf8mb3"))
-		return strcmp(known, "utf8") == 0 || strcmp(known, "utf8mb3") == 0;
+		return strcmp(known, "utf8") == 0 || strcmp(known, "utf8mb3") == 0 ||
+		       strcmp(known, "utf8mb4") == 0; /* the same bytes */
 	return str_is(logged, known);
 }
 

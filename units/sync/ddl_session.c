@@ -168,7 +168,7 @@ static int other_zone(
 	struct db *up;
 
 	snprintf(out, 8, "+00:00");
-	if (wants == DDL_ZONE_NONE)
+	if (wants == DDL_ZONE_NONE || q->time_zone.n == 0) /* not logged: the statement did not use it */
 		return 0;
 	up = tables_upstream(&a->tables, e);
 	if (up && ddl_zone_offset(
