@@ -138,7 +138,7 @@ static bool is_charset(struct str logged, const char *known)
 	if (str_is(logged, "utf8") || str_is(logged, "utf8mb3"))
 		return strcmp(known, "utf8") == 0 || strcmp(known, "utf8mb3") == 0 ||
 		       strcmp(known, "utf8mb4") == 0; /* the same bytes */
-	return str_is(logged, known);
+	return str_is(logged, known) || (str_is(logged, "ascii") && strncmp(known, "utf8", 4) == 0);
 }
 
 /*

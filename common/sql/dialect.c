@@ -215,7 +215,7 @@ int sql_translate(
 	struct tr t = {.from = d->from,
 		.to = d->to,
 		.collations = d->collations,
-		.ordered = d->ordered,
+		.rows = d->rows,
 		.source = text,
 		.notes = notes,
 		.e = e,

@@ -13,13 +13,19 @@ enum collation_policy {
 /* Of its word; -1: unknown. */
 int collation_policy_of(const char *word);
 
+/* In which order an ALTER finds its rows, on both sides. */
+enum sql_rows {
+	SQL_ROWS_ANYHOW, /* each in its own, for all that is known */
+	SQL_ROWS_BY_KEY, /* by the primary key */
+	SQL_ROWS_NONE    /* there are none */
+};
+
 /* Between which servers, and how. */
 struct sql_dialects {
 	const struct server *from, *to;
 	uint64_t sql_mode;
 	enum collation_policy collations;
-	bool ordered; /* an ALTER's rows are in one order on both sides: by a primary key, or there are none
-		       */
+	enum sql_rows rows;
 };
 
 /*

@@ -75,7 +75,7 @@ static int same_numbers(struct tr *t, size_t i, size_t b)
 {
 	int depth = t->t[i].depth + tr_is_char(t, i, '(');
 
-	for (size_t k = i + 1; !t->ordered && k < b; k++) {
+	for (size_t k = i + 1; t->rows == SQL_ROWS_ANYHOW && k < b; k++) {
 		bool name = tr_is_char(t, k - 1, '(') || tr_is_char(t, k - 1, ',') ||
 			    tr_is(t, k - 1, "AFTER") || tr_is(t, k - 1, "EXISTS");
 
@@ -94,8 +94,8 @@ static int same_numbers(struct tr *t, size_t i, size_t b)
 static void look_for_dropped_key(struct tr *t, size_t from)
 {
 	for (size_t i = from; i < t->n; i++)
-		if (tr_is(t, i, "DROP") && tr_is(t, i + 1, "PRIMARY"))
-			t->ordered = false;
+		if (t->rows == SQL_ROWS_BY_KEY && tr_is(t, i, "DROP") && tr_is(t, i + 1, "PRIMARY"))
+			t->rows = SQL_ROWS_ANYHOW;
 }
 
 static int spec_add(struct tr *t, size_t a, size_t b)

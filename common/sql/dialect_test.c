@@ -66,7 +66,7 @@ static void collations(void **state)
 		"utf8mb4_0900_ai_ci))",
 		"CREATE DATABASE d COLLATE utf8mb4_0900_ai_ci",
 	};
-	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT, false};
+	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT, SQL_ROWS_ANYHOW};
 	struct buf out = {0}, notes = {0};
 	struct err e;
 
@@ -108,7 +108,7 @@ static void defaults_of_new_columns(void **state)
 	static const char *const taken[] = {"a datetime(6) DEFAULT now(6) ON UPDATE now(6)",
 		"sysdate int DEFAULT 1", "a varchar(9) DEFAULT 'uuid()@'", "`version` int COMMENT '@@'",
 		"a int DEFAULT (1 + 2)", "INDEX version (a)"};
-	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, false};
+	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, SQL_ROWS_ANYHOW};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) + sizeof(taken) / sizeof(taken[0]); i++) {
@@ -133,22 +133,24 @@ static void numbers_of_new_columns(void **state)
 {
 	static const struct {
 		const char *spec;
-		bool ordered, ok;
+		enum sql_rows rows;
+		bool ok;
 	} specs[] = {
-		{"ADD id int AUTO_INCREMENT PRIMARY KEY", false, false},
-		{"ADD id int AUTO_INCREMENT UNIQUE", true, true},
-		{"ADD COLUMN IF NOT EXISTS id serial", false, false},
-		{"ADD (a int, id bigint AUTO_INCREMENT, KEY (id))", false, false},
-		{"DROP PRIMARY KEY, ADD id int AUTO_INCREMENT PRIMARY KEY", true, false},
-		{"ADD a int, ADD serial int, ADD (b int, auto_increment int), ADD c int AFTER serial", false,
-			true},
-		{"ADD a int COMMENT 'AUTO_INCREMENT', AUTO_INCREMENT=5", false, true},
-		{"MODIFY id int AUTO_INCREMENT", false, true},
+		{"ADD id int AUTO_INCREMENT PRIMARY KEY", SQL_ROWS_ANYHOW, false},
+		{"ADD id int AUTO_INCREMENT UNIQUE", SQL_ROWS_BY_KEY, true},
+		{"ADD COLUMN IF NOT EXISTS id serial", SQL_ROWS_ANYHOW, false},
+		{"ADD (a int, id bigint AUTO_INCREMENT, KEY (id))", SQL_ROWS_ANYHOW, false},
+		{"DROP PRIMARY KEY, ADD id int AUTO_INCREMENT PRIMARY KEY", SQL_ROWS_BY_KEY, false},
+		{"DROP PRIMARY KEY, ADD id int AUTO_INCREMENT PRIMARY KEY", SQL_ROWS_NONE, true},
+		{"ADD a int, ADD serial int, ADD (b int, auto_increment int), ADD c int AFTER serial",
+			SQL_ROWS_ANYHOW, true},
+		{"ADD a int COMMENT 'AUTO_INCREMENT', AUTO_INCREMENT=5", SQL_ROWS_ANYHOW, true},
+		{"MODIFY id int AUTO_INCREMENT", SQL_ROWS_ANYHOW, true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
-		struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, specs[i].ordered};
+		struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, specs[i].rows};
 		struct buf text = {0}, out = {0}, notes = {0};
 		struct err e = {0};
 

@@ -34,7 +34,7 @@ struct version_comment {
 struct tr {
 	const struct server *from, *to;
 	enum collation_policy collations;
-	bool ordered;
+	enum sql_rows rows;
 	struct str source;
 	struct sql_lexer lx; /* as the source reads the text */
 	struct tok *t;       /* n of them, then one of type SQL_END */

@@ -199,6 +199,11 @@ def test_zone_of_the_upstreams_system(build_dir, server, source, target, zone):
         f.wait()
         created = "SELECT id, created, day FROM app.t ORDER BY id"
         assert up.query(created) == down.query(created)
+        # No time changes its type: nothing to know of any year.
+        up.run("ALTER TABLE app.t MODIFY created datetime(3) NOT NULL, ADD name varchar(9) NOT NULL DEFAULT '', ADD ts timestamp NULL", "ALTER TABLE app.t CHANGE v v timestamp(3) NULL, MODIFY name varchar(20), ADD d date")
+        f.wait()
+        kept = "SELECT id, created, name, ts, d, UNIX_TIMESTAMP(v) FROM app.t ORDER BY id"
+        assert up.query(kept) == down.query(kept)
         up.run("ALTER TABLE app.t MODIFY v datetime")
         if zone.startswith("CET"):
             f.wait_error(60507)
@@ -218,14 +223,15 @@ def test_rows_that_are_numbered(build_dir, server, source, target):
     up, down = ends.up, ends.down
     f = follow(build_dir, ends)
     try:
-        up.run("CREATE DATABASE app", "CREATE TABLE app.k (a int PRIMARY KEY)", "INSERT INTO app.k VALUES (5), (3)", "CREATE TABLE app.none (a int)", "CREATE TABLE app.t (a int)",
+        up.run("CREATE DATABASE app", "CREATE TABLE app.k (a int PRIMARY KEY)", "INSERT INTO app.k VALUES (5), (3)", "CREATE TABLE app.none (a int)", "CREATE TABLE app.t (a int)", "CREATE TABLE app.new (a int PRIMARY KEY)",
                "INSERT INTO app.t VALUES (5), (3)")
         f.wait()
         f.stop()
         f.start()  # nothing is known of the tables but what is recorded
-        up.run("ALTER TABLE app.k ADD id int AUTO_INCREMENT UNIQUE", "ALTER TABLE app.none ADD id int AUTO_INCREMENT PRIMARY KEY", "INSERT INTO app.none (a) VALUES (7)")
+        up.run("ALTER TABLE app.k ADD id int AUTO_INCREMENT UNIQUE", "ALTER TABLE app.none ADD id int AUTO_INCREMENT PRIMARY KEY", "INSERT INTO app.none (a) VALUES (7)",
+               "ALTER TABLE app.new DROP PRIMARY KEY, ADD id int AUTO_INCREMENT PRIMARY KEY", "INSERT INTO app.new (a) VALUES (8)")
         f.wait()
-        for name in ("k", "none"):
+        for name in ("k", "none", "new"):
             rows = f"SELECT a, id FROM app.{name} ORDER BY id"
             assert up.query(rows) == down.query(rows)
         up.run("ALTER TABLE app.t ADD id int AUTO_INCREMENT PRIMARY KEY")

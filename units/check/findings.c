@@ -192,9 +192,11 @@ bool check_has_begun(const struct check *c)
 	char dm[100], type[DB_TABLE_TYPE] = "";
 
 	snprintf(dm, sizeof(dm), "%s_syncer_checkpoint", c->task);
-	return c->down && (check_is_recorded(c, "tidegate_slot", " AND slot>0") ||
-				  check_is_recorded(c, "tidegate_plan", "") ||
-				  (db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 && type[0]));
+	return c->down &&
+	       (check_is_recorded(c, "tidegate_slot", " AND slot>0") ||
+		       check_is_recorded(c, "tidegate_plan", "") ||
+		       (!c->afresh && db_table_type(c->down, c->meta_schema, dm, type, NULL) == 0 &&
+			       type[0]));
 }
 
 bool check_goes_on(const struct check *c)

@@ -186,7 +186,7 @@ static bool is_unsupported(uint32_t sql_errno)
 
 static int server_collation(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), 0, a->collations, false};
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), 0, a->collations, SQL_ROWS_ANYHOW};
 
 	return ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &d, e);
 }
@@ -201,7 +201,9 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 		tables_check_default(&a->tables, ddl_schema_of(&j->ddl->tables[0], j->q.schema, name),
 			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;
-	if (ddl_session(a, t, &(struct ddl_session){&j->q, needs_database(j->to), j->place.told}, e) < 0)
+	if (ddl_session(a, t,
+		    &(struct ddl_session){&j->q, j, needs_database(j->to), ddl_place_is_told(&j->place)},
+		    e) < 0)
 		return -1;
 	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE && server_collation(a, t, j, e) < 0)
 		return err_add(e, "the default collation of a new database");

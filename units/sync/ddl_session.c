@@ -12,6 +12,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_statement.h"
 #include "units/sync/ddl_zone.h"
 
 /* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does.
@@ -86,7 +87,7 @@ static int check_own_modes(const struct sql_dialects *s, struct str text, struct
 static int set_mode(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
 	uint64_t mode = s->q->has_sql_mode ? s->q->sql_mode : 0;
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), mode, a->collations, false};
+	struct sql_dialects d = {&t->format.server, db_server(a->ddl), mode, a->collations, SQL_ROWS_ANYHOW};
 	struct buf sql = {0};
 	int r;
 
@@ -158,17 +159,38 @@ static int set_named_zone(struct db *d, const struct binlog_query *q, struct err
 	return r == 0;
 }
 
+/* Known only where it matters what a column was. */
+static int zone_wanted(struct apply *a, const struct trx *t, const struct ddl_session *s,
+	enum ddl_zone *wants, struct err *e)
+{
+	const struct structure *was;
+	struct structure *mine = NULL;
+
+	*wants = ddl_zone_of(s->q, s->j->ddl, &t->format.server, NULL);
+	if (*wants != DDL_ZONE_ANY || s->no_values)
+		return 0;
+	if (ddl_structure_before(a, s->j, &was, &mine, e) < 0)
+		return -1;
+	*wants = ddl_zone_of(s->q, s->j->ddl, &t->format.server, was);
+	structure_free(&mine);
+	return 0;
+}
+
 /* SYSTEM of the upstream is no zone of the downstream's: what it was at that moment. Only where rows get
  * times by it, so that nothing else waits for the upstream. */
 static int other_zone(
 	struct apply *a, const struct trx *t, const struct ddl_session *s, char out[8], struct err *e)
 {
 	const struct binlog_query *q = s->q;
-	enum ddl_zone wants = ddl_zone_of(q->sql, &t->format.server, q->sql_mode);
+	enum ddl_zone wants;
 	struct db *up;
 
 	snprintf(out, 8, "+00:00");
-	if (wants == DDL_ZONE_NONE || q->time_zone.n == 0) /* not logged: the statement did not use it */
+	if (!s->j || q->time_zone.n == 0) /* not logged: the statement did not use it */
+		return 0;
+	if (zone_wanted(a, t, s, &wants, e) < 0)
+		return -1;
+	if (wants == DDL_ZONE_NONE)
 		return 0;
 	up = tables_upstream(&a->tables, e);
 	if (up && ddl_zone_offset(

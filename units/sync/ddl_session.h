@@ -4,10 +4,13 @@
 #include "common/sql/dialect.h"
 #include "units/sync/apply.h"
 
+struct ddl_statement;
+
 struct ddl_session {
 	const struct binlog_query *q;
-	bool needs_database; /* some table is named without its schema */
-	bool no_values;      /* the rows are not at stake: an operator's words, an empty table */
+	const struct ddl_statement *j; /* NULL: tried with a table of no rows */
+	bool needs_database;           /* some table is named without its schema */
+	bool no_values; /* the rows are not the statement's to keep: an operator's words, an empty table */
 };
 /* Gives the DDL's connection the session that the event's statement ran in. */
 int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e);

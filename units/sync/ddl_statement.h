@@ -26,6 +26,10 @@ bool ddl_is_drop(enum sql_verb v);
 int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server *words, struct err *e);
 /* Its text is said in the downstream's dialect. */
 int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e);
+/* What an ALTER's table was before it, as the upstream has it; *mine: to be freed. *was NULL: it is on no
+ * record and not downstream. */
+int ddl_structure_before(struct apply *a, const struct ddl_statement *j, const struct structure **was,
+	struct structure **mine, struct err *e);
 /* The wanted ones of a DROP's tables (T30). */
 void ddl_write_drop(struct ddl_statement *j, bool tolerant);
 /* A RENAME of several: together with our own table, which tells whether it was done. */

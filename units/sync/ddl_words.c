@@ -132,46 +132,63 @@ static bool says(
 	return false;
 }
 
-/* Nothing else is under way: the downstream's table is as the upstream's was then. */
-static bool is_empty(struct apply *a, const char *schema, const char *name)
+int ddl_structure_before(struct apply *a, const struct ddl_statement *j, const struct structure **was,
+	struct structure **mine, struct err *e)
 {
+	const struct sql_name *up = &j->ddl->tables[0], *down = &j->to->tables[0];
+	char name[257], to[257];
+	const char *schema = ddl_schema_of(up, j->q.schema, name);
+	bool found;
+
+	err_clear(e);
+	*mine = NULL;
+	*was = tables_known(&a->tables, schema, up->table);
+	if (!*was)
+		*was = *mine = tables_tracked(&a->tables, schema, up->table, e);
+	if (!*was && !e->code) /* no row yet since the copy: the downstream's was made like it */
+		*was = *mine =
+			db_structure(a->ddl, ddl_schema_of(down, j->q.schema, to), down->table, &found, e);
+	return !*was && e->code ? -1 : 0;
+}
+
+/* Nothing else is under way: the downstream's table is as the upstream's was then. -1 also where there is
+ * none. */
+static int is_empty(struct apply *a, const struct ddl_statement *j, struct err *e)
+{
+	const struct sql_name *t = &j->to->tables[0];
 	struct buf sql = {0};
-	struct err ignored;
-	char one[4];
-	bool found = true;
+	char one[4], name[257];
+	bool found;
+	int r;
 
 	buf_puts(&sql, "SELECT 1 FROM ");
-	sql_put_table(&sql, str_of(schema), str_of(name));
+	sql_put_table(&sql, str_of(ddl_schema_of(t, j->q.schema, name)), str_of(t->table));
 	buf_puts(&sql, " LIMIT 1");
-	if (db_value(a->ddl, buf_cstr(&sql), one, sizeof(one), &found, &ignored) < 0)
-		found = true;
+	r = db_value(a->ddl, buf_cstr(&sql), one, sizeof(one), &found, e);
 	buf_free(&sql);
-	return !found;
+	return r < 0 ? -1 : !found;
 }
 
 /* Whether numbers that an ALTER gives the rows are the same on both sides. */
-static bool is_ordered(struct apply *a, const struct trx *t, const struct ddl_statement *j)
+static int look_at_rows(struct apply *a, const struct trx *t, const struct ddl_statement *j,
+	enum sql_rows *rows, struct err *e)
 {
-	const struct structure *known;
-	struct structure *mine = NULL;
-	char up[257], down[257];
-	const char *schema, *to;
-	struct err ignored = {0};
-	bool found, ordered;
+	const struct structure *was;
+	struct structure *mine;
+	int empty;
 
+	*rows = SQL_ROWS_ANYHOW;
 	if (j->ddl->verb != SQL_VERB_ALTER_TABLE || !says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL"))
-		return false;
-	schema = ddl_schema_of(&j->ddl->tables[0], j->q.schema, up);
-	to = ddl_schema_of(&j->to->tables[0], j->q.schema, down);
-	known = tables_known(&a->tables, schema, j->ddl->tables[0].table);
-	if (!known)
-		known = mine = tables_tracked(&a->tables, schema, j->ddl->tables[0].table, &ignored);
-	if (!known) /* no row yet since the copy: the downstream's was made like it */
-		known = mine = db_structure(a->ddl, to, j->to->tables[0].table, &found, &ignored);
-	ordered = (known && known->key >= 0 && known->keys[known->key].primary) ||
-		  is_empty(a, to, j->to->tables[0].table);
+		return 0;
+	if (ddl_structure_before(a, j, &was, &mine, e) < 0)
+		return -1;
+	if (was && was->key >= 0 && was->keys[was->key].primary)
+		*rows = SQL_ROWS_BY_KEY;
 	structure_free(&mine);
-	return ordered;
+	empty = was ? is_empty(a, j, e) : 0;
+	if (empty > 0)
+		*rows = SQL_ROWS_NONE;
+	return empty < 0 ? -1 : 0;
 }
 
 /* MariaDB's CREATE OR REPLACE DATABASE drops all that is in it, which nothing here has looked at. */
@@ -189,7 +206,8 @@ static int check_replaced(struct apply *a, const struct ddl_statement *j, struct
 
 int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, false};
+	struct sql_dialects d = {
+		&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, SQL_ROWS_ANYHOW};
 	struct buf whole = {0}, notes = {0};
 	struct str text = j->said;
 	int r;
@@ -215,8 +233,9 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
 		buf_put(&whole, text.p + j->to->start_transaction_end, text.n - j->to->start_transaction_end);
 		text = buf_str(&whole);
 	}
-	d.ordered = is_ordered(a, t, j);
-	r = sql_translate(text, &d, &j->text, &notes, e);
+	r = look_at_rows(a, t, j, &d.rows, e);
+	if (r == 0)
+		r = sql_translate(text, &d, &j->text, &notes, e);
 	if (r == 0 && notes.n > 0)
 		log_warn("DDL mapped: %s", buf_cstr(&notes));
 	buf_free(&whole);

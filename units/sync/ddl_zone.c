@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <string.h>
+#include <strings.h>
+
 #include "common/base/buf.h"
-#include "common/sql/ddl.h"
+#include "common/sql/alter.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
 
@@ -20,31 +23,144 @@ static bool is_one_of(const struct sql_lexer *lx, const char *const *words)
 	return false;
 }
 
-enum ddl_zone ddl_zone_of(struct str text, const struct server *from, uint64_t sql_mode)
+struct scan {
+	struct sql_lexer lx;
+	int depth;
+	bool more;
+};
+
+static bool next(struct scan *s)
+{
+	enum sql_token t = sql_lex_next(&s->lx);
+
+	s->more = t != SQL_END && t != SQL_BAD;
+	s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
+	return s->more;
+}
+
+static void skip_if_exists(struct scan *s)
+{
+	if (!sql_lex_is(&s->lx, "IF"))
+		return;
+	while (next(s) && !sql_lex_is(&s->lx, "EXISTS"))
+		continue;
+	next(s);
+}
+
+/* To the name of the first column that the part is about. */
+static void begin(struct scan *s, struct str part, const struct server *from, uint64_t sql_mode)
+{
+	*s = (struct scan){0};
+	sql_ddl_lexer(&s->lx, part, from, sql_mode);
+	next(s); /* ADD, MODIFY, CHANGE */
+	if (next(s) && sql_lex_is(&s->lx, "COLUMN"))
+		next(s);
+	skip_if_exists(s);
+}
+
+static bool is_stamp(const struct structure *was, const char *column, bool *known)
+{
+	int i = was && column ? structure_column(was, column) : -1;
+
+	*known = i >= 0;
+	return *known && strncasecmp(was->columns[i].type, "timestamp", strlen("timestamp")) == 0;
+}
+
+/* Values keep what they are, but from TIMESTAMP to another type, and back. */
+static enum ddl_zone of_change(
+	struct scan *s, bool renames, const struct alter_part *p, const struct structure *was)
+{
+	static const char *const types[] = {"TIMESTAMP", "DATETIME", "DATE", "TIME", "YEAR", NULL};
+	bool known, stamp = is_stamp(was, p->name, &known);
+
+	if (!next(s) || (renames && !next(s)))
+		return DDL_ZONE_NONE;
+	if (known)
+		return stamp != sql_lex_is(&s->lx, "TIMESTAMP") ? DDL_ZONE_ANY : DDL_ZONE_NONE;
+	return is_one_of(&s->lx, types) ? DDL_ZONE_ANY : DDL_ZONE_NONE;
+}
+
+static bool is_time(const struct sql_lexer *lx)
+{
+	return lx->type == SQL_NUMBER || (lx->type == SQL_STRING && !str_starts(lx->token, "'0000-00-00"));
+}
+
+/* A TIMESTAMP whose written default is a time of that zone; of one column, or of several in parentheses. */
+static enum ddl_zone of_add(struct scan *s)
+{
+	bool first = true, stamp = false, after_default = false;
+	int depth = s->depth;
+
+	if (sql_lex_is_char(&s->lx, '('))
+		next(s);
+	for (; s->more; next(s)) {
+		if (first)
+			stamp = next(s) && sql_lex_is(&s->lx, "TIMESTAMP");
+		else if (stamp && after_default && is_time(&s->lx))
+			return DDL_ZONE_ANY;
+		first = s->depth == depth && sql_lex_is_char(&s->lx, ',');
+		after_default =
+			sql_lex_is(&s->lx, "DEFAULT") || (after_default && sql_lex_is(&s->lx, "TIMESTAMP"));
+	}
+	return DDL_ZONE_NONE;
+}
+
+/* Of functions, wherever they stand: a default, a generated column, a partition's bound. */
+static enum ddl_zone of_words(struct str part, const struct server *from, uint64_t sql_mode)
 {
 	static const char *const now[] = {"CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP",
 		"CURDATE", "CURRENT_DATE", "CURTIME", "CURRENT_TIME", NULL};
 	static const char *const converts[] = {"UNIX_TIMESTAMP", "FROM_UNIXTIME", NULL};
-	static const char *const types[] = {"TIMESTAMP", "DATETIME", "DATE", "TIME", "YEAR", NULL};
-	bool alter = false, changes = false, type = false, stamp = false, value = false,
-	     after_default = false;
 	enum ddl_zone zone = DDL_ZONE_NONE;
 	struct sql_lexer lx;
 
-	sql_ddl_lexer(&lx, text, from, sql_mode);
+	sql_ddl_lexer(&lx, part, from, sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		alter = alter || sql_lex_is(&lx, "ALTER");
-		changes = changes || sql_lex_is(&lx, "MODIFY") || sql_lex_is(&lx, "CHANGE");
-		type = type || is_one_of(&lx, types);
-		stamp = stamp || sql_lex_is(&lx, "TIMESTAMP");
-		value = value || (after_default && lx.type == SQL_STRING) || is_one_of(&lx, converts);
-		after_default = sql_lex_is(&lx, "DEFAULT");
+		if (is_one_of(&lx, converts))
+			return DDL_ZONE_ANY;
 		if (is_one_of(&lx, now))
 			zone = DDL_ZONE_NOW;
 	}
-	if (!alter)
+	return zone;
+}
+
+static enum ddl_zone of_part(const struct alter_part *p, struct str part, const struct server *from,
+	uint64_t sql_mode, const struct structure *was)
+{
+	enum ddl_zone zone = DDL_ZONE_NONE, words = of_words(part, from, sql_mode);
+	struct sql_lexer verb;
+	struct scan s;
+
+	sql_ddl_lexer(&verb, part, from, sql_mode);
+	sql_lex_next(&verb);
+	begin(&s, part, from, sql_mode);
+	if (p->changes)
+		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, was);
+	else if (p->event.id == EVENT_add_column)
+		zone = of_add(&s);
+	return zone > words ? zone : words;
+}
+
+enum ddl_zone ddl_zone_of(const struct binlog_query *q, const struct sql_ddl *ddl, const struct server *from,
+	const struct structure *was)
+{
+	enum ddl_zone zone = DDL_ZONE_NONE;
+	struct alter a = {0};
+	struct err e = {0};
+
+	if (ddl->verb != SQL_VERB_ALTER_TABLE)
 		return DDL_ZONE_NONE;
-	return (changes && type) || (value && stamp) ? DDL_ZONE_ANY : zone;
+	if (alter_read(q->sql, from, q->sql_mode, ddl, &a, &e) < 0)
+		zone = DDL_ZONE_ANY;
+	for (unsigned i = 0; i < a.n && zone != DDL_ZONE_ANY; i++) {
+		const struct alter_part *p = &a.parts[i];
+		enum ddl_zone one =
+			of_part(p, (struct str){q->sql.p + p->at, p->end - p->at}, from, q->sql_mode, was);
+
+		zone = one > zone ? one : zone;
+	}
+	alter_fini(&a);
+	return zone;
 }
 
 /* Every 91 days of what a TIMESTAMP can be: what it is in summer and in winter, in each year. */

@@ -1,5 +1,8 @@
 #pragma once
+#include "common/binlog/event.h"
 #include "common/db/db.h"
+#include "common/sql/ddl.h"
+#include "common/sql/structure.h"
 
 /* What a statement takes from its session's time zone. */
 enum ddl_zone {
@@ -8,7 +11,10 @@ enum ddl_zone {
 	DDL_ZONE_ANY, /* times of any year: values that change their type, written ones */
 };
 
-enum ddl_zone ddl_zone_of(struct str text, const struct server *from, uint64_t sql_mode);
+/* Of an ALTER TABLE that fills or converts the rows that are there; else NONE. was: the table before it, NULL
+ * where nobody knows: then a column that becomes a temporal one may have been a TIMESTAMP, or become one. */
+enum ddl_zone ddl_zone_of(const struct binlog_query *q, const struct sql_ddl *ddl, const struct server *from,
+	const struct structure *was);
 /*
  * The zone (SYSTEM, or a name that the downstream lacks) as "+02:00" of that moment, asked from the upstream.
  * any: it must have been the same in all years. -1: it can't be said so; e says what to do.

@@ -6,11 +6,12 @@
 
 /*
  * A BIGINT of the table's own that was dropped later looks like the hidden column of a unique hash that was
- * made later: the downstream tells them apart, it still has the first.
+ * made later: the downstream tells them apart, it still has the first. A recorded structure is of the row's
+ * time, and the downstream may have columns of its own.
  */
 int hidden_check(const struct table *t, const struct binlog_table *map, struct err *e)
 {
-	if (map->names || binlog_table_hidden(map, t->logged) == 0)
+	if (!t->of_now || map->names || binlog_table_hidden(map, t->logged) == 0)
 		return 0;
 	for (unsigned i = 0; i < t->down->ncolumns; i++) {
 		const struct column *c = &t->down->columns[i];

@@ -244,8 +244,8 @@ unsigned statement_lax(const struct table *t, const struct binlog_value *row)
 	for (unsigned i = 0; t->has_enum && i < t->up->ncolumns; i++) {
 		const struct binlog_value *v = &row[i];
 
-		n += v->type == WIRE_ENUM && v->present && !v->null && v->raw.p[0] == 0 &&
-		     v->raw.p[v->raw.n - 1] == 0;
+		n += t->target[i] >= 0 && v->type == WIRE_ENUM && v->present && !v->null &&
+		     v->raw.p[0] == 0 && v->raw.p[v->raw.n - 1] == 0;
 	}
 	return n;
 }

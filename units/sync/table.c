@@ -438,6 +438,7 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	s = tables_upstream_now(ts, t->schema, t->name, &found, &later);
 	if (s && binlog_table_check(map, s, first.code ? &later : &first) == 0) {
 		log_info("structure of %s taken from the upstream", t->head);
+		t->of_now = true;
 		t->up = s;
 		return take_default(ts, t, s, e);
 	}

@@ -60,6 +60,7 @@ struct table {
 	char *head;            /* `to_schema`.`to_name`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
 	bool has_enum, versioned;
+	bool of_now; /* up is what the upstream said at the first row, nobody had it on record */
 	enum table_order order;
 	bool upsert;      /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
 	bool join;        /* updates of many rows may share a statement (join.h) */
