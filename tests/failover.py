@@ -107,6 +107,13 @@ def wait_replica(replica, primary, timeout=60):
         time.sleep(0.1)
 
 
+def wait_for_rows(replica, table, n, timeout=60):
+    end = time.monotonic() + timeout
+    while table.split(".")[0] not in replica.databases() or replica.query(f"SELECT COUNT(*) FROM {table}") != ((n,),):
+        assert time.monotonic() < end, f"{replica} lacks rows of {table}; {status(replica)}"
+        time.sleep(0.1)
+
+
 def status(replica):
     return replica.query("SHOW REPLICA STATUS" if replica.flavor == "mysql" else "SHOW SLAVE STATUS")
 

@@ -28,13 +28,13 @@ class Host:
     def start(self):
         self.alive_r, self.alive_w = os.pipe()
         os.set_inheritable(self.alive_r, True)
+        self.seen = len(self.events())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(self.bin / "tidegated"), "--state", str(self.state), "--run", str(self.run), "--libexec", str(self.libexec), "--name", "test",
                  "--alive-fd", str(self.alive_r), "--log-level", "debug"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[self.alive_r], start_new_session=True)
         os.close(self.alive_r)
-        self.seen = len(self.events())
         self.agent = self.wait("agent")
         return self
 

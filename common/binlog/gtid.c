@@ -307,6 +307,19 @@ int gtid_set_add(struct gtid_set *s, const struct binlog_gtid_event *g, struct e
 	return 0;
 }
 
+void gtid_set_merge(struct gtid_set *s, const struct gtid_set *more, bool keep_greater)
+{
+	assert(is_mariadb(s) == is_mariadb(more));
+	for (size_t i = 0; i < more->n; i++) {
+		const struct gtid_origin *o = is_mariadb(more) ? NULL : &more->origins[i];
+
+		if (!o)
+			gtid_set_put_domain(s, more->domains[i], keep_greater);
+		for (size_t k = 0; o && k < o->n; k++)
+			gtid_set_put_interval(s, o->uuid, o->tag, o->at[k]);
+	}
+}
+
 /* Of one interval what b does not have, into out. */
 static void subtract_interval(
 	struct gtid_set *out, const struct gtid_origin *o, struct gtid_interval v, const struct gtid_set *b)

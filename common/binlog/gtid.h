@@ -29,6 +29,11 @@ bool gtid_set_has(const struct gtid_set *s, const struct binlog_gtid_event *g);
 /* MariaDB: the last transaction of a domain; false: none. */
 bool gtid_set_last(const struct gtid_set *s, uint32_t domain, uint32_t *server_id, uint64_t *seq);
 int gtid_set_add(struct gtid_set *s, const struct binlog_gtid_event *g, struct err *e);
+/*
+ * Adds a set of the same flavor. MariaDB: a domain that both have becomes more's, with keep_greater only
+ * where its number is greater.
+ */
+void gtid_set_merge(struct gtid_set *s, const struct gtid_set *more, bool keep_greater);
 /* a minus b, as text for people ("what the upstream lost", T20). */
 void gtid_set_subtract_text(const struct gtid_set *a, const struct gtid_set *b, struct buf *out);
 /* The set at a file's head: MySQL PREVIOUS_GTIDS, MariaDB GTID_LIST. */

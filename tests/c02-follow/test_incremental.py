@@ -2,6 +2,7 @@
 import pytest
 
 import procs
+from conftest import Pair
 from servers import PASSWORD
 from tidegate import FAILED
 from workload import Workload
@@ -116,6 +117,45 @@ def test_from_a_gtid_set(relay, pair, job, tmp_path):
     pair.source.run("INSERT INTO app.n VALUES (2)", "FLUSH BINARY LOGS")
     j.run(*files, timeout=90)
     pair.assert_equal("app", j.story)
+
+
+def made_later(server):
+    """What it has in its binlog begins behind 950; what is before that it does not have. (a set of before that, one that fits)"""
+    uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+    if server.flavor == "mysql":
+        server.run("RESET BINARY LOGS AND GTIDS", f"SET GLOBAL gtid_purged = '{uuid}:1-950'", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+        return f"{uuid}:1-900", f"{uuid}:1-950"
+    server.run("RESET MASTER", "SET GLOBAL gtid_slave_pos = '0-77-950'", "SET SESSION server_id = 77", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    return "0-77-900", "0-77-950"
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_a_set_from_before_its_binlog(name, fleet, server, job, tmp_path):
+    """The set and the files' heads fit, but what lies between them is nowhere in the binlog."""
+    s, = fleet(name, "made")
+    pair = Pair(s, server("my97" if name != "my97" else "ma1011", "down"))
+    behind, fits = made_later(s)
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    said = j.run("--no-check", *write_gtid(tmp_path, pair, behind, False), timeout=60, expect=FAILED)
+    assert "60202" in said and "not in it" in said.replace("does not have them in its binlog", "not in it"), said
+    assert "app" not in pair.target.databases()
+    k = job(source_url="", target_url="")
+    k.source_url = k.target_url = None
+    k.start("--stay", *write_gtid(tmp_path, pair, fits, True), until=None)
+    k.wait_status(lambda s: s.get("phase") == "sync")
+    # The same where the relay log is there already.
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("name: late", "name: behind").replace(fits, behind))
+    k.ask("start-task", "--no-check", str(task))
+    procs.wait_for(lambda: k.subtask("behind")["stage"] == "Paused", 60, k.story)
+    error, = k.subtask("behind")["result"]["errors"]
+    assert error["ErrCode"] == 60202 and ("0-77-951" if name == "ma1011" else ":901-950") in error["Message"], error
+    k.interrupt()
+    s.run("INSERT INTO app.t VALUES (1)")
+    task.write_text(task.read_text().replace("name: behind", "name: late").replace(behind, fits))
+    k.run(str(task), str(tmp_path / "source.yaml"), timeout=60)
+    pair.assert_equal("app", k.story)
 
 
 def test_a_set_with_a_hole(make_pair, job, tmp_path):

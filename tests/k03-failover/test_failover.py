@@ -219,6 +219,46 @@ class Turning(failover.Forwarder):
         return data
 
 
+class Parting(failover.Forwarder):
+    """Once somebody reads the binlog each new connection is led to `then`: who reads stays where it is."""
+
+    then = None
+
+    def change(self, data):
+        if self.then and data[4:5] == b"\x12":  # COM_BINLOG_DUMP
+            self.target, self.then = self.then.port, None
+        return data
+
+
+@pytest.mark.parametrize("name", ["ma1011", "my97"])
+def test_a_copy_of_another_server(name, fleet, server, job):
+    """The relay reads one server and the copy is made from another one: the copy's file and offset say nothing in that log, though it has such a file."""
+    a, b = fleet(name, "a", "b")
+    target = server("my97" if name != "my97" else "ma1011", "down")
+    failover.follow(b, a)
+    door = Parting(a)
+    try:
+        a.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, t varchar(500))", "INSERT INTO app.t VALUES (1, 'x')")
+        b.run(*["SET gtid_domain_id = 9"][:name == "ma1011"], "CREATE DATABASE own", *(f"CREATE TABLE own.t{i} (id int PRIMARY KEY)" for i in range(40)), "DROP DATABASE own")  # its file is longer
+        failover.wait_for_rows(b, "app.t", 1)
+        door.then = b
+        j = job(source_url=door.url() + "/?tls=disabled", target_url=target.url(), tables="app.*")
+        j.failpoints.arm("load_all_done", "sleep", arg=300000)
+        j.start("--no-check", until=None)  # it reads the binlog too
+        procs.wait_for(lambda: j.failpoints.fired("load_all_done") or j.ended(), 60, j.story)
+        assert door.target == b.port and not j.ended(), j.story()
+        a.run(*(f"INSERT INTO app.t VALUES ({i}, REPEAT('x', 500))" for i in range(2, 30)))
+        j.failpoints.disarm("load_all_done")
+        assert j.wait(60) == FAILED, j.story()
+        assert GONE in j.stderr() and "the copy was made from the server" in j.stderr(), j.story()
+        assert target.query("SELECT COUNT(*) FROM app.t") == ((1,),)
+        door.to(b)
+        failover.wait_for_rows(b, "app.t", 29)
+        synced(j, Pair(b, target))
+    finally:
+        door.close()
+
+
 @pytest.mark.parametrize("name", ["ma1011", "my97"])
 def test_between_two_connections(name, fleet, server, job):
     """One connection finds the old server, the next one, for the files, the new one, which has none of these names: no loss, only too early."""
@@ -267,6 +307,72 @@ def test_replica_that_did_not_log(name, fleet, forward, server, job):
     said = j.run(timeout=60, expect=FAILED)
     assert GONE in said and "does not have them in its binlog" in said, said
     assert target.query("SELECT COUNT(*) FROM app.t") == ((2,),)
+
+
+def test_replica_made_later(fleet, forward, server, job):
+    """MariaDB: made from a copy later than what was read, it logs what it applies since. Its binlog lacks what lies between, and its positions don't say so."""
+    a, b = fleet("ma1011", "a", "b")
+    target = server("my97", "down")
+    door = forward(a)
+    table = ("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    a.run(*table, "INSERT INTO app.t VALUES (1)")
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    followed(j)
+    a.run("INSERT INTO app.t VALUES (2)")
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),) or j.ended(), 60, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    a.run(*(f"INSERT INTO app.t VALUES ({i})" for i in range(3, 8)))
+    b.run("SET SESSION sql_log_bin = 0", *table, *(f"INSERT INTO app.t VALUES ({i})" for i in range(1, 8)))
+    (position,), = a.query("SELECT @@global.gtid_binlog_pos")
+    b.run("RESET MASTER", f"SET GLOBAL gtid_slave_pos = '{position}'")
+    failover.follow(b, a)
+    a.run("INSERT INTO app.t VALUES (8)")
+    failover.wait_replica(b, a)
+    failover.promote(b)
+    assert b.query("SELECT COUNT(*) FROM app.t") == ((8,),)
+    door.to(b)
+    for _ in range(2):
+        said = j.run(timeout=60, expect=FAILED)
+        assert GONE in said and "made from a copy later" in said, said
+        assert target.query("SELECT COUNT(*) FROM app.t") == ((2,),)
+    a.run("INSERT INTO app.t VALUES (9)")
+    door.to(a)
+    synced(j, Pair(a, target))
+
+
+@pytest.mark.parametrize("name, where", [("ma1011", "relay_after_write"), ("my97", "relay_after_write"), ("my97", "relay_rotate"), long("ma1011", "relay_rotate")])
+def test_switch_cut_short(name, where, fleet, forward, server, job):
+    """The second server goes away before its log came to where the first one's ended; the third one must have what was read of the first all the same."""
+    a, b, c = fleet(name, "a", "b", "c")
+    target = server("ma1011" if name != "ma1011" else "my97", "down")
+    for replica in (b, c):
+        failover.follow(replica, a)
+    door = forward(a)
+    a.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, t mediumtext)", *(f"INSERT INTO app.t VALUES ({i}, REPEAT('x', 50000))" for i in range(20)))
+    failover.wait_replica(c, a)
+    failover.stop_following(c)
+    j = job(source_url=door.url(), target_url=target.url(), tables="app.*")
+    followed(j)
+    a.run("INSERT INTO app.t VALUES (100, 'only a and b have it')")
+    last = next(iter(failover.executed(a)))
+    failover.wait_replica(b, a)
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((21,),) or j.ended(), 60, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    failover.promote(b)
+    failover.promote(c)
+    door.to(b)
+    j.failpoints.arm(where, "sleep", arg=300000)
+    checked = "started check", "obituary check"
+    before = len(j.log())
+    followed(j)
+    procs.wait_for(lambda: (j.failpoints.fired(where) and all(w in j.log()[before:] for w in checked)) or j.ended(), 60, j.story)
+    door.to(c)
+    for p in j.units("relay"):
+        p.kill()
+    stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()])
+    b.run("INSERT INTO app.t VALUES (101, 'and more')")
+    door.to(b)
+    synced(j, Pair(b, target))
 
 
 @pytest.mark.parametrize("name, gtid, written", [("ma1011", True, 0), ("my97", False, 200), long("ma1011", True, 200), long("my97", True, 0),

@@ -271,7 +271,8 @@ struct plan_snapshot record_oldest(const struct load *l, const json_t *own)
 		return l->plan.snapshot;
 	return (struct plan_snapshot){.file = (char *)(uintptr_t)json_text(oldest, "file", ""),
 		.gtid = (char *)(uintptr_t)json_text(oldest, "gtid", ""),
-		.offset = (uint64_t)json_num(oldest, "offset", 0)};
+		.offset = (uint64_t)json_num(oldest, "offset", 0),
+		.server = (char *)(uintptr_t)json_text(oldest, "identity", "")};
 }
 
 static struct row row_of(const struct load *l, enum record_stage stage, const json_t *own)

@@ -40,7 +40,8 @@ static int ask(struct load *l, const struct buf *msg, uint16_t want, uint64_t ti
 /* Where the snapshot is in the relay log; files of a server before, or behind, say nothing about it. */
 static int resolve(struct load *l, const struct plan_snapshot *s, struct position *at, struct err *e)
 {
-	struct msg_resolve m = {.file = str_of(s->file), .offset = s->offset};
+	struct msg_resolve m = {
+		.file = str_of(s->file), .offset = s->offset, .server = str_of(s->server ? s->server : "")};
 	struct buf b = {0}, bytes = {0};
 	struct msg_located got;
 	struct str body;

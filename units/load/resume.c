@@ -65,6 +65,7 @@ static int look_through(const struct asking *a, struct buf *why, struct err *e)
 		buf_puts(why, "the upstream is another server now");
 		return 0;
 	}
+	from.server = to.server = (char *)(uintptr_t)json_text(last, "identity", "");
 	if (!is_one_history(from.gtid, to.gtid)) {
 		buf_puts(why, "the upstream's binlog was begun anew, its GTID set lacks what the copy has");
 		return 0;

@@ -7,28 +7,41 @@
 
 #include "units/relay/head.h"
 #include "units/relay/relay.h"
+#include "units/relay/unlogged.h"
 
-static void reply_located(struct link_req **req, struct position at, const struct gtid_set *set)
+/* unlogged: NULL where it does not matter. */
+static void reply_located(struct relay *r, struct link_req **req, struct position at,
+	const struct gtid_set *set, const struct buf *unlogged)
 {
+	char server[STORE_NAME];
 	struct msg_located m = {.at = at};
 	struct buf text = {0}, b = {0};
 
 	gtid_set_text(set, &text);
+	store_server(&r->store, at.generation, server, sizeof(server));
 	m.gtid = buf_str(&text);
+	m.server = str_of(server);
+	if (unlogged)
+		m.unlogged = buf_str(unlogged);
 	msg_put_located(&b, (*req)->head.request, &m);
 	link_reply(req, &b);
 	buf_free(&text);
 	buf_free(&b);
 }
 
-static bool ready(struct relay *r)
+static bool is_set(struct relay *r, const bool *flag)
 {
-	bool recovered;
+	bool set;
 
 	pthread_mutex_lock(&r->shared.lock);
-	recovered = r->shared.recovered;
+	set = *flag;
 	pthread_mutex_unlock(&r->shared.lock);
-	return recovered;
+	return set;
+}
+
+static bool ready(struct relay *r)
+{
+	return is_set(r, &r->shared.recovered);
 }
 
 static size_t count(struct relay *r)
@@ -98,6 +111,7 @@ static int search(struct relay *r, struct str text, struct position *at, struct 
 void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
 {
 	struct relay *r = self;
+	struct buf unlogged = {0};
 	struct gtid_set *set = NULL;
 	struct position at;
 	struct msg_locate m;
@@ -114,11 +128,14 @@ void serve_on_locate(void *self, struct unit_env *env, struct link_req **req)
 	if (found == 0)
 		err_set(&e, ERR_relay_gone, "no file of the relay log begins within the GTID set '%.*s'",
 			STR_ARG(m.gtid));
+	if (found > 0 && unlogged_text(r, &unlogged, &e) < 0)
+		found = -1;
 	if (found > 0)
-		reply_located(req, at, set);
+		reply_located(r, req, at, set, &unlogged);
 	else
 		link_fail(req, &e);
 	gtid_set_free(&set);
+	buf_free(&unlogged);
 }
 
 /* Purged, or from before the relay log began: the operator can mend only the second. */
@@ -144,10 +161,18 @@ static int not_here(
 		STR_ARG(m->file), first);
 }
 
+/* A relay that is not connected may be on its way to that server. */
+static int of_another(struct relay *r, const struct msg_resolve *m, const char *server, struct err *e)
+{
+	return err_set(e, is_set(r, &r->shared.connected) ? ERR_relay_gone : ERR_relay_not_there,
+		"%.*s is of the server %.*s, and the relay reads from %s", STR_ARG(m->file),
+		STR_ARG(m->server), server);
+}
+
 /* The file of the newest generation, if the relay has it up to the offset. */
 static int resolve(struct relay *r, const struct msg_resolve *m, struct store_span *span, struct err *e)
 {
-	char base[256], own[256];
+	char base[256], own[256], server[STORE_NAME];
 	struct position end, at;
 	uint64_t number;
 
@@ -158,6 +183,9 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 		return err_set(e, ERR_relay_not_there, "the relay log is still empty");
 	if (strcmp(base, own) != 0)
 		return err_set(e, ERR_relay_gone, "the upstream's files are named %s, not %s", own, base);
+	store_server(&r->store, end.generation, server, sizeof(server));
+	if (m->server.n > 0 && !str_eq(m->server, str_of(server)))
+		return of_another(r, m, server, e);
 	at = (struct position){end.generation, number, m->offset};
 	enum store_place place = store_find(&r->store, at, span);
 
@@ -196,6 +224,6 @@ void serve_on_resolve(void *self, struct unit_env *env, struct link_req **req)
 		head_of_file(r->store.dir, span.path, &h, &e) < 0 || (!h.complete && not_yet(&span, &e) < 0))
 		link_fail(req, &e);
 	else
-		reply_located(req, span.at, h.set);
+		reply_located(r, req, span.at, h.set, NULL);
 	head_fini(&h);
 }

@@ -206,6 +206,11 @@ bool store_empty(struct store *s)
 	return empty;
 }
 
+static void server_of(const struct store_generation *g, char *out, size_t size)
+{
+	snprintf(out, size, "%.*s", (int)(strrchr(g->name, '.') - g->name), g->name);
+}
+
 bool store_last(
 	struct store *s, struct store_generation *g, struct store_file *file, char *server, size_t size)
 {
@@ -219,7 +224,7 @@ bool store_last(
 		*g = *l;
 		g->files = NULL; /* the caller gets a copy without them */
 		*file = l->nfiles ? l->files[l->nfiles - 1] : (struct store_file){l->first, 0};
-		snprintf(server, size, "%.*s", (int)(strrchr(l->name, '.') - l->name), l->name);
+		server_of(l, server, size);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return found;
@@ -261,6 +266,18 @@ void store_path(struct store *s, uint32_t generation, uint64_t number, char *out
 	for (i = 0; i < s->ngens; i++)
 		if (s->gens[i].number == generation)
 			path_of(&s->gens[i], number, out, size);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_server(struct store *s, uint32_t generation, char *out, size_t size)
+{
+	size_t i;
+
+	out[0] = '\0';
+	pthread_mutex_lock(&s->lock);
+	for (i = 0; i < s->ngens; i++)
+		if (s->gens[i].number == generation)
+			server_of(&s->gens[i], out, size);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -67,6 +67,8 @@ int store_add_generation(struct store *s, const char *server, const char *base, 
 	uint32_t number, struct err *e);
 /* Everything goes, the index first. */
 int store_discard(struct store *s, struct err *e);
+/* Whose files a generation has; "": there is no such one. */
+void store_server(struct store *s, uint32_t generation, char *out, size_t size);
 /* "<server>.000001/mysql-bin.000003" */
 void store_path(struct store *s, uint32_t generation, uint64_t number, char *out, size_t size);
 /* The puller's: a file begins (size 0), the last file has grown, or was found without a whole event. */

@@ -106,16 +106,11 @@ static int gtids_mariadb(struct db *d, const struct gtid_set *ours, struct buf *
 	return r;
 }
 
-int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e)
+static int gtids_mysql(struct db *d, const struct gtid_set *ours, struct buf *lost, struct err *e)
 {
-	const struct gtid_set *ours = r->writer.track.set; /* only this thread changes it */
 	struct db_master_status m;
 	struct gtid_set *theirs;
 
-	if (!ours || gtid_set_empty(ours))
-		return 0;
-	if (gtid_set_flavor(ours) == FLAVOR_MARIADB)
-		return gtids_mariadb(d, ours, lost, e);
 	if (db_master_status(d, &m, e) < 0)
 		return -1;
 	theirs = gtid_set_parse(FLAVOR_MYSQL, str_of(m.gtid ? m.gtid : ""), e);
@@ -125,6 +120,19 @@ int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e
 	gtid_set_subtract_text(ours, theirs, lost);
 	gtid_set_free(&theirs);
 	return 0;
+}
+
+int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e)
+{
+	/* only this thread changes these sets */
+	struct gtid_set *ours = known_all(&r->writer.known, r->writer.track.set);
+	int rc = 0;
+
+	if (ours && !gtid_set_empty(ours))
+		rc = gtid_set_flavor(ours) == FLAVOR_MARIADB ? gtids_mariadb(d, ours, lost, e)
+							     : gtids_mysql(d, ours, lost, e);
+	gtid_set_free(&ours);
+	return rc;
 }
 
 /* --- by files --- */

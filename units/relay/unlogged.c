@@ -37,20 +37,24 @@ static int purged(struct db *d, struct gtid_set **out, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
+int unlogged_text(const struct relay *r, struct buf *out, struct err *e)
+{
+	if (faccessat(r->store.dir, known_name, F_OK, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "looking for %s", known_name);
+	return io_read_file(r->store.dir, known_name, KNOWN_MAX, out, e);
+}
+
 /* The set, and what is known of the upstreams so far. set: may be NULL. */
 static struct gtid_set *with_known(struct relay *r, const struct gtid_set *set, struct err *e)
 {
 	struct gtid_set *both = NULL;
 	struct buf text = {0};
-	int rc = 0;
+	int rc = unlogged_text(r, &text, e);
 
-	if (set)
+	if (rc == 0 && set && text.n > 0)
+		buf_putc(&text, ',');
+	if (rc == 0 && set)
 		gtid_set_text(set, &text);
-	if (faccessat(r->store.dir, known_name, F_OK, 0) == 0) {
-		if (text.n)
-			buf_putc(&text, ',');
-		rc = io_read_file(r->store.dir, known_name, KNOWN_MAX, &text, e);
-	}
 	if (rc == 0)
 		both = gtid_set_parse(FLAVOR_MYSQL, buf_str(&text), e);
 	buf_free(&text);

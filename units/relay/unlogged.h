@@ -13,3 +13,5 @@ int unlogged_beyond(
 int unlogged_note(struct relay *r, struct db *d, struct err *e);
 /* A log begins: what is there is another one's. */
 int unlogged_forget(struct relay *r, struct err *e);
+/* The set as it is in the file, as text, appended; nothing: there is none. Any thread's. */
+int unlogged_text(const struct relay *r, struct buf *out, struct err *e);

@@ -15,11 +15,14 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "common/db/binlog_stream.h"
 #include "common/db/status.h"
 #include "units/relay/evfile.h"
 #include "units/relay/head.h"
 #include "units/relay/surplus.h"
 #include "units/relay/unlogged.h"
+
+enum { LOOK_BYTES = 64 << 20 };
 
 static int explain(struct db *d, struct err *e)
 {
@@ -534,14 +537,77 @@ static int reach_elsewhere(struct relay *r, struct db *d, const struct logs *log
 	return 0;
 }
 
+/* Was anything read that has one? The log's own end may have none yet, behind a switch. */
+static bool has_gtids(struct relay *r)
+{
+	struct gtid_set *all = known_all(&r->writer.known, r->writer.track.set);
+	bool has = r->writer.track.set && all && !gtid_set_empty(all);
+
+	gtid_set_free(&all);
+	return has;
+}
+
+/* As far as the binlog goes now, or for a bounded part of it: what comes later is looked at in the stream. */
+static int look_through(struct binlog_stream *s, struct known *k, struct err *e)
+{
+	struct binlog_format f = {0};
+	struct binlog_header h;
+	struct str event;
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	while (rc == 0 && bytes < LOOK_BYTES && (rc = binlog_stream_next(s, &event, e)) > 0) {
+		bytes += event.n;
+		rc = binlog_read_header(event, &h, e);
+		if (rc == 0 && h.type == BINLOG_FORMAT)
+			rc = binlog_read_format(event, &f, e);
+		else if (rc == 0)
+			rc = known_event(k, event, &f, true, e);
+	}
+	return rc;
+}
+
+/*
+ * Does the other server's binlog, from the file on where the log is to begin, go on behind what was read
+ * (known.h)? Asked before anything of it is in the log, as long as there is a way back to the old server.
+ */
+static int goes_on(struct relay *r, const struct log *l, const struct known *next, struct err *e)
+{
+	char name[300];
+	struct binlog_stream_options o = {
+		r->o.server_id, name, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
+	struct known k = {.end = gtid_set_copy(next->end)};
+	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
+	struct binlog_stream *s = NULL;
+	int rc;
+
+	binlog_name_make(name, sizeof(name), l->base, l->number);
+	if (d && upstream_still(r, d, e) == 0)
+		s = binlog_stream_open(&d, &o, e);
+	rc = s ? look_through(s, &k, e) : -1;
+	relay_release(r, &r->shared.head_db);
+	binlog_stream_close(&s);
+	db_close(&d);
+	known_fini(&k);
+	return rc;
+}
+
+/* Has the binlog anything that is to be looked at so? */
+static bool may_have_gaps(const struct known *next)
+{
+	return gtid_set_flavor(next->end) == FLAVOR_MARIADB;
+}
+
 static int place_switched(
 	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
 {
 	bool behind = is_behind(r);
 	uint32_t number = 0;
+	struct known next;
 	const struct log *l;
+	int rc;
 
-	if (!r->writer.track.set || gtid_set_empty(r->writer.track.set))
+	if (!has_gtids(r))
 		return err_set(e, ERR_relay_gone,
 			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody "
 			"can tell where to go "
@@ -556,7 +622,15 @@ static int place_switched(
 			server);
 	if (behind && reach_elsewhere(r, d, logs, &l, &number, e) < 0)
 		return -1;
-	return begin_generation(r, server, l, number, e);
+	if (known_next(&r->writer.known, r->store.dir, r->writer.track.set, &next, e) < 0)
+		return -1;
+	rc = may_have_gaps(&next) ? goes_on(r, l, &next, e) : 0;
+	if (rc == 0)
+		rc = begin_generation(r, server, l, number, e);
+	if (rc == 0)
+		known_begin(&r->writer.known, &next);
+	known_fini(&next);
+	return rc;
 }
 
 static int place(struct relay *r, struct db *d, const struct logs *logs, struct err *e)
@@ -571,7 +645,7 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 	snprintf(r->found, sizeof(r->found), "%s", server);
 	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
 		return place_first(r, d, server, logs, e);
-	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0;
+	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0 && !r->writer.known.end;
 	/* The old server again, behind a switch to another one, is as good as a third one. */
 	if (strcmp(server, known) == 0 && !is_behind(r) &&
 		(nothing || strcmp(g.base, logs->list[0].base) == 0))
@@ -587,7 +661,7 @@ int upstream_place(struct relay *r, struct db *d, struct err *e)
 	int rc = read_logs(d, &logs, e);
 
 	if (rc == 0 && store_empty(&r->store))
-		rc = unlogged_forget(r, e);
+		rc = unlogged_forget(r, e) < 0 ? -1 : known_forget(&r->writer.known, r->store.dir, e);
 	if (rc == 0)
 		rc = place(r, d, &logs, e);
 	if (rc == 0)

@@ -32,6 +32,7 @@ void writer_fini(struct writer *w)
 	io_close(&w->fd);
 	buf_free(&w->buf);
 	track_fini(&w->track);
+	known_fini(&w->known);
 }
 
 static void path_of(const struct writer *w, char *out, size_t size)
@@ -83,11 +84,39 @@ static int scan(struct writer *w, struct evfile *f, uint64_t *end, struct err *e
 			return 0;
 		if (h.log_pos && h.log_pos != (uint32_t)f->at)
 			return 0;
-		if (h.type != BINLOG_FORMAT && follow(w, event, e) < 0)
+		if (h.type != BINLOG_FORMAT &&
+			(follow(w, event, e) < 0 || known_event(&w->known, event, &w->format, false, e) < 0))
 			return -1;
 		*end = f->at;
 	}
 	return r;
+}
+
+/* The file that is to come is not there yet: the set is that of the one before, which has ended; of another
+ * generation where there is none in this. */
+static int follow_before(struct writer *w, struct err *e)
+{
+	struct store_generation g;
+	struct store_file last;
+	char server[STORE_NAME], path[STORE_PATH];
+	struct evfile f;
+	uint64_t end;
+	int r;
+
+	store_last(w->store, &g, &last, server, sizeof(server));
+	if (g.nfiles == 0) {
+		pthread_mutex_lock(w->track_lock);
+		w->track.set = w->known.end ? gtid_set_copy(w->known.end) : NULL;
+		pthread_mutex_unlock(w->track_lock);
+		return 0;
+	}
+	store_path(w->store, g.number, last.number, path, sizeof(path));
+	if (evfile_open(&f, w->store->dir, path, 0, e) < 0)
+		return -1;
+	r = scan(w, &f, &end, e);
+	evfile_close(&f);
+	w->format.valid = false;
+	return r < 0 ? -1 : 0;
 }
 
 static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, struct err *e)
@@ -95,7 +124,7 @@ static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, 
 	if (!w->format.valid) {
 		log_info("%s has no whole beginning: it is pulled again", path);
 		store_drop_last(w->store);
-		return 0;
+		return follow_before(w, e);
 	}
 	if (size != end) {
 		log_info("%s: cut from %" PRIu64 " to its last whole event, %" PRIu64 " bytes", path, size,
@@ -123,10 +152,12 @@ int writer_recover(struct writer *w, struct err *e)
 
 	if (!store_last(w->store, &g, &last, server, sizeof(server)))
 		return 0;
+	if (known_load(&w->known, w->store->dir, e) < 0)
+		return -1;
 	w->number = last.number;
 	w->written = w->at = 0;
 	if (g.nfiles == 0)
-		return 0;
+		return follow_before(w, e);
 	store_path(w->store, g.number, last.number, path, sizeof(path));
 	if (evfile_open(&f, w->store->dir, path, 0, e) < 0)
 		return -1;
@@ -250,6 +281,8 @@ int writer_event(struct writer *w, struct str event, const struct binlog_header 
 	}
 	if (first && (h->type != BINLOG_FORMAT || make_file(w, e) < 0))
 		return h->type == BINLOG_FORMAT ? -1 : hole(w, h, "the file's head is missing", e);
+	if (h->type != BINLOG_FORMAT && known_event(&w->known, event, &w->format, true, e) < 0)
+		return -1;
 	buf_put(&w->buf, event.p, event.n);
 	w->last_event = h->size;
 	w->at += event.n;

@@ -5,6 +5,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/binlog/event.h"
+#include "units/relay/known.h"
 #include "units/relay/store.h"
 #include "units/relay/track.h"
 
@@ -22,6 +23,7 @@ struct writer {
 	uint32_t last_event;
 	struct binlog_format format; /* of the stream */
 	struct track track;
+	struct known known; /* not under the lock: the puller's */
 	pthread_mutex_t *track_lock;
 	uint64_t events, bytes; /* written since the start */
 };

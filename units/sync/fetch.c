@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/base/xalloc.h"
 #include "units/sync/pending.h"
 #include "units/sync/reread.h"
 
@@ -57,6 +58,16 @@ void fetch_begin(struct fetch *f, struct position head, struct position skip)
 	overlap_begin(&f->overlap, skip, f->apply->gtid, f->by_gtid);
 	f->next = head;
 	f->skip = skip;
+}
+
+int fetch_located(struct fetch *f, struct position head, const char *gtid, struct err *e)
+{
+	struct gtid_set *set = apply_parse_gtid(gtid, e);
+
+	if (!set)
+		return err_add(e, "the set at the head of the relay log's file");
+	overlap_located(&f->overlap, head, set);
+	return 0;
 }
 
 int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e)
@@ -327,10 +338,12 @@ static void ask_later(struct fetch *f, const struct err *e)
 
 /* --- a relay log that begins behind our place --- */
 
-/* at: where the log begins behind what is applied. Not where positions would go back: the highest counts. */
-static int go_on_by_gtids(struct fetch *f, struct position at, struct err *e)
+/* at: where the log begins behind what is applied, with that set. Not where positions would go back: the
+ * highest counts. */
+static int go_on_by_gtids(struct fetch *f, struct position at, struct str gtid, struct err *e)
 {
-	char file[300];
+	char file[300], *head;
+	int rc;
 
 	if (at.generation <= f->watermark.generation) {
 		binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
@@ -339,6 +352,11 @@ static int go_on_by_gtids(struct fetch *f, struct position at, struct err *e)
 			"servers under the same numbers: resume the task, the relay then begins anew",
 			file);
 	}
+	head = xstrndup(gtid.p, gtid.n);
+	rc = fetch_located(f, at, head, e);
+	free(head);
+	if (rc < 0)
+		return -1;
 	f->next = f->skip = at;
 	f->resume = (struct position){0};
 	f->moving = false;
@@ -360,7 +378,7 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 		ask_later(f, e);
 	} else if (msg_expect(reply, MSG_located, &body, &wrong) == 0 &&
 		   msg_get_located(body, &m, &wrong) == 0) {
-		go_on_by_gtids(f, m.at, &wrong);
+		go_on_by_gtids(f, m.at, m.gtid, &wrong);
 	}
 	if (wrong.code == ERR_link || wrong.code == ERR_relay_not_there)
 		ask_later(f, &wrong);

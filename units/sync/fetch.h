@@ -56,6 +56,8 @@ struct fetch {
 void fetch_resume(struct fetch *f, struct position watermark);
 /* The first start: from a file's head, skipping what is before `skip`. */
 void fetch_begin(struct fetch *f, struct position head, struct position skip);
+/* Behind fetch_begin, where a set said so: the set at that file's head (overlap_located). */
+int fetch_located(struct fetch *f, struct position head, const char *gtid, struct err *e);
 /* Reads from a file's head up to `to` for nothing but the GTIDs, added to those of the head: scan.set, when
  * scan.done. */
 int fetch_scan(struct fetch *f, struct position head, struct position to, const char *gtid, struct err *e);

@@ -20,6 +20,7 @@ void first_read(struct first *f, const json_t *start)
 	snprintf(f->file, sizeof(f->file), "%s", json_text(start, "file", ""));
 	f->offset = (uint64_t)json_num(start, "offset", 0);
 	f->gtid = xstrdup(json_text(start, "gtid", ""));
+	f->server = xstrdup(json_text(start, "server", ""));
 	f->from_dm = json_flag(start, "dm", false);
 	f->by_gtid = !f->file[0];
 	f->opened_us = clock_us();
@@ -47,11 +48,47 @@ void first_fini(struct first *f)
 {
 	dm_checkpoint_fini(&f->dm);
 	free(f->gtid);
+	free(f->server);
 	free(f->head_gtid);
 	free(f->upstream_gtid);
 }
 
 /* --- the relay's answers --- */
+
+/* In the first generation file and offset count: of the server that the copy was made from. */
+static int check_server(const struct first *f, const struct msg_located *m, struct err *e)
+{
+	if (m->at.generation > 1 || !f->file[0] || !*f->server || str_eq(m->server, str_of(f->server)))
+		return 0;
+	return err_set(e, ERR_relay_gone,
+		"the copy was made from the server %s, and the relay log is of %.*s, whose files are others: "
+		"lead both to one server (a name or proxy that stands for several?), then resume-task",
+		f->server, STR_ARG(m->server));
+}
+
+/* What upstreams had before their binlogs began must be in the set: nobody would get it. DM's set may be of
+ * long before its position. */
+static int check_unlogged(const struct first *f, const struct msg_located *m, struct err *e)
+{
+	struct gtid_set *ours, *theirs;
+	struct buf more = {0};
+
+	if (!f->by_gtid || f->from_dm || m->unlogged.n == 0)
+		return 0;
+	ours = apply_parse_gtid(f->gtid, e);
+	theirs = ours ? gtid_set_parse(FLAVOR_MYSQL, m->unlogged, e) : NULL;
+	if (theirs && gtid_set_flavor(ours) == FLAVOR_MYSQL)
+		gtid_set_subtract_text(theirs, ours, &more);
+	if (more.n > 0)
+		err_set(e, ERR_relay_gone,
+			"the upstream has executed transactions that are not in its binlog, and this task's "
+			"GTID set %s lacks them: %s",
+			f->gtid, buf_cstr(&more));
+	gtid_set_free(&ours);
+	gtid_set_free(&theirs);
+	buf_free(&more);
+	return e->code ? -1 : 0;
+}
 
 static int take_located(struct first *f, struct str reply, struct err *e)
 {
@@ -66,6 +103,8 @@ static int take_located(struct first *f, struct str reply, struct err *e)
 			"the start is %s:%" PRIu64 ", but the relay has followed more than one server, and "
 			"no GTIDs say which one is meant (an incremental task: binlog-gtid in `meta`)",
 			f->file, f->offset);
+	if (check_server(f, &m, e) < 0 || check_unlogged(f, &m, e) < 0)
+		return -1;
 	f->head = m.at;
 	free(f->head_gtid);
 	f->head_gtid = xstrndup(m.gtid.p, m.gtid.n);
@@ -97,7 +136,8 @@ static void ask_place(struct first *f)
 		msg_put_locate(&out, link_request_id(), &(struct msg_locate){.gtid = str_of(f->gtid)});
 	else
 		msg_put_resolve(&out, link_request_id(),
-			&(struct msg_resolve){.file = str_of(f->file), .offset = f->offset});
+			&(struct msg_resolve){
+				.file = str_of(f->file), .offset = f->offset, .server = str_of(f->server)});
 	link_call(f->relay, &out, ANSWER_MS, on_located, f);
 	buf_free(&out);
 }
@@ -228,7 +268,7 @@ static int begin(struct first *f, struct err *e)
 	if (apply_begin_at(f->apply, at, base, f->gtid, e) < 0)
 		return -1;
 	fetch_begin(f->fetch, f->head, at);
-	return 1;
+	return f->by_gtid && fetch_located(f->fetch, f->head, f->head_gtid, e) < 0 ? -1 : 1;
 }
 
 /* DM's own set is not to be relied on, and the set alone does not say how files are named. */

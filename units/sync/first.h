@@ -12,6 +12,7 @@ struct first {
 	struct apply *apply;
 	struct fetch *fetch;
 	char file[256], *gtid; /* file "": the set alone */
+	char *server;          /* whose file it is; "": not known */
 	uint64_t offset;
 	bool from_dm;
 	struct dm_checkpoint dm;

@@ -20,6 +20,13 @@ void overlap_begin(struct overlap *o, struct position at, const struct gtid_set 
 		o->before = gtid_set_copy(gtid);
 }
 
+void overlap_located(struct overlap *o, struct position at, struct gtid_set *head)
+{
+	gtid_set_free(&o->head);
+	o->head = head;
+	o->head_generation = at.generation;
+}
+
 static int begin_generation(struct overlap *o, const struct trx *t, struct err *e)
 {
 	struct buf text = {0};
@@ -58,6 +65,27 @@ static int other_history(const struct binlog_gtid_event *g, uint32_t server_id, 
 		text, g->domain, server_id, (unsigned long long)seq);
 }
 
+/*
+ * The server may have been made from a copy later than what was handed on, and have nothing of what is
+ * between in its binlog: then no file's head speaks of the domain, and its first number is too high.
+ */
+static int behind_a_gap(const struct overlap *o, const struct binlog_gtid_event *g, uint32_t server_id,
+	uint64_t seq, struct err *e)
+{
+	char text[128];
+	uint32_t server;
+	uint64_t last;
+
+	if (!o->head || o->head_generation != o->generation || g->seq <= seq + 1 ||
+		gtid_set_last(o->head, g->domain, &server, &last))
+		return 0;
+	gtid_event_text(g, text, sizeof(text));
+	return err_set(e, ERR_relay_gone,
+		"the upstream's binlog begins with %s in its GTID domain, and this task has all up to "
+		"%u-%u-%llu: what is between is not in it (the server was made from a copy later than that)",
+		text, g->domain, server_id, (unsigned long long)seq);
+}
+
 /* 1: seen before, 0: new. inside: the DDL of a CREATE TABLE … SELECT, whose rows come behind it with the same
  * GTID. */
 static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, bool inside, struct err *e)
@@ -71,6 +99,8 @@ static int maria_seen(struct overlap *o, const struct binlog_gtid_event *g, bool
 			"more than %u GTID domains after a switch to another upstream", OVERLAP_DOMAINS);
 	if (d->over || !gtid_set_last(o->before, g->domain, &server_id, &seq))
 		return 0;
+	if (!d->under_way && behind_a_gap(o, g, server_id, seq, e) < 0)
+		return -1;
 	if (g->seq < seq) {
 		d->under_way = true;
 		return 1;
@@ -117,4 +147,5 @@ void overlap_fini(struct overlap *o)
 {
 	gtid_set_free(&o->seen);
 	gtid_set_free(&o->before);
+	gtid_set_free(&o->head);
 }

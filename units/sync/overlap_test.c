@@ -205,6 +205,51 @@ static void a_ddl_inside_of_the_last_one(void **state)
 	assert_int_equal(pass_gtid(f, &g), 0);
 }
 
+static void located(struct fixture *f, uint32_t generation, const char *head)
+{
+	overlap_located(&f->o, (struct position){generation, 1, 4},
+		gtid_set_parse(FLAVOR_MARIADB, str_of(head), &f->e));
+}
+
+/* A server made from a copy: the head of its first file speaks of no domain, and the first number tells. */
+static void what_lies_behind_a_gap_stops(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, 2, FLAVOR_MARIADB, "0-1-900,1-1-5");
+	located(f, 2, "1-1-5");
+	assert_int_equal(maria(f, 1, 1, 9), 0); /* the head has it: a hole in the numbers */
+	assert_int_equal(maria(f, 2, 1, 9), 0); /* a domain that nobody knew */
+	assert_int_equal(maria(f, 0, 1, 951), -1);
+	assert_int_equal(f->e.code, ERR_relay_gone);
+	assert_non_null(strstr(f->e.text, "0-1-951"));
+	assert_non_null(strstr(f->e.text, "0-1-900"));
+}
+
+static void what_goes_on_is_no_gap(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, 2, FLAVOR_MARIADB, "0-1-900,1-1-5");
+	located(f, 2, "");
+	assert_int_equal(maria(f, 0, 2, 901), 0);
+	assert_int_equal(maria(f, 0, 2, 990), 0);
+	assert_int_equal(maria(f, 1, 1, 4), 1);
+	assert_int_equal(maria(f, 1, 1, 5), 1);
+	assert_int_equal(maria(f, 1, 1, 9), 0);
+}
+
+/* What was said of one generation is not asked of the next: there the relay has looked. */
+static void a_gap_of_another_generation(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, 2, FLAVOR_MARIADB, "0-1-900");
+	located(f, 2, "");
+	f->generation = 3;
+	assert_int_equal(maria(f, 0, 1, 951), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +262,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_history_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_gtids_nobody_can_tell, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ddl_inside_goes_with_its_transaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_lies_behind_a_gap_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_goes_on_is_no_gap, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_gap_of_another_generation, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,188 @@
+/*
+ * What was read of other servers before the generation that is written: what the upstream must have (T20),
+ * and where each GTID domain of MariaDB has to go on. Called by the writer and by upstream.c, in the puller.
+ */
+#include "units/relay/known.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/io.h"
+#include "common/config/json.h"
+
+static const char file_name[] = "known";
+enum { KNOWN_MAX = 32 << 20 };
+
+void known_fini(struct known *k)
+{
+	gtid_set_free(&k->read);
+	gtid_set_free(&k->end);
+	gtid_set_free(&k->here);
+}
+
+/* --- the file --- */
+
+static int take(struct known *k, const json_t *o, struct err *e)
+{
+	enum flavor f = strcmp(json_text(o, "flavor", ""), "mariadb") == 0 ? FLAVOR_MARIADB : FLAVOR_MYSQL;
+
+	k->read = gtid_set_parse(f, str_of(json_text(o, "read", "")), e);
+	k->end = k->read ? gtid_set_parse(f, str_of(json_text(o, "end", "")), e) : NULL;
+	if (k->end)
+		return 0;
+	known_fini(k);
+	return -1;
+}
+
+int known_load(struct known *k, int dir, struct err *e)
+{
+	struct buf b = {0};
+	json_error_t wrong;
+	json_t *o;
+	int rc;
+
+	if (faccessat(dir, file_name, F_OK, 0) < 0 && errno == ENOENT)
+		return 0;
+	if (io_read_file(dir, file_name, KNOWN_MAX, &b, e) < 0) {
+		buf_free(&b);
+		return -1;
+	}
+	o = json_loadb(b.p, b.n, 0, &wrong);
+	if (o && !json_is_object(o))
+		snprintf(wrong.text, sizeof(wrong.text), "no object");
+	rc = json_is_object(o) ? take(k, o, e)
+			       : err_set(e, ERR_relay_parse, "line %d: %s", wrong.line, wrong.text);
+	json_decref(o);
+	buf_free(&b);
+	return rc < 0 ? err_add(e, "the relay log's file %s", file_name) : 0;
+}
+
+static int keep(const struct known *k, int dir, struct err *e)
+{
+	struct buf read = {0}, end = {0};
+	char *text;
+	json_t *o;
+	int rc;
+
+	gtid_set_text(k->read, &read);
+	gtid_set_text(k->end, &end);
+	o = json_pack("{s:s, s:s, s:s}", "flavor", flavor_name(gtid_set_flavor(k->read)), "read",
+		buf_cstr(&read), "end", buf_cstr(&end));
+	text = json_dumps(o, JSON_INDENT(1));
+	rc = io_replace_file(dir, file_name, text, strlen(text), 0640, e);
+	free(text);
+	json_decref(o);
+	buf_free(&read);
+	buf_free(&end);
+	return rc;
+}
+
+int known_forget(struct known *k, int dir, struct err *e)
+{
+	known_fini(k);
+	if (unlinkat(dir, file_name, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "removing %s", file_name);
+	return fsync(dir) < 0 ? err_set(e, ERR_io, "fsync of the relay log's folder: %s", strerror(errno))
+			      : 0;
+}
+
+/* --- a switch --- */
+
+struct gtid_set *known_all(const struct known *k, const struct gtid_set *end)
+{
+	const struct gtid_set *first = k->read ? k->read : end;
+	struct gtid_set *all = first ? gtid_set_copy(first) : NULL;
+
+	if (all && end && end != first && gtid_set_flavor(all) == gtid_set_flavor(end))
+		gtid_set_merge(all, end, true);
+	return all;
+}
+
+/* MariaDB: of a domain that has not come in this generation the log ends where it did before. */
+static struct gtid_set *end_of(const struct known *k, const struct gtid_set *end)
+{
+	struct gtid_set *s;
+
+	if (!k->end || gtid_set_flavor(end) != FLAVOR_MARIADB || gtid_set_flavor(k->end) != FLAVOR_MARIADB)
+		return gtid_set_copy(end);
+	s = gtid_set_copy(k->end);
+	gtid_set_merge(s, end, false);
+	return s;
+}
+
+int known_next(const struct known *k, int dir, const struct gtid_set *end, struct known *next, struct err *e)
+{
+	*next = (struct known){.read = known_all(k, end), .end = end_of(k, end)};
+	if (keep(next, dir, e) == 0)
+		return 0;
+	known_fini(next);
+	return -1;
+}
+
+void known_begin(struct known *k, struct known *next)
+{
+	known_fini(k);
+	*k = *next;
+	*next = (struct known){0};
+}
+
+/* --- the stream --- */
+
+/*
+ * A server that was made from a copy, and logs what it applies since, has nothing in its binlog of what came
+ * before the copy. Its files' heads say nothing then of a domain, which lies within every set; only the
+ * number of the domain's first transaction tells. Holes in numbers are everywhere else no proof (replication
+ * filters).
+ */
+static int check_first(const struct known *k, const struct binlog_gtid_event *g, struct err *e)
+{
+	char text[128];
+	uint32_t server;
+	uint64_t seq, ignored;
+
+	if (k->here && gtid_set_last(k->here, g->domain, &server, &ignored))
+		return 0;
+	if (!gtid_set_last(k->end, g->domain, &server, &seq) || g->seq <= seq + 1)
+		return 0;
+	gtid_event_text(g, text, sizeof(text));
+	return err_set(e, ERR_relay_gone,
+		"the upstream's binlog begins with %s in its GTID domain, and of the server before all up to "
+		"%u-%u-%" PRIu64 " was read: what is between is not in it (the server was made from a copy "
+		"later than that). Lead the source to a server whose binlog has it, then resume-task",
+		text, g->domain, server, seq);
+}
+
+static int transaction(
+	struct known *k, struct str event, const struct binlog_format *f, bool checked, struct err *e)
+{
+	struct binlog_gtid_event g;
+
+	if (binlog_read_gtid(event, f, &g, e) < 0 || (checked && check_first(k, &g, e) < 0))
+		return -1;
+	if (!k->here)
+		k->here = gtid_set_new(FLAVOR_MARIADB);
+	return gtid_set_add(k->here, &g, e);
+}
+
+int known_event(struct known *k, struct str event, const struct binlog_format *f, bool checked, struct err *e)
+{
+	struct binlog_header h;
+
+	if (!k->end || gtid_set_flavor(k->end) != FLAVOR_MARIADB)
+		return 0;
+	if (binlog_read_header(event, &h, e) < 0)
+		return -1;
+	if (h.type == BINLOG_MARIA_GTID)
+		return transaction(k, event, f, checked, e);
+	if (h.type != BINLOG_MARIA_GTID_LIST)
+		return 0;
+	gtid_set_free(&k->here);
+	k->here = gtid_set_read_event(event, f, e);
+	return k->here ? 0 : -1;
+}
