@@ -44,9 +44,25 @@ bool bind_any_online(const struct master *m)
 	return false;
 }
 
+/* Of sources that are no more; -1: none went. The clock alone would do only if it never went back. */
+static int64_t highest_gone(const struct master *m)
+{
+	return json_num(model_get(&m->model, STORE_KEPT, "epoch"), "highest", -1);
+}
+
 uint64_t bind_first_epoch(const struct master *m)
 {
-	return m->wall_s;
+	int64_t gone = highest_gone(m);
+
+	return gone >= 0 && m->wall_s <= (uint64_t)gone ? (uint64_t)gone + 1 : m->wall_s;
+}
+
+void bind_keep_epoch(struct master *m, const char *source)
+{
+	int64_t epoch = json_num(model_get(&m->model, STORE_SOURCE, source), "epoch", -1);
+
+	if (epoch > highest_gone(m))
+		model_set(&m->model, STORE_KEPT, "epoch", json_pack("{s:I}", "highest", (json_int_t)epoch));
 }
 
 size_t bind_count(const struct master *m, const char *agent)

@@ -50,6 +50,8 @@ unsigned bind_free_slot(const struct master *m);
 unsigned bind_free_sub(const struct master *m, const char *source);
 /* An epoch that no earlier owner of this source can have had, also where a store was lost. */
 uint64_t bind_first_epoch(const struct master *m);
+/* The source is about to go; its epoch stays known, in the same change set. */
+void bind_keep_epoch(struct master *m, const char *source);
 /* The numbers of what is being deleted stay taken until the agent says that it is gone. task NULL: the
  * source's slot. */
 void bind_retire(struct master *m, const char *source, const char *task);

@@ -23,6 +23,7 @@
  * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from
  *   one that only says hello again, to whichever master), key (that it proves its name with where it has no
  *   certificate; "": none yet).
+ * - kept, what outlives the documents that it was in, key "epoch": highest (of all sources that are gone).
  */
 struct model {
 	struct store *store;          /* NULL: in memory only (tests) */

@@ -156,6 +156,7 @@ static int stop(struct master *m, const json_t *args, struct command_call *c, st
 		return err_set(e, ERR_source_has_tasks, "source `%s` has %zu", id, tasks);
 	answer_source(c->answer, id, worker_of(m, id), "");
 	bind_retire(m, id, NULL);
+	bind_keep_epoch(m, id);
 	model_set(&m->model, STORE_SOURCE, id, NULL);
 	return model_commit(&m->model, e);
 }

@@ -1,7 +1,7 @@
 /* What both backends share: the dispatch, the tables' names. Called by model.c and main.c. */
 #include "master/store.h"
 
-const char *const store_table_names[STORE_TABLES] = {"source", "task", "subtask", "agent"};
+const char *const store_table_names[STORE_TABLES] = {"source", "task", "subtask", "agent", "kept"};
 
 static struct store_head *head(const struct store *s)
 {

@@ -20,7 +20,7 @@
  *
  * All calls from one thread.
  */
-enum store_table { STORE_SOURCE, STORE_TASK, STORE_SUBTASK, STORE_AGENT, STORE_TABLES };
+enum store_table { STORE_SOURCE, STORE_TASK, STORE_SUBTASK, STORE_AGENT, STORE_KEPT, STORE_TABLES };
 
 /* Their names: of SQLite's tables, and in etcd's keys. */
 extern const char *const store_table_names[STORE_TABLES];

@@ -46,6 +46,7 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX source_slot ON source(json_extract(body, '$.slot'));"
 	"CREATE UNIQUE INDEX subtask_sub ON subtask(json_extract(body, '$.source'), json_extract(body, "
 	"'$.sub'));",
+	"CREATE TABLE kept(key TEXT PRIMARY KEY, body TEXT NOT NULL CHECK(json_valid(body))) WITHOUT ROWID;",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -278,17 +278,19 @@ static void test_reopen(void **state)
 	put(s, STORE_SUBTASK, "t/a", "{\"source\":\"a\",\"sub\":1,\"x\":[\"\\u20ac\"]}");
 	put(s, STORE_SOURCE, "a", NULL);
 	put(s, STORE_TASK, "t", "{}");
-	assert_int_equal(store_revision(s), 7);
+	put(s, STORE_KEPT, "epoch", "{\"highest\":41}");
+	assert_int_equal(store_revision(s), 8);
 	store_close(&s);
 	assert_null(s);
 
 	s = must_open(p);
-	assert_int_equal(store_revision(s), 7);
+	assert_int_equal(store_revision(s), 8);
 	assert_string_equal(store_cluster(s), cluster);
 	load(s, tables);
 	assert_int_equal(json_object_size(tables[STORE_SOURCE]), 1);
 	assert_int_equal(json_num(json_object_get(tables[STORE_SOURCE], "b"), "slot", 0), 3);
 	assert_int_equal(json_object_size(tables[STORE_TASK]), 1);
+	assert_int_equal(json_num(json_object_get(tables[STORE_KEPT], "epoch"), "highest", 0), 41);
 	assert_string_equal(json_string_value(json_array_get(
 				    json_object_get(json_object_get(tables[STORE_SUBTASK], "t/a"), "x"), 0)),
 		"\u20ac");
@@ -558,6 +560,7 @@ static void test_import(void **state)
 		put(from, STORE_SOURCE, key, text);
 	}
 	put(from, STORE_TASK, "t", "{\"a\":1}");
+	put(from, STORE_KEPT, "epoch", "{\"highest\":41}");
 	put_large(from, 49); /* 2 MB; a request of etcd's takes 1.5 MiB */
 	snprintf(cluster, sizeof(cluster), "%s", store_cluster(from));
 	etcd_put(p, "source/gone", "{}");
@@ -578,6 +581,7 @@ static void test_import(void **state)
 	assert_int_equal(store_revision(to), store_revision(from));
 	assert_int_equal(rows(to, STORE_SOURCE), 120);
 	assert_int_equal(rows(to, STORE_TASK), 50);
+	assert_int_equal(rows(to, STORE_KEPT), 1);
 	put(to, STORE_TASK, "u", "{}");
 	make_place(&sqlite, (void **)&q);
 	other = must_open(q);
@@ -639,30 +643,6 @@ static void test_two_handles(void **state)
 	store_close(&a);
 	store_close(&b);
 	close(other.fd);
-}
-
-/* Version 0 (an empty file) and version 1 come up to date with what is in them. */
-static void test_migration(void **state)
-{
-	struct place *p = *state;
-	struct store *s;
-	json_t *two = json_loads("{\"slot\":9}", 0, NULL);
-	struct store_change c = {STORE_SOURCE, "y", two};
-	struct err e = {0};
-
-	close(openat(p->fd, "tidegate.db", O_CREAT | O_WRONLY, 0600));
-	s = must_open(p);
-	assert_int_equal(store_revision(s), 1);
-	store_close(&s);
-	sql(p, "DROP INDEX source_slot; DROP INDEX subtask_sub; PRAGMA user_version=1;"
-	       "INSERT INTO source VALUES('x', '{\"slot\":9}'); UPDATE meta SET value=41 WHERE "
-	       "key='revision'");
-	s = must_open(p);
-	assert_int_equal(store_revision(s), 41);
-	assert_int_equal(rows(s, STORE_SOURCE), 1);
-	assert_int_equal(commit(s, &c, 1, &e), -1); /* the index of version 2 is there */
-	json_decref(two);
-	store_close(&s);
 }
 
 static void test_other_program(void **state)
@@ -785,7 +765,6 @@ int main(void)
 		FILE_ONLY(test_import),
 		FILE_ONLY(test_modes),
 		FILE_ONLY(test_two_handles),
-		FILE_ONLY(test_migration),
 		FILE_ONLY(test_other_program),
 		FILE_ONLY(test_garbage),
 		FILE_ONLY(test_torn),

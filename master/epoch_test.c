@@ -1,0 +1,148 @@
+/*
+ * Epochs only grow (T3), also over a source's end, a clock that goes back and a master's: dm_meta fences by
+ * them. With a store in a file; that etcd keeps the same rows store_test.c shows.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "master/testing.h"
+
+struct place {
+	struct master m;
+	struct store *store;
+	char path[40];
+	int dir;
+};
+
+static void open_store(struct place *p)
+{
+	struct err e = {0};
+
+	p->store = store_open_file(p->dir, &e);
+	if (!p->store || master_init(&p->m, p->store, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static int begin_in_file(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	strcpy(p->path, "/tmp/tg-epoch-XXXXXX");
+	if (!mkdtemp(p->path))
+		return -1;
+	p->dir = open(p->path, O_RDONLY | O_DIRECTORY);
+	p->m.now_ms = 1000000;
+	p->m.wall_s = WALL;
+	open_store(p);
+	*state = p;
+	return 0;
+}
+
+static int end_in_file(void **state)
+{
+	static const char *const files[] = {"tidegate.db", "tidegate.db-wal", "tidegate.db-shm"};
+	struct place *p = *state;
+
+	master_fini(&p->m);
+	store_close(&p->store);
+	for (size_t i = 0; i < 3; i++)
+		unlinkat(p->dir, files[i], 0);
+	close(p->dir);
+	rmdir(p->path);
+	free(p);
+	return 0;
+}
+
+/* Another process, and another clock. */
+static void another_master(struct place *p, uint64_t wall_s)
+{
+	master_fini(&p->m);
+	store_close(&p->store);
+	p->m = (struct master){.now_ms = 1000000, .wall_s = wall_s};
+	open_store(p);
+}
+
+static int64_t epoch(struct place *p, const char *id)
+{
+	return json_num(model_get(&p->m.model, STORE_SOURCE, id), "epoch", -1);
+}
+
+static void stop(struct place *p, const char *id)
+{
+	char args[100];
+
+	snprintf(args, sizeof(args), "{\"op\":\"stop\",\"source\":{\"source-id\":\"%s\"}}", id);
+	ok(&p->m, "operate-source", args);
+}
+
+static void test_one_that_comes_again(void **state)
+{
+	struct place *p = *state;
+	int64_t was;
+
+	source(&p->m, "s1");
+	hello(&p->m, "host-1");
+	was = epoch(p, "s1");
+	stop(p, "s1");
+	p->m.wall_s = WALL - 3600; /* it was put right */
+	source(&p->m, "s1");
+	assert_true(epoch(p, "s1") > was);
+	was = epoch(p, "s1");
+	stop(p, "s1");
+	another_master(p, WALL - 7200);
+	source(&p->m, "s1");
+	assert_true(epoch(p, "s1") > was);
+	/* A clock that is ahead of all counts. */
+	stop(p, "s1");
+	p->m.wall_s = WALL + 3600;
+	source(&p->m, "s1");
+	assert_true(epoch(p, "s1") >= WALL + 3600);
+}
+
+/* The greatest of all that went is kept, not that of the last one. */
+static void test_several(void **state)
+{
+	struct place *p = *state;
+	int64_t first, second;
+
+	source(&p->m, "s1");
+	p->m.wall_s = WALL - 3600;
+	source(&p->m, "s2");
+	first = epoch(p, "s1");
+	second = epoch(p, "s2");
+	stop(p, "s1");
+	stop(p, "s2");
+	another_master(p, WALL - 7200);
+	source(&p->m, "s1");
+	source(&p->m, "s2");
+	assert_true(epoch(p, "s1") > first);
+	assert_true(epoch(p, "s2") > second);
+}
+
+/* What is accepted as it is gets epochs behind those of sources that went before the copy was made. */
+static void test_an_accepted_store(void **state)
+{
+	struct place *p = *state;
+	struct err e = {0};
+	uint64_t revision;
+	int64_t was;
+
+	source(&p->m, "s1");
+	was = epoch(p, "s1");
+	stop(p, "s1");
+	p->m.wall_s = WALL - 3600;
+	source(&p->m, "s2");
+	bind_accept_store(&p->m, &revision);
+	assert_int_equal(model_commit_at(&p->m.model, revision, &e), 0);
+	assert_true(epoch(p, "s2") > was);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, begin_in_file, end_in_file)
+	const struct CMUnitTest tests[] = {
+		T(test_one_that_comes_again), T(test_several), T(test_an_accepted_store)};
+
+	log_set_level(LOG_ERROR_);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
