@@ -57,17 +57,28 @@ static int open_remote(struct ask *k, const char *address, const struct args *a,
 	return 0;
 }
 
-/* The folder with master.sock, or a socket itself. */
-static int open_local(struct ask *k, const char *run, struct err *e)
+/*
+ * Of a folder that we have found ourselves, what was looked at may be gone, and somebody else's be there: it
+ * is looked at where nobody can change it any more. The service's is in /run, where only root makes any.
+ */
+static int enter(const char *run, bool named, struct err *e)
+{
+	if (!named && strcmp(run, SERVICE) != 0)
+		return owner_enter(run, geteuid(), e);
+	return chdir(run) < 0 ? err_sys(e, ERR_ctl_connect, "run folder %s", run) : 0;
+}
+
+/* The folder with master.sock, or a socket itself, which only who names it may mean. */
+static int open_local(struct ask *k, const char *run, bool named, struct err *e)
 {
 	struct stat st;
 
-	if (stat(run, &st) == 0 && S_ISSOCK(st.st_mode)) {
+	if (named && stat(run, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		snprintf(k->socket, sizeof(k->socket), "%s", run);
 		snprintf(k->shown, sizeof(k->shown), "%s", run);
 	} else {
-		if (chdir(run) < 0)
-			return err_sys(e, ERR_ctl_connect, "run folder %s", run);
+		if (enter(run, named, e) < 0)
+			return -1;
 		snprintf(k->socket, sizeof(k->socket), "master.sock");
 		snprintf(k->shown, sizeof(k->shown), "%s/master.sock", run);
 	}
@@ -85,7 +96,8 @@ struct ask *ask_open(const char *where, const struct args *a, struct err *e)
 	k = xcalloc(1, sizeof(*k));
 	k->loop = loop_new();
 	k->link = link_new(k->loop);
-	if ((at.kind == ADDRESS_IPC ? open_local(k, at.path, e) : open_remote(k, where, a, e)) < 0)
+	if ((at.kind == ADDRESS_IPC ? open_local(k, at.path, a && a->master, e)
+				    : open_remote(k, where, a, e)) < 0)
 		ask_close(&k);
 	return k;
 }
