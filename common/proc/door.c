@@ -1,9 +1,13 @@
 /*
- * The door of TCP listeners, for one more fault of libnng 1.5.2: a TLS client that says nothing, or stops in
- * the middle of its handshake, is never dropped (the time-out ends a send that is not under way instead of
- * the receive that is), and it is not known as a connection before the end of that handshake, so nothing of
- * nng's bounds them. Here accept() is libnng's, as in for_nng.c: it notes who came; link.c says who has come
- * through; the others are hung up on, which libnng takes as it would take it from their own end.
+ * The door of listeners. Of TCP ones, for one more fault of libnng 1.5.2: a TLS client that says nothing, or
+ * stops in the middle of its handshake, is never dropped (the time-out ends a send that is not under way
+ * instead of the receive that is), and it is not known as a connection before the end of that handshake, so
+ * nothing of nng's bounds them. Here accept() is libnng's, as in for_nng.c: it notes who came; link.c says
+ * who has come through; the others are hung up on, which libnng takes as it would take it from their own end.
+ *
+ * At unix sockets the kernel says whose a connection is: no other user of the host may hold more than a
+ * quarter of the descriptors, or he would keep everybody out. Counted here, not by nng_pipe_notify: also who
+ * says nothing yet holds one, and nng_close of 1.5.2 hangs now and then where that is used (control.md).
  */
 #include "common/proc/door.h"
 
@@ -14,11 +18,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/xalloc.h"
 
 struct waiting {
 	int fd;
@@ -28,11 +34,20 @@ struct waiting {
 	char from[DOOR_FROM];
 };
 
+/* Another user's, at a unix socket; also one that has gone since. */
+struct local {
+	int fd;
+	uid_t uid;
+	uint64_t cookie;
+};
+
 /* In order of arrival. One a process, as accept() is. */
 static struct door {
 	pthread_mutex_t lock;
 	unsigned n;
 	struct waiting waiting[DOOR_WAITING];
+	size_t nlocals, room;
+	struct local *locals;
 } door = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool cookie_of(int fd, uint64_t *cookie)
@@ -42,11 +57,11 @@ static bool cookie_of(int fd, uint64_t *cookie)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &n) == 0;
 }
 
-static bool is_there(const struct waiting *w)
+static bool is_there(int fd, uint64_t cookie)
 {
-	uint64_t cookie;
+	uint64_t now;
 
-	return cookie_of(w->fd, &cookie) && cookie == w->cookie;
+	return cookie_of(fd, &now) && now == cookie;
 }
 
 static void forget(unsigned i)
@@ -61,7 +76,7 @@ static void make_room(uint64_t now)
 {
 	for (unsigned i = 0; i < door.n;) {
 		struct waiting *w = &door.waiting[i];
-		bool there = is_there(w);
+		bool there = is_there(w->fd, w->cookie);
 
 		if (there && now < w->since_ms + DOOR_MS) {
 			i++;
@@ -110,13 +125,74 @@ static void note(int fd)
 	pthread_mutex_unlock(&door.lock);
 }
 
+static size_t count_locals(uid_t uid)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < door.nlocals; i++)
+		n += door.locals[i].uid == uid;
+	return n;
+}
+
+static void forget_gone(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < door.nlocals; i++)
+		if (is_there(door.locals[i].fd, door.locals[i].cookie))
+			door.locals[kept++] = door.locals[i];
+	door.nlocals = kept;
+}
+
+static bool take_local(const struct local *l, size_t most)
+{
+	if (count_locals(l->uid) >= most || door.nlocals == door.room)
+		forget_gone();
+	if (count_locals(l->uid) >= most)
+		return false;
+	if (door.nlocals == door.room) {
+		door.room = 2 * door.room + 16;
+		door.locals = xrealloc(door.locals, door.room * sizeof(*door.locals));
+	}
+	door.locals[door.nlocals++] = *l;
+	return true;
+}
+
+/* Root and our own user could end us anyway, and are who we are there for. */
+static void note_local(int fd)
+{
+	struct local l = {.fd = fd};
+	struct rlimit files;
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid == 0 ||
+		peer.uid == geteuid() || !cookie_of(fd, &l.cookie) || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	l.uid = peer.uid;
+	pthread_mutex_lock(&door.lock);
+	if (!take_local(&l, (size_t)(files.rlim_cur / DOOR_SHARE)))
+		shutdown(fd, SHUT_RDWR);
+	pthread_mutex_unlock(&door.lock);
+}
+
+static bool is_local(int fd)
+{
+	int domain;
+	socklen_t n = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_UNIX;
+}
+
 /* libnng's; nobody else of us calls it (http.c has accept4). */
 int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict n)
 {
 	int fd = (int)syscall(SYS_accept, listener, address.__sockaddr__, n);
 	int kept = errno;
 
-	if (fd >= 0)
+	if (fd >= 0 && is_local(fd))
+		note_local(fd);
+	else if (fd >= 0)
 		note(fd);
 	errno = kept;
 	return fd;

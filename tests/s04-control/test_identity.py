@@ -1,8 +1,11 @@
 """Who may say what on the control socket: members prove their names, users are told by the kernel."""
 import os
+import resource
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +176,52 @@ def test_group_of_operators(hosts):  # noqa: F811
     assert done.returncode == 1 and str(NOT_ALLOWED) in done.stderr, done
     a.said(f"of uid {OTHER} may not send command to the master")
     assert set(a.agents()) == {"a"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users are wanted")
+def test_one_operator_leaves_room(hosts):  # noqa: F811
+    """However many connections one of the group holds, with a word or without, the others, root and the agent are heard; the master is the same process."""
+    a = hosts("a", master={})
+    a.prefix = ["prlimit", "--nofile=240:", *with_accounts(hosts.path)]
+    a.start()
+    procs.wait_for(lambda: a.agents(), 30, a.story())
+    master, path = a.below("master")[0], str(a.run / "master.sock")
+    ready, go_on = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:  # OPER
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2000, max(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+            os.setgroups([TIDEGATE])
+            os.setgid(OPER)
+            os.setuid(OPER)
+            many, end = [], time.monotonic() + 8
+            while len(many) < 600 and time.monotonic() < end:
+                s = socket.socket(socket.AF_UNIX)
+                s.settimeout(2)
+                try:
+                    s.connect(path)
+                    many.append(s)
+                    if len(many) % 8:
+                        s.sendall(b"\0SP\0\0\x30\0\0")
+                except OSError:
+                    time.sleep(0.01)  # nobody accepts so fast, or no more at all
+            os.write(ready[1], b"x")
+            os.read(go_on[0], 1)
+        finally:
+            os._exit(0)
+    os.close(ready[1])
+    try:
+        assert os.read(ready[0], 1) == b"x", "that user could not begin"
+        deadline = time.monotonic() + 25  # as long as a master that is worn out takes to see it, and more
+        while time.monotonic() < deadline:
+            assert as_user(path, sp.command("list-member"), PRIMARY, TIDEGATE, [TIDEGATE]) == 0
+            assert "a" in a.agents()
+            time.sleep(1)
+        assert [p.key for p in a.below("master")] == [master.key], a.story()
+    finally:
+        os.write(go_on[1], b"x")
+        os.waitpid(pid, 0)
+        for fd in (ready[0], *go_on):
+            os.close(fd)
+    time.sleep(2)
+    assert as_user(path, sp.command("list-member"), OPER, OPER, [TIDEGATE]) == 0
