@@ -226,6 +226,38 @@ static void a_report_tells_which_one_of_a_name(void **state)
 	assert_false(reports(a, "\"copied\":true"));
 }
 
+#define RESUMED(n) "{'task':'t','sub':1,'mode':'all','stage':'Running','resumes':" #n ",'copied':true}"
+
+/* It paused on that, and is resumed while the relay runs. */
+static enum stage relay_behind(struct agent *a, enum err_code code)
+{
+	struct subtask *t;
+
+	give(a, 3, 7, RESUMED(0));
+	orders_tick(a, 1);
+	t = a->sources->subtasks;
+	assert_int_equal(a->sources->stage, STAGE_Running);
+	a->sources->relay->state = t->sync->state = PROC_ALIVE;
+	ends(t, t->sync, code);
+	orders_tick(a, 2);
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 4, 7, RESUMED(1));
+	assert_int_equal(t->stage, STAGE_Running);
+	return a->sources->stage;
+}
+
+/* Others read from it: it goes on where its start would change nothing. */
+static void a_relay_goes_on_over_what_is_purged(void **state)
+{
+	assert_int_equal(relay_behind(*state, ERR_relay_gone), STAGE_Running);
+}
+
+/* Only its start sees that its log is of other servers. */
+static void a_relay_of_others_begins_anew(void **state)
+{
+	assert_int_equal(relay_behind(*state, ERR_relay_other), STAGE_Resuming);
+}
+
 /* A host with fewer uids than the cluster has slots. */
 static void a_slot_that_is_none_here_is_told(void **state)
 {
@@ -253,6 +285,8 @@ int main(void)
 		TEST(a_relay_is_told_whose_copies_there_are),
 		TEST(a_report_tells_which_one_of_a_name),
 		TEST(a_slot_that_is_none_here_is_told),
+		TEST(a_relay_goes_on_over_what_is_purged),
+		TEST(a_relay_of_others_begins_anew),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -224,9 +224,9 @@ static enum phase first_phase(const struct subtask *t)
 
 static void begin(struct subtask *t)
 {
-	/* Its relay log may be of other servers under the same numbers: a relay sees that at its start alone.
-	 */
-	if (t->error.code == ERR_relay_gone)
+	/* A relay sees at its start alone that its log is of other servers under the same numbers. Where
+	 * something else is gone no start brings it back, and other tasks read from it. */
+	if (t->error.code == ERR_relay_other)
 		source_renew_relay(t->source);
 	err_clear(&t->error);
 	t->phase = first_phase(t);

@@ -605,7 +605,7 @@ def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
         put(z, n)
     procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 60, lambda: f"{t.status()}\n{t.story()}")
     error = str(t.status()[1]["tidegate"]["error"])
-    assert "60202" in error and "resume the task, the relay then begins anew" in error, error
+    assert "60208" in error and "resume the task, the relay then begins anew" in error, error
     t.m.ask("resume-task", "t-s1")
     t.wait_sync("b")
     comes(199)

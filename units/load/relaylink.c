@@ -16,7 +16,8 @@ enum { ANSWER_MS = 5000, FETCH_WAIT_MS = 1000, FETCH_BYTES = 1 << 20, HEAD_BYTES
 /* It is there, but not what is wanted: no use to ask again. */
 static bool is_gone(const struct err *e)
 {
-	return e->code == ERR_relay_gone || e->code == ERR_relay_ahead || e->code == ERR_relay_parse;
+	return e->code == ERR_relay_gone || e->code == ERR_relay_other || e->code == ERR_relay_ahead ||
+	       e->code == ERR_relay_parse;
 }
 
 /* 1: body is the reply of that type, kept alive by bytes; 0: the relay can't serve it, e says why; -1:

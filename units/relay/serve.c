@@ -330,7 +330,7 @@ static void try(struct relay *r, struct serve_fetch *f, bool late)
 	case STORE_BEYOND:
 		want_answer(&r->shared, &asks);
 		if (late && never_comes(r, f))
-			reply_error(f, ERR_relay_gone,
+			reply_error(f, ERR_relay_other,
 				"not of the upstream that this relay log follows: resume the task, the relay "
 				"then begins anew");
 		else if (late)

@@ -200,7 +200,7 @@ static int note_head(struct fetch *f, struct str event, struct position at, stru
 	if (watermarks && f->head && id != f->head) {
 		f->other = true;
 		binlog_name_make(file, sizeof(file), f->base, at.file);
-		return err_set(e, ERR_relay_gone,
+		return err_set(e, ERR_relay_other,
 			"%s of this host's relay log is not the file that was applied up to, but another "
 			"server's: resume the task, the relay then begins anew (not while another task of "
 			"the "
@@ -347,7 +347,7 @@ static int go_on_by_gtids(struct fetch *f, struct position at, struct str gtid, 
 
 	if (at.generation <= f->watermark.generation) {
 		binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
-		return err_set(e, ERR_relay_gone,
+		return err_set(e, ERR_relay_other,
 			"%s, up to which all is applied, is not in this host's relay log, which is of other "
 			"servers under the same numbers: resume the task, the relay then begins anew",
 			file);
@@ -380,6 +380,9 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 		   msg_get_located(body, &m, &wrong) == 0) {
 		go_on_by_gtids(f, m.at, m.gtid, &wrong);
 	}
+	/* One of other servers may lack the set; the one that takes its place is made by it. */
+	if (wrong.code == ERR_relay_gone && f->others)
+		wrong.code = ERR_relay_other;
 	if (wrong.code == ERR_link || wrong.code == ERR_relay_not_there)
 		ask_later(f, &wrong);
 	else if (wrong.code)
@@ -403,8 +406,9 @@ static void ask_located(struct fetch *f)
 static bool may_move(const struct fetch *f, const struct err *e)
 {
 	bool first = f->other ? f->again.n == 0 : !f->placed;
+	bool gone = e->code == ERR_relay_gone || e->code == ERR_relay_other;
 
-	return e->code == ERR_relay_gone && first && !f->rereading && !f->scan.on && f->overlap.seen;
+	return gone && first && !f->rereading && !f->scan.on && f->overlap.seen;
 }
 
 static void on_reply(void *arg, const struct err *e, struct str reply)
@@ -423,9 +427,10 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 		/* A relay that is still catching up says so: it is asked again. */
 		if (wrong.code == ERR_relay_not_there || wrong.code == ERR_link)
 			ask_later(f, &wrong);
-		else if (may_move(f, &wrong))
+		else if (may_move(f, &wrong)) {
 			f->moving = true;
-		else
+			f->others = wrong.code == ERR_relay_other;
+		} else
 			fetch_fail(f, &wrong);
 	}
 	unit_wake(f->env);

@@ -36,6 +36,7 @@ struct fetch {
 	bool placed;            /* the place to resume at was found in the relay log */
 	bool moving; /* it is being looked for by GTIDs: the log is another host's, and begins behind a switch
 		      */
+	bool others; /* as it is of other servers under the same numbers */
 	bool other;  /* that place is in a file of the same name, but of another server */
 	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
 	/* Before the first start: GTIDs up to a place. */
