@@ -138,8 +138,9 @@ static json_t *unserved_object(const struct agent *a, const json_t *spec)
 		json_array_append_new(
 			list, json_pack("{s:s, s:I, s:s, s:O}", "task", json_text(t, "task", ""), "sub",
 				      (json_int_t)json_num(t, "sub", 0), "stage", "New", "error", error));
-	return json_pack("{s:s, s:{s:s, s:i, s:{}, s:o}, s:o}", "source", json_text(spec, "source", ""),
-		"relay", "stage", "Paused", "restarts", 0, "status", "error", error, "subtasks", list);
+	return json_pack("{s:s, s:b, s:{s:s, s:i, s:{}, s:o}, s:o}", "source", json_text(spec, "source", ""),
+		"unserved", true, "relay", "stage", "Paused", "restarts", 0, "status", "error", error,
+		"subtasks", list);
 }
 
 static void put_unserved(const struct agent *a, json_t *sources)

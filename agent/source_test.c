@@ -267,7 +267,8 @@ static void a_slot_that_is_none_here_is_told(void **state)
 	orders_set(a, read_text("{'revision':3,'sources':[{'source':'s','slot':2,'epoch':7,'subtasks':["
 				"{'task':'t','sub':1,'mode':'all','stage':'Running'}]}]}"));
 	assert_null(a->sources);
-	assert_true(reports(a, "\"source\":\"s\",\"relay\":{\"stage\":\"Paused\""));
+	assert_true(reports(a, "\"relay\":{\"stage\":\"Paused\""));
+	assert_true(reports(a, "\"source\":\"s\",\"unserved\":true,"));
 	assert_true(reports(a, "has slot 2, and this host has uids for slots up to 1 only"));
 	assert_true(reports(a, "\"task\":\"t\",\"sub\":1,\"stage\":\"New\",\"error\":{\"code\":"));
 	orders_set(a, read_text("{'revision':4,'sources':[]}"));

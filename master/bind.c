@@ -174,7 +174,7 @@ struct agent *bind_hello(struct master *m, const struct hello *h, struct err *e)
 		return NULL;
 	if (!same_process(m, h)) {
 		new_epochs(m, h->name);
-		place_forget_keyless(m, h->name);
+		place_forget_unfit(m, h->name);
 		json_decref(a->report);
 		a->report = NULL;
 	}

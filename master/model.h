@@ -12,7 +12,7 @@
  * makes them durable first, and on failure takes all of them back. The documents ([]: not always there):
  *
  * - source, key id: id, slot, epoch, agent ("": none), endpoint, enable_relay, relay, [case_sensitive],
- *   [yaml: the file that it was made by], [held, keyless, move: place.h], [placed: the revision
+ *   [yaml: the file that it was made by], [held, keyless, slotless, move: place.h], [placed: the revision
  *   by which that agent got it, or got it again].
  * - task, key name: name, mode, meta_schema, downstream, ignore_checking_items, [yaml].
  * - subtask, key task/source: task, source, sub, stage (Running or Paused), since (revision of its last

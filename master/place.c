@@ -17,6 +17,10 @@ enum {
 	LET_GO_S = 20, /* an agent's units have 17 s to leave */
 };
 
+/* Keys of a source's document: agents that have not the key of its password, or no uid for its slot. */
+#define KEYLESS "keyless"
+#define SLOTLESS "slotless"
+
 static const json_t *source_doc(const struct master *m, const char *source)
 {
 	return model_get(&m->model, STORE_SOURCE, source);
@@ -36,6 +40,11 @@ static size_t index_of(const json_t *list, const char *name)
 		if (json_is_string(v) && strcmp(json_string_value(v), name) == 0)
 			return i;
 	return SIZE_MAX;
+}
+
+static bool is_listed(const json_t *source, const char *list, const char *agent)
+{
+	return index_of(json_object_get(source, list), agent) != SIZE_MAX;
 }
 
 /* What an agent has, and what is on its way to it. */
@@ -73,7 +82,9 @@ int place_check(struct master *m, const char *source, const char *agent, struct 
 		return err_set(e, ERR_bad_stage, "agent `%s` is offline", agent);
 	if (json_flag(doc, "draining", false))
 		return err_set(e, ERR_bad_stage, "agent `%s` is being drained", agent);
-	if (index_of(json_object_get(source_doc(m, source), "keyless"), agent) != SIZE_MAX)
+	if (is_listed(source_doc(m, source), SLOTLESS, agent))
+		return err_set(e, ERR_bad_stage, "agent `%s` has no uid for the slot of `%s`", agent, source);
+	if (is_listed(source_doc(m, source), KEYLESS, agent))
 		return err_set(e, ERR_bad_stage,
 			"agent `%s` has not the key that the password of `%s` is "
 			"encrypted with",
@@ -170,6 +181,15 @@ void place_move(struct master *m, const char *source, const char *agent)
 	model_set(&m->model, STORE_SOURCE, source, doc);
 }
 
+/* Its time is over; or the wall clock went back since, or is that of another master, and it would never be.
+ */
+static bool is_overdue(const struct master *m, const json_t *move)
+{
+	int64_t left = json_num(move, "until", 0) - (int64_t)m->wall_s;
+
+	return left <= 0 || left > 2 * LET_GO_S;
+}
+
 /* Its units are gone, by the owner's own word; or the owner takes too long, or is lost: the epoch fences it.
  */
 static bool is_let_go(struct master *m, const char *source, const json_t *move, const struct agent *owner)
@@ -177,7 +197,7 @@ static bool is_let_go(struct master *m, const char *source, const json_t *move, 
 	const json_t *s;
 	size_t i;
 
-	if (!bind_online(m, owner) || (int64_t)m->wall_s >= json_num(move, "until", 0))
+	if (!bind_online(m, owner) || is_overdue(m, move))
 		return true;
 	if (!owner->report || json_num(owner->report, "revision", 0) < json_num(move, "revision", 0))
 		return false;
@@ -250,26 +270,53 @@ bool place_drain(struct master *m, const char *source)
 	return a != NULL;
 }
 
+/* True where it is not in that list already. */
+static bool put_in_list(struct master *m, const char *source, const char *list, const char *agent)
+{
+	json_t *doc;
+
+	if (is_listed(source_doc(m, source), list, agent))
+		return false;
+	doc = model_edit(&m->model, STORE_SOURCE, source);
+	if (!json_is_array(json_object_get(doc, list)))
+		json_object_set_new(doc, list, json_array());
+	json_array_append_new(json_object_get(doc, list), json_string(agent));
+	model_set(&m->model, STORE_SOURCE, source, doc);
+	return true;
+}
+
 bool place_keyless(struct master *m, const char *source, const char *owner)
 {
-	json_t *doc = model_edit(&m->model, STORE_SOURCE, source), *list;
 	char agent[MODEL_NAME + 1];
 	const struct agent *a;
 
 	/* It may be the document's own text, which goes where the change set had this document already. */
 	snprintf(agent, sizeof(agent), "%s", owner);
-	if (!json_is_array(json_object_get(doc, "keyless")))
-		json_object_set_new(doc, "keyless", json_array());
-	list = json_object_get(doc, "keyless");
-	if (index_of(list, agent) == SIZE_MAX)
-		json_array_append_new(list, json_string(agent));
-	model_set(&m->model, STORE_SOURCE, source, doc);
+	put_in_list(m, source, KEYLESS, agent);
 	a = choose(m, source, agent);
 	if (!a)
 		return false;
 	log_warn("agent %s has not the key of source %s", agent, source);
 	place_move(m, source, a->name);
 	return true;
+}
+
+bool place_slotless(struct master *m, const char *source, const char *owner)
+{
+	char agent[MODEL_NAME + 1];
+	const struct agent *a;
+	bool first;
+
+	if (place_going_to(source_doc(m, source))[0] || is_of_files(source_doc(m, source)))
+		return false;
+	snprintf(agent, sizeof(agent), "%s", owner);
+	first = put_in_list(m, source, SLOTLESS, agent);
+	if (first)
+		log_warn("agent %s has no uid for the slot of source %s", agent, source);
+	a = choose(m, source, agent);
+	if (a)
+		place_move(m, source, a->name);
+	return first || a;
 }
 
 void place_try_all(struct master *m, const char *source)
@@ -283,20 +330,25 @@ void place_try_all(struct master *m, const char *source)
 	model_set(&m->model, STORE_SOURCE, source, doc);
 }
 
-void place_forget_keyless(struct master *m, const char *agent)
+static void take_off_list(struct master *m, const char *source, const char *list, const char *agent)
+{
+	json_t *doc;
+
+	if (!is_listed(source_doc(m, source), list, agent))
+		return;
+	doc = model_edit(&m->model, STORE_SOURCE, source);
+	json_array_remove(json_object_get(doc, list), index_of(json_object_get(doc, list), agent));
+	model_set(&m->model, STORE_SOURCE, source, doc);
+}
+
+void place_forget_unfit(struct master *m, const char *agent)
 {
 	const char *key;
 	json_t *s;
 	void *next;
 
 	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s) {
-		size_t at = index_of(json_object_get(s, "keyless"), agent);
-		json_t *doc;
-
-		if (at == SIZE_MAX)
-			continue;
-		doc = model_edit(&m->model, STORE_SOURCE, key);
-		json_array_remove(json_object_get(doc, "keyless"), at);
-		model_set(&m->model, STORE_SOURCE, key, doc);
+		take_off_list(m, key, KEYLESS, agent);
+		take_off_list(m, key, SLOTLESS, agent);
 	}
 }

@@ -237,6 +237,54 @@ static void test_transfer_disturbed(void **state)
 	assert_string_equal(owner(m, "s1"), "b");
 }
 
+/* The wall clock goes back while one that does not let go is asked to, or another master's is behind. */
+static void test_transfer_and_the_clock(void **state)
+{
+	struct master *m = *state;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	joins(m, "b", 9, false);
+	ok(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"b\"}");
+	m->wall_s -= 10; /* a little is no matter */
+	assert_false(tick(m));
+	m->wall_s -= 3600;
+	lists(m, "a", HAS("s1"));
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+}
+
+#define NO_SLOT "{\"source\":\"s1\",\"unserved\":true,\"relay\":{\"stage\":\"Paused\"},\"subtasks\":[]}"
+
+/* A host that has no uid for the source's slot starts nothing of it: another one gets it. */
+static void test_a_slot_that_is_none_there(void **state)
+{
+	struct master *m = *state;
+	uint64_t revision;
+
+	joins(m, "a", 9, false);
+	source(m, "s1");
+	lists(m, "a", NO_SLOT);
+	assert_string_equal(owner(m, "s1"), "a"); /* nobody else is there */
+	revision = m->model.revision;
+	lists(m, "a", NO_SLOT); /* told again: nothing new */
+	assert_int_equal(m->model.revision, revision);
+	joins(m, "b", 9, false);
+	lists(m, "a", NO_SLOT);
+	orders_say(m, "a", "\"s1\"", false);
+	lists(m, "a", "");
+	assert_true(tick(m));
+	assert_string_equal(owner(m, "s1"), "b");
+	refused(m, "transfer-source", "{\"source\":\"s1\",\"worker\":\"a\"}", ERR_bad_stage);
+	silent(m, "b"); /* it does not go back to where it can't be served */
+	assert_false(tick(m));
+	/* Another process of it may have another range. */
+	bind_hello(m, &(struct hello){"a", "v", "another", 9, false}, &(struct err){0});
+	assert_int_equal(model_commit(&m->model, &(struct err){0}), 0);
+	tick(m);
+	assert_string_equal(owner(m, "s1"), "a");
+}
+
 static void test_drain(void **state)
 {
 	struct master *m = *state;
@@ -429,6 +477,8 @@ int main(void)
 		T(test_goes_back_to_its_relay_log),
 		T(test_transfer),
 		T(test_transfer_disturbed),
+		T(test_transfer_and_the_clock),
+		T(test_a_slot_that_is_none_there),
 		T(test_drain),
 		T(test_files_stay),
 		T(test_keyless),

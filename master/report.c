@@ -174,6 +174,8 @@ static bool take_source(struct master *m, const struct agent *a, const json_t *s
 	if (!doc || strcmp(json_text(doc, "agent", ""), a->name) != 0 ||
 		revision < (uint64_t)json_num(doc, "placed", 0))
 		return false;
+	if (json_flag(s, "unserved", false))
+		return place_slotless(m, name, a->name);
 	json_array_foreach(json_object_get(s, "subtasks"), i, sub)
 		any |= take_told(m, name, sub, revision);
 	return any;

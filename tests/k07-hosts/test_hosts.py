@@ -378,6 +378,42 @@ def test_transfer_and_drain(trio):
     finish(t.pairs[0], work, t.story)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="sources of their own users are wanted")
+def test_slot_beyond_the_range(trio):
+    """A host with fewer uids than the cluster has slots: a source that it has room for, but no uid, goes to one that can serve it, and stays there."""
+    t = trio()
+    pair = t.pairs[0]
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)",
+                    "CREATE DATABASE more", "CREATE TABLE more.t (id int PRIMARY KEY)", "INSERT INTO more.t VALUES (1)")
+    t.a.kill()
+    t.wait_stage("a", "offline")
+    t.other()
+    t.begin("s1")
+    t.wait_sync("b")
+    t.a.options = ["--uid-range", "59000-59001"]  # one source, in slot 1
+    t.a.start(master=False)
+    t.wait_stage("a", "free")
+    source = t.folder / "s2.source.yaml"
+    source.write_text(f"source-id: s2\nfrom: {{host: 127.0.0.1, port: {pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n")
+    assert t.m.ask("operate-source", "create", source)["sources"][0]["worker"] == "a"  # it has the fewest
+
+    def workers():
+        return {s["source"]: s["worker"] for s in t.m.ask("operate-source", "show")["sources"]}
+    procs.wait_for(lambda: workers() == {"s1": "b", "s2": "b"}, 40, lambda: f"{workers()}\n{t.story()}")
+    assert "agent a has no uid for the slot of source s2" in t.m.log.read_text(), t.story()
+    t.task("s2", "s2", "more")
+    t.wait_sync("b", "s2")
+    refused = t.m.ask("transfer-source", "s2", "a", expect=1)
+    assert "no uid for the slot" in refused, refused
+    pair.source.run("INSERT INTO app.t VALUES (2)", "INSERT INTO more.t VALUES (2)")
+    for db in ("app", "more"):
+        procs.wait_for(lambda: (2,) in pair.target.query(f"SELECT id FROM {db}.t"), 40, lambda: f"{db} did not come\n{t.story()}", 0.1)
+        pair.assert_equal(db, t.story)
+    t.b.kill()  # what a can serve goes there, the other waits for its host
+    t.wait_sync("a", "s1")
+    assert workers() == {"s1": "a", "s2": "b"}, t.story()
+
+
 def hold_a_lane(host, target):
     """One lane stands before its COMMIT, others have applied what is behind it. (It may be the scheduler's own that is met first: then again.)"""
     for _ in range(10):
