@@ -158,9 +158,10 @@ static bool take_local(const struct local *l, size_t most)
 	return true;
 }
 
-/* Root and our own user could end us anyway, and are who we are there for. */
-static void note_local(int fd)
+/* May it come in? Root and our own user could end us anyway, and are who we are there for. */
+static bool note_local(int fd)
 {
+	bool taken;
 	struct local l = {.fd = fd};
 	struct rlimit files;
 	struct ucred peer;
@@ -168,12 +169,12 @@ static void note_local(int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid == 0 ||
 		peer.uid == geteuid() || !cookie_of(fd, &l.cookie) || getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
+		return true;
 	l.uid = peer.uid;
 	pthread_mutex_lock(&door.lock);
-	if (!take_local(&l, (size_t)(files.rlim_cur / DOOR_SHARE)))
-		shutdown(fd, SHUT_RDWR);
+	taken = take_local(&l, (size_t)(files.rlim_cur / DOOR_SHARE));
 	pthread_mutex_unlock(&door.lock);
+	return taken;
 }
 
 static bool is_local(int fd)
@@ -190,10 +191,15 @@ int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict n)
 	int fd = (int)syscall(SYS_accept, listener, address.__sockaddr__, n);
 	int kept = errno;
 
-	if (fd >= 0 && is_local(fd))
-		note_local(fd);
-	else if (fd >= 0)
-		note(fd);
+	/* Closed here, not hung up on: until libnng came to that it would hold a descriptor, and a burst of
+	 * them all. What ends between connect and accept is no news to libnng. */
+	if (fd >= 0 && is_local(fd) && !note_local(fd)) {
+		close(fd);
+		fd = -1;
+		kept = ECONNABORTED;
+	} else if (fd >= 0) {
+		note(fd); /* of TCP alone */
+	}
 	errno = kept;
 	return fd;
 }
