@@ -1,6 +1,7 @@
 /*
  * Reads the list of schemas, tables and views from information_schema and the SHOW CREATE texts. Called by
- * the leader thread before and after the snapshot opens. Never reads a row of data.
+ * the leader thread before the snapshot opens, and by renew.c for what is new then. Never reads a row of
+ * data.
  */
 #include "units/dump/catalog.h"
 
@@ -13,7 +14,9 @@
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
 
-static struct item *items_add(struct items *l)
+enum { NO_SUCH_DATABASE = 1049, NO_SUCH_TABLE = 1146 };
+
+struct item *items_add(struct items *l)
 {
 	if ((l->n & (l->n - 1)) == 0)
 		l->p = xrealloc(l->p, (l->n ? 2 * (size_t)l->n : 1) * sizeof(*l->p));
@@ -21,19 +24,25 @@ static struct item *items_add(struct items *l)
 	return &l->p[l->n++];
 }
 
+void item_fini(struct item *i)
+{
+	free(i->schema);
+	free(i->name);
+	free(i->target);
+	route_extras_fini(&i->extras);
+	free(i->create);
+	free(i->hidden);
+	structure_free(&i->structure);
+	for (unsigned j = 0; j < i->npartitions; j++)
+		free(i->partitions[j].name);
+	free(i->partitions);
+	*i = (struct item){0};
+}
+
 static void items_fini(struct items *l)
 {
-	for (unsigned i = 0; i < l->n; i++) {
-		free(l->p[i].schema);
-		free(l->p[i].name);
-		free(l->p[i].target);
-		route_extras_fini(&l->p[i].extras);
-		free(l->p[i].create);
-		structure_free(&l->p[i].structure);
-		for (unsigned j = 0; j < l->p[i].npartitions; j++)
-			free(l->p[i].partitions[j].name);
-		free(l->p[i].partitions);
-	}
+	for (unsigned i = 0; i < l->n; i++)
+		item_fini(&l->p[i]);
 	free(l->p);
 	*l = (struct items){0};
 }
@@ -108,8 +117,6 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	t->partitioned = str_is(v[2], "BASE TABLE") && v[6].p &&
 			 memmem(v[6].p, v[6].n, "partitioned", strlen("partitioned"));
 	t->no_data = in_list(v[3], empty);
-	c->rows += t->rows;
-	c->bytes += t->bytes;
 	t->versioned = str_is(v[2], "SYSTEM VERSIONED");
 	return 0;
 }
@@ -137,34 +144,43 @@ static int add(struct catalog *c, const struct str *v, const struct map *engines
 	return 0;
 }
 
-static int list_tables(
-	struct catalog *c, struct db *d, const struct rules *rules, const struct map *engines, struct err *e)
+static int list_tables(struct catalog *c, struct db *d, const struct rules *rules, const struct item *one,
+	const struct map *engines, struct err *e)
 {
-	struct db_rows *r = db_query(d,
-		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH,"
-			"CREATE_OPTIONS FROM information_schema.TABLES"
-			" WHERE TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')"
-			/* By bytes: of two that differ in case only none comes first otherwise. */
-			" ORDER BY HEX(TABLE_SCHEMA),HEX(TABLE_NAME)"),
-		e);
+	struct buf sql = {0};
+	struct db_rows *r;
 	const struct str *v;
 	int got = -1;
 
-	if (!r)
-		return -1;
-	while ((got = db_fetch(r, &v, e)) > 0)
+	buf_puts(&sql, "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH,"
+		       "CREATE_OPTIONS FROM information_schema.TABLES WHERE ");
+	if (one) {
+		buf_puts(&sql, "TABLE_SCHEMA=_utf8mb4");
+		sql_put_string(&sql, str_of(one->schema));
+		buf_puts(&sql, " AND TABLE_NAME=_utf8mb4");
+		sql_put_string(&sql, str_of(one->name));
+	} else {
+		buf_puts(&sql, CATALOG_OURS CATALOG_ORDER);
+	}
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	while (r && (got = db_fetch(r, &v, e)) > 0) {
+		/* Names that differ in case only are one to some servers' information_schema. */
+		if (one && (!str_is(v[0], one->schema) || !str_is(v[1], one->name)))
+			continue;
 		if (rules_table(rules, v[0], v[1]) && add(c, v, engines, e) < 0) {
 			got = -1;
 			break;
 		}
+	}
 	db_rows_close(&r);
 	return got;
 }
 
-static int list_schemas(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+int catalog_list_schemas(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
 {
-	struct db_rows *r =
-		db_query(d, STR_LIT("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY 1"), e);
+	struct db_rows *r = db_query(d,
+		STR_LIT("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY HEX(SCHEMA_NAME)"), e);
 	const struct str *v;
 	int got = -1;
 
@@ -177,8 +193,7 @@ static int list_schemas(struct catalog *c, struct db *d, const struct rules *rul
 	return got;
 }
 
-/* The second column of SHOW CREATE …; owned. NULL with e. */
-static char *show_create(struct db *d, const char *what, const struct item *i, struct err *e)
+char *catalog_show_create(struct db *d, const char *what, const struct item *i, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *r;
@@ -254,34 +269,73 @@ static int read_structures(struct item *t, unsigned n, struct db *d, struct err 
 static int read_table(struct item *t, struct db *d, struct err *e)
 {
 	t->mariadb = db_server(d)->flavor == FLAVOR_MARIADB;
-	if (t->versioned)
-		log_warn("table `%s`.`%s` is system-versioned: its current rows are copied, its history is "
-			 "not",
-			t->schema, t->name);
 	if (!t->structure)
 		return err_set(e, ERR_dump_changed, "table `%s`.`%s` went away", t->schema, t->name);
 	return t->partitioned ? read_partitions(t, d, e) : 0;
 }
 
-/* One that can't be shown (a view's tables are gone, a privilege is missing) does not hold up the data. */
-static void read_others(struct items *views, const char *what, struct db *d)
+/* A table that went away since it was listed is no longer in the list: that is found where the list is read
+ * again. */
+static int drop_gone(struct item *t, struct err *e)
+{
+	if (e->sql_errno != NO_SUCH_DATABASE && e->sql_errno != NO_SUCH_TABLE && e->code != ERR_dump_changed)
+		return -1;
+	err_clear(e);
+	free(t->create);
+	t->create = NULL;
+	structure_free(&t->structure);
+	return 0;
+}
+
+int catalog_read_other(struct item *v, const char *what, struct db *d, struct err *e)
+{
+	v->create = catalog_show_create(d, what, v, e);
+	if (v->create)
+		return 0;
+	if (err_act(e->code) == ERR_ACT_RETRY || (!v->name && e->sql_errno != NO_SUCH_DATABASE))
+		return -1;
+	free(v->hidden);
+	v->hidden = v->name ? xstrdup(e->text) : NULL;
+	err_clear(e);
+	return 0;
+}
+
+/* Of tables of one schema. */
+static int read_some(struct item *t, unsigned n, struct db *d, struct err *e)
+{
+	/* The texts before all else: what changes behind them is found when they are compared. */
+	for (unsigned i = 0; i < n; i++)
+		if (!(t[i].create = catalog_show_create(d, "TABLE", &t[i], e)) && drop_gone(&t[i], e) < 0)
+			return -1;
+	if (read_structures(t, n, d, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < n; i++)
+		if (t[i].create && read_table(&t[i], d, e) < 0 && drop_gone(&t[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+static void drop_textless(struct items *l)
 {
 	unsigned kept = 0;
 
-	for (unsigned i = 0; i < views->n; i++) {
-		struct item *v = &views->p[i];
-		struct err e = {0};
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->p[i].create)
+			l->p[kept++] = l->p[i];
+		else
+			item_fini(&l->p[i]);
+	l->n = kept;
+}
 
-		v->create = show_create(d, what, v, &e);
-		if (v->create) {
-			views->p[kept++] = *v;
-			continue;
-		}
-		log_warn("%s `%s`.`%s` is left out: %s", what, v->schema, v->name, e.text);
-		free(v->schema);
-		free(v->name);
+void catalog_settle(struct catalog *c)
+{
+	drop_textless(&c->schemas);
+	drop_textless(&c->tables);
+	c->rows = c->bytes = 0;
+	for (unsigned i = 0; i < c->tables.n; i++) {
+		c->rows += c->tables.p[i].rows;
+		c->bytes += c->tables.p[i].bytes;
 	}
-	views->n = kept;
 }
 
 static int read_tables(struct catalog *c, struct db *d, struct err *e)
@@ -293,30 +347,25 @@ static int read_tables(struct catalog *c, struct db *d, struct err *e)
 		for (n = 1; n < AT_ONCE && i + n < c->tables.n; n++)
 			if (strcmp(t[i + n].schema, t[i].schema) != 0)
 				break;
-		/* The texts before all else: what changes behind them is found when they are compared. */
-		for (unsigned k = i; k < i + n; k++)
-			if (!(t[k].create = show_create(d, "TABLE", &t[k], e)))
-				return -1;
-		if (read_structures(t + i, n, d, e) < 0)
+		if (read_some(t + i, n, d, e) < 0)
 			return -1;
-		for (unsigned k = i; k < i + n; k++)
-			if (read_table(&t[k], d, e) < 0)
-				return -1;
 	}
 	return 0;
 }
 
 static int read_texts(struct catalog *c, struct db *d, struct err *e)
 {
-	for (unsigned i = 0; i < c->schemas.n; i++) {
-		c->schemas.p[i].create = show_create(d, "DATABASE", &c->schemas.p[i], e);
-		if (!c->schemas.p[i].create)
+	for (unsigned i = 0; i < c->schemas.n; i++)
+		if (catalog_read_other(&c->schemas.p[i], "DATABASE", d, e) < 0)
 			return -1;
-	}
 	if (read_tables(c, d, e) < 0)
 		return -1;
-	read_others(&c->views, "VIEW", d);
-	read_others(&c->sequences, "SEQUENCE", d);
+	for (unsigned i = 0; i < c->views.n; i++)
+		if (catalog_read_other(&c->views.p[i], "VIEW", d, e) < 0)
+			return -1;
+	for (unsigned i = 0; i < c->sequences.n; i++)
+		if (catalog_read_other(&c->sequences.p[i], "SEQUENCE", d, e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -330,25 +379,36 @@ static int fresh_estimates(struct db *d, struct err *e)
 	return db_exec(d, STR_LIT("SET SESSION information_schema_stats_expiry=0"), e);
 }
 
-static int read_list(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
 {
 	struct map *engines = map_new();
-	int r = read_engines(d, engines, e);
+	int r = fresh_estimates(d, e);
 
 	if (r == 0)
-		r = list_schemas(c, d, rules, e);
+		r = read_engines(d, engines, e);
 	if (r == 0)
-		r = list_tables(c, d, rules, engines, e);
-	c->listed = c->schemas.n + c->tables.n + c->views.n + c->sequences.n;
+		r = catalog_list_schemas(c, d, rules, e);
+	if (r == 0)
+		r = list_tables(c, d, rules, NULL, engines, e);
 	map_free(&engines, NULL);
+	if (r == 0)
+		r = read_texts(c, d, e);
+	if (r == 0)
+		catalog_settle(c);
 	return r;
 }
 
-int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
+int catalog_read_table(
+	struct catalog *c, struct db *d, const struct rules *rules, const struct item *one, struct err *e)
 {
-	if (fresh_estimates(d, e) < 0 || read_list(c, d, rules, e) < 0)
-		return -1;
-	return read_texts(c, d, e);
+	struct map *engines = map_new();
+	unsigned had = c->tables.n;
+	int r = read_engines(d, engines, e);
+
+	if (r == 0)
+		r = list_tables(c, d, rules, one, engines, e);
+	map_free(&engines, NULL);
+	return r == 0 && c->tables.n > had ? read_some(&c->tables.p[had], 1, d, e) : r;
 }
 
 int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e)
@@ -406,73 +466,4 @@ void catalog_strip_auto_increment(struct buf *b, struct str create)
 	for (at += sizeof(word) - 1; at < end && *at >= '0' && *at <= '9'; at++)
 		continue;
 	buf_put(b, at, (size_t)(end - at));
-}
-
-static bool same_but_auto_increment(const char *a, const char *b)
-{
-	struct buf x = {0}, y = {0};
-	bool same;
-
-	catalog_strip_auto_increment(&x, str_of(a));
-	catalog_strip_auto_increment(&y, str_of(b));
-	same = str_eq(buf_str(&x), buf_str(&y));
-	buf_free(&x);
-	buf_free(&y);
-	return same;
-}
-
-static int compare(const struct item *was, const struct item *now, struct err *e)
-{
-	int order = strcmp(was->schema, now->schema);
-
-	order = order ? order : strcmp(was->name, now->name);
-	if (order)
-		return err_set(e, ERR_dump_changed, "table `%s`.`%s` %s",
-			order < 0 ? was->schema : now->schema, order < 0 ? was->name : now->name,
-			order < 0 ? "went away" : "is new");
-	if (was->transactional != now->transactional || was->innodb != now->innodb ||
-		was->partitioned != now->partitioned || was->no_data != now->no_data ||
-		was->versioned != now->versioned)
-		return err_set(
-			e, ERR_dump_changed, "table `%s`.`%s` is of another kind", now->schema, now->name);
-	return 0;
-}
-
-/* What somebody made since the list was read is neither in it nor, for sure, in the binlog behind the
- * snapshots.
- */
-static int check_list(const struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
-{
-	struct catalog now = {0};
-	int r = read_list(&now, d, rules, e);
-
-	for (unsigned i = 0; r == 0 && i < c->tables.n && i < now.tables.n; i++)
-		r = compare(&c->tables.p[i], &now.tables.p[i], e);
-	if (r == 0 && now.listed != c->listed)
-		r = err_set(e, ERR_dump_changed, "%u databases, tables, views and sequences, and %u before",
-			now.listed, c->listed);
-	catalog_fini(&now);
-	return r;
-}
-
-int catalog_check(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
-{
-	if (check_list(c, d, rules, e) < 0)
-		return err_add(e, "looking at the tables again");
-	for (unsigned i = 0; i < c->tables.n; i++) {
-		struct item *t = &c->tables.p[i];
-		char *now = show_create(d, "TABLE", t, e);
-
-		if (!now && e->sql_errno == 1146)
-			e->code = ERR_dump_changed;
-		if (!now)
-			return err_add(e, "looking at the structures again");
-		if (!same_but_auto_increment(t->create, now)) {
-			free(now);
-			return err_set(e, ERR_dump_changed, "table `%s`.`%s`", t->schema, t->name);
-		}
-		free(t->create);
-		t->create = now;
-	}
-	return 0;
 }

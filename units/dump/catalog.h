@@ -17,7 +17,8 @@ struct partition {
  * each. */
 struct item {
 	char *schema, *name; /* of a schema: name is NULL */
-	char *create;        /* SHOW CREATE … */
+	char *create;        /* SHOW CREATE …; NULL: it can't be shown, or (tables) is to be read again */
+	char *hidden;        /* why a view or a sequence can't be shown: it does not hold up the data */
 	char *target;        /* tables: their name downstream, where it is another one; NULL: it is not */
 	/* tables only */
 	struct route_extras extras; /* columns that only the downstream has */
@@ -40,7 +41,6 @@ struct items {
 struct catalog {
 	struct items schemas, tables, views, sequences;
 	struct objects routines; /* of option `objects` */
-	unsigned listed;         /* all there was, also what can't be shown */
 	uint64_t rows, bytes;    /* sums of the estimates */
 };
 
@@ -51,11 +51,28 @@ int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, str
 int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e);
 /* The routines, which catalog_read does not read. */
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
-/*
- * Asks for the list and every CREATE text again, once the snapshot is open. A table that came or went, or a
- * text that differs in more than AUTO_INCREMENT is ERR_dump_changed; the newer AUTO_INCREMENT is kept.
- */
-int catalog_check(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 void catalog_fini(struct catalog *c);
 /* "CREATE TABLE …" without the table option AUTO_INCREMENT=n, for comparing. */
 void catalog_strip_auto_increment(struct buf *b, struct str create);
+
+/* --- for renew.c --- */
+
+/* Of information_schema.TABLES: what is not the server's own; by bytes, as two that differ in case only have
+ * no order otherwise. */
+#define CATALOG_OURS "TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys')"
+#define CATALOG_ORDER " ORDER BY HEX(TABLE_SCHEMA),HEX(TABLE_NAME)"
+
+struct item *items_add(struct items *l);
+void item_fini(struct item *i);
+int catalog_list_schemas(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
+/* Adds the table that `one` names, with all that is known of it; nothing where it is gone, or one without a
+ * text where it went meanwhile. */
+int catalog_read_table(
+	struct catalog *c, struct db *d, const struct rules *rules, const struct item *one, struct err *e);
+/* Its text, or (views, sequences) why there is none, or that of a schema that is gone: none. -1: the
+ * connection is gone. what: "VIEW", … */
+int catalog_read_other(struct item *v, const char *what, struct db *d, struct err *e);
+/* The second column of SHOW CREATE …; owned. NULL with e. */
+char *catalog_show_create(struct db *d, const char *what, const struct item *i, struct err *e);
+/* Leaves out schemas and tables without a text, and adds up the estimates. */
+void catalog_settle(struct catalog *c);

@@ -17,6 +17,7 @@
 #include "units/dump/folder.h"
 #include "units/dump/lock.h"
 #include "units/dump/plan.h"
+#include "units/dump/renew.h"
 #include "units/dump/ties.h"
 #include "units/dump/worker.h"
 
@@ -30,7 +31,7 @@ static void set_phase(struct dump *d, enum dump_phase p)
 	unit_wake(d->env);
 }
 
-static int list(struct dump *d, json_t **ties, struct err *e)
+static int list(struct dump *d, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
 	int r;
@@ -39,30 +40,35 @@ static int list(struct dump *d, json_t **ties, struct err *e)
 		return -1;
 	d->server = *db_server(c);
 	r = catalog_read(&d->catalog, c, d->rules, e);
-	if (r == 0 && !d->o.to_files)
-		r = catalog_route(&d->catalog, rules_route(d->rules), d->source, e);
 	if (r == 0 && d->o.routines)
 		r = catalog_read_routines(&d->catalog, c, d->rules, e);
 	if (r == 0)
 		r = ties_identity(c, d->identity, sizeof(d->identity), e);
-	if (r == 0)
-		*ties = ties_of(&d->catalog, &d->server);
 	dump_disconnect(d, &c);
 	if (r < 0)
 		dump_sql_error(e);
-	if (r == 0)
-		log_info("%u tables, %u views in %u schemas, about %" PRIu64 " rows", d->catalog.tables.n,
-			d->catalog.views.n, d->catalog.schemas.n, d->catalog.rows);
 	return r < 0 ? err_add(e, "listing the tables") : 0;
 }
 
+/* What is listed is final. */
+static int complete_list(struct dump *d, struct db *c, struct err *e)
+{
+	catalog_leave_out(&d->catalog);
+	log_info("%u tables, %u views in %u schemas, about %" PRIu64 " rows", d->catalog.tables.n,
+		d->catalog.views.n, d->catalog.schemas.n, d->catalog.rows);
+	if (d->o.to_files)
+		return folder_put_others(d, c, e);
+	return catalog_route(&d->catalog, rules_route(d->rules), d->source, e);
+}
+
+/* 0 with e: what was listed is not what the snapshots see. */
 static int check(struct dump *d, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
-	int r = c ? catalog_check(&d->catalog, c, d->rules, e) : -1;
+	int r = c ? catalog_check(&d->catalog, c, e) : -1;
 
-	if (r == 0 && d->o.to_files)
-		r = folder_put_others(d, c, e);
+	if (r > 0)
+		r = complete_list(d, c, e) < 0 ? -1 : 1;
 	if (r < 0)
 		dump_sql_error(e);
 	dump_disconnect(d, &c);
@@ -129,33 +135,53 @@ static int wait_for_load(struct dump *d, struct err *e)
 	return known ? plan_want(d, buf_str(&d->wanted_text), e) : 0;
 }
 
-/* From the list to the snapshots, as of one moment. */
-static int open_snapshot(struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard,
-	json_t **ties, struct err *e)
+/* 0 with e: a structure has changed while the snapshots opened. */
+static int try_snapshot(
+	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
-	if (list(d, ties, e) < 0 || open_conns(d, conns, e) < 0)
-		return -1;
-	if (FAILPOINT_HIT(dump_listed))
-		return err_set(e, ERR_db_lost, "failpoint dump_listed");
 	if (lock_snapshot(d, conns, keeper, guard, e) < 0)
 		return -1;
 	set_phase(d, DUMP_SNAPSHOT);
 	if (FAILPOINT_HIT(dump_snapshot))
 		return err_set(e, ERR_db_lost, "failpoint dump_snapshot");
-	return check(d, e) < 0 ? -1 : plan_name(d, ties, e);
+	return check(d, e);
+}
+
+/* From the list to the snapshots, as of one moment. */
+static int open_snapshot(
+	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
+{
+	enum { TRIES = 10 };
+	json_t *ties;
+	int r;
+
+	if (list(d, e) < 0 || open_conns(d, conns, e) < 0)
+		return -1;
+	if (FAILPOINT_HIT(dump_listed))
+		return err_set(e, ERR_db_lost, "failpoint dump_listed");
+	r = try_snapshot(d, conns, keeper, guard, e);
+	for (unsigned i = 1; r == 0 && i < TRIES && !dump_stopping(d); i++) {
+		log_info("changed while the snapshots opened: %s; they are opened again", e->text);
+		err_clear(e);
+		r = lock_give_back(d, conns, keeper, guard, e);
+		if (r == 0)
+			r = try_snapshot(d, conns, keeper, guard, e);
+	}
+	if (r <= 0)
+		return -1;
+	ties = ties_of(&d->catalog, &d->server);
+	return plan_name(d, &ties, e);
 }
 
 /* The load is waited for without holding statements off: it may have a long binlog to look through first. */
 static int prepare(struct dump *d, struct db **conns, struct db **keeper, struct err *e)
 {
-	struct ddl_guard guard = {.since_ms = clock_ms()};
-	json_t *ties = NULL;
+	struct ddl_guard guard = {0};
 	int r;
 
-	if (clear(d, e) < 0 || lock_hold_ddl(d, &guard, e) < 0)
+	if (clear(d, e) < 0)
 		return -1;
-	r = open_snapshot(d, conns, keeper, &guard, &ties, e);
-	json_decref(ties);
+	r = open_snapshot(d, conns, keeper, &guard, e);
 	lock_release_ddl(d, &guard);
 	if (r == 0 && !d->o.to_files)
 		r = wait_for_load(d, e);

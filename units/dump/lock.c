@@ -6,6 +6,7 @@
 #include "units/dump/lock.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +18,28 @@
 #include "common/db/status.h"
 #include "common/sql/quote.h"
 #include "units/dump/lockfree.h"
+#include "units/dump/renew.h"
 
-enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000 };
-enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401 };
+/* NEW_UNDER_LOCK: so many tables are read while everybody waits, a few ms each at worst; where there are
+ * more, the lock is let go first. */
+enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000, SHORT_PAUSE_MS = 20, NEW_UNDER_LOCK = 20 };
+enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401, SQL_NO_TABLE = 1146 };
 
 struct locking {
 	struct dump *d;
 	struct db *control; /* holds the lock */
+	struct db *lister;  /* one that does not: it may look at all tables meanwhile */
 	struct db **conns;
 	struct db **keeper;
 	struct ddl_guard *guard;
 	bool timed_out; /* the last try may be repeated */
 };
+
+/* Nobody makes, changes or drops anything then. */
+static bool holds_all_off(const struct locking *l)
+{
+	return l->d->o.consistency == CONSISTENCY_AUTO || l->d->o.consistency == CONSISTENCY_FLUSH;
+}
 
 static void put_lock_tables(struct buf *b, const struct catalog *c, bool all)
 {
@@ -58,7 +69,9 @@ static int take_lock(struct locking *l, struct err *e)
 	if (sql.n > 0)
 		r = db_exec(l->control, buf_str(&sql), e);
 	buf_free(&sql);
-	if (r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT)
+	if (r < 0 && e->sql_errno == SQL_NO_TABLE)
+		e->code = ERR_dump_changed; /* it was dropped just now */
+	if (r < 0 && (e->sql_errno == SQL_LOCK_TIMEOUT || e->sql_errno == SQL_NO_TABLE))
 		l->timed_out = true;
 	else if (r < 0 && err_act(e->code) == ERR_ACT_PAUSE)
 		e->code = ERR_dump_lock;
@@ -183,6 +196,86 @@ static int read_position(struct locking *l, struct snapshot *s, struct err *e)
 	return 0;
 }
 
+/* --- DDL --- */
+
+static void denied(struct ddl_guard *guard, struct err *e)
+{
+	log_info("DDL of others is not held off while the snapshots open: %s", e->text);
+	err_clear(e);
+	guard->given_up = true;
+}
+
+/* 1: held; 0: another DDL is in its way, with e, or the user may not; -1: the connection is gone. */
+static int guard_take(struct ddl_guard *guard, struct err *e)
+{
+	if (!guard->c || guard->held || guard->given_up)
+		return 1;
+	guard->since_ms = clock_ms();
+	guard->held = db_exec(guard->c, STR_LIT("LOCK INSTANCE FOR BACKUP"), e) == 0;
+	if (guard->held)
+		return 1;
+	if (err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != SQL_LOCK_TIMEOUT)
+		return -1;
+	if (e->sql_errno != SQL_LOCK_TIMEOUT)
+		denied(guard, e);
+	return 0;
+}
+
+static void guard_let_go(struct ddl_guard *guard)
+{
+	struct err ignored;
+
+	if (!guard->held)
+		return;
+	db_exec(guard->c, STR_LIT("UNLOCK INSTANCE"), &ignored);
+	guard->held = false;
+	log_info("DDL was held off for %" PRIu64 " ms", clock_ms() - guard->since_ms);
+}
+
+void lock_release_ddl(struct dump *d, struct ddl_guard *guard)
+{
+	guard_let_go(guard);
+	dump_disconnect(d, &guard->c);
+}
+
+/* The connection is there before the lock. */
+static int guard_open(struct dump *d, struct ddl_guard *guard, struct err *e)
+{
+	if (guard->c || d->server.flavor != FLAVOR_MYSQL || d->server.version < 80000)
+		return 0;
+	guard->c = dump_connect(d, DB_PLAIN, e);
+	return guard->c ? db_execf(guard->c, e, "SET SESSION lock_wait_timeout=1") : -1;
+}
+
+/* --- the moment --- */
+
+/*
+ * What somebody made or dropped since the list was read is neither in it nor, for sure, in the binlog behind
+ * the snapshots. Where all DDL waits, what is new is read at once; else only a list that stays as it is will
+ * do, looked at in front of the snapshots and behind them.
+ */
+static int same_list(struct locking *l, struct err *e)
+{
+	int r = catalog_renew(
+		&l->d->catalog, l->lister, l->d->rules, holds_all_off(l) ? NEW_UNDER_LOCK : 0, e);
+
+	if (r > 0)
+		return 0;
+	if (r < 0)
+		return err_add(e, "looking at the tables again");
+	l->timed_out = true;
+	return err_set(e, ERR_dump_changed, "tables came or went since they were listed");
+}
+
+static int list_under_lock(struct locking *l, struct err *e)
+{
+	/* Nothing is running that it could wait for; and if so, the lock is not held for longer than that. */
+	if (holds_all_off(l) && guard_take(l->guard, e) < 0)
+		return -1;
+	err_clear(e);
+	return same_list(l, e);
+}
+
 /* Everything that has to be of the same moment, under the lock. */
 static int under_lock(struct locking *l, struct err *e)
 {
@@ -192,28 +285,38 @@ static int under_lock(struct locking *l, struct err *e)
 		return err_set(e, ERR_db_lost, "failpoint dump_locked");
 	if (none && read_position(l, &l->d->snapshot, e) < 0)
 		return -1;
-	if (keep_locked(l, e) < 0 || check_xa(l, e) < 0 || open_snapshots(l, e) < 0)
+	if (list_under_lock(l, e) < 0 || keep_locked(l, e) < 0 || check_xa(l, e) < 0 ||
+		open_snapshots(l, e) < 0)
+		return -1;
+	if (!holds_all_off(l) && same_list(l, e) < 0)
 		return -1;
 	return read_position(l, none ? &l->d->later : &l->d->snapshot, e);
 }
 
-static void roll_back(struct locking *l)
+int lock_give_back(
+	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
-	struct err ignored;
+	int r = 0;
 
-	for (unsigned i = 0; i < l->d->o.threads; i++)
-		db_exec(l->conns[i], STR_LIT("ROLLBACK"), &ignored);
-	if (*l->keeper)
-		dump_disconnect(l->d, l->keeper);
+	for (unsigned i = 0; r == 0 && i < d->o.threads; i++)
+		r = db_exec(conns[i], STR_LIT("ROLLBACK"), e);
+	dump_disconnect(d, keeper);
+	/* A statement that waits for it has MySQL's global lock already, which the next lock would wait for.
+	 */
+	guard_let_go(guard);
+	return r;
 }
 
 static int try_once(struct locking *l, struct err *e)
 {
 	uint64_t start;
-	struct err unlock = {0};
+	struct err unlock = {0}, ignored = {0};
 	int r;
 
 	l->timed_out = false;
+	/* Most of what has changed is read here, while nobody waits. */
+	if (catalog_renew(&l->d->catalog, l->lister, l->d->rules, UINT_MAX, e) < 0)
+		return err_add(e, "looking at the tables again");
 	if (take_lock(l, e) < 0)
 		return -1;
 	start = clock_ms();
@@ -225,7 +328,7 @@ static int try_once(struct locking *l, struct err *e)
 	}
 	atomic_store(&l->d->lock_ms, clock_ms() - start);
 	if (r < 0)
-		roll_back(l);
+		lock_give_back(l->d, l->conns, l->keeper, l->guard, &ignored);
 	return r;
 }
 
@@ -269,7 +372,7 @@ static int give_up(struct locking *l, struct err *e)
 	struct buf who = {0};
 	struct err why = *e;
 
-	if (why.code == ERR_dump_failed) /* XA: it says all there is to say */
+	if (why.code == ERR_dump_failed || why.code == ERR_dump_changed) /* it says all there is to say */
 		return -1;
 	put_blockers(l->control, &who);
 	err_set(e, ERR_dump_lock, "no lock within %d s; running for long: %s (%s)", LOCK_WAIT_MS / 1000,
@@ -287,13 +390,63 @@ static int try_until(struct locking *l, struct err *e)
 		if (clock_ms() >= deadline)
 			return give_up(l, e);
 		log_info("the lock is not to be had yet, trying again: %s", e->text);
-		/* A statement that waits for the guard may be what holds the lock off: MySQL has it take its
-		   global lock first. What it changes is found behind the snapshots. */
-		lock_release_ddl(l->d, l->guard);
+		/* What holds the lock off may be a statement that waits for the guard. What it changes is
+		   found behind the snapshots. */
+		guard_let_go(l->guard);
+		l->guard->given_up |= !holds_all_off(l);
 		/* Whoever queued behind our wait gets through now. */
-		if (!dump_pause(l->d, PAUSE_MS))
+		if (!dump_pause(l->d, e->code == ERR_dump_changed ? SHORT_PAUSE_MS : PAUSE_MS))
 			return -1;
 	}
+	return r;
+}
+
+/* A lock of the wanted tables lets others be made: then that is held off in front of it. */
+static int hold_ddl(struct locking *l, struct err *e)
+{
+	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
+	struct buf who = {0};
+	int r;
+
+	while ((r = guard_take(l->guard, e)) == 0 && !l->guard->given_up) {
+		if (clock_ms() >= deadline) {
+			put_blockers(l->control, &who);
+			log_warn("DDL is running that does not end: it is not held off (%s)", buf_cstr(&who));
+			buf_free(&who);
+			l->guard->given_up = true;
+		} else if (!dump_pause(l->d, PAUSE_MS)) {
+			return -1;
+		}
+	}
+	err_clear(e);
+	return r < 0 ? -1 : 0;
+}
+
+static int with_lock(struct locking *l, struct err *e)
+{
+	if (db_execf(l->control, e, "SET SESSION lock_wait_timeout=%d", TRY_S) < 0 ||
+		guard_open(l->d, l->guard, e) < 0)
+		return -1;
+	if (!holds_all_off(l) && hold_ddl(l, e) < 0)
+		return -1;
+	return try_until(l, e);
+}
+
+static int take_moment(struct locking *l, struct err *e)
+{
+	struct dump *d = l->d;
+	int r = lockfree_snapshot(d, l->conns, l->lister, e);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
+		d->o.consistency = CONSISTENCY_FLUSH;
+	l->control = dump_connect(d, DB_PLAIN, e);
+	r = l->control ? with_lock(l, e) : -1;
+	dump_disconnect(d, &l->control);
+	if (r == 0 && d->o.consistency != CONSISTENCY_NONE)
+		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms",
+			d->snapshot.file, d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
 	return r;
 }
 
@@ -301,79 +454,11 @@ int lock_snapshot(
 	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
 	struct locking l = {.d = d, .conns = conns, .keeper = keeper, .guard = guard};
-	int r = lockfree_snapshot(d, conns, e);
+	int r = -1;
 
-	if (r != 0)
-		return r < 0 ? -1 : 0;
-	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
-		d->o.consistency = CONSISTENCY_FLUSH;
-	l.control = dump_connect(d, DB_PLAIN, e);
-	if (!l.control)
-		return -1;
-	r = db_execf(l.control, e, "SET SESSION lock_wait_timeout=%d", TRY_S);
-	if (r == 0)
-		r = try_until(&l, e);
-	dump_disconnect(d, &l.control);
-	if (r == 0 && d->o.consistency != CONSISTENCY_NONE)
-		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms",
-			d->snapshot.file, d->snapshot.offset, d->snapshot.gtid, atomic_load(&d->lock_ms));
+	l.lister = dump_connect(d, DB_PLAIN, e);
+	if (l.lister)
+		r = take_moment(&l, e);
+	dump_disconnect(d, &l.lister);
 	return r;
-}
-
-/* --- DDL --- */
-
-/* 1: held; 0: the user may not, or it does not end; -1: the connection is gone. */
-static int hold(struct dump *d, struct db *c, struct err *e)
-{
-	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
-	struct buf who = {0};
-
-	while (db_exec(c, STR_LIT("LOCK INSTANCE FOR BACKUP"), e) < 0) {
-		if (err_act(e->code) == ERR_ACT_RETRY && e->sql_errno != SQL_LOCK_TIMEOUT)
-			return -1;
-		if (e->sql_errno != SQL_LOCK_TIMEOUT) {
-			log_info("DDL of others is not held off while the snapshots open: %s", e->text);
-			err_clear(e);
-			return 0;
-		}
-		if (clock_ms() >= deadline) {
-			put_blockers(c, &who);
-			log_warn("DDL is running that does not end: it is not held off (%s)", buf_cstr(&who));
-			buf_free(&who);
-			err_clear(e);
-			return 0;
-		}
-		if (!dump_pause(d, PAUSE_MS))
-			return -1;
-	}
-	return 1;
-}
-
-int lock_hold_ddl(struct dump *d, struct ddl_guard *guard, struct err *e)
-{
-	struct db *c = dump_connect(d, DB_PLAIN, e);
-	int r = c ? 0 : -1;
-
-	guard->c = NULL;
-	if (c && db_server(c)->flavor == FLAVOR_MYSQL && db_server(c)->version >= 80000) {
-		r = db_execf(c, e, "SET SESSION lock_wait_timeout=%d", TRY_S);
-		if (r == 0)
-			r = hold(d, c, e);
-	}
-	if (r == 1)
-		guard->c = c;
-	else
-		dump_disconnect(d, &c);
-	return r < 0 ? -1 : 0;
-}
-
-void lock_release_ddl(struct dump *d, struct ddl_guard *guard)
-{
-	struct err ignored;
-
-	if (!guard->c)
-		return;
-	db_exec(guard->c, STR_LIT("UNLOCK INSTANCE"), &ignored);
-	dump_disconnect(d, &guard->c);
-	log_info("DDL was held off for %" PRIu64 " ms", clock_ms() - guard->since_ms);
 }

@@ -6,6 +6,7 @@
 #include "units/dump/lockfree.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "common/base/xalloc.h"
 #include "common/db/status.h"
 #include "common/sql/quote.h"
+#include "units/dump/renew.h"
 
 enum { TRIES = 30 };
 
@@ -227,7 +229,24 @@ static int may(struct dump *d, struct db *c, struct err *e)
 	return xa < 0 ? -1 : xa == 0;
 }
 
-int lockfree_snapshot(struct dump *d, struct db **conns, struct err *e)
+/*
+ * 1: of one moment, with the list of tables that there were then: it is the same in front of the snapshots
+ * and behind them; 0: once more. A statement that makes a table is waited for when the table is read.
+ */
+static int try_with_list(struct dump *d, struct db **conns, struct db *lister, struct at *at, struct err *e)
+{
+	int r = catalog_renew(&d->catalog, lister, d->rules, UINT_MAX, e);
+
+	/* A table that has no snapshot may have come. */
+	if (r > 0)
+		r = all_have_snapshots(&d->catalog) ? try_once(d, conns, at, e) : 0;
+	if (r <= 0)
+		return r;
+	r = catalog_renew(&d->catalog, lister, d->rules, 0, e);
+	return r == 0 && roll_back(d, conns, e) < 0 ? -1 : r;
+}
+
+int lockfree_snapshot(struct dump *d, struct db **conns, struct db *lister, struct err *e)
 {
 	struct at at;
 	int r = may(d, conns[0], e);
@@ -235,7 +254,7 @@ int lockfree_snapshot(struct dump *d, struct db **conns, struct err *e)
 	if (r <= 0)
 		return r;
 	for (unsigned i = 1; i <= TRIES && !dump_stopping(d); i++) {
-		r = try_once(d, conns, &at, e);
+		r = try_with_list(d, conns, lister, &at, e);
 		if (r < 0)
 			return err_add(e, "opening snapshots without a lock");
 		if (r > 0) {
@@ -243,9 +262,9 @@ int lockfree_snapshot(struct dump *d, struct db **conns, struct err *e)
 			return 1;
 		}
 	}
-	log_info("%d times transactions were committed between the snapshots of the connections, or their "
-		 "GTID "
-		 "position was not to be had: a short lock is taken",
+	log_info("%d times transactions were committed or tables made between the snapshots of the "
+		 "connections, "
+		 "or their GTID position was not to be had: a short lock is taken",
 		TRIES);
 	return 0;
 }
