@@ -41,3 +41,17 @@ def test_on_duplicate_logical(policy, want, ends, job, tmp_path):
     said = j.run(*files, until="full", expect=0 if want else FAILED)
     assert d.query("SELECT id FROM app.t ORDER BY id") == (want or ()), j.story()
     assert want or ("34019" in said and "1062" in said), said
+
+
+@pytest.mark.parametrize("policy, want", [("error", None), ("replace", ((2, "b"), (3, ""))), ("ignore", ((1, "a"), (2, "b")))])
+def test_on_duplicate_of_an_error_value(policy, want, ends, job, tmp_path):
+    """Row 3 has an ENUM's error value, so it goes by INSERT IGNORE, which passes by a row that meets another one without a word."""
+    s, d = ends.source, ends.target
+    s.run("ALTER TABLE app.t ADD e enum('a', 'b') NOT NULL DEFAULT 'a'", "UPDATE app.t SET e='b' WHERE id=2", "UPDATE IGNORE app.t SET e=0 WHERE id=3")
+    d.run("CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) COLLATE utf8mb4_general_ci UNIQUE, d datetime, e enum('a', 'b') NOT NULL DEFAULT 'a')")
+    j, files = copying(job, tmp_path, ends, ["app"])
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("few: {", f"few: {{on-duplicate-logical: {policy}, "))
+    said = j.run(*files, until="full", expect=0 if want else FAILED)
+    assert d.query("SELECT id, e FROM app.t ORDER BY id") == (want or ()), j.story()
+    assert want or ("34019" in said and "it meets another one in a unique key" in said), said

@@ -13,8 +13,10 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
 #include "segment.h"
+#include "units/load/kept.h"
 #include "units/load/record.h"
 #include "units/load/rows.h"
 #include "units/load/split.h"
@@ -186,6 +188,23 @@ static int put_statement(struct applier *a, struct str statement, struct err *e)
 	return r;
 }
 
+int apply_judge_duplicate(struct applier *a, const struct plan_item *t, struct err *e)
+{
+	struct structure *down;
+	bool found;
+
+	if (!t->mixed || a->judged)
+		return 0;
+	down = db_structure(a->c, t->to_schema, t->to_name, &found, e);
+	if (!down && e->code)
+		return -1;
+	if (down && !kept_alike(t->structure, down))
+		a->on_duplicate = a->l->on_duplicate;
+	a->judged = true;
+	structure_free(&down);
+	return 0;
+}
+
 /* A file of SQL statements. */
 static int put_sql(struct applier *a, const struct chunk *k, uint64_t *rows, struct err *e)
 {
@@ -314,6 +333,8 @@ static int look_again(struct applier *a, const struct chunk *k, const struct err
 	r = connect_now(a, e);
 	if (r == 0)
 		r = record_has_chunk(a->l, a->c, k->number, e);
+	if (r == 0 && duplicate)
+		r = apply_judge_duplicate(a, &a->l->plan.tables.p[k->table], e);
 	if (r == 0 && (duplicate || again))
 		return more_care(a, why) ? 0 : -1;
 	if (r >= 0)
@@ -332,6 +353,11 @@ static int refused(struct err *e, const struct chunk *k, const struct plan_item 
 	if ((t->merged || t->shared) && e->sql_errno == SQL_DUPLICATE)
 		err_add(e, "rows of tables that are merged into `%s`.`%s` have the same key", t->to_schema,
 			t->to_name);
+	else if (t->mixed && e->sql_errno == SQL_DUPLICATE)
+		err_add(e,
+			"`%s`.`%s` has a collation in its key by which two rows have the same key there, and "
+			"not in the upstream",
+			t->to_schema, t->to_name);
 	return err_add(e, "table `%s`.`%s`, chunk %s", t->schema, t->name, k->file);
 }
 
@@ -346,7 +372,7 @@ int apply_chunk(struct applier *a, const struct chunk *k, struct err *e)
 	a->on_duplicate = t->merged || t->shared ? DUPLICATE_ERROR
 			  : t->mixed             ? DUPLICATE_REPLACE
 						 : a->l->on_duplicate;
-	a->doubt = a->cut = false;
+	a->doubt = a->cut = a->judged = false;
 	for (unsigned n = 1;; n++) {
 		err_clear(e);
 		if (connect_now(a, e) == 0 && transaction(a, k, e) == 0)

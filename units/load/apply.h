@@ -24,6 +24,7 @@ struct applier {
 	struct rowset *rows;            /* words and statements for the rows of a table (rows.c) */
 	enum care care;                 /* of the present chunk */
 	enum on_duplicate on_duplicate; /* the same: as asked, or of a table of several moments */
+	bool judged;     /* a row of it met another one: apply_judge_duplicate has said what that means */
 	bool doubt, cut; /* LOAD DATA's counts were not right; the connection must not be used further */
 };
 
@@ -35,3 +36,10 @@ void apply_fini(struct applier *a);
 int apply_check_size(const struct applier *a, size_t bytes, struct err *e);
 /* The same of a row, that TiDB would refuse. bytes: of its text and binary values. */
 int apply_check_row(const struct applier *a, uint64_t bytes, struct err *e);
+/*
+ * A row of a table of several moments met another one. Where the downstream has but one unique key, of
+ * another collation, each of its values in the upstream is in one chunk: then the two were apart there, and
+ * a->on_duplicate is the user's again, so that neither goes over the other. -1: the downstream could not be
+ * asked.
+ */
+int apply_judge_duplicate(struct applier *a, const struct plan_item *t, struct err *e);

@@ -176,6 +176,21 @@ void into_put_keep(const struct into *i, struct buf *sql)
 		buf_puts(sql, "DEFAULT");
 }
 
+void into_put_newer(const struct into *i, struct buf *sql)
+{
+	if (i->n == 0)
+		into_put_keep(i, sql);
+	for (unsigned k = 0; k < i->n; k++) {
+		struct str name = str_of(i->columns[k]->name);
+
+		buf_puts(sql, k ? "," : " ON DUPLICATE KEY UPDATE ");
+		sql_put_ident(sql, name);
+		buf_puts(sql, "=VALUES(");
+		sql_put_ident(sql, name);
+		buf_putc(sql, ')');
+	}
+}
+
 /* The next field of line, from *at on; at the last one a further tab is none of its. False: there is none. */
 static bool next_field(struct str line, size_t *at, bool last, struct str *field)
 {

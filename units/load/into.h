@@ -23,6 +23,8 @@ void into_put_load(const struct into *i, struct buf *sql);
 void into_put_bulk(const struct into *i, const char *verb, struct buf *sql);
 /* " ON DUPLICATE KEY UPDATE …" that changes nothing. */
 void into_put_keep(const struct into *i, struct buf *sql);
+/* … that makes the row that is there the new one. */
+void into_put_newer(const struct into *i, struct buf *sql);
 /* "(1,'x')" of a line of a spool file. False: the line has another number of fields. */
 bool into_put_row(const struct into *i, struct str line, struct buf *sql);
 /* How many bytes its text and binary values have. */

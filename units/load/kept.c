@@ -209,24 +209,49 @@ static bool compares_alike(const struct structure *up, const struct structure *d
 	return true;
 }
 
+static unsigned unique_keys(const struct structure *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nkeys; i++)
+		n += s->keys[i].unique;
+	return n;
+}
+
+bool kept_alike(const struct structure *up, const struct structure *down)
+{
+	for (unsigned i = 0; i < down->nkeys; i++)
+		if (down->keys[i].unique &&
+			!(key_like(up, down, &down->keys[i]) && compares_alike(up, down, &down->keys[i])))
+			return false;
+	return true;
+}
+
+/*
+ * A key of the downstream that is alone may hold other values for one: where the chunks are cut by the same
+ * key, each of its values is in one of them, and whoever meets there is an error (apply.c). A primary key is
+ * what they are cut by, or the only unique key.
+ */
+static bool is_cut_by(const struct structure *up, const struct key *name)
+{
+	return strcmp(name->name, "PRIMARY") == 0 || unique_keys(up) == 1;
+}
+
 bool kept_converges(const struct structure *up, const struct structure *down, const char **why)
 {
 	const struct key *name = up->key >= 0 ? &up->keys[up->key] : NULL;
-	unsigned unique = 0, alike = 0;
 	bool found = false;
 
 	for (unsigned i = 0; i < down->nkeys; i++) {
 		const struct key *k = &down->keys[i], *u = k->unique ? key_like(up, down, k) : NULL;
 
-		unique += k->unique;
-		alike += u && compares_alike(up, down, k);
 		found |= u && u == name && k->usable;
 	}
 	if (!found)
 		*why = "no unique key of the downstream names its rows";
-	else if (unique > 1 && alike != unique)
+	else if (!kept_alike(up, down) && (unique_keys(down) > 1 || !is_cut_by(up, name)))
 		*why = "unique keys of the downstream are not the upstream's";
-	return found && (unique == 1 || alike == unique);
+	return !*why;
 }
 
 /* --- foreign keys --- */

@@ -53,6 +53,8 @@ static inline bool kept_is_whole(const struct kept_table *t)
 void kept_scan(struct kept *k, const struct scan *s);
 /* A table that is not whole: can its rows of two moments be brought together in the downstream's table? */
 bool kept_converges(const struct structure *up, const struct structure *down, const char **why);
+/* Each unique key of the downstream is one of the upstream, and holds the same texts for one. */
+bool kept_alike(const struct structure *up, const struct structure *down);
 /* Tables with one place (of each, by number in k->t; "": it is not wanted any more) hang together: their rows
  * can't be told apart there. All of them stay, whole, or
  * none. Returns how many start again now that did not before. */

@@ -62,6 +62,25 @@ static struct structure *with_unique(const char *collation)
 	return s;
 }
 
+/* Rows are named by a text; nkeys 2: a number is unique, too. */
+static struct structure *with_key(const char *name, const char *collation, unsigned nkeys)
+{
+	struct structure *s = with_unique(collation);
+
+	free(s->keys[1].name);
+	free(s->keys[0].name);
+	s->keys[1].name = xstrdup("n");
+	s->keys[0].name = xstrdup(name);
+	s->keys[0].columns[0] = 1;
+	s->keys[1].columns[0] = 0;
+	if (nkeys == 1) {
+		free(s->keys[1].name);
+		free(s->keys[1].columns);
+		s->nkeys = 1;
+	}
+	return s;
+}
+
 /* One chunk of each table is there, and ends its only stretch where whole. */
 static void begin(struct kept *k, const char *own, const char *whole)
 {
@@ -277,6 +296,12 @@ static void unique_keys_must_be_the_upstreams(void **state)
 	assert_false(converges(structure(plain), with_unique("utf8mb4_bin")));
 	assert_true(converges(with_unique("utf8mb4_bin"), with_unique("utf8mb4_bin")));
 	assert_false(converges(with_unique("utf8mb4_bin"), with_unique("utf8mb4_general_ci")));
+	/* One that is alone and coarser: whoever meets in it is an error, as long as chunks are cut by it. */
+	assert_true(converges(
+		with_key("PRIMARY", "utf8mb4_bin", 1), with_key("PRIMARY", "utf8mb4_general_ci", 1)));
+	assert_true(converges(with_key("u", "utf8mb4_bin", 1), with_key("u", "utf8mb4_general_ci", 1)));
+	assert_false(converges(with_key("u", "utf8mb4_bin", 2), with_key("u", "utf8mb4_general_ci", 1)));
+	assert_true(converges(with_key("u", "utf8mb4_bin", 2), with_key("u", "utf8mb4_bin", 1)));
 	other = structure(plain);
 	other->keys[0].columns[0] = 1;
 	assert_false(converges(structure(plain), other));

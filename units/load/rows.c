@@ -15,6 +15,7 @@
 #include "units/load/into.h"
 #include "units/load/segments.h"
 
+enum { SQL_DUPLICATE = 1062 };
 enum { STATEMENT_BYTES = 1000000, KEEP_BYTES = 4 << 20, GIANT_BYTES = 4 << 20 };
 /* BULK_VALUES bounds what the places for values cost where a table has hundreds of columns. */
 enum { BULK_ROWS = 4096, BULK_VALUES = 256 * 1024 };
@@ -358,15 +359,44 @@ static int put_load(struct putting *p, struct err *e)
 
 /* --- rows that only SQL can say --- */
 
-/* A row with an ENUM's error value. One that meets another row is passed by without a word: where copies of
- * two moments are one, that is no error, and its state comes by the binlog. */
+/* The row goes over the one that it meets, as by REPLACE, which knows no IGNORE. */
+static int go_over(struct putting *p, struct str statement, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_put(&sql, statement.p, statement.n);
+	into_put_newer(&p->r->into, &sql);
+	r = execute(p, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
+/*
+ * A row with an ENUM's error value. One that meets another row is passed by without a word: where copies of
+ * two moments are one, that is no error, and its state comes by the binlog. Else it is as of any other row.
+ */
 static int ignoring(struct putting *p, struct str statement, struct err *e)
 {
-	int r = execute(p, statement, e);
+	const struct plan_item *t = &p->a->l->plan.tables.p[p->r->table];
+	bool by_user = p->a->l->on_duplicate == DUPLICATE_REPLACE;
 
-	if (r >= 0 && db_affected(p->a->c) == 0 && p->a->l->plan.tables.p[p->r->table].mixed)
-		p->a->care = CARE_DUPLICATES;
-	return r;
+	if (execute(p, statement, e) < 0)
+		return -1;
+	if (db_affected(p->a->c) != 0)
+		return 0;
+	if (apply_judge_duplicate(p->a, t, e) < 0)
+		return -1;
+	if (p->a->on_duplicate == DUPLICATE_ERROR) {
+		err_set(e, ERR_load_failed,
+			"%s: a row was not taken: it meets another one in a unique key, or is in no "
+			"partition",
+			p->s.file);
+		e->sql_errno = SQL_DUPLICATE;
+		return -1;
+	}
+	p->a->care = CARE_DUPLICATES;
+	return p->a->on_duplicate == DUPLICATE_REPLACE && by_user ? go_over(p, statement, e) : 0;
 }
 
 static int put_statement(struct putting *p, struct err *e)
