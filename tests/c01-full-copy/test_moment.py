@@ -8,6 +8,7 @@ import procs
 import pymysql
 import pytest
 from conftest import Pair
+from copying import numbers
 from routed import Files
 
 SNAPSHOT = re.compile(r"snapshot at (\S+):(\d+) gtid=(\S*), (.*?)(?:\"|$)", re.M)
@@ -192,6 +193,37 @@ def test_made_and_dropped_all_the_while(up, privilege, consistency, make_pair, j
     assert all(re.search(r"`app`.`w\d+` FORCE INDEX", line) for line in again) and len(again) < 2, j.story()
     for side in (s, pair.target):  # views are not followed
         side.run("DROP VIEW IF EXISTS app.v")
+    pair.assert_equal("app", j.story)
+
+
+class Hasty(failover.Forwarder):
+    """What was made more than five seconds ago is old."""
+
+    def change(self, data):
+        return data.replace(b"INTERVAL 60 MINUTE", b"INTERVAL 05 SECOND")
+
+
+@pytest.mark.parametrize("direction", ["my97>ma118", "ma1011>my97"])
+def test_young_tables_first(direction, make_pair, job):
+    """A work table may be gone soon, and the copy would start again: it is read before the large ones."""
+    pair = make_pair(*direction.split(">"))
+    s = pair.source
+    make(s)
+    numbers(s, "app", 6000)
+    s.run("CREATE TABLE app.big (id int PRIMARY KEY, v varchar(600))", "INSERT INTO app.big SELECT i, REPEAT('v', 480) FROM app.n")
+    time.sleep(6)
+    door = Hasty(s)
+    try:
+        j = job(pair, tables="app.*", source_url=door.url() + "/?tls=disabled")
+        j.failpoints.arm("dump_listed", "sleep", 1, 60000)
+        j.start("--threads", "1", until="full")
+        procs.wait_for(lambda: j.failpoints.fired("dump_listed") or j.ended(), 40, j.story, 0.05)
+        s.run("CREATE TABLE app.work (id int PRIMARY KEY)", "INSERT INTO app.work VALUES (1)")
+        j.failpoints.disarm("dump_listed")
+        assert j.wait() == 0, j.story()
+    finally:
+        door.close()
+    assert pair.target.query("SELECT table_name FROM dm_meta.tidegate_chunk ORDER BY `number`")[0] == ("work",), j.story()
     pair.assert_equal("app", j.story)
 
 

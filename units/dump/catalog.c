@@ -117,11 +117,12 @@ static int add_table(struct catalog *c, const struct str *v, const struct map *e
 	t->partitioned = str_is(v[2], "BASE TABLE") && v[6].p &&
 			 memmem(v[6].p, v[6].n, "partitioned", strlen("partitioned"));
 	t->no_data = in_list(v[3], empty);
+	t->young = v[7].p && str_is(v[7], "1");
 	t->versioned = str_is(v[2], "SYSTEM VERSIONED");
 	return 0;
 }
 
-/* v: schema, name, type, engine, rows, bytes, options */
+/* v: schema, name, type, engine, rows, bytes, options, young */
 static int add(struct catalog *c, const struct str *v, const struct map *engines, struct err *e)
 {
 	struct item *i;
@@ -153,7 +154,8 @@ static int list_tables(struct catalog *c, struct db *d, const struct rules *rule
 	int got = -1;
 
 	buf_puts(&sql, "SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_ROWS,DATA_LENGTH,"
-		       "CREATE_OPTIONS FROM information_schema.TABLES WHERE ");
+		       "CREATE_OPTIONS,CREATE_TIME>NOW()-INTERVAL 60 MINUTE FROM "
+		       "information_schema.TABLES WHERE ");
 	if (one) {
 		buf_puts(&sql, "TABLE_SCHEMA=_utf8mb4");
 		sql_put_string(&sql, str_of(one->schema));

@@ -28,6 +28,7 @@ struct item {
 	bool innodb, mariadb;
 	bool no_data; /* its rows are those of other tables (MERGE), or it has none (BLACKHOLE) */
 	bool partitioned;
+	bool young;                   /* made in the last hour: perhaps not for long */
 	bool versioned;               /* MariaDB's WITH SYSTEM VERSIONING */
 	struct partition *partitions; /* in their order */
 	unsigned npartitions;

@@ -1,7 +1,7 @@
 /*
  * Worker threads and what they take: tables to plan, then stretches to read, in the order of the list: tables
- * without a snapshot first, then those with the largest stretches. Called by the leader thread. The last
- * stretch of a table to end is the one that tells.
+ * without a snapshot first, then those made just now, then those with the largest stretches. Called by the
+ * leader thread. The last stretch of a table to end is the one that tells.
  */
 #include "units/dump/worker.h"
 
@@ -51,17 +51,20 @@ static void *plan_main(void *arg)
 
 struct order {
 	unsigned table;
-	bool locked;
+	bool locked, young;
 	uint64_t largest; /* stretch, in bytes */
 };
 
-/* One that can't be cut begins before all that can: else it would be the only one left in the end. */
+/* What was made just now may be dropped soon, and a copy starts again where a table goes before it is read.
+ * One that can't be cut begins before all that can: else it would be the only one left in the end. */
 static int first_is_largest(const void *a, const void *b)
 {
 	const struct order *x = a, *y = b;
 
 	if (x->locked != y->locked)
 		return x->locked ? -1 : 1;
+	if (x->young != y->young)
+		return x->young ? -1 : 1;
 	if (x->largest != y->largest)
 		return x->largest > y->largest ? -1 : 1;
 	return x->table < y->table ? -1 : x->table > y->table;
@@ -70,7 +73,8 @@ static int first_is_largest(const void *a, const void *b)
 static struct order order_of(struct dump *d, unsigned table)
 {
 	const struct stretches *l = &d->tables[table].stretches;
-	struct order o = {table, !d->catalog.tables.p[table].transactional, 0};
+	const struct item *t = &d->catalog.tables.p[table];
+	struct order o = {table, !t->transactional, t->young, 0};
 
 	for (unsigned i = 0; i < l->n; i++)
 		o.largest = l->p[i].bytes > o.largest ? l->p[i].bytes : o.largest;
