@@ -251,8 +251,8 @@ def test_merged_ddl(make_pair, job):
     j.interrupt()
 
 
-def stops_at(j, s, statement, code, *said_words, db=None):
-    s.run(statement, db=db)
+def stops_at(j, s, statement, code, *said_words, db=None, first="DO 1"):
+    s.run(first, statement, db=db)
     wait_stage(j, "Paused", code)
     text = subtask(j)["result"]["errors"][0]["Message"]
     for w in said_words:
@@ -676,6 +676,45 @@ def test_database_into_one_that_is_there(make_pair, job):
     text = subtask(j)["result"]["errors"][0]["Message"]
     assert "database `shard_2`: latin1 in the upstream, utf8mb4 in `all` of the downstream" in text, text
     assert d.query("SHOW TABLES FROM `all`") == (("t1",),)
+    j.interrupt()
+
+
+@pytest.mark.parametrize("names", ["my97>ma118", "ma1011>my97"])
+def test_made_where_it_stands(names, make_pair, job):
+    """CREATE DATABASE whose target is there, by a route, is done where the target has the default that it asks for; where it has another one, and of
+    a database that goes nowhere else, it pauses."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CREATE TABLE shard_1.t1 (id int PRIMARY KEY)")
+    j = Files(pair, job, SHARED).follow()
+    s.run("CREATE DATABASE shard_2 DEFAULT CHARACTER SET = 'utf8mb4' COLLATE utf8mb4_general_ci", "CREATE TABLE shard_2.t2 (k varchar(10) UNIQUE)", "INSERT INTO shard_2.t2 VALUES ('é')")
+    applied(j, d, "SHOW TABLES FROM `all` LIKE 't2'", (("t2",),))
+    applied(j, d, "SELECT k FROM `all`.t2", (("é",),))
+    assert "`all` is there with the default that it asks for" in j.log()
+    stops_at(j, s, "CREATE DATABASE shard_3 CHARACTER SET latin1", None, "error 1007", "`all` is there with another default collation: utf8mb4_general_ci, not latin1_swedish_ci")
+    stops_at(j, s, "CREATE DATABASE shard_4 COLLATE utf8mb4_bin", None, "error 1007", "utf8mb4_general_ci, not utf8mb4_bin")
+    # the server's own default counts where none is said
+    s.run("SET collation_server=utf8mb4_general_ci", "CREATE DATABASE shard_5 COMMENT 'shards'" if s.flavor == "mariadb" else "CREATE DATABASE shard_5 ENCRYPTION='N'",
+          "CREATE TABLE shard_5.t5 (k varchar(10) UNIQUE)", "INSERT INTO shard_5.t5 VALUES ('ü')")
+    applied(j, d, "SHOW TABLES FROM `all` LIKE 't5'", (("t5",),))
+    applied(j, d, "SELECT k FROM `all`.t5", (("ü",),))
+    stops_at(j, s, "CREATE DATABASE shard_6", None, "error 1007", "utf8mb4_general_ci, not latin1_bin", first="SET collation_server=latin1_bin")
+    d.run("CREATE DATABASE ref CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    stops_at(j, s, "CREATE DATABASE ref CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", None, "error 1007")
+    j.interrupt()
+
+
+@pytest.mark.parametrize("names", ["my97>ma118", "ma1011>my97", "ma118>my97"])
+@pytest.mark.parametrize("words", ["", " CHARACTER SET utf8mb4"])
+def test_made_alike_where_it_stands(names, words, make_pair, job):
+    """As applications make their shards, one like the other: by the server's default, or by a charset alone."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run(f"CREATE DATABASE shard_1{words}", "CREATE TABLE shard_1.t1 (id int PRIMARY KEY)")
+    j = Files(pair, job, SHARED).follow()
+    s.run(f"CREATE DATABASE shard_2{words}", "CREATE TABLE shard_2.t2 (k varchar(10) UNIQUE)", "INSERT INTO shard_2.t2 VALUES ('x')")
+    applied(j, d, "SHOW TABLES FROM `all` LIKE 't2'", (("t2",),))
+    applied(j, d, "SELECT k FROM `all`.t2", (("x",),))
     j.interrupt()
 
 

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_database.h"
 #include "units/sync/ddl_fence.h"
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_session.h"
@@ -191,6 +192,28 @@ static int server_collation(struct apply *a, const struct trx *t, struct ddl_sta
 	return ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &d, e);
 }
 
+enum { DATABASE_EXISTS = 1007 };
+
+/* 0: what the downstream says of the statement is no error; -1: it is. */
+static int pass_by(struct apply *a, const struct trx *t, const struct ddl_statement *j, struct err *e)
+{
+	int stands;
+
+	if (was_so_before(j, &t->format.server, e->sql_errno)) {
+		log_info("nothing to do, as it says IF [NOT] EXISTS: %s", e->text);
+		err_clear(e);
+		return 0;
+	}
+	stands = e->sql_errno == DATABASE_EXISTS ? ddl_database_stands(a, j, e) : 0;
+	if (stands > 0) {
+		err_clear(e);
+		return 0;
+	}
+	if (is_unsupported(e->sql_errno))
+		e->code = ERR_ddl_untranslatable;
+	return err_add(e, "DDL");
+}
+
 static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
 	char name[257], to[257];
@@ -211,15 +234,8 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 		return -1;
 	if (has_jobs(a))
 		ddl_job_mark(a, t, &j->place, &j->text);
-	if (db_exec(a->ddl, buf_str(&j->text), e) < 0) {
-		if (!was_so_before(j, &t->format.server, e->sql_errno)) {
-			if (is_unsupported(e->sql_errno))
-				e->code = ERR_ddl_untranslatable;
-			return err_add(e, "DDL");
-		}
-		log_info("nothing to do, as it says IF [NOT] EXISTS: %s", e->text);
-		err_clear(e);
-	}
+	if (db_exec(a->ddl, buf_str(&j->text), e) < 0 && pass_by(a, t, j, e) < 0)
+		return -1;
 	/* Which tables hang on which may be another thing now, by a new foreign key or a new name. */
 	if (has_reference(j, &t->format.server) || j->ddl->verb == SQL_VERB_ALTER_TABLE ||
 		j->ddl->verb == SQL_VERB_RENAME_TABLE)

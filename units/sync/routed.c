@@ -578,6 +578,22 @@ static int check_database(struct apply *a, const struct sql_ddl *ddl, struct str
 	return r < 0 ? -1 : 0;
 }
 
+int routed_database_shared(struct apply *a, const struct sql_ddl *ddl, const char *to, struct err *e)
+{
+	struct err mine = {0};
+
+	if (!rules_route(a->rules))
+		return 0;
+	if (strcmp(ddl->schema, to) != 0)
+		return 1;
+	if (check_database(a, ddl, str_of(ddl->schema), &mine) == 0)
+		return 0;
+	if (mine.code == ERR_route_statement)
+		return 1;
+	*e = mine;
+	return -1;
+}
+
 int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, bool told, struct err *e)
 {
 	if (!rules_route(a->rules))

@@ -11,6 +11,11 @@ bool routed_same(const char *schema_a, const char *name_a, const char *schema_b,
  * Asks nobody where the task has no routes.
  */
 int routed_check(struct apply *a, const struct sql_ddl *ddl, struct str schema, bool told, struct err *e);
+/*
+ * CREATE DATABASE: 1 where a route leads it to another name, or `to` may be what another database's tables go
+ * to; 0: only its own, -1 with e. Behind routed_check.
+ */
+int routed_database_shared(struct apply *a, const struct sql_ddl *ddl, const char *to, struct err *e);
 /* Names downstream (route_key) -> struct route_name, the upstream's, of all tables that are wanted:
  * those of the upstream now, and those that are recorded; to be freed with free. NULL with e. */
 struct map *routed_targets(struct tables *ts, struct err *e);
