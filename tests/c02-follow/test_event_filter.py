@@ -509,3 +509,44 @@ def test_incompatible_with_nothing_on_record(make_pair, job):
     f.through()
     assert d.query(COLUMN.format(s="app").replace("'x'", "'t'") + "COLUMN_NAME IN ('c', 'e') AND DATA_TYPE = 'int'") == ((2,),)
     f.leave()
+
+
+def replaced_stops(f, statement, code, *words):
+    f.pair.source.run(statement)
+    wait_stage(f.j, "Paused", code)
+    text = f.j.subtask()["result"]["errors"][0]["Message"]
+    assert all(w in text for w in words), text
+    ask(f.j, "binlog", "skip", "run")
+    wait_stage(f.j, "Running")
+
+
+def test_replaced(make_pair, job):
+    """MariaDB's CREATE OR REPLACE is a DROP and a CREATE to rules: what the DROP is left out of stays, and the CREATE is done where nothing is in its way."""
+    pair = begin("ma1011>ma118", make_pair)
+    s, d = pair.source, pair.target
+    for name in ("f_stays", "f_error", "f_out", "f_half"):
+        s.run(f"CREATE DATABASE {name}")
+        s.run("CREATE TABLE x (id int PRIMARY KEY, v int, KEY k (v))", "INSERT INTO x VALUES (1, 1)", "CREATE SEQUENCE q", db=name)
+    f = Filtered(pair, job(source_url=None, target_url=None), [
+        {"schema-pattern": "f_stays", "events": ["drop database"], "action": "Ignore"},
+        {"schema-pattern": "f_stays", "table-pattern": "*", "events": ["drop table", "drop index"], "action": "Ignore"},
+        {"schema-pattern": "f_error", "events": ["drop database"], "action": "Error"},
+        {"schema-pattern": "f_error", "table-pattern": "*", "events": ["drop table", "drop index"], "action": "Error"},
+        {"schema-pattern": "f_out", "events": ["all ddl"], "action": "Ignore"},
+        {"schema-pattern": "f_half", "events": ["create database", "create table"], "action": "Ignore"}]).start()
+    made = "CREATE OR REPLACE TABLE {0}.x (id int PRIMARY KEY, w int)", "CREATE OR REPLACE SEQUENCE {0}.q", "CREATE OR REPLACE DATABASE {0}", "CREATE OR REPLACE INDEX k ON {0}.x (v, id)"
+    replaced_stops(f, made[3].format("f_stays"), 10006, "Duplicate key name 'k'")
+    for statement, said in zip(made, ("Table 'x' already exists", "Table 'q' already exists", "database exists")):
+        replaced_stops(f, statement.format("f_stays"), 10006, said)
+    for statement in (made[3], *made[:3]):
+        replaced_stops(f, statement.format("f_error"), 60545, "`drop ")
+    for statement in made[:3]:
+        replaced_stops(f, statement.format("f_half"), 60541, "`create ", "the rest drops what it replaces")
+    s.run(*(m.format("f_out") for m in (made[3], *made[:3])), "CREATE TABLE f_stays.y (id int PRIMARY KEY)")
+    s.run("CREATE /*M! OR REPLACE */ TABLE f_stays.fresh (id int PRIMARY KEY)", "INSERT INTO f_stays.fresh VALUES (7)", "CREATE OR REPLACE INDEX i ON f_stays.fresh (id)",
+          "CREATE OR REPLACE DATABASE f_new CHARACTER SET latin1", "CREATE TABLE f_new.x (v varchar(9))", "INSERT INTO f_new.x VALUES ('\xe9')")
+    f.through()
+    for name in ("f_stays", "f_error", "f_out", "f_half"):
+        assert d.query(f"SELECT id, v FROM {name}.x") == ((1, 1),) and len(d.query(f"SHOW INDEX FROM {name}.x WHERE Key_name = 'k'")) == 1 and d.query(f"SELECT NEXTVAL({name}.q)"), name
+    assert d.query("SELECT id FROM f_stays.fresh") == ((7,),) and d.query("SELECT v FROM f_new.x") == (("\xe9",),)
+    f.leave()

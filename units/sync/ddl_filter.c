@@ -445,11 +445,71 @@ static int look_at_create(struct work *w, struct err *e)
 	return r;
 }
 
+/* --- MariaDB's CREATE OR REPLACE, which is a DROP and a CREATE --- */
+
+static enum sql_verb drop_of(enum sql_verb create)
+{
+	switch (create) {
+	case SQL_VERB_CREATE_DATABASE:
+		return SQL_VERB_DROP_DATABASE;
+	case SQL_VERB_CREATE_INDEX:
+		return SQL_VERB_DROP_INDEX;
+	case SQL_VERB_CREATE_SEQUENCE:
+		return SQL_VERB_DROP_SEQUENCE;
+	default:
+		return SQL_VERB_DROP_TABLE;
+	}
+}
+
+static void put_without_replace(struct work *w)
+{
+	const struct ddl_asked *q = w->asked;
+	struct str sql = q->q->sql;
+	struct sql_lexer lx;
+	size_t at;
+
+	sql_ddl_lexer(&lx, sql, &q->t->format.server, q->q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (lx.token_at >= q->ddl->statement_at && sql_lex_is(&lx, "OR"))
+			break;
+	at = lx.token_at;
+	sql_lex_next(&lx); /* REPLACE: so it was read */
+	buf_put(&w->out->text, sql.p, at);
+	buf_put(&w->out->text, sql.p + lx.token_at + lx.token.n, sql.n - lx.token_at - lx.token.n);
+}
+
+/* What is there stays; what it made anew is not. */
+static int keep_replaced(struct work *w)
+{
+	struct sql_ddl *ddl = w->asked->ddl;
+
+	put_without_replace(w);
+	if (ddl->verb == SQL_VERB_CREATE_DATABASE) { /* of a table the record is written by its CREATE */
+		gone(w)->verb = SQL_VERB_DROP_DATABASE;
+		memcpy(gone(w)->schema, ddl->schema, sizeof(ddl->schema));
+	}
+	return 1;
+}
+
+/* By the statement's own verb; n NULL: of the database. */
+static int ask_verb(struct work *w, const struct sql_name *n, struct err *e)
+{
+	const struct sql_ddl *ddl = w->asked->ddl;
+	int drop = ddl->or_replace ? ask(w, n, event_of_verb(drop_of(ddl->verb)), e) : 1, r;
+
+	if (drop < 0)
+		return -1;
+	r = ask(w, n, event_of_verb(ddl->verb), e);
+	if (!ddl->or_replace || r < 0 || r == drop)
+		return r;
+	return r ? keep_replaced(w) : mixed(w, "and the rest drops what it replaces", e);
+}
+
 /* One event, of one table. */
 static int whole(struct work *w, struct err *e)
 {
 	struct sql_ddl *ddl = w->asked->ddl;
-	int r = ask(w, &ddl->tables[0], event_of_verb(ddl->verb), e);
+	int r = ask_verb(w, &ddl->tables[0], e);
 	bool shapes = ddl->verb == SQL_VERB_CREATE_TABLE || ddl->verb == SQL_VERB_CREATE_INDEX ||
 		      ddl->verb == SQL_VERB_DROP_INDEX;
 
@@ -477,7 +537,7 @@ int ddl_filter(struct apply *a, const struct ddl_asked *asked, struct ddl_cut *o
 	case SQL_VERB_CREATE_DATABASE:
 	case SQL_VERB_ALTER_DATABASE:
 	case SQL_VERB_DROP_DATABASE:
-		return ask(&w, NULL, event_of_verb(asked->ddl->verb), e);
+		return ask_verb(&w, NULL, e);
 	case SQL_VERB_DROP_TABLE:
 	case SQL_VERB_DROP_SEQUENCE:
 		return cut_drop(&w, e);

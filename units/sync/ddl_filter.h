@@ -3,11 +3,12 @@
 
 /* What the task's event filter leaves of a wanted DDL statement (docs/design/event-filter.md). */
 struct ddl_cut {
-	bool any;      /* something is left out */
-	char why[160]; /* by which rule, as what event; the last of them */
-	struct sql_ddl
-		*gone;   /* DROP: the tables, RENAME and RENAME TO: the pairs that are left out; NULL: none */
-	struct buf text; /* ALTER TABLE without the parts that are left out; empty: it is as it was */
+	bool any;             /* something is left out */
+	char why[160];        /* by which rule, as what event; the last of them */
+	struct sql_ddl *gone; /* DROP: the tables, RENAME and RENAME TO: the pairs that are left out, CREATE
+	     OR REPLACE DATABASE: the database; NULL: none */
+	struct buf text; /* ALTER TABLE without the parts that are left out, CREATE without OR REPLACE; empty:
+			    it is as it was */
 	bool shaped;     /* shape says how the upstream has the table behind the statement */
 	struct structure *shape; /* NULL: nobody can tell; the upstream is asked when rows come */
 };
