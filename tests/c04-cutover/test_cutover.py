@@ -35,13 +35,13 @@ def follow(make_pair, job):
     """A job that follows, with its source's and target's switches put back at the end."""
     pairs = []
 
-    def start(names, *statements, more=()):
+    def start(names, *statements, more=(), tables="app.*"):
         pair = make_pair(*names.split(">"))
         pairs.append(pair)
         for s in (pair.source, pair.target):
             s.run("SET GLOBAL event_scheduler=OFF")
         pair.source.run(*statements)
-        j = job(pair, tables="app.*")
+        j = job(pair, tables=tables)
         j.start("--stay", *more, until=None)
         j.wait_status(lambda x: x.get("phase") == "sync")
         return pair, j
@@ -359,6 +359,33 @@ def test_something_else_is_there(follow):
     pair.target.run("CREATE PROCEDURE app.add_one() SET @mine = 1")
     cutover(j)
     assert routines(pair.target) == {"twice", "add_one"}
+
+
+@pytest.mark.parametrize("names", ["my97>ma118", pytest.param("ma1011>my97", marks=pytest.mark.long)])
+def test_triggers_that_go(names, follow):
+    """The second cutover of a task takes away those of its triggers that the source has no more, also where the name went to a table of somebody
+    else; one that changed is made anew. What the task never made stays."""
+    one_of = "CREATE TRIGGER app.{0} BEFORE INSERT ON app.{1} FOR EACH ROW SET NEW.i = {2}"
+    pair, j = follow(names, "CREATE DATABASE app", *(f"CREATE TABLE app.{t} (i int PRIMARY KEY)" for t in ("t", "u", "gone", "aside")),
+                     one_of.format("stays", "t", 1), one_of.format("changes", "u", 2), one_of.format("wanders", "t", 3), one_of.format("goes", "u", 4), one_of.format("with_it", "gone", 5),
+                     more=("--objects", "triggers"), tables="app.t,app.u,app.gone")
+    s, d = pair.source, pair.target
+    read_only(s)
+    cutover(j)
+    assert set(triggers(d)) == {"stays", "changes", "wanders", "goes", "with_it"}
+    read_only(s, False)
+    d.run("CREATE TABLE app.theirs (i int)", one_of.format("of_theirs", "theirs", 6))
+    s.run(*(f"DROP TRIGGER app.{t}" for t in ("changes", "wanders", "goes")), one_of.format("changes", "u", 22), one_of.format("wanders", "aside", 3), "DROP TABLE app.gone")
+    ask(j, "resume-task", "run")
+    wait_stage(j, "Running")
+    read_only(s)
+    cutover(j)
+    found = dict(d.query("SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='app'"))
+    assert found == {"stays": "SET NEW.i = 1", "changes": "SET NEW.i = 22", "of_theirs": "SET NEW.i = 6"}
+    # a name that is free again is everybody's
+    d.run(one_of.format("goes", "u", 7), one_of.format("wanders", "t", 8))
+    cutover(j)
+    assert set(triggers(d)) == {"stays", "changes", "of_theirs", "goes", "wanders"}
 
 
 def test_what_the_accounts_may_not(follow, make_pair, job, bin_dir):

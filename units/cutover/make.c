@@ -176,29 +176,34 @@ static bool is_in_source(const struct plan *p, const char *kind, const char *sch
 	return false;
 }
 
-/* A trigger is listed by its table, whose name the record does not have. */
-static bool has_trigger(struct db *up, const char *schema, const char *name)
+/*
+ * A trigger is listed by its table, whose name the record does not have: the downstream has it. The source
+ * may have given the name to a trigger of a table that is none of ours.
+ */
+static bool is_of_wanted(const struct cutover *c, const char *schema, const char *name)
 {
 	struct buf sql = {0};
 	struct err ignored;
 	bool found = true;
-	char one[4];
+	char table[300] = "";
 	int r;
 
-	buf_puts(&sql, "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=");
+	buf_puts(&sql, "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=");
 	sql_put_string(&sql, str_of(schema));
 	buf_puts(&sql, " AND TRIGGER_NAME=");
 	sql_put_string(&sql, str_of(name));
-	r = db_value(up, buf_cstr(&sql), one, sizeof(one), &found, &ignored);
+	r = db_value(c->down, buf_cstr(&sql), table, sizeof(table), &found, &ignored);
 	buf_free(&sql);
-	return r < 0 || found;
+	/* Gone with its table: only the record is left. */
+	return r == 0 && (found ? rules_table(c->rules, str_of(schema), str_of(table))
+				: rules_schema(c->rules, str_of(schema)));
 }
 
 /* What the rules leave out is not looked for in the source: it may well be there. */
 static bool is_listed(const struct cutover *c, int kind, const char *schema, const char *name)
 {
 	if (kind == OBJECT_TRIGGER)
-		return rules_schema(c->rules, str_of(schema)) && !has_trigger(c->up, schema, name);
+		return is_of_wanted(c, schema, name);
 	return kind == OBJECT_VIEW ? rules_listed(c->rules, str_of(schema), str_of(name))
 				   : rules_schema(c->rules, str_of(schema));
 }
