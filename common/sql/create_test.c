@@ -246,6 +246,10 @@ static void test_alike(void **state)
 	check_alike(OF("m", "", ""), OF("m1", "", " ROW_FORMAT=DYNAMIC"),
 		"\") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4\" of the first is \") ENGINE=InnoDB "
 		"ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4\" of the second");
+	check_alike(OF("m", "", " COMMENT=' AUTO_INCREMENT=7'"), OF("m", "", " COMMENT=' AUTO_INCREMENT=8'"),
+		"\"…noDB COMMENT=' AUTO_INCREMENT=7' DEFAULT CHARSET=utf8mb4\" of the first is \"…noDB "
+		"COMMENT=' "
+		"AUTO_INCREMENT=8' DEFAULT CHARSET=utf8mb4\" of the second");
 	/* a line more, on either side */
 	check_alike(STR_LIT("CREATE TABLE `m` (\n  `a` int,\n  `b` int\n)"),
 		STR_LIT("CREATE TABLE `m1` (\n  `a` int\n)"),

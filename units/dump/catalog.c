@@ -448,24 +448,3 @@ int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *r
 	c->routines.n = kept;
 	return 0;
 }
-
-void catalog_strip_auto_increment(struct buf *b, struct str create)
-{
-	static const char word[] = " AUTO_INCREMENT=";
-	const char *options = NULL, *at, *end = create.p + create.n;
-
-	/* The table's options begin behind the last line that starts with ')': a column's comment has its
-	 * newlines escaped. */
-	for (const char *p = create.p; p + 1 < end; p++)
-		if (p[0] == '\n' && p[1] == ')')
-			options = p;
-	at = options ? memmem(options, (size_t)(end - options), word, sizeof(word) - 1) : NULL;
-	if (!at) {
-		buf_put(b, create.p, create.n);
-		return;
-	}
-	buf_put(b, create.p, (size_t)(at - create.p));
-	for (at += sizeof(word) - 1; at < end && *at >= '0' && *at <= '9'; at++)
-		continue;
-	buf_put(b, at, (size_t)(end - at));
-}

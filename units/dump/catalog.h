@@ -53,8 +53,6 @@ int catalog_route(struct catalog *c, const struct route *r, const char *source, 
 /* The routines, which catalog_read does not read. */
 int catalog_read_routines(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
 void catalog_fini(struct catalog *c);
-/* "CREATE TABLE …" without the table option AUTO_INCREMENT=n, for comparing. */
-void catalog_strip_auto_increment(struct buf *b, struct str create);
 
 /* --- for renew.c --- */
 

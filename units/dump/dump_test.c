@@ -256,27 +256,6 @@ static void columns_are_selected_so_that_no_bit_is_lost(void **state)
 
 /* --- texts --- */
 
-static void check_stripped(const char *text, const char *want)
-{
-	struct buf b = {0};
-
-	catalog_strip_auto_increment(&b, str_of(text));
-	assert_string_equal(buf_cstr(&b), want);
-	buf_free(&b);
-}
-
-static void only_the_tables_auto_increment_is_stripped(void **state)
-{
-	(void)state;
-	check_stripped("CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB "
-		       "AUTO_INCREMENT=77 DEFAULT CHARSET=utf8mb4",
-		"CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB DEFAULT "
-		"CHARSET=utf8mb4");
-	check_stripped("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB",
-		"CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
-	check_stripped("", "");
-}
-
 static void metadata_is_as_dm_reads_it(void **state)
 {
 	struct dump d = {.started = "2026-01-02 03:04:05",
@@ -408,7 +387,6 @@ int main(void)
 		cmocka_unit_test(bytes_are_hex_until_they_are_many),
 		cmocka_unit_test(enum_error_value_is_told),
 		cmocka_unit_test(columns_are_selected_so_that_no_bit_is_lost),
-		cmocka_unit_test(only_the_tables_auto_increment_is_stripped),
 		cmocka_unit_test(metadata_is_as_dm_reads_it),
 		cmocka_unit_test(a_create_ends_once),
 		cmocka_unit_test(csv_tells_null_from_texts),

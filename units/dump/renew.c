@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/sql/alike.h"
 
 enum { NO_SUCH_DATABASE = 1049, NO_SUCH_TABLE = 1146, TABLES = 1, KINDS = 4 };
 
@@ -150,16 +151,13 @@ int catalog_renew(struct catalog *c, struct db *d, const struct rules *rules, un
 
 /* --- behind the snapshots --- */
 
-static bool same_but_auto_increment(const char *a, const char *b)
+/* But for AUTO_INCREMENT's counter. */
+static bool is_alike(const char *was, const char *now, struct db *d)
 {
-	struct buf x = {0}, y = {0};
-	bool same;
+	struct buf why = {0};
+	bool same = alike(str_of(was), str_of(now), db_server(d), &why);
 
-	catalog_strip_auto_increment(&x, str_of(a));
-	catalog_strip_auto_increment(&y, str_of(b));
-	same = str_eq(buf_str(&x), buf_str(&y));
-	buf_free(&x);
-	buf_free(&y);
+	buf_free(&why);
 	return same;
 }
 
@@ -186,8 +184,8 @@ static int check_one(struct item *i, unsigned kind, struct db *d, bool *same, st
 	if (r < 0)
 		return -1;
 	*same = !now ? !i->create
-		     : i->create && (kind == TABLES ? same_but_auto_increment(i->create, now)
-						    : strcmp(i->create, now) == 0);
+		     : i->create &&
+				(kind == TABLES ? is_alike(i->create, now, d) : strcmp(i->create, now) == 0);
 	if (*same && !now)
 		return 0;
 	free(i->create);
