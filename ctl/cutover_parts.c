@@ -133,7 +133,7 @@ static json_t *verdict(struct table *t)
 static struct table *find(struct table *list, size_t *n, const char *target)
 {
 	for (size_t i = 0; i < *n; i++)
-		if (strcasecmp(list[i].target, target) == 0)
+		if (strcmp(list[i].target, target) == 0)
 			return &list[i];
 	list[*n] = (struct table){.target = target, .down_rows = "", .down_sum = ""};
 	return &list[(*n)++];

@@ -23,8 +23,10 @@ static const struct {
 	{SOURCE("one", OTHER "," PART("t", "3", "5", "10", "30")) "," SOURCE(
 		 "two", PART("t", "2", "5", "20", "30")),
 		"success", "downstream t, rows of one, two: 5 rows, equal"},
-	{SOURCE("one", PART("t", "3", "5", "10", "30")) "," SOURCE("two", PART("T", "2", "5", "19", "30")),
+	{SOURCE("one", PART("t", "3", "5", "10", "30")) "," SOURCE("two", PART("t", "2", "5", "19", "30")),
 		"fail", "of 5 rows some differ"},
+	{SOURCE("one", PART("t", "3", "5", "10", "30")) "," SOURCE("two", PART("T", "5", "5", "30", "30")),
+		"success", "downstream T, rows of two: 5 rows, equal"}, /* where they are one, both say `t` */
 	{SOURCE("one", PART("t", "3", "6", "10", "30")) "," SOURCE("two", PART("t", "2", "6", "20", "30")),
 		"fail", "5 rows in these sources, 6 downstream"},
 	{SOURCE("one", PART("t", "3", "5", "10", "30")) "," SOURCE("two", PART("t", "2", "5", "20", "31")),

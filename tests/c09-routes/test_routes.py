@@ -328,6 +328,30 @@ def test_second_table_without_a_copy(make_pair, job):
     j.interrupt()
 
 
+def test_cutover_of_names_that_differ_in_case(make_pair, job):
+    """Of two that keep their names, which differ in case only, a third one goes to the smaller: its rows are counted there, where the downstream has both."""
+    pair = make_pair("ma1011", "my97")
+    s, d = pair.source, pair.target
+    tables = "(id int PRIMARY KEY, v varchar(200))"
+    s.run("CREATE DATABASE ref", "CREATE DATABASE shard_1", *(f"CREATE TABLE {t} {tables}" for t in ("ref.t", "ref.T", "shard_1.x", "shard_1.y")))
+    d.run("CREATE DATABASE ref", f"CREATE TABLE ref.t {tables}", f"CREATE TABLE ref.T {tables}")
+    at = s.query("SHOW MASTER STATUS")[0]
+    routes = {n: {"schema-pattern": "shard_1", "table-pattern": n, "target-schema": "ref", "target-table": t} for n, t in (("x", "t"), ("y", "T"))}
+    j = Files(pair, job, routes, mode="incremental", more=', meta: {binlog-name: "%s", binlog-pos: %d}' % at[:2]).follow()
+    # the list begins with the biggest one
+    s.run("INSERT INTO ref.T SELECT seq, REPEAT('b', 200) FROM seq_1_to_3000", "INSERT INTO ref.t VALUES (1, 'small')", "INSERT INTO shard_1.x VALUES (5000, 'goes there')",
+          "INSERT INTO shard_1.y VALUES (5000, 'to the big one')", "ANALYZE TABLE ref.t", "ANALYZE TABLE ref.T", db="ref")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM ref.t") == ((2,),), 60, j.story, 0.3)
+    read_only(s)
+    try:
+        assert one(cutover(j, "--check"), "success", "rows: equal")
+        d.run("UPDATE ref.t SET v = 'other' WHERE id = 5000")
+        assert one(cutover(j, "--check", expect=FAILED), "fail", "`ref`.`t` and what is merged with it: of 2 rows some differ")
+    finally:
+        read_only(s, False)
+    j.interrupt()
+
+
 def applied(j, d, query, rows):
     """Or a pause, which is not what is waited for."""
     procs.wait_for(lambda: d.query(query) == rows or subtask(j)["stage"] == "Paused", 60, f"not applied\n{j.story()}", 0.3)

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/failpoint.h"
 #include "common/base/xalloc.h"
@@ -45,9 +44,10 @@ static void put_table(const struct cutover_table *t, struct buf *out)
 static void show(const struct cutover_table *t, struct buf *out)
 {
 	put_table(t, out);
+	buf_puts(out, t->merged ? " and what is merged with it" : "");
 	if (strcmp(t->schema, t->to_schema) == 0 && strcmp(t->name, t->to_name) == 0)
 		return;
-	buf_puts(out, t->merged ? " and what is merged with it (downstream " : " (downstream ");
+	buf_puts(out, " (downstream ");
 	sql_put_table(out, str_of(t->to_schema), str_of(t->to_name));
 	buf_putc(out, ')');
 }
@@ -73,14 +73,6 @@ struct sums {
 	char rows[24], sum[72];
 };
 
-/* Two that keep their names may be two downstream though these differ in case only. */
-static bool is_one_target(const struct cutover_table *a, const struct cutover_table *b)
-{
-	if (strcasecmp(a->to_schema, b->to_schema) != 0 || strcasecmp(a->to_name, b->to_name) != 0)
-		return false;
-	return a == b || source_is_routed(a) || source_is_routed(b);
-}
-
 /* " (SELECT …) UNION ALL (SELECT …)": of each table of the upstream that has this target. */
 static void put_merged(struct comparing *k, struct buf *sql)
 {
@@ -90,7 +82,7 @@ static void put_merged(struct comparing *k, struct buf *sql)
 	for (unsigned i = 0; i < c->ntables; i++) {
 		const struct cutover_table *t = &c->tables[i];
 
-		if (!t->merged || !is_one_target(t, k->t))
+		if (!t->merged || !source_is_one_target(c, t, k->t))
 			continue;
 		buf_puts(sql, " UNION ALL ");
 		checksum_put_select(&k->sum, 0, str_of(t->schema), str_of(t->name), sql);
@@ -176,6 +168,15 @@ static uint64_t hash_of(struct str s)
 	return h;
 }
 
+/* One text for one table, whichever source tells of it. */
+static void put_target(const struct comparing *k, struct buf *out)
+{
+	sql_put_table(out, str_of(k->t->to_schema), str_of(k->t->to_name));
+	for (size_t i = 0; k->w->c->folds && i < out->n; i++)
+		if (out->p[i] >= 'A' && out->p[i] <= 'Z')
+			out->p[i] = (char)(out->p[i] + 'a' - 'A');
+}
+
 static void tell_part(struct comparing *k, const struct sums *a, const struct sums *b)
 {
 	struct buf name = {0}, target = {0};
@@ -183,7 +184,7 @@ static void tell_part(struct comparing *k, const struct sums *a, const struct su
 
 	snprintf(how, sizeof(how), "%016" PRIx64, hash_of(buf_str(&k->sum.sql[1])));
 	show(k->t, &name);
-	sql_put_table(&target, str_of(k->t->to_schema), str_of(k->t->to_name));
+	put_target(k, &target);
 	cutover_part(k->w->c, buf_cstr(&name),
 		json_pack("{s:s, s:[s, s], s:[s, s], s:s, s:b}", "target", buf_cstr(&target), "rows", a->rows,
 			b->rows, "sums", a->sum, b->sum, "how", how, "begun", (int)k->w->c->begun));

@@ -48,6 +48,7 @@ struct cutover {
 
 	struct db *up, *down; /* the leader's; down as DB_DDL, recorded as the owner's (T3) */
 	struct server from, to;
+	bool folds;                 /* names that differ in case only are one downstream */
 	struct db_master_status at; /* where the source stood when we came */
 	struct cutover_table *tables;
 	unsigned ntables;

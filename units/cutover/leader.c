@@ -207,8 +207,8 @@ static int course(struct cutover *c, struct plan *p, struct err *e)
 	if (c->op == CUTOVER_SOURCE)
 		return 0;
 	set_phase(c, CUTOVER_IN_OBJECTS);
-	if (source_list(c, e) < 0 || open_downstream(c, e) < 0 || source_find_shared(c, e) < 0 ||
-		look_applied(c, e) < 0 || objects_plan(c, p, e) < 0)
+	if (source_list(c, e) < 0 || open_downstream(c, e) < 0 || source_find_merged(c, e) < 0 ||
+		source_find_shared(c, e) < 0 || look_applied(c, e) < 0 || objects_plan(c, p, e) < 0)
 		return -1;
 	compare(c, p);
 	/* What is there of several sources is judged where all of them are heard; then comes a step that only

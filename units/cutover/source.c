@@ -225,32 +225,53 @@ static int add_table(struct cutover *c, const struct str *v, struct err *e)
 	return 0;
 }
 
-bool source_is_routed(const struct cutover_table *t)
+/* Whether case counts in names is the downstream's to say: a task that copies nothing may have two that
+ * differ in it alone. */
+static struct buf target_key(const struct cutover *c, struct str schema, struct str table)
 {
-	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0;
+	struct buf key = {0};
+
+	if (c->folds)
+		return route_key(schema, table);
+	buf_put(&key, schema.p, schema.n);
+	buf_putc(&key, '\0');
+	buf_put(&key, table.p, table.n);
+	return key;
 }
 
-/* Tables with one target are compared together, where the first of them is. As for the load, two that keep
- * their names are two, though these may differ in case only. */
-static void find_merged(struct cutover *c)
+bool source_is_one_target(
+	const struct cutover *c, const struct cutover_table *a, const struct cutover_table *b)
 {
-	struct map *m = map_new();
+	int (*differ)(const char *, const char *) = c->folds ? strcasecmp : strcmp;
 
+	return differ(a->to_schema, b->to_schema) == 0 && differ(a->to_name, b->to_name) == 0;
+}
+
+/* Tables with one target are compared together, where the first of them is. */
+int source_find_merged(struct cutover *c, struct err *e)
+{
+	struct map *m;
+	char text[24] = "";
+	bool found;
+
+	if (db_value(c->down, "SELECT @@lower_case_table_names", text, sizeof(text), &found, e) < 0)
+		return err_add(e, "asking whether case counts in the downstream's names");
+	c->folds = strcmp(text, "0") != 0;
+	m = map_new();
 	for (unsigned i = 0; i < c->ntables; i++) {
 		struct cutover_table *t = &c->tables[i], *first;
-		struct buf key = route_key(str_of(t->to_schema), str_of(t->to_name));
+		struct buf key = target_key(c, str_of(t->to_schema), str_of(t->to_name));
 
 		first = map_get(m, buf_str(&key));
 		if (!first)
 			map_put(m, buf_str(&key), t);
-		buf_free(&key);
-		if (first && !source_is_routed(t) && !source_is_routed(first))
-			first = NULL;
-		if (first)
+		else
 			first->merged = 1;
+		buf_free(&key);
 		t->merged = first ? 2 : 0;
 	}
 	map_free(&m, NULL);
+	return 0;
 }
 
 int source_list(struct cutover *c, struct err *e)
@@ -269,8 +290,6 @@ int source_list(struct cutover *c, struct err *e)
 			break;
 		}
 	db_rows_close(&r);
-	if (rules_route(c->rules))
-		find_merged(c);
 	atomic_store(&c->tables_total, c->ntables);
 	return got;
 }
@@ -293,7 +312,7 @@ static int read_targets(struct cutover *c, struct map *m, struct err *e)
 	r = db_query(c->down, buf_str(&sql), e);
 	buf_free(&sql);
 	while (r && (got = db_fetch(r, &v, e)) > 0) {
-		struct buf key = route_key(v[0], v[1]);
+		struct buf key = target_key(c, v[0], v[1]);
 
 		map_put(m, buf_str(&key), m);
 		buf_free(&key);
@@ -308,7 +327,7 @@ int source_find_shared(struct cutover *c, struct err *e)
 	int r = read_targets(c, m, e);
 
 	for (unsigned i = 0; r >= 0 && i < c->ntables; i++) {
-		struct buf key = route_key(str_of(c->tables[i].to_schema), str_of(c->tables[i].to_name));
+		struct buf key = target_key(c, str_of(c->tables[i].to_schema), str_of(c->tables[i].to_name));
 
 		c->tables[i].shared = map_get(m, buf_str(&key)) != NULL;
 		buf_free(&key);
