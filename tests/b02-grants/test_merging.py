@@ -64,6 +64,23 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
     k.case(ITEM, "warn", "safe-mode is on, .* without it: `app`.`m`, `app`.`m1`, `app`.`m2`$", "safe-mode", **with_more("syncers: {y: {safe-mode: true}}", "route-rules: [m], syncer-config-name: y"))
 
 
+@pytest.mark.parametrize("up, down", [("my97", "ma1011")])
+def test_each_table_is_asked_for_once(make_pair, job, bin_dir, up, down):
+    """Several questions want a table's CREATE statement, of which the upstream is asked once: 200 tables, by its own log."""
+    k = Looked(bin_dir, job, make_pair(up, down))
+    s = k.source
+    s.run(*(f"CREATE TABLE app.m{n} (id int PRIMARY KEY)" for n in range(200)))
+    words = dict(instance=", route-rules: [m]", more=ROUTES.replace('"m?"', '"m*"'))
+    s.run("SET GLOBAL log_output='TABLE'", "TRUNCATE TABLE mysql.general_log", "SET GLOBAL general_log=ON")
+    try:
+        k.gone(LIKE, **words)
+    finally:
+        s.run("SET GLOBAL general_log=OFF", "SET GLOBAL log_output='FILE'")
+    asked = [r[0].decode() if isinstance(r[0], bytes) else r[0] for r in s.query("SELECT argument FROM mysql.general_log WHERE command_type='Query'")]
+    shown = [a for a in asked if a.startswith("SHOW CREATE TABLE `app`.`m")]
+    assert len(set(shown)) == 200 and len(shown) == 200, f"{len(shown)} of {len(asked)} statements"
+
+
 def test_tables_of_two_sources(make_pair, job, bin_dir):
     """`app`.`lone` of each is alone in its source, and its rows meet the other's."""
     pair = make_pair("my97", "ma1011")

@@ -32,7 +32,7 @@ static void try_one(struct translating *w, const struct check_table *t)
 	struct err e = {0};
 	int r;
 
-	tables_create(w->c->up, t, &create);
+	tables_create(w->c->tables, w->c->up, t, &create);
 	r = create.n > 0 ? sql_translate(buf_str(&create), &w->d, &sql, &notes, &e) : 0;
 	/* One that is there is not made, and whoever made it has decided. */
 	if ((r < 0 || notes.n > 0) && !tables_is_there(w->c->down, t)) {

@@ -9,24 +9,11 @@
 struct looking {
 	struct check *c;
 	struct some unlike, counting, unseen;
-	const struct check_table *last;
-	struct buf create; /* its */
 };
 
 static void add(struct some *s, const struct check_table *a, const struct check_table *b)
 {
 	some_add(s, "`%s`.`%s` and `%s`.`%s`", a->schema, a->name, b->schema, b->name);
-}
-
-/* Its CREATE statement; the last one asked for is often wanted again. */
-static struct str create_of(struct looking *k, const struct check_table *t)
-{
-	if (k->last != t) {
-		buf_clear(&k->create);
-		tables_create(k->c->up, t, &k->create);
-		k->last = t;
-	}
-	return buf_str(&k->create);
 }
 
 static void note_unlike(
@@ -37,20 +24,19 @@ static void note_unlike(
 
 static void compare(struct looking *k, const struct check_table *a, const struct check_table *b)
 {
-	struct str x, y;
-	struct buf first = {0}, why = {0};
+	struct buf x = {0}, y = {0}, why = {0};
 	const struct server *from = db_server(k->c->up);
 
-	x = create_of(k, a);
-	buf_put(&first, x.p, x.n);
-	y = create_of(k, b);
+	tables_create(k->c->tables, k->c->up, a, &x);
+	tables_create(k->c->tables, k->c->up, b, &y);
 	if (check_copies(k->c) && !tables_is_one_place(a, b))
 		note_unlike(k, a, b, "their names downstream differ in case");
-	else if (first.n > 0 && y.n > 0 && !alike(buf_str(&first), y, from, &why))
+	else if (x.n > 0 && y.n > 0 && !alike(buf_str(&x), buf_str(&y), from, &why))
 		note_unlike(k, a, b, buf_cstr(&why));
-	if (y.n > 0 && alike_counts(y, from))
+	if (y.n > 0 && alike_counts(buf_str(&y), from))
 		add(&k->counting, a, b);
-	buf_free(&first);
+	buf_free(&x);
+	buf_free(&y);
 	buf_free(&why);
 }
 
@@ -101,5 +87,4 @@ void check_merged(struct check *c, const char *item)
 	some_free(&k.unlike);
 	some_free(&k.unseen);
 	some_free(&k.counting);
-	buf_free(&k.create);
 }

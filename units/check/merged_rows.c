@@ -142,14 +142,14 @@ static void note_foreign(void *arg, const struct foreign *f)
 /* As the load reads them; how many tables were looked at. */
 static size_t read_upstream(struct ties *s)
 {
-	const struct tables *all = s->m->c->tables;
+	struct tables *all = s->m->c->tables;
 	struct buf create = {0};
 	size_t i;
 
 	for (i = 0; i < all->n && i < TABLES_TRIED && clock_ms() < s->m->c->until_ms; i++) {
 		s->child = &all->p[i];
 		buf_clear(&create);
-		tables_create(s->m->c->up, s->child, &create);
+		tables_create(all, s->m->c->up, s->child, &create);
 		foreign_each(buf_str(&create), db_server(s->m->c->up), note_foreign, s);
 	}
 	buf_free(&create);

@@ -14,6 +14,9 @@
 
 enum { SHOWN = 3 };
 
+/* Of CREATE statements, in bytes: a table with thousands of partitions has a long one. */
+enum { KEPT_MAX = 16 << 20 };
+
 struct tables *tables_new(void)
 {
 	return xcalloc(1, sizeof(struct tables));
@@ -24,6 +27,7 @@ void tables_free(struct tables **t)
 	for (size_t i = 0; *t && i < (*t)->n; i++) {
 		free((*t)->p[i].schema);
 		free((*t)->p[i].name);
+		free((*t)->p[i].create);
 	}
 	if (*t)
 		free((*t)->p);
@@ -40,7 +44,7 @@ void tables_add(struct tables *t, const struct rules *rules, const struct str *v
 		return;
 	if ((t->n & (t->n - 1)) == 0)
 		t->p = xrealloc(t->p, (t->n ? 2 * t->n : 1) * sizeof(*t->p));
-	t->p[t->n++] = (struct check_table){xstrndup(v[0].p, v[0].n), xstrndup(v[1].p, v[1].n), to};
+	t->p[t->n++] = (struct check_table){xstrndup(v[0].p, v[0].n), xstrndup(v[1].p, v[1].n), to, NULL};
 }
 
 const struct check_table *tables_find(const struct tables *t, struct str schema, struct str name, size_t *at)
@@ -105,7 +109,7 @@ struct structure *tables_structure(struct db *d, const char *schema, const char 
 	return db_structure(d, schema, name, &found, &ignored);
 }
 
-void tables_create(struct db *up, const struct check_table *t, struct buf *out)
+static void ask_create(struct db *up, const struct check_table *t, struct buf *out)
 {
 	struct buf sql = {0};
 	struct err ignored = {0};
@@ -119,6 +123,22 @@ void tables_create(struct db *up, const struct check_table *t, struct buf *out)
 	if (rows && db_fetch(rows, &v, &ignored) > 0 && db_columns(rows) > 1)
 		buf_put(out, v[1].p, v[1].n);
 	db_rows_close(&rows);
+}
+
+void tables_create(struct tables *all, struct db *up, const struct check_table *t, struct buf *out)
+{
+	struct check_table *mine = &all->p[t - all->p];
+	size_t before = out->n;
+
+	if (mine->create) {
+		buf_puts(out, mine->create);
+		return;
+	}
+	ask_create(up, t, out);
+	if (out->n == before || all->kept + out->n - before > KEPT_MAX)
+		return;
+	all->kept += out->n - before;
+	mine->create = xstrndup(out->p + before, out->n - before);
 }
 
 bool tables_is_there(struct db *down, const struct check_table *t)

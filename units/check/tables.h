@@ -11,10 +11,12 @@
 struct check_table {
 	char *schema, *name;
 	struct route_name to;
+	char *create; /* of tables_create; NULL: not asked yet, or not kept */
 };
 struct tables {
 	struct check_table *p;
 	size_t n;
+	size_t kept;    /* bytes of all `create` */
 	uint64_t bytes; /* of tables_bytes, once that was asked */
 	bool has_bytes;
 };
@@ -43,9 +45,10 @@ void tables_each_pair(const struct tables *t,
 bool tables_is_there(struct db *down, const struct check_table *t);
 /* As a server has it now; NULL, also where it can't be asked. */
 struct structure *tables_structure(struct db *d, const char *schema, const char *name);
-/* Its CREATE statement in the upstream, under its name there; nothing in out where it is gone by now, or
- * can't be read (told elsewhere). */
-void tables_create(struct db *up, const struct check_table *t, struct buf *out);
+/* The CREATE statement of t, one of all, in the upstream, under its name there, into out; nothing where it is
+ * gone by now, or can't be read (told elsewhere). Several questions want it: the server is asked once, as
+ * long as there is room. */
+void tables_create(struct tables *all, struct db *up, const struct check_table *t, struct buf *out);
 /* " IN ('a','b')": their schemas in the upstream. */
 void tables_put_schemas(const struct tables *t, struct buf *sql);
 /* How many bytes their rows have, as far as the server knows; 0: can't be asked, or there are too many
