@@ -54,7 +54,7 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
 
     # Rules that leave rows out of the stream: one that leaves out all of a table is none.
     rule = "filters: {f: {schema-pattern: app, table-pattern: m2, events: [%s], action: Ignore}}"
-    for events, state in (("insert", "fail"), ("delete, update", None), ("all dml", None)):
+    for events, state in (("insert", "fail"), ("update", "fail"), ("delete", None), ("delete, update", None), ("all dml", None)):
         words = with_more(rule % events, "route-rules: [m], filter-rules: [f]")
         k.case(ITEM, state, "leave out inserts, or some rows, .*: `app`.`m2`$", "take the rule away", **words) if state else k.gone(ITEM, **words)
         k.gone(ITEM, mode="full", **words)

@@ -450,6 +450,86 @@ def test_merged_with_rows_left_out(make_pair, job):
     j.interrupt()
 
 
+def test_keys_that_change_unseen(make_pair, job):
+    """Updates alone are left out: a row may be under another key than in the upstream, and its DELETE would be another table's row's."""
+    pair = make_pair("my97", "ma118")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1", "CREATE DATABASE shard_2", *(f"CREATE TABLE shard_{n}.t (id int PRIMARY KEY, v int)" for n in (1, 2)), "INSERT INTO shard_1.t VALUES (1, 1)", "INSERT INTO shard_2.t VALUES (7, 7)")
+    j = with_filter(Files(pair, job, SHARED), "update").follow()
+    s.run("UPDATE shard_1.t SET id = 5", "INSERT INTO shard_2.t VALUES (5, 50)", "DELETE FROM shard_1.t WHERE id = 5", "INSERT INTO shard_2.t VALUES (8, 8)")
+    procs.wait_for(lambda: subtask(j)["stage"] == "Paused" or d.query("SELECT id FROM `all`.t WHERE id = 8"), 60, j.story, 0.3)
+    assert subtask(j)["stage"] == "Paused", d.query("SELECT id, v FROM `all`.t ORDER BY id")
+    wait_stage(j, "Paused", 60552)
+    assert d.query("SELECT id, v FROM `all`.t ORDER BY id") == ((1, 1), (7, 7))
+    j.interrupt()
+
+
+@pytest.mark.parametrize("names", [PAIRS[0], pytest.param(PAIRS[1], marks=pytest.mark.long)])
+def test_archive(names, make_pair, job):
+    """Several tables into one that keeps what they lose, as with DM: deletes, TRUNCATE and DROP are left out of the stream, and every row that ever was stays."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run(*SHARDS)
+    f = Files(pair, job, SHARED, more=", filter-rules: [keep]")
+    f.task.write_text(f.task.read_text() + 'filters: {keep: {schema-pattern: "shard_*", events: [delete, truncate table, drop table, drop database], action: Ignore}}\n')
+    j = f.follow()
+    seen = [{r for n in (1, 2) for r in s.query(f"SELECT id FROM shard_{n}.t")}]
+
+    def change(first):
+        s.run(*(f"INSERT INTO shard_{n}.t VALUES ({first + n}, 'new', {first + n}), ({first + 10 + n}, 'new', NULL)" for n in (1, 2)), f"UPDATE shard_1.t SET v = 'changed' WHERE id = {first + 1}",
+              f"UPDATE shard_2.t SET u = -u WHERE id = {first + 2}", f"DELETE FROM shard_1.t WHERE id = {first + 11}", f"DELETE FROM shard_2.t WHERE id < {first}",
+              *(f"INSERT INTO shard_{n}.plain VALUES ('at {first}', {n})" for n in (1, 2)), "DELETE FROM shard_1.plain", "TRUNCATE TABLE shard_1.t")
+        seen[0] |= {(first + more + n,) for more in (0, 10) for n in (1, 2)}
+    change(1000)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    change(2000)
+    s.run("DROP TABLE shard_1.plain", "INSERT INTO shard_2.plain VALUES ('behind', 2)", "DROP DATABASE shard_1", "DROP TABLE shard_2.plain")
+    f.follow()
+    change_two = "INSERT INTO shard_2.t VALUES (3000, 'last', 3000)"
+    s.run(change_two, "DROP TABLE shard_2.t", "DROP DATABASE shard_2", "INSERT INTO app.alone VALUES (2)")
+    seen[0].add((3000,))
+    applied(j, d, "SELECT COUNT(*) FROM app.alone", ((2,),))
+    assert set(d.query("SELECT id FROM `all`.t")) == seen[0], j.story()
+    assert d.query("SELECT id, v, u FROM `all`.t WHERE id > 999 AND (v <> 'new' OR u < 0) ORDER BY id") == (
+        (1001, "changed", 1001), (1002, "new", -1002), (2001, "changed", 2001), (2002, "new", -2002), (3000, "last", 3000))
+    assert d.query("SELECT COUNT(*) FROM `all`.plain") == ((6 + 4 + 1,),)
+    j.interrupt()
+
+
+@BOTH
+def test_rows_judged_under_routes(names, make_pair, job):
+    """expression-filter names tables as the upstream does, whatever they are called downstream; behind a restart and an ALTER too."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app CHARACTER SET utf8mb4", "CREATE DATABASE shard_1", "CREATE TABLE app.moved (id int PRIMARY KEY, v varchar(30))", "CREATE TABLE app.stays (id int PRIMARY KEY, n int)",
+          "CREATE TABLE shard_1.t_x (id int PRIMARY KEY, n int)", "CREATE TABLE shard_1.rest (id int PRIMARY KEY, n int)", "INSERT INTO app.moved VALUES (1, 'secret'), (2, 'plain')")
+    f = Files(pair, job, ROUTES, more=", expression-filters: [moved, stays, x, nobody], syncer: {missing-row: count}")
+    f.task.write_text(f.task.read_text() + """expression-filter:
+  moved: {schema: app, table: moved, insert-value-expr: "v = 'secret'"}
+  stays: {schema: app, table: stays, delete-value-expr: n > 10}
+  x: {schema: shard_1, table: t_x, update-old-value-expr: n < 0, update-new-value-expr: n > 0}
+  nobody: {schema: other, table: place, insert-value-expr: id > 0}
+""")
+    j = f.follow()
+
+    def change(first):
+        a, b, c = first, first + 1, first + 2
+        s.run(f"INSERT INTO app.moved (id, v) VALUES ({a}, 'secret'), ({b}, 'told'), ({c}, NULL)", f"INSERT INTO app.stays (id, n) VALUES ({a}, 11), ({b}, 10), ({c}, NULL)",
+              f"DELETE FROM app.stays WHERE id >= {first}", *(f"INSERT INTO {t} (id, n) VALUES ({a}, -1), ({b}, 1), ({c}, -1)" for t in ("shard_1.t_x", "shard_1.rest")),
+              *(f"UPDATE {t} SET n = IF(id = {c}, 0, 5) WHERE id >= {first}" for t in ("shard_1.t_x", "shard_1.rest")))
+    change(10)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    j.assert_gone()
+    s.run("ALTER TABLE app.moved ADD COLUMN f int FIRST", "ALTER TABLE app.stays ADD COLUMN f int FIRST", "ALTER TABLE shard_1.t_x ADD COLUMN f int FIRST", "CREATE DATABASE other", "CREATE TABLE other.place (id int PRIMARY KEY)")
+    change(20)
+    f.run()
+    assert d.query("SELECT id, v FROM other.place ORDER BY id") == ((1, "secret"), (2, "plain"), (11, "told"), (12, None), (21, "told"), (22, None))
+    assert d.query("SELECT id, n FROM new.stays ORDER BY id") == ((10, 11), (20, 11))
+    assert d.query("SELECT id, n FROM all_1.u_x ORDER BY id") == ((10, -1), (11, 5), (12, 0), (20, -1), (21, 5), (22, 0))
+    assert d.query("SELECT id, n FROM shard_1.rest ORDER BY id") == ((10, 5), (11, 5), (12, 0), (20, 5), (21, 5), (22, 0))
+
+
 def test_merged_in_words_that_differ_by_counters(make_pair, job):
     """How far they have counted says nothing, wherever it stands among what SHOW CREATE says behind the columns; anything else does."""
     pair = make_pair("ma1011", "ma118")

@@ -414,16 +414,25 @@ int routed_meet(struct tables *ts, struct table *t, struct err *e)
 	return record(ts, t, e) < 0 ? -1 : check_maker(ts, t, e);
 }
 
+/* May a change come of a row that is not there, or is there under the key that it had before? Without deletes
+ * alone, and without updates and deletes, none does. */
+static bool loses_track(const struct table *t)
+{
+	return t->filter || t->rows[BINLOG_INSERT].action == FILTER_IGNORE ||
+	       (t->rows[BINLOG_UPDATE].action == FILTER_IGNORE &&
+		       t->rows[BINLOG_DELETE].action != FILTER_IGNORE);
+}
+
 int routed_check_merged(const struct table *t, struct err *e)
 {
 	if (!t->merged)
 		return 0;
-	/* A change of a row that is not there could find another one's. */
-	if (t->filter || t->rows[BINLOG_INSERT].action == FILTER_IGNORE)
+	/* It could find another one's. */
+	if (loses_track(t))
 		return err_set(e, ERR_route_shared,
 			"`%s`.`%s` is merged, or may be, with others into %s, and a rule of filters or "
-			"expression-filter "
-			"may leave out rows that come there, but not their changes: not supported yet",
+			"expression-filter may leave out rows that come there, or updates, but not what "
+			"becomes of them later: not supported yet",
 			t->schema, t->name, t->head);
 	/* Another source's parents and children are its own. */
 	if (t->ties && t->merged == MERGED_HERE)
