@@ -195,7 +195,7 @@ static int server_collation(struct apply *a, const struct trx *t, struct ddl_sta
 enum { DATABASE_EXISTS = 1007 };
 
 /* 0: what the downstream says of the statement is no error; -1: it is. */
-static int pass_by(struct apply *a, const struct trx *t, const struct ddl_statement *j, struct err *e)
+static int pass_by(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
 	int stands;
 
@@ -206,6 +206,7 @@ static int pass_by(struct apply *a, const struct trx *t, const struct ddl_statem
 	}
 	stands = e->sql_errno == DATABASE_EXISTS ? ddl_database_stands(a, j, e) : 0;
 	if (stands > 0) {
+		j->place.was_there = true; /* another source's, made in this moment */
 		err_clear(e);
 		return 0;
 	}
