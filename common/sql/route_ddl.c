@@ -36,6 +36,24 @@ static struct str schema_of(const struct router *r, const struct sql_name *n)
 	return n->schema[0] ? str_of(n->schema) : r->s->schema;
 }
 
+static int new_table(struct router *r, struct str schema, struct str table, struct route_name *out)
+{
+	return r->s->rename ? r->s->rename(r->s->arg, schema, table, out, r->e)
+			    : route_table(r->r, schema, table, out, r->e);
+}
+
+static int new_schema(struct router *r, struct str schema, char out[ROUTE_NAME])
+{
+	struct route_name name;
+	int m;
+
+	if (!r->s->rename)
+		return route_schema(r->r, schema, out, r->e);
+	m = r->s->rename(r->s->arg, schema, (struct str){0}, &name, r->e);
+	memcpy(out, name.schema, m < 0 ? 0 : sizeof(name.schema));
+	return m;
+}
+
 /* The names of the statement itself. */
 static int route_names(struct router *r)
 {
@@ -44,8 +62,7 @@ static int route_names(struct router *r)
 
 	memcpy(r->to, r->ddl, sizeof(*r->to));
 	if (of_database(r->ddl->verb)) {
-		m = route_schema(
-			r->r, r->ddl->schema[0] ? str_of(r->ddl->schema) : r->s->schema, schema, r->e);
+		m = new_schema(r, r->ddl->schema[0] ? str_of(r->ddl->schema) : r->s->schema, schema);
 		if (m > 0)
 			memcpy(r->to->schema, schema, sizeof(schema));
 		r->changed = m > 0;
@@ -55,7 +72,7 @@ static int route_names(struct router *r)
 		const struct sql_name *from = &r->ddl->tables[i];
 		struct route_name name;
 
-		m = route_table(r->r, schema_of(r, from), str_of(from->table), &name, r->e);
+		m = new_table(r, schema_of(r, from), str_of(from->table), &name);
 		if (m < 0)
 			return -1;
 		memcpy(r->to->tables[i].schema, name.schema, sizeof(name.schema));
@@ -120,8 +137,8 @@ static int put_reference(struct router *r, struct str schema)
 		end = r->lx.token_at + r->lx.token.n;
 		sql_lex_next(&r->lx);
 	}
-	m = route_table(r->r, parts[1][0] ? str_of(parts[0]) : schema,
-		str_of(parts[1][0] ? parts[1] : parts[0]), &name, r->e);
+	m = new_table(
+		r, parts[1][0] ? str_of(parts[0]) : schema, str_of(parts[1][0] ? parts[1] : parts[0]), &name);
 	if (m < 0)
 		return -1;
 	r->changed = r->changed || m > 0;

@@ -9,6 +9,10 @@ struct route_statement {
 	const struct server *from;
 	uint64_t sql_mode;
 	struct str schema;
+	/* Another rule for names than routes, as route_table is one; table without bytes: of the schema
+	 * itself. NULL: routes. */
+	int (*rename)(void *arg, struct str schema, struct str table, struct route_name *out, struct err *e);
+	void *arg;
 };
 
 /*

@@ -214,7 +214,8 @@ static void test_statements(void **state)
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
 		struct server from = {statements[i].mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL,
 			statements[i].mariadb ? 101100 : 90000};
-		struct route_statement s = {str_of(statements[i].from), &from, 0, str_of("a")};
+		struct route_statement s = {
+			.text = str_of(statements[i].from), .from = &from, .schema = str_of("a")};
 		struct buf out = {0};
 		int rc;
 

@@ -128,7 +128,7 @@ void check_case(struct check *c, const char *item)
 		return;
 	if (up == 0 && down == 1)
 		look_for_capitals(c, item);
-	else if (up != 0 && down == 0 && check_follows(c))
+	else if (up == 2 && down == 0 && check_follows(c)) /* with 1 the sync writes them in small letters */
 		check_found(c, item, "warn", 0, db_where(c->up),
 			"write the names of tables as the upstream lists them, in lower case, in statements "
 			"too; or use a downstream with lower_case_table_names=1",

@@ -48,7 +48,8 @@ int routed_names(const struct load *l, struct plan_item *t, struct err *e)
 /* Its CREATE statement with the names that it has downstream. */
 static int rewrite(struct load *l, struct plan_item *t, struct err *e)
 {
-	struct route_statement s = {str_of(t->create), &l->plan.from, 0, str_of(t->schema)};
+	struct route_statement s = {
+		.text = str_of(t->create), .from = &l->plan.from, .schema = str_of(t->schema)};
 	struct sql_ddl *ddl = xcalloc(2, sizeof(*ddl));
 	struct buf out = {0};
 	int r = sql_ddl_read(s.text, s.from, 0, ddl, e);

@@ -12,6 +12,7 @@
 #include "units/sync/ddl_fence.h"
 #include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/names.h"
 #include "units/sync/routed.h"
 
 bool ddl_of_database(enum sql_verb v)
@@ -89,11 +90,15 @@ static bool goes_between(const struct sql_ddl *ddl)
 int ddl_rename_all(struct apply *a, struct ddl_statement *j, const struct server *words, struct err *e)
 {
 	const struct route *r = rules_route(a->rules);
-	struct route_statement s = {j->q.sql, words, j->q.sql_mode, j->q.schema};
+	struct route_statement s = {.from = words, .sql_mode = j->q.sql_mode, .schema = j->q.schema};
 	struct sql_ddl *from = j->ddl;
 	struct buf out = {0};
 	int changed;
 
+	/* What is cut is written anew by its names. */
+	if (!j->cut && names_write(a, &j->q, words, j->ddl, e) < 0)
+		return -1;
+	s.text = j->q.sql;
 	j->said = j->q.sql;
 	j->to = j->ddl;
 	if (j->cut) {

@@ -4,13 +4,19 @@
  */
 #include "units/sync/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/sql/quote.h"
+#include "common/sql/route_ddl.h"
 
 /* What struct tables knows of lower_case_table_names; 0: not asked yet. */
-enum { NAMES_KEPT = 1, NAMES_LOWERED };
+enum {
+	NAMES_KEPT = 1,
+	NAMES_LOWERED, /* by both */
+	NAMES_WRITTEN, /* in the statement, too: the downstream keeps them */
+};
 
 bool names_may_fold(const char *name)
 {
@@ -27,6 +33,22 @@ static bool any_may_fold(const struct sql_ddl *ddl)
 	for (unsigned i = 0; i < ddl->ntables && !any; i++)
 		any = names_may_fold(ddl->tables[i].schema) || names_may_fold(ddl->tables[i].table);
 	return any;
+}
+
+/* A parent of a foreign key: a server that checks none makes one of a table that is not there. */
+static bool refers_may_fold(const struct binlog_query *q, const struct server *from)
+{
+	struct sql_lexer lx;
+	bool behind = false;
+	char name[257];
+
+	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		if (behind && sql_lex_ident(&lx, name, sizeof(name)) && names_may_fold(name))
+			return true;
+		behind = sql_lex_is(&lx, "REFERENCES") || (behind && !sql_lex_is_char(&lx, '('));
+	}
+	return false;
 }
 
 /*
@@ -54,6 +76,17 @@ static bool recorded_capital(struct apply *a, struct err *e)
 	return found;
 }
 
+static int ask_downstream(struct apply *a, struct err *e)
+{
+	char value[16] = "";
+	bool found;
+
+	if (db_value(a->ddl, "SELECT @@lower_case_table_names", value, sizeof(value), &found, e) < 0)
+		return err_add(e, "asking the downstream for its lower_case_table_names");
+	a->tables.names = strcmp(value, "0") == 0 ? NAMES_WRITTEN : NAMES_LOWERED;
+	return 0;
+}
+
 static int ask(struct apply *a, struct err *e)
 {
 	char value[16] = "";
@@ -62,7 +95,9 @@ static int ask(struct apply *a, struct err *e)
 	err_clear(e);
 	if (tables_upstream(&a->tables, e) && db_value(a->tables.ask_up, "SELECT @@lower_case_table_names",
 						      value, sizeof(value), &found, e) == 0) {
-		a->tables.names = strcmp(value, "1") == 0 ? NAMES_LOWERED : NAMES_KEPT;
+		if (strcmp(value, "1") == 0)
+			return ask_downstream(a, e);
+		a->tables.names = NAMES_KEPT;
 		return 0;
 	}
 	db_close(&a->tables.ask_up);
@@ -109,7 +144,7 @@ int names_fold(struct apply *a, struct sql_ddl *ddl, struct err *e)
 		return 0;
 	if (!a->tables.names && ask(a, e) < 0)
 		return -1;
-	if (a->tables.names != NAMES_LOWERED)
+	if (a->tables.names == NAMES_KEPT)
 		return 0;
 	if (fold(a, ddl->schema, e) < 0)
 		return -1;
@@ -117,4 +152,37 @@ int names_fold(struct apply *a, struct sql_ddl *ddl, struct err *e)
 		if (fold(a, ddl->tables[i].schema, e) < 0 || fold(a, ddl->tables[i].table, e) < 0)
 			return -1;
 	return 0;
+}
+
+/* As route_table: 1 where it is another name. */
+static int rename_one(void *arg, struct str schema, struct str table, struct route_name *out, struct err *e)
+{
+	snprintf(out->schema, sizeof(out->schema), "%.*s", STR_ARG(schema));
+	snprintf(out->table, sizeof(out->table), "%.*s", STR_ARG(table));
+	if (fold(arg, out->schema, e) < 0 || fold(arg, out->table, e) < 0)
+		return -1;
+	return !str_is(schema, out->schema) || !str_is(table, out->table);
+}
+
+int names_write(struct apply *a, struct binlog_query *q, const struct server *from, struct sql_ddl *ddl,
+	struct err *e)
+{
+	struct route_statement s = {q->sql, from, q->sql_mode, q->schema, rename_one, a};
+	struct sql_ddl *typed = arena_alloc(a->scratch, 2 * sizeof(*typed));
+	struct buf out = {0};
+	int r;
+
+	if (sql_ddl_read(q->sql, from, q->sql_mode, typed, e) < 0)
+		return -1;
+	if (!any_may_fold(typed) && !refers_may_fold(q, from))
+		return 0;
+	if (!a->tables.names && ask(a, e) < 0)
+		return -1;
+	if (a->tables.names != NAMES_WRITTEN)
+		return 0;
+	r = route_ddl(NULL, &s, typed, typed + 1, &out, e);
+	if (r > 0)
+		q->sql = (struct str){arena_strdup(a->scratch, buf_str(&out)), out.n};
+	buf_free(&out);
+	return r > 0 ? sql_ddl_read(q->sql, from, q->sql_mode, ddl, e) : r;
 }
