@@ -1,6 +1,7 @@
 """Forms of DDL that only one family has, and what an operator's words leave on record: each does what it did upstream, to no other table."""
 import conftest
 import procs
+import pytest
 from tidegate import INTERRUPTED
 from words import ask, following, wait_stage
 
@@ -79,6 +80,56 @@ def test_names_in_other_letters(fleet, job):
     j.run()
     assert d.query("SELECT x FROM app.orders ORDER BY id") == (("ä",), ("öß",), ("ü",))
     pair.assert_equal("app", j.story)
+
+
+def test_names_in_small_letters(fleet, job):
+    """The upstream keeps names in small letters, the downstream as they are written: statements name what they name upstream, parents of foreign keys too."""
+    pair = conftest.Pair(*fleet("ma1011", "low", extra="--lower-case-table-names=1"), *fleet("ma118", "high"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE app.parent (id int PRIMARY KEY)", "CREATE TABLE app.child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES Parent (id) ON DELETE CASCADE)",
+          "INSERT INTO app.parent VALUES (1), (2)", "INSERT INTO app.child VALUES (1,1), (2,2)", "DELETE FROM app.parent WHERE id = 1")
+    s.run("CREATE TABLE `Straße_Ü` (id int PRIMARY KEY)", "INSERT INTO `straße_ü` VALUES (1)", "RENAME TABLE `Straße_Ü` TO Other, App.OTHER TO App.Third", "CREATE TABLE L LIKE Third",
+          "ALTER TABLE L ADD CONSTRAINT FOREIGN KEY (id) REFERENCES APP.Third (id), RENAME TO M", "CREATE INDEX i ON M (id)", "INSERT INTO M VALUES (1)", "TRUNCATE M", "DROP TABLE IF EXISTS app.T, App.Gone", db="app")
+    through(s, d, j, 1)
+    assert {r[0] for r in d.query("SHOW TABLES FROM app")} == {"seen", "parent", "child", "third", "m"}
+    assert d.query("SELECT id FROM app.child") == ((2,),)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
+def test_times_of_partitions(fleet, server, job, names):
+    """Bounds that are written as times of SYSTEM, in summer and in winter, are the upstream's moments: a partition that is dropped has the same rows on both sides."""
+    pair = conftest.Pair(*fleet(names[0], "berlin", env={"TZ": "Europe/Berlin"}), server(names[1], "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    def bounds(x):
+        return [int(r[0]) for r in x.query("SELECT PARTITION_DESCRIPTION FROM information_schema.partitions WHERE table_schema = 'app' AND table_name = 'p' ORDER BY PARTITION_ORDINAL_POSITION")]
+    s.run("CREATE TABLE p (id int, ts timestamp NOT NULL, PRIMARY KEY (id, ts)) DEFAULT CHARSET latin1 PARTITION BY RANGE (UNIX_TIMESTAMP(ts)) (PARTITION p0 VALUES LESS THAN (UNIX_TIMESTAMP('2020-01-01 00:00:00')), "
+          "PARTITION p1 VALUES LESS THAN (UNIX_TIMESTAMP(\"2020-07-01 00:00:00\")), PARTITION p2 VALUES LESS THAN ( unix_timestamp ( 20210101000000 ) ))", "SET time_zone = '+00:00'",
+          "INSERT INTO p VALUES (1, '2019-12-31 22:59:59'), (2, '2019-12-31 23:00:00'), (3, '2020-06-30 21:59:59'), (4, '2020-06-30 22:00:00')", db="app")
+    s.run("ALTER TABLE p ADD PARTITION (PARTITION p3 VALUES LESS THAN (UNIX_TIMESTAMP('2021-07-01 00:00:00')))", "ALTER TABLE p DROP PARTITION p1", db="app")
+    s.run("ALTER TABLE p REORGANIZE PARTITION p2 INTO (PARTITION a VALUES LESS THAN (UNIX_TIMESTAMP('2020-10-01')), PARTITION b VALUES LESS THAN (UNIX_TIMESTAMP(TIMESTAMP'2021-01-01 00:00:00')))", db="app")
+    through(s, d, j, 1)
+    assert bounds(s) == bounds(d) == [1577833200, 1601503200, 1609455600, 1625090400]
+    assert [r[0] for r in d.query("SELECT id FROM app.p ORDER BY id")] == [1, 4]
+    leave(pair, j)
+
+
+def test_schema_of_a_client_in_latin1(make_pair, job):
+    """A client of another charset writes ASCII in a database whose name is none."""
+    pair = make_pair("ma1011", "my97")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app", "CREATE DATABASE `dä`", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    j = job(pair, tables="app.*,dä.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda s: s.get("phase") == "sync")
+    s.run("CREATE TABLE app.seen (n int PRIMARY KEY) DEFAULT CHARSET latin1", "USE `dä`", "SET NAMES latin1", "CREATE TABLE t (id int PRIMARY KEY) DEFAULT CHARSET latin1", "INSERT INTO t VALUES (1)",
+          "CREATE OR REPLACE TABLE t (id int PRIMARY KEY, v int) DEFAULT CHARSET latin1", "INSERT INTO t VALUES (1, 2)", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "CREATE OR REPLACE INDEX i ON t (v)", "CREATE OR REPLACE INDEX i ON t (v)")
+    through(s, d, j, 1)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    pair.assert_equal("dä", j.story)
 
 
 def test_values_behind_a_skipped_statement(make_pair, job):

@@ -343,7 +343,7 @@ static bool surely_unwanted(const struct assemble *a, const struct binlog_query 
 
 	if (!a->rules || q->schema.n == 0 || rules_schema(a->rules, q->schema))
 		return false;
-	sql_lex_init(&lx, q->sql, a->format.server.flavor == FLAVOR_MARIADB, a->format.server.version);
+	sql_ddl_lexer(&lx, q->sql, &a->format.server, q->sql_mode);
 	while (sql_lex_next(&lx) != SQL_END)
 		if (lx.type == SQL_BAD || sql_lex_is_char(&lx, '.'))
 			return false;

@@ -14,6 +14,7 @@
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_session.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/names.h"
 
 /* A name without its schema counts on the default database. */
 static bool needs_database(const struct sql_ddl *ddl)
@@ -226,7 +227,8 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 			ddl_schema_of(&j->to->tables[0], j->q.schema, to), e) < 0)
 		return -1;
 	if (ddl_session(a, t,
-		    &(struct ddl_session){&j->q, j, needs_database(j->to), ddl_place_is_told(&j->place)},
+		    &(struct ddl_session){
+			    &j->q, j, &j->text, needs_database(j->to), ddl_place_is_told(&j->place)},
 		    e) < 0)
 		return -1;
 	if (j->ddl->verb == SQL_VERB_CREATE_DATABASE && server_collation(a, t, j, e) < 0)
@@ -265,6 +267,8 @@ static int other_was_begun(struct apply *a, struct ddl_statement *j, struct ddl_
 		return 0;
 	old.q.sql = text;
 	r = sql_ddl_read(text, db_server(a->ddl), j->q.sql_mode, old.ddl, e);
+	if (r == 0)
+		r = names_fold(a, old.ddl, e);
 	if (r == 0)
 		r = ddl_rename_all(a, &old, db_server(a->ddl), e);
 	if (r == 0)

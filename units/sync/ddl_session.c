@@ -12,6 +12,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_bounds.h"
 #include "units/sync/ddl_statement.h"
 #include "units/sync/ddl_zone.h"
 
@@ -107,14 +108,15 @@ static int set_mode(struct apply *a, const struct trx *t, const struct ddl_sessi
 enum { COMMON_COLLATIONS = 247 };
 
 /* Collation ids up to 247 mean the same in both families; above, each has its own, all of them of utf8mb4.
- * TiDB knows charsets by their names alone. What it is sent is UTF-8 or ASCII anyway (ddl_to_utf8). */
+ * TiDB knows charsets by their names alone. The text is ASCII then (ddl_to_utf8), but names of ours in it may
+ * not be: the default database's, or those that routes give. */
 static int set_charset(struct db *d, const struct binlog_query *q, struct err *e)
 {
 	struct err ignored;
 
 	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS || db_server(d)->flavor == FLAVOR_TIDB)
 		return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
-	if (db_execf(d, e, "SET character_set_client=%u, character_set_connection=%u", q->client_charset,
+	if (db_execf(d, e, "SET character_set_client=utf8mb4, character_set_connection=%u",
 		    q->client_charset) < 0)
 		return err_add(e, "the statement's character set (id %u)", q->client_charset);
 	if (q->connection_collation <= COMMON_COLLATIONS)
@@ -207,12 +209,28 @@ static int other_zone(
 	return -1;
 }
 
+/* Numbers for the written times in it, as the zone can't be set. */
+static int write_bounds(struct apply *a, const struct ddl_session *s, struct err *e)
+{
+	const struct server *words = db_server(a->ddl);
+	struct db *up;
+
+	if (s->no_values || s->q->time_zone.n == 0 ||
+		!ddl_bounds_has(buf_str(s->text), words, s->q->sql_mode))
+		return 0;
+	up = tables_upstream(&a->tables, e);
+	if (up && ddl_bounds_write(up, s->q->time_zone, words, s->q->sql_mode, s->text, e) == 0)
+		return 0;
+	db_close(&a->tables.ask_up); /* it may be lost, and has another zone */
+	return -1;
+}
+
 static int set_time(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
 	int named = set_named_zone(a->ddl, s->q, e);
 	char zone[8];
 
-	if (named < 0 || (!named && other_zone(a, t, s, zone, e) < 0) ||
+	if (named < 0 || (!named && (other_zone(a, t, s, zone, e) < 0 || write_bounds(a, s, e) < 0)) ||
 		(!named && db_execf(a->ddl, e, "SET time_zone='%s'", zone) < 0))
 		return -1;
 	return db_execf(a->ddl, e, "SET timestamp=%u.%06u", t->timestamp,
@@ -242,7 +260,9 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 
 int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
-	if (set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 || set_time(a, t, s, e) < 0 ||
+	/* The time first: it asks this connection for structures, and in the statement's modes and charset
+	 * questions of ours may mean something else. */
+	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 ||
 		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);

@@ -9,6 +9,7 @@ struct ddl_statement;
 struct ddl_session {
 	const struct binlog_query *q;
 	const struct ddl_statement *j; /* NULL: tried with a table of no rows */
+	struct buf *text;              /* of j, in the downstream's words: zones that it lacks go out of it */
 	bool needs_database;           /* some table is named without its schema */
 	bool no_values; /* the rows are not the statement's to keep: an operator's words, an empty table */
 };

@@ -14,6 +14,7 @@
 #include "common/sql/alter.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_bounds.h"
 
 static bool is_one_of(const struct sql_lexer *lx, const char *const *words)
 {
@@ -105,18 +106,29 @@ static enum ddl_zone of_add(struct scan *s)
 	return DDL_ZONE_NONE;
 }
 
-/* Of functions, wherever they stand: a default, a generated column, a partition's bound. */
+/* A partition's bound, which is made a number (ddl_bounds.c), or what rows are told apart by. */
+static bool is_of_partitions(const struct sql_lexer *lx, bool *partition)
+{
+	struct str literal;
+	size_t end;
+
+	*partition = *partition || sql_lex_is(lx, "PARTITION");
+	return *partition && ddl_bound_at(lx, &literal, &end) != DDL_BOUND_NOT;
+}
+
+/* Of functions, wherever they stand: a default, a generated column. */
 static enum ddl_zone of_words(struct str part, const struct server *from, uint64_t sql_mode)
 {
 	static const char *const now[] = {"CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP",
 		"CURDATE", "CURRENT_DATE", "CURTIME", "CURRENT_TIME", NULL};
 	static const char *const converts[] = {"UNIX_TIMESTAMP", "FROM_UNIXTIME", NULL};
 	enum ddl_zone zone = DDL_ZONE_NONE;
+	bool partition = false;
 	struct sql_lexer lx;
 
 	sql_ddl_lexer(&lx, part, from, sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		if (is_one_of(&lx, converts))
+		if (!is_of_partitions(&lx, &partition) && is_one_of(&lx, converts))
 			return DDL_ZONE_ANY;
 		if (is_one_of(&lx, now))
 			zone = DDL_ZONE_NOW;

@@ -196,7 +196,7 @@ static int run(struct apply *a, const struct trx *t, const struct shape_of *what
 	buf_put(&text, what->text.p + what->end, what->text.n - what->end);
 	r = translate(a, t, what->q, buf_str(&text), &sql, e);
 	if (r == 0)
-		r = ddl_session(a, t, &(struct ddl_session){what->q, NULL, false, true}, e);
+		r = ddl_session(a, t, &(struct ddl_session){what->q, NULL, NULL, false, true}, e);
 	if (r == 0) {
 		r = db_exec(a->ddl, buf_str(&sql), e);
 		if (ddl_session_reset(a->ddl, r < 0 ? &ignored : e) < 0)
