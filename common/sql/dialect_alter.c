@@ -69,8 +69,8 @@ static int same_values(struct tr *t, size_t a, size_t b)
 	return 0;
 }
 
-/* AUTO_INCREMENT gives the rows that are there numbers as they come: without a primary key, in an order that
- * is each server's own. */
+/* AUTO_INCREMENT gives the rows that are there numbers as they come: in an order that is each server's own,
+ * unless both have them by the same primary key. */
 static int same_numbers(struct tr *t, size_t i, size_t b)
 {
 	int depth = t->t[i].depth + tr_is_char(t, i, '(');
@@ -81,11 +81,11 @@ static int same_numbers(struct tr *t, size_t i, size_t b)
 
 		if (t->t[k].depth == depth && !name &&
 			(tr_is(t, k, "AUTO_INCREMENT") || tr_is(t, k, "SERIAL")))
-			return tr_fail(t, "the new column numbers the rows that are there, and without a "
-					  "primary key each "
-					  "server does so in an order of its own: add it by hand with the "
-					  "source's numbers "
-					  "in it, then binlog skip; or copy the table again");
+			return tr_fail(t,
+				"the new column numbers the rows that are there, and each server does so in "
+				"an order of its own, but where both keep them by the same primary key: add "
+				"it by hand with the source's numbers in it, then binlog skip; or copy the "
+				"table again");
 	}
 	return 0;
 }

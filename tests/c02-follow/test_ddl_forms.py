@@ -117,6 +117,27 @@ def test_times_of_partitions(fleet, server, job, names):
     leave(pair, j)
 
 
+def test_numbers_of_rows(make_pair, job):
+    """A column that numbers the rows that are there: only where both servers have them in one order."""
+    pair = make_pair("ma1011", "my97")
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    add = "ADD n int NOT NULL AUTO_INCREMENT UNIQUE"
+    s.run("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id varchar(9) PRIMARY KEY) DEFAULT CHARSET latin1", "CREATE TABLE m (id int PRIMARY KEY) ENGINE=MyISAM", "CREATE TABLE e (id int) ENGINE=MyISAM",
+          "CREATE TABLE c (id varchar(9) COLLATE utf8mb4_uca1400_ai_cs PRIMARY KEY) DEFAULT CHARSET latin1", "INSERT INTO a VALUES (3), (1), (2)", "INSERT INTO b VALUES ('b'), ('Ä'), ('a')",
+          "INSERT INTO m VALUES (3), (1), (2)", "INSERT INTO c VALUES ('b'), ('a')", *(f"ALTER TABLE {t} {add}" for t in "abe"), "ALTER TABLE a AUTO_INCREMENT = 10", "ALTER TABLE m AUTO_INCREMENT = 10", db="app")
+    through(s, d, j, 1)
+    for t in "mc":
+        s.run(f"ALTER TABLE app.{t} {add}")
+        wait_stage(j, "Paused", 60507)
+        assert "order of its own" in j.subtask()["result"]["errors"][0]["Message"], j.story()
+        d.run(f"ALTER TABLE app.{t} ADD n int", *(f"UPDATE app.{t} SET n = {n} WHERE id = '{i}'" for i, n in s.query(f"SELECT id, n FROM app.{t}")), f"ALTER TABLE app.{t} MODIFY n int NOT NULL AUTO_INCREMENT UNIQUE")
+        ask(j, "binlog", "skip", "run")
+        procs.wait_for(lambda: j.subtask()["stage"] == "Running", 60, j.story, 0.3)
+    through(s, d, j, 2)
+    leave(pair, j)
+
+
 def test_schema_of_a_client_in_latin1(make_pair, job):
     """A client of another charset writes ASCII in a database whose name is none."""
     pair = make_pair("ma1011", "my97")

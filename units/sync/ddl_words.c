@@ -3,6 +3,7 @@
  * are wanted, in its dialect. Called by ddl.c and ddl_do.c.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/log.h"
 #include "common/db/structure.h"
@@ -174,26 +175,118 @@ static int is_empty(struct apply *a, const struct ddl_statement *j, struct err *
 	return r < 0 ? -1 : !found;
 }
 
+static bool by_the_key(const struct structure *s)
+{
+	return s && s->key >= 0 && s->keys[s->key].primary;
+}
+
+/* Text is in order by its collation, which a record of the upstream's may have as the downstream's. */
+static bool orders_alike(const struct structure *up, const struct structure *down)
+{
+	const struct key *key = by_the_key(down) ? &down->keys[down->key] : NULL;
+
+	for (unsigned i = 0; key && by_the_key(up) && i < key->ncolumns; i++) {
+		const struct column *d = &down->columns[key->columns[i]], *u;
+		int at = structure_column(up, d->name);
+
+		u = at < 0 ? NULL : &up->columns[at];
+		if (!u || u->kind != d->kind ||
+			(d->kind == COLUMN_TEXT && (!table_same_charset(u->charset, d->charset) ||
+							   strcmp(strchrnul(u->collation, '_'),
+								   strchrnul(d->collation, '_')) != 0)))
+			return false;
+	}
+	return key && by_the_key(up);
+}
+
+/* Rows of other engines are where they were put: InnoDB's and MyRocks' are in the primary key's order. */
+static int is_clustered(struct db *upstream, const char *schema, const char *table, struct err *e)
+{
+	struct buf sql = {0};
+	char engine[65] = "";
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	sql_put_string(&sql, str_of(schema));
+	buf_puts(&sql, " AND TABLE_NAME=");
+	sql_put_string(&sql, str_of(table));
+	r = db_value(upstream, buf_cstr(&sql), engine, sizeof(engine), &found, e);
+	buf_free(&sql);
+	return r < 0 ? -1 : strcasecmp(engine, "InnoDB") == 0 || strcasecmp(engine, "ROCKSDB") == 0;
+}
+
+/* The upstream as it is now: nothing else tells the engine that a table has there. */
+static int is_in_order(struct apply *a, const struct ddl_statement *j, struct err *e)
+{
+	const struct sql_name *up = &j->ddl->tables[0], *down = &j->to->tables[0];
+	char name[257], to[257];
+	const char *schema = ddl_schema_of(up, j->q.schema, name);
+	struct structure *x = NULL, *y = NULL;
+	struct db *d = tables_upstream(&a->tables, e);
+	bool found;
+	int r = d ? is_clustered(d, schema, up->table, e) : -1;
+
+	if (r > 0 && !(x = db_structure(d, schema, up->table, &found, e)))
+		r = e->code ? -1 : 0;
+	if (r < 0)
+		db_close(&a->tables.ask_up); /* it may be lost */
+	if (r > 0 &&
+		!(y = db_structure(a->ddl, ddl_schema_of(down, j->q.schema, to), down->table, &found, e)))
+		r = e->code ? -1 : 0;
+	if (r > 0)
+		r = orders_alike(x, y);
+	structure_free(&x);
+	structure_free(&y);
+	return r;
+}
+
 /* Whether numbers that an ALTER gives the rows are the same on both sides. */
-static int look_at_rows(struct apply *a, const struct trx *t, const struct ddl_statement *j,
-	enum sql_rows *rows, struct err *e)
+static int look_at_rows(struct apply *a, const struct ddl_statement *j, enum sql_rows *rows, struct err *e)
 {
 	const struct structure *was;
 	struct structure *mine;
-	int empty;
+	bool known, keyed;
+	int r;
 
 	*rows = SQL_ROWS_ANYHOW;
-	if (j->ddl->verb != SQL_VERB_ALTER_TABLE || !says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL"))
-		return 0;
 	if (ddl_structure_before(a, j, &was, &mine, e) < 0)
 		return -1;
-	if (was && was->key >= 0 && was->keys[was->key].primary)
-		*rows = SQL_ROWS_BY_KEY;
+	known = was;
+	keyed = by_the_key(was);
 	structure_free(&mine);
-	empty = was ? is_empty(a, j, e) : 0;
-	if (empty > 0)
+	r = known ? is_empty(a, j, e) : 0;
+	if (r > 0)
 		*rows = SQL_ROWS_NONE;
-	return empty < 0 ? -1 : 0;
+	if (r == 0 && keyed) {
+		r = is_in_order(a, j, e);
+		if (r > 0)
+			*rows = SQL_ROWS_BY_KEY;
+	}
+	return r < 0 ? -1 : 0;
+}
+
+/* Servers are asked about the rows only where the statement hangs on them. */
+static int translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct str text,
+	struct buf *notes, struct err *e)
+{
+	struct sql_dialects d = {
+		&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, SQL_ROWS_ANYHOW};
+	struct err why = {0};
+	int r = sql_translate(text, &d, &j->text, notes, &why);
+
+	if (r < 0 && why.code == ERR_ddl_untranslatable && j->ddl->verb == SQL_VERB_ALTER_TABLE &&
+		says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL")) {
+		if (look_at_rows(a, j, &d.rows, e) < 0)
+			return -1;
+		buf_clear(&j->text);
+		buf_clear(notes);
+		err_clear(&why);
+		r = sql_translate(text, &d, &j->text, notes, &why);
+	}
+	if (r < 0)
+		*e = why;
+	return r;
 }
 
 /* MariaDB's CREATE OR REPLACE DATABASE drops all that is in it, which nothing here has looked at. */
@@ -211,8 +304,6 @@ static int check_replaced(struct apply *a, const struct ddl_statement *j, struct
 
 int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
-	struct sql_dialects d = {
-		&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, SQL_ROWS_ANYHOW};
 	struct buf whole = {0}, notes = {0};
 	struct str text = j->said;
 	int r;
@@ -238,9 +329,7 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
 		buf_put(&whole, text.p + j->to->start_transaction_end, text.n - j->to->start_transaction_end);
 		text = buf_str(&whole);
 	}
-	r = look_at_rows(a, t, j, &d.rows, e);
-	if (r == 0)
-		r = sql_translate(text, &d, &j->text, &notes, e);
+	r = translate(a, t, j, text, &notes, e);
 	if (r == 0 && notes.n > 0)
 		log_warn("DDL mapped: %s", buf_cstr(&notes));
 	buf_free(&whole);
