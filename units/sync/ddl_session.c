@@ -12,8 +12,8 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
-#include "units/sync/ddl_bounds.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/ddl_times.h"
 #include "units/sync/ddl_zone.h"
 
 /* Bits of sql_mode that both families know, with their names; the others don't change what a DDL does.
@@ -209,17 +209,16 @@ static int other_zone(
 	return -1;
 }
 
-/* Numbers for the written times in it, as the zone can't be set. */
-static int write_bounds(struct apply *a, const struct ddl_session *s, struct err *e)
+/* The times that are written in it, as their zone can't be set. */
+static int write_times(struct apply *a, const struct ddl_session *s, const char *zone, struct err *e)
 {
 	const struct server *words = db_server(a->ddl);
 	struct db *up;
 
-	if (s->no_values || s->q->time_zone.n == 0 ||
-		!ddl_bounds_has(buf_str(s->text), words, s->q->sql_mode))
+	if (s->no_values || s->q->time_zone.n == 0 || !ddl_times_has(buf_str(s->text), words, s->q->sql_mode))
 		return 0;
 	up = tables_upstream(&a->tables, e);
-	if (up && ddl_bounds_write(up, s->q->time_zone, words, s->q->sql_mode, s->text, e) == 0)
+	if (up && ddl_times_write(up, s->q->time_zone, zone, words, s->q->sql_mode, s->text, e) == 0)
 		return 0;
 	db_close(&a->tables.ask_up); /* it may be lost, and has another zone */
 	return -1;
@@ -230,7 +229,7 @@ static int set_time(struct apply *a, const struct trx *t, const struct ddl_sessi
 	int named = set_named_zone(a->ddl, s->q, e);
 	char zone[8];
 
-	if (named < 0 || (!named && (other_zone(a, t, s, zone, e) < 0 || write_bounds(a, s, e) < 0)) ||
+	if (named < 0 || (!named && (other_zone(a, t, s, zone, e) < 0 || write_times(a, s, zone, e) < 0)) ||
 		(!named && db_execf(a->ddl, e, "SET time_zone='%s'", zone) < 0))
 		return -1;
 	return db_execf(a->ddl, e, "SET timestamp=%u.%06u", t->timestamp,

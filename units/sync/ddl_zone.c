@@ -14,7 +14,7 @@
 #include "common/sql/alter.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
-#include "units/sync/ddl_bounds.h"
+#include "units/sync/ddl_times.h"
 
 static bool is_one_of(const struct sql_lexer *lx, const char *const *words)
 {
@@ -26,7 +26,6 @@ static bool is_one_of(const struct sql_lexer *lx, const char *const *words)
 
 struct scan {
 	struct sql_lexer lx;
-	int depth;
 	bool more;
 };
 
@@ -35,7 +34,6 @@ static bool next(struct scan *s)
 	enum sql_token t = sql_lex_next(&s->lx);
 
 	s->more = t != SQL_END && t != SQL_BAD;
-	s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
 	return s->more;
 }
 
@@ -81,32 +79,7 @@ static enum ddl_zone of_change(
 	return is_one_of(&s->lx, types) ? DDL_ZONE_ANY : DDL_ZONE_NONE;
 }
 
-static bool is_time(const struct sql_lexer *lx)
-{
-	return lx->type == SQL_NUMBER || (lx->type == SQL_STRING && !str_starts(lx->token, "'0000-00-00"));
-}
-
-/* A TIMESTAMP whose written default is a time of that zone; of one column, or of several in parentheses. */
-static enum ddl_zone of_add(struct scan *s)
-{
-	bool first = true, stamp = false, after_default = false;
-	int depth = s->depth;
-
-	if (sql_lex_is_char(&s->lx, '('))
-		next(s);
-	for (; s->more; next(s)) {
-		if (first)
-			stamp = next(s) && sql_lex_is(&s->lx, "TIMESTAMP");
-		else if (stamp && after_default && is_time(&s->lx))
-			return DDL_ZONE_ANY;
-		first = s->depth == depth && sql_lex_is_char(&s->lx, ',');
-		after_default =
-			sql_lex_is(&s->lx, "DEFAULT") || (after_default && sql_lex_is(&s->lx, "TIMESTAMP"));
-	}
-	return DDL_ZONE_NONE;
-}
-
-/* A partition's bound, which is made a number (ddl_bounds.c), or what rows are told apart by. */
+/* A partition's bound, which is made a number (ddl_times.c), or what rows are told apart by. */
 static bool is_of_partitions(const struct sql_lexer *lx, bool *partition)
 {
 	struct str literal;
@@ -148,8 +121,6 @@ static enum ddl_zone of_part(const struct alter_part *p, struct str part, const 
 	begin(&s, part, from, sql_mode);
 	if (p->changes)
 		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, was);
-	else if (p->event.id == EVENT_add_column)
-		zone = of_add(&s);
 	return zone > words ? zone : words;
 }
 

@@ -1,0 +1,239 @@
+/*
+ * Times that a DDL statement writes in its zone, where the downstream can't have that zone: each of them may
+ * have had another offset, so no fixed one says them all. Called by ddl_session.c, and by ddl_zone.c, which
+ * need not look at them any more.
+ */
+#include "units/sync/ddl_times.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/sql/ddl.h"
+#include "common/sql/quote.h"
+
+/* '…', 20260401000000, TIMESTAMP'…', DATE'…'. */
+static bool take_time(struct sql_lexer *x, struct str *literal)
+{
+	bool typed = sql_lex_is(x, "TIMESTAMP") || sql_lex_is(x, "DATE");
+
+	literal->p = x->token.p;
+	if (typed)
+		sql_lex_next(x);
+	literal->n = (size_t)(x->token.p + x->token.n - literal->p);
+	return (x->type == SQL_STRING || (x->type == SQL_NUMBER && !typed)) &&
+	       !memchr(literal->p, '\\', literal->n);
+}
+
+enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end)
+{
+	struct sql_lexer x = *lx;
+	enum ddl_bound bound = DDL_BOUND_NOT;
+	bool name;
+
+	if (!sql_lex_is(&x, "UNIX_TIMESTAMP") || sql_lex_next(&x) == SQL_END || !sql_lex_is_char(&x, '('))
+		return DDL_BOUND_NOT;
+	sql_lex_next(&x);
+	name = x.type == SQL_WORD || x.type == SQL_IDENT;
+	if (take_time(&x, literal))
+		bound = DDL_BOUND_TIME;
+	else if (name)
+		bound = DDL_BOUND_COLUMN;
+	if (!sql_lex_is_char(&x, ')')) /* a column that is called `date` has it already */
+		sql_lex_next(&x);
+	*end = x.token_at + x.token.n;
+	return sql_lex_is_char(&x, ')') ? bound : DDL_BOUND_NOT;
+}
+
+/* A column's type, not its name, a function or the word of a literal. */
+static bool is_type(const struct sql_lexer *lx)
+{
+	static const char *const words[] = {"NOT", "NULL", "DEFAULT", "ON", "COMMENT", "INVISIBLE", "VISIBLE",
+		"UNIQUE", "PRIMARY", "KEY", "WITHOUT", "CHECK", "CONSTRAINT"};
+	struct sql_lexer next = *lx;
+
+	if (!sql_lex_is(lx, "TIMESTAMP"))
+		return false;
+	sql_lex_next(&next);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (sql_lex_is(&next, words[i]))
+			return true;
+	return next.type == SQL_CHAR;
+}
+
+struct times {
+	struct sql_lexer lx;
+	bool partition; /* the word stood before */
+	int depth;
+	bool stamp; /* in the definition of a TIMESTAMP, which is at this depth: */
+	int at;
+	bool after_default;
+	/* what was found */
+	bool bound;
+	struct str literal;
+	size_t from, end; /* of the text */
+};
+
+/* The upstream need not be asked about them. */
+static bool is_zero(struct str literal)
+{
+	return str_is(literal, "0") || str_starts(literal, "'0000-00-00") ||
+	       str_starts(literal, "\"0000-00-00");
+}
+
+static bool is_default(struct times *s)
+{
+	struct sql_lexer x = s->lx;
+	bool is = s->after_default && s->depth == s->at && take_time(&x, &s->literal) && !is_zero(s->literal);
+
+	if (is) {
+		s->bound = false;
+		s->from = (size_t)(s->literal.p - s->lx.text.p);
+		s->end = s->from + s->literal.n;
+	}
+	return is;
+}
+
+static bool is_bound(struct times *s)
+{
+	s->partition = s->partition || sql_lex_is(&s->lx, "PARTITION");
+	s->bound = s->partition && ddl_bound_at(&s->lx, &s->literal, &s->end) == DDL_BOUND_TIME;
+	s->from = s->lx.token_at;
+	return s->bound;
+}
+
+static bool next_time(struct times *s)
+{
+	while (sql_lex_next(&s->lx) != SQL_END && s->lx.type != SQL_BAD) {
+		bool after = s->after_default, found;
+
+		s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
+		if (s->depth < s->at || (s->depth == s->at && sql_lex_is_char(&s->lx, ',')))
+			s->stamp = false;
+		if (!after && is_type(&s->lx)) {
+			s->stamp = true;
+			s->at = s->depth;
+		}
+		found = is_bound(s) || is_default(s);
+		s->after_default = s->stamp && sql_lex_is(&s->lx, "DEFAULT");
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mode)
+{
+	struct times s = {0};
+
+	sql_ddl_lexer(&s.lx, text, words, sql_mode);
+	return next_time(&s);
+}
+
+/* 1577833200, 1577833200.000000, or with another fraction. "": the upstream makes nothing of it. */
+static int ask(struct db *upstream, struct str literal, char number[32], struct err *e)
+{
+	struct buf sql = {0};
+	bool found;
+	int r;
+
+	buf_puts(&sql, "SELECT UNIX_TIMESTAMP(");
+	buf_put(&sql, literal.p, literal.n);
+	buf_putc(&sql, ')');
+	number[0] = 0;
+	r = db_value(upstream, buf_cstr(&sql), number, 32, &found, e);
+	buf_free(&sql);
+	return r;
+}
+
+/* A partition's bound has no fraction. */
+static int put_bound(const struct times *s, const char *number, struct buf *out, struct err *e)
+{
+	size_t n = strspn(number, "0123456789");
+	const char *rest = number + n;
+
+	if (n == 0 || (rest[0] && (rest[0] != '.' || strspn(rest + 1, "0") != strlen(rest + 1))))
+		return err_set(e, ERR_ddl_untranslatable,
+			"the upstream makes no whole number of UNIX_TIMESTAMP(%.*s)", STR_ARG(s->literal));
+	buf_put(out, number, n);
+	return 0;
+}
+
+/* What is no moment is the same in each zone. */
+static void put_default(const struct times *s, const char *number, long offset, struct buf *out)
+{
+	const char *fraction = strchr(number, '.');
+	time_t at = strtoll(number, NULL, 10) + offset;
+	char text[40];
+	struct tm tm;
+
+	if (strtod(number, NULL) <= 0 || !gmtime_r(&at, &tm) ||
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0) {
+		buf_put(out, s->literal.p, s->literal.n);
+		return;
+	}
+	buf_putf(out, "'%s%s'", text,
+		fraction && strspn(fraction + 1, "0") != strlen(fraction + 1) ? fraction : "");
+}
+
+/* "+02:00" in seconds. */
+static long offset_of(const char *session)
+{
+	long hours = strtol(session + 1, NULL, 10), minutes = strtol(session + 4, NULL, 10);
+
+	return (session[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
+static int write(struct db *upstream, struct times *s, long offset, struct buf *out, struct err *e)
+{
+	struct str text = s->lx.text;
+	size_t copied = 0;
+	char number[32];
+
+	while (next_time(s)) {
+		buf_put(out, text.p + copied, s->from - copied);
+		if (ask(upstream, s->literal, number, e) < 0 ||
+			(s->bound && put_bound(s, number, out, e) < 0))
+			return -1;
+		if (!s->bound)
+			put_default(s, number, offset, out);
+		copied = s->end;
+	}
+	buf_put(out, text.p + copied, text.n - copied);
+	return 0;
+}
+
+static int set_zone(struct db *upstream, struct str zone, struct err *e)
+{
+	struct buf sql = {0};
+	int r;
+
+	buf_puts(&sql, "SET time_zone=");
+	sql_put_string(&sql, zone);
+	r = db_exec(upstream, buf_str(&sql), e);
+	buf_free(&sql);
+	return r;
+}
+
+int ddl_times_write(struct db *upstream, struct str zone, const char *session, const struct server *words,
+	uint64_t sql_mode, struct buf *text, struct err *e)
+{
+	struct times s = {0};
+	struct buf out = {0};
+	int r;
+
+	sql_ddl_lexer(&s.lx, buf_str(text), words, sql_mode);
+	r = set_zone(upstream, zone, e);
+	if (r == 0)
+		r = write(upstream, &s, offset_of(session), &out, e);
+	if (r == 0)
+		r = set_zone(upstream, STR_LIT("+00:00"), e);
+	if (r < 0) {
+		buf_free(&out);
+		return err_add(e, "the times that the statement writes");
+	}
+	buf_free(text);
+	*text = out;
+	return 0;
+}

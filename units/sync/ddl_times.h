@@ -1,0 +1,21 @@
+#pragma once
+#include "common/db/db.h"
+#include "common/sql/lexer.h"
+
+/* UNIX_TIMESTAMP(…), in a statement behind the word PARTITION. */
+enum ddl_bound {
+	DDL_BOUND_NOT,
+	DDL_BOUND_COLUMN, /* of a column: servers take a TIMESTAMP alone there, which has no zone */
+	DDL_BOUND_TIME,   /* of a written time of the session's zone */
+};
+/* Is it one that begins at the lexer's token? literal: the time as it is written; end: behind it. */
+enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end);
+/* Are there such times in it, or written defaults of TIMESTAMPs? words: whose dialect the text is in. */
+bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mode);
+/*
+ * Bounds of partitions become the numbers that the upstream makes of them, which is asked in the statement's
+ * zone; defaults become times of the zone that the downstream's session has, "+02:00". -1: the upstream's
+ * connection may have another zone now.
+ */
+int ddl_times_write(struct db *upstream, struct str zone, const char *session, const struct server *words,
+	uint64_t sql_mode, struct buf *text, struct err *e);
