@@ -1,6 +1,7 @@
 """Forms of DDL that only one family has, and what an operator's words leave on record: each does what it did upstream, to no other table."""
 import conftest
 import procs
+import pymysql
 import pytest
 from tidegate import INTERRUPTED
 from words import ask, following, wait_stage
@@ -172,6 +173,21 @@ def test_schema_of_a_client_in_latin1(make_pair, job):
     through(s, d, j, 1)
     assert j.interrupt() == INTERRUPTED, j.story()
     pair.assert_equal("dä", j.story)
+
+
+def test_client_in_gb18030(make_pair, job):
+    """A client in a charset that the downstream does not know names a table in it."""
+    pair = make_pair("my97", "ma1011")
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    c = pymysql.connect(**conftest.Pair.where(s), charset="gb18030", database="app", autocommit=True)
+    for sql in ("CREATE TABLE `表` (id int PRIMARY KEY, `列` varchar(9) DEFAULT '值') DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_bin", "INSERT INTO `表` (id) VALUES (1)", "CREATE TABLE u (id int PRIMARY KEY) DEFAULT CHARSET latin1"):
+        c.cursor().execute(sql)
+    c.close()
+    through(s, d, j, 1)
+    assert d.query("SELECT `列` FROM app.`表`") == (("值",),)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    pair.assert_equal("app", j.story)
 
 
 def test_values_behind_a_skipped_statement(make_pair, job):

@@ -318,8 +318,9 @@ int ddl_to_utf8(struct apply *a, struct binlog_query *q, struct err *e)
 
 	if (!q->has_charset || (q->client_charset > COMMON_COLLATIONS && !gb18030) || is_ascii(q->sql))
 		return 0;
-	/* TiDB converts nothing: it takes latin1 for UTF-8, and does not know the others. */
-	if (db_server(d)->flavor == FLAVOR_TIDB)
+	/* TiDB converts nothing: it takes latin1 for UTF-8, and does not know the others. MariaDB does not
+	 * know that one. */
+	if (db_server(d)->flavor == FLAVOR_TIDB || (gb18030 && db_server(d)->flavor == FLAVOR_MARIADB))
 		d = tables_upstream(&a->tables, e);
 	if (!d)
 		return -1;
