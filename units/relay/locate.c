@@ -164,7 +164,7 @@ static int not_here(
 /* A relay that is not connected may be on its way to that server. */
 static int of_another(struct relay *r, const struct msg_resolve *m, const char *server, struct err *e)
 {
-	return err_set(e, is_set(r, &r->shared.connected) ? ERR_relay_gone : ERR_relay_not_there,
+	return err_set(e, is_set(r, &r->shared.connected) ? ERR_relay_other : ERR_relay_not_there,
 		"%.*s is of the server %.*s, and the relay reads from %s", STR_ARG(m->file),
 		STR_ARG(m->server), server);
 }

@@ -243,7 +243,8 @@ static int on_event(struct fetch *f, struct str event, struct position at, struc
 		return -1;
 	if (t)
 		r = hand_on(f, t, e);
-	if (!f->rereading && position_is_zero(f->resume))
+	/* Not past what was refused: it would count as applied. */
+	if (r >= 0 && !f->rereading && position_is_zero(f->resume))
 		queue_set_safe(f->queue, assemble_safe(f->assemble));
 	/* The FORMAT event of the file is known: straight to where the work was. What is behind it in this
 	 * answer comes again. */

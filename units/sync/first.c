@@ -60,7 +60,7 @@ static int check_server(const struct first *f, const struct msg_located *m, stru
 {
 	if (m->at.generation > 1 || !f->file[0] || !*f->server || str_eq(m->server, str_of(f->server)))
 		return 0;
-	return err_set(e, ERR_relay_gone,
+	return err_set(e, ERR_relay_other,
 		"the copy was made from the server %s, and the relay log is of %.*s, whose files are others: "
 		"lead both to one server (a name or proxy that stands for several?), then resume-task",
 		f->server, STR_ARG(m->server));
@@ -114,6 +114,7 @@ static int take_located(struct first *f, struct str reply, struct err *e)
 static void on_located(void *arg, const struct err *e, struct str reply)
 {
 	struct first *f = arg;
+	bool gone;
 
 	f->asking = false;
 	if (e)
@@ -121,7 +122,8 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 	else
 		take_located(f, reply, &f->trouble);
 	/* DM's set may be of long before its position. */
-	if (f->trouble.code == ERR_relay_gone && !f->by_gtid && *f->gtid && !f->from_dm) {
+	gone = f->trouble.code == ERR_relay_gone || f->trouble.code == ERR_relay_other;
+	if (gone && !f->by_gtid && *f->gtid && !f->from_dm) {
 		f->by_gtid = true;
 		err_clear(&f->trouble);
 	}
