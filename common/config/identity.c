@@ -335,6 +335,32 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/*
+ * The points of small order of the curve, also as numbers beyond its prime; the sign does not matter. A
+ * signature that anybody can write down fits such a key every few times, so whoever gave it proves nothing.
+ */
+static bool is_small(const unsigned char raw[RAW_KEY])
+{
+	static const unsigned char of_eight[][RAW_KEY] = {
+		{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+			0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d,
+			0x53, 0xfc, 0x05},
+		{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+			0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92,
+			0xac, 0x03, 0x7a},
+	};
+	unsigned char top = raw[RAW_KEY - 1] & 0x7f, low = top, high = top ^ 0x7f;
+
+	for (int i = 1; i < RAW_KEY - 1; i++) {
+		low |= raw[i];
+		high |= raw[i] ^ 0xff;
+	}
+	for (size_t i = 0; i < sizeof(of_eight) / sizeof(*of_eight); i++)
+		if (memcmp(raw, of_eight[i], RAW_KEY - 1) == 0 && top == of_eight[i][RAW_KEY - 1])
+			return true;
+	return (!low && raw[0] <= 1) || (!high && raw[0] >= 0xec);
+}
+
 static EVP_PKEY *key_of_text(const char *text)
 {
 	unsigned char raw[RAW_KEY];
@@ -350,7 +376,7 @@ static EVP_PKEY *key_of_text(const char *text)
 			return NULL;
 		raw[i] = (unsigned char)(high << 4 | low);
 	}
-	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, RAW_KEY);
+	return is_small(raw) ? NULL : EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, RAW_KEY);
 }
 
 int identity_check_key(const struct proof *p, struct err *e)

@@ -106,6 +106,32 @@ static void odd_keys_and_certificates(void **state)
 	assert_int_equal(e.code, ERR_config_bad);
 }
 
+/* Points of small order: a signature that needs no secret fits one of them every eighth time at least. */
+static void a_key_that_proves_nothing(void **state)
+{
+	static const char *const keys[] = {"0000000000000000000000000000000000000000000000000000000000000000",
+		"0000000000000000000000000000000000000000000000000000000000000080",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
+	static const char signature[64] = {1};
+	char key[80], nonce[24];
+	struct proof p = {.name = "a", .cert = "", .key = key, .nonce = nonce, .signature = {signature, 64}};
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		for (int k = 0; k < 100; k++) {
+			snprintf(key, sizeof(key), "ed25519:%s", keys[i]);
+			snprintf(nonce, sizeof(nonce), "%d", k);
+			assert_int_equal(identity_check_key(&p, &e), -1);
+		}
+}
+
 static char *text_of(BIO *b)
 {
 	char *data, *text;
@@ -189,6 +215,7 @@ int main(void)
 		cmocka_unit_test(key_is_made_once),
 		cmocka_unit_test(a_proof_is_for_one_name_and_nonce),
 		cmocka_unit_test(odd_keys_and_certificates),
+		cmocka_unit_test(a_key_that_proves_nothing),
 		cmocka_unit_test(a_key_file_of_another_kind),
 		cmocka_unit_test(a_certificate_has_a_cn),
 	};
