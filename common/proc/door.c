@@ -47,6 +47,7 @@ static struct door {
 	unsigned n;
 	struct waiting waiting[DOOR_WAITING];
 	size_t nlocals, room;
+	uint64_t look_ms; /* not before: who of them has gone */
 	struct local *locals;
 } door = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -144,9 +145,22 @@ static void forget_gone(void)
 	door.nlocals = kept;
 }
 
+/* Who is above his share and goes on knocking costs one look at all that are here each so often, not each
+ * time. */
+static bool may_look(void)
+{
+	enum { LOOK_MS = 100 };
+	uint64_t now = clock_ms();
+
+	if (now < door.look_ms)
+		return false;
+	door.look_ms = now + LOOK_MS;
+	return true;
+}
+
 static bool take_local(const struct local *l, size_t most)
 {
-	if (count_locals(l->uid) >= most || door.nlocals == door.room)
+	if (door.nlocals == door.room || (count_locals(l->uid) >= most && may_look()))
 		forget_gone();
 	if (count_locals(l->uid) >= most)
 		return false;

@@ -55,3 +55,15 @@ def test_on_duplicate_of_an_error_value(policy, want, ends, job, tmp_path):
     said = j.run(*files, until="full", expect=0 if want else FAILED)
     assert d.query("SELECT id, e FROM app.t ORDER BY id") == (want or ()), j.story()
     assert want or ("34019" in said and "it meets another one in a unique key" in said), said
+
+
+def test_an_error_value_that_meets_two(ends, job, tmp_path):
+    """Row 3 meets row 1 in one key and row 2 in another: going over one of them is refused by the other's, which IGNORE makes a warning of."""
+    s, d = ends.source, ends.target
+    s.run("ALTER TABLE app.t ADD e enum('a', 'b') NOT NULL DEFAULT 'a'", "UPDATE IGNORE app.t SET e=0 WHERE id=3")
+    d.run("CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) COLLATE utf8mb4_general_ci UNIQUE, d datetime UNIQUE, e enum('a', 'b') NOT NULL DEFAULT 'a')")
+    j, files = copying(job, tmp_path, ends, ["app"])
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("few: {", "few: {on-duplicate-logical: replace, "))
+    said = j.run(*files, until="full", expect=FAILED)
+    assert "34019" in said and "a row went over none" in said and "1062" in said, said

@@ -137,23 +137,30 @@ def test_a_set_from_before_its_binlog(name, fleet, server, job, tmp_path):
     behind, fits = made_later(s)
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    said = j.run("--no-check", *write_gtid(tmp_path, pair, behind, False), timeout=60, expect=FAILED)
-    assert "60202" in said and "not in it" in said.replace("does not have them in its binlog", "not in it"), said
+    files = write_gtid(tmp_path, pair, behind, False)
+    for _ in range(3):  # also by those who try again
+        said = j.run("--no-check", *files, timeout=60, expect=FAILED)
+        assert "60202" in said and "not in it" in said.replace("does not have them in its binlog", "not in it"), said
     assert "app" not in pair.target.databases()
     k = job(source_url="", target_url="")
     k.source_url = k.target_url = None
-    k.start("--stay", *write_gtid(tmp_path, pair, fits, True), until=None)
+    files = write_gtid(tmp_path, pair, fits, True)
+    task = tmp_path / "task.yaml"
+    task.write_text(task.read_text().replace("name: late", "name: fits"))
+    k.start("--stay", *files, until=None)
     k.wait_status(lambda s: s.get("phase") == "sync")
     # The same where the relay log is there already.
-    task = tmp_path / "task.yaml"
-    task.write_text(task.read_text().replace("name: late", "name: behind").replace(fits, behind))
+    task.write_text(task.read_text().replace("name: fits", "name: behind").replace(fits, behind))
     k.ask("start-task", "--no-check", str(task))
+    for _ in range(2):
+        procs.wait_for(lambda: k.subtask("behind")["stage"] == "Paused", 60, k.story)
+        k.ask("resume-task", "behind")
     procs.wait_for(lambda: k.subtask("behind")["stage"] == "Paused", 60, k.story)
     error, = k.subtask("behind")["result"]["errors"]
     assert error["ErrCode"] == 60202 and ("0-77-951" if name == "ma1011" else ":901-950") in error["Message"], error
     k.interrupt()
     s.run("INSERT INTO app.t VALUES (1)")
-    task.write_text(task.read_text().replace("name: behind", "name: late").replace(behind, fits))
+    task.write_text(task.read_text().replace("name: behind", "name: fits").replace(behind, fits))
     k.run(str(task), str(tmp_path / "source.yaml"), timeout=60)
     pair.assert_equal("app", k.story)
 

@@ -359,7 +359,33 @@ static int put_load(struct putting *p, struct err *e)
 
 /* --- rows that only SQL can say --- */
 
-/* The row goes over the one that it meets, as by REPLACE, which knows no IGNORE. */
+/* Only the error value that the row is known to have was told of, or what says nothing of the row. */
+static bool is_harmless(const struct str *warning)
+{
+	enum { TRUNCATED = 1265, DEPRECATED = 1287 };
+	long code = strtol(warning[1].p, NULL, 10);
+
+	return str_eq(warning[0], STR_LIT("Note")) || code == TRUNCATED || code == DEPRECATED;
+}
+
+static int is_taken(struct putting *p, struct err *e)
+{
+	struct db_rows *rows = db_query(p->a->c, STR_LIT("SHOW WARNINGS"), e);
+	const struct str *v;
+	int r;
+
+	if (!rows)
+		return -1;
+	while ((r = db_fetch(rows, &v, e)) > 0)
+		if (!is_harmless(v) && !e->code)
+			err_set(e, ERR_load_failed, "%s: a row went over none: %.*s (%.*s)", p->s.file,
+				STR_ARG(v[2]), STR_ARG(v[1]));
+	db_rows_close(&rows);
+	return r < 0 || e->code ? -1 : 0;
+}
+
+/* The row goes over the one that it meets, as by REPLACE, which knows no IGNORE. Where it meets two, or is in
+ * no partition, IGNORE makes a warning of that, and nothing is written. */
 static int go_over(struct putting *p, struct str statement, struct err *e)
 {
 	struct buf sql = {0};
@@ -369,7 +395,7 @@ static int go_over(struct putting *p, struct str statement, struct err *e)
 	into_put_newer(&p->r->into, &sql);
 	r = execute(p, buf_str(&sql), e);
 	buf_free(&sql);
-	return r;
+	return r == 0 && db_affected(p->a->c) == 0 ? is_taken(p, e) : r;
 }
 
 /*

@@ -30,10 +30,14 @@ void known_fini(struct known *k)
 
 static int take(struct known *k, const json_t *o, struct err *e)
 {
-	enum flavor f = strcmp(json_text(o, "flavor", ""), "mariadb") == 0 ? FLAVOR_MARIADB : FLAVOR_MYSQL;
+	const char *flavor = json_text(o, "flavor", ""), *read = json_text(o, "read", NULL),
+		   *end = json_text(o, "end", NULL);
+	enum flavor f = strcmp(flavor, "mariadb") == 0 ? FLAVOR_MARIADB : FLAVOR_MYSQL;
 
-	k->read = gtid_set_parse(f, str_of(json_text(o, "read", "")), e);
-	k->end = k->read ? gtid_set_parse(f, str_of(json_text(o, "end", "")), e) : NULL;
+	if (!read || !end || strcmp(flavor, flavor_name(f)) != 0)
+		return err_set(e, ERR_relay_parse, "flavor, read or end is missing, or of nobody");
+	k->read = gtid_set_parse(f, str_of(read), e);
+	k->end = k->read ? gtid_set_parse(f, str_of(end), e) : NULL;
 	if (k->end)
 		return 0;
 	known_fini(k);
@@ -63,7 +67,7 @@ int known_load(struct known *k, int dir, struct err *e)
 	return rc < 0 ? err_add(e, "the relay log's file %s", file_name) : 0;
 }
 
-static int keep(const struct known *k, int dir, struct err *e)
+int known_keep(const struct known *k, int dir, struct err *e)
 {
 	struct buf read = {0}, end = {0};
 	char *text;
@@ -72,7 +76,7 @@ static int keep(const struct known *k, int dir, struct err *e)
 
 	gtid_set_text(k->read, &read);
 	gtid_set_text(k->end, &end);
-	o = json_pack("{s:s, s:s, s:s}", "flavor", flavor_name(gtid_set_flavor(k->read)), "read",
+	o = json_pack("{s:s, s:s, s:s}", "flavor", flavor_name(gtid_set_flavor(k->end)), "read",
 		buf_cstr(&read), "end", buf_cstr(&end));
 	text = json_dumps(o, JSON_INDENT(1));
 	rc = io_replace_file(dir, file_name, text, strlen(text), 0640, e);
@@ -94,13 +98,21 @@ int known_forget(struct known *k, int dir, struct err *e)
 
 /* --- a switch --- */
 
+/* Of another family than what the log ends with: it says nothing. */
+static bool has_read(const struct known *k, const struct gtid_set *now)
+{
+	return k->read && (!now || gtid_set_flavor(k->read) == gtid_set_flavor(now));
+}
+
 struct gtid_set *known_all(const struct known *k, const struct gtid_set *end)
 {
-	const struct gtid_set *first = k->read ? k->read : end;
-	struct gtid_set *all = first ? gtid_set_copy(first) : NULL;
+	struct gtid_set *all = end ? gtid_set_copy(end) : NULL;
 
-	if (all && end && end != first && gtid_set_flavor(all) == gtid_set_flavor(end))
-		gtid_set_merge(all, end, true);
+	if (!has_read(k, end))
+		return all;
+	if (!all)
+		return gtid_set_copy(k->read);
+	gtid_set_merge(all, k->read, true);
 	return all;
 }
 
@@ -116,13 +128,33 @@ static struct gtid_set *end_of(const struct known *k, const struct gtid_set *end
 	return s;
 }
 
-int known_next(const struct known *k, int dir, const struct gtid_set *end, struct known *next, struct err *e)
+struct gtid_set *known_end(const struct known *k, const struct gtid_set *now)
 {
-	*next = (struct known){.read = known_all(k, end), .end = end_of(k, end)};
-	if (keep(next, dir, e) == 0)
+	struct gtid_set *end;
+
+	if (!now)
+		return k->end ? gtid_set_copy(k->end) : NULL;
+	end = end_of(k, now);
+	if (gtid_set_empty(now) || (has_read(k, now) && !gtid_set_contains(end, k->read))) {
+		gtid_set_free(&end);
+		end = gtid_set_copy(now);
+	}
+	return end;
+}
+
+struct known known_next(const struct known *k, const struct gtid_set *end)
+{
+	return (struct known){.read = known_all(k, end), .end = end_of(k, end)};
+}
+
+int known_settle(struct known *k, int dir, const struct gtid_set *now, struct err *e)
+{
+	if (!now || !k->end || gtid_set_empty(k->read) || !has_read(k, now) ||
+		!gtid_set_contains(now, k->read))
 		return 0;
-	known_fini(next);
-	return -1;
+	gtid_set_free(&k->read);
+	k->read = gtid_set_new(gtid_set_flavor(k->end));
+	return known_keep(k, dir, e);
 }
 
 void known_begin(struct known *k, struct known *next)
@@ -143,12 +175,16 @@ void known_begin(struct known *k, struct known *next)
 static int check_first(const struct known *k, const struct binlog_gtid_event *g, struct err *e)
 {
 	char text[128];
-	uint32_t server;
-	uint64_t seq, ignored;
+	uint32_t server, other;
+	uint64_t seq, most = 0;
 
-	if (k->here && gtid_set_last(k->here, g->domain, &server, &ignored))
+	if (k->here && gtid_set_last(k->here, g->domain, &server, &seq))
 		return 0;
-	if (!gtid_set_last(k->end, g->domain, &server, &seq) || g->seq <= seq + 1)
+	if (!gtid_set_last(k->end, g->domain, &server, &seq))
+		return 0;
+	/* The last one need not have the greatest number, without gtid_strict_mode. */
+	gtid_set_last(k->read, g->domain, &other, &most);
+	if (g->seq <= (most > seq ? most : seq) + 1)
 		return 0;
 	gtid_event_text(g, text, sizeof(text));
 	return err_set(e, ERR_relay_gone,

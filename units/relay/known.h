@@ -9,7 +9,7 @@
  * generation, or a log that was begun before this file was kept.
  */
 struct known {
-	struct gtid_set *read; /* all of it */
+	struct gtid_set *read; /* all of it; empty once the stream has come so far again */
 	struct gtid_set
 		*end; /* where the generation before ended; it may have ended before it had all of `read` */
 	struct gtid_set
@@ -19,11 +19,20 @@ struct known {
 void known_fini(struct known *k);
 /* dir: of the log. Without the file nothing is known. */
 int known_load(struct known *k, int dir, struct err *e);
-/* The next generation will begin where the log ends with `end`: on disk before it does, and no harm where it
- * does not. next: what is known from then on, the caller's. */
-int known_next(const struct known *k, int dir, const struct gtid_set *end, struct known *next, struct err *e);
+/* What will be known when the next generation begins where the log ends with `end`; the caller's. */
+struct known known_next(const struct known *k, const struct gtid_set *end);
+/* To disk: before the generation begins, and no harm where it does not. */
+int known_keep(const struct known *k, int dir, struct err *e);
 /* It has begun; next is taken. */
 void known_begin(struct known *k, struct known *next);
+/* The stream has come so far as what was read before: from here on the log's own end says it all. */
+int known_settle(struct known *k, int dir, const struct gtid_set *now, struct err *e);
+/*
+ * Where the log ends, for the choice of the next server's file. A domain of MariaDB that has not come in this
+ * generation ends where it did before, once the generation has come as far as that one; until then somebody
+ * may read it who has less. NULL: no GTIDs.
+ */
+struct gtid_set *known_end(const struct known *k, const struct gtid_set *now);
 /* A log begins: what is there is another one's. */
 int known_forget(struct known *k, int dir, struct err *e);
 /* New: what was read in all, with `end`. NULL: nothing. */

@@ -66,9 +66,9 @@ static void expect(const struct gtid_set *s, const char *text)
 static void begin_next(struct fixture *f, enum flavor flavor, const char *end)
 {
 	struct gtid_set *s = set(flavor, end);
-	struct known next;
+	struct known next = known_next(&f->k, s);
 
-	assert_int_equal(known_next(&f->k, f->dir, s, &next, &f->e), 0);
+	assert_int_equal(known_keep(&next, f->dir, &f->e), 0);
 	known_begin(&f->k, &next);
 	gtid_set_free(&s);
 }
@@ -127,6 +127,46 @@ static void a_domain_ends_where_it_came_last(void **state)
 	expect(f->k.end, "0-2-450,5-1-7,6-2-1");
 }
 
+static void expect_end(struct fixture *f, enum flavor flavor, const char *now, const char *end)
+{
+	struct gtid_set *s = set(flavor, now), *e = known_end(&f->k, s);
+
+	expect(e, end);
+	gtid_set_free(&s);
+	gtid_set_free(&e);
+}
+
+/* Only a generation that came as far as the one before says where an idle domain ends. */
+static void an_idle_domain_ends_where_it_did(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_end(f, FLAVOR_MARIADB, "0-1-5", "0-1-5");
+	begin_next(f, FLAVOR_MARIADB, "0-1-900,1-1-5");
+	expect_end(f, FLAVOR_MARIADB, "", "");
+	expect_end(f, FLAVOR_MARIADB, "0-1-850", "0-1-850");
+	expect_end(f, FLAVOR_MARIADB, "0-2-901", "0-2-901,1-1-5");
+}
+
+/* What was read before is forgotten once it came again: a domain may be deleted then. */
+static void what_came_again_is_settled(void **state)
+{
+	struct fixture *f = *state;
+	struct gtid_set *less = set(FLAVOR_MARIADB, "0-1-850,5-1-7"),
+			*all = set(FLAVOR_MARIADB, "0-2-901,5-1-7");
+
+	begin_next(f, FLAVOR_MARIADB, "0-1-900,5-1-7");
+	assert_int_equal(known_settle(&f->k, f->dir, less, &f->e), 0);
+	expect(f->k.read, "0-1-900,5-1-7");
+	assert_int_equal(known_settle(&f->k, f->dir, all, &f->e), 0);
+	load(f);
+	expect(f->k.read, "");
+	expect(f->k.end, "0-1-900,5-1-7");
+	expect_all(f, FLAVOR_MARIADB, "0-2-950", "0-2-950");
+	gtid_set_free(&less);
+	gtid_set_free(&all);
+}
+
 static void a_log_that_begins_knows_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -143,7 +183,9 @@ static void a_file_that_is_none_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "{", "[]",
 		"{\"flavor\": \"mariadb\", \"read\": \"0-1\", \"end\": \"\"}",
-		"{\"flavor\": \"mysql\", \"read\": \"\", \"end\": \"x\"}"};
+		"{\"flavor\": \"mysql\", \"read\": \"\", \"end\": \"x\"}",
+		"{\"flavor\": \"mysql\", \"read\": \"\"}",
+		"{\"flavor\": \"other\", \"read\": \"\", \"end\": \"\"}"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -229,6 +271,16 @@ static void no_gap(void **state)
 	assert_int_equal(gtid(f, 1, 30, true), 0);
 }
 
+/* Without gtid_strict_mode the last one need not have the greatest number. */
+static void numbers_that_do_not_ascend(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_next(f, FLAVOR_MARIADB, "0-2-900");
+	begin_next(f, FLAVOR_MARIADB, "0-1-850");
+	assert_int_equal(gtid(f, 0, 901, true), 0);
+}
+
 static void one_generation_has_no_gaps(void **state)
 {
 	struct fixture *f = *state;
@@ -245,10 +297,13 @@ int main(void)
 		TEST(nothing_is_known_of_one_generation),
 		TEST(what_was_read_stays_known),
 		TEST(a_domain_ends_where_it_came_last),
+		TEST(an_idle_domain_ends_where_it_did),
+		TEST(what_came_again_is_settled),
 		TEST(a_log_that_begins_knows_nothing),
 		TEST(a_file_that_is_none_is_refused),
 		TEST(a_gap_is_seen),
 		TEST(no_gap),
+		TEST(numbers_that_do_not_ascend),
 		TEST(one_generation_has_no_gaps),
 	};
 

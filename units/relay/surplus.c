@@ -122,17 +122,12 @@ static int gtids_mysql(struct db *d, const struct gtid_set *ours, struct buf *lo
 	return 0;
 }
 
-int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e)
+int surplus_gtids(struct db *d, const struct gtid_set *ours, struct buf *lost, struct err *e)
 {
-	/* only this thread changes these sets */
-	struct gtid_set *ours = known_all(&r->writer.known, r->writer.track.set);
-	int rc = 0;
-
-	if (ours && !gtid_set_empty(ours))
-		rc = gtid_set_flavor(ours) == FLAVOR_MARIADB ? gtids_mariadb(d, ours, lost, e)
-							     : gtids_mysql(d, ours, lost, e);
-	gtid_set_free(&ours);
-	return rc;
+	if (!ours || gtid_set_empty(ours))
+		return 0;
+	return gtid_set_flavor(ours) == FLAVOR_MARIADB ? gtids_mariadb(d, ours, lost, e)
+						       : gtids_mysql(d, ours, lost, e);
 }
 
 /* --- by files --- */

@@ -31,8 +31,9 @@ void surplus_mariadb(const char *ours, const char *state, struct buf *lost);
 void surplus_unlogged(const char *ours, const char *binlog, const char *replicated, struct buf *out);
 /* Appends the first column of all rows, each with a comma. */
 int surplus_value(struct db *d, const char *sql, struct buf *out, struct err *e);
-/* Of the GTID set that was read, what the upstream has not executed; nothing appended: it has all. */
-int surplus_gtids(struct relay *r, struct db *d, struct buf *lost, struct err *e);
+/* Of a GTID set that was read (NULL: none), what the upstream has not executed; nothing appended: it has all.
+ */
+int surplus_gtids(struct db *d, const struct gtid_set *ours, struct buf *lost, struct err *e);
 /*
  * By names and sizes: true where the upstream's files hold less than ours of this generation; *from is the
  * first place that it lacks. not_same: our newest file is known to be another one than the upstream's.

@@ -15,7 +15,7 @@
 
 #include "common/base/io.h"
 
-static const char known_name[] = "unlogged";
+static const char file_name[] = "unlogged";
 enum { KNOWN_MAX = 16 << 20 };
 
 static int purged(struct db *d, struct gtid_set **out, struct err *e)
@@ -39,18 +39,21 @@ static int purged(struct db *d, struct gtid_set **out, struct err *e)
 
 int unlogged_text(const struct relay *r, struct buf *out, struct err *e)
 {
-	if (faccessat(r->store.dir, known_name, F_OK, 0) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "looking for %s", known_name);
-	return io_read_file(r->store.dir, known_name, KNOWN_MAX, out, e);
+	if (faccessat(r->store.dir, file_name, F_OK, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "looking for %s", file_name);
+	return io_read_file(r->store.dir, file_name, KNOWN_MAX, out, e);
 }
 
 /* The set, and what is known of the upstreams so far. set: may be NULL. */
-static struct gtid_set *with_known(struct relay *r, const struct gtid_set *set, struct err *e)
+struct gtid_set *unlogged_with(const struct relay *r, const struct gtid_set *set, struct err *e)
 {
 	struct gtid_set *both = NULL;
 	struct buf text = {0};
-	int rc = unlogged_text(r, &text, e);
+	int rc;
 
+	if (set && gtid_set_flavor(set) == FLAVOR_MARIADB)
+		return gtid_set_copy(set);
+	rc = unlogged_text(r, &text, e);
 	if (rc == 0 && set && text.n > 0)
 		buf_putc(&text, ',');
 	if (rc == 0 && set)
@@ -67,7 +70,7 @@ static int keep(struct relay *r, const struct gtid_set *set, struct err *e)
 	int rc;
 
 	gtid_set_text(set, &text);
-	rc = io_replace_file(r->store.dir, known_name, text.p, text.n, 0640, e);
+	rc = io_replace_file(r->store.dir, file_name, text.p, text.n, 0640, e);
 	buf_free(&text);
 	return rc;
 }
@@ -75,7 +78,7 @@ static int keep(struct relay *r, const struct gtid_set *set, struct err *e)
 /* An earlier upstream's stay: it may be the next one again. */
 static int add_known(struct relay *r, const struct gtid_set *theirs, struct err *e)
 {
-	struct gtid_set *all = with_known(r, theirs, e);
+	struct gtid_set *all = unlogged_with(r, theirs, e);
 	int rc = all ? keep(r, all, e) : -1;
 
 	gtid_set_free(&all);
@@ -84,14 +87,14 @@ static int add_known(struct relay *r, const struct gtid_set *theirs, struct err 
 
 int unlogged_forget(struct relay *r, struct err *e)
 {
-	if (unlinkat(r->store.dir, known_name, 0) < 0)
-		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "removing %s", known_name);
+	if (unlinkat(r->store.dir, file_name, 0) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "removing %s", file_name);
 	return fsync(r->store.dir) < 0
 		       ? err_set(e, ERR_io, "fsync of the relay log's folder: %s", strerror(errno))
 		       : 0;
 }
 
-int unlogged_note(struct relay *r, struct db *d, struct err *e)
+int unlogged_note(struct relay *r, struct db *d, const struct gtid_set *first, struct err *e)
 {
 	struct gtid_set *theirs, *ours;
 	struct buf more = {0};
@@ -101,7 +104,7 @@ int unlogged_note(struct relay *r, struct db *d, struct err *e)
 		return 0;
 	if (purged(d, &theirs, e) < 0)
 		return -1;
-	ours = with_known(r, r->writer.track.set, e);
+	ours = unlogged_with(r, first, e);
 	rc = ours ? 0 : -1;
 	if (ours)
 		gtid_set_subtract_text(theirs, ours, &more);
@@ -121,7 +124,7 @@ static int beyond_mysql(
 
 	if (purged(d, &theirs, e) < 0)
 		return -1;
-	ours = with_known(r, set, e);
+	ours = unlogged_with(r, set, e);
 	rc = ours ? 0 : -1;
 	if (ours)
 		gtid_set_subtract_text(theirs, ours, out);

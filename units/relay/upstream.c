@@ -112,9 +112,10 @@ static int begin_generation(
 	return 0;
 }
 
-/* The newest file of the upstream whose head lies within the set; NULL: there is none. */
-static int choose(struct relay *r, const struct logs *logs, const struct gtid_set *set,
-	const struct log **out, struct err *e)
+/* The newest file of the upstream whose head lies within the set; NULL: there is none. first: its head's set,
+ * the caller's; NULL: not wanted. */
+static int choose_with(struct relay *r, const struct logs *logs, const struct gtid_set *set,
+	const struct log **out, struct gtid_set **first, struct err *e)
 {
 	char name[300];
 	size_t i;
@@ -129,9 +130,19 @@ static int choose(struct relay *r, const struct logs *logs, const struct gtid_se
 		if (h.complete && gtid_set_flavor(h.set) == gtid_set_flavor(set) &&
 			gtid_set_contains(set, h.set))
 			*out = &logs->list[i - 1];
+		if (*out && first) {
+			*first = h.set;
+			h.set = NULL;
+		}
 		head_fini(&h);
 	}
 	return 0;
+}
+
+static int choose(struct relay *r, const struct logs *logs, const struct gtid_set *set,
+	const struct log **out, struct err *e)
+{
+	return choose_with(r, logs, set, out, NULL, e);
 }
 
 /* What of the set the upstream has not executed. */
@@ -393,6 +404,12 @@ static int place_first(
 	return begin_generation(r, server, l ? l : &logs->list[logs->n - 1], same ? number : number + 1, e);
 }
 
+static int lacks_read(struct db *d, const struct buf *lost, struct err *e)
+{
+	return err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %.*s",
+		db_where(d), (int)lost->n, lost->p);
+}
+
 /*
  * T20: what we have, the upstream must have executed. in_files: the files where we read it are there, the
  * newest the same one by its head, as long as ours. Then MySQL has only not committed it yet: it sends what
@@ -401,16 +418,22 @@ static int place_first(
  */
 static int check_gtids(struct relay *r, struct db *d, bool in_files, struct err *e)
 {
-	struct buf lost = {0};
-	int rc = surplus_gtids(r, d, &lost, e) < 0 ? explain(d, e) : 0;
+	struct buf before = {0}, lost = {0};
+	int rc = surplus_gtids(d, r->writer.known.read, &before, e);
 
-	if (rc == 0 && lost.n > 0 && in_files && db_server(d)->flavor == FLAVOR_MYSQL)
+	if (rc == 0)
+		rc = surplus_gtids(d, r->writer.track.set, &lost, e);
+	if (rc < 0)
+		rc = explain(d, e);
+	else if (before.n > 0) /* of a server before: no file here shows that it is there */
+		rc = lacks_read(d, &before, e);
+	else if (lost.n > 0 && in_files && db_server(d)->flavor == FLAVOR_MYSQL)
 		rc = err_set(e, ERR_relay_uncommitted,
 			"%s: these transactions are in its binlog, and not committed there: %s", db_where(d),
 			buf_cstr(&lost));
-	else if (rc == 0 && lost.n > 0)
-		rc = err_set(e, ERR_relay_ahead, "%s: it lacks transactions that were read before: %s",
-			db_where(d), buf_cstr(&lost));
+	else if (lost.n > 0)
+		rc = lacks_read(d, &lost, e);
+	buf_free(&before);
 	buf_free(&lost);
 	return rc;
 }
@@ -422,9 +445,10 @@ static int lost_files(
 	struct buf lost = {0}, list = {0};
 	char first[300], last[300];
 	struct position end = store_end(&r->store, first, sizeof(first));
+	struct gtid_set *all = known_all(&r->writer.known, r->writer.track.set);
 	struct err ignored;
 
-	if (surplus_gtids(r, d, &lost, &ignored) < 0 || lost.n == 0)
+	if (surplus_gtids(d, all, &lost, &ignored) < 0 || lost.n == 0)
 		surplus_list(r, from, &list);
 	binlog_name_make(first, sizeof(first), g->base, from.file);
 	binlog_name_make(last, sizeof(last), g->base, end.file);
@@ -435,6 +459,7 @@ static int lost_files(
 		list.n ? ", GTIDs that are not there, or are others now: " : "", buf_cstr(&list));
 	buf_free(&lost);
 	buf_free(&list);
+	gtid_set_free(&all);
 	return -1;
 }
 
@@ -598,33 +623,18 @@ static bool may_have_gaps(const struct known *next)
 	return gtid_set_flavor(next->end) == FLAVOR_MARIADB;
 }
 
-static int place_switched(
-	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+/* The next generation is a file of another server. */
+static int begin_next(struct relay *r, struct db *d, const char *server, const struct log *l, uint32_t number,
+	const struct gtid_set *first, struct err *e)
 {
-	bool behind = is_behind(r);
-	uint32_t number = 0;
-	struct known next;
-	const struct log *l;
-	int rc;
+	struct known next = known_next(&r->writer.known, r->writer.track.set);
+	int rc = may_have_gaps(&next) ? goes_on(r, l, &next, e) : 0;
 
-	if (!has_gtids(r))
-		return err_set(e, ERR_relay_gone,
-			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody "
-			"can tell where to go "
-			"on",
-			db_where(d), server);
-	if (check_gtids(r, d, false, e) < 0 || must_have_logged(r, d, r->writer.track.set, e) < 0 ||
-		choose(r, logs, r->writer.track.set, &l, e) < 0)
-		return -1;
-	if (!l)
-		return err_set(e, ERR_relay_gone,
-			"%s: this is another server (%s), and it has purged what comes next", db_where(d),
-			server);
-	if (behind && reach_elsewhere(r, d, logs, &l, &number, e) < 0)
-		return -1;
-	if (known_next(&r->writer.known, r->store.dir, r->writer.track.set, &next, e) < 0)
-		return -1;
-	rc = may_have_gaps(&next) ? goes_on(r, l, &next, e) : 0;
+	/* All of it on disk before the generation is there. */
+	if (rc == 0)
+		rc = unlogged_note(r, d, first, e);
+	if (rc == 0)
+		rc = known_keep(&next, r->store.dir, e);
 	if (rc == 0)
 		rc = begin_generation(r, server, l, number, e);
 	if (rc == 0)
@@ -633,9 +643,51 @@ static int place_switched(
 	return rc;
 }
 
+/* end: where the log ends. */
+static int switch_to(struct relay *r, struct db *d, const char *server, const struct logs *logs,
+	const struct gtid_set *end, struct err *e)
+{
+	struct gtid_set *first = NULL, *in = unlogged_with(r, end, e);
+	uint32_t number = 0;
+	const struct log *l = NULL;
+	int rc = in && check_gtids(r, d, false, e) == 0 && must_have_logged(r, d, end, e) == 0
+			 ? choose_with(r, logs, in, &l, &first, e)
+			 : -1;
+
+	if (rc == 0 && !l)
+		rc = err_set(e, ERR_relay_gone,
+			"%s: this is another server (%s), and it has purged what comes next", db_where(d),
+			server);
+	if (rc == 0 && is_behind(r))
+		rc = reach_elsewhere(r, d, logs, &l, &number, e);
+	if (rc == 0)
+		rc = begin_next(r, d, server, l, number, first, e);
+	gtid_set_free(&first);
+	gtid_set_free(&in);
+	return rc;
+}
+
+static int place_switched(
+	struct relay *r, struct db *d, const char *server, const struct logs *logs, struct err *e)
+{
+	struct gtid_set *end;
+	int rc;
+
+	if (!has_gtids(r))
+		return err_set(e, ERR_relay_gone,
+			"%s: this is another server (%s) or its binlog was renamed, and without GTIDs nobody "
+			"can tell where to go "
+			"on",
+			db_where(d), server);
+	end = known_end(&r->writer.known, r->writer.track.set);
+	rc = switch_to(r, d, server, logs, end, e);
+	gtid_set_free(&end);
+	return rc;
+}
+
 static int place(struct relay *r, struct db *d, const struct logs *logs, struct err *e)
 {
-	char server[STORE_NAME], known[STORE_NAME];
+	char server[STORE_NAME], last[STORE_NAME];
 	struct store_generation g;
 	struct store_file f;
 	bool nothing;
@@ -643,11 +695,11 @@ static int place(struct relay *r, struct db *d, const struct logs *logs, struct 
 	if (upstream_server(d, server, sizeof(server), e) < 0)
 		return -1;
 	snprintf(r->found, sizeof(r->found), "%s", server);
-	if (!store_last(&r->store, &g, &f, known, sizeof(known)))
+	if (!store_last(&r->store, &g, &f, last, sizeof(last)))
 		return place_first(r, d, server, logs, e);
 	nothing = store_bytes(&r->store) == 0 && g.nfiles == 0 && !r->writer.known.end;
 	/* The old server again, behind a switch to another one, is as good as a third one. */
-	if (strcmp(server, known) == 0 && !is_behind(r) &&
+	if (strcmp(server, last) == 0 && !is_behind(r) &&
 		(nothing || strcmp(g.base, logs->list[0].base) == 0))
 		return place_same(r, d, &g, logs, e);
 	if (nothing)
@@ -665,7 +717,7 @@ int upstream_place(struct relay *r, struct db *d, struct err *e)
 	if (rc == 0)
 		rc = place(r, d, &logs, e);
 	if (rc == 0)
-		rc = unlogged_note(r, d, e);
+		rc = unlogged_note(r, d, r->writer.track.set, e);
 	free(logs.list);
 	return rc;
 }

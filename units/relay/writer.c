@@ -92,31 +92,42 @@ static int scan(struct writer *w, struct evfile *f, uint64_t *end, struct err *e
 	return r;
 }
 
-/* The file that is to come is not there yet: the set is that of the one before, which has ended; of another
- * generation where there is none in this. */
-static int follow_before(struct writer *w, struct err *e)
+static int follow_file(struct writer *w, const struct store_generation *g, uint64_t number, struct err *e)
 {
-	struct store_generation g;
-	struct store_file last;
-	char server[STORE_NAME], path[STORE_PATH];
+	struct binlog_format kept = w->format;
+	char path[STORE_PATH];
 	struct evfile f;
 	uint64_t end;
 	int r;
 
-	store_last(w->store, &g, &last, server, sizeof(server));
-	if (g.nfiles == 0) {
-		pthread_mutex_lock(w->track_lock);
-		w->track.set = w->known.end ? gtid_set_copy(w->known.end) : NULL;
-		pthread_mutex_unlock(w->track_lock);
-		return 0;
-	}
-	store_path(w->store, g.number, last.number, path, sizeof(path));
+	store_path(w->store, g->number, number, path, sizeof(path));
 	if (evfile_open(&f, w->store->dir, path, 0, e) < 0)
 		return -1;
 	r = scan(w, &f, &end, e);
 	evfile_close(&f);
-	w->format.valid = false;
+	w->format = kept;
 	return r < 0 ? -1 : 0;
+}
+
+/* No set stands in the file that is written, which may not even have begun: it is that of the one before,
+ * which has ended; of another generation where there is none in this. */
+static int follow_before(struct writer *w, struct err *e)
+{
+	struct store_generation g;
+	struct store_file last;
+	char server[STORE_NAME];
+
+	if (w->track.set)
+		return 0;
+	store_last(w->store, &g, &last, server, sizeof(server));
+	if (g.nfiles > 0 && last.number < w->number)
+		return follow_file(w, &g, last.number, e);
+	if (g.nfiles > 1)
+		return follow_file(w, &g, last.number - 1, e);
+	pthread_mutex_lock(w->track_lock);
+	w->track.set = w->known.end ? gtid_set_copy(w->known.end) : NULL;
+	pthread_mutex_unlock(w->track_lock);
+	return 0;
 }
 
 static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, struct err *e)
@@ -124,7 +135,7 @@ static int cut(struct writer *w, const char *path, uint64_t size, uint64_t end, 
 	if (!w->format.valid) {
 		log_info("%s has no whole beginning: it is pulled again", path);
 		store_drop_last(w->store);
-		return follow_before(w, e);
+		return 0;
 	}
 	if (size != end) {
 		log_info("%s: cut from %" PRIu64 " to its last whole event, %" PRIu64 " bytes", path, size,
@@ -164,7 +175,7 @@ int writer_recover(struct writer *w, struct err *e)
 	size = last.size;
 	r = scan(w, &f, &end, e);
 	evfile_close(&f);
-	return r < 0 ? -1 : cut(w, path, size, end, e);
+	return r < 0 || cut(w, path, size, end, e) < 0 ? -1 : follow_before(w, e);
 }
 
 /* --- the stream --- */
@@ -424,6 +435,8 @@ int writer_rotate(struct writer *w, uint64_t number, struct err *e)
 	if (number != w->number + 1 || w->written == 0 || w->at != w->written)
 		return err_set(e, ERR_relay_hole, "the upstream goes on from %s:%" PRIu64 " to file %" PRIu64,
 			path, w->at, number);
+	if (known_settle(&w->known, w->store->dir, w->track.set, e) < 0)
+		return -1;
 	io_close(&w->fd);
 	w->number = number;
 	w->written = 0;

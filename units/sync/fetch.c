@@ -47,6 +47,8 @@ void fetch_resume(struct fetch *f, struct position watermark)
 	overlap_begin(&f->overlap, watermark, f->apply->gtid, f->by_gtid);
 	f->watermark = watermark;
 	f->head = f->apply->slot.head;
+	f->heading = f->overlap.before && gtid_set_flavor(f->overlap.before) == FLAVOR_MARIADB &&
+		     f->start_gtid && *f->start_gtid;
 	next_place(f);
 }
 
@@ -66,7 +68,7 @@ int fetch_located(struct fetch *f, struct position head, const char *gtid, struc
 
 	if (!set)
 		return err_add(e, "the set at the head of the relay log's file");
-	overlap_located(&f->overlap, head, set);
+	overlap_located(&f->overlap, head, set, NULL);
 	return 0;
 }
 
@@ -391,13 +393,43 @@ static void on_located(void *arg, const struct err *e, struct str reply)
 	unit_wake(f->env);
 }
 
-static void ask_located(struct fetch *f)
+/* In which file of the generation the task began, by its set, before the restart: what that one's head says.
+ */
+static void on_head(void *arg, const struct err *e, struct str reply)
+{
+	struct fetch *f = arg;
+	struct gtid_set *head = NULL, *start = NULL;
+	struct msg_located m;
+	struct err wrong = {0};
+	struct str body;
+
+	f->asking = false;
+	if (e)
+		wrong = *e;
+	else if (msg_expect(reply, MSG_located, &body, &wrong) == 0 &&
+		 msg_get_located(body, &m, &wrong) == 0 && m.at.generation == f->watermark.generation) {
+		head = gtid_set_parse(FLAVOR_MARIADB, m.gtid, &wrong);
+		start = head ? apply_parse_gtid(f->start_gtid, &wrong) : NULL;
+	}
+	if (start)
+		overlap_located(&f->overlap, m.at, head, start);
+	else
+		gtid_set_free(&head);
+	/* Purged, or of another host's log: nothing can be said. */
+	if (wrong.code == ERR_link || wrong.code == ERR_relay_not_there)
+		ask_later(f, &wrong);
+	else
+		f->heading = false;
+	unit_wake(f->env);
+}
+
+static void ask_located(struct fetch *f, void (*done)(void *arg, const struct err *e, struct str reply))
 {
 	struct buf out = {0}, text = {0};
 
 	gtid_set_text(f->overlap.seen, &text);
 	msg_put_locate(&out, link_request_id(), &(struct msg_locate){.gtid = buf_str(&text)});
-	link_call(f->relay, &out, FETCH_TIMEOUT_MS, on_located, f);
+	link_call(f->relay, &out, FETCH_TIMEOUT_MS, done, f);
 	buf_free(&out);
 	buf_free(&text);
 }
@@ -478,9 +510,9 @@ int fetch_step(struct fetch *f, struct err *e)
 		fetch_again_at(f, f->again_ms);
 		return 0;
 	}
-	if (f->moving) {
+	if (f->heading || f->moving) {
 		f->asking = true;
-		ask_located(f);
+		ask_located(f, f->heading ? on_head : on_located);
 	} else if (queue_has_room(f->queue, assemble_held(f->assemble))) {
 		f->asking = true;
 		fetch_ask(f, f->next, !position_is_zero(f->resume), on_reply, f);

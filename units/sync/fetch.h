@@ -38,6 +38,8 @@ struct fetch {
 		      */
 	bool others; /* as it is of other servers under the same numbers */
 	bool other;  /* that place is in a file of the same name, but of another server */
+	const char *start_gtid; /* the set that the task began with; NULL or "": none. Borrowed */
+	bool heading; /* behind a restart: the head of the file where that set led is asked for first */
 	bool by_gtid; /* the task began with a set: what is in it may come, in the first generation too */
 	/* Before the first start: GTIDs up to a place. */
 	struct {

@@ -62,7 +62,8 @@ static int check_server(const struct first *f, const struct msg_located *m, stru
 		return 0;
 	return err_set(e, ERR_relay_other,
 		"the copy was made from the server %s, and the relay log is of %.*s, whose files are others: "
-		"lead both to one server (a name or proxy that stands for several?), then resume-task",
+		"lead both to one server (a name or proxy that stands for several?), then resume-task; where "
+		"the copy's server is gone, copy again",
 		f->server, STR_ARG(m->server));
 }
 

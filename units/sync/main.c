@@ -150,6 +150,7 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->first.apply = &s->apply;
 	s->first.fetch = &s->fetch;
 	s->fetch.by_gtid = !s->first.file[0] && *s->first.gtid;
+	s->fetch.start_gtid = s->first.gtid;
 	if (s->copies && copied_load(&s->apply.copied, s->apply.ddl, &s->apply.id, e) < 0)
 		return -1;
 	if (position_is_zero(s->apply.slot.watermark))

@@ -20,11 +20,13 @@ void overlap_begin(struct overlap *o, struct position at, const struct gtid_set 
 		o->before = gtid_set_copy(gtid);
 }
 
-void overlap_located(struct overlap *o, struct position at, struct gtid_set *head)
+void overlap_located(struct overlap *o, struct position at, struct gtid_set *head, struct gtid_set *start)
 {
 	gtid_set_free(&o->head);
+	gtid_set_free(&o->start);
 	o->head = head;
 	o->head_generation = at.generation;
+	o->start = start;
 }
 
 static int begin_generation(struct overlap *o, const struct trx *t, struct err *e)
@@ -69,6 +71,17 @@ static int other_history(const struct binlog_gtid_event *g, uint32_t server_id, 
  * The server may have been made from a copy later than what was handed on, and have nothing of what is
  * between in its binlog: then no file's head speaks of the domain, and its first number is too high.
  */
+/* Behind a restart: nothing of the domain came since the task began, so its next transaction is the first
+ * one. */
+static bool is_at_its_start(const struct overlap *o, uint32_t domain, uint32_t server_id, uint64_t seq)
+{
+	uint32_t server;
+	uint64_t last;
+
+	return !o->start ||
+	       (gtid_set_last(o->start, domain, &server, &last) && server == server_id && last == seq);
+}
+
 static int behind_a_gap(const struct overlap *o, const struct binlog_gtid_event *g, uint32_t server_id,
 	uint64_t seq, struct err *e)
 {
@@ -77,7 +90,8 @@ static int behind_a_gap(const struct overlap *o, const struct binlog_gtid_event 
 	uint64_t last;
 
 	if (!o->head || o->head_generation != o->generation || g->seq <= seq + 1 ||
-		gtid_set_last(o->head, g->domain, &server, &last))
+		gtid_set_last(o->head, g->domain, &server, &last) ||
+		!is_at_its_start(o, g->domain, server_id, seq))
 		return 0;
 	gtid_event_text(g, text, sizeof(text));
 	return err_set(e, ERR_relay_gone,
@@ -148,4 +162,5 @@ void overlap_fini(struct overlap *o)
 	gtid_set_free(&o->seen);
 	gtid_set_free(&o->before);
 	gtid_set_free(&o->head);
+	gtid_set_free(&o->start);
 }

@@ -208,7 +208,15 @@ static void a_ddl_inside_of_the_last_one(void **state)
 static void located(struct fixture *f, uint32_t generation, const char *head)
 {
 	overlap_located(&f->o, (struct position){generation, 1, 4},
-		gtid_set_parse(FLAVOR_MARIADB, str_of(head), &f->e));
+		gtid_set_parse(FLAVOR_MARIADB, str_of(head), &f->e), NULL);
+}
+
+/* The task began with `start`, and goes on now. */
+static void located_before(struct fixture *f, uint32_t generation, const char *head, const char *start)
+{
+	overlap_located(&f->o, (struct position){generation, 1, 4},
+		gtid_set_parse(FLAVOR_MARIADB, str_of(head), &f->e),
+		gtid_set_parse(FLAVOR_MARIADB, str_of(start), &f->e));
 }
 
 /* A server made from a copy: the head of its first file speaks of no domain, and the first number tells. */
@@ -224,6 +232,17 @@ static void what_lies_behind_a_gap_stops(void **state)
 	assert_int_equal(f->e.code, ERR_relay_gone);
 	assert_non_null(strstr(f->e.text, "0-1-951"));
 	assert_non_null(strstr(f->e.text, "0-1-900"));
+}
+
+static void a_gap_stops_behind_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, 2, FLAVOR_MARIADB, "0-1-900,1-1-8");
+	located_before(f, 2, "", "0-1-900,1-1-5");
+	assert_int_equal(maria(f, 1, 1, 12), 0); /* of this domain some came */
+	assert_int_equal(maria(f, 0, 1, 951), -1);
+	assert_int_equal(f->e.code, ERR_relay_gone);
 }
 
 static void what_goes_on_is_no_gap(void **state)
@@ -263,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_gtids_nobody_can_tell, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ddl_inside_goes_with_its_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_lies_behind_a_gap_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_gap_stops_behind_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_goes_on_is_no_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_gap_of_another_generation, setup, teardown),
 	};
