@@ -183,7 +183,8 @@ static int check_first(const struct known *k, const struct binlog_gtid_event *g,
 	if (!gtid_set_last(k->end, g->domain, &server, &seq))
 		return 0;
 	/* The last one need not have the greatest number, without gtid_strict_mode. */
-	gtid_set_last(k->read, g->domain, &other, &most);
+	if (k->read)
+		gtid_set_last(k->read, g->domain, &other, &most);
 	if (g->seq <= (most > seq ? most : seq) + 1)
 		return 0;
 	gtid_event_text(g, text, sizeof(text));

@@ -601,7 +601,7 @@ static int goes_on(struct relay *r, const struct log *l, const struct known *nex
 	char name[300];
 	struct binlog_stream_options o = {
 		r->o.server_id, name, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
-	struct known k = {.end = gtid_set_copy(next->end)};
+	struct known k = {.read = gtid_set_copy(next->read), .end = gtid_set_copy(next->end)};
 	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
 	struct binlog_stream *s = NULL;
 	int rc;
