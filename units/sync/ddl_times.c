@@ -13,17 +13,28 @@
 #include "common/sql/ddl.h"
 #include "common/sql/quote.h"
 
-/* '…', 20260401000000, TIMESTAMP'…', DATE'…'. */
+/* _utf8mb4'…', N'…', TIMESTAMP'…', DATE'…': the word. */
+static bool is_before_literal(const struct sql_lexer *x)
+{
+	return sql_lex_is(x, "TIMESTAMP") || sql_lex_is(x, "DATE") || sql_lex_is(x, "N") ||
+	       (x->type == SQL_WORD && x->token.p[0] == '_');
+}
+
+/* '…', 20260401000000, or with such a word. The lexer stays where it was, unless it is one. */
 static bool take_time(struct sql_lexer *x, struct str *literal)
 {
-	bool typed = sql_lex_is(x, "TIMESTAMP") || sql_lex_is(x, "DATE");
+	struct sql_lexer end = *x;
+	bool word = is_before_literal(x);
 
+	if (word)
+		sql_lex_next(&end);
 	literal->p = x->token.p;
-	if (typed)
-		sql_lex_next(x);
-	literal->n = (size_t)(x->token.p + x->token.n - literal->p);
-	return (x->type == SQL_STRING || (x->type == SQL_NUMBER && !typed)) &&
-	       !memchr(literal->p, '\\', literal->n);
+	literal->n = (size_t)(end.token.p + end.token.n - literal->p);
+	if ((end.type != SQL_STRING && (end.type != SQL_NUMBER || word)) ||
+		memchr(literal->p, '\\', literal->n))
+		return false;
+	*x = end;
+	return true;
 }
 
 enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end)
@@ -40,32 +51,16 @@ enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, siz
 		bound = DDL_BOUND_TIME;
 	else if (name)
 		bound = DDL_BOUND_COLUMN;
-	if (!sql_lex_is_char(&x, ')')) /* a column that is called `date` has it already */
-		sql_lex_next(&x);
+	sql_lex_next(&x);
 	*end = x.token_at + x.token.n;
 	return sql_lex_is_char(&x, ')') ? bound : DDL_BOUND_NOT;
-}
-
-/* A column's type, not its name, a function or the word of a literal. */
-static bool is_type(const struct sql_lexer *lx)
-{
-	static const char *const words[] = {"NOT", "NULL", "DEFAULT", "ON", "COMMENT", "INVISIBLE", "VISIBLE",
-		"UNIQUE", "PRIMARY", "KEY", "WITHOUT", "CHECK", "CONSTRAINT"};
-	struct sql_lexer next = *lx;
-
-	if (!sql_lex_is(lx, "TIMESTAMP"))
-		return false;
-	sql_lex_next(&next);
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (sql_lex_is(&next, words[i]))
-			return true;
-	return next.type == SQL_CHAR;
 }
 
 struct times {
 	struct sql_lexer lx;
 	bool partition; /* the word stood before */
 	int depth;
+	int names;  /* that come before a column's type: two behind CHANGE, one elsewhere */
 	bool stamp; /* in the definition of a TIMESTAMP, which is at this depth: */
 	int at;
 	bool after_default;
@@ -80,6 +75,34 @@ static bool is_zero(struct str literal)
 {
 	return str_is(literal, "0") || str_starts(literal, "'0000-00-00") ||
 	       str_starts(literal, "\"0000-00-00");
+}
+
+/*
+ * A column's type, told from a column that is called so by its place: TIMESTAMP is a word that a name may be.
+ * MODIFY too, as long as no name is wanted; the other words here are reserved.
+ */
+static bool is_type(struct times *s)
+{
+	const struct sql_lexer *lx = &s->lx;
+	bool word = lx->type == SQL_WORD || lx->type == SQL_IDENT;
+
+	if (sql_lex_is(lx, "COLUMN") || sql_lex_is(lx, "IF") || sql_lex_is(lx, "NOT") ||
+		sql_lex_is(lx, "EXISTS"))
+		return false;
+	if (sql_lex_is(lx, "CHANGE"))
+		s->names = 2;
+	else if (sql_lex_is(lx, "ADD") || (sql_lex_is(lx, "MODIFY") && s->names == 0) ||
+		 sql_lex_is_char(lx, '(') || (s->depth > 0 && sql_lex_is_char(lx, ',')))
+		s->names = 1;
+	else if (!word)
+		s->names = 0;
+	else if (s->names > 0 && --s->names == 0) {
+		struct sql_lexer next = *lx;
+
+		sql_lex_next(&next);
+		return sql_lex_is(&next, "TIMESTAMP");
+	}
+	return false;
 }
 
 static bool is_default(struct times *s)
@@ -103,19 +126,25 @@ static bool is_bound(struct times *s)
 	return s->bound;
 }
 
+static bool next_token(struct times *s)
+{
+	if (sql_lex_next(&s->lx) == SQL_END || s->lx.type == SQL_BAD)
+		return false;
+	s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
+	if (s->depth < s->at || (s->depth == s->at && sql_lex_is_char(&s->lx, ',')))
+		s->stamp = false;
+	if (is_type(s) && !s->stamp) {
+		s->stamp = true;
+		s->at = s->depth;
+	}
+	return true;
+}
+
 static bool next_time(struct times *s)
 {
-	while (sql_lex_next(&s->lx) != SQL_END && s->lx.type != SQL_BAD) {
-		bool after = s->after_default, found;
+	while (next_token(s)) {
+		bool found = is_bound(s) || is_default(s);
 
-		s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
-		if (s->depth < s->at || (s->depth == s->at && sql_lex_is_char(&s->lx, ',')))
-			s->stamp = false;
-		if (!after && is_type(&s->lx)) {
-			s->stamp = true;
-			s->at = s->depth;
-		}
-		found = is_bound(s) || is_default(s);
 		s->after_default = s->stamp && sql_lex_is(&s->lx, "DEFAULT");
 		if (found)
 			return true;
@@ -129,6 +158,44 @@ bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mod
 
 	sql_ddl_lexer(&s.lx, text, words, sql_mode);
 	return next_time(&s);
+}
+
+/* NULL, NOW(), (NOW(3)): the same in each zone, or its own moment. */
+static bool is_plain(struct sql_lexer x)
+{
+	static const char *const words[] = {
+		"NULL", "CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP", NULL};
+	bool paren = sql_lex_is_char(&x, '('), is = false;
+
+	if (paren)
+		sql_lex_next(&x);
+	for (const char *const *w = words; *w; w++)
+		is = is || sql_lex_is(&x, *w);
+	if (!is || !paren)
+		return is;
+	if (sql_lex_next(&x) != SQL_END && sql_lex_is_char(&x, '(')) {
+		while (sql_lex_next(&x) != SQL_END && !sql_lex_is_char(&x, ')'))
+			continue;
+		sql_lex_next(&x);
+	}
+	return sql_lex_is_char(&x, ')');
+}
+
+bool ddl_times_has_other(struct str part, const struct server *words, uint64_t sql_mode)
+{
+	struct times s = {0};
+
+	sql_ddl_lexer(&s.lx, part, words, sql_mode);
+	while (next_token(&s)) {
+		struct sql_lexer x = s.lx;
+		struct str literal;
+
+		if (s.after_default && s.depth == s.at + sql_lex_is_char(&x, '(') &&
+			!take_time(&x, &literal) && !is_plain(x))
+			return true;
+		s.after_default = s.stamp && sql_lex_is(&s.lx, "DEFAULT");
+	}
+	return false;
 }
 
 /* 1577833200, 1577833200.000000, or with another fraction. "": the upstream makes nothing of it. */

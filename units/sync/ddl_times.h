@@ -12,6 +12,8 @@ enum ddl_bound {
 enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end);
 /* Are there such times in it, or written defaults of TIMESTAMPs? words: whose dialect the text is in. */
 bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mode);
+/* In one part of an ALTER: has a TIMESTAMP another default, what it makes of which hangs on the zone? */
+bool ddl_times_has_other(struct str part, const struct server *words, uint64_t sql_mode);
 /*
  * Bounds of partitions become the numbers that the upstream makes of them, which is asked in the statement's
  * zone; defaults become times of the zone that the downstream's session has, "+02:00". -1: the upstream's

@@ -121,6 +121,8 @@ static enum ddl_zone of_part(const struct alter_part *p, struct str part, const 
 	begin(&s, part, from, sql_mode);
 	if (p->changes)
 		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, was);
+	else if (sql_lex_is(&verb, "ADD") && ddl_times_has_other(part, from, sql_mode))
+		zone = DDL_ZONE_ANY; /* the rows that are there get it */
 	return zone > words ? zone : words;
 }
 
