@@ -808,6 +808,20 @@ def test_made_where_it_stands(names, make_pair, job):
     j.interrupt()
 
 
+@pytest.mark.parametrize("names", ["my97>ma118", "ma1011>my97"])
+def test_made_where_one_of_other_letters_stands(names, make_pair, job):
+    """The client speaks latin1, and its mode knows no backslashes: a target whose name is no ASCII is found all the same."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    words = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+    s.run(f"CREATE DATABASE shard_1 {words}", "CREATE TABLE shard_1.t1 (id int PRIMARY KEY)")
+    j = Files(pair, job, {"a": {"schema-pattern": "shard_*", "target-schema": "Ω'mega"}}).follow()
+    s.run("SET NAMES latin1", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", f"CREATE DATABASE shard_2 {words}", "CREATE TABLE shard_2.t2 (id int PRIMARY KEY)", "INSERT INTO shard_2.t2 VALUES (2)")
+    applied(j, d, "SHOW TABLES FROM `Ω'mega` LIKE 't2'", (("t2",),))
+    applied(j, d, "SELECT id FROM `Ω'mega`.t2", ((2,),))
+    j.interrupt()
+
+
 @pytest.mark.parametrize("names", ["my97>ma118", "ma1011>my97", "ma118>my97"])
 @pytest.mark.parametrize("words", ["", " CHARACTER SET utf8mb4"])
 def test_made_alike_where_it_stands(names, words, make_pair, job):

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "units/sync/ddl_session.h"
 #include "units/sync/routed.h"
 
 /* What the statement says; "": nothing. */
@@ -114,17 +115,30 @@ static bool default_of(struct db *d, const char *schema, char *out, size_t size,
 	return r == 0 && found;
 }
 
+/* Shared, as routed_database_shared. In our own session: in the statement's, of latin1 or another one, names
+ * that are no ASCII are not found. */
+static int is_shared(struct apply *a, const struct ddl_statement *j, struct err *e)
+{
+	if (ddl_place_is_told(&j->place))
+		return 0;
+	return ddl_session_reset(a->ddl, e) < 0 ? -1 : routed_database_shared(a, j->ddl, j->to->schema, e);
+}
+
 int ddl_database_stands(struct apply *a, const struct ddl_statement *j, struct err *e)
 {
 	char wanted[128] = "", is[128] = "";
 	struct asked asked;
 	struct err mine = {0};
-	int shared =
-		ddl_place_is_told(&j->place) ? 0 : routed_database_shared(a, j->ddl, j->to->schema, &mine);
+	/* What its words mean is the statement's session's to say. */
+	bool known = read_asked(a, j, &asked, &mine) &&
+		     ask_collation(a->ddl, &asked, wanted, sizeof(wanted), &mine);
+	int shared = db_error_is_lost(mine.sql_errno) ? -1 : 0;
 
-	if (shared > 0 && read_asked(a, j, &asked, &mine) &&
-		ask_collation(a->ddl, &asked, wanted, sizeof(wanted), &mine) &&
-		default_of(a->ddl, j->to->schema, is, sizeof(is), &mine)) {
+	if (shared == 0) {
+		err_clear(&mine);
+		shared = is_shared(a, j, &mine);
+	}
+	if (shared > 0 && known && default_of(a->ddl, j->to->schema, is, sizeof(is), &mine)) {
 		if (strcasecmp(wanted, is) == 0) {
 			log_info("nothing to make: `%s` is there with the default that it asks for",
 				j->to->schema);
