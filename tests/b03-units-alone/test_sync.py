@@ -94,6 +94,28 @@ def test_exchange_partition(build_dir, server, source, target, place, word):
         f.close()
 
 
+def test_begun_as_it_was_typed(build_dir, server, fleet):
+    """A statement with names in capital letters was begun by a release that put it on record as it was typed, for an upstream that keeps them small: it is the same one."""
+    low = fleet("ma1011", "low", extra="--lower-case-table-names=1")[0]
+    ends = Ends(lambda name, role: low if role == "up" else server(name, role), "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+        f.wait()
+        f.failpoints.arm("sync_ddl_sent", "sleep", arg=60000)
+        up.run("ALTER TABLE app.T ADD v int", "INSERT INTO app.t VALUES (1, 1)")
+        procs.wait_for(lambda: f.failpoints.fired("sync_ddl_sent"), 30, f.out[-2000:])
+        f.stop_hard()
+        f.failpoints.disarm("sync_ddl_sent")
+        (schema,), = down.query("SELECT table_schema FROM information_schema.tables WHERE table_name = 'tidegate_ddl'")
+        assert down.query(f"SELECT statement FROM {schema}.tidegate_ddl WHERE statement LIKE 'ALTER%'") == (("ALTER TABLE `app`.`t` ADD v int",),)
+        down.run(f"UPDATE {schema}.tidegate_ddl SET statement = 'ALTER TABLE app.T ADD v int' WHERE statement LIKE 'ALTER%'")
+        f.start().end()
+    finally:
+        f.close()
+
+
 @pytest.mark.parametrize("then", ["half", "none", "all"])
 def test_rename_that_is_not_atomic(build_dir, server, then):
     """MariaDB before 10.6 can be cut off inside a RENAME of several: then some names have moved and the fence has not, which asks (T29). Before and behind it, the fence tells."""

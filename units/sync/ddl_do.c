@@ -252,6 +252,14 @@ static bool drop_goes_on(const struct sql_ddl *ddl)
 	return ddl_is_drop(ddl->verb) && ddl->ntables > 1;
 }
 
+/* The release before wrote it down as it was typed, this one with names in small letters (names_write). */
+static bool is_of(const struct ddl_record *rec, const struct ddl_statement *j)
+{
+	struct str text = buf_str(&rec->statement);
+
+	return str_eq(text, j->q.sql) || str_eq(text, j->place.text);
+}
+
 /* An operator's words were changed after the earlier ones were begun, and there was a crash. */
 static int other_was_begun(struct apply *a, struct ddl_statement *j, struct ddl_record *rec, struct err *e)
 {
@@ -263,7 +271,7 @@ static int other_was_begun(struct apply *a, struct ddl_statement *j, struct ddl_
 	bool same;
 	int r;
 
-	if (rec->stage != DDL_DOING || str_eq(text, j->q.sql))
+	if (rec->stage != DDL_DOING || is_of(rec, j))
 		return 0;
 	old.q.sql = text;
 	r = sql_ddl_read(text, db_server(a->ddl), j->q.sql_mode, old.ddl, e);
@@ -357,8 +365,7 @@ int ddl_do(struct apply *a, const struct trx *t, struct ddl_statement *j, struct
 
 	/* An operator's words were changed, or came in the place of a tool's, after one of the earlier ones
 	 * was done: the new one is not. */
-	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_part(&j->place) &&
-		!str_eq(buf_str(&rec.statement), j->q.sql)) {
+	if (r == 0 && rec.stage == DDL_DONE && ddl_place_is_part(&j->place) && !is_of(&rec, j)) {
 		buf_clear(&rec.before);
 		rec.stage = DDL_NEW;
 	}
