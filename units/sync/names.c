@@ -164,6 +164,20 @@ static int rename_one(void *arg, struct str schema, struct str table, struct rou
 	return !str_is(schema, out->schema) || !str_is(table, out->table);
 }
 
+/* No route says it: another word than route_ddl's. */
+static int say_unwritten(struct err *e)
+{
+	struct err why = *e;
+
+	if (e->code != ERR_route_statement)
+		return -1;
+	err_clear(e);
+	return err_set(e, ERR_ddl_untranslatable,
+		"the upstream keeps names in small letters and the downstream as they are written, and this "
+		"statement can't be written so: binlog replace with its names in small letters (%s)",
+		why.text);
+}
+
 int names_write(struct apply *a, struct binlog_query *q, const struct server *from, struct sql_ddl *ddl,
 	struct err *e)
 {
@@ -184,5 +198,7 @@ int names_write(struct apply *a, struct binlog_query *q, const struct server *fr
 	if (r > 0)
 		q->sql = (struct str){arena_strdup(a->scratch, buf_str(&out)), out.n};
 	buf_free(&out);
+	if (r < 0)
+		return say_unwritten(e);
 	return r > 0 ? sql_ddl_read(q->sql, from, q->sql_mode, ddl, e) : r;
 }
