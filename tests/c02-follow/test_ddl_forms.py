@@ -152,6 +152,34 @@ def test_times_of_defaults(fleet, server, job, names):
         assert [float(m) for m in x.query("SELECT UNIX_TIMESTAMP(a), UNIX_TIMESTAMP(b), UNIX_TIMESTAMP(f), UNIX_TIMESTAMP(g2), UNIX_TIMESTAMP(i) FROM app.x WHERE id = 9")[0]] == moments, (x, a, b, f, g)
 
 
+def test_times_of_an_upstream_that_is_gone(fleet, server, job):
+    """A backlog whose upstream is gone: a new table's defaults count as UTC, an ALTER that would fill rows with them stops and says what to do."""
+    pair = conftest.Pair(*fleet("ma1011", "berlin", env={"TZ": "Europe/Berlin"}), server("my97", "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE app.full (id int PRIMARY KEY)", "INSERT INTO app.full VALUES (1)")
+    through(s, d, j, 1)
+    column = "timestamp NOT NULL DEFAULT '2020-07-01 00:00:00'"
+    with d.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES t WRITE")
+        s.run("INSERT INTO app.t VALUES (2, 2)", f"CREATE TABLE app.x (id int PRIMARY KEY, a {column}) DEFAULT CHARSET latin1", "INSERT INTO app.x (id) VALUES (1)",
+              f"ALTER TABLE app.full ADD a {column}", "INSERT INTO app.seen VALUES (2)")
+        end = s.query("SHOW MASTER STATUS")[0][:2]
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        s.stop()
+        j.failpoints.arm("sync_away", "error", 2)
+        cur.execute("UNLOCK TABLES")
+    wait_stage(j, "Paused", 60507)
+    error = j.subtask()["result"]["errors"][0]
+    assert "binlog replace" in error["Message"], j.story()
+    assert d.query("SELECT UNIX_TIMESTAMP(a) FROM app.x") == ((1593554400,),)
+    j.failpoints.arm("sync_away", "error")
+    ask(j, "binlog", "replace", "run", "ALTER TABLE app.full ADD a timestamp NOT NULL DEFAULT '2020-06-30 22:00:00'")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.seen WHERE n = 2")[0][0] == 1, 60, j.story, 0.3)
+    assert d.query("SELECT UNIX_TIMESTAMP(a) FROM app.full") == ((1593554400,),)
+    assert j.interrupt() == INTERRUPTED, j.story()
+
+
 def test_numbers_of_rows(make_pair, job):
     """A column that numbers the rows that are there: only where both servers have them in one order."""
     pair = make_pair("ma1011", "my97")

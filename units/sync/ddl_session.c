@@ -12,6 +12,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
+#include "units/sync/away.h"
 #include "units/sync/ddl_statement.h"
 #include "units/sync/ddl_times.h"
 #include "units/sync/ddl_zone.h"
@@ -178,6 +179,25 @@ static int zone_wanted(struct apply *a, const struct trx *t, const struct ddl_se
 	return 0;
 }
 
+/* To ask for its zone. NULL with ERR_ddl_untranslatable: it is gone. */
+static struct db *reach_upstream(struct apply *a, struct str zone, struct err *e)
+{
+	struct db *up = away_upstream(a, "to ask for its time zone", e);
+	struct err why;
+
+	if (up || !a->tables.away)
+		return up;
+	why = *e;
+	err_clear(e);
+	err_set(e, ERR_ddl_untranslatable,
+		"the statement has times of the upstream's zone '%.*s', and the upstream can't be asked what "
+		"they are: "
+		"resume-task when it is back; if it never is, binlog replace with the statement with times "
+		"of UTC (%s)",
+		STR_ARG(zone), why.text);
+	return NULL;
+}
+
 /* SYSTEM of the upstream is no zone of the downstream's: what it was at that moment. Only where rows get
  * times by it, so that nothing else waits for the upstream. */
 static int other_zone(
@@ -194,7 +214,7 @@ static int other_zone(
 		return -1;
 	if (wants == DDL_ZONE_NONE)
 		return 0;
-	up = tables_upstream(&a->tables, e);
+	up = s->no_values ? tables_upstream(&a->tables, e) : reach_upstream(a, q->time_zone, e);
 	if (up && ddl_zone_offset(
 			  up, q->time_zone, t->timestamp, s->no_values ? DDL_ZONE_NOW : wants, out, e) == 0)
 		return 0;
@@ -209,17 +229,38 @@ static int other_zone(
 	return -1;
 }
 
+/* A default alone is of rows that come without a value, which the stream's never do; rows that are there get
+ * it by an ALTER. */
+static bool may_be_utc(struct apply *a, const struct ddl_session *s, unsigned times)
+{
+	struct err ignored = {0};
+
+	return times == DDL_TIMES_DEFAULTS &&
+	       (s->j->ddl->verb != SQL_VERB_ALTER_TABLE || ddl_is_empty(a, s->j, &ignored) > 0);
+}
+
 /* The times that are written in it, as their zone can't be set. */
 static int write_times(struct apply *a, const struct ddl_session *s, const char *zone, struct err *e)
 {
 	const struct server *words = db_server(a->ddl);
+	unsigned times = s->no_values || s->q->time_zone.n == 0
+				 ? 0
+				 : ddl_times_in(buf_str(s->text), words, s->q->sql_mode);
 	struct db *up;
 
-	if (s->no_values || s->q->time_zone.n == 0 || !ddl_times_has(buf_str(s->text), words, s->q->sql_mode))
+	if (!times)
 		return 0;
-	up = tables_upstream(&a->tables, e);
+	up = reach_upstream(a, s->q->time_zone, e);
 	if (up && ddl_times_write(up, s->q->time_zone, zone, words, s->q->sql_mode, s->text, e) == 0)
 		return 0;
+	if (!up && e->code == ERR_ddl_untranslatable && may_be_utc(a, s, times)) {
+		log_warn("the upstream can't be asked for its zone '%.*s': defaults of TIMESTAMPs that this "
+			 "statement "
+			 "writes count as UTC",
+			STR_ARG(s->q->time_zone));
+		err_clear(e);
+		return 0;
+	}
 	db_close(&a->tables.ask_up); /* it may be lost, and has another zone */
 	return -1;
 }

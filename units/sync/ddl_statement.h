@@ -30,6 +30,9 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
  * record and not downstream. */
 int ddl_structure_before(struct apply *a, const struct ddl_statement *j, const struct structure **was,
 	struct structure **mine, struct err *e);
+/* Has its table no rows? Nothing else is under way: the downstream's is as the upstream's was then. -1 also
+ * where there is none. */
+int ddl_is_empty(struct apply *a, const struct ddl_statement *j, struct err *e);
 /* The wanted ones of a DROP's tables (T30). */
 void ddl_write_drop(struct ddl_statement *j, bool tolerant);
 /* A RENAME of several: together with our own table, which tells whether it was done. */

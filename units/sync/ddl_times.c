@@ -152,12 +152,15 @@ static bool next_time(struct times *s)
 	return false;
 }
 
-bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mode)
+unsigned ddl_times_in(struct str text, const struct server *words, uint64_t sql_mode)
 {
 	struct times s = {0};
+	unsigned found = 0;
 
 	sql_ddl_lexer(&s.lx, text, words, sql_mode);
-	return next_time(&s);
+	while (next_time(&s))
+		found |= s.bound ? DDL_TIMES_BOUNDS : DDL_TIMES_DEFAULTS;
+	return found;
 }
 
 /* NULL, NOW(), (NOW(3)): the same in each zone, or its own moment. */

@@ -10,8 +10,10 @@ enum ddl_bound {
 };
 /* Is it one that begins at the lexer's token? literal: the time as it is written; end: behind it. */
 enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end);
-/* Are there such times in it, or written defaults of TIMESTAMPs? words: whose dialect the text is in. */
-bool ddl_times_has(struct str text, const struct server *words, uint64_t sql_mode);
+enum { DDL_TIMES_BOUNDS = 1, DDL_TIMES_DEFAULTS = 2 };
+/* Are there such times in it, or written defaults of TIMESTAMPs? Their bits. words: whose dialect the text is
+ * in. */
+unsigned ddl_times_in(struct str text, const struct server *words, uint64_t sql_mode);
 /* In one part of an ALTER: has a TIMESTAMP another default, what it makes of which hangs on the zone? */
 bool ddl_times_has_other(struct str part, const struct server *words, uint64_t sql_mode);
 /*

@@ -157,9 +157,7 @@ int ddl_structure_before(struct apply *a, const struct ddl_statement *j, const s
 	return !*was && e->code ? -1 : 0;
 }
 
-/* Nothing else is under way: the downstream's table is as the upstream's was then. -1 also where there is
- * none. */
-static int is_empty(struct apply *a, const struct ddl_statement *j, struct err *e)
+int ddl_is_empty(struct apply *a, const struct ddl_statement *j, struct err *e)
 {
 	const struct sql_name *t = &j->to->tables[0];
 	struct buf sql = {0};
@@ -255,7 +253,7 @@ static int look_at_rows(struct apply *a, const struct ddl_statement *j, enum sql
 	known = was;
 	keyed = by_the_key(was);
 	structure_free(&mine);
-	r = known ? is_empty(a, j, e) : 0;
+	r = known ? ddl_is_empty(a, j, e) : 0;
 	if (r > 0)
 		*rows = SQL_ROWS_NONE;
 	if (r == 0 && keyed) {

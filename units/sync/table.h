@@ -101,6 +101,7 @@ struct tables {
 	bool safe_mode;          /* the option: what can't be written so is said in the log */
 	struct ties *ties;       /* of ties.c */
 	int names;               /* of names.c: what the upstream does with their letters; 0: not asked */
+	bool away;               /* of ddl_session.c: the upstream was waited for in vain */
 };
 
 /* utf8 and utf8mb3 are one. */
