@@ -295,6 +295,115 @@ def test_blocker_is_named(make_pair, job):
         c.rollback()
 
 
+class AtTheLock(failover.Forwarder):
+    """Somebody does something right in front of the dump's lock, once or each time; each packet may be on its way for a while. How long the locks were held is noted."""
+
+    LOCKS = (b"FLUSH TABLES WITH READ LOCK", b"LOCK TABLES `")
+
+    def __init__(self, server, do, delay=0.0):
+        self.do, self.delay, self.since, self.held = do, delay, None, []
+        super().__init__(server)
+
+    def change(self, data):
+        if any(lock in data for lock in self.LOCKS):
+            self.do(len(self.held))
+            self.since = time.monotonic()
+        time.sleep(self.delay)
+        if b"UNLOCK TABLES" in data and self.since:
+            self.held.append(time.monotonic() - self.since)
+            self.since = None
+        return data
+
+
+@pytest.mark.parametrize("up, privilege", [("my97", True), ("my97", False), ("ma1011", False)])
+def test_made_right_before_the_lock(up, privilege, make_pair, job):
+    """What comes right in front of the lock is read under it, in no time, and nothing is written for that: MySQL's dictionary keeps estimates for a day, once somebody asked for them."""
+    pair = make_pair(up, "ma118" if up == "my97" else "my97")
+    s = pair.source
+    make(s)
+    if up == "my97" and not privilege:
+        s.run(*WITHOUT_BACKUP_ADMIN)
+    made = ("CREATE TABLE app.fresh (id int PRIMARY KEY, v int) PARTITION BY HASH (id) PARTITIONS 3", "INSERT INTO app.fresh VALUES (1, 1), (2, 2)",
+            "CREATE VIEW app.v AS SELECT id FROM app.fresh", "CREATE DATABASE another")
+    door = AtTheLock(s, lambda n: n or s.run(*made))
+    try:
+        url = door.url() if up != "my97" or privilege else s.url("tgtestl", "Grants-1").replace(f":{s.port}", f":{door.port}")
+        j = job(pair, source_url=url + "/?tls=disabled")
+        j.start("--consistency", "flush", until="full")
+        procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 40, j.story, 0.05)
+        assert j.wait() == 0, j.story()
+    finally:
+        door.close()
+    assert max(door.held) < 1, door.held
+    assert pair.target.query("SELECT COUNT(*) FROM app.v") == ((2,),)
+    if up == "my97":
+        s.run("INSERT INTO app.fresh SELECT i + 10, 1 FROM (WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 200) SELECT i FROM r) AS n")
+        assert s.query("SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA='app' AND TABLE_NAME='fresh'")[0][0] > 100
+        s.run("DELETE FROM app.fresh WHERE id > 10")
+    pair.assert_equal("app", j.story)
+
+
+def test_many_made_before_the_lock_of_a_far_server(make_pair, job):
+    """A server that is far: to read ten tables takes seconds. Nobody waits for that: the lock is let go, they are read, and it is taken again."""
+    pair = make_pair("my97", "ma118")
+    s = pair.source
+    make(s)
+    door = AtTheLock(s, lambda n: n or s.run(*[f"CREATE TABLE app.w{i} (id int PRIMARY KEY)" for i in range(10)]), 0.04)
+    try:
+        j = job(pair, source_url=door.url() + "/?tls=disabled")
+        j.start("--threads", "1", until="full")
+        assert j.wait() == 0, j.story()
+    finally:
+        door.close()
+    assert "`app`.`w0` came, and there is no time to read it" in j.log(), j.story()
+    assert len(door.held) == 2 and max(door.held) < 1.5, door.held
+    pair.assert_equal("app", j.story)
+
+
+def test_renamed_while_the_tables_are_locked(make_pair, job):
+    """Somebody renames two tables, of which he has one and waits for the other, which we have: we don't look at the one that he has, but let ours go."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    make(s)
+    s.run("CREATE TABLE app._new (id int PRIMARY KEY, v int, more int)", "INSERT INTO app._new SELECT id, v, 7 FROM app.t")
+    j = job(pair, tables="app.t")
+    j.failpoints.arm("dump_locked", "sleep", 1, 60000)
+    j.start("--consistency", "lock", until="full")
+    procs.wait_for(lambda: j.failpoints.fired("dump_locked"), 40, j.story, 0.05)
+
+    def rename():
+        with s.connect(autocommit=True) as c, c.cursor() as cur:
+            WorkTables._until_done(cur, "RENAME TABLE app.t TO app._old, app._new TO app.t")
+
+    renamer = threading.Thread(target=rename, daemon=True)
+    renamer.start()
+    waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'RENAME%' AND STATE LIKE 'Waiting%'"
+    procs.wait_for(lambda: s.query(waits) == ((1,),), 20, j.story, 0.05)
+    j.failpoints.disarm("dump_locked")
+    renamer.join(20)
+    assert not renamer.is_alive(), j.story()
+    assert j.wait() == 0, j.story()
+    assert pair.target.query("SELECT id, v, more FROM app.t ORDER BY id") == ((1, 1, 7), (2, 2, 7)), j.story()
+
+
+@pytest.mark.long
+def test_made_at_every_lock(make_pair, job):
+    """A table is made in front of each lock: there is no moment. The locks come further and further apart, and in the end it is said which table it was."""
+    pair = make_pair("my97", "ma118")
+    s = pair.source
+    make(s)
+    door = AtTheLock(s, lambda n: s.run(f"CREATE TABLE app.w{n} (id int PRIMARY KEY)"))
+    s.run(*WITHOUT_BACKUP_ADMIN)
+    try:
+        j = job(pair, source_url=s.url("tgtestl", "Grants-1").replace(f":{s.port}", f":{door.port}") + "/?tls=disabled")
+        j.start("--consistency", "lock", until="full")
+        j.wait_log("no moment within 30 s", 90)
+    finally:
+        door.close()
+    assert re.search(r"no moment within 30 s: looking at the tables again: `app`\.`w\d+` came", j.log()), j.story()
+    assert 10 < len(door.held) < 80, len(door.held)
+
+
 class NoSuchPlace(failover.Forwarder):
     """What is asked for by BINLOG_GTID_POS is a file that the server does not have (any more)."""
 

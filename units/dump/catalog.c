@@ -170,6 +170,12 @@ static int list_tables(struct catalog *c, struct db *d, const struct rules *rule
 		/* Names that differ in case only are one to some servers' information_schema. */
 		if (one && (!str_is(v[0], one->schema) || !str_is(v[1], one->name)))
 			continue;
+		if (one && str_is(v[2], "BASE TABLE") && !v[3].p) {
+			/* MariaDB makes a warning of a lock that it waited for in vain. */
+			got = err_set(
+				e, ERR_dump_changed, "`%s`.`%s` can't be opened", one->schema, one->name);
+			break;
+		}
 		if (rules_table(rules, v[0], v[1]) && add(c, v, engines, e) < 0) {
 			got = -1;
 			break;
@@ -371,8 +377,7 @@ static int read_texts(struct catalog *c, struct db *d, struct err *e)
 	return 0;
 }
 
-/* Estimates as they are now, not as a cache had them a day ago. */
-static int fresh_estimates(struct db *d, struct err *e)
+int catalog_fresh_estimates(struct db *d, struct err *e)
 {
 	const struct server *s = db_server(d);
 
@@ -384,7 +389,7 @@ static int fresh_estimates(struct db *d, struct err *e)
 int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, struct err *e)
 {
 	struct map *engines = map_new();
-	int r = fresh_estimates(d, e);
+	int r = catalog_fresh_estimates(d, e);
 
 	if (r == 0)
 		r = read_engines(d, engines, e);
@@ -400,17 +405,16 @@ int catalog_read(struct catalog *c, struct db *d, const struct rules *rules, str
 	return r;
 }
 
-int catalog_read_table(
+int catalog_read_one(
 	struct catalog *c, struct db *d, const struct rules *rules, const struct item *one, struct err *e)
 {
 	struct map *engines = map_new();
-	unsigned had = c->tables.n;
 	int r = read_engines(d, engines, e);
 
 	if (r == 0)
 		r = list_tables(c, d, rules, one, engines, e);
 	map_free(&engines, NULL);
-	return r == 0 && c->tables.n > had ? read_some(&c->tables.p[had], 1, d, e) : r;
+	return r == 0 ? read_texts(c, d, e) : r;
 }
 
 int catalog_route(struct catalog *c, const struct route *r, const char *source, struct err *e)

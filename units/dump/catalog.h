@@ -64,10 +64,15 @@ void catalog_fini(struct catalog *c);
 struct item *items_add(struct items *l);
 void item_fini(struct item *i);
 int catalog_list_schemas(struct catalog *c, struct db *d, const struct rules *rules, struct err *e);
-/* Adds the table that `one` names, with all that is known of it; nothing where it is gone, or one without a
- * text where it went meanwhile. */
-int catalog_read_table(
+/*
+ * Fills c, an empty one, with the table, view or sequence that `one` names, and all that is known of it;
+ * nothing where it is gone, or one without a text where it went meanwhile.
+ */
+int catalog_read_one(
 	struct catalog *c, struct db *d, const struct rules *rules, const struct item *one, struct err *e);
+/* Estimates as they are now, not as a cache had them a day ago; and MySQL writes nothing into that cache,
+ * while we hold its global lock. */
+int catalog_fresh_estimates(struct db *d, struct err *e);
 /* Its text, or (views, sequences) why there is none, or that of a schema that is gone: none. -1: the
  * connection is gone. what: "VIEW", … */
 int catalog_read_other(struct item *v, const char *what, struct db *d, struct err *e);

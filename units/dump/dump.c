@@ -42,6 +42,14 @@ bool dump_pause(struct dump *d, unsigned ms)
 	return !dump_stopping(d);
 }
 
+bool dump_pause_longer(struct dump *d, unsigned *ms)
+{
+	enum { FIRST_MS = 20, MOST_MS = 1000 };
+
+	*ms = *ms == 0 ? FIRST_MS : *ms < MOST_MS / 2 ? 2 * *ms : MOST_MS;
+	return dump_pause(d, *ms);
+}
+
 struct db *dump_connect(struct dump *d, enum db_session session, struct err *e)
 {
 	struct db_options o = {.session = session, .upstream = true};

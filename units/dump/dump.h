@@ -118,6 +118,8 @@ static inline bool dump_stopping(struct dump *d)
 }
 /* Sleeps, less if told to end. False: ending. */
 bool dump_pause(struct dump *d, unsigned ms);
+/* Twice as long each time, up to a second; *ms begins as 0. */
+bool dump_pause_longer(struct dump *d, unsigned *ms);
 /* A connection that dump_stop can cut off. */
 struct db *dump_connect(struct dump *d, enum db_session session, struct err *e);
 void dump_disconnect(struct dump *d, struct db **c);

@@ -65,8 +65,10 @@ static int complete_list(struct dump *d, struct db *c, struct err *e)
 static int check(struct dump *d, struct err *e)
 {
 	struct db *c = dump_connect(d, DB_PLAIN, e);
-	int r = c ? catalog_check(&d->catalog, c, e) : -1;
+	int r = c && catalog_look_shortly(c, e) == 0 ? catalog_check(&d->catalog, c, e) : -1;
 
+	if (r > 0 && catalog_look_patiently(c, e) < 0)
+		r = -1;
 	if (r > 0)
 		r = complete_list(d, c, e) < 0 ? -1 : 1;
 	if (r < 0)
@@ -152,6 +154,7 @@ static int open_snapshot(
 	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
 	enum { TRIES = 10 };
+	unsigned pause_ms = 0;
 	json_t *ties;
 	int r;
 
@@ -162,10 +165,11 @@ static int open_snapshot(
 	r = try_snapshot(d, conns, keeper, guard, e);
 	for (unsigned i = 1; r == 0 && i < TRIES && !dump_stopping(d); i++) {
 		log_info("changed while the snapshots opened: %s; they are opened again", e->text);
-		err_clear(e);
 		r = lock_give_back(d, conns, keeper, guard, e);
-		if (r == 0)
-			r = try_snapshot(d, conns, keeper, guard, e);
+		if (r < 0 || !dump_pause_longer(d, &pause_ms))
+			break;
+		err_clear(e);
+		r = try_snapshot(d, conns, keeper, guard, e);
 	}
 	if (r <= 0)
 		return -1;

@@ -6,7 +6,6 @@
 #include "units/dump/lock.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +19,9 @@
 #include "units/dump/lockfree.h"
 #include "units/dump/renew.h"
 
-/* NEW_UNDER_LOCK: so many tables are read while everybody waits, a few ms each at worst; where there are
- * more, the lock is let go first. */
-enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000, SHORT_PAUSE_MS = 20, NEW_UNDER_LOCK = 20 };
+/* READ_MS: for so long tables that came are read while everybody waits; each time that this was too short it
+ * is twice as long, up to READ_MOST_MS. */
+enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000, READ_MS = 100, READ_MOST_MS = 800 };
 enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401, SQL_NO_TABLE = 1146 };
 
 struct locking {
@@ -32,6 +31,8 @@ struct locking {
 	struct db **conns;
 	struct db **keeper;
 	struct ddl_guard *guard;
+	uint64_t locked_ms; /* when the lock was taken */
+	unsigned read_ms;
 	bool timed_out; /* the last try may be repeated */
 };
 
@@ -249,6 +250,16 @@ static int guard_open(struct dump *d, struct ddl_guard *guard, struct err *e)
 
 /* --- the moment --- */
 
+static int renew(struct locking *l, uint64_t until_ms, struct err *e)
+{
+	int r = catalog_renew(&l->d->catalog, l->lister, l->d->rules, until_ms, e);
+
+	if (r > 0)
+		return 0;
+	l->timed_out = r == 0;
+	return err_add(e, "looking at the tables again");
+}
+
 /*
  * What somebody made or dropped since the list was read is neither in it nor, for sure, in the binlog behind
  * the snapshots. Where all DDL waits, what is new is read at once; else only a list that stays as it is will
@@ -256,15 +267,7 @@ static int guard_open(struct dump *d, struct ddl_guard *guard, struct err *e)
  */
 static int same_list(struct locking *l, struct err *e)
 {
-	int r = catalog_renew(
-		&l->d->catalog, l->lister, l->d->rules, holds_all_off(l) ? NEW_UNDER_LOCK : 0, e);
-
-	if (r > 0)
-		return 0;
-	if (r < 0)
-		return err_add(e, "looking at the tables again");
-	l->timed_out = true;
-	return err_set(e, ERR_dump_changed, "tables came or went since they were listed");
+	return renew(l, holds_all_off(l) ? l->locked_ms + l->read_ms : 0, e);
 }
 
 static int list_under_lock(struct locking *l, struct err *e)
@@ -309,24 +312,22 @@ int lock_give_back(
 
 static int try_once(struct locking *l, struct err *e)
 {
-	uint64_t start;
 	struct err unlock = {0}, ignored = {0};
 	int r;
 
 	l->timed_out = false;
 	/* Most of what has changed is read here, while nobody waits. */
-	if (catalog_renew(&l->d->catalog, l->lister, l->d->rules, UINT_MAX, e) < 0)
-		return err_add(e, "looking at the tables again");
-	if (take_lock(l, e) < 0)
+	if (catalog_look_patiently(l->lister, e) < 0 || renew(l, UINT64_MAX, e) < 0 ||
+		catalog_look_shortly(l->lister, e) < 0 || take_lock(l, e) < 0)
 		return -1;
-	start = clock_ms();
+	l->locked_ms = clock_ms();
 	r = under_lock(l, e);
 	if (l->d->o.consistency != CONSISTENCY_NONE &&
 		db_exec(l->control, STR_LIT("UNLOCK TABLES"), &unlock) < 0 && r == 0) {
 		*e = unlock;
 		r = -1;
 	}
-	atomic_store(&l->d->lock_ms, clock_ms() - start);
+	atomic_store(&l->d->lock_ms, clock_ms() - l->locked_ms);
 	if (r < 0)
 		lock_give_back(l->d, l->conns, l->keeper, l->guard, &ignored);
 	return r;
@@ -373,7 +374,7 @@ static int give_up(struct locking *l, struct err *e)
 	struct err why = *e;
 
 	if (why.code == ERR_dump_failed || why.code == ERR_dump_changed) /* it says all there is to say */
-		return -1;
+		return err_add(e, "no moment within %d s", LOCK_WAIT_MS / 1000);
 	put_blockers(l->control, &who);
 	err_set(e, ERR_dump_lock, "no lock within %d s; running for long: %s (%s)", LOCK_WAIT_MS / 1000,
 		who.n ? buf_cstr(&who) : "nobody that this user may see", why.text);
@@ -384,6 +385,7 @@ static int give_up(struct locking *l, struct err *e)
 static int try_until(struct locking *l, struct err *e)
 {
 	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
+	unsigned pause_ms = 0;
 	int r;
 
 	while ((r = try_once(l, e)) < 0 && l->timed_out) {
@@ -394,8 +396,11 @@ static int try_until(struct locking *l, struct err *e)
 		   found behind the snapshots. */
 		guard_let_go(l->guard);
 		l->guard->given_up |= !holds_all_off(l);
+		if (e->code == ERR_dump_changed && l->read_ms < READ_MOST_MS)
+			l->read_ms *= 2;
 		/* Whoever queued behind our wait gets through now. */
-		if (!dump_pause(l->d, e->code == ERR_dump_changed ? SHORT_PAUSE_MS : PAUSE_MS))
+		if (!(e->code == ERR_dump_changed ? dump_pause_longer(l->d, &pause_ms)
+						  : dump_pause(l->d, PAUSE_MS)))
 			return -1;
 	}
 	return r;
@@ -453,11 +458,11 @@ static int take_moment(struct locking *l, struct err *e)
 int lock_snapshot(
 	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
-	struct locking l = {.d = d, .conns = conns, .keeper = keeper, .guard = guard};
+	struct locking l = {.d = d, .conns = conns, .keeper = keeper, .guard = guard, .read_ms = READ_MS};
 	int r = -1;
 
 	l.lister = dump_connect(d, DB_PLAIN, e);
-	if (l.lister)
+	if (l.lister && catalog_fresh_estimates(l.lister, e) == 0)
 		r = take_moment(&l, e);
 	dump_disconnect(d, &l.lister);
 	return r;

@@ -6,7 +6,6 @@
 #include "units/dump/lockfree.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,7 +234,7 @@ static int may(struct dump *d, struct db *c, struct err *e)
  */
 static int try_with_list(struct dump *d, struct db **conns, struct db *lister, struct at *at, struct err *e)
 {
-	int r = catalog_renew(&d->catalog, lister, d->rules, UINT_MAX, e);
+	int r = catalog_renew(&d->catalog, lister, d->rules, UINT64_MAX, e);
 
 	/* A table that has no snapshot may have come. */
 	if (r > 0)
@@ -257,6 +256,7 @@ int lockfree_snapshot(struct dump *d, struct db **conns, struct db *lister, stru
 		r = try_with_list(d, conns, lister, &at, e);
 		if (r < 0)
 			return err_add(e, "opening snapshots without a lock");
+		err_clear(e);
 		if (r > 0) {
 			keep(d, &at, i);
 			return 1;
