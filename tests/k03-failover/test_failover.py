@@ -35,16 +35,16 @@ def state_of(server):
     return [(t, server.query(f"CHECKSUM TABLE app.`{t}`")) for (t,) in tables] + [server.query("SELECT position, gtid FROM dm_meta.tidegate_slot")]
 
 
-def stops_ahead(j, target, words, timeout=60):
-    """The running job ends with the one clear error, nothing is applied behind it, and the same command says the same again."""
+def stops_ahead(j, target, words, timeout=60, parts=None):
+    """The running job ends with the one clear error, nothing is applied behind it, and the same command says the same again. parts: of the state."""
     assert j.wait(timeout) == FAILED, j.story()
     j.assert_gone()
-    before = state_of(target)
+    before = state_of(target)[:parts]
     for word in (AHEAD, *words):
         assert word in j.stderr(), f"no {word!r}\n{j.story()}"
     again = j.run(timeout=60, expect=FAILED)
     assert AHEAD in again and words[0] in again, again
-    assert state_of(target) == before
+    assert state_of(target)[:parts] == before
 
 
 def domains(name, pair, **kw):
@@ -369,7 +369,8 @@ def test_switch_cut_short(name, where, fleet, forward, server, job):
     door.to(c)
     for p in j.units("relay"):
         p.kill()
-    stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()])
+    # The sync may pass by what it knows of the log that there is: rows alone must stay.
+    stops_ahead(j, target, ["lacks", f"-{last[1]}" if name.startswith("ma") else last.split(":")[0].lower()], parts=-1)
     b.run("INSERT INTO app.t VALUES (101, 'and more')")
     door.to(b)
     synced(j, Pair(b, target))
