@@ -167,13 +167,13 @@ def test_times_of_an_upstream_that_is_gone(fleet, server, job):
         end = s.query("SHOW MASTER STATUS")[0][:2]
         procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
         s.stop()
-        j.failpoints.arm("sync_away", "error", 2)
+        j.failpoints.arm("away_ddl", "error", 2)
         cur.execute("UNLOCK TABLES")
     wait_stage(j, "Paused", 60507)
     error = j.subtask()["result"]["errors"][0]
     assert "binlog replace" in error["Message"], j.story()
     assert d.query("SELECT UNIX_TIMESTAMP(a) FROM app.x") == ((1593554400,),)
-    j.failpoints.arm("sync_away", "error")
+    j.failpoints.arm("away_ddl", "error")
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.full ADD a timestamp NOT NULL DEFAULT '2020-06-30 22:00:00'")
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.seen WHERE n = 2")[0][0] == 1, 60, j.story, 0.3)
     assert d.query("SELECT UNIX_TIMESTAMP(a) FROM app.full") == ((1593554400,),)

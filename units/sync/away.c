@@ -27,7 +27,7 @@ struct db *away_upstream(struct apply *a, const char *why, struct err *e)
 		if (err_act(e->code) != ERR_ACT_RETRY)
 			return NULL;
 		log_warn("a statement waits for the upstream, %s: %s", why, e->text);
-		if (FAILPOINT_HIT(sync_away))
+		if (FAILPOINT_HIT(away_ddl))
 			break;
 		if (!pause(a))
 			return NULL;
