@@ -72,34 +72,48 @@ int head_of_file(int dir, const char *path, struct head *h, struct err *e)
 	return finish(h, &f, path, r, e);
 }
 
-static int read_stream(struct binlog_stream *s, struct head *h, struct binlog_format *f, struct err *e)
+int head_stream(struct relay *r, const char *file,
+	int (*read)(struct binlog_stream *s, void *arg, struct err *e), void *arg, struct err *e)
 {
+	struct binlog_stream_options o = {
+		r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
+	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
+	struct binlog_stream *s = NULL;
+	int rc;
+
+	if (d && upstream_still(r, d, e) == 0)
+		s = binlog_stream_open(&d, &o, e);
+	rc = s ? read(s, arg, e) : -1;
+	relay_release(r, &r->shared.head_db);
+	binlog_stream_close(&s);
+	db_close(&d);
+	return rc;
+}
+
+struct reading {
+	struct head *h;
+	struct binlog_format f;
+};
+
+static int read_stream(struct binlog_stream *s, void *arg, struct err *e)
+{
+	struct reading *g = arg;
 	struct str event;
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; i < HEAD_EVENTS && (r = binlog_stream_next(s, &event, e)) > 0; i++)
-		if ((r = take(h, f, event, e)) != 0)
+		if ((r = take(g->h, &g->f, event, e)) != 0)
 			break;
 	return r;
 }
 
 int head_of_upstream(struct relay *r, const char *file, struct head *h, struct err *e)
 {
-	struct binlog_stream_options o = {
-		r->o.server_id, file, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
-	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
-	struct binlog_stream *s = NULL;
-	struct binlog_format f = {0};
-	int rc;
+	struct reading g = {.h = h};
+	int rc = head_stream(r, file, read_stream, &g, e);
 
-	if (d && upstream_still(r, d, e) == 0)
-		s = binlog_stream_open(&d, &o, e);
-	rc = s ? read_stream(s, h, &f, e) : -1;
-	relay_release(r, &r->shared.head_db);
-	binlog_stream_close(&s);
-	db_close(&d);
-	return finish(h, &f, file, rc, e);
+	return finish(h, &g.f, file, rc, e);
 }
 
 bool head_same(const struct head *a, const struct head *b)

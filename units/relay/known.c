@@ -1,6 +1,7 @@
 /*
  * What was read of other servers before the generation that is written: what the upstream must have (T20),
- * and where each GTID domain of MariaDB has to go on. Called by the writer and by upstream.c, in the puller.
+ * and where each GTID domain of MariaDB has to go on. Called by the writer and by upstream.c, in the puller
+ * alone. Must never say more than what was read: a good server would be taken for one that has lost it.
  */
 #include "units/relay/known.h"
 

@@ -16,7 +16,7 @@
 #include "common/base/io.h"
 
 static const char file_name[] = "unlogged";
-enum { KNOWN_MAX = 16 << 20 };
+enum { UNLOGGED_MAX = 16 << 20 };
 
 static int purged(struct db *d, struct gtid_set **out, struct err *e)
 {
@@ -41,7 +41,7 @@ int unlogged_text(const struct relay *r, struct buf *out, struct err *e)
 {
 	if (faccessat(r->store.dir, file_name, F_OK, 0) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, ERR_io, "looking for %s", file_name);
-	return io_read_file(r->store.dir, file_name, KNOWN_MAX, out, e);
+	return io_read_file(r->store.dir, file_name, UNLOGGED_MAX, out, e);
 }
 
 /* The set, and what is known of the upstreams so far. set: may be NULL. */

@@ -573,7 +573,7 @@ static bool has_gtids(struct relay *r)
 }
 
 /* As far as the binlog goes now, or for a bounded part of it: what comes later is looked at in the stream. */
-static int look_through(struct binlog_stream *s, struct known *k, struct err *e)
+static int look_through(struct binlog_stream *s, void *known, struct err *e)
 {
 	struct binlog_format f = {0};
 	struct binlog_header h;
@@ -587,7 +587,7 @@ static int look_through(struct binlog_stream *s, struct known *k, struct err *e)
 		if (rc == 0 && h.type == BINLOG_FORMAT)
 			rc = binlog_read_format(event, &f, e);
 		else if (rc == 0)
-			rc = known_event(k, event, &f, true, e);
+			rc = known_event(known, event, &f, true, e);
 	}
 	return rc;
 }
@@ -598,21 +598,12 @@ static int look_through(struct binlog_stream *s, struct known *k, struct err *e)
  */
 static int goes_on(struct relay *r, const struct log *l, const struct known *next, struct err *e)
 {
-	char name[300];
-	struct binlog_stream_options o = {
-		r->o.server_id, name, BINLOG_MAGIC_SIZE, r->o.heartbeat_ms, false, true};
 	struct known k = {.read = gtid_set_copy(next->read), .end = gtid_set_copy(next->end)};
-	struct db *d = relay_connect(r, DB_BINLOG, &r->shared.head_db, e);
-	struct binlog_stream *s = NULL;
+	char name[300];
 	int rc;
 
 	binlog_name_make(name, sizeof(name), l->base, l->number);
-	if (d && upstream_still(r, d, e) == 0)
-		s = binlog_stream_open(&d, &o, e);
-	rc = s ? look_through(s, &k, e) : -1;
-	relay_release(r, &r->shared.head_db);
-	binlog_stream_close(&s);
-	db_close(&d);
+	rc = head_stream(r, name, look_through, &k, e);
 	known_fini(&k);
 	return rc;
 }

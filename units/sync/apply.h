@@ -120,8 +120,7 @@ void apply_fail(struct apply *a, const struct err *e);
 void *schedule_main(void *arg);
 /* Under the lock: transactions at the head that are committed leave, the watermark follows. */
 void schedule_advance(struct apply *a);
-/* Under the lock: how far everything would be committed with those that the lane took, and the set there
- * (owned). */
+/* Under the lock: how far all would be committed with those that the lane took, and the set there (owned). */
 struct position schedule_reach(struct apply *a, const struct lane *l, char **gtid);
 
 /* In rest.c: what is left of one that a start found applied in part; all lanes are empty. 1: all leave. */

@@ -458,13 +458,14 @@ static void on_reply(void *arg, const struct err *e, struct str reply)
 		buf_free(&f->event);
 	} else if (!f->failed && on_events(f, reply, &wrong) < 0) {
 		/* A relay that is still catching up says so: it is asked again. */
-		if (wrong.code == ERR_relay_not_there || wrong.code == ERR_link)
+		if (wrong.code == ERR_relay_not_there || wrong.code == ERR_link) {
 			ask_later(f, &wrong);
-		else if (may_move(f, &wrong)) {
+		} else if (may_move(f, &wrong)) {
 			f->moving = true;
 			f->others = wrong.code == ERR_relay_other;
-		} else
+		} else {
 			fetch_fail(f, &wrong);
+		}
 	}
 	unit_wake(f->env);
 }

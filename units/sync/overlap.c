@@ -67,10 +67,6 @@ static int other_history(const struct binlog_gtid_event *g, uint32_t server_id, 
 		text, g->domain, server_id, (unsigned long long)seq);
 }
 
-/*
- * The server may have been made from a copy later than what was handed on, and have nothing of what is
- * between in its binlog: then no file's head speaks of the domain, and its first number is too high.
- */
 /* Behind a restart: nothing of the domain came since the task began, so its next transaction is the first
  * one. */
 static bool is_at_its_start(const struct overlap *o, uint32_t domain, uint32_t server_id, uint64_t seq)
@@ -82,6 +78,10 @@ static bool is_at_its_start(const struct overlap *o, uint32_t domain, uint32_t s
 	       (gtid_set_last(o->start, domain, &server, &last) && server == server_id && last == seq);
 }
 
+/*
+ * The server may have been made from a copy later than what was handed on, and have nothing of what is
+ * between in its binlog: then no file's head speaks of the domain, and its first number is too high.
+ */
 static int behind_a_gap(const struct overlap *o, const struct binlog_gtid_event *g, uint32_t server_id,
 	uint64_t seq, struct err *e)
 {
