@@ -191,6 +191,7 @@ def test_made_and_dropped_all_the_while(up, privilege, consistency, make_pair, j
     again = [line for line in j.log().splitlines() if "code=60301" in line and " dump run " in line]
     # one that was there at that moment, and was dropped before it was read
     assert all(re.search(r"`app`.`w\d+` FORCE INDEX", line) for line in again) and len(again) < 2, j.story()
+    assert not re.search(r"while the snapshots opened: (;|$)", j.log()), j.story()  # it says what
     for side in (s, pair.target):  # views are not followed
         side.run("DROP VIEW IF EXISTS app.v")
     pair.assert_equal("app", j.story)

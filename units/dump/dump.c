@@ -42,12 +42,13 @@ bool dump_pause(struct dump *d, unsigned ms)
 	return !dump_stopping(d);
 }
 
-bool dump_pause_longer(struct dump *d, unsigned *ms)
+bool dump_pause_longer(struct dump *d, unsigned *ms, uint64_t held_ms)
 {
-	enum { FIRST_MS = 20, MOST_MS = 1000 };
+	enum { FIRST_MS = 20, MOST_MS = 1000, SHARE = 10 };
+	uint64_t enough = FIRST_MS + SHARE * held_ms;
 
 	*ms = *ms == 0 ? FIRST_MS : *ms < MOST_MS / 2 ? 2 * *ms : MOST_MS;
-	return dump_pause(d, *ms);
+	return dump_pause(d, *ms < enough ? *ms : (unsigned)enough);
 }
 
 struct db *dump_connect(struct dump *d, enum db_session session, struct err *e)

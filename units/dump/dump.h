@@ -118,8 +118,9 @@ static inline bool dump_stopping(struct dump *d)
 }
 /* Sleeps, less if told to end. False: ending. */
 bool dump_pause(struct dump *d, unsigned ms);
-/* Twice as long each time, up to a second; *ms begins as 0. */
-bool dump_pause_longer(struct dump *d, unsigned *ms);
+/* Twice as long each time, up to a second, but no longer than what leaves ten times held_ms (for so long
+ * others have waited for us, in ms) to others; *ms begins as 0. */
+bool dump_pause_longer(struct dump *d, unsigned *ms, uint64_t held_ms);
 /* A connection that dump_stop can cut off. */
 struct db *dump_connect(struct dump *d, enum db_session session, struct err *e);
 void dump_disconnect(struct dump *d, struct db **c);

@@ -153,7 +153,8 @@ static int try_snapshot(
 static int open_snapshot(
 	struct dump *d, struct db **conns, struct db **keeper, struct ddl_guard *guard, struct err *e)
 {
-	enum { TRIES = 10 };
+	enum { TRIES = 10, TRY_MS = 30000 };
+	uint64_t deadline;
 	unsigned pause_ms = 0;
 	json_t *ties;
 	int r;
@@ -162,11 +163,12 @@ static int open_snapshot(
 		return -1;
 	if (FAILPOINT_HIT(dump_listed))
 		return err_set(e, ERR_db_lost, "failpoint dump_listed");
+	deadline = clock_ms() + TRY_MS;
 	r = try_snapshot(d, conns, keeper, guard, e);
-	for (unsigned i = 1; r == 0 && i < TRIES && !dump_stopping(d); i++) {
+	for (unsigned i = 1; r == 0 && (i < TRIES || clock_ms() < deadline) && !dump_stopping(d); i++) {
 		log_info("changed while the snapshots opened: %s; they are opened again", e->text);
 		r = lock_give_back(d, conns, keeper, guard, e);
-		if (r < 0 || !dump_pause_longer(d, &pause_ms))
+		if (r < 0 || !dump_pause_longer(d, &pause_ms, atomic_load(&d->lock_ms)))
 			break;
 		err_clear(e);
 		r = try_snapshot(d, conns, keeper, guard, e);

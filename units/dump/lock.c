@@ -313,14 +313,21 @@ int lock_give_back(
 static int try_once(struct locking *l, struct err *e)
 {
 	struct err unlock = {0}, ignored = {0};
+	uint64_t asked_ms;
 	int r;
 
 	l->timed_out = false;
+	atomic_store(&l->d->lock_ms, 0);
 	/* Most of what has changed is read here, while nobody waits. */
 	if (catalog_look_patiently(l->lister, e) < 0 || renew(l, UINT64_MAX, e) < 0 ||
-		catalog_look_shortly(l->lister, e) < 0 || take_lock(l, e) < 0)
+		catalog_look_shortly(l->lister, e) < 0)
 		return -1;
+	asked_ms = clock_ms();
+	r = take_lock(l, e);
 	l->locked_ms = clock_ms();
+	atomic_store(&l->d->lock_ms, l->locked_ms - asked_ms);
+	if (r < 0)
+		return -1;
 	r = under_lock(l, e);
 	if (l->d->o.consistency != CONSISTENCY_NONE &&
 		db_exec(l->control, STR_LIT("UNLOCK TABLES"), &unlock) < 0 && r == 0) {
@@ -399,8 +406,9 @@ static int try_until(struct locking *l, struct err *e)
 		if (e->code == ERR_dump_changed && l->read_ms < READ_MOST_MS)
 			l->read_ms *= 2;
 		/* Whoever queued behind our wait gets through now. */
-		if (!(e->code == ERR_dump_changed ? dump_pause_longer(l->d, &pause_ms)
-						  : dump_pause(l->d, PAUSE_MS)))
+		if (!(e->code == ERR_dump_changed
+				    ? dump_pause_longer(l->d, &pause_ms, atomic_load(&l->d->lock_ms))
+				    : dump_pause(l->d, PAUSE_MS)))
 			return -1;
 	}
 	return r;

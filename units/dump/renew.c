@@ -290,6 +290,7 @@ static int check_one(struct item *i, unsigned kind, struct db *d, bool *same, st
 
 int catalog_check(struct catalog *c, struct db *d, struct err *e)
 {
+	struct err first = {0};
 	bool all = true, same;
 
 	for (unsigned kind = 0; kind < KINDS; kind++)
@@ -301,10 +302,12 @@ int catalog_check(struct catalog *c, struct db *d, struct err *e)
 				return e->sql_errno == LOCK_WAIT ? 0 : -1;
 			}
 			if (!same && all)
-				err_set(e, ERR_dump_changed, "%s `%s`%s%s%s", words[kind], i->schema,
+				err_set(&first, ERR_dump_changed, "%s `%s`%s%s%s", words[kind], i->schema,
 					i->name ? ".`" : "", i->name ? i->name : "", i->name ? "`" : "");
 			all = all && same;
 		}
+	if (!all)
+		*e = first;
 	return all;
 }
 
