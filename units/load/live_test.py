@@ -79,7 +79,7 @@ class Copy:
         if os.getuid() == 0:
             for d in [self.dir, *self.dir.iterdir(), *(self.dir / "state").iterdir()]:
                 os.chown(d, UID, UID)
-        c = [str(self.build / "test" / "copy_drive"), str(self.build / "bin"), *(str(self.dir / f) for f in ("state", "run", "dump.json", "load.json",
+        c = [str(self.build / "test" / "unit_drive"), "copy", str(self.build / "bin"), *(str(self.dir / f) for f in ("state", "run", "dump.json", "load.json",
              "failpoints")), str(seconds)]
         return ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *c] if os.getuid() == 0 else c
 

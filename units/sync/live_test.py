@@ -99,7 +99,7 @@ class Follow:
         for d in [self.dir, *self.dir.iterdir()] if os.getuid() == 0 else ():
             os.chown(d, UID, UID)
         os.chmod(self.dir, 0o755)
-        c = [str(self.build / "test" / "follow_drive"), str(self.build / "bin"),
+        c = [str(self.build / "test" / "unit_drive"), "follow", str(self.build / "bin"),
              *(str(self.dir / f) for f in ("state", "run", "relay.json", "sync.json", "failpoints")), str(seconds)]
         as_user = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"] if os.getuid() == 0 else []
         self.log = open(self.dir / "out", "a+")

@@ -1,9 +1,13 @@
 /*
- * A stand-in for supervisor and agent, for tests of dump and load alone: starts both, answers hello, next and
- * bye, starts again what dies, until the load has finished. copy_drive BIN STATE RUN DUMP.json LOAD.json
- * [FAILPOINTS [SECONDS]] Prints one line for each start, status and end. LOAD.json "-": no load; the plan is
- * asked for here, which is how a dump hears that everything is wanted, and it ends when the whole dump is on
- * disk. Not installed.
+ * A stand-in for supervisor and agent, for tests of two units alone: starts both, answers hello, next and
+ * bye, starts again what dies. Prints one line for each start, status and end. Not installed.
+ *
+ *   unit_drive copy BIN STATE RUN DUMP.json LOAD.json [FAILPOINTS [SECONDS]]
+ *   unit_drive follow BIN STATE RUN RELAY.json SYNC.json [FAILPOINTS [SECONDS]]
+ *
+ * The second slice "-": the first unit alone. A copy ends when the load has finished; a dump alone has its
+ * plan asked for here, which is how it hears that everything is wanted, and ends when the whole dump is on
+ * disk. Following ends by SIGTERM. Both end when a unit pauses with an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +29,19 @@
 #include "stage.h"
 #include "unit.h"
 
-enum { SLOT = 1, SUB = 1 };
+/* The two of a pair, and under which --sub each runs. */
+struct pair {
+	const char *name, *exe[2], *sub[2];
+	int kind[2];
+};
+
+static const struct pair pairs[] = {
+	{"copy", {"tidegate-dump", "tidegate-load"}, {"--sub=1", "--sub=1"}, {UNIT_dump, UNIT_load}},
+	{"follow", {"tidegate-relay", "tidegate-sync"}, {"--sub=0", "--sub=1"}, {UNIT_relay, UNIT_sync}},
+};
 
 struct child {
-	const char *exe, *slice;
+	const char *exe, *sub, *slice;
 	int kind;
 	pid_t pid;
 	uint64_t again; /* when to start it */
@@ -42,11 +55,10 @@ struct drive {
 	int alive[2]; /* the read end is the units' FD_SUPERVISOR */
 	int failpoints;
 	struct child child[2];
+	struct link_peer *dump; /* asked for its plan; NULL: not alone, or none */
+	bool asking;
 	bool finished, failed;
 	bool leaving;
-	bool alone;             /* the dump is */
-	struct link_peer *dump; /* asked for its plan, when alone */
-	bool asking;
 };
 
 static void die(const char *what)
@@ -106,7 +118,7 @@ static void start(struct drive *d, struct child *c)
 		die("fork");
 	if (c->pid == 0) {
 		arrange(d, slice, state, run, lock);
-		execl(exe, c->exe, "--slot=1", "--sub=1", "--title=test@source", (char *)NULL);
+		execl(exe, c->exe, "--slot=1", c->sub, "--title=test@source", (char *)NULL);
 		_exit(127);
 	}
 	close(slice);
@@ -146,12 +158,19 @@ static void ask_plan(struct drive *d)
 {
 	struct buf b = {0};
 
-	if (!d->alone || d->asking)
+	if (d->asking)
 		return;
 	d->asking = true;
 	msg_put_plan(&b, link_request_id(), &(struct msg_plan){0});
 	link_call(d->dump, &b, 3000, on_planned, d);
 	buf_free(&b);
+}
+
+static void watch_dump(struct drive *d, struct str status)
+{
+	ask_plan(d);
+	if (memmem(status.p, status.n, "\"serve\"", 7))
+		d->finished = true;
 }
 
 static void on_next(struct drive *d, struct link_req *req, const struct msg_unit_next *m)
@@ -161,9 +180,8 @@ static void on_next(struct drive *d, struct link_req *req, const struct msg_unit
 	struct buf b = {0};
 
 	printf("status %s %.*s progress=%llu\n", c->exe, STR_ARG(m->status), (unsigned long long)m->progress);
-	ask_plan(d);
-	if (d->alone && memmem(m->status.p, m->status.n, "\"serve\"", 7))
-		d->finished = true;
+	if (d->dump)
+		watch_dump(d, m->status);
 	if (d->leaving || d->finished || c->stop)
 		o = (struct msg_unit_order){
 			.revision = 2, .order = ORDER_STOP, .args = STR_LIT("{\"deadline_ms\":5000}")};
@@ -228,6 +246,14 @@ static bool all_gone(const struct drive *d)
 	return d->child[0].pid == 0 && d->child[1].pid == 0;
 }
 
+static void on_signal(void *arg, int signo)
+{
+	struct drive *d = arg;
+
+	(void)signo;
+	d->finished = true;
+}
+
 static void turn(struct drive *d)
 {
 	loop_once(d->loop, 100);
@@ -242,48 +268,74 @@ static void turn(struct drive *d)
 	fflush(stdout);
 }
 
+static const struct pair *pair_called(const char *name)
+{
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+		if (strcmp(pairs[i].name, name) == 0)
+			return &pairs[i];
+	return NULL;
+}
+
+static void listen_for_units(struct drive *d)
+{
+	struct link *link = link_new(d->loop);
+	struct err e = {0};
+
+	if (chdir(d->run) < 0)
+		die(d->run);
+	if (link_listen(link, "agent.sock", 8, 0600, on_message, d, &e) < 0) {
+		fprintf(stderr, "%s\n", e.text);
+		exit(2);
+	}
+	if (d->child[0].kind == UNIT_dump && d->child[1].stop)
+		d->dump = link_dial(link, "dump-1.sock");
+}
+
+static void set_up(struct drive *d, const struct pair *p, int argc, char **argv)
+{
+	d->bin = argv[2];
+	d->state = argv[3];
+	d->run = argv[4];
+	for (int i = 0; i < 2; i++)
+		d->child[i] = (struct child){
+			.exe = p->exe[i], .sub = p->sub[i], .kind = p->kind[i], .slice = argv[5 + i]};
+	d->child[1].stop = strcmp(argv[6], "-") == 0;
+	d->failpoints = argc > 7 && argv[7][0] ? open(argv[7], O_RDWR) : -1;
+	if (pipe2(d->alive, O_CLOEXEC) < 0)
+		die("pipe");
+	d->loop = loop_new();
+	if (p->kind[1] == UNIT_sync)
+		loop_signal(d->loop, SIGTERM, on_signal, d);
+	listen_for_units(d);
+}
+
+static int finish(struct drive *d)
+{
+	printf("result %s starts=%u,%u\n",
+		d->finished ? "finished"
+		: d->failed ? "failed"
+			    : "timeout",
+		d->child[0].starts, d->child[1].starts);
+	for (int i = 0; i < 2; i++)
+		if (d->child[i].pid > 0)
+			kill(d->child[i].pid, SIGKILL);
+	return d->finished ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-	struct drive d = {.failpoints = -1};
-	struct link *link;
-	struct err e = {0};
+	struct drive d = {0};
+	const struct pair *p = argc > 6 ? pair_called(argv[1]) : NULL;
 	uint64_t end;
 
-	if (argc < 6) {
-		fprintf(stderr,
-			"usage: copy_drive BIN STATE RUN DUMP.json LOAD.json [FAILPOINTS [SECONDS]]\n");
+	if (!p) {
+		fprintf(stderr, "usage: unit_drive copy|follow BIN STATE RUN SLICE.json SLICE.json|- "
+				"[FAILPOINTS [SECONDS]]\n");
 		return 2;
 	}
-	d.bin = argv[1];
-	d.state = argv[2];
-	d.run = argv[3];
-	d.child[0] = (struct child){.exe = "tidegate-dump", .slice = argv[4], .kind = UNIT_dump};
-	d.child[1] = (struct child){.exe = "tidegate-load", .slice = argv[5], .kind = UNIT_load};
-	d.alone = strcmp(argv[5], "-") == 0;
-	d.child[1].stop = d.alone;
-	if (argc > 6 && argv[6][0])
-		d.failpoints = open(argv[6], O_RDWR);
-	end = clock_ms() + 1000 * (argc > 7 ? strtoull(argv[7], NULL, 10) : 120);
-	if (pipe2(d.alive, O_CLOEXEC) < 0)
-		die("pipe");
-	d.loop = loop_new();
-	link = link_new(d.loop);
-	if (chdir(d.run) < 0)
-		die(d.run);
-	if (link_listen(link, "agent.sock", 8, 0600, on_message, &d, &e) < 0) {
-		fprintf(stderr, "%s\n", e.text);
-		return 2;
-	}
-	d.dump = link_dial(link, "dump-1.sock");
+	end = clock_ms() + 1000 * (argc > 8 ? strtoull(argv[8], NULL, 10) : 120);
+	set_up(&d, p, argc, argv);
 	while (clock_ms() < end && !((d.finished || d.failed) && all_gone(&d)))
 		turn(&d);
-	printf("result %s starts=%u,%u\n",
-		d.finished ? "finished"
-		: d.failed ? "failed"
-			   : "timeout",
-		d.child[0].starts, d.child[1].starts);
-	for (int i = 0; i < 2; i++)
-		if (d.child[i].pid > 0)
-			kill(d.child[i].pid, SIGKILL);
-	return d.finished ? 0 : 1;
+	return finish(&d);
 }
