@@ -23,14 +23,33 @@
 #include "ctl/owner.h"
 #include "ctl/reach.h"
 
-enum { PROVE_MS = 5000, AGAIN_MS = 200, LOOK_MS = 100, SERVICE_MS = 5000, REACH_MS = 10000 };
+enum {
+	PROVE_MS = 5000,
+	AGAIN_MS = 200,
+	LOOK_MS = 100,
+	SERVICE_MS = 5000,
+	REACH_MS = 10000, /* until it is said that nobody is there */
+	KNOCK_MS = 3000,  /* for a host that says nothing; the next one may */
+	PLACES = 16,
+};
 
 #define SERVICE "/run/tidegate"
+
+/* Another host's master. */
+struct place {
+	struct link_peer *peer;
+	struct address at;
+	char text[300];
+};
 
 struct ask {
 	struct loop *loop;
 	struct link *link;
-	struct link_peer *master;
+	struct link_peer *master; /* the one that is asked */
+	struct place places[PLACES];
+	unsigned nplaces, now; /* now: whose turn it is */
+	bool reached;          /* somebody listens there */
+	bool proved;           /* it has answered */
 	struct control control;
 	struct identity *id; /* the operator's certificate; NULL: none */
 	/* A unix socket that is to be looked at before the first call, and its name for people; "": none. */
@@ -43,17 +62,45 @@ struct ask {
 	} waiting; /* for the call under way, where interrupts may end it */
 };
 
-/* Another host's: as it was typed, so without the word that a file must have for it. */
-static int open_remote(struct ask *k, const char *address, const struct args *a, struct err *e)
+static int add_place(struct ask *k, struct str text, struct err *e)
+{
+	struct place *p = &k->places[k->nplaces];
+
+	if (k->nplaces == PLACES || text.n >= sizeof(p->text))
+		return err_set(e, ERR_usage, "--master takes %d addresses at most", PLACES);
+	snprintf(p->text, sizeof(p->text), "%.*s", STR_ARG(text));
+	if (address_parse(p->text, &p->at, e) < 0)
+		return -1;
+	if (p->at.kind == ADDRESS_IPC)
+		return err_set(
+			e, ERR_usage, "%s: among several masters each is tls+tcp:// or tcp://", p->text);
+	if (control_check_dial(&k->control, p->text, e) < 0)
+		return -1;
+	k->nplaces++;
+	return 0;
+}
+
+/* Other hosts', with commas: as they were typed, so without the word that a file must have for them. */
+static int open_remote(struct ask *k, const char *list, const struct args *a, struct err *e)
 {
 	k->control.plain = true;
-	if (control_read_files(&k->control, a->ssl_ca, a->ssl_cert, a->ssl_key, e) < 0 ||
-		control_check_dial(&k->control, address, e) < 0 || control_use(&k->control, k->link, e) < 0)
+	if (control_read_files(&k->control, a->ssl_ca, a->ssl_cert, a->ssl_key, e) < 0)
+		return -1;
+	for (const char *at = list; *at;) {
+		size_t n = strcspn(at, ", ");
+
+		if (n && add_place(k, (struct str){at, n}, e) < 0)
+			return -1;
+		at += n + (at[n] != '\0');
+	}
+	if (control_use(&k->control, k->link, e) < 0)
 		return -1;
 	k->id = k->control.cert ? identity_of_pem(k->control.cert, k->control.key, e) : NULL;
 	if (k->control.cert && !k->id)
 		return -1;
-	k->master = link_dial(k->link, address);
+	for (unsigned i = 0; i < k->nplaces; i++)
+		k->places[i].peer = link_dial(k->link, k->places[i].text);
+	k->master = k->places[0].peer;
 	return 0;
 }
 
@@ -86,12 +133,20 @@ static int open_local(struct ask *k, const char *run, bool named, struct err *e)
 	return 0;
 }
 
+static bool is_list(const char *where)
+{
+	struct str s = str_of(where);
+
+	return strchr(where, ',') && (str_starts(s, "tcp://") || str_starts(s, "tls+tcp://"));
+}
+
 struct ask *ask_open(const char *where, const struct args *a, struct err *e)
 {
 	struct ask *k;
-	struct address at;
+	struct address at = {.kind = ADDRESS_TCP};
 
-	if (address_parse(where, &at, e) < 0)
+	/* A path may have commas. */
+	if (!is_list(where) && address_parse(where, &at, e) < 0)
 		return NULL;
 	k = xcalloc(1, sizeof(*k));
 	k->loop = loop_new();
@@ -165,25 +220,87 @@ static int call_until(struct ask *k, struct call *c, uint64_t ms, struct err *e)
 	return e->code ? -1 : 0;
 }
 
+static bool interrupted(const struct ask *k)
+{
+	return k->interrupts && *k->interrupts;
+}
+
+/* Each in its turn, one look: 0: k->now is there. *lasts: none of them will be in a moment. */
+static int look_round(struct ask *k, uint64_t until, bool *lasts, struct err *e)
+{
+	*lasts = true;
+	for (unsigned i = 0; i < k->nplaces && !interrupted(k); i++) {
+		const struct place *p = &k->places[k->now];
+		uint64_t now = clock_ms(), left = until > now ? until - now : 1;
+		struct err why = {0}, before;
+		bool never;
+
+		if (ask_knock(&p->at, p->text, left < KNOCK_MS ? (unsigned)left : KNOCK_MS, &never, &why) ==
+			0)
+			return 0;
+		*lasts &= never;
+		before = *e;
+		err_set(e, ERR_ctl_connect, "%s%s%s", before.text, before.text[0] ? "; " : "", why.text);
+		k->now = (k->now + 1) % k->nplaces;
+	}
+	return -1;
+}
+
+/* A host that is being started again is there in a moment. */
+static int reach_remote(struct ask *k, uint64_t until, struct err *e)
+{
+	bool lasts;
+
+	while (err_clear(e), look_round(k, until, &lasts, e) < 0) {
+		if (interrupted(k))
+			return err_set(e, ERR_ctl_connect, "interrupted");
+		if (lasts || clock_ms() + AGAIN_MS >= until)
+			return -1;
+		clock_sleep_ms(AGAIN_MS);
+	}
+	k->master = k->places[k->now].peer;
+	k->reached = true;
+	return 0;
+}
+
 static int reach(struct ask *k, const struct call *c, struct err *e)
 {
 	uint64_t until = clock_ms() + REACH_MS;
 
+	until = until < c->until ? until : c->until;
+	if (k->nplaces && !k->reached)
+		return reach_remote(k, until, e);
 	if (!k->socket[0])
 		return 0;
-	if (ask_reach(k->socket, k->shown, until < c->until ? until : c->until, k->interrupts, e) < 0)
+	if (ask_reach(k->socket, k->shown, until, k->interrupts, e) < 0)
 		return -1;
 	k->socket[0] = '\0';
+	return 0;
+}
+
+/*
+ * Is the one that takes connections a master, and do the certificates fit? Several: one that stands still is
+ * passed by, also where nothing is to be proved.
+ */
+static int prove(struct ask *k, struct err *e)
+{
+	if (k->id && prove_wait(k->master, k->id, identity_name(k->id), PROVE_MS, e) < 0)
+		return -1;
+	if (!k->id && k->nplaces > 1 && !k->proved && prove_there(k->master, PROVE_MS, e) < 0)
+		return -1;
+	k->proved = true;
 	return 0;
 }
 
 /* Before each one: the connection may be another one than at the last. */
 static int send_it(struct ask *k, struct call *c, struct err *e)
 {
-	uint64_t now = clock_ms(), left = c->until > now ? c->until - now : 1;
+	uint64_t now;
 
-	if (k->id && prove_wait(k->master, k->id, identity_name(k->id), PROVE_MS, e) < 0)
+	if (reach(k, c, e) < 0 || prove(k, e) < 0)
 		return -1;
+	now = clock_ms();
+	uint64_t left = c->until > now ? c->until - now : 1;
 	return k->interrupts ? call_until(k, c, left, e)
 			     : link_call_wait(k->master, &c->out, left, &c->in, e);
 }
@@ -222,16 +339,39 @@ static bool is_lost(const struct ask *k, const struct err *e)
 	return e->code == ERR_link || (k->id && e->code == ERR_unproved);
 }
 
+/* The next one of several masters, each of which passes the same number on to the same leader. */
+static void turn(struct ask *k, const struct err *e)
+{
+	if (k->nplaces < 2 || e->code != ERR_link)
+		return;
+	k->now = (k->now + 1) % k->nplaces;
+	k->reached = k->proved = false;
+}
+
+/* Whoever takes connections and has never answered: no waiting mends certificates. */
+static bool is_hopeless(const struct ask *k, uint64_t began, struct err *e)
+{
+	if (!k->id || k->proved || clock_ms() < began + REACH_MS)
+		return false;
+	err_set(e, ERR_ctl_connect,
+		"%s takes connections, but does not answer: is it a master, with a certificate of that CA "
+		"and host name?",
+		k->places[k->now].text);
+	return true;
+}
+
 /*
  * The connection may be lost when the command is done and its answer is not here yet. It is sent again then,
  * with the same number, by which the master knows it (T39).
  */
 static int send_until(struct ask *k, struct call *c, uint64_t *id, struct err *e)
 {
+	uint64_t began = clock_ms();
 	int rc;
 
 	while (((rc = send_it(k, c, e)) < 0 || (rc = take_reply(c, id, e)) < 0) && is_lost(k, e) &&
-		clock_ms() + AGAIN_MS < c->until) {
+		clock_ms() + AGAIN_MS < c->until && !is_hopeless(k, began, e)) {
+		turn(k, e);
 		clock_sleep_ms(AGAIN_MS);
 		err_clear(e);
 	}
@@ -270,7 +410,7 @@ json_t *ask_command(struct ask *k, const char *word, const json_t *args, unsigne
 	struct call c = {.word = word, .until = clock_ms() + timeout_ms};
 	json_t *o = NULL;
 
-	if (reach(k, &c, e) < 0 || send_all(k, &c, args, e) < 0) {
+	if (send_all(k, &c, args, e) < 0) {
 		if (e->code == ERR_link)
 			e->code = ERR_ctl_connect;
 		err_add(e, "%s", word);

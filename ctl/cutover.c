@@ -400,7 +400,7 @@ static int read_wait(const struct args *a, unsigned *seconds, struct err *e)
 int cmd_cutover(const struct args *a, struct err *e)
 {
 	struct cut c = {.a = a, .task = a->nrest ? a->rest[0] : "", .terminal = isatty(STDERR_FILENO)};
-	char run[300];
+	char run[4096];
 	int r;
 
 	if (a->nrest != 1) {

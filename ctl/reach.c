@@ -1,10 +1,14 @@
 /*
- * Is anybody at a unix socket? libnng connects in the background and tells nobody why it can't; a person
- * should not wait half a minute to learn that no master runs, or that the socket is not for him.
+ * Is anybody at a unix socket, or at another host's port? libnng connects in the background and tells nobody
+ * why it can't; a person should not wait half a minute to learn that no master runs, or that the socket is
+ * not for him.
  */
 #include "ctl/reach.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -44,4 +48,46 @@ int ask_reach(const char *path, const char *shown, uint64_t until, const volatil
 		clock_sleep_ms(LOOK_MS);
 	}
 	return rc ? err_set(e, ERR_ctl_connect, "%s: %s", shown, strerror(rc)) : 0;
+}
+
+/* 0, or errno; ETIMEDOUT: nobody has said anything. */
+static int connect_within(const struct addrinfo *to, unsigned timeout_ms)
+{
+	int s = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
+	socklen_t size = sizeof(rc);
+	struct pollfd at = {.fd = s, .events = POLLOUT};
+
+	if (s < 0)
+		return errno;
+	if (connect(s, to->ai_addr, to->ai_addrlen) < 0)
+		rc = errno;
+	if (rc == EINPROGRESS) {
+		int n = poll(&at, 1, (int)timeout_ms);
+
+		if (n == 1)
+			getsockopt(s, SOL_SOCKET, SO_ERROR, &rc, &size);
+		else
+			rc = n < 0 ? errno : ETIMEDOUT;
+	}
+	close(s);
+	return rc;
+}
+
+int ask_knock(const struct address *a, const char *text, unsigned timeout_ms, bool *lasts, struct err *e)
+{
+	const struct addrinfo how = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *all = NULL;
+	char port[8];
+	int rc;
+
+	snprintf(port, sizeof(port), "%u", (unsigned)a->port);
+	rc = getaddrinfo(a->host, port, &how, &all);
+	*lasts = rc != 0 && rc != EAI_AGAIN;
+	if (rc != 0)
+		return err_set(e, ERR_ctl_connect, "%s: %s", text, gai_strerror(rc));
+	for (const struct addrinfo *at = all; at; at = at->ai_next)
+		if ((rc = connect_within(at, timeout_ms)) == 0)
+			break;
+	freeaddrinfo(all);
+	return rc ? err_set(e, ERR_ctl_connect, "%s: no master listens there (%s)", text, strerror(rc)) : 0;
 }

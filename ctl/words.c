@@ -24,7 +24,7 @@ enum { ASK_UNIT_MS = 70000, FILE_MAX = 1 << 20 }; /* what a unit must do takes a
 
 struct ask *words_open(const struct args *a, struct err *e)
 {
-	char run[300];
+	char run[4096];
 
 	return ask_find(a, run, sizeof(run), e) < 0 ? NULL : ask_open(run, a, e);
 }

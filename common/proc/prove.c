@@ -96,3 +96,18 @@ int prove_wait(struct link_peer *peer, const struct identity *id, const char *na
 	buf_free(&in);
 	return rc;
 }
+
+int prove_there(struct link_peer *peer, unsigned timeout_ms, struct err *e)
+{
+	struct buf out = {0}, in = {0};
+	struct str body;
+	int rc;
+
+	put_challenge(&out);
+	rc = link_call_wait(peer, &out, timeout_ms, &in, e);
+	if (rc == 0)
+		rc = msg_expect(buf_str(&in), MSG_challenged, &body, e);
+	buf_free(&out);
+	buf_free(&in);
+	return rc;
+}

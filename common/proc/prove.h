@@ -21,3 +21,5 @@ void prove_start(struct prove *p);
 /* The same, blocking. */
 int prove_wait(struct link_peer *peer, const struct identity *id, const char *name, unsigned timeout_ms,
 	struct err *e);
+/* Only asks whether a master is there and answers. */
+int prove_there(struct link_peer *peer, unsigned timeout_ms, struct err *e);

@@ -1,7 +1,9 @@
 """The control socket between hosts: plain TCP where it is allowed, TLS with certificates on both sides."""
 import itertools
 import os
+import signal
 import socket
+import time
 
 import hosts as whole
 import procs
@@ -181,3 +183,44 @@ def test_wrong_certificates(hosts, site):
         a.ask("list-member", to=site.url, more=options(wrong), expect=1)
     a.ask("list-member", to=site.url.replace("localhost", "127.0.0.1"), more=options(site.operator), expect=1)
     assert set(a.agents(to=site.url, more=options(site.operator))) == {"a"}
+
+
+def test_absent_master(hosts):
+    """Nobody listens there, nobody is of that name, somebody who is no master: said with the address, long before a command's time is over."""
+    for url, why in ((f"tcp://127.0.0.1:{free_port()}", "no master listens there"), ("tcp://nowhere.invalid:8261", "nowhere.invalid")):
+        h = hosts(f"h{len(url)}")
+        began = time.monotonic()
+        said = h.ask("list-member", to=url, expect=1)
+        took = time.monotonic() - began
+        assert url in said and why in said and took < 15, f"{took:.1f} s: {said}"
+
+
+def test_silent_port(hosts, site):
+    """Somebody takes connections at a port of TLS and says nothing."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(20)
+        url = f"tls+tcp://localhost:{s.getsockname()[1]}"
+        began = time.monotonic()
+        said = hosts("h").ask("list-member", to=url, more=options(site.operator), expect=1)
+        took = time.monotonic() - began
+    assert url in said and "certificate" in said and took < 20, f"{took:.1f} s: {said}"
+
+
+def test_next_master(hosts):
+    """Several addresses: one where nobody listens, one that stands still, and the one that answers."""
+    url, other = f"tcp://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"
+    a, b = (hosts(n, master={"listen": u}).start() for n, u in (("a", url), ("b", other)))
+    procs.wait_for(lambda: "a" in a.agents() and "b" in b.agents(), 30, lambda: a.story() + b.story())
+    began = time.monotonic()
+    assert set(a.agents(to=f"tcp://127.0.0.1:{free_port()},{url}")) == {"a"}
+    assert time.monotonic() - began < 5
+    b.below("master")[0].kill(signal.SIGSTOP)
+    began = time.monotonic()
+    assert set(a.agents(to=f"{other},{url}")) == {"a"}
+    assert time.monotonic() - began < 15
+    b.below("master")[0].kill(signal.SIGCONT)
+    nobody = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
+    said = a.ask("list-member", to=",".join(nobody), expect=1)
+    assert all(n in said for n in nobody), said
+    assert "among several masters" in a.ask("list-member", to=f"{url},/run/tidegate", expect=2)
