@@ -134,7 +134,7 @@ int cmd_list_member(const struct args *a, struct err *e)
 int cmd_offline_member(const struct args *a, struct err *e)
 {
 	if (a->nrest || !a->name || !a->masters == !a->worker)
-		return wrong(e, "offline-member -w -n name");
+		return wrong(e, "offline-member -w|-m -n name");
 	return send_word(a, "offline-member",
 		json_pack("{s:s, s:s}", "kind", a->worker ? "worker" : "master", "name", a->name), e);
 }

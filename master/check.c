@@ -233,7 +233,7 @@ int check_start(struct master *m, const json_t *given, struct link_req **req, st
 
 	if (asks_upstream(given) && !json_object_get(given, "endpoint") &&
 		!model_get(&m->model, STORE_SOURCE, id))
-		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	args = with_endpoint(m, given);
 	c = begin(m, args, e);
 	json_decref(args);

@@ -85,7 +85,7 @@ int command_check_task(struct master *m, const json_t *args, struct err *e)
 	size_t i;
 
 	if (!model_get(&m->model, STORE_TASK, task))
-		return err_set(e, ERR_task_unknown, "task `%.100s`", task);
+		return err_set(e, ERR_task_unknown, "there is no task `%.100s`", task);
 	json_array_foreach(json_object_get(args, "sources"), i, name)
 		if (!json_is_string(name) || !model_subtask(&m->model, task, json_string_value(name)))
 			return err_set(e, ERR_source_unknown, "`%.100s` is no source of task `%.64s`",

@@ -8,6 +8,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/masters.h"
 
 static int list(struct master *m, enum store_table t, struct command_call *c)
 {
@@ -40,14 +41,46 @@ static void put_line(struct buf *b, const char *key, const char *value)
 		buf_putf(b, "%s = %s\n", key, value);
 }
 
-/* The one that answers is the one that leads: it knows no other one's settings. */
-static void write_master(const struct master *m, struct buf *b)
+/* The one that answers is the one that leads: of another one's settings it knows name and address. */
+static void write_master(const struct master *m, const json_t *who, struct buf *b)
 {
+	bool leads = json_flag(who, "leads", false);
+
 	buf_puts(b,
-		"# what the master that leads works by; the rest of tidegate-master.conf is on its host\n");
-	put_line(b, "name", m->name ? m->name : "");
-	put_line(b, "address", m->address ? m->address : "");
-	buf_putf(b, "lease = %llu\n", (unsigned long long)(m->lease_ms / 1000));
+		leads ? "# what the master that leads works by; the rest of tidegate-master.conf is on its "
+			"host\n"
+		      : "# a master that does not lead; the rest of its tidegate-master.conf is on its "
+			"host\n");
+	put_line(b, "name", json_text(who, "name", ""));
+	put_line(b, "address", leads && m->address ? m->address : json_text(who, "address", ""));
+	if (leads)
+		buf_putf(b, "lease = %llu\n", (unsigned long long)(m->lease_ms / 1000));
+}
+
+static int put_master(struct master *m, const char *name, struct buf *b, struct err *e)
+{
+	json_t *all = masters_list(m), *v;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(all, i, v)
+		if (strcmp(json_text(v, "name", ""), name) == 0) {
+			write_master(m, v, b);
+			found = true;
+		}
+	json_decref(all);
+	return found ? 0 : err_set(e, ERR_member_unknown, "there is no master `%.100s`", name);
+}
+
+static void name_masters(struct master *m, struct command_call *c)
+{
+	json_t *all = masters_list(m), *names = json_array(), *v;
+	size_t i;
+
+	json_array_foreach(all, i, v)
+		json_array_append(names, json_object_get(v, "name"));
+	json_object_set_new(c->answer, "names", names);
+	json_decref(all);
 }
 
 static void write_worker(struct master *m, const char *name, const json_t *doc, struct buf *b)
@@ -61,28 +94,33 @@ static void write_worker(struct master *m, const char *name, const json_t *doc, 
 		json_flag(doc, "standby", false) ? "yes" : "no");
 }
 
+static int put_worker(struct master *m, const char *name, struct buf *b, struct err *e)
+{
+	const json_t *doc = model_get(&m->model, STORE_AGENT, name);
+
+	if (!doc)
+		return err_set(e, ERR_member_unknown, "there is no agent `%.100s`", name);
+	write_worker(m, name, doc, b);
+	return 0;
+}
+
 static int put_daemon(struct master *m, struct command_call *c, bool worker, struct err *e)
 {
 	const char *name = json_text(c->args, "name", "");
-	const json_t *doc = model_get(&m->model, STORE_AGENT, name);
 	struct buf b = {0};
+	int r;
 
 	if (!name[0] && worker)
 		return list(m, STORE_AGENT, c);
 	if (!name[0]) {
-		json_object_set_new(c->answer, "names", json_pack("[s]", m->name ? m->name : "master"));
+		name_masters(m, c);
 		return 0;
 	}
-	if (worker ? !doc : strcmp(name, m->name ? m->name : "master") != 0)
-		return err_set(e, ERR_member_unknown,
-			worker ? "agent `%.100s`" : "`%.100s` is not the master that leads", name);
-	if (worker)
-		write_worker(m, name, doc, &b);
-	else
-		write_master(m, &b);
-	json_object_set_new(c->answer, "cfg", json_string(buf_cstr(&b)));
+	r = worker ? put_worker(m, name, &b, e) : put_master(m, name, &b, e);
+	if (r == 0)
+		json_object_set_new(c->answer, "cfg", json_string(buf_cstr(&b)));
 	buf_free(&b);
-	return 0;
+	return r;
 }
 
 int command_config(struct master *m, struct command_call *c, struct err *e)
@@ -101,7 +139,8 @@ int command_config(struct master *m, struct command_call *c, struct err *e)
 		return list(m, t, c);
 	doc = model_get(&m->model, t, name);
 	if (!doc)
-		return err_set(e, task ? ERR_task_unknown : ERR_source_unknown, "%s `%.100s`", kind, name);
+		return err_set(e, task ? ERR_task_unknown : ERR_source_unknown, "there is no %s `%.100s`",
+			kind, name);
 	if (!json_text(doc, "yaml", "")[0])
 		return err_set(e, ERR_bad_stage, "%s `%s` was not made by a file", kind, name);
 	json_object_set_new(c->answer, "cfg", json_string(json_text(doc, "yaml", "")));

@@ -12,7 +12,7 @@ int command_accept_key(struct master *m, struct command_call *c, struct err *e)
 	json_t *doc = model_edit(&m->model, STORE_AGENT, name);
 
 	if (!doc)
-		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
+		return err_set(e, ERR_member_unknown, "there is no agent `%.100s`", name);
 	if (!json_text(doc, "key", "")[0]) { /* also where it is said twice (T39) */
 		json_decref(doc);
 		json_object_set_new(c->answer, "msg",

@@ -641,8 +641,7 @@ static void test_offline_member(void **state)
 	was = epoch(m, "s1");
 	refused(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-2\"}", ERR_member_unknown);
 	refused(m, "offline-member", "{\"kind\":\"worker\"}", ERR_member_unknown);
-	refused(m, "offline-member", "{\"kind\":\"master\",\"name\":\"master\"}", ERR_bad_stage);
-	says(m, "offline-member", "{\"kind\":\"master\",\"name\":\"master\"}", "agents (-w) are taken off");
+	refused(m, "offline-member", "{\"kind\":\"master\",\"name\":\"master\"}", ERR_member_online);
 	refused(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}", ERR_member_online);
 	m->now_ms += MASTER_LEASE_MS + 1;
 	ok(m, "offline-member", "{\"kind\":\"worker\",\"name\":\"host-1\"}");

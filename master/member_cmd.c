@@ -9,6 +9,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/masters.h"
 #include "master/place.h"
 
 /* --- relay logs that are kept without a task --- */
@@ -41,7 +42,7 @@ static int set_relay(struct master *m, struct command_call *c, const char *id, b
 	json_t *doc;
 
 	if (!source)
-		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	if (check_workers(c->args, id, json_text(source, "agent", ""), e) < 0)
 		return -1;
 	answer_source(c->answer, id, json_text(source, "agent", ""), say_relay(m, id, was, on));
@@ -102,10 +103,9 @@ int command_offline_member(struct master *m, struct command_call *c, struct err 
 	struct agent *a = bind_find(m, name);
 
 	if (strcmp(json_text(c->args, "kind", ""), "worker") != 0)
-		return err_set(e, ERR_bad_stage,
-			"agents (-w) are taken off the list; a master that has ended is on none");
+		return masters_forget(m, name, e) < 0 ? -1 : model_commit(&m->model, e);
 	if (!model_get(&m->model, STORE_AGENT, name))
-		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
+		return err_set(e, ERR_member_unknown, "there is no agent `%.100s`", name);
 	if (bind_online(m, a))
 		return err_set(e, ERR_member_online, "agent `%s`, heard within %u s", name,
 			(unsigned)(m->lease_ms / 1000));
@@ -127,7 +127,7 @@ int command_transfer_source(struct master *m, struct command_call *c, struct err
 	const char *going, *owner;
 
 	if (!doc)
-		return err_set(e, ERR_source_unknown, "source `%.60s`", source);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", source);
 	going = place_going_to(doc);
 	owner = json_text(doc, "agent", "");
 	if (strcmp(going[0] ? going : owner, agent) == 0) {
@@ -173,7 +173,7 @@ int command_drain_member(struct master *m, struct command_call *c, struct err *e
 	json_t *doc = model_edit(&m->model, STORE_AGENT, name);
 
 	if (!doc)
-		return err_set(e, ERR_member_unknown, "agent `%.100s`", name);
+		return err_set(e, ERR_member_unknown, "there is no agent `%.100s`", name);
 	json_object_set_new(doc, "draining", json_boolean(drain));
 	model_set(&m->model, STORE_AGENT, name, doc);
 	if (drain)

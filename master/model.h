@@ -23,7 +23,8 @@
  * - agent, key name: name, version, slots, standby, draining, session, instance (it tells a new process from
  *   one that only says hello again, to whichever master), key (that it proves its name with where it has no
  *   certificate; "": none yet).
- * - kept, what outlives the documents that it was in, key "epoch": highest (of all sources that are gone).
+ * - kept, what outlives the documents that it was in, key "epoch": highest (of all sources that are gone);
+ *   key "master/NAME": address, of each master that was ever there (masters.h).
  */
 struct model {
 	struct store *store;          /* NULL: in memory only (tests) */

@@ -1,5 +1,5 @@
 /*
- * What the orders of a source say of the task's other sources.
+ * What the orders of a source say of the task's other sources; and what is said of other masters.
  */
 #include "master/testing.h"
 
@@ -51,10 +51,45 @@ static void test_no_routes_no_others(void **state)
 	orders_say(m, "host-1", "\"others\":[{\"source\":\"s3\",\"routes\":" ROUTE("c") "}]", true);
 }
 
+static void lists(struct master *m, const char *word, const char *args, const char *text, bool wanted)
+{
+	json_t *a = ask(m, word, args);
+	struct buf b = {0};
+
+	json_write(a, &b);
+	if ((strstr(buf_cstr(&b), text) != NULL) != wanted)
+		fail_msg("%s\n%s\n%s", buf_cstr(&b), wanted ? "has no" : "has", text);
+	buf_free(&b);
+	json_decref(a);
+}
+
+/* One that has ended is on the list until it is taken off; that it is there is the store's to say. */
+static void test_masters_of_before(void **state)
+{
+	struct master *m = *state;
+	struct err e = {0};
+
+	model_set(&m->model, STORE_KEPT, "master/old", json_pack("{s:s}", "address", "tcp://old:1"));
+	model_set(&m->model, STORE_KEPT, "epoch", json_pack("{s:i}", "highest", 3));
+	assert_int_equal(model_commit(&m->model, &e), 0);
+	lists(m, "list-member", "{\"kinds\":[\"master\"]}",
+		"{\"name\":\"old\",\"memberID\":\"\",\"alive\":false,\"peerURLs\":[],\"clientURLs\":[\"tcp://"
+		"old:1\"]",
+		true);
+	lists(m, "config", "{\"kind\":\"master\"}", "\"names\":[\"master\",\"old\"]", true);
+	lists(m, "config", "{\"kind\":\"master\",\"name\":\"old\"}", "address = tcp://old:1", true);
+	refused(m, "config", "{\"kind\":\"master\",\"name\":\"epoch\"}", ERR_member_unknown);
+	refused(m, "offline-member", "{\"kind\":\"master\",\"name\":\"new\"}", ERR_member_unknown);
+	ok(m, "offline-member", "{\"kind\":\"master\",\"name\":\"old\"}");
+	lists(m, "list-member", "{}", "tcp://old:1", false);
+	assert_non_null(model_get(&m->model, STORE_KEPT, "epoch"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-	const struct CMUnitTest tests[] = {T(test_routes_of_others), T(test_no_routes_no_others)};
+	const struct CMUnitTest tests[] = {
+		T(test_routes_of_others), T(test_no_routes_no_others), T(test_masters_of_before)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

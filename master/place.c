@@ -77,7 +77,7 @@ int place_check(struct master *m, const char *source, const char *agent, struct 
 	const json_t *doc = agent_doc(m, agent);
 
 	if (!doc)
-		return err_set(e, ERR_member_unknown, "agent `%.64s`", agent);
+		return err_set(e, ERR_member_unknown, "there is no agent `%.64s`", agent);
 	if (!bind_online(m, bind_find(m, agent)))
 		return err_set(e, ERR_bad_stage, "agent `%s` is offline", agent);
 	if (json_flag(doc, "draining", false))

@@ -21,7 +21,7 @@ static int set_stage(struct master *m, struct command_call *c, const char *id, b
 	json_t *doc;
 
 	if (!source)
-		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	answer_source(c->answer, id, json_text(source, "agent", ""), was && pause ? "already paused" : "");
 	if (was && pause)
 		return 0;
@@ -77,7 +77,7 @@ static const json_t *purge_source(struct master *m, const json_t *args, struct e
 	}
 	source = model_get(&m->model, STORE_SOURCE, id);
 	if (!source)
-		err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	return source;
 }
 

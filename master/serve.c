@@ -15,6 +15,7 @@
 #include "master/bind.h"
 #include "master/check.h"
 #include "master/command.h"
+#include "master/masters.h"
 #include "master/reply.h"
 #include "master/report.h"
 #include "master/valid.h"
@@ -597,6 +598,7 @@ static int tick_changes(struct serve *s, struct err *e)
 	m->dirty |= check_tick(m, reply_answer) | check_cancel(m, link_req_there, reply_answer);
 	pages_expire(&m->pages, m->now_ms);
 	m->dirty |= m->newer == 0 && bind_sources(m);
+	m->dirty |= m->newer == 0 && masters_note(m);
 	/* A check that is over changes nothing that an older copy would have to keep. */
 	if (!m->dirty || m->newer != 0)
 		return 0;

@@ -69,7 +69,7 @@ static int update(
 	json_t *doc;
 
 	if (!same_server(json_object_get(was, "endpoint"), json_object_get(args, "endpoint")))
-		return err_set(e, ERR_source_exists, "source `%s` is %s:%lld", id,
+		return err_set(e, ERR_source_exists, "source `%s` is there already, it is %s:%lld", id,
 			json_text(json_object_get(was, "endpoint"), "host", ""),
 			(long long)json_num(json_object_get(was, "endpoint"), "port", 0));
 	doc = json_deep_copy(was);
@@ -108,7 +108,7 @@ static int change(struct master *m, const json_t *args, struct command_call *c, 
 	const json_t *was = model_get(&m->model, STORE_SOURCE, id);
 
 	if (!was)
-		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	if (valid_endpoint(json_object_get(args, "endpoint"), "the upstream", e) < 0 ||
 		check_filters(args, e) < 0)
 		return -1;
@@ -151,7 +151,7 @@ static int stop(struct master *m, const json_t *args, struct command_call *c, st
 	size_t tasks = model_count(&m->model, NULL, id);
 
 	if (!model_get(&m->model, STORE_SOURCE, id))
-		return err_set(e, ERR_source_unknown, "source `%.60s`", id);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	if (tasks > 0)
 		return err_set(e, ERR_source_has_tasks, "source `%s` has %zu", id, tasks);
 	answer_source(c->answer, id, worker_of(m, id), "");

@@ -10,6 +10,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/masters.h"
 #include "master/report.h"
 #include "master/shape.h"
 
@@ -178,7 +179,7 @@ static int detail(struct master *m, struct command_call *c, struct err *e)
 		return -1;
 	json_array_foreach(json_object_get(c->args, "sources"), i, name)
 		if (!json_is_string(name) || !model_get(&m->model, STORE_SOURCE, json_string_value(name)))
-			return err_set(e, ERR_source_unknown, "source `%.60s`",
+			return err_set(e, ERR_source_unknown, "there is no source `%.60s`",
 				json_is_string(name) ? json_string_value(name) : "");
 	model_foreach(&m->model, STORE_SOURCE, id, source)
 		if (command_wants(c->args, id) && (!task[0] || model_subtask(&m->model, task, id)))
@@ -301,31 +302,27 @@ static bool member_wanted(const json_t *args, const char *kind, const char *name
 	return true;
 }
 
-/* On one host the one there is; of several the one that leads, by the name and address that it gave itself.
- * addr: what may be dialled, be it the socket's path. */
-static void say_leader(const struct master *m, struct store_leader *who, char addr[STORE_NAME + 8])
-{
-	*who = (struct store_leader){0};
-	if (m->model.store)
-		store_leader(m->model.store, who);
-	if (!who->name[0])
-		*who = (struct store_leader){"master", "master.sock"};
-	if (m->address && m->address[0] && strcmp(who->name, "master") == 0)
-		snprintf(who->address, sizeof(who->address), "%s", m->address);
-	snprintf(addr, STORE_NAME + 8, "%s%s", strstr(who->address, "://") ? "" : "ipc://", who->address);
-}
-
 static json_t *masters(struct master *m, const json_t *args)
 {
-	struct store_leader who;
-	char addr[STORE_NAME + 8];
+	json_t *list = json_array(), *all = masters_list(m), *v;
+	const char *id = m->model.store ? store_cluster(m->model.store) : "";
+	char url[STORE_NAME + 8];
+	size_t i;
 
-	say_leader(m, &who, addr);
-	if (!member_wanted(args, "master", who.name))
-		return json_array();
-	return json_pack("[{s:s, s:s, s:b, s:[], s:[s]}]", "name", who.name, "memberID",
-		m->model.store ? store_cluster(m->model.store) : "", "alive", 1, "peerURLs", "clientURLs",
-		addr);
+	json_array_foreach(all, i, v) {
+		const char *name = json_text(v, "name", "");
+
+		if (!member_wanted(args, "master", name))
+			continue;
+		masters_url(json_text(v, "address", ""), url);
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:[], s:[s], s:{s:b, s:b}}", "name", name,
+				      "memberID", id, "alive", json_flag(v, "alive", false), "peerURLs",
+				      "clientURLs", url, "tidegate", "leader", json_flag(v, "leads", false),
+				      "stands", json_flag(v, "stands", false)));
+	}
+	json_decref(all);
+	return list;
 }
 
 static json_t *workers(struct master *m, const json_t *args)
@@ -355,7 +352,8 @@ int command_list_member(struct master *m, struct command_call *c, struct err *e)
 	char addr[STORE_NAME + 8];
 
 	(void)e;
-	say_leader(m, &who, addr);
+	masters_leader(m, &who);
+	masters_url(who.address, addr);
 	if (kind_wanted(c->args, "leader"))
 		json_array_append_new(members, json_pack("{s:{s:s, s:s, s:s}}", "leader", "msg", "", "name",
 						       who.name, "addr", addr));

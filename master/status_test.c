@@ -173,7 +173,7 @@ static void no_check(struct master *m, struct link_req **req, json_t *answer)
 static void same_refusals(struct master *m)
 {
 	same(ask(m, "query-status", "{\"task\":\"nope\"}"),
-		"{\"result\":false,\"msg\":\"task `nope`\",\"code\":46015}");
+		"{\"result\":false,\"msg\":\"there is no task `nope`\",\"code\":46015}");
 	same(ask(m, "query-status", "{\"sources\":[\"nope\"]}"),
 		"{\"result\":false,\"msg\":\"source `nope`\",\"code\":20031}");
 }

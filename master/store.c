@@ -1,6 +1,10 @@
 /* What both backends share: the dispatch, the tables' names. Called by model.c and main.c. */
 #include "master/store.h"
 
+#include <string.h>
+
+#include "common/config/json.h"
+
 const char *const store_table_names[STORE_TABLES] = {"source", "task", "subtask", "agent", "kept"};
 
 static struct store_head *head(const struct store *s)
@@ -31,11 +35,40 @@ int store_trouble(struct store *s, struct err *e)
 	return head(s)->ops->trouble ? head(s)->ops->trouble(s, e) : 0;
 }
 
+json_t *store_masters(struct store *s, bool *known)
+{
+	*known = false;
+	return head(s)->ops->masters ? head(s)->ops->masters(s, known) : NULL;
+}
+
+/* Who reads this in a term hears of all that were evicted before it. */
+static int check_others(struct store *s, struct err *e)
+{
+	struct store_leader self;
+	bool known, other = false;
+	json_t *all = store_masters(s, &known), *v;
+	size_t i;
+
+	store_leader(s, &self);
+	json_array_foreach(all, i, v)
+		other |= strcmp(json_text(v, "address", ""), self.address) != 0 &&
+			 json_flag(v, "stands", false);
+	json_decref(all);
+	if (!known)
+		return err_set(e, ERR_bad_stage, "this master has only begun to lead: try again in a moment");
+	return other ? 0
+		     : err_set(e, ERR_bad_stage,
+			       "no other master is there that would lead: they are away, or evicted (see "
+			       "list-member)");
+}
+
 int store_evict(struct store *s, bool away, struct err *e)
 {
 	if (!head(s)->ops->evict)
 		return err_set(e, ERR_bad_stage,
 			"this master's store is a file of its own: no other one could lead");
+	if (away && check_others(s, e) < 0)
+		return -1;
 	head(s)->ops->evict(s, away);
 	return 0;
 }

@@ -57,8 +57,9 @@ struct store_ops {
 	int (*load)(struct store *s, json_t *tables[STORE_TABLES], struct err *e);
 	int (*commit)(struct store *s, uint64_t revision, const struct store_change *changes, size_t n,
 		struct err *e);
-	int (*trouble)(struct store *s, struct err *e); /* NULL: never */
-	void (*evict)(struct store *s, bool away);      /* NULL: there is nobody else to lead */
+	int (*trouble)(struct store *s, struct err *e);   /* NULL: never */
+	void (*evict)(struct store *s, bool away);        /* NULL: there is nobody else to lead */
+	json_t *(*masters)(struct store *s, bool *known); /* NULL: this one alone */
 };
 
 /*
@@ -124,9 +125,14 @@ void store_leader(struct store *s, struct store_leader *out);
 int store_trouble(struct store *s, struct err *e);
 /*
  * away: gives the leadership up and does not stand for it again, until it is told so (false), or the process
- * ends. ERR_bad_stage where the store is a file: no other master could lead.
+ * ends. ERR_bad_stage where no other one would lead: a file's, or the others are away or evicted.
  */
 int store_evict(struct store *s, bool away, struct err *e);
+/*
+ * The masters that are there, this one too: [{name, address, stands: for election}], a new reference; NULL:
+ * the store is a file, or nothing is known. *known: read since this term began.
+ */
+json_t *store_masters(struct store *s, bool *known);
 const char *store_cluster(
 	const struct store *s); /* made with the store, for ever; "" before the first load */
 uint64_t store_revision(const struct store *s);

@@ -1,6 +1,7 @@
 /*
  * The store of several masters: etcd, a key a document, all below one prefix:
  *   PREFIX/leader         who leads, held by its lease (store_lead.c)
+ *   PREFIX/master/LEASE   a master that is there (store_present.c)
  *   PREFIX/meta/cluster   the cluster's id; it is written last, so what has none is no whole store
  *   PREFIX/meta/import    the id of a cluster whose rows are being moved in; gone when that is done
  *   PREFIX/meta/version   of this layout
@@ -448,8 +449,13 @@ static void etcd_evict(struct store *s, bool away)
 	lead_evict(s->lead, away);
 }
 
+static json_t *etcd_masters(struct store *s, bool *known)
+{
+	return lead_masters(s->lead, known);
+}
+
 static const struct store_ops etcd_ops = {
-	etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit, etcd_trouble, etcd_evict};
+	etcd_close, etcd_term, etcd_leader, etcd_load, etcd_commit, etcd_trouble, etcd_evict, etcd_masters};
 
 struct store *store_open_etcd(const struct etcd_conf *conf, const struct store_self *self)
 {

@@ -173,6 +173,77 @@ static void test_election(void **state)
 	store_close(&b);
 }
 
+static size_t standing(struct store *s, size_t *there)
+{
+	bool known;
+	json_t *all = store_masters(s, &known), *v;
+	size_t i, n = 0;
+
+	json_array_foreach(all, i, v)
+		n += json_flag(v, "stands", false);
+	*there = json_array_size(all);
+	json_decref(all);
+	return n;
+}
+
+static void wait_masters(struct store *s, size_t stand, size_t there)
+{
+	uint64_t until = clock_ms() + 2 * LATE_MS;
+	size_t n, all;
+
+	while ((n = standing(s, &all)) != stand || all != there) {
+		if (clock_ms() > until)
+			fail_msg("%zu masters, of which %zu stand; not %zu and %zu", all, n, there, stand);
+		clock_sleep_ms(20);
+	}
+}
+
+/* Evicts it; it may have to look around in its term first. */
+static int evict(struct store *s, struct err *e)
+{
+	uint64_t until = clock_ms() + SOON_MS;
+	int r;
+
+	while (err_clear(e),
+		(r = store_evict(s, true, e)) < 0 && strstr(e->text, "in a moment") && clock_ms() < until)
+		clock_sleep_ms(10);
+	return r;
+}
+
+/*
+ * Each knows who is there. Three that are evicted as quickly as they lead: the last one is not, or nobody
+ * would lead.
+ */
+static void test_last_one_stays(void **state)
+{
+	struct world *w = *state;
+	struct store *all[3] = {join(w, "a"), join(w, "b"), join(w, "c")}, *last = NULL;
+	struct err e = {0};
+	unsigned evicted = 0;
+
+	for (int i = 0; i < 3; i++)
+		wait_masters(all[i], 3, 3);
+	for (uint64_t until = clock_ms() + LATE_MS; !last && clock_ms() < until; clock_sleep_ms(5))
+		for (int i = 0; i < 3 && !last; i++)
+			if (store_term(all[i]) != 0) {
+				if (evict(all[i], &e) == 0)
+					evicted++;
+				else
+					last = all[i];
+			}
+	assert_int_equal(evicted, 2);
+	assert_int_equal(e.code, ERR_bad_stage);
+	assert_non_null(strstr(e.text, "no other master"));
+	clock_sleep_ms(2 * LEASE_MS);
+	assert_int_not_equal(store_term(last), 0);
+	wait_masters(last, 1, 3);
+	for (int i = 0; i < 3; i++)
+		if (all[i] != last)
+			store_close(&all[i]);
+	wait_masters(last, 1, 1);
+	store_close(&last);
+}
+
 /* A master in a process of its own: commits and says so by a byte, until it may not. */
 static pid_t fork_master(struct world *w, int *out)
 {
@@ -207,6 +278,24 @@ static void read_some(int fd, unsigned n)
 
 	while (n-- > 0)
 		assert_int_equal(read(fd, &c, 1), 1);
+}
+
+/* One that dies is there until its lease is over. */
+static void test_dead_master_is_away(void **state)
+{
+	struct world *w = *state;
+	int fd, status;
+	pid_t child = fork_master(w, &fd);
+	struct store *s;
+
+	read_some(fd, 2);
+	s = join(w, "b");
+	wait_masters(s, 2, 2);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	wait_masters(s, 1, 1);
+	close(fd);
+	store_close(&s);
 }
 
 static void test_leader_killed(void **state)
@@ -666,6 +755,8 @@ int main(void)
 #define WITH(make, test) cmocka_unit_test_setup_teardown(test, make, drop)
 	const struct CMUnitTest tests[] = {
 		WITH(make_one, test_election),
+		WITH(make_one, test_last_one_stays),
+		WITH(make_one, test_dead_master_is_away),
 		WITH(make_one, test_leader_killed),
 		WITH(make_one, test_leader_asleep),
 		WITH(make_one, test_compared),

@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "master/store_present.h"
 
 enum {
 	ASK_MS = 2000,  /* one question to etcd, over all its hosts */
@@ -37,6 +38,7 @@ struct lead {
 	uint64_t lease_ms; /* as etcd grants it */
 	uint64_t seen;     /* etcd's revision when the key was looked at */
 	bool told_away;
+	struct present *present;
 	void (*changed)(void *arg);
 	void *arg;
 	pthread_mutex_t mtx; /* guards what follows */
@@ -45,6 +47,8 @@ struct lead {
 	bool evicted;
 	struct store_leader who;
 	struct err trouble; /* of the last turn; code 0: none */
+	json_t *masters;    /* those that are there, as read in the term masters_term */
+	uint64_t masters_term;
 };
 
 void lead_key(const struct etcd_conf *conf, char *out, size_t size)
@@ -121,6 +125,17 @@ void lead_who(struct lead *l, struct store_leader *out)
 	if (l->term != 0 && (l->term == l->resigned || clock_ms() >= l->until_ms))
 		*out = (struct store_leader){0};
 	pthread_mutex_unlock(&l->mtx);
+}
+
+json_t *lead_masters(struct lead *l, bool *known)
+{
+	json_t *all;
+
+	pthread_mutex_lock(&l->mtx);
+	all = json_deep_copy(l->masters);
+	*known = l->term != 0 && l->masters_term == l->term;
+	pthread_mutex_unlock(&l->mtx);
+	return all;
 }
 
 int lead_trouble(struct lead *l, struct err *e)
@@ -266,6 +281,29 @@ static int stand(struct lead *l, struct err *e)
 	return 0;
 }
 
+/*
+ * Who is there is read anew in each term: whoever was evicted said so before it let this term begin. What
+ * fails is tried again in a while; it is nobody's lead.
+ */
+static void look_around(struct lead *l)
+{
+	json_t *all, *old;
+	struct err e = {0};
+
+	if (l->term != l->masters_term)
+		present_hurry(l->present);
+	if (present_turn(l->present, l->etcd, !evicted(l), &all, &e) < 0 || !all)
+		return;
+	pthread_mutex_lock(&l->mtx);
+	old = l->masters;
+	l->masters = all;
+	l->masters_term = l->term;
+	pthread_mutex_unlock(&l->mtx);
+	if (!json_equal(old, all) && l->changed)
+		l->changed(l->arg);
+	json_decref(old);
+}
+
 /* Somebody leads, as far as is known: waits for the end of that. */
 static int follow(struct lead *l, struct err *e)
 {
@@ -337,6 +375,9 @@ static int hold(struct lead *l, struct err *e)
 	if (atomic_load(&l->stop))
 		return 0;
 	if (resigned(l) || evicted(l)) {
+		if (evicted(l))
+			present_tell(l->present, l->etcd, false, e); /* before the next one looks around */
+		err_clear(e);
 		lose(l, evicted(l) ? "operate-leader evict" : "a write was not answered, or refused");
 		return 0;
 	}
@@ -353,7 +394,10 @@ static void *run(void *arg)
 	while (!atomic_load(&l->stop)) {
 		struct err e = {0};
 		bool leading = l->term != 0;
-		int r = leading ? hold(l, &e) : follow(l, &e);
+		int r;
+
+		look_around(l);
+		r = leading ? hold(l, &e) : follow(l, &e);
 
 		/* A whole turn: an etcd that is full answers, and lets nobody stand. */
 		if (r == 0 && !leading)
@@ -377,6 +421,7 @@ struct lead *lead_new(const struct etcd_conf *conf, const struct store_self *sel
 
 	l->conf = conf;
 	l->etcd = etcd_new(conf, &l->stop);
+	l->present = present_new(conf, self);
 	l->value = json_dumps(o, JSON_COMPACT);
 	l->changed = self->changed;
 	l->arg = self->arg;
@@ -406,7 +451,10 @@ void lead_free(struct lead **p)
 	etcd_free(&l->etcd);
 	l->etcd = etcd_new(l->conf, NULL); /* the old one is told to end everything */
 	drop_lease(l, END_MS);
+	present_leave(l->present, l->etcd, END_MS / 3);
+	present_free(&l->present);
 	etcd_free(&l->etcd);
+	json_decref(l->masters);
 	pthread_mutex_destroy(&l->mtx);
 	pthread_cond_destroy(&l->wake);
 	free(l->value);

@@ -1,4 +1,6 @@
 #pragma once
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "master/etcd.h"
@@ -23,5 +25,7 @@ int lead_trouble(struct lead *l, struct err *e);
 /* away: gives a lead up, and does not stand until away is false again. */
 void lead_evict(struct lead *l, bool away);
 void lead_who(struct lead *l, struct store_leader *out);
+/* See store_masters. */
+json_t *lead_masters(struct lead *l, bool *known);
 /* Into out of size bytes: the key that names the leader. */
 void lead_key(const struct etcd_conf *conf, char *out, size_t size);

@@ -363,7 +363,7 @@ static int file_commit(
 }
 
 static const struct store_ops file_ops = {
-	file_close, file_term, file_leader, file_load, file_commit, NULL, NULL};
+	file_close, file_term, file_leader, file_load, file_commit, NULL, NULL, NULL};
 
 struct store *store_open_to_move(int dir, const char *url, struct err *e)
 {

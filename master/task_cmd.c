@@ -56,7 +56,7 @@ static int validate_source(struct master *m, const json_t *task, const json_t *n
 	const json_t *doc = model_get(&m->model, STORE_SOURCE, source);
 
 	if (!doc)
-		return err_set(e, ERR_source_unknown, "source `%.60s`", source);
+		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", source);
 	if (mode_has_upstream(mode_of(task)) && !json_text(json_object_get(doc, "endpoint"), "host", "")[0])
 		return err_set(e, ERR_config_bad,
 			"source `%s` stands for files only: it has no server to be read from", source);
@@ -297,7 +297,7 @@ static int update(
 	any = !json_equal(doc, was);
 	if (what) {
 		json_decref(doc);
-		return err_set(e, ERR_task_exists, "task `%s`, with %s", id, what);
+		return err_set(e, ERR_task_exists, "task `%s` is there already, with %s", id, what);
 	}
 	json_array_foreach(json_object_get(task, "sources"), i, name) {
 		const char *source = json_string_value(name);
@@ -448,10 +448,11 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 		return -1;
 	was = model_get(&m->model, STORE_TASK, id);
 	if (!was)
-		return err_set(e, ERR_task_unknown, "task `%.100s`", id);
+		return err_set(e, ERR_task_unknown, "there is no task `%.100s`", id);
 	what = same_text(was, task, "mode", "") ? difference(m, was, task, true) : "another task-mode";
 	if (what)
-		return err_set(e, ERR_task_exists, "task `%s`, with %s: that can't be updated", id, what);
+		return err_set(e, ERR_task_exists,
+			"the file's task `%s` is one with %s: that can't be updated", id, what);
 	json_object_set_new(c->answer, "checkResult", json_string(""));
 	if (update_sources(m, task, c, e) < 0)
 		return -1;

@@ -18,7 +18,7 @@ def wait_stage(j, stage, code=None):
         s = subtask(j)
         codes = [e["ErrCode"] for e in (s["result"] or {}).get("errors", ())]  # none, where it was paused by word
         return s["stage"] == stage and (code is None or codes[:1] == [code])
-    procs.wait_for(look, 60, f"not {stage}\n{j.story()}", 0.3)
+    procs.wait_for(look, 60, lambda: f"not {stage}\n{subtask(j)}\n{j.story()}", 0.3)
 
 
 def following(pair, job):

@@ -74,6 +74,12 @@ def begin(host, pair, folder):
     procs.wait_for(lambda: subtask(host).get("unit") == "Sync" and host.below("sync"), 60, f"it does not follow: {subtask(host)}\n{host.story()}", 0.2)
 
 
+def masters(host):
+    """{name: (alive, leads, stands)}"""
+    answer = host.ask("list-member", "-m", expect=None)
+    return {m["name"]: (m["alive"], m["tidegate"]["leader"], m["tidegate"]["stands"]) for m in answer["members"][0]["master"]["masters"]} if isinstance(answer, dict) else {}
+
+
 def same_units(host, before):
     return {p.key for u in ("relay", "sync") for p in host.below(u)} == before
 
@@ -139,7 +145,8 @@ def test_leader_killed(cluster, hosts, make_pair):
 
 
 def test_operate_leader(cluster, hosts, make_pair):
-    """evict, typed at either master: the other one leads, and the evicted one stands no more, also when it would be alone; cancel-evict lets it. Units go on."""
+    """evict, typed at either master: the other one leads, and the evicted one stands no more; the last one that stands is not evicted; cancel-evict. Units go on.
+    All masters are on the list, also one that has ended, until it is taken off."""
     pair = make_pair("ma1011", "my97")
     pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
     etcd = cluster()
@@ -150,19 +157,28 @@ def test_operate_leader(cluster, hosts, make_pair):
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
     procs.wait_for(lambda: b.leader() == "a", 30, f"does not follow\n{b.story()}")
     before = units(a)
+    procs.wait_for(lambda: masters(b) == {"a": (True, True, True), "b": (True, False, True)}, LEASE, b.story())
     assert b.ask("operate-leader", "evict") == {"result": True, "msg": ""}  # passed on to the leader
     a.wait_leader({"b"}, LEASE + 10)
     time.sleep(2 * LEASE)
     assert a.leader() == b.leader() == "b"
-    b.ask("operate-leader", "evict")
-    procs.wait_for(lambda: "operate-leader evict" in b.log.read_text(), 10, b.story())
-    time.sleep(2 * LEASE)
-    assert "60612" in a.ask("query-status", expect=1), "both are evicted: nobody leads"
-    pair.source.run("INSERT INTO app.t VALUES (2)")
-    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 30, "work does not go on without a leader")
+    said = b.ask("operate-leader", "evict", expect=1)  # nobody would lead
+    assert "no other master" in said, said
+    assert b.leader() == "b"
+    assert masters(b) == {"a": (True, False, False), "b": (True, True, True)}  # alive, leads, stands
+    assert sorted(b.ask("config", "master")["names"]) == ["a", "b"]
+    assert "end it first" in b.ask("offline-member", "-m", "-n", "a", expect=1)
     assert a.ask("operate-leader", "cancel-evict") == {"result": True, "msg": ""}
+    procs.wait_for(lambda: masters(b)["a"] == (True, False, True), 2 * LEASE, b.story())
+    assert b.ask("operate-leader", "evict") == {"result": True, "msg": ""}
     b.wait_leader({"a"}, LEASE + 10)
     assert units(a) == before, "units were started again"
+    assert b.stop() == 0
+    procs.wait_for(lambda: masters(a) == {"a": (True, True, True), "b": (False, False, False)}, 2 * LEASE, a.story())
+    assert "b.r/master.sock" in a.ask("config", "master", "b")["cfg"]
+    a.ask("offline-member", "-m", "-n", "b")
+    assert set(masters(a)) == {"a"}
+    assert "46004" in a.ask("offline-member", "-m", "-n", "b", expect=1)
     assert "evict" in a.ask("operate-leader", "promote", expect=2)
     pair.assert_equal("app", a.story)
 
