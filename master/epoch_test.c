@@ -2,23 +2,20 @@
  * Epochs only grow (T3), also over a source's end, a clock that goes back and a master's: dm_meta fences by
  * them. With a store in a file; that etcd keeps the same rows store_test.c shows.
  */
-#include <fcntl.h>
-#include <unistd.h>
-
+#include "master/test_folder.h"
 #include "master/testing.h"
 
 struct place {
 	struct master m;
 	struct store *store;
-	char path[40];
-	int dir;
+	struct test_folder folder;
 };
 
 static void open_store(struct place *p)
 {
 	struct err e = {0};
 
-	p->store = store_open_file(p->dir, &e);
+	p->store = store_open_file(p->folder.fd, &e);
 	if (!p->store || master_init(&p->m, p->store, &e) < 0)
 		fail_msg("%s", e.text);
 }
@@ -27,10 +24,8 @@ static int begin_in_file(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
 
-	strcpy(p->path, "/tmp/tg-epoch-XXXXXX");
-	if (!mkdtemp(p->path))
+	if (test_folder_make(&p->folder) < 0)
 		return -1;
-	p->dir = open(p->path, O_RDONLY | O_DIRECTORY);
 	p->m.now_ms = 1000000;
 	p->m.wall_s = WALL;
 	open_store(p);
@@ -40,15 +35,11 @@ static int begin_in_file(void **state)
 
 static int end_in_file(void **state)
 {
-	static const char *const files[] = {"tidegate.db", "tidegate.db-wal", "tidegate.db-shm"};
 	struct place *p = *state;
 
 	master_fini(&p->m);
 	store_close(&p->store);
-	for (size_t i = 0; i < 3; i++)
-		unlinkat(p->dir, files[i], 0);
-	close(p->dir);
-	rmdir(p->path);
+	test_folder_drop(&p->folder);
 	free(p);
 	return 0;
 }

@@ -175,7 +175,7 @@ static void same_refusals(struct master *m)
 	same(ask(m, "query-status", "{\"task\":\"nope\"}"),
 		"{\"result\":false,\"msg\":\"there is no task `nope`\",\"code\":46015}");
 	same(ask(m, "query-status", "{\"sources\":[\"nope\"]}"),
-		"{\"result\":false,\"msg\":\"source `nope`\",\"code\":20031}");
+		"{\"result\":false,\"msg\":\"there is no source `nope`\",\"code\":20031}");
 }
 
 /* The whole answer, every member. */

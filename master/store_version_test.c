@@ -19,6 +19,7 @@
 #include "master/etcd.h"
 #include "master/etcd_server.h"
 #include "master/store.h"
+#include "master/test_folder.h"
 
 enum { LEAD_MS = 15000 };
 
@@ -44,37 +45,22 @@ enum { LEAD_MS = 15000 };
 	"json_extract(body, '$.sub'));"                                               \
 	"PRAGMA user_version=2;"
 
-struct place {
-	char path[40];
-	int fd;
-};
-
 static int make_place(void **state)
 {
-	struct place *p = calloc(1, sizeof(*p));
+	struct test_folder *p = calloc(1, sizeof(*p));
 
-	strcpy(p->path, "/tmp/tg-store-XXXXXX");
-	if (!mkdtemp(p->path))
-		return -1;
-	p->fd = open(p->path, O_RDONLY | O_DIRECTORY);
 	*state = p;
-	return p->fd >= 0 ? 0 : -1;
+	return test_folder_make(p);
 }
 
 static int drop_place(void **state)
 {
-	static const char *const files[] = {"tidegate.db", "tidegate.db-wal", "tidegate.db-shm"};
-	struct place *p = *state;
-
-	for (size_t i = 0; i < 3; i++)
-		unlinkat(p->fd, files[i], 0);
-	close(p->fd);
-	rmdir(p->path);
-	free(p);
+	test_folder_drop(*state);
+	free(*state);
 	return 0;
 }
 
-static void make_file(const struct place *p, const char *sql)
+static void make_file(const struct test_folder *p, const char *sql)
 {
 	char path[60];
 	sqlite3 *db;
@@ -86,7 +72,7 @@ static void make_file(const struct place *p, const char *sql)
 	sqlite3_close(db);
 }
 
-static struct store *must_open(const struct place *p)
+static struct store *must_open(const struct test_folder *p)
 {
 	struct err e = {0};
 	struct store *s = store_open_file(p->fd, &e);
@@ -121,7 +107,7 @@ static void has(struct store *s, size_t sources, size_t kept)
 		json_decref(tables[t]);
 }
 
-static void comes_up_to_date(const struct place *p, const char *sql)
+static void comes_up_to_date(const struct test_folder *p, const char *sql)
 {
 	struct store *s;
 
@@ -141,7 +127,7 @@ static void comes_up_to_date(const struct place *p, const char *sql)
 
 static void test_empty_file(void **state)
 {
-	struct place *p = *state;
+	struct test_folder *p = *state;
 	struct store *s;
 
 	close(openat(p->fd, "tidegate.db", O_CREAT | O_WRONLY, 0600));
@@ -175,7 +161,7 @@ static struct store *lead(const struct etcd_conf *conf)
 
 static void test_version_2_to_a_cluster(void **state)
 {
-	struct place *p = *state;
+	struct test_folder *p = *state;
 	struct etcd_servers servers = {0};
 	struct etcd_conf conf;
 	struct store *from, *to;

@@ -129,6 +129,23 @@ def test_pause_and_resume(relayed):
     assert r.j.interrupt() == INTERRUPTED, r.j.story()
 
 
+def test_paused_for_a_moment(relayed):
+    """pause-relay and resume-relay one right after the other, time and again: that it was cut off for it is no trouble, and is not logged as such."""
+    r = relayed
+    size = len(r.j.log())
+    for i in range(3):
+        r.j.failpoints.arm("relay_after_write", "sleep", arg=3000)  # it looks at the connection only then
+        r.write()
+        procs.wait_for(lambda: r.j.failpoints.fired("relay_after_write") > i, 20, r.j.story)
+        r.j.ask("pause-relay", "-s", "one")
+        procs.wait_for(lambda: r.j.log()[size:].count("paused: nothing is pulled") > i, 5, r.j.story)
+        r.j.ask("resume-relay", "-s", "one")
+        procs.wait_for(lambda: r.j.log()[size:].count(" resumed") > i, 5, r.j.story)
+        r.wait_arrived()
+    lines = [line for line in r.j.log()[size:].splitlines() if "relay" in line]
+    assert not [line for line in lines if " error " in line or " warn " in line or "trouble" in line], "\n".join(lines)
+
+
 def test_purge_by_name(relayed):
     r = relayed
     for _ in range(3):

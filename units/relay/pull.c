@@ -288,15 +288,16 @@ static bool must_end(struct pull *p, const struct err *e)
 /* e: what ended the last session. */
 static void pull(struct pull *p, struct err *e)
 {
-	uint64_t pause = PAUSE_FIRST_MS, bytes = 0;
+	uint64_t pause = PAUSE_FIRST_MS, bytes = 0, pauses;
 
-	while (!relay_wait_resumed(p->r)) {
+	while (!relay_wait_resumed(p->r, &pauses)) {
 		err_clear(e);
 		session(p, e);
 		if (relay_leaving(p->r))
 			return;
-		/* Cut off for it: no trouble, but where the log may not be on the disk. */
-		if (relay_paused(p->r) && e->code != ERR_io) {
+		/* Cut off for it, which may be over by now: no trouble, but where the log may not be on the
+		 * disk. */
+		if (relay_was_paused(p->r, pauses) && e->code != ERR_io) {
 			relay_trouble(p->r, NULL);
 			continue;
 		}

@@ -58,10 +58,11 @@ struct relay_shared {
 	bool connecting[RELAY_THREADS], abandoned[RELAY_THREADS];
 	bool recovered; /* the log's end is known: it may be served */
 	bool connected, pulling;
-	bool paused;    /* pause-relay: nothing is pulled, what is there is served */
-	bool full;      /* over the quota, and only the pins keep the files */
-	uint64_t quota; /* with full: which one that was, in bytes */
-	bool waiting;   /* a reader waits for data */
+	bool paused;     /* pause-relay: nothing is pulled, what is there is served */
+	uint64_t pauses; /* how often it was */
+	bool full;       /* over the quota, and only the pins keep the files */
+	uint64_t quota;  /* with full: which one that was, in bytes */
+	bool waiting;    /* a reader waits for data */
 	bool resting; /* nothing comes: the main thread looks rarely, and must be woken; so does the asker */
 	struct err last;                           /* the puller's trouble, code 0: none */
 	struct err fatal;                          /* a person must look, or the process must begin anew */
@@ -116,9 +117,10 @@ struct relay_ask_pauses {
 bool relay_ask_pause(struct relay *r, const struct relay_ask_pauses *p);
 /* pause-relay and resume-relay: the puller's connections are cut off, and made again. */
 void relay_set_paused(struct relay *r, bool paused);
-bool relay_paused(struct relay *r);
-/* Waits while it is paused; true when asked to leave meanwhile. */
-bool relay_wait_resumed(struct relay *r);
+/* Waits while it is paused; true when asked to leave meanwhile. *pauses: what relay_was_paused wants. */
+bool relay_wait_resumed(struct relay *r, uint64_t *pauses);
+/* Was it paused since, be it for a moment? */
+bool relay_was_paused(struct relay *r, uint64_t pauses);
 void relay_trouble(struct relay *r, const struct err *e); /* NULL: over; logged where it is new */
 void relay_fatal(struct relay *r, const struct err *e);
 /* A connection that may be cut off while it is used; NULL with e. slot: one of shared's. */

@@ -93,6 +93,7 @@ void relay_set_paused(struct relay *r, bool paused)
 	pthread_mutex_lock(&s->lock);
 	was = s->paused;
 	s->paused = paused;
+	s->pauses += paused && !was;
 	if (paused && s->puller_db)
 		db_interrupt(s->puller_db);
 	if (paused && s->stream)
@@ -130,17 +131,17 @@ bool relay_ask_pause(struct relay *r, const struct relay_ask_pauses *p)
 	return leaving;
 }
 
-bool relay_paused(struct relay *r)
+bool relay_was_paused(struct relay *r, uint64_t pauses)
 {
-	bool paused;
+	bool was;
 
 	pthread_mutex_lock(&r->shared.lock);
-	paused = r->shared.paused;
+	was = r->shared.pauses != pauses;
 	pthread_mutex_unlock(&r->shared.lock);
-	return paused;
+	return was;
 }
 
-bool relay_wait_resumed(struct relay *r)
+bool relay_wait_resumed(struct relay *r, uint64_t *pauses)
 {
 	struct relay_shared *s = &r->shared;
 	bool leaving;
@@ -149,6 +150,7 @@ bool relay_wait_resumed(struct relay *r)
 	while (s->paused && !s->leaving)
 		pthread_cond_wait(&s->changed, &s->lock);
 	leaving = s->leaving;
+	*pauses = s->pauses;
 	pthread_mutex_unlock(&s->lock);
 	return leaving;
 }
