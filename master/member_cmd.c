@@ -107,7 +107,7 @@ int command_offline_member(struct master *m, struct command_call *c, struct err 
 	if (!model_get(&m->model, STORE_AGENT, name))
 		return err_set(e, ERR_member_unknown, "there is no agent `%.100s`", name);
 	if (bind_online(m, a))
-		return err_set(e, ERR_member_online, "agent `%s`, heard within %u s", name,
+		return err_set(e, ERR_member_online, "agent `%s` is there: it was heard within %u s", name,
 			(unsigned)(m->lease_ms / 1000));
 	unbind(m, name);
 	model_set(&m->model, STORE_AGENT, name, NULL);

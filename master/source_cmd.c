@@ -153,7 +153,8 @@ static int stop(struct master *m, const json_t *args, struct command_call *c, st
 	if (!model_get(&m->model, STORE_SOURCE, id))
 		return err_set(e, ERR_source_unknown, "there is no source `%.60s`", id);
 	if (tasks > 0)
-		return err_set(e, ERR_source_has_tasks, "source `%s` has %zu", id, tasks);
+		return err_set(e, ERR_source_has_tasks, "source `%s` has %zu task%s", id, tasks,
+			tasks == 1 ? "" : "s");
 	answer_source(c->answer, id, worker_of(m, id), "");
 	bind_retire(m, id, NULL);
 	bind_keep_epoch(m, id);

@@ -218,3 +218,24 @@ def test_relay_binlog_gtid(make_pair, job, tmp_path):
     j.run(*write_gtid(tmp_path, pair, at, True, f'relay-binlog-gtid: "{at}"\n'), timeout=60)
     pair.assert_equal("app", j.story)
     assert f"beginning with {file}" in j.log()
+
+
+@pytest.mark.parametrize("where", ["file", "offset"])
+def test_from_a_place_that_does_not_come(where, make_pair, job, tmp_path):
+    """A place behind the upstream's end, while the relay log is there already: the task pauses and says so, it does not wait for ever."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
+    last = binlog_files(pair.source)[-1]
+    j = job(source_url="", target_url="")
+    j.source_url = j.target_url = None
+    j.start("--stay", *write_files(tmp_path, pair, last, 4, True), until=None)
+    j.wait_log("following from")
+    j.wait_log("pulling " + last)
+    wrong = tmp_path / "wrong.yaml"
+    file, offset = (last[:-6] + "000099", 4) if where == "file" else (last, 99999999)
+    wrong.write_text(TASK.format(to=pair.target.port, password=PASSWORD, file=file, offset=offset).replace("name: late", "name: wrong"))
+    j.ask("start-task", wrong, "--no-check")
+    procs.wait_for(lambda: j.subtask("wrong").get("stage") == "Paused", 60, lambda: f"{j.subtask('wrong')}\n{j.story()}")
+    error = j.subtask("wrong")["result"]["errors"][0]
+    assert error["ErrCode"] == 60201 and f"{file}:{offset}" in error["Message"], error
+    assert j.subtask("late")["stage"] == "Running"

@@ -3,11 +3,15 @@
  * offset. Both name a file's head, where its format is; the reader steps over what it has. The main thread's.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "units/relay/head.h"
 #include "units/relay/relay.h"
 #include "units/relay/unlogged.h"
+
+enum { BEYOND_MS = 8000 }; /* so long a place may be newer than what the upstream has said */
 
 /* unlogged: NULL where it does not matter. */
 static void reply_located(struct relay *r, struct link_req **req, struct position at,
@@ -169,6 +173,44 @@ static int of_another(struct relay *r, const struct msg_resolve *m, const char *
 		STR_ARG(m->server), server);
 }
 
+static struct serve_beyond *find_beyond(struct serve *s, struct position at)
+{
+	struct serve_beyond *b = NULL;
+
+	for (unsigned i = 0; i < SERVE_BEYOND; i++)
+		if (s->beyond[i].since_ms && position_cmp(s->beyond[i].at, at) == 0)
+			return &s->beyond[i];
+	b = &s->beyond[s->next_beyond++ % SERVE_BEYOND];
+	*b = (struct serve_beyond){at, clock_ms()};
+	return b;
+}
+
+/*
+ * Behind the log's end: it comes yet, as a place of the upstream that is newer than what we have. Where the
+ * upstream itself, asked long after that place was wanted first, ends before it, nothing would ever come: a
+ * mistake in the task's `meta`, or an upstream that has lost its end.
+ */
+static int beyond(
+	struct relay *r, const struct msg_resolve *m, struct position at, const char *server, struct err *e)
+{
+	const struct serve_beyond *b = find_beyond(&r->serve, at);
+	struct position end;
+	uint64_t asked_ms;
+	char file[256];
+
+	pthread_mutex_lock(&r->shared.lock);
+	end = serve_upstream_end(&r->shared, server, at.generation);
+	asked_ms = r->shared.master_asked_us / 1000;
+	snprintf(file, sizeof(file), "%s", r->shared.master.file);
+	pthread_mutex_unlock(&r->shared.lock);
+	if (position_is_zero(end) || asked_ms < b->since_ms + BEYOND_MS || position_cmp(at, end) <= 0)
+		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
+	return err_set(e, ERR_relay_ahead,
+		"%.*s:%" PRIu64 ", where the task is to go on, is not there: the upstream's binlog ends at "
+		"%s:%" PRIu64,
+		STR_ARG(m->file), m->offset, file, end.offset);
+}
+
 /* The file of the newest generation, if the relay has it up to the offset. */
 static int resolve(struct relay *r, const struct msg_resolve *m, struct store_span *span, struct err *e)
 {
@@ -197,7 +239,7 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	case STORE_LIVE:
 		break;
 	case STORE_BEYOND:
-		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
+		return beyond(r, m, at, server, e);
 	case STORE_GONE:
 		return not_here(r, m, own, end.generation > 1, e);
 	case STORE_WRONG:

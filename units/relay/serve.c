@@ -257,7 +257,7 @@ static bool recovered(struct relay *r)
 }
 
 /* An answer of another server than the one that we read from (yet) says nothing about our files. */
-static struct position upstream_end(const struct relay_shared *s, const char *server, uint32_t generation)
+struct position serve_upstream_end(const struct relay_shared *s, const char *server, uint32_t generation)
 {
 	struct position at = {.generation = generation, .offset = s->master.offset};
 	char base[256];
@@ -284,7 +284,7 @@ static bool never_comes(struct relay *r, const struct serve_fetch *f)
 
 	store_last(&r->store, &g, &file, server, sizeof(server));
 	pthread_mutex_lock(&s->lock);
-	end = upstream_end(s, server, g.number);
+	end = serve_upstream_end(s, server, g.number);
 	never = s->connected && !position_is_zero(end) && s->master_asked_us > f->came_us &&
 		position_cmp(f->m.at, end) > 0;
 	pthread_mutex_unlock(&s->lock);
@@ -454,7 +454,7 @@ static void reply_upstream(struct relay *r, struct link_req **req)
 	pthread_mutex_lock(&s->lock);
 	m.asked_us = s->master_asked_us;
 	m.clock_us = s->master_clock_us;
-	m.at = upstream_end(s, server, g.number);
+	m.at = serve_upstream_end(s, server, g.number);
 	m.gtid = str_of(s->master.gtid ? s->master.gtid : "");
 	msg_put_upstream_at(&b, (*req)->head.request, &m);
 	pthread_mutex_unlock(&s->lock);

@@ -5,8 +5,9 @@
 #include "common/proc/unit.h"
 
 struct relay;
+struct relay_shared;
 
-enum { SERVE_CONTEXTS = 64, SERVE_EDGES = 32 };
+enum { SERVE_CONTEXTS = 64, SERVE_EDGES = 32, SERVE_BEYOND = 16 };
 
 /* A place where an event begins, or a place inside a large one: known, so that it need not be looked for. */
 struct serve_edge {
@@ -15,12 +16,20 @@ struct serve_edge {
 	uint32_t size;  /* of the event that at is inside of; 0: it begins there */
 };
 
+/* A place that is asked for and lies behind the log's end. */
+struct serve_beyond {
+	struct position at;
+	uint64_t since_ms; /* 0: none */
+};
+
 /* The main thread's: readers that wait, and the places that they will ask for next. */
 struct serve {
 	struct serve_fetch *waiting;
 	struct serve_ask *asks; /* those who wait for the upstream's next answer */
 	struct serve_edge edges[SERVE_EDGES];
 	unsigned next_edge;
+	struct serve_beyond beyond[SERVE_BEYOND];
+	unsigned next_beyond;
 };
 
 /* The handlers of the relay's socket (unit_on). */
@@ -35,5 +44,7 @@ void serve_waiting(struct relay *r);
 void serve_upstream(struct relay *r);
 /* All that have a pin have read the whole log, and wait for more. */
 bool serve_all_wait(struct relay *r);
+/* The end of the upstream's binlog by its last answer, under the lock; zero where another server gave it. */
+struct position serve_upstream_end(const struct relay_shared *s, const char *server, uint32_t generation);
 /* Everybody gets an empty answer: the relay leaves. */
 void serve_dismiss(struct relay *r);
