@@ -89,6 +89,9 @@ static void letters_are_of_their_command(void **state)
 		assert_string_equal(a.name, "x");
 		assert_null(a.lines);
 	}
+	assert_int_equal(parse_line(&a, &e, "operate-source create f -w x"), 0);
+	assert_string_equal(a.on_agent, "x");
+	assert_null(a.worker);
 	assert_int_equal(parse_line(&a, &e, "logs -f -n 5"), 0);
 	assert_string_equal(a.lines, "5");
 	assert_null(a.name);

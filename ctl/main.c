@@ -104,6 +104,10 @@ static int run_words(int argc, char **argv)
 		puts("tidegate " TIDEGATE_VERSION);
 		return EXIT_DONE;
 	}
+	if (a.word && strcmp(a.word, "help") == 0) { /* dmctl's, too */
+		args_help(a.nrest ? a.rest[0] : NULL);
+		return EXIT_DONE;
+	}
 	if (a.help || !a.word) {
 		args_help(a.word);
 		return a.help ? EXIT_DONE : EXIT_USAGE;

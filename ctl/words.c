@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/xalloc.h"
@@ -479,14 +480,22 @@ static int put_source(const struct args *a, const char *op, const char *file, st
 
 	if (!source)
 		return EXIT_FAILED;
-	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", op, "source", source), e);
+	return send_word(a, "operate-source",
+		json_pack("{s:s, s:o, s:s*}", "op", op, "source", source, "worker", a->on_agent), e);
+}
+
+/* A file is no folder that is called like a source. */
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* A source's file, or its name. */
 static int stop_source(const struct args *a, const char *what, struct err *e)
 {
-	json_t *source =
-		access(what, R_OK) == 0 ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
+	json_t *source = is_file(what) ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
 
 	if (!source)
 		return EXIT_FAILED;
@@ -503,6 +512,8 @@ int cmd_operate_source(const struct args *a, struct err *e)
 	if ((strcmp(op, "create") != 0 && strcmp(op, "update") != 0 && strcmp(op, "stop") != 0) ||
 		a->nrest < 2)
 		return wrong(e, "operate-source create|update file …, stop file|name …, or show");
+	if (a->on_agent && (strcmp(op, "create") != 0 || a->nrest != 2))
+		return wrong(e, "-w agent is for operate-source create with one file");
 	for (int i = 1; i < a->nrest && code == EXIT_DONE; i++)
 		code = op[0] == 's' ? stop_source(a, a->rest[i], e) : put_source(a, op, a->rest[i], e);
 	return code;

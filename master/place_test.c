@@ -201,6 +201,28 @@ static void test_transfer(void **state)
 	refused(m, "transfer-source", "{\"source\":\"s2\",\"worker\":\"b\"}", ERR_bad_stage);
 }
 
+#define MADE(id, agent)                                      \
+	"{\"op\":\"create\",\"source\":{\"source-id\":\"" id \
+	"\",\"endpoint\":" EP(3306) "},\"worker\":\"" agent "\"}"
+
+/* Who makes a source may say where it goes; one that is there is moved by transfer-source alone. */
+static void test_made_at_an_agent(void **state)
+{
+	struct master *m = *state;
+
+	joins(m, "a", 9, false);
+	joins(m, "b", 1, false);
+	refused(m, "operate-source", MADE("s1", "x"), ERR_member_unknown);
+	assert_null(model_get(&m->model, STORE_SOURCE, "s1"));
+	ok(m, "operate-source", MADE("s1", "b"));
+	assert_string_equal(owner(m, "s1"), "b");
+	ok(m, "operate-source", MADE("s1", "b")); /* said twice (T39) */
+	refused(m, "operate-source", MADE("s1", "a"), ERR_bad_stage);
+	refused(m, "operate-source", MADE("s2", "b"), ERR_bad_stage); /* it has no room */
+	ok(m, "operate-source", MADE("s2", "a"));
+	assert_string_equal(owner(m, "s2"), "a");
+}
+
 /* The owner is lost, or does not let go; whom it was to go to is lost. */
 static void test_transfer_disturbed(void **state)
 {
@@ -476,6 +498,7 @@ int main(void)
 		T(test_standby_takes_what_others_can_not),
 		T(test_goes_back_to_its_relay_log),
 		T(test_transfer),
+		T(test_made_at_an_agent),
 		T(test_transfer_disturbed),
 		T(test_transfer_and_the_clock),
 		T(test_a_slot_that_is_none_there),

@@ -10,6 +10,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/place.h"
 #include "master/valid.h"
 
 static bool same_server(const json_t *a, const json_t *b)
@@ -115,9 +116,21 @@ static int change(struct master *m, const json_t *args, struct command_call *c, 
 	return update(m, args, was, c, e);
 }
 
+/* One that is there stays where it is: transfer-source says how it goes, and when it is there. */
+static int check_place(struct master *m, const char *id, const char *worker, struct err *e)
+{
+	const char *now = worker_of(m, id);
+
+	if (!worker[0] || strcmp(now, worker) == 0)
+		return 0;
+	return err_set(e, ERR_bad_stage, "source `%s` is there already, %s%s: transfer-source moves it", id,
+		now[0] ? "at agent " : "nowhere yet", now);
+}
+
 static int create(struct master *m, const json_t *args, struct command_call *c, struct err *e)
 {
 	const char *id = json_text(args, "source-id", "");
+	const char *worker = json_text(c->args, "worker", "");
 	const json_t *was = model_get(&m->model, STORE_SOURCE, id);
 	unsigned slot;
 	json_t *doc;
@@ -128,7 +141,7 @@ static int create(struct master *m, const json_t *args, struct command_call *c, 
 		check_filters(args, e) < 0)
 		return -1;
 	if (was)
-		return update(m, args, was, c, e);
+		return check_place(m, id, worker, e) < 0 ? -1 : update(m, args, was, c, e);
 	slot = bind_free_slot(m);
 	if (!slot)
 		return err_set(e, ERR_bad_stage, "there are %d sources already", MASTER_SLOTS);
@@ -136,6 +149,10 @@ static int create(struct master *m, const json_t *args, struct command_call *c, 
 		(json_int_t)bind_first_epoch(m), "agent", "");
 	put_settings(doc, args);
 	model_set(&m->model, STORE_SOURCE, id, doc);
+	if (worker[0] && place_check(m, id, worker, e) < 0)
+		return -1;
+	if (worker[0])
+		place_move(m, id, worker);
 	bind_sources(m);
 	if (model_commit(&m->model, e) < 0)
 		return -1;

@@ -224,3 +224,21 @@ def test_next_master(hosts):
     said = a.ask("list-member", to=",".join(nobody), expect=1)
     assert all(n in said for n in nobody), said
     assert "among several masters" in a.ask("list-member", to=f"{url},/run/tidegate", expect=2)
+
+
+def test_a_source_goes_where_it_is_told(hosts, monkeypatch):
+    """operate-source create -w; stop by the name, also where a folder is called like it."""
+    a = hosts("a", master={}).start()
+    b = hosts("b", masters=[a.socket]).start()
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, lambda: a.story() + b.story())
+    here = hosts.path / "here"
+    (here / "s1").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for name in ("s1", "s2"):
+        (here / f"{name}.yaml").write_text(f"source-id: {name}\nfrom: {{host: 192.0.2.1, port: 3306, user: u, password: p}}\n")
+        made = a.ask("operate-source", "create", f"{name}.yaml", "-w", "b")
+        assert made["sources"][0]["worker"] == "b", made
+    assert "transfer-source" in a.ask("operate-source", "create", "s1.yaml", "-w", "a", expect=1)
+    assert "one file" in a.ask("operate-source", "create", "s1.yaml", "s2.yaml", "-w", "a", expect=2)
+    a.ask("operate-source", "stop", "s1")
+    assert [s["source"] for s in a.ask("operate-source", "show")["sources"]] == ["s2"]
