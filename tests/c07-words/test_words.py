@@ -26,7 +26,7 @@ def test_words(following):
     assert [list(m)[0] for m in j.ask("list-member", "-l", "-m")["members"]] == ["leader", "master"]
     assert "46005" in j.ask("offline-member", "-w", "-n", worker["name"], expect=FAILED)
     assert "46004" in j.ask("offline-member", "-w", "-n", "nobody", expect=FAILED)
-    assert "offline-member -w -n name" in j.ask("offline-member", "-n", "nobody", expect=USAGE)
+    assert "offline-member -w|-m -n name" in j.ask("offline-member", "-n", "nobody", expect=USAGE)
 
     source = worker["source"]
     assert j.ask("start-relay", "-s", source)["sources"][0]["result"]
