@@ -1,6 +1,7 @@
 """Table routing: tables stand under other names downstream, in the copy and as the binlog goes on, DDL among it; and what can't be routed is
 refused by name."""
 import json
+import re
 import shutil
 import subprocess
 
@@ -858,9 +859,9 @@ def test_operators_say_upstream_names(make_pair, job):
     j.interrupt()
 
 
-def dumped(pair, job, tmp_path, tables):
+def dumped(pair, job, tmp_path, tables, *more):
     folder, j = tmp_path / "files", job(pair)
-    words = [str(j.bin / "tidegate"), "dump", "--from", pair.source.url(), "--dir", str(folder), "--tables", tables, "--state", str(tmp_path / "dumping")]
+    words = [str(j.bin / "tidegate"), "dump", "--from", pair.source.url(), "--dir", str(folder), "--tables", tables, "--state", str(tmp_path / "dumping"), *more]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return folder
@@ -875,6 +876,89 @@ def test_files(make_pair, job, tmp_path):
     f = Files(pair, job, ROUTES, mode="load", more=", loader: {dir: \"%s\"}" % folder)
     f.run(until=None)
     assert_equal(pair, f.job)
+
+
+def loaded(pair, job, folder, routes, mode="load", more=""):
+    return Files(pair, job, routes, mode=mode, more=", loader: {dir: \"%s\"%s}" % (folder, more))
+
+
+@pytest.mark.parametrize("names, words", [("my97>ma118", ()), pytest.param("ma1011>my97", ("--filetype", "csv"), marks=pytest.mark.long), ("ma1011>ma118", ("--compress", "zstd"))])
+def test_merged_out_of_files(names, words, make_pair, job, tmp_path):
+    """As in a copy: kills between the transactions, an empty target, the union of all rows at the end."""
+    pair = make_pair(*names.split(">"))
+    pair.source.run(*SHARDS)
+    f = loaded(pair, job, dumped(pair, job, tmp_path, "app.*,shard_1.*,shard_2.*", *words), SHARED)
+    killed(f, "load_schema", "load_mid_chunk", "load_before_commit", "load_after_commit", "load_all_done", until=None)
+    assert_merged(pair, f.job)
+
+
+def test_merged_out_of_files_and_followed(make_pair, job, tmp_path):
+    """Rows that change behind the files go on in the merged table, and what clashes stops."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run(*SHARDS)
+    folder = dumped(pair, job, tmp_path, "app.*,shard_1.*,shard_2.*")
+    shards_change(pair.source, 600)
+    f = loaded(pair, job, folder, SHARED, mode="load&sync")
+    killed(f, "load_mid_chunk", "sync_before_commit")
+    assert_merged(pair, f.job)
+
+
+def test_files_that_cannot_be_merged(make_pair, job, tmp_path):
+    """Tables that are not alike, keys that clash, REPLACE: named, and no row goes over another's."""
+    pair = make_pair("ma1011", "ma118")
+    pair.source.run(*SHARDS, "INSERT INTO shard_2.t VALUES (3, 'clash', NULL)")
+    folder = dumped(pair, job, tmp_path, "shard_1.*,shard_2.*")
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "rows of tables that are merged into `all`.`t` have the same key" in said_text and "Duplicate" in said_text, said_text
+    (rows,) = folder.glob("shard_2.t.0*.sql")
+    rows.write_text(rows.read_text().replace("INSERT INTO", "REPLACE INTO"))
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "REPLACE would go over rows of other tables, which are merged into `all`.`t`" in said_text, said_text
+    assert pair.target.query("SELECT COUNT(*) FROM `all`.t WHERE id = 3 AND v = 'clash'") == ((0,),)
+    schema = folder / "shard_2.plain-schema.sql"
+    schema.write_text(schema.read_text().replace("varchar(20)", "varchar(30)"))
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "`shard_1`.`plain` and `shard_2`.`plain` both go to `all`.`plain`, but they are not alike" in said_text, said_text
+    schema.unlink()
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "but only one of them has a -schema.sql" in said_text or "is not in the downstream" in said_text, said_text
+
+
+def without_lists(folder):
+    """As mydumper writes a table without generated columns."""
+    for f in folder.glob("*.sql"):
+        f.write_text(re.sub(r"(INSERT (?:IGNORE )?INTO `[^`]*`) \([^)]*\) VALUES", r"\1 VALUES", f.read_text()))
+
+
+@pytest.mark.parametrize("names, words, lists", [("my97>ma118", (), True), ("ma1011>my97", (), False), ("ma118>my97", ("--filetype", "csv"), True)])
+def test_extracted_columns_out_of_files(names, words, lists, make_pair, job, tmp_path):
+    """Each row has the columns that are made of the table's names, whatever stands in its texts; nothing else changes."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    odd = "'a);(b', '\\\\', 'it''s (', '`', '/* ) */', '-- )', 'ü\\n)', '\"'"
+    for db, t in (("shard_1", "t_ab"), ("shard_x", "t_c")):
+        s.run(f"CREATE DATABASE {db} CHARACTER SET utf8mb4", f"CREATE TABLE {db}.{t} (id int PRIMARY KEY AUTO_INCREMENT, v varchar(20), e enum('a','','c'))", f"CREATE TABLE {db}.plain (v varchar(20), w double)",
+              f"CREATE TABLE {db}.own (id int PRIMARY KEY, v varchar(20))", f"INSERT INTO {db}.plain VALUES ('same', 1.5), ('same', 1.5), (NULL, NULL)")
+        s.run(f"INSERT INTO {db}.{t} (v, e) VALUES " + ",".join(f"({v}, 'c')" for v in odd.split(", ")))
+    if lists and not words:
+        s.run("SET sql_mode=''", "INSERT INTO shard_1.t_ab (v, e) VALUES ('odd', 'no member')")
+    s.run("CREATE DATABASE app", "CREATE TABLE app.single (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app.single VALUES (1, 'a'), (2, 'b')", "INSERT INTO shard_1.own VALUES (1, 'a'), (2, 'b')", "INSERT INTO shard_x.own VALUES (3, 'c')")
+    folder = dumped(pair, job, tmp_path, "shard_1.*,shard_x.*,app.*", *words)
+    if not lists:
+        without_lists(folder)
+    said_text = loaded(pair, job, folder, EXTRACTS).run(expect=FAILED, until=None)
+    assert "make the table by hand, with that column" in said_text, said_text
+    d.run("CREATE DATABASE IF NOT EXISTS `all`", "CREATE TABLE `all`.t (c_table varchar(20), id int AUTO_INCREMENT, v varchar(20), e enum('a','','c'), c_schema varchar(20) CHARACTER SET latin1, c_source text, PRIMARY KEY (id, c_schema)) CHARACTER SET utf8mb4",
+          "CREATE TABLE `all`.plain (v varchar(20), w double, c_schema varchar(20)) CHARACTER SET utf8mb4", "CREATE TABLE `all`.own (id int PRIMARY KEY, v varchar(20), c char(3)) CHARACTER SET utf8mb4",
+          "CREATE TABLE `all`.single (id int, v varchar(20), src varchar(9), PRIMARY KEY (src, id)) CHARACTER SET utf8mb4")
+    if lists:
+        f = loaded(pair, job, folder, EXTRACTS)
+        killed(f, "load_mid_chunk", "load_before_commit", until=None)
+    else:
+        s.run("UPDATE shard_1.t_ab SET v = 'changed' WHERE id < 4", "DELETE FROM shard_x.t_c WHERE id = 2", "INSERT INTO shard_x.own VALUES (4, 'behind')", "UPDATE shard_1.plain SET w = 2 LIMIT 1")
+        f = loaded(pair, job, folder, EXTRACTS, mode="load&sync")
+        killed(f, "load_mid_chunk", "load_before_commit")
+    assert_extracted(pair, f.job)
 
 
 SWAPPED = {"a": {"schema-pattern": "app", "table-pattern": "one", "target-schema": "new", "target-table": "x"},

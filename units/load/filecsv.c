@@ -6,13 +6,19 @@
 
 #include "common/base/xalloc.h"
 #include "common/sql/quote.h"
+#include "units/load/filerouted.h"
 #include "units/load/filework.h"
 
 enum { STATEMENT_BYTES = 1 << 20 };
 
+static const struct plan_item *table_of(const struct fileworker *w)
+{
+	return &w->l->plan.tables.p[w->f->table];
+}
+
 static const struct structure *structure_of(const struct fileworker *w)
 {
-	return w->l->plan.tables.p[w->f->table].structure;
+	return table_of(w)->structure;
 }
 
 static void add_column(struct fileworker *w, unsigned i)
@@ -107,13 +113,14 @@ static void begin_statement(struct fileworker *w)
 	const char *sep = " (";
 
 	buf_puts(&w->sql, "INSERT INTO ");
-	sql_put_ident(&w->sql, str_of(w->l->plan.tables.p[w->f->table].to_name));
+	sql_put_ident(&w->sql, str_of(table_of(w)->to_name));
 	for (unsigned i = 0; i < w->ncolumns; i++) {
 		buf_puts(&w->sql, sep);
 		sql_put_ident(&w->sql, str_of(structure_of(w)->columns[w->columns[i]].name));
 		sep = ",";
 	}
-	buf_puts(&w->sql, w->ncolumns > 0 ? ") VALUES\n" : " () VALUES\n");
+	filerouted_put_names(table_of(w), &w->sql, &sep);
+	buf_puts(&w->sql, sep[0] == ',' ? ") VALUES\n" : " () VALUES\n");
 }
 
 static void put_row(struct fileworker *w)
@@ -131,6 +138,7 @@ static void put_row(struct fileworker *w)
 		else
 			put_value(&w->sql, &structure_of(w)->columns[w->columns[i]], csv_value(&w->row, i));
 	}
+	filerouted_put_values(table_of(w), &w->sql, w->ncolumns > 0);
 	buf_putc(&w->sql, ')');
 }
 

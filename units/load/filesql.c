@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "common/sql/quote.h"
+#include "units/load/filerouted.h"
 #include "units/load/filework.h"
 
 static const struct plan_item *table_of(const struct fileworker *w)
@@ -57,25 +58,41 @@ static int refuse(const struct fileworker *w, const struct statement *s, const s
 		e, ERR_load_files, "only INSERT, REPLACE and settings may stand here: %.*s", n, s->text.p);
 }
 
-/* The rows of a table that has another name downstream: the statement with that name, as a copy. */
+/* The rows of a table that has another name, or more columns, downstream: as a copy of the statement. */
 static int exec_routed(
 	struct fileworker *w, struct str text, const struct statement_about *about, struct err *e)
 {
-	size_t at = (size_t)(about->name.p - text.p), end = at + about->name.n;
 	struct buf sql = {0};
-	int r;
+	int r = filerouted_put(table_of(w), &w->l->to, text, about, &sql, e);
 
-	buf_put(&sql, text.p, at);
-	sql_put_table(&sql, str_of(table_of(w)->to_schema), str_of(table_of(w)->to_name));
-	buf_put(&sql, text.p + end, text.n - end);
-	r = fileworker_exec(w, buf_str(&sql), about->rows, about->replaces, e);
+	if (r == 0)
+		r = fileworker_exec(w, buf_str(&sql), about->rows, about->replaces, e);
 	buf_free(&sql);
 	return r;
 }
 
 static bool is_routed(const struct plan_item *t)
 {
-	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0;
+	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0 || t->extras.n > 0;
+}
+
+static int send_rows(
+	struct fileworker *w, const struct statement *s, const struct statement_about *about, struct err *e)
+{
+	const struct plan_item *t = table_of(w);
+
+	if (t->merged && about->replaces)
+		return err_set(e, ERR_load_files,
+			"REPLACE would go over rows of other tables, which are merged into `%s`.`%s`: write "
+			"INSERT "
+			"there",
+			t->to_schema, t->to_name);
+	fileworker_look_at_zone(w);
+	/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
+	if (about->ignore.n > 0 && !w->l->folder->meta.ours)
+		text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
+	return is_routed(t) ? exec_routed(w, s->text, about, e)
+			    : fileworker_exec(w, s->text, about->rows, about->replaces, e);
 }
 
 static int one(
@@ -83,12 +100,7 @@ static int one(
 {
 	switch (about->kind) {
 	case STATEMENT_ROWS:
-		fileworker_look_at_zone(w);
-		/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
-		if (about->ignore.n > 0 && !w->l->folder->meta.ours)
-			text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
-		return is_routed(table_of(w)) ? exec_routed(w, s->text, about, e)
-					      : fileworker_exec(w, s->text, about->rows, about->replaces, e);
+		return send_rows(w, s, about, e);
 	case STATEMENT_SESSION:
 		return set_session(w, about, e);
 	case STATEMENT_NOTHING:

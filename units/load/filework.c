@@ -14,7 +14,14 @@
 #include "common/sql/quote.h"
 #include "units/load/filerec.h"
 
-enum { TRIES = 30, PAUSE_MS = 200, TRANSACTION_BYTES = 16 << 20, TIDB_BYTES = 8 << 20, KEEP = 4 << 20 };
+enum {
+	TRIES = 30,
+	PAUSE_MS = 200,
+	TRANSACTION_BYTES = 16 << 20,
+	TIDB_BYTES = 8 << 20,
+	KEEP = 4 << 20,
+	SQL_DUPLICATE = 1062
+};
 
 /* --- the connection --- */
 
@@ -267,6 +274,9 @@ static int refused(struct fileworker *w, struct err *e)
 		e->code = ERR_load_too_large;
 	else if (err_act(e->code) == ERR_ACT_PAUSE)
 		e->code = ERR_load_files;
+	if (t->merged && e->sql_errno == SQL_DUPLICATE)
+		err_add(e, "rows of tables that are merged into `%s`.`%s` have the same key", t->to_schema,
+			t->to_name);
 	return err_add(e, "table `%s`.`%s`, %s", t->schema, t->name, w->f->name);
 }
 

@@ -72,14 +72,18 @@ static int route_items(struct load *l, struct plan_items *list, struct err *e)
 	return 0;
 }
 
-/* Statements in files have the columns that the upstream has. */
+/* Which columns stand in the files would be known by the downstream's table, which has more of them. */
 static int check_extras(const struct load *l, struct err *e)
 {
-	for (unsigned i = 0; l->folder && i < l->plan.tables.n; i++)
-		if (l->plan.tables.p[i].extras.n > 0)
-			return err_set(e, ERR_config_unsupported,
-				"`%s`.`%s`: extract-… of routes out of files is not supported yet",
-				l->plan.tables.p[i].schema, l->plan.tables.p[i].name);
+	for (unsigned i = 0; l->folder && i < l->plan.tables.n; i++) {
+		const struct plan_item *t = &l->plan.tables.p[i];
+
+		if (t->extras.n > 0 && !t->create[0])
+			return err_set(e, ERR_load_files,
+				"`%s`.`%s`: extract-… of its route wants a -schema.sql, which says the "
+				"columns in the files",
+				t->schema, t->name);
+	}
 	return 0;
 }
 
@@ -104,6 +108,10 @@ static int check_alike(
 
 	if (strcmp(a->to_schema, b->to_schema) != 0 || strcmp(a->to_name, b->to_name) != 0) {
 		r = not_alike(a, b, "written with another case", e);
+	} else if (!a->create[0] && !b->create[0]) {
+		; /* out of files without schema files: both have the columns of the table that is there */
+	} else if (!a->create[0] || !b->create[0]) {
+		r = not_alike(a, b, "but only one of them has a -schema.sql: both must, or none", e);
 	} else if (!alike(str_of(a->create), str_of(b->create), from, &parts)) {
 		buf_putf(&why, "but they are not alike (%s): make them so", buf_cstr(&parts));
 		r = not_alike(a, b, buf_cstr(&why), e);
@@ -149,8 +157,6 @@ static int check_ties(const struct load *l, struct err *e)
 
 static int merge(const struct load *l, struct plan_item *first, struct plan_item *t, struct err *e)
 {
-	if (l->folder)
-		return not_alike(first, t, "which is not supported out of files yet", e);
 	if (check_alike(&l->plan.from, first, t, e) < 0)
 		return -1;
 	if (!first->merged)
