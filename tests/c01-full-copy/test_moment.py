@@ -197,6 +197,53 @@ def test_made_and_dropped_all_the_while(up, privilege, consistency, make_pair, j
     pair.assert_equal("app", j.story)
 
 
+class Busy:
+    """Statements that are said over and over by a connection each, with a pause; what the server ended by a deadlock is kept."""
+
+    def __init__(self, source, *turns):
+        self.source, self.over, self.ended, self.said = source, threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self._work, args=(t,), daemon=True) for t in turns]
+        for t in self.threads:
+            t.start()
+
+    def _work(self, turn):
+        with self.source.connect(autocommit=True) as c, c.cursor() as cur:
+            while not self.over.wait(0.01):
+                try:
+                    for n, s in enumerate(turn):
+                        time.sleep(0.02 if n else 0)
+                        cur.execute(s)
+                        self.said += 1
+                except pymysql.err.OperationalError as e:
+                    self.ended.append((e.args, s))
+
+    def end(self):
+        self.over.set()
+        for t in self.threads:
+            t.join(60)
+            assert not t.is_alive()
+
+
+@pytest.mark.parametrize("turns", [[[f"TRUNCATE TABLE app.s{n}"] for n in range(3)], [["BEGIN", "INSERT INTO app.s1 VALUES (NULL)", "INSERT INTO app.s0 VALUES (NULL)", "COMMIT"]]], ids=["ddl", "transaction"])
+def test_lock_ends_nobodys_statement(turns, make_pair, job):
+    """Where the wanted tables are locked one after the other, who meets that half way is not ended by a deadlock."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    make(s)
+    s.run(*[f"CREATE TABLE app.s{n} (id int PRIMARY KEY AUTO_INCREMENT)" for n in range(8)], "CREATE TABLE app.kept (id int) ENGINE=MyISAM", "INSERT INTO app.kept VALUES (1)")
+    busy = Busy(s, *turns)
+    try:
+        for _ in range(4):
+            pair.target.clean()
+            j = job(pair)
+            j.start("--consistency", "lock", until="synced")
+            procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 60, j.story, 0.01)
+            j.interrupt()
+    finally:
+        busy.end()
+    assert busy.said > 20 and not busy.ended, f"{busy.said} {busy.ended}\n{j.story()}"
+
+
 class Hasty(failover.Forwarder):
     """What was made more than five seconds ago is old."""
 

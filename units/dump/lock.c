@@ -21,7 +21,14 @@
 
 /* READ_MS: for so long tables that came are read while everybody waits; each time that this was too short it
  * is twice as long, up to READ_MOST_MS. */
-enum { LOCK_WAIT_MS = 30000, TRY_S = 2, PAUSE_MS = 1000, READ_MS = 100, READ_MOST_MS = 800 };
+enum {
+	LOCK_WAIT_MS = 30000,
+	PASSING_MS = 10000,
+	TRY_S = 2,
+	PAUSE_MS = 1000,
+	READ_MS = 100,
+	READ_MOST_MS = 800
+};
 enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401, SQL_NO_TABLE = 1146 };
 
 struct locking {
@@ -33,6 +40,8 @@ struct locking {
 	struct ddl_guard *guard;
 	uint64_t locked_ms; /* when the lock was taken */
 	unsigned read_ms;
+	uint64_t passing_until_ms;
+	bool passing;   /* this try waits for nobody */
 	bool timed_out; /* the last try may be repeated */
 };
 
@@ -58,13 +67,27 @@ static void put_lock_tables(struct buf *b, const struct catalog *c, bool all)
 	}
 }
 
+/*
+ * MariaDB ends DDL of others by a deadlock (1213) when it meets a LOCK TABLES that waits, be it for a single
+ * table, and any server a transaction that wants a table of ours next. Where nobody waits nobody is ended.
+ */
+static void put_wanted_tables(struct locking *l, struct buf *sql)
+{
+	const struct server *s = &l->d->server;
+
+	put_lock_tables(sql, &l->d->catalog, true);
+	l->passing = s->flavor == FLAVOR_MARIADB && s->version >= 100300 && clock_ms() < l->passing_until_ms;
+	if (l->passing)
+		buf_puts(sql, " NOWAIT");
+}
+
 static int take_lock(struct locking *l, struct err *e)
 {
 	struct buf sql = {0};
 	int r = 0;
 
 	if (l->d->o.consistency == CONSISTENCY_LOCK)
-		put_lock_tables(&sql, &l->d->catalog, true);
+		put_wanted_tables(l, &sql);
 	else if (l->d->o.consistency != CONSISTENCY_NONE)
 		buf_puts(&sql, "FLUSH TABLES WITH READ LOCK");
 	if (sql.n > 0)
@@ -389,26 +412,36 @@ static int give_up(struct locking *l, struct err *e)
 	return -1;
 }
 
+/* Before the next try. 0: asked to leave. */
+static bool pause_before(struct locking *l, unsigned *ms, const struct err *why)
+{
+	if (why->code == ERR_dump_changed)
+		return dump_pause_longer(l->d, ms, atomic_load(&l->d->lock_ms));
+	/* Whoever queued behind our wait gets through now. */
+	return l->passing ? dump_pause_longer(l->d, ms, 0) : dump_pause(l->d, PAUSE_MS);
+}
+
 static int try_until(struct locking *l, struct err *e)
 {
 	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
 	unsigned pause_ms = 0;
+	bool told = false;
 	int r;
 
+	l->passing_until_ms = clock_ms() + PASSING_MS;
 	while ((r = try_once(l, e)) < 0 && l->timed_out) {
 		if (clock_ms() >= deadline)
 			return give_up(l, e);
-		log_info("the lock is not to be had yet, trying again: %s", e->text);
+		if (!l->passing || e->code == ERR_dump_changed || !told)
+			log_info("the lock is not to be had yet, trying again: %s", e->text);
+		told = true;
 		/* What holds the lock off may be a statement that waits for the guard. What it changes is
 		   found behind the snapshots. */
 		guard_let_go(l->guard);
 		l->guard->given_up |= !holds_all_off(l);
 		if (e->code == ERR_dump_changed && l->read_ms < READ_MOST_MS)
 			l->read_ms *= 2;
-		/* Whoever queued behind our wait gets through now. */
-		if (!(e->code == ERR_dump_changed
-				    ? dump_pause_longer(l->d, &pause_ms, atomic_load(&l->d->lock_ms))
-				    : dump_pause(l->d, PAUSE_MS)))
+		if (!pause_before(l, &pause_ms, e))
 			return -1;
 	}
 	return r;
