@@ -40,6 +40,31 @@ def test_dump_killed(direction, make_pair, job, tmp_path):
     assert copied < total * 1.05, f"{copied} rows were copied, the tables have {total}: chunks were read twice"
 
 
+@pytest.mark.parametrize("direction, statement", [("ma1011>my97", "DROP TABLE app.gone"), ("my97>ma1011", "ALTER TABLE app.gone DROP COLUMN v"), pytest.param("my97>my97", "DROP TABLE app.gone", marks=pytest.mark.long)])
+def test_changed_before_its_turn(direction, statement, make_pair, job, tmp_path):
+    """A table that is dropped, or altered, between the snapshot and its turn: another snapshot is taken, and what is in the downstream of others is not read again."""
+    pair = make_pair(*direction.split(">"))
+    make_source(pair.source)
+    j, files = make_job(job, tmp_path, pair)
+    with Writer(pair.source) as w:
+        stop_at(j, files, pair, 18, 17)
+        w.some()
+        before = recorded(pair.target)
+        assert not pair.target.query("SELECT * FROM dm_meta.tidegate_chunk WHERE table_name = 'gone'"), "it had its turn"
+        pair.source.run(statement)
+        j.failpoints.disarm("dump_chunk_done")
+        j.wait_log("goes on under another snapshot", 60)
+        chunks, rows, whole, *_ = went_on(j)[0]
+        assert chunks >= before[0] and rows >= before[1] and whole >= 2, f"{before} were there\n{j.story()}"
+        finish(j, files, pair)
+        w.some()
+    j.run(*files, timeout=120)
+    pair.assert_equal("app", j.story)
+    total = sum(pair.source.query(f"SELECT COUNT(*) FROM app.{t}")[0][0] for t in ("ints", "words", "twos"))
+    copied = pair.target.query("SELECT CAST(SUM(row_count) AS SIGNED) FROM dm_meta.tidegate_chunk WHERE table_name IN ('ints','words','twos')")[0][0]
+    assert copied < total * 1.05, f"{copied} rows were copied, the tables have {total}: chunks were read twice"
+
+
 @pytest.mark.parametrize("unit", ["load", "tidegated", "agent"])
 def test_others_killed(unit, make_pair, job, tmp_path):
     """kill -9 of the load leaves the dump its snapshot; with supervisor or agent the dump is gone, too."""
