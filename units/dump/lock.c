@@ -41,8 +41,9 @@ struct locking {
 	uint64_t locked_ms; /* when the lock was taken */
 	unsigned read_ms;
 	uint64_t passing_until_ms;
-	bool passing;   /* this try waits for nobody */
-	bool timed_out; /* the last try may be repeated */
+	uint64_t tell_ms; /* not before that */
+	bool passing;     /* this try waits for nobody */
+	bool timed_out;   /* the last try may be repeated */
 };
 
 /* Nobody makes, changes or drops anything then. */
@@ -421,20 +422,28 @@ static bool pause_before(struct locking *l, unsigned *ms, const struct err *why)
 	return l->passing ? dump_pause_longer(l->d, ms, 0) : dump_pause(l->d, PAUSE_MS);
 }
 
+/* Tries may be 20 ms apart: a line a second is enough. */
+static void tell_waiting(struct locking *l, const struct err *why)
+{
+	enum { TELL_MS = 1000 };
+
+	if (clock_ms() < l->tell_ms)
+		return;
+	l->tell_ms = clock_ms() + TELL_MS;
+	log_info("the lock is not to be had yet, trying again: %s", why->text);
+}
+
 static int try_until(struct locking *l, struct err *e)
 {
 	uint64_t deadline = clock_ms() + LOCK_WAIT_MS;
 	unsigned pause_ms = 0;
-	bool told = false;
 	int r;
 
 	l->passing_until_ms = clock_ms() + PASSING_MS;
 	while ((r = try_once(l, e)) < 0 && l->timed_out) {
 		if (clock_ms() >= deadline)
 			return give_up(l, e);
-		if (!l->passing || e->code == ERR_dump_changed || !told)
-			log_info("the lock is not to be had yet, trying again: %s", e->text);
-		told = true;
+		tell_waiting(l, e);
 		/* What holds the lock off may be a statement that waits for the guard. What it changes is
 		   found behind the snapshots. */
 		guard_let_go(l->guard);
