@@ -135,10 +135,18 @@ static bool names(
 	return same_name(f, t->schema, schema) && same_name(f, t->table, table);
 }
 
-bool row_filters_name(const struct row_filters *f, struct str schema, struct str table)
+static bool any_names(const struct row_filters *f, struct str schema, struct str table)
 {
 	for (size_t i = 0; f && i < f->n; i++)
 		if (names(f, &f->list[i], schema, table))
+			return true;
+	return false;
+}
+
+bool row_filters_hide(const struct row_filters *f, struct str schema, struct str table)
+{
+	for (size_t i = 0; f && i < f->n; i++)
+		if (!f->list[i].text[PART_DELETE] && names(f, &f->list[i], schema, table))
 			return true;
 	return false;
 }
@@ -206,7 +214,7 @@ int row_filter_bind(struct row_filter **out, struct row_filters *f, const struct
 	struct row_filter *r;
 
 	*out = NULL;
-	if (!row_filters_name(f, str_of(s->schema), str_of(s->table)))
+	if (!any_names(f, str_of(s->schema), str_of(s->table)))
 		return 0;
 	r = xcalloc(1, sizeof(*r));
 	r->of = f;
@@ -234,6 +242,14 @@ void row_filter_free(struct row_filter **f)
 	if (old)
 		free(old->list);
 	free(old);
+}
+
+bool row_filter_hides(const struct row_filter *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->list[i].x[PART_DELETE])
+			return true;
+	return false;
 }
 
 /* --- a row --- */

@@ -24,7 +24,9 @@ int row_filters_new(struct row_filters **out, const json_t *list, bool case_sens
 void row_filters_free(struct row_filters **f);
 /* The table of filter i; false: there are no more. */
 bool row_filters_table(const struct row_filters *f, size_t i, const char **schema, const char **table);
-bool row_filters_name(const struct row_filters *f, struct str schema, struct str table);
+/* May a row of that table be left out as it comes or changes? Without DELETEs alone each is where it belongs.
+ */
+bool row_filters_hide(const struct row_filters *f, struct str schema, struct str table);
 /* May a DELETE (else: an UPDATE) of that table's rows be left out, or become another change? */
 bool row_filters_change(const struct row_filters *f, struct str schema, struct str table, bool deletes);
 /* Does one of them need the whole history of its table (across)? Its name, or NULL. */
@@ -38,6 +40,7 @@ void row_filter_count(const struct row_filter *f);
 int row_filter_bind(struct row_filter **out, struct row_filters *f, const struct structure *s,
 	const struct server *server, struct err *e);
 void row_filter_free(struct row_filter **f);
+bool row_filter_hides(const struct row_filter *f); /* as row_filters_hide */
 /* before: of UPDATE and DELETE; after: of INSERT and UPDATE. Any thread. -1 with ERR_expression. */
 int row_filter_judge(const struct row_filter *f, enum row_change change, const struct expr_row *before,
 	const struct expr_row *after, struct arena *a, enum row_verdict *out, struct err *e);

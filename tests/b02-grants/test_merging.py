@@ -60,8 +60,28 @@ def test_merged_tables(make_pair, job, bin_dir, up, down):
         k.gone(ITEM, mode="full", **words)
     k.case(ITEM, "fail", "leave out inserts, or some rows, .*: `app`.`m2`$", "take the rule away",
            **with_more("expression-filter: {x: {schema: app, table: m2, insert-value-expr: id > 3}}", "route-rules: [m], expression-filters: [x]"))
+    k.gone(ITEM, **with_more("expression-filter: {x: {schema: app, table: m2, delete-value-expr: id > 3}}", "route-rules: [m], expression-filters: [x]"))
     k.gone(ITEM, **with_more("expression-filter: {x: {schema: app, table: lone, insert-value-expr: id > 3}}", "route-rules: [m], expression-filters: [x]"))
     k.case(ITEM, "warn", "safe-mode is on, .* without it: `app`.`m`, `app`.`m1`, `app`.`m2`$", "safe-mode", **with_more("syncers: {y: {safe-mode: true}}", "route-rules: [m], syncer-config-name: y"))
+
+
+@pytest.mark.parametrize("up, down", [("ma1011", "ma118")])
+def test_merged_sequences(make_pair, job, bin_dir, up, down):
+    """What the load would refuse: two sequences with one target, a sequence and a table. In the letters of either."""
+    k = Looked(bin_dir, job, make_pair(up, down))
+    s = k.source
+    s.run("CREATE SEQUENCE app.m1", "CREATE TABLE app.lone (id int PRIMARY KEY)", "CREATE SEQUENCE app.other")
+    k.gone(LIKE, **MERGED)
+    for made in ("CREATE TABLE app.m2 (id int PRIMARY KEY)", "CREATE SEQUENCE app.m2", "CREATE TABLE app.m (id int PRIMARY KEY)", "CREATE SEQUENCE app.M"):
+        s.run(made)
+        first, second = ("m", "m1") if made.endswith("m (id int PRIMARY KEY)") else ("M", "m1") if made.endswith("M") else ("m1", "m2")
+        if "TABLE app.m2" in made:
+            first, second = second, first
+        k.case(LIKE, "fail", f"sequence.*: `app`.`{first}` and `app`.`{second}`$", "give each a target of its own", **MERGED)
+        k.gone(LIKE, mode="incremental", **MERGED)
+        word = "SEQUENCE" if "SEQUENCE" in made else "TABLE"
+        s.run(f"DROP {word} {made.split()[2]}")
+        k.gone(LIKE, **MERGED)
 
 
 @pytest.mark.parametrize("up, down", [("my97", "ma1011")])

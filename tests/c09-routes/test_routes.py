@@ -497,6 +497,38 @@ def test_archive(names, make_pair, job):
     j.interrupt()
 
 
+@pytest.mark.parametrize("names", [PAIRS[1], pytest.param(PAIRS[0], marks=pytest.mark.long)])
+def test_deletes_judged_of_merged_tables(names, make_pair, job):
+    """delete-value-expr alone: what it keeps is a row of an archive, and no change can be made to another table's row by it. A key that such a row has
+    still stops the task where it is used again, by either table; check-task lets the rule pass."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run(*SHARDS)
+    f = Files(pair, job, SHARED, more=", expression-filters: [keep]")
+    f.task.write_text(f.task.read_text() + "expression-filter: {keep: {schema: shard_1, table: t, delete-value-expr: \"v = 'v3' OR u > 5000\"}}\n")
+    j = f.follow()
+    s.run("UPDATE shard_1.t SET u = 6001 WHERE id = 9", "DELETE FROM shard_1.t WHERE id IN (7, 9, 11)", "DELETE FROM shard_2.t WHERE id IN (8, 10)", "UPDATE shard_1.t SET id = 11 WHERE id = 13",
+          "DELETE FROM shard_1.plain LIMIT 1", "INSERT INTO app.alone VALUES (2)")
+    applied(j, d, "SELECT COUNT(*) FROM app.alone", ((2,),))
+    assert j.interrupt() == INTERRUPTED, j.story()
+    want = "SELECT id, v, u FROM {} ORDER BY 1"
+    kept = ((7, "v3", 7), (9, "v4", 6001))
+
+    def equal():
+        union = "(SELECT * FROM shard_1.t UNION ALL SELECT * FROM shard_2.t) x"
+        assert d.query(want.format("`all`.t")) == tuple(sorted(s.query(want.format(union)) + kept)), j.story()
+    equal()
+    s.run("UPDATE shard_2.t SET v = 'far' WHERE id > 400", "DELETE FROM shard_1.t WHERE id = 21", "INSERT INTO shard_2.t VALUES (21, 'of the other', 21)")
+    f.follow()
+    s.run("INSERT INTO app.alone VALUES (3)")
+    applied(j, d, "SELECT COUNT(*) FROM app.alone", ((3,),))
+    equal()
+    s.run("UPDATE shard_2.t SET id = 7 WHERE id = 22", "UPDATE shard_2.t SET v = 'of the other' WHERE id = 7", "DELETE FROM shard_2.t WHERE id = 7")
+    wait_stage(j, "Paused", 10006)
+    assert "7" in subtask(j)["result"]["errors"][0]["Message"] and d.query("SELECT id, v, u FROM `all`.t WHERE id IN (7, 9)") == kept
+    j.interrupt()
+
+
 @BOTH
 def test_rows_judged_under_routes(names, make_pair, job):
     """expression-filter names tables as the upstream does, whatever they are called downstream; behind a restart and an ALTER too."""

@@ -86,7 +86,7 @@ static bool loses_rows(const struct check *c, const struct check_table *t)
 	/* A row that is there under the key that it had before. */
 	if (update && !delete)
 		return true;
-	return row_filters_name(rules_row_filters(c->rules), str_of(t->schema), str_of(t->name));
+	return row_filters_hide(rules_row_filters(c->rules), str_of(t->schema), str_of(t->name));
 }
 
 static bool look_at_filters(const struct meeting *m)

@@ -415,10 +415,11 @@ int routed_meet(struct tables *ts, struct table *t, struct err *e)
 }
 
 /* May a change come of a row that is not there, or is there under the key that it had before? Without deletes
- * alone, and without updates and deletes, none does. */
+ * alone (all of them, or some), and without updates and deletes, none does: a key that is used again is an
+ * error as it comes. */
 static bool loses_track(const struct table *t)
 {
-	return t->filter || t->rows[BINLOG_INSERT].action == FILTER_IGNORE ||
+	return (t->filter && row_filter_hides(t->filter)) || t->rows[BINLOG_INSERT].action == FILTER_IGNORE ||
 	       (t->rows[BINLOG_UPDATE].action == FILTER_IGNORE &&
 		       t->rows[BINLOG_DELETE].action != FILTER_IGNORE);
 }
