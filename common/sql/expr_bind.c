@@ -331,6 +331,8 @@ static int bind_arithmetic(struct expr_binder *b, struct expr_node *n)
 		if (want_number(b, n->args[i]) < 0)
 			return -1;
 	n->type = result_of(n);
+	if (n->type == EXPR_DOUBLE && expr_bind_real(b, n->args, n->nargs) < 0)
+		return -1;
 	if (n->op == EXPR_OP_DIVIDE)
 		return bind_divide(b, n);
 	if (n->op == EXPR_OP_MINUS && n->type == EXPR_UINT)

@@ -33,6 +33,8 @@ bool expr_same_charset(const struct expr_collation *a, const struct expr_collati
 extern const struct expr_collation expr_collation_literal;
 /* A string literal as a date and time (DATE: without a time too) or, of EXPR_TIME, a time. */
 int expr_bind_time(struct expr_binder *b, struct expr_node *n, enum expr_type as);
+/* As doubles; ERR_expression where the server does not take them as they are. */
+int expr_bind_real(struct expr_binder *b, struct expr_node **args, unsigned nargs);
 /* The type that values of several branches have together. */
 int expr_bind_branches(struct expr_binder *b, struct expr_node *n, struct expr_node **args, unsigned nargs);
 

@@ -46,7 +46,14 @@ static int bind_texts(struct expr_binder *b, struct expr_node *n)
 		if (want_text(b, n, i) < 0)
 			return -1;
 	n->type = EXPR_STRING;
-	return expr_bind_collation(b, n, n->args, n->nargs, false);
+	if (expr_bind_collation(b, n, n->args, n->nargs, false) < 0)
+		return -1;
+	/* MySQL's REPLACE has that of the first. */
+	if (n->args[0]->type == EXPR_STRING && n->collation != n->args[0]->collation)
+		return expr_bind_fail(b, n->args[0],
+			"servers differ in the collation of this: give it the one of the other texts "
+			"(COLLATE)");
+	return 0;
 }
 
 static int bind_concat(struct expr_binder *b, struct expr_node *n)
@@ -74,6 +81,8 @@ static int bind_number(struct expr_binder *b, struct expr_node *n, bool fraction
 
 	if (!expr_node_is_number(arg) || (arg->type == EXPR_DOUBLE && !fraction))
 		return refuse(b, n, arg, fraction ? "a number" : "an integer or a decimal");
+	if (n->function == EXPR_F_sign && expr_bind_real(b, n->args, 1) < 0)
+		return -1;
 	n->type = n->function == EXPR_F_sign ? EXPR_INT : arg->type;
 	return 0;
 }
@@ -94,8 +103,14 @@ static int want_date(struct expr_binder *b, struct expr_node *n, unsigned i, boo
 	struct expr_node *arg = n->args[i];
 	enum expr_type t = arg->type;
 
-	if (t == EXPR_STRING && arg->op == EXPR_OP_LITERAL)
-		return expr_bind_time(b, arg, EXPR_DATETIME);
+	if (t == EXPR_STRING && arg->op == EXPR_OP_LITERAL) {
+		if (expr_bind_time(b, arg, EXPR_DATETIME) < 0)
+			return -1;
+		if (!time || arg->type == EXPR_DATETIME)
+			return 0;
+		return expr_bind_fail(
+			b, arg, "as a time servers read '2024-02-29' as 00:20:24: write DATE in front of it");
+	}
 	if (t == EXPR_DATE || t == EXPR_DATETIME || t == EXPR_NULL || (t == EXPR_TIME && time))
 		return 0;
 	return refuse(b, n, arg, time ? "a time, a date or a datetime" : "a date or a datetime");

@@ -182,6 +182,30 @@ static int check_fraction(
 	return 0;
 }
 
+/*
+ * Beside what is a time, but no column, MySQL compares a literal as text; so it does where a literal is on
+ * the left of a list, and of CASE even with dates.
+ */
+static int check_literals(
+	struct expr_binder *b, const struct expr_node *n, struct expr_node **args, unsigned nargs, bool time)
+{
+	const struct expr_node *literal = NULL, *odd = NULL;
+
+	for (unsigned i = 0; i < nargs; i++)
+		if (expr_node_is_text(args[i]))
+			literal = literal ? literal : args[i];
+		else if (args[i]->op != EXPR_OP_COLUMN && args[i]->type != EXPR_NULL)
+			odd = args[i];
+	if (literal == args[0] && (n->op == EXPR_OP_CASE || nargs > 2))
+		odd = time || n->op == EXPR_OP_CASE ? literal : NULL;
+	else if (!time)
+		odd = NULL;
+	if (!literal || !odd)
+		return 0;
+	return expr_bind_fail(b, literal,
+		"some servers take this literal for text: write DATE, TIME or TIMESTAMP in front of it");
+}
+
 static int compare_times(struct expr_binder *b, struct expr_node *n, struct expr_node **args, unsigned nargs)
 {
 	enum expr_type as = EXPR_NULL;
@@ -189,6 +213,8 @@ static int compare_times(struct expr_binder *b, struct expr_node *n, struct expr
 	for (unsigned i = 0; i < nargs; i++)
 		if (is_date(args[i]) || args[i]->type == EXPR_TIME)
 			as = args[i]->type == EXPR_TIME ? EXPR_TIME : EXPR_DATETIME;
+	if (check_literals(b, n, args, nargs, as == EXPR_TIME) < 0)
+		return -1;
 	for (unsigned i = 0; i < nargs; i++) {
 		struct expr_node *arg = args[i];
 
@@ -235,14 +261,57 @@ static int check_years(struct expr_binder *b, struct expr_node **args, unsigned 
 	return 0;
 }
 
+/* MySQL reads them as integers ('1e1' is 1, '1.5' is 2) beside an integer that is no column. */
+static int check_list_of_texts(
+	struct expr_binder *b, const struct expr_node *n, struct expr_node **args, unsigned nargs)
+{
+	if (n->op != EXPR_OP_IN || nargs < 3 || args[0]->op == EXPR_OP_COLUMN || args[0]->type > EXPR_UINT)
+		return 0;
+	for (unsigned i = 1; i < nargs; i++)
+		if (expr_node_is_text(args[i]) && !args[i]->hex)
+			return expr_bind_fail(b, args[i],
+				"servers differ in which number this text is here: write it without quotes");
+	return 0;
+}
+
+/* Two ENUMs are compared by their names, each of them with a number by its own. */
+static int check_enums(
+	struct expr_binder *b, const struct expr_node *n, struct expr_node **args, unsigned nargs)
+{
+	unsigned enums = 0;
+
+	for (unsigned i = 0; i < nargs; i++)
+		enums += expr_node_is_enum(args[i]);
+	if (enums < 2)
+		return 0;
+	return expr_bind_fail(b, n, "several ENUMs and a number are not compared in one list: take it apart");
+}
+
+/* MariaDB takes a BIT(64) for a signed number where it calculates, or compares, with doubles. */
+int expr_bind_real(struct expr_binder *b, struct expr_node **args, unsigned nargs)
+{
+	for (unsigned i = 0; i < nargs; i++)
+		if (b->x->options.server.flavor == FLAVOR_MARIADB && args[i]->of &&
+			args[i]->of->kind == COLUMN_BIT && strcmp(args[i]->of->type, "bit(64)") == 0)
+			return expr_bind_fail(b, args[i],
+				"this server takes a BIT(64) beside floating-point numbers for one with a "
+				"sign: write "
+				"+ 0 behind it");
+	return 0;
+}
+
 static int compare_numbers(
 	struct expr_binder *b, struct expr_node *n, struct expr_node **args, unsigned nargs)
 {
+	bool hex = false; /* among several it makes servers compare as doubles */
+	bool calculated = false;
+
 	n->compare = EXPR_COMPARE_INT;
 	for (unsigned i = 0; i < nargs; i++) {
 		enum expr_type t = args[i]->type;
 
 		if (expr_bind_is_hex_number(b, args[i])) {
+			hex = nargs > 2;
 			expr_bind_hex_number(args[i]);
 			t = EXPR_UINT;
 		}
@@ -251,6 +320,14 @@ static int compare_numbers(
 		else if (t == EXPR_DECIMAL && n->compare == EXPR_COMPARE_INT)
 			n->compare = EXPR_COMPARE_DECIMAL;
 	}
+	if (hex)
+		n->compare = EXPR_COMPARE_DOUBLE;
+	/* NULL % 4 is a double, too. */
+	for (unsigned i = 0; nargs > 2 && i < nargs; i++)
+		calculated = calculated || (args[i]->op != EXPR_OP_COLUMN && args[i]->op != EXPR_OP_LITERAL);
+	if (((n->compare == EXPR_COMPARE_DOUBLE || calculated) && expr_bind_real(b, args, nargs) < 0) ||
+		check_list_of_texts(b, n, args, nargs) < 0 || check_enums(b, n, args, nargs) < 0)
+		return -1;
 	return check_years(b, args, nargs);
 }
 
@@ -342,5 +419,7 @@ int expr_bind_branches(struct expr_binder *b, struct expr_node *n, struct expr_n
 			t = EXPR_DECIMAL;
 	}
 	n->type = t;
+	if (t == EXPR_DOUBLE && expr_bind_real(b, args, nargs) < 0)
+		return -1;
 	return t == EXPR_STRING ? expr_bind_collation(b, n, args, nargs, false) : 0;
 }

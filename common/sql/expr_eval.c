@@ -216,13 +216,15 @@ static bool bits_of(const struct expr_value *v, bool *negative, uint64_t *bits)
 	return true;
 }
 
-/* MySQL takes -1 for 18446744073709551615 in a list of several types. */
-static bool same_bits(const struct expr_value *a, const struct expr_value *b)
+/* MySQL takes -1 for 18446744073709551615 in a list of several types, and in CASE. */
+static int check_bits(struct expr_run *r, const struct expr_node *n, const struct expr_value *const values[2])
 {
 	bool na, nb;
 	uint64_t ba, bb;
 
-	return bits_of(a, &na, &ba) && bits_of(b, &nb, &bb) && ba == bb && na != nb;
+	if (!bits_of(values[0], &na, &ba) || !bits_of(values[1], &nb, &bb) || ba != bb || na == nb)
+		return 0;
+	return expr_eval_undecided(r, n, "a negative number meets an unsigned one of the same bits");
 }
 
 static int eval_in(struct expr_run *r, const struct expr_node *n, struct expr_value *out)
@@ -238,9 +240,8 @@ static int eval_in(struct expr_run *r, const struct expr_node *n, struct expr_va
 
 		if (expr_eval_node(r, n->args[i], &v) < 0 || compare(r, n, nodes, EXPR_OP_EQ, values, &t) < 0)
 			return -1;
-		if (same_bits(&left, &v))
-			return expr_eval_undecided(
-				r, n, "a negative number meets an unsigned one of the same bits");
+		if (check_bits(r, n, values) < 0)
+			return -1;
 		if (t != EXPR_FALSE)
 			found = t;
 	}
@@ -301,7 +302,7 @@ static int case_matches(struct expr_run *r, const struct expr_node *n, unsigned 
 
 	if (!n->has_value)
 		return expr_eval_truth(r, n->args[when], out);
-	if (expr_eval_node(r, n->args[when], &v) < 0)
+	if (expr_eval_node(r, n->args[when], &v) < 0 || check_bits(r, n, values) < 0)
 		return -1;
 	return compare(r, n, nodes, EXPR_OP_EQ, values, out);
 }

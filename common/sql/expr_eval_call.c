@@ -302,6 +302,10 @@ int expr_eval_call(struct expr_run *r, const struct expr_node *n, struct expr_va
 	for (unsigned i = 0; i < n->nargs; i++) {
 		if (expr_eval_node(r, n->args[i], &args[i]) < 0)
 			return -1;
+		/* It may not look at what it does not need. */
+		if (args[i].type == EXPR_NULL && i == 2 && n->function == EXPR_F_replace &&
+			r->x->options.server.flavor == FLAVOR_MARIADB)
+			return expr_eval_undecided(r, n, "what is put in is NULL");
 		if (args[i].type == EXPR_NULL) {
 			out->type = EXPR_NULL;
 			return 0;

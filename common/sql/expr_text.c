@@ -112,9 +112,9 @@ static enum expr_ordering order_rest(const struct expr_collation *c, struct str 
 			return EXPR_UNDECIDED;
 		if (c->pad && ch == ' ')
 			continue;
-		if (!c->pad) /* longer is more, if it weighs anything */
+		if (!c->pad) /* longer is more, if it weighs anything (NUL not, to MariaDB 10.5) */
 			return is_print(ch) || (c->charset == EXPR_UTF8 && expr_char_is_far(ch)) ||
-					       c->order == EXPR_ORDER_GENERAL
+					       (c->order == EXPR_ORDER_GENERAL && ch != 0)
 				       ? EXPR_GREATER
 				       : EXPR_UNDECIDED;
 		return order_chars(c, ch, ' ');
@@ -167,6 +167,8 @@ static enum expr_ordering compare_bytes(const struct expr_collation *c, struct s
 
 	if (r)
 		return r < 0 ? EXPR_LESS : EXPR_GREATER;
+	if (!c->pad && c->charset == EXPR_UTF8 && rest.n > 0 && rest.p[0] == '\0')
+		return EXPR_UNDECIDED; /* MariaDB 10.5: it weighs nothing */
 	if (!c->pad)
 		return by_code(a.n > n, b.n > n);
 	for (size_t i = 0; o == EXPR_EQUAL && i < rest.n; i++)
@@ -183,10 +185,11 @@ enum expr_ordering expr_text_compare(const struct expr_collation *c, struct str 
 	if (c->order == EXPR_ORDER_BYTES)
 		return compare_bytes(c, a, b);
 	o = compare_chars(c, a, b);
-	/* The asker's collation may, or may not, look at case and at spaces behind. */
-	if (c->order == EXPR_ORDER_LITERAL)
-		return o == EXPR_EQUAL ? EXPR_UNDECIDED : o;
-	return o;
+	if (c->order != EXPR_ORDER_LITERAL)
+		return o;
+	/* The asker's collation may, or may not, look at case and at spaces behind; and it orders capital
+	 * letters, signs and small letters in a way of its own. */
+	return o == EXPR_EQUAL ? EXPR_UNDECIDED : o == EXPR_UNDECIDED ? o : EXPR_DIFFERENT;
 }
 
 /* --- LIKE --- */
