@@ -322,6 +322,16 @@ int db_table_type(
 		DB_TABLE_TYPE, e);
 }
 
+bool db_engine_is_elsewhere(struct str engine)
+{
+	static const char *const engines[] = {"FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "MROONGA_LINK"};
+
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+		if (str_is_ci(engine, engines[i]))
+			return true;
+	return false;
+}
+
 int db_engine_without_transactions(
 	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e)
 {

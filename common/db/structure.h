@@ -23,6 +23,8 @@ int db_table_type(
  */
 int db_engine_without_transactions(
 	struct db *d, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e);
+/* Are a table's rows of this engine those of another server, or of files? */
+bool db_engine_is_elsewhere(struct str engine);
 /* A table's default charset; "" where there is no such table. */
 int db_table_charset(
 	struct db *d, const char *schema, const char *table, char charset[DB_CHARSET], struct err *e);

@@ -210,14 +210,26 @@ static void tell_versioned(struct check *c, const struct db *d, struct some *nam
 	some_free(names);
 }
 
+/* The dump would refuse them. */
+static void tell_elsewhere(struct check *c, const struct db *d, struct some *names)
+{
+	if (names->n > 0 && check_copies(c))
+		check_found(c, "table_schema", "fail", ERR_dump_failed, db_where(d),
+			"leave them out by block-allow-list",
+			"tables whose rows are elsewhere (engines FEDERATED, CONNECT, SPIDER) can't be "
+			"copied: %s",
+			some_text(names));
+	some_free(names);
+}
+
 /* The wanted tables that the account can see: schema, NUL, table, NUL. */
 static int list_tables(struct check *c, struct db *d, struct buf *tables, unsigned *n, struct err *e)
 {
 	struct db_rows *rows = db_query(d,
-		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES"
+		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES"
 			" WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
 		e);
-	struct some versioned = {0};
+	struct some versioned = {0}, elsewhere = {0};
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
@@ -228,6 +240,8 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		tables_add(c->tables, c->rules, v);
 		if (str_is(v[2], "SYSTEM VERSIONED"))
 			some_add(&versioned, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
+		if (db_engine_is_elsewhere(v[3]))
+			some_add(&elsewhere, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 		if (++*n > TABLES_TRIED)
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -237,6 +251,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 	}
 	db_rows_close(&rows);
 	tell_versioned(c, d, &versioned);
+	tell_elsewhere(c, d, &elsewhere);
 	return r;
 }
 

@@ -97,12 +97,10 @@ static bool in_list(struct str name, const char *const *list)
 
 static int add_table(struct catalog *c, const struct str *v, const struct map *engines, struct err *e)
 {
-	static const char *const elsewhere[] = {
-		"FEDERATED", "CONNECT", "SPIDER", "OQGRAPH", "MROONGA_LINK", NULL};
 	static const char *const empty[] = {"MRG_MYISAM", "MERGE", "BLACKHOLE", NULL};
 	struct item *t;
 
-	if (in_list(v[3], elsewhere))
+	if (db_engine_is_elsewhere(v[3]))
 		return err_set(e, ERR_dump_failed,
 			"table `%.*s`.`%.*s` has engine %.*s: its rows are elsewhere; leave it out by rule",
 			STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[3]));
