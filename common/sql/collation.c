@@ -423,3 +423,23 @@ const char *sql_map_collation(struct str name, const struct server *from, const 
 	}
 	return str_is_ci(name, mapped) ? NULL : mapped;
 }
+
+const char *sql_collation_near(struct str name, const struct server *to)
+{
+	const struct collation *c = collation_find(name);
+
+	return c ? collation_name(collation_nearest(c, to), to) : name.p;
+}
+
+bool sql_collation_fits(struct str name, struct str there, const struct server *to)
+{
+	const struct collation *c = collation_find(name), *is = collation_find(there);
+	struct traits x, y;
+
+	if (!c || !is) /* not in the table: then it is nothing that is mapped */
+		return str_eq(name, there);
+	c = collation_nearest(c, to);
+	x = traits_of(c);
+	y = traits_of(is);
+	return c == is || y.bin || (!x.bin && (!x.accents || y.accents) && (!x.cases || y.cases));
+}

@@ -131,6 +131,33 @@ static void nearest(void **state)
 	}
 }
 
+/* What a database has for the upstream's default: by case and accents. */
+static void fits(void **state)
+{
+	static const struct {
+		const struct server *to;
+		const char *name, *there;
+		bool want;
+	} cases[] = {
+		{&ma118, "utf8mb4_0900_ai_ci", "utf8mb4_uca1400_ai_ci", true},
+		{&ma1011, "utf8mb4_0900_ai_ci", "utf8mb4_general_ci", true},
+		{&my97, "utf8mb4_general_ci", "utf8mb4_bin", true},
+		{&my97, "utf8mb4_bin", "utf8mb4_general_ci", false},
+		{&my97, "utf8mb4_bin", "utf8mb4_0900_as_cs", false},
+		{&my97, "utf8mb4_0900_as_cs", "utf8mb4_0900_as_cs", true},
+		{&my97, "utf8mb4_0900_as_cs", "utf8mb4_0900_as_ci", false},
+		{&my97, "utf8mb4_0900_as_ci", "utf8mb4_0900_ai_ci", false},
+		{&ma118, "binary", "utf8mb4_bin", true},
+		{&ma118, "of_nobody_ci", "utf8mb4_general_ci", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (sql_collation_fits(str_of(cases[i].name), str_of(cases[i].there), cases[i].to) !=
+			cases[i].want)
+			fail_msg("%s for %s", cases[i].there, cases[i].name);
+}
+
 static const struct {
 	const struct server *from, *to;
 	const char *name;
@@ -299,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nearest),
+		cmocka_unit_test(fits),
 		cmocka_unit_test(policy),
 		cmocka_unit_test(always_known),
 		cmocka_unit_test(what_a_charset_means),

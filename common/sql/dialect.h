@@ -42,5 +42,10 @@ bool sql_collation_may(
 	struct str name, const struct server *from, const struct server *to, enum collation_policy policy);
 /* The nearest collation (or charset) of `to`; NULL: as it is. */
 const char *sql_map_collation(struct str name, const struct server *from, const struct server *to);
+/* The nearest collation of `to`, always by name. */
+const char *sql_collation_near(struct str name, const struct server *to);
+/* Where a table has `there` and not the nearest: does it keep letters apart by case and accents as that does?
+ * Two that do not look at these pass for each other. */
+bool sql_collation_fits(struct str name, struct str there, const struct server *to);
 /* The name of a collation's number, as events of that server carry it; NULL: not known. */
 const char *sql_collation_of_id(unsigned id, const struct server *s);

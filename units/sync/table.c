@@ -212,7 +212,7 @@ static bool is_sequence(struct tables *t, const struct table *table, const struc
 	return !type[0] || strcmp(type, "SEQUENCE") == 0;
 }
 
-static void put_place(struct buf *sql, const struct tables *t, const char *schema, const char *name)
+void tables_put_place(struct buf *sql, const struct tables *t, const char *schema, const char *name)
 {
 	buf_puts(sql, " WHERE task=");
 	sql_put_string(sql, str_of(t->id->task));
@@ -233,7 +233,7 @@ struct structure *tables_tracked(struct tables *t, const char *schema, const cha
 
 	buf_puts(&sql, "SELECT structure FROM ");
 	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
-	put_place(&sql, t, schema, name);
+	tables_put_place(&sql, t, schema, name);
 	rows = db_query(t->ask_down, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!rows)
@@ -669,122 +669,4 @@ int tables_check_cascades(struct tables *t, struct err *e)
 	db_rows_close(&rows);
 	map_free(&targets, free);
 	return n;
-}
-
-static int default_charset(struct db *d, const char *schema, char *out, size_t size, struct err *e)
-{
-	struct buf sql = {0};
-	bool found;
-	int r;
-
-	buf_puts(&sql,
-		"SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=");
-	sql_put_string(&sql, str_of(schema));
-	r = db_value(d, buf_cstr(&sql), out, size, &found, e);
-	if (r == 0 && !found)
-		out[0] = '\0';
-	buf_free(&sql);
-	return r;
-}
-
-/* What both have now; "" where one side has no such database. */
-static int both_defaults(struct tables *t, const char *schema, const char *to, char up[DB_CHARSET],
-	char down[DB_CHARSET], struct err *e)
-{
-	struct db *ask = tables_upstream(t, e);
-
-	if (!ask || default_charset(ask, schema, up, DB_CHARSET, e) < 0) {
-		db_close(&t->ask_up);
-		return err_add(e, "asking the upstream for the default charset of `%s`", schema);
-	}
-	return default_charset(t->ask_down, to, down, DB_CHARSET, e);
-}
-
-int tables_common_default(
-	struct tables *t, const char *schema, const char *to, char charset[DB_CHARSET], struct err *e)
-{
-	char up[DB_CHARSET], down[DB_CHARSET];
-
-	charset[0] = '\0';
-	if (both_defaults(t, schema, to, up, down, e) < 0)
-		return -1;
-	if (up[0] && down[0] && table_same_charset(up, down))
-		snprintf(charset, DB_CHARSET, "%s", down);
-	return 0;
-}
-
-/* 1: the same on both sides now (or one side has no such database), 0: not. */
-static int same_default(struct tables *t, const char *schema, const char *to, struct err *e)
-{
-	char up[DB_CHARSET], down[DB_CHARSET];
-
-	if (both_defaults(t, schema, to, up, down, e) < 0)
-		return -1;
-	if (!up[0] || !down[0] || table_same_charset(up, down))
-		return 1;
-	if (strcmp(schema, to) == 0)
-		err_set(e, ERR_sync_default_charset,
-			"database `%s`: %s in the upstream, %s in the downstream", schema, up, down);
-	else
-		err_set(e, ERR_sync_default_charset,
-			"database `%s`: %s in the upstream, %s in `%s` of the downstream", schema, up, down,
-			to);
-	return 0;
-}
-
-/*
- * Once both were the same, or the stream has set it, both move alike: ALTER DATABASE comes through the
- * stream, and the upstream's present default may be a later one. Noted by ddl_record_default.
- */
-int tables_check_default(struct tables *t, const char *schema, const char *to, struct err *e)
-{
-	char routed[ROUTE_NAME], one[8];
-	struct buf sql = {0};
-	bool noted;
-	int r;
-
-	if (route_schema(rules_route(t->rules), str_of(schema), routed, e) < 0)
-		return -1;
-	/* A database of its own, by a route of the table: nothing moves it with the upstream's. */
-	if (strcmp(routed, to) != 0)
-		return same_default(t, schema, to, e) == 1 ? 0 : -1;
-	buf_puts(&sql, "SELECT 1 FROM ");
-	sql_put_table(&sql, str_of(t->id->schema), STR_LIT("tidegate_structure"));
-	put_place(&sql, t, schema, "");
-	r = db_value(t->ask_down, buf_cstr(&sql), one, sizeof(one), &noted, e);
-	buf_free(&sql);
-	if (r < 0 || noted)
-		return r;
-	return same_default(t, schema, to, e) == 1 ? 0 : -1;
-}
-
-int tables_each_same_default(
-	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e)
-{
-	struct db *ask = tables_upstream(t, e);
-	struct db_rows *rows;
-	struct buf names = {0};
-	const struct str *v;
-	char to[ROUTE_NAME];
-	struct err not_same;
-	int n, r = 0;
-
-	rows = ask ? db_query(ask, STR_LIT("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"), e) : NULL;
-	if (!rows)
-		return -1;
-	while ((n = db_fetch(rows, &v, e)) > 0)
-		if (rules_schema(t->rules, v[0]))
-			buf_put(&names, v[0].p, v[0].n), buf_putc(&names, '\0');
-	db_rows_close(&rows);
-	for (size_t at = 0; n == 0 && r >= 0 && at < names.n; at += strlen(names.p + at) + 1) {
-		r = route_schema(rules_route(t->rules), str_of(names.p + at), to, &not_same);
-		if (r >= 0)
-			r = same_default(t, names.p + at, to, &not_same);
-		if (r < 0)
-			*e = not_same;
-		else if (r > 0)
-			r = fn(arg, names.p + at, e);
-	}
-	buf_free(&names);
-	return n < 0 || r < 0 ? -1 : 0;
 }

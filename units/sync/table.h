@@ -121,8 +121,8 @@ enum { MYSQL_LOGS_CASCADES = 90600 };
 int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
 /* ERR_sync_cascade where a wanted table hangs on one that is not wanted by such a foreign key. */
 int tables_check_cascades(struct tables *t, struct err *e);
-/* ERR_sync_default_charset where a new table of this database (to: downstream) could get another charset than
- * upstream. */
+/* default.c. ERR_sync_default_charset where a new table of this database (to: downstream) could get another
+ * charset than upstream, or a collation that looks at less. */
 int tables_check_default(struct tables *t, const char *schema, const char *to, struct err *e);
 /* The default charset of a database, where both sides (to: downstream) have the same now; else "". */
 int tables_common_default(
@@ -130,6 +130,8 @@ int tables_common_default(
 /* fn sees each wanted database whose default charset is the same on both sides now. */
 int tables_each_same_default(
 	struct tables *t, int (*fn)(void *arg, const char *schema, struct err *e), void *arg, struct err *e);
+/* " WHERE …": the record of a table of ours; name "": of the database. */
+void tables_put_place(struct buf *sql, const struct tables *t, const char *schema, const char *name);
 /* After a DDL: what is known of it is old. */
 void tables_forget(struct tables *t, const char *schema, const char *name);
 void tables_forget_schema(struct tables *t, const char *schema); /* NULL: all */
