@@ -261,16 +261,17 @@ static int check_years(struct expr_binder *b, struct expr_node **args, unsigned 
 	return 0;
 }
 
-/* MySQL reads them as integers ('1e1' is 1, '1.5' is 2) beside an integer that is no column. */
-static int check_list_of_texts(
+/* MySQL reads them as integers ('1e1' is 1, -1.5e-1 is 0) beside an integer that is no column. */
+static int check_list(
 	struct expr_binder *b, const struct expr_node *n, struct expr_node **args, unsigned nargs)
 {
 	if (n->op != EXPR_OP_IN || nargs < 3 || args[0]->op == EXPR_OP_COLUMN || args[0]->type > EXPR_UINT)
 		return 0;
 	for (unsigned i = 1; i < nargs; i++)
-		if (expr_node_is_text(args[i]) && !args[i]->hex)
+		if ((expr_node_is_text(args[i]) && !args[i]->hex) || args[i]->type == EXPR_DOUBLE)
 			return expr_bind_fail(b, args[i],
-				"servers differ in which number this text is here: write it without quotes");
+				"servers differ in which number this is here: write an integer without "
+				"quotes");
 	return 0;
 }
 
@@ -326,7 +327,7 @@ static int compare_numbers(
 	for (unsigned i = 0; nargs > 2 && i < nargs; i++)
 		calculated = calculated || (args[i]->op != EXPR_OP_COLUMN && args[i]->op != EXPR_OP_LITERAL);
 	if (((n->compare == EXPR_COMPARE_DOUBLE || calculated) && expr_bind_real(b, args, nargs) < 0) ||
-		check_list_of_texts(b, n, args, nargs) < 0 || check_enums(b, n, args, nargs) < 0)
+		check_list(b, n, args, nargs) < 0 || check_enums(b, n, args, nargs) < 0)
 		return -1;
 	return check_years(b, args, nargs);
 }
