@@ -31,6 +31,24 @@ static bool is_null(const struct tr *t, size_t i)
 	return tr_is(t, i, "NULL");
 }
 
+static bool is_string(const struct tr *t, size_t i)
+{
+	return i < t->n && t->t[i].type == SQL_STRING;
+}
+
+static bool is_charset(const struct tr *t, size_t i)
+{
+	return i + 1 < t->n && t->t[i].type == SQL_WORD && tr_text(t, i).p[0] == '_';
+}
+
+/* 'a' 'b' is 'ab'. */
+static size_t strings_end(const struct tr *t, size_t i)
+{
+	while (is_string(t, i))
+		i++;
+	return i;
+}
+
 /* The token behind the default's value, which begins at i. */
 static size_t value_end(const struct tr *t, size_t i)
 {
@@ -40,11 +58,14 @@ static size_t value_end(const struct tr *t, size_t i)
 		return tr_close(t, i) + 1;
 	if (tr_is(t, i, "NEXT") && tr_is(t, i + 1, "VALUE"))
 		return i + 4;
+	if (is_charset(t, i)) /* _latin1 x'…' */
+		return value_end(t, i + 1);
+	if (is_string(t, i))
+		return strings_end(t, i);
 	if (t->t[i].type != SQL_WORD && t->t[i].type != SQL_IDENT)
 		return i + 1;
-	if (i + 1 < t->n && t->t[i + 1].type == SQL_STRING &&
-		!tr_is(t, i, "NULL")) /* b'…', x'…', _utf8mb4'…', DATE'…' */
-		return i + 2;
+	if (is_string(t, i + 1) && !tr_is(t, i, "NULL")) /* b'…', x'…', N'…', DATE'…' */
+		return strings_end(t, i + 1);
 	while (tr_is_char(t, i + 1, '.') && tr_is_name(t, i + 2))
 		i += 2;
 	return tr_is_char(t, i + 1, '(') ? tr_close(t, i + 1) + 1 : i + 1;
@@ -56,7 +77,7 @@ static bool is_literal(const struct tr *t, size_t i, size_t end)
 		return !tr_is_char(t, i, '(');
 	if (tr_is(t, i, "NULL") || tr_is(t, i, "TRUE") || tr_is(t, i, "FALSE"))
 		return true;
-	return end == i + 2 && t->t[i + 1].type == SQL_STRING;
+	return is_string(t, end - 1);
 }
 
 static int no_sequences(struct tr *t, size_t i, size_t end)
@@ -153,6 +174,65 @@ static int adapt(struct tr *t, size_t at, size_t end, const char *type)
 	return 0;
 }
 
+static bool is_number_type(const char *type)
+{
+	static const char *const types[] = {"tinyint", "smallint", "mediumint", "int", "integer", "bigint",
+		"int1", "int2", "int3", "int4", "int8", "middleint", "bool", "boolean", "decimal", "dec",
+		"numeric", "fixed", "float", "float4", "float8", "double", "real", "year", "serial"};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (str_is_ci(str_of(type), types[i]))
+			return true;
+	}
+	return false;
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+/* What of MariaDB's x'…' is a number is digits and signs, nothing that a literal must escape. */
+static int put_text_of(struct tr *t, size_t i, struct str hex)
+{
+	char text[64];
+	size_t n = 0;
+
+	for (; hex.n >= 2 && n + 1 < sizeof(text); hex.p += 2, hex.n -= 2) {
+		text[n] = (char)(hex_digit(hex.p[0]) << 4 | hex_digit(hex.p[1]));
+		if (text[n] < ' ' || text[n] > '~' || text[n] == '\'' || text[n] == '\\')
+			return tr_fail(t, "the default x'…' of a number is another one in the target");
+		n++;
+	}
+	tr_replace(t, i, "'%.*s'", (int)n, text);
+	return 0;
+}
+
+/* As a number, x'31' is 49 in MySQL and 1 in MariaDB, to which it is text; 0x31 is 49 in both. */
+static int same_number(struct tr *t, size_t i, size_t end, const char *type)
+{
+	bool from = t->from->flavor == FLAVOR_MARIADB, to = t->to->flavor == FLAVOR_MARIADB;
+	struct str hex;
+
+	if (from == to || end != i + 2 || !tr_is(t, i, "x") || !is_string(t, i + 1) || !is_number_type(type))
+		return 0;
+	hex = tr_text(t, i + 1);
+	hex = (struct str){hex.p + 1, hex.n - 2};
+	tr_drop(t, i + 1, end);
+	if (from)
+		return put_text_of(t, i, hex);
+	tr_replace(t, i, "0x%.*s", STR_ARG(hex));
+	return 0;
+}
+
+/* DEFAULT DATE'…' is MariaDB's alone; a time is read out of the text as well. */
+static void without_type(struct tr *t, size_t i, size_t end)
+{
+	if (t->from->flavor == FLAVOR_MARIADB && t->to->flavor != FLAVOR_MARIADB && is_string(t, end - 1) &&
+		(tr_is(t, i, "DATE") || tr_is(t, i, "TIME") || tr_is(t, i, "TIMESTAMP")))
+		tr_drop(t, i, end - 1);
+}
+
 int tr_default(struct tr *t, size_t at, const char *type, size_t *end)
 {
 	if (at + 1 >= t->n)
@@ -164,5 +244,8 @@ int tr_default(struct tr *t, size_t at, const char *type, size_t *end)
 		return -1;
 	if (!knows(t->to, FEATURE_uuid_to_bin) && without_uuid_to_bin(t, at, *end) < 0)
 		return -1;
+	if (same_number(t, at + 1, *end, type) < 0)
+		return -1;
+	without_type(t, at + 1, *end);
 	return adapt(t, at, *end, type);
 }

@@ -101,8 +101,12 @@ def test_names_in_small_letters(fleet, job):
     assert "binlog replace with its names in small letters" in j.subtask()["result"]["errors"][0]["Message"], j.story()
     ask(j, "binlog", "replace", "run", "CREATE TABLE app.sums (a int PRIMARY KEY, b int AS (sums.a + 1))")
     through(s, d, j, 2)
+    s.run("CREATE SEQUENCE Numbers", "CREATE SEQUENCE other", "CREATE TABLE ordered (a int PRIMARY KEY DEFAULT NEXT VALUE FOR Numbers, b int DEFAULT nextval( App.Numbers ))",
+          "CREATE TABLE counted (a int PRIMARY KEY)", "ALTER TABLE counted ALTER a SET DEFAULT NEXT VALUE FOR APP.OTHER", "INSERT INTO ordered VALUES ()", "INSERT INTO counted VALUES ()", db="app")
+    through(s, d, j, 3)
     assert j.interrupt() == INTERRUPTED, j.story()
     pair.assert_equal("app", j.story)
+    d.run("TRUNCATE app.counted", "INSERT INTO app.counted VALUES ()")
 
 
 @pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
@@ -150,6 +154,61 @@ def test_times_of_defaults(fleet, server, job, names):
         (id, default, a, f, b, c, e, i, ts, g, h, n), = x.query("SELECT * FROM app.x WHERE id = 9")
         assert (default, e, ts, h, str(c)) == (7, 5, 6, "2020", "2020-07-02 00:00:00")
         assert [float(m) for m in x.query("SELECT UNIX_TIMESTAMP(a), UNIX_TIMESTAMP(b), UNIX_TIMESTAMP(f), UNIX_TIMESTAMP(g2), UNIX_TIMESTAMP(i) FROM app.x WHERE id = 9")[0]] == moments, (x, a, b, f, g)
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118"), ("ma1011", "ma118")], ids="-".join)
+def test_times_of_set_defaults(fleet, server, job, names):
+    """ALTER COLUMN … SET DEFAULT says no type: where the column is a TIMESTAMP, its written time is the upstream's moment, of a DATETIME it stays as it is."""
+    pair = conftest.Pair(*fleet(names[0], "berlin", env={"TZ": "Europe/Berlin"}), server(names[1], "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE x (id int PRIMARY KEY, a timestamp NULL, `alter` timestamp(3) NULL, c datetime NULL, d varchar(30), e timestamp NULL, f datetime NULL, g timestamp NULL DEFAULT '2020-07-01 00:00:00') DEFAULT CHARSET latin1",
+          "INSERT INTO x (id) VALUES (1)",
+          "ALTER TABLE x ALTER COLUMN a SET DEFAULT '2020-07-01 00:00:00', ALTER `alter` SET DEFAULT '2020-12-31 23:30:00.125', ALTER c SET DEFAULT '2020-07-01 00:00:00', ALTER d SET DEFAULT '2020-07-01 00:00:00'",
+          "ALTER TABLE x ALTER E SET DEFAULT 20210701000000, ALTER g DROP DEFAULT, ALTER f SET DEFAULT '2020-07-01 00:00:00', ADD n int DEFAULT 3", db="app")
+    through(s, d, j, 1)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    pair.assert_equal("app", j.story)
+    for x in (s, d):
+        x.run("INSERT INTO app.x (id, g) VALUES (9, NULL)")
+        assert [str(v) for v in x.query("SELECT c, d, f, n FROM app.x WHERE id = 9")[0]] == ["2020-07-01 00:00:00"] * 3 + ["3"]
+        assert [float(m) for m in x.query("SELECT UNIX_TIMESTAMP(a), UNIX_TIMESTAMP(`alter`), UNIX_TIMESTAMP(e) FROM app.x WHERE id = 9")[0]] == [1593554400, 1609453800.125, 1625090400], x
+
+
+def test_times_that_history_starts_at(fleet, server, job):
+    """Partitions of MariaDB's history start at a time of the statement's zone."""
+    pair = conftest.Pair(*fleet("ma1011", "berlin", env={"TZ": "Europe/Berlin"}), server("ma118", "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE x (id int PRIMARY KEY) DEFAULT CHARSET latin1 WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME INTERVAL 1 MONTH STARTS '2020-07-01 00:00:00' (PARTITION p HISTORY, PARTITION n CURRENT)",
+          "CREATE TABLE y (id int PRIMARY KEY) DEFAULT CHARSET latin1 WITH SYSTEM VERSIONING", "ALTER TABLE y PARTITION BY SYSTEM_TIME INTERVAL 1 DAY STARTS TIMESTAMP'2020-12-01 00:00:00' PARTITIONS 2", db="app")
+    through(s, d, j, 1)
+    for x in (s, d):
+        with x.connect(database="app") as c, c.cursor() as cur:
+            cur.execute("SET time_zone = '+00:00'")
+            for name, starts in (("x", "2020-06-30 22:00:00"), ("y", "2020-11-30 23:00:00")):
+                cur.execute(f"SHOW CREATE TABLE {name}")
+                made = cur.fetchone()[1]
+                assert f"STARTS TIMESTAMP'{starts}'" in made, made
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
+def test_times_that_expressions_make(fleet, server, job, names):
+    """A column that is made of a TIMESTAMP gives the rows that are there times of the statement's zone: where that had always one offset they are the upstream's,
+    else the statement stops, as no offset says them all."""
+    pair = conftest.Pair(*fleet(names[0], "berlin", env={"TZ": "Europe/Berlin"}), server(names[1], "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    s.run("CREATE TABLE x (id int PRIMARY KEY, ts timestamp NULL, d datetime NULL) DEFAULT CHARSET latin1", "INSERT INTO x VALUES (1, '2020-07-01 00:00:00', '2020-07-01'), (2, '2020-01-01 00:00:00', '2020-01-01')",
+          "ALTER TABLE x ADD a datetime DEFAULT (d), ADD b int DEFAULT 5 AFTER ts, ADD KEY (ts)", "SET time_zone = '+05:00'", "ALTER TABLE x ADD c datetime DEFAULT (ts)", db="app")
+    through(s, d, j, 1)
+    add = "ALTER TABLE app.x ADD y varchar(40) DEFAULT (concat(ts, ''))"
+    s.run(add)
+    wait_stage(j, "Paused", 60507)
+    ask(j, "binlog", "replace", "run", add)
+    s.run("ALTER TABLE app.x DROP COLUMN y")
+    through(s, d, j, 2)
+    leave(pair, j)
 
 
 def test_times_of_an_upstream_that_is_gone(fleet, server, job):
@@ -277,3 +336,20 @@ def test_if_exists_of_something_else(make_pair, job):
     s.run("INSERT INTO app.t VALUES (2, 2, 2, 2, 2)")
     through(s, d, j, 4)
     leave(pair, j)
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118"), ("ma1011", "ma118")], ids="-".join)
+def test_literals_of_defaults(make_pair, job, names):
+    """x'31' is the number 49 to MySQL and 1 to MariaDB, text has its charset's word before it: what a default gives stays the same, in rows that were there and in those of after a cutover."""
+    pair = make_pair(*names)
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    text, date = ("text DEFAULT _latin1 x'41'", "datetime DEFAULT TIMESTAMP'2020-07-01 10:00:00'") if names[0].startswith("ma") else ("text DEFAULT (_latin1 x'41')", "datetime DEFAULT '2020-07-01 10:00:00'")
+    s.run("CREATE TABLE x (id int PRIMARY KEY, a int unsigned DEFAULT x'31', b decimal(9,2) DEFAULT X'3132', c varchar(20) DEFAULT x'3132', d double DEFAULT 0x31, e bit(16) DEFAULT x'3132', "
+          "f varchar(20) CHARACTER SET utf8mb4 DEFAULT _latin1 x'41', g varchar(20) DEFAULT _utf8mb4'a' 'b', h varbinary(9) DEFAULT x'00ff', i year DEFAULT x'31', k varchar(9) DEFAULT N'n') DEFAULT CHARSET latin1",
+          "INSERT INTO x (id) VALUES (1)", f"ALTER TABLE x ADD l bigint NOT NULL DEFAULT x'35', ADD m {text}, ADD n {date}, ADD o int DEFAULT b'110001'", "ALTER TABLE x MODIFY a bigint DEFAULT x'32'", db="app")
+    through(s, d, j, 1)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    for x in (s, d):
+        x.run("INSERT INTO app.x (id) VALUES (9)")
+    pair.assert_equal("app", j.story)

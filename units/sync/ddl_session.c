@@ -235,23 +235,23 @@ static bool may_be_utc(struct apply *a, const struct ddl_session *s, unsigned ti
 {
 	struct err ignored = {0};
 
+	times &= ~(unsigned)DDL_TIMES_SET;
+	if (!times)
+		return true;
 	return times == DDL_TIMES_DEFAULTS &&
 	       (s->j->ddl->verb != SQL_VERB_ALTER_TABLE || ddl_is_empty(a, s->j, &ignored) > 0);
 }
 
-/* The times that are written in it, as their zone can't be set. */
-static int write_times(struct apply *a, const struct ddl_session *s, const char *zone, struct err *e)
+static int put_times(struct apply *a, const struct ddl_session *s, const char *zone,
+	const struct ddl_words *w, struct err *e)
 {
-	const struct server *words = db_server(a->ddl);
-	unsigned times = s->no_values || s->q->time_zone.n == 0
-				 ? 0
-				 : ddl_times_in(buf_str(s->text), words, s->q->sql_mode);
+	unsigned times = ddl_times_in(buf_str(s->text), w);
 	struct db *up;
 
 	if (!times)
 		return 0;
 	up = reach_upstream(a, s->q->time_zone, e);
-	if (up && ddl_times_write(up, s->q->time_zone, zone, words, s->q->sql_mode, s->text, e) == 0)
+	if (up && ddl_times_write(up, s->q->time_zone, zone, w, s->text, e) == 0)
 		return 0;
 	if (!up && e->code == ERR_ddl_untranslatable && may_be_utc(a, s, times)) {
 		log_warn("the upstream can't be asked for its zone '%.*s': defaults of TIMESTAMPs that this "
@@ -263,6 +263,23 @@ static int write_times(struct apply *a, const struct ddl_session *s, const char 
 	}
 	db_close(&a->tables.ask_up); /* it may be lost, and has another zone */
 	return -1;
+}
+
+/* The times that are written in it, as their zone can't be set. */
+static int write_times(struct apply *a, const struct ddl_session *s, const char *zone, struct err *e)
+{
+	struct ddl_words w = {db_server(a->ddl), s->q->sql_mode, NULL};
+	struct structure *mine = NULL;
+	int r;
+
+	if (s->no_values || s->q->time_zone.n == 0)
+		return 0;
+	if ((ddl_times_in(buf_str(s->text), &w) & DDL_TIMES_SET) &&
+		ddl_structure_before(a, s->j, &w.was, &mine, e) < 0)
+		return -1;
+	r = put_times(a, s, zone, &w, e);
+	structure_free(&mine);
+	return r;
 }
 
 static int set_time(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "common/sql/ddl.h"
@@ -58,14 +59,16 @@ enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, siz
 
 struct times {
 	struct sql_lexer lx;
+	const struct structure *was;
 	bool partition; /* the word stood before */
 	int depth;
 	int names;  /* that come before a column's type: two behind CHANGE, one elsewhere */
+	bool set;   /* no definition: ALTER COLUMN … SET DEFAULT */
 	bool stamp; /* in the definition of a TIMESTAMP, which is at this depth: */
 	int at;
-	bool after_default;
+	bool after_default, after_starts;
 	/* what was found */
-	bool bound;
+	bool bound; /* of a partition: else of a column, or where MariaDB's partitions by SYSTEM_TIME start */
 	struct str literal;
 	size_t from, end; /* of the text */
 };
@@ -105,10 +108,30 @@ static bool is_type(struct times *s)
 	return false;
 }
 
+/* ALTER [COLUMN] [IF EXISTS] c SET DEFAULT of a column that is, or may be, a TIMESTAMP. */
+static bool is_set(const struct times *s)
+{
+	struct sql_lexer x = s->lx;
+	char name[257];
+	int i;
+
+	if (!sql_lex_is(&x, "ALTER") || sql_lex_next(&x) == SQL_END)
+		return false;
+	if (sql_lex_is(&x, "COLUMN"))
+		sql_lex_next(&x);
+	if (sql_lex_is(&x, "IF") && sql_lex_next(&x) != SQL_END && sql_lex_is(&x, "EXISTS"))
+		sql_lex_next(&x);
+	if (!sql_lex_ident(&x, name, sizeof(name)) || sql_lex_next(&x) == SQL_END || !sql_lex_is(&x, "SET"))
+		return false;
+	i = s->was ? structure_column(s->was, name) : -1;
+	return !s->was || (i >= 0 && strncasecmp(s->was->columns[i].type, "timestamp", 9) == 0);
+}
+
 static bool is_default(struct times *s)
 {
 	struct sql_lexer x = s->lx;
-	bool is = s->after_default && s->depth == s->at && take_time(&x, &s->literal) && !is_zero(s->literal);
+	bool here = s->after_starts || (s->after_default && s->depth == s->at),
+	     is = here && take_time(&x, &s->literal) && !is_zero(s->literal);
 
 	if (is) {
 		s->bound = false;
@@ -132,8 +155,10 @@ static bool next_token(struct times *s)
 		return false;
 	s->depth += sql_lex_is_char(&s->lx, '(') - sql_lex_is_char(&s->lx, ')');
 	if (s->depth < s->at || (s->depth == s->at && sql_lex_is_char(&s->lx, ',')))
-		s->stamp = false;
-	if (is_type(s) && !s->stamp) {
+		s->stamp = s->set = false;
+	if (!s->stamp)
+		s->set = is_set(s);
+	if ((is_type(s) || s->set) && !s->stamp) {
 		s->stamp = true;
 		s->at = s->depth;
 	}
@@ -146,20 +171,27 @@ static bool next_time(struct times *s)
 		bool found = is_bound(s) || is_default(s);
 
 		s->after_default = s->stamp && sql_lex_is(&s->lx, "DEFAULT");
+		s->after_starts = s->partition && sql_lex_is(&s->lx, "STARTS");
 		if (found)
 			return true;
 	}
 	return false;
 }
 
-unsigned ddl_times_in(struct str text, const struct server *words, uint64_t sql_mode)
+static void times_begin(struct times *s, struct str text, const struct ddl_words *words)
 {
-	struct times s = {0};
-	unsigned found = 0;
+	*s = (struct times){.was = words->was};
+	sql_ddl_lexer(&s->lx, text, words->server, words->sql_mode);
+}
 
-	sql_ddl_lexer(&s.lx, text, words, sql_mode);
+unsigned ddl_times_in(struct str text, const struct ddl_words *words)
+{
+	unsigned found = 0;
+	struct times s;
+
+	times_begin(&s, text, words);
 	while (next_time(&s))
-		found |= s.bound ? DDL_TIMES_BOUNDS : DDL_TIMES_DEFAULTS;
+		found |= s.bound ? DDL_TIMES_BOUNDS : s.set ? DDL_TIMES_SET : DDL_TIMES_DEFAULTS;
 	return found;
 }
 
@@ -184,11 +216,11 @@ static bool is_plain(struct sql_lexer x)
 	return sql_lex_is_char(&x, ')');
 }
 
-bool ddl_times_has_other(struct str part, const struct server *words, uint64_t sql_mode)
+bool ddl_times_has_other(struct str part, const struct ddl_words *words)
 {
-	struct times s = {0};
+	struct times s;
 
-	sql_ddl_lexer(&s.lx, part, words, sql_mode);
+	times_begin(&s, part, words);
 	while (next_token(&s)) {
 		struct sql_lexer x = s.lx;
 		struct str literal;
@@ -286,14 +318,14 @@ static int set_zone(struct db *upstream, struct str zone, struct err *e)
 	return r;
 }
 
-int ddl_times_write(struct db *upstream, struct str zone, const char *session, const struct server *words,
-	uint64_t sql_mode, struct buf *text, struct err *e)
+int ddl_times_write(struct db *upstream, struct str zone, const char *session, const struct ddl_words *words,
+	struct buf *text, struct err *e)
 {
-	struct times s = {0};
 	struct buf out = {0};
+	struct times s;
 	int r;
 
-	sql_ddl_lexer(&s.lx, buf_str(text), words, sql_mode);
+	times_begin(&s, buf_str(text), words);
 	r = set_zone(upstream, zone, e);
 	if (r == 0)
 		r = write(upstream, &s, offset_of(session), &out, e);

@@ -109,26 +109,79 @@ static enum ddl_zone of_words(struct str part, const struct server *from, uint64
 	return zone;
 }
 
-static enum ddl_zone of_part(const struct alter_part *p, struct str part, const struct server *from,
-	uint64_t sql_mode, const struct structure *was)
+static bool is_column(const struct scan *s)
 {
-	enum ddl_zone zone = DDL_ZONE_NONE, words = of_words(part, from, sql_mode);
+	static const char *const others[] = {"INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR",
+		"PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM", NULL};
+
+	return !is_one_of(&s->lx, others);
+}
+
+/* In an expression, the name of a column that is a TIMESTAMP, or may be one: no function, no word before a
+ * literal. */
+static bool names_stamp(const struct sql_lexer *lx, const struct structure *was)
+{
+	static const char *const words[] = {"NULL", "TRUE", "FALSE", "CURRENT_TIMESTAMP", "LOCALTIME",
+		"LOCALTIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", NULL};
+	struct sql_lexer after = *lx;
+	char name[257];
+	bool known;
+
+	if ((lx->type != SQL_WORD && lx->type != SQL_IDENT) || is_one_of(lx, words) ||
+		!sql_lex_ident(lx, name, sizeof(name)))
+		return false;
+	sql_lex_next(&after);
+	return !sql_lex_is_char(&after, '(') && after.type != SQL_STRING &&
+	       (!was || is_stamp(was, name, &known));
+}
+
+/*
+ * Does an expression that makes a column (AS), or fills the rows that are there (DEFAULT of an added one),
+ * read a TIMESTAMP? Each value of that has the offset of its own season.
+ */
+static bool reads_stamp(struct str part, const struct ddl_words *w, bool adds)
+{
+	bool behind = false, first = false;
+	struct sql_lexer lx;
+	int depth = 0, at = 0;
+
+	sql_ddl_lexer(&lx, part, w->server, w->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		behind = behind && depth >= at && (depth > at || !sql_lex_is_char(&lx, ','));
+		if (behind && (depth > at || first) && names_stamp(&lx, w->was))
+			return true;
+		first = !behind && (sql_lex_is(&lx, "AS") || (adds && sql_lex_is(&lx, "DEFAULT")));
+		at = first ? depth : at;
+		behind = behind || first;
+	}
+	return false;
+}
+
+static enum ddl_zone of_part(const struct alter_part *p, struct str part, const struct ddl_words *w)
+{
+	enum ddl_zone zone = DDL_ZONE_NONE, words = of_words(part, w->server, w->sql_mode);
 	struct sql_lexer verb;
 	struct scan s;
+	bool adds;
 
-	sql_ddl_lexer(&verb, part, from, sql_mode);
+	sql_ddl_lexer(&verb, part, w->server, w->sql_mode);
 	sql_lex_next(&verb);
-	begin(&s, part, from, sql_mode);
+	adds = sql_lex_is(&verb, "ADD");
+	begin(&s, part, w->server, w->sql_mode);
 	if (p->changes)
-		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, was);
-	else if (sql_lex_is(&verb, "ADD") && ddl_times_has_other(part, from, sql_mode))
+		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, w->was);
+	else if (adds && ddl_times_has_other(part, w))
 		zone = DDL_ZONE_ANY; /* the rows that are there get it */
+	if ((p->changes || (adds && is_column(&s))) && reads_stamp(part, w, adds))
+		zone = DDL_ZONE_ANY;
 	return zone > words ? zone : words;
 }
 
 enum ddl_zone ddl_zone_of(const struct binlog_query *q, const struct sql_ddl *ddl, const struct server *from,
 	const struct structure *was)
 {
+	const struct ddl_words w = {from, q->sql_mode, was};
 	enum ddl_zone zone = DDL_ZONE_NONE;
 	struct alter a = {0};
 	struct err e = {0};
@@ -139,8 +192,7 @@ enum ddl_zone ddl_zone_of(const struct binlog_query *q, const struct sql_ddl *dd
 		zone = DDL_ZONE_ANY;
 	for (unsigned i = 0; i < a.n && zone != DDL_ZONE_ANY; i++) {
 		const struct alter_part *p = &a.parts[i];
-		enum ddl_zone one =
-			of_part(p, (struct str){q->sql.p + p->at, p->end - p->at}, from, q->sql_mode, was);
+		enum ddl_zone one = of_part(p, (struct str){q->sql.p + p->at, p->end - p->at}, &w);
 
 		zone = one > zone ? one : zone;
 	}

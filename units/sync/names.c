@@ -35,18 +35,28 @@ static bool any_may_fold(const struct sql_ddl *ddl)
 	return any;
 }
 
-/* A parent of a foreign key: a server that checks none makes one of a table that is not there. */
+/* Of MariaDB's NEXT VALUE FOR s, nextval(s): the last word before the name. */
+static bool before_sequence(const struct sql_lexer *lx)
+{
+	return sql_lex_is(lx, "FOR") || sql_lex_is(lx, "NEXTVAL") || sql_lex_is(lx, "LASTVAL") ||
+	       sql_lex_is(lx, "SETVAL");
+}
+
+/* A parent of a foreign key (a server that checks none makes one of a table that is not there), or a
+ * default's sequence. */
 static bool refers_may_fold(const struct binlog_query *q, const struct server *from)
 {
 	struct sql_lexer lx;
-	bool behind = false;
+	bool behind = false, sequence = false;
 	char name[257];
 
 	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
 		if (behind && sql_lex_ident(&lx, name, sizeof(name)) && names_may_fold(name))
 			return true;
-		behind = sql_lex_is(&lx, "REFERENCES") || (behind && !sql_lex_is_char(&lx, '('));
+		behind = sql_lex_is(&lx, "REFERENCES") || before_sequence(&lx) ||
+			 (behind && (!sql_lex_is_char(&lx, '(') || sequence));
+		sequence = before_sequence(&lx);
 	}
 	return false;
 }
