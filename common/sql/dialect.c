@@ -80,6 +80,12 @@ static int alter_table(struct tr *t)
 
 	head(t, name);
 	head_if(t, name, FEATURE_alter_if_exists);
+	for (size_t i = tr_find(t, t->ddl->statement_at); i < name; i++)
+		if (tr_is(t, i, "IGNORE") && t->to->flavor != FLAVOR_MARIADB)
+			return tr_fail(t,
+				"ALTER IGNORE TABLE, which takes away rows that a new unique key can't have, "
+				"is not known to the target: delete the same rows there, then binlog "
+				"replace without IGNORE");
 	return tr_alter(t, lock_wait(t, tr_find(t, t->ddl->tables[0].end)));
 }
 

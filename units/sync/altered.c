@@ -103,14 +103,17 @@ static bool is_name(const struct sql_lexer *lx, const char *column)
 	       strcasecmp(name, column) == 0;
 }
 
-/* The list of ADD (a INT, b INT), up to its end. */
-static bool in_list(struct sql_lexer *lx, const char *column)
+/* The list of ADD (a INT, b INT), up to its end. *at: at the column's name. */
+static bool in_list(struct sql_lexer *lx, const char *column, struct sql_lexer *at)
 {
 	bool found = false, begins = true;
 	int depth = 1;
 
 	while (depth > 0 && sql_lex_next(lx) != SQL_END && lx->type != SQL_BAD) {
-		found = found || (begins && is_name(lx, column));
+		if (!found && begins && is_name(lx, column)) {
+			found = true;
+			*at = *lx;
+		}
 		begins = depth == 1 && sql_lex_is_char(lx, ',');
 		depth += sql_lex_is_char(lx, '(') - sql_lex_is_char(lx, ')');
 	}
@@ -128,8 +131,9 @@ static bool read_old(struct sql_lexer *lx, char old[300])
 	return true;
 }
 
-/* One part's word in hand. True: it gives the column its definition. *old: what it only renames to it. */
-static bool part_defines(struct sql_lexer *lx, const char *column, char old[300])
+/* One part's word in hand. True: it gives the column its definition, *at its name. *old: what it only renames
+ * to it. */
+static bool part_defines(struct sql_lexer *lx, const char *column, char old[300], struct sql_lexer *at)
 {
 	bool adds = sql_lex_is(lx, "ADD"), changes = sql_lex_is(lx, "CHANGE"),
 	     renames = sql_lex_is(lx, "RENAME"), negated;
@@ -139,11 +143,12 @@ static bool part_defines(struct sql_lexer *lx, const char *column, char old[300]
 		return false;
 	skip_words(lx, &negated);
 	if (adds && sql_lex_is_char(lx, '('))
-		return in_list(lx, column) && !negated;
+		return in_list(lx, column, at) && !negated;
 	if ((changes || renames) && !read_old(lx, was))
 		return false;
 	if (renames && is_name(lx, column))
 		snprintf(old, 300, "%s", was);
+	*at = *lx;
 	/* ADD COLUMN IF NOT EXISTS of one that is there does nothing. */
 	return !renames && !(adds && negated) && is_name(lx, column);
 }
@@ -155,17 +160,54 @@ static bool part_defines(struct sql_lexer *lx, const char *column, char old[300]
  */
 static const struct column *kept(const struct altered *x, const char *column)
 {
-	struct sql_lexer lx = read_text(x);
+	struct sql_lexer lx = read_text(x), at;
 	char old[300];
 	int depth = 0;
 
 	snprintf(old, sizeof(old), "%s", column);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
 		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		if (depth == 0 && lx.type == SQL_WORD && part_defines(&lx, column, old))
+		if (depth == 0 && lx.type == SQL_WORD && part_defines(&lx, column, old, &at))
 			return NULL;
 	}
 	return named(x->was, old);
+}
+
+/* The lexer at the name of the column where the statement says what it is; the last one counts. */
+static bool find_definition(const struct altered *x, const char *column, struct sql_lexer *at)
+{
+	struct sql_lexer lx = read_text(x);
+	bool found = false;
+	char old[300];
+	int depth = 0;
+
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		if (x->made && sql_lex_is_char(&lx, '('))
+			return in_list(&lx, column, at);
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth == 0 && lx.type == SQL_WORD && part_defines(&lx, column, old, at))
+			found = true;
+	}
+	return found;
+}
+
+/* What the statement calls the column's type, with its size. False: it says none. */
+static bool read_type(const struct altered *x, const char *column, char *type, size_t size)
+{
+	struct sql_lexer lx;
+	unsigned n;
+
+	if (!find_definition(x, column, &lx) || sql_lex_next(&lx) != SQL_WORD)
+		return false;
+	snprintf(type, size, "%.*s", STR_ARG(lx.token));
+	for (char *p = type; *p; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+	sql_lex_next(&lx);
+	if (!sql_lex_is_char(&lx, '(') || sql_lex_next(&lx) != SQL_NUMBER)
+		return true;
+	n = (unsigned)strtoul(lx.token.p, NULL, 10);
+	snprintf(type + strlen(type), size - strlen(type), "(%u)", n);
+	return true;
 }
 
 /* CONVERT TO CHARACTER SET. *unknown: to one that it does not name. */
@@ -221,6 +263,35 @@ static bool take_kept(struct column *to, const struct altered *x, bool converted
 	return true;
 }
 
+/*
+ * The upstream's type, by the statement's own words: the upstream of now may be ahead, with the column or its
+ * table gone or changed again. True: they say all of it.
+ */
+static bool take_said(struct column *to, const struct altered *x)
+{
+	struct column up = {.charset = (char *)"", .collation = (char *)""};
+	char type[300];
+
+	if (x->told || !read_type(x, to->name, type, sizeof(type)))
+		return false;
+	up.type = type;
+	up.kind = column_kind_of(type, "", x->from);
+	if (up.kind == COLUMN_VECTOR) {
+		up.length = strchr(type, '(') ? (unsigned)strtoul(strchr(type, '(') + 1, NULL, 10) : 2048;
+		snprintf(type, sizeof(type), "vector(%u)", up.length);
+	}
+	if (up.kind == COLUMN_TEXT && strcmp(type, "json") == 0) /* MariaDB's, which is none elsewhere */
+		up = (struct column){.type = (char *)"longtext",
+			.kind = COLUMN_TEXT,
+			.charset = (char *)"utf8mb4",
+			.collation = (char *)"utf8mb4_bin"};
+	else if (!has_substitutes(up.kind))
+		return up.kind != COLUMN_OTHER && !has_substitutes(to->kind);
+	if (to->kind != up.kind)
+		take_column(to, &up);
+	return true;
+}
+
 static void take_kinds(
 	struct structure *s, const struct altered *x, const struct structure *now, bool converted)
 {
@@ -231,7 +302,8 @@ static void take_kinds(
 			continue;
 		if (!c)
 			c = named(x->was, s->columns[i].name);
-		if (c && (has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
+		if (!take_said(&s->columns[i], x) && c &&
+			(has_substitutes(c->kind) || has_substitutes(s->columns[i].kind)))
 			take_column(&s->columns[i], c);
 		take_charset(&s->columns[i], c, x->to);
 	}
