@@ -191,6 +191,26 @@ def test_purge_by_name(relayed):
     assert r.j.interrupt() == INTERRUPTED, r.j.story()
 
 
+def test_purged_by_force_and_nothing_behind_it(relayed):
+    """All that was purged was applied, as the sets say. It is said to be purged all the same, not to be of other servers: no new start of the relay helps."""
+    r = relayed
+    r.write()
+    r.wait_arrived()
+    r.wait_pin()
+    r.j.ask("pause-task", "copied")
+    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 30, f"not paused\n{r.j.story()}", 0.2)
+    r.pair.source.run("FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
+    last = r.pair.source.query("SHOW BINARY LOGS")[-1][0]
+    procs.wait_for(lambda: r.files()[-1] == last, 30, f"{r.files()}\n{r.j.story()}", 0.2)
+    r.j.ask("purge-relay", "-s", "one", "-f", last, "--force")
+    r.j.ask("resume-task", "copied")
+    def errors():
+        return (r.j.subtask("copied")["result"] or {}).get("errors", ())
+    procs.wait_for(errors, 60, f"the gap was not seen\n{r.j.story()}", 0.5)
+    assert errors()[0]["ErrCode"] == 60202 and "it was purged" in errors()[0]["Message"] and last in errors()[0]["Message"], errors()
+    assert r.j.interrupt() == INTERRUPTED, r.j.story()
+
+
 def test_purge_by_age_and_room(relayed):
     r = relayed
     for _ in range(3):

@@ -341,20 +341,35 @@ static void ask_later(struct fetch *f, const struct err *e)
 
 /* --- a relay log that begins behind our place --- */
 
+/* In the generation of what is applied, or before it: positions must not go back. */
+static int say_place(const struct fetch *f, struct position at, struct err *e)
+{
+	char file[300], first[300];
+
+	binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
+	binlog_name_make(first, sizeof(first), f->apply->base, at.file);
+	/* It has files of that numbering, just none so old. */
+	if (at.generation == f->watermark.generation && !f->others)
+		return err_set(e, ERR_relay_gone,
+			"%s, up to which all is applied, is not in the relay log any more, of which %s is "
+			"the "
+			"first file to go on with: it was purged",
+			file, first);
+	return err_set(e, ERR_relay_other,
+		"%s, up to which all is applied, is not in this host's relay log, which is of other "
+		"servers under the same numbers: resume the task, the relay then begins anew",
+		file);
+}
+
 /* at: where the log begins behind what is applied, with that set. Not where positions would go back: the
  * highest counts. */
 static int go_on_by_gtids(struct fetch *f, struct position at, struct str gtid, struct err *e)
 {
-	char file[300], *head;
+	char *head;
 	int rc;
 
-	if (at.generation <= f->watermark.generation) {
-		binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
-		return err_set(e, ERR_relay_other,
-			"%s, up to which all is applied, is not in this host's relay log, which is of other "
-			"servers under the same numbers: resume the task, the relay then begins anew",
-			file);
-	}
+	if (at.generation <= f->watermark.generation)
+		return say_place(f, at, e);
 	head = xstrndup(gtid.p, gtid.n);
 	rc = fetch_located(f, at, head, e);
 	free(head);
