@@ -374,3 +374,18 @@ def test_types_that_are_gone_again(make_pair, job, names):
           f"CREATE TABLE back (id int PRIMARY KEY, c varchar(99)) DEFAULT CHARSET latin1", f"INSERT INTO back VALUES (1, {values[0]})", f"ALTER TABLE back MODIFY c {types[0]}", f"INSERT INTO back VALUES (2, {values[0]})", db="app")
     j.run()
     pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
+def test_columns_that_change_names(make_pair, job, names):
+    """A backlog in which columns of one type change their names with each other, or are dropped and made anew, and whose table has another name by now."""
+    pair = make_pair(*names)
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    s.run("CREATE TABLE x (id int PRIMARY KEY, a int, b int, c varchar(9), d varchar(9)) DEFAULT CHARSET latin1", "INSERT INTO x VALUES (1, 1, 2, 'c', 'd')", db="app")
+    through(s, d, j, 1)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    s.run("ALTER TABLE x RENAME COLUMN a TO b, RENAME COLUMN b TO a", "INSERT INTO x VALUES (2, 3, 4, 'e', 'f')", "ALTER TABLE x CHANGE c d varchar(9), CHANGE d c varchar(9)", "INSERT INTO x VALUES (3, 5, 6, 'g', 'h')",
+          "ALTER TABLE x DROP a, ADD a datetime", "INSERT INTO x VALUES (4, 7, 'i', 'j', '2020-01-01')", "ALTER TABLE x MODIFY id int AFTER c, ADD e int AFTER a", "UPDATE x SET e = id", "RENAME TABLE x TO y", db="app")
+    j.run()
+    pair.assert_equal("app", j.story)

@@ -131,8 +131,8 @@ static bool read_old(struct sql_lexer *lx, char old[300])
 	return true;
 }
 
-/* One part's word in hand. True: it gives the column its definition, *at its name. *old: what it only renames
- * to it. */
+/* One part's word in hand. True: it gives the column its definition, *at its name. *old: what is
+ * called so by it. */
 static bool part_defines(struct sql_lexer *lx, const char *column, char old[300], struct sql_lexer *at)
 {
 	bool adds = sql_lex_is(lx, "ADD"), changes = sql_lex_is(lx, "CHANGE"),
@@ -146,7 +146,7 @@ static bool part_defines(struct sql_lexer *lx, const char *column, char old[300]
 		return in_list(lx, column, at) && !negated;
 	if ((changes || renames) && !read_old(lx, was))
 		return false;
-	if (renames && is_name(lx, column))
+	if ((changes || renames) && is_name(lx, column))
 		snprintf(old, 300, "%s", was);
 	*at = *lx;
 	/* ADD COLUMN IF NOT EXISTS of one that is there does nothing. */
@@ -320,30 +320,41 @@ static bool says_a_place(const struct altered *x)
 	return false;
 }
 
-/* The next column of s, from *at on, that other has too, and that the statement can't have moved. */
-static const char *next_common(
-	const struct structure *s, const struct structure *other, unsigned *at, const struct altered *moved)
+/* What was called so before the statement; "": it adds it. */
+static void name_before(const struct altered *x, const char *column, char old[300])
 {
-	while (*at < s->ncolumns) {
-		const char *name = s->columns[(*at)++].name;
+	struct sql_lexer lx = read_text(x), at;
+	int depth = 0;
 
-		if (structure_column(other, name) >= 0 && !(moved && says(moved, name)))
-			return name;
+	snprintf(old, 300, "%s", column);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		bool adds = sql_lex_is(&lx, "ADD");
+
+		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
+		if (depth == 0 && lx.type == SQL_WORD && part_defines(&lx, column, old, &at) && adds)
+			old[0] = '\0';
 	}
-	return NULL;
 }
 
+/* Each column behind those that it stood behind, but for what FIRST and AFTER may have moved. */
 static bool same_order(const struct structure *s, const struct altered *x)
 {
-	const struct altered *moved = says_a_place(x) ? x : NULL;
-	unsigned i = 0, k = 0;
-	const char *a, *b;
+	bool moves = says_a_place(x);
+	int last = -1;
 
-	do {
-		a = next_common(s, x->was, &i, moved);
-		b = next_common(x->was, s, &k, moved);
-	} while (a && b && strcasecmp(a, b) == 0);
-	return !a && !b;
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		char old[300];
+		int at;
+
+		if (moves && says(x, s->columns[i].name))
+			continue;
+		name_before(x, s->columns[i].name, old);
+		at = structure_column(x->was, old);
+		if (at >= 0 && at < last)
+			return false;
+		last = at >= 0 ? at : last;
+	}
+	return true;
 }
 
 /* The upstream has a column that the downstream does without (a generated one). */

@@ -102,6 +102,26 @@ static void what_can_not_be_told_is_not(void **state)
 	assert_string_equal(fitted("own id a", NULL, "ALTER TABLE t COMMENT ''", NULL), "own id a");
 }
 
+static void what_is_renamed_or_made_anew_has_its_place(void **state)
+{
+	(void)state;
+	assert_string_equal(fitted("id b a c", "id a b c",
+				    "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a", NULL),
+		"id b a c");
+	assert_string_equal(
+		fitted("id b a c", "id a b c", "ALTER TABLE t CHANGE a b INT, CHANGE COLUMN b a INT", NULL),
+		"id b a c");
+	assert_string_equal(
+		fitted("id b a", "id a b", "ALTER TABLE t DROP a, ADD COLUMN a INT", NULL), "id b a");
+	assert_string_equal(
+		fitted("id b a", "id a b", "ALTER TABLE t DROP a, ADD (a INT, c INT)", NULL), "id b a");
+	/* The downstream's own order stays one that can't be told from. */
+	assert_string_equal(fitted("id c a b", "id a b c",
+				    "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a", NULL),
+		"?");
+	assert_string_equal(fitted("id b c", "id a b", "ALTER TABLE t CHANGE a c INT", NULL), "?");
+}
+
 static void what_is_generated_is_the_upstreams(void **state)
 {
 	(void)state;
@@ -160,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_of_its_own_are_cut),
 		cmocka_unit_test(what_can_not_be_told_is_not),
+		cmocka_unit_test(what_is_renamed_or_made_anew_has_its_place),
 		cmocka_unit_test(what_is_generated_is_the_upstreams),
 		cmocka_unit_test(what_is_not_defined_is_as_it_was),
 	};
