@@ -229,3 +229,17 @@ def test_the_key_of_a_minimal_image(follow, source, target):
            "UPDATE p.t SET c=2", "UPDATE p.t SET b=b+100 WHERE a=2", "UPDATE p.t SET a=77 WHERE b=13", "DELETE FROM p.t WHERE a IN (1, 4)",
            "SET SESSION binlog_row_image=FULL", "UPDATE p.t SET c=3 WHERE a=5")
     print(f.end())
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma118")])
+def test_columns_generated_out_of_times(make_pair, job, source, target):
+    """A stored column that is made of a TIMESTAMP is each writer's local time upstream: it is said that the downstream's may be another one; of one that is made when it is read, or of a DATETIME, nothing is said."""
+    pair = make_pair(source, target)
+    s = pair.source
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, ts timestamp NULL, d datetime, local date AS (cast(ts AS date)) STORED, own date AS (cast(d AS date)) STORED, late int AS (id + 1) VIRTUAL)")
+    j = job(pair, tables="app.*")
+    j.run()
+    s.run("INSERT INTO app.t (id, ts, d) VALUES (1, '2020-01-01 10:00:00', '2020-01-01')")
+    j.run()
+    said = [line for line in j.log().splitlines() if "is generated out of the TIMESTAMP" in line]
+    assert len(said) == 1 and "`app`.`t`: the stored column `local`" in said[0] and "`ts`" in said[0], j.story()

@@ -1,12 +1,13 @@
 /*
  * Generated columns whose value in the stream is what the downstream makes of the row: the same expression
  * over columns of the same types. Between two families only sums of whole numbers are trusted. Called by
- * hash.c.
+ * hash.c; by table.c for those that may not be what the upstream has.
  */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/log.h"
 #include "units/sync/hash.h"
 
 /* MySQL puts the whole in parentheses, MariaDB does not. */
@@ -94,4 +95,30 @@ bool derived_same(const struct table *t, const struct column *up, const struct c
 	b = bare(down->expression);
 	sum = is_sum(a) && hash_is_int(up);
 	return str_eq(a, b) && (sum || t->from == t->to) && same_columns(t, a, sum);
+}
+
+static const struct column *stamp_of(const struct structure *s, const char *expression)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (s->columns[i].kind == COLUMN_TIMESTAMP && names(str_of(expression), s->columns[i].name))
+			return &s->columns[i];
+	return NULL;
+}
+
+void derived_warn(const struct table *t)
+{
+	for (unsigned i = 0; i < t->down->ncolumns; i++) {
+		const struct column *c = &t->down->columns[i], *stamp;
+
+		/* A virtual one is made when it is read, on both sides. */
+		stamp = c->generated && !c->is_virtual && c->expression ? stamp_of(t->down, c->expression)
+									: NULL;
+		if (stamp && stamp != c)
+			log_warn(
+				"%s: the stored column `%s` is generated out of the TIMESTAMP `%s`: the "
+				"downstream "
+				"makes it in UTC, the upstream in the time zone of whoever wrote the row, so "
+				"its value may be another one",
+				t->head, c->name, stamp->name);
+	}
 }

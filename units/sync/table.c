@@ -15,6 +15,7 @@
 #include "units/sync/arrange.h"
 #include "units/sync/copied.h"
 #include "units/sync/extra.h"
+#include "units/sync/hash.h"
 #include "units/sync/hidden.h"
 #include "units/sync/keys.h"
 #include "units/sync/routed.h"
@@ -535,6 +536,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)
 		return -1;
 	needs_unicode(ts, t);
+	derived_warn(t);
 	arrange_find(ts, t);
 	keys_learn(t);
 	ties_learn(ts, t);
