@@ -104,6 +104,7 @@ struct dump {
 	atomic_bool disk_full;
 	_Atomic int phase; /* enum dump_phase */
 	_Atomic uint64_t lock_ms;
+	uint64_t waited_ms;      /* for our last try others waited; the leader alone */
 	struct tally *tally;     /* made before plan_ready; then it stays */
 	uint64_t told;           /* progress already reported to the skeleton */
 	struct waiting *waiting; /* requests not yet answered; main thread only */

@@ -168,7 +168,7 @@ static int open_snapshot(
 	for (unsigned i = 1; r == 0 && (i < TRIES || clock_ms() < deadline) && !dump_stopping(d); i++) {
 		log_info("changed while the snapshots opened: %s; they are opened again", e->text);
 		r = lock_give_back(d, conns, keeper, guard, e);
-		if (r < 0 || !dump_pause_longer(d, &pause_ms, atomic_load(&d->lock_ms)))
+		if (r < 0 || !dump_pause_longer(d, &pause_ms, d->waited_ms))
 			break;
 		err_clear(e);
 		r = try_snapshot(d, conns, keeper, guard, e);

@@ -341,7 +341,7 @@ static int try_once(struct locking *l, struct err *e)
 	int r;
 
 	l->timed_out = false;
-	atomic_store(&l->d->lock_ms, 0);
+	l->d->waited_ms = 0;
 	/* Most of what has changed is read here, while nobody waits. */
 	if (catalog_look_patiently(l->lister, e) < 0 || renew(l, UINT64_MAX, e) < 0 ||
 		catalog_look_shortly(l->lister, e) < 0)
@@ -349,7 +349,7 @@ static int try_once(struct locking *l, struct err *e)
 	asked_ms = clock_ms();
 	r = take_lock(l, e);
 	l->locked_ms = clock_ms();
-	atomic_store(&l->d->lock_ms, l->locked_ms - asked_ms);
+	l->d->waited_ms = l->locked_ms - asked_ms;
 	if (r < 0)
 		return -1;
 	r = under_lock(l, e);
@@ -359,6 +359,7 @@ static int try_once(struct locking *l, struct err *e)
 		r = -1;
 	}
 	atomic_store(&l->d->lock_ms, clock_ms() - l->locked_ms);
+	l->d->waited_ms = clock_ms() - asked_ms;
 	if (r < 0)
 		lock_give_back(l->d, l->conns, l->keeper, l->guard, &ignored);
 	return r;
@@ -417,7 +418,7 @@ static int give_up(struct locking *l, struct err *e)
 static bool pause_before(struct locking *l, unsigned *ms, const struct err *why)
 {
 	if (why->code == ERR_dump_changed)
-		return dump_pause_longer(l->d, ms, atomic_load(&l->d->lock_ms));
+		return dump_pause_longer(l->d, ms, l->d->waited_ms);
 	/* Whoever queued behind our wait gets through now. */
 	return l->passing ? dump_pause_longer(l->d, ms, 0) : dump_pause(l->d, PAUSE_MS);
 }

@@ -157,6 +157,7 @@ static void keep(struct dump *d, const struct at *at, unsigned tries)
 	free(s->gtid);
 	s->gtid = xstrdup(at->gtid);
 	atomic_store(&d->lock_ms, 0);
+	d->waited_ms = 0;
 	log_info("snapshot at %s:%" PRIu64 " gtid=%s, without a lock (%u tries)", s->file, s->offset, s->gtid,
 		tries);
 }
