@@ -107,6 +107,15 @@ static void put_keys(const json_t *keys)
 	}
 }
 
+static void put_left_out(const json_t *texts)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(texts, i, t)
+		printf("    note: %s\n", json_string_value(t) ? json_string_value(t) : "");
+}
+
 static void put_lag(const json_t *s, const json_t *sync, bool running)
 {
 	char lag[64];
@@ -160,6 +169,7 @@ static void put_subtask(const char *source, const json_t *s)
 	if (strcmp(unit, "Sync") != 0)
 		put_tables(json_object_get(json_object_get(raw, "copy"), "tables"));
 	put_keys(json_object_get(json_object_get(raw, "copy"), "keys"));
+	put_left_out(json_object_get(json_object_get(raw, "copy"), "left_out"));
 	error = json_object_get(raw, "error");
 	if (!json_num(error, "code", 0))
 		return;

@@ -194,6 +194,15 @@ static void show_text(struct progress *p, const struct progress_now *n)
 	p->width = (unsigned)len;
 }
 
+void progress_note(struct progress *p, const char *text)
+{
+	if (p->terminal && p->width > 0)
+		putchar('\n');
+	p->width = 0;
+	fflush(stdout);
+	fprintf(stderr, "tidegate: note: %s\n", text);
+}
+
 /* Nothing is known before the start; and of a copy that an earlier run completed there is nothing to tell. */
 static bool has_news(const struct progress_now *n)
 {

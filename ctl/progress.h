@@ -31,6 +31,8 @@ struct progress_now {
 
 void progress_init(struct progress *p, bool json);
 void progress_show(struct progress *p, const struct progress_now *n);
+/* A line of its own on stderr. */
+void progress_note(struct progress *p, const char *text);
 /* Ends the rewritten line, so that other text can follow. */
 void progress_end(struct progress *p);
 /* "1.2M", "340 MB", "0:32" into out. */

@@ -36,6 +36,7 @@ struct run {
 	struct ask *ask;
 	struct progress progress;
 	struct status_end end; /* of --until synced */
+	json_t *notes;         /* those that were shown; NULL: none */
 	uint64_t set_up_ms;    /* when the task was told to run */
 	bool seen_running;
 	bool interrupted;
@@ -163,6 +164,34 @@ static int set_up(struct run *r, struct err *e)
 	return start_task(r, e);
 }
 
+static bool is_shown(const struct run *r, const json_t *note)
+{
+	const json_t *n;
+	size_t i;
+
+	json_array_foreach(r->notes, i, n)
+		if (json_equal(n, note))
+			return true;
+	return false;
+}
+
+/* What the copy does not make downstream: once each, as soon as it is known. */
+static void show_notes(struct run *r, const json_t *answer)
+{
+	json_t *notes = status_notes(answer), *n;
+	size_t i;
+
+	json_array_foreach(notes, i, n) {
+		if (is_shown(r, n))
+			continue;
+		progress_note(&r->progress, json_string_value(n));
+		if (!r->notes)
+			r->notes = json_array();
+		json_array_append(r->notes, n);
+	}
+	json_decref(notes);
+}
+
 /* One look: shows progress; 1: --until is reached, -1: the task is paused by an error, 0: go on. */
 static int look(struct run *r, struct err *e)
 {
@@ -178,6 +207,7 @@ static int look(struct run *r, struct err *e)
 	}
 	status_read(answer, &now);
 	progress_show(&r->progress, &now.show);
+	show_notes(r, answer);
 	if (!now.paused)
 		r->seen_running = true;
 	if (now.paused && now.error.code && !r->args->stay &&
@@ -328,6 +358,7 @@ int cmd_run(const struct args *a, struct err *e)
 	started = r.supervisor.pid > 0;
 	leave(&r);
 	status_end_free(&r.end);
+	json_decref(r.notes);
 	ask_close(&r.ask);
 	clean_up(&r, started);
 	if (result == 0 && !r.interrupted)

@@ -132,6 +132,22 @@ void status_read(const json_t *answer, struct status_now *now)
 		now->show.note = now->keys;
 }
 
+json_t *status_notes(const json_t *answer)
+{
+	const json_t *source, *subtask;
+	json_t *all = json_array(), *texts, *t;
+	size_t i, k, n;
+
+	json_array_foreach(json_object_get(answer, "sources"), i, source)
+		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask) {
+			texts = json_object_get(raw(subtask, "copy"), "left_out");
+			json_array_foreach(texts, n, t)
+				if (json_is_string(t))
+					json_array_append(all, t);
+		}
+	return all;
+}
+
 /* Is file:offset a at or behind b? By number, as both are of one upstream. */
 static bool at_least(const char *file_a, uint64_t a, const char *file_b, uint64_t b)
 {

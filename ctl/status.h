@@ -37,6 +37,8 @@ struct status_end {
 /* Adds one subtask's `tidegate.copy`. */
 void status_add_copy(struct progress_now *s, const json_t *copy);
 void status_read(const json_t *answer, struct status_now *now);
+/* What the copies of all subtasks have not made, a text each; the caller's. */
+json_t *status_notes(const json_t *answer);
 /* 1: every source has applied what its upstream had when all of them were in Sync; else 0. Takes the ends on
  * the way. */
 int status_reached(const struct status_now *now, struct status_end *end);

@@ -181,7 +181,8 @@ static json_t *tables(const json_t *report)
 
 json_t *copy_to_json(const json_t *report, const struct copy_pace *p)
 {
-	json_t *keys = json_object_get(json_object_get(report, "load"), "keys"), *o;
+	const json_t *load = json_object_get(report, "load");
+	json_t *keys = json_object_get(load, "keys"), *left_out = json_object_get(load, "left_out"), *o;
 	bool known = p && p->last_ms > p->first_ms;
 	struct copy_now n;
 
@@ -198,5 +199,7 @@ json_t *copy_to_json(const json_t *report, const struct copy_pace *p)
 		"tables", tables(report));
 	if (keys)
 		json_object_set(o, "keys", keys);
+	if (left_out)
+		json_object_set(o, "left_out", left_out);
 	return o;
 }

@@ -1,6 +1,7 @@
 """Files instead of one side: `tidegate dump` and `tidegate load`, against mydumper, myloader and samples of dumpling's files."""
 import gzip
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -245,6 +246,22 @@ def test_views_and_sequences(make_pair, files, tmp_path):
     assert [t.query(f"SELECT NEXTVAL(app.{q})")[0][0] for q in ("up", "down", "fresh")] == [60, -2, 7]
     with pytest.raises(Exception, match="has run out"):
         t.query("SELECT NEXTVAL(app.used)")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_not_made_is_said(form, make_pair, files, tmp_path):
+    """A view that wants a function which is not there: the load ends, and says on the terminal what it has not made, once."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)", "CREATE FUNCTION app.f(x int) RETURNS int DETERMINISTIC RETURN x + 1",
+                    "CREATE VIEW app.v AS SELECT app.f(id) AS n FROM app.t", "CREATE SEQUENCE app.s")
+    d = files("dump", tmp_path / "out", source=pair.source)
+    d.run()
+    readable(d.files)
+    j = files("load", d.files, target=pair.target)
+    said = j.run(*(["--json"] if form == "json" else []))
+    notes = [line for line in said.splitlines() if line.startswith("tidegate: note: ")]
+    assert len(notes) == 2 and "sequence `app`.`s` is left out" in notes[0] and re.search("view `app`.`v` can't be made: .*function app.f does not exist", notes[1], re.I), j.story()
+    assert pair.target.query("SELECT id FROM app.t") == ((1,),)
 
 
 OBJECTS = ["CREATE DATABASE app", "USE app", "CREATE TABLE app.t (id int PRIMARY KEY, n int)", "CREATE TABLE app.seen (what varchar(100))",

@@ -5,10 +5,14 @@
 #include "units/load/load.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/xalloc.h"
+#include "common/config/json.h"
 #include "units/load/record.h"
 
 enum { NO_SUCH_THREAD = 1094, GONE_WAIT_MS = 120000 };
@@ -32,6 +36,24 @@ void load_fail(struct load *l, const struct err *e)
 	pthread_mutex_unlock(&l->lock);
 	load_stop(l);
 	unit_wake(l->env);
+}
+
+void load_leave_out(struct load *l, const char *fmt, ...)
+{
+	enum { MOST = 100, BYTES = 1200 };
+	char text[BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warn("%s", text);
+	pthread_mutex_lock(&l->lock);
+	if (!l->left_out)
+		l->left_out = json_array();
+	if (json_array_size(l->left_out) < MOST)
+		json_array_append_new(l->left_out, json_any_text(text));
+	pthread_mutex_unlock(&l->lock);
 }
 
 bool load_is_too_large(const struct err *e)

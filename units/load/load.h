@@ -61,6 +61,7 @@ struct load {
 
 	struct late_table *late; /* of each table of the plan; NULL: no key waits. Under lock */
 	json_t *late_keys;
+	json_t *left_out; /* what was not made, a text each; NULL: nothing. Under lock */
 
 	pthread_t leader;
 	bool has_leader;
@@ -89,6 +90,8 @@ struct load {
 /* Keeps the first error, tells every thread to end; from any thread. */
 void load_fail(struct load *l, const struct err *e);
 void load_stop(struct load *l);
+/* What is not made downstream though it is wanted, as a warning in the log and for the status. */
+void load_leave_out(struct load *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static inline bool load_stopping(struct load *l)
 {
 	return atomic_load(&l->stop) || unit_leaving(l->env);

@@ -163,6 +163,8 @@ static void load_status(void *self, struct unit_env *env, json_t *out)
 	pthread_mutex_lock(&l->lock);
 	tally_status(l->tally, &(struct tally_words){put_table_name, l, false}, out);
 	late_status(l, out);
+	if (l->left_out)
+		json_object_set_new(out, "left_out", json_deep_copy(l->left_out));
 	if (l->snapshot.file)
 		json_object_set_new(out, "snapshot",
 			json_pack("{s:s, s:I, s:s}", "file", l->snapshot.file, "offset",
@@ -200,6 +202,7 @@ static void load_close(void *self, struct unit_env *env)
 	plan_snapshot_fini(&l->snapshot);
 	recorded_fini(&l->recorded);
 	late_end(l);
+	json_decref(l->left_out);
 	places_fini(&l->places);
 	folder_free(&l->folder);
 	rules_free(&l->rules);

@@ -294,8 +294,9 @@ int routed_plan(struct load *l, struct err *e)
 		return err_set(e, ERR_config_unsupported,
 			"`objects` with routes: their text names tables, which is not rewritten yet");
 	for (unsigned i = 0; i < p->views.n; i++)
-		log_warn("view `%s`.`%s` is left out: its text names tables, which have other names by the "
-			 "task's routes",
+		load_leave_out(l,
+			"view `%s`.`%s` is left out: its text names tables, which have other names by the "
+			"task's routes",
 			p->views.p[i].schema, p->views.p[i].name);
 	plan_items_fini(&p->views);
 	if (route_items(l, &p->schemas, e) < 0 || route_items(l, &p->tables, e) < 0 ||

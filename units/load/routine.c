@@ -30,14 +30,14 @@ static int claim_all(struct load *l, struct db *c, const struct objects *all, js
 		if (own_has(own, "routines", o->schema, name))
 			continue;
 		if (l->to.flavor == FLAVOR_TIDB) {
-			log_warn("%s `%s`.`%s` is left out: TiDB has none", object_word(o->kind), o->schema,
-				o->name);
+			load_leave_out(l, "%s `%s`.`%s` is left out: TiDB has none", object_word(o->kind),
+				o->schema, o->name);
 			continue;
 		}
 		if (object_there(c, o->kind, o->schema, o->name, &there, e) < 0)
 			return -1;
 		if (there)
-			log_warn("%s `%s`.`%s` is not made: there is one of this name downstream",
+			load_leave_out(l, "%s `%s`.`%s` is not made: there is one of this name downstream",
 				object_word(o->kind), o->schema, o->name);
 		else
 			own_add(own, "routines", o->schema, name);
@@ -77,7 +77,7 @@ int routine_make_all(struct load *l, struct db *c, const struct objects *all, js
 			*e = mine;
 			return -1;
 		}
-		log_warn("%s `%s`.`%s` can't be made: %s", object_word(o->kind), o->schema, o->name,
+		load_leave_out(l, "%s `%s`.`%s` can't be made: %s", object_word(o->kind), o->schema, o->name,
 			mine.text);
 	}
 	return 0;

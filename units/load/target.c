@@ -215,7 +215,8 @@ static int claim_sequence(struct claiming *m, const struct plan_item *s, struct 
 	enum ddl_object what;
 
 	if (m->l->to.flavor != FLAVOR_MARIADB) {
-		log_warn("sequence `%s`.`%s` is left out: the downstream has none", s->schema, s->name);
+		load_leave_out(
+			m->l, "sequence `%s`.`%s` is left out: the downstream has none", s->schema, s->name);
 		return 0;
 	}
 	if (own_has(m->old, "sequences", s->to_schema, s->to_name))
@@ -225,7 +226,8 @@ static int claim_sequence(struct claiming *m, const struct plan_item *s, struct 
 	if (what == DDL_OBJECT_NONE)
 		own_add(m->own, "sequences", s->to_schema, s->to_name);
 	else
-		log_warn("sequence `%s`.`%s` is not made: there is something of this name downstream",
+		load_leave_out(m->l,
+			"sequence `%s`.`%s` is not made: there is something of this name downstream",
 			s->schema, s->name);
 	return 0;
 }
@@ -443,7 +445,8 @@ int target_claim_views(struct load *l, struct db *c, json_t *own, struct err *e)
 		if (what == DDL_OBJECT_NONE)
 			own_add(own, "views", v->schema, v->name);
 		else
-			log_warn("view `%s`.`%s` is not made: there is something of this name downstream",
+			load_leave_out(l,
+				"view `%s`.`%s` is not made: there is something of this name downstream",
 				v->schema, v->name);
 	}
 	return 0;
@@ -481,7 +484,7 @@ static int views_round(struct load *l, struct db *c, const json_t *own, bool *ma
 		if (!made[i] && db_error_is_lost(e.sql_errno))
 			return -1;
 		if (!made[i] && warn)
-			log_warn("view `%s`.`%s` can't be made: %s", v->schema, v->name, e.text);
+			load_leave_out(l, "view `%s`.`%s` can't be made: %s", v->schema, v->name, e.text);
 	}
 	return count;
 }
