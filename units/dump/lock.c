@@ -24,6 +24,7 @@
 enum {
 	LOCK_WAIT_MS = 30000,
 	PASSING_MS = 10000,
+	PASSING_PAUSE_MS = 20,
 	TRY_S = 2,
 	PAUSE_MS = 1000,
 	READ_MS = 100,
@@ -43,6 +44,9 @@ struct locking {
 	uint64_t passing_until_ms;
 	uint64_t tell_ms; /* not before that */
 	bool passing;     /* this try waits for nobody */
+	bool waits;       /* not so any more, in a server that knows it */
+	bool was_late;    /* the lock itself was not to be had */
+	unsigned try_ms;  /* so long the last try took in all */
 	bool timed_out;   /* the last try may be repeated */
 };
 
@@ -77,9 +81,15 @@ static void put_wanted_tables(struct locking *l, struct buf *sql)
 	const struct server *s = &l->d->server;
 
 	put_lock_tables(sql, &l->d->catalog, true);
-	l->passing = s->flavor == FLAVOR_MARIADB && s->version >= 100300 && clock_ms() < l->passing_until_ms;
+	if (s->flavor != FLAVOR_MARIADB || s->version < 100300)
+		return;
+	l->passing = clock_ms() < l->passing_until_ms;
 	if (l->passing)
 		buf_puts(sql, " NOWAIT");
+	else if (!l->waits)
+		log_info("the tables are not to be had without waiting for others: from now on it waits, and "
+			 "their statements may end by a deadlock (1213)");
+	l->waits = !l->passing;
 }
 
 static int take_lock(struct locking *l, struct err *e)
@@ -96,6 +106,7 @@ static int take_lock(struct locking *l, struct err *e)
 	buf_free(&sql);
 	if (r < 0 && e->sql_errno == SQL_NO_TABLE)
 		e->code = ERR_dump_changed; /* it was dropped just now */
+	l->was_late = r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT;
 	if (r < 0 && (e->sql_errno == SQL_LOCK_TIMEOUT || e->sql_errno == SQL_NO_TABLE))
 		l->timed_out = true;
 	else if (r < 0 && err_act(e->code) == ERR_ACT_PAUSE)
@@ -365,6 +376,17 @@ static int try_once(struct locking *l, struct err *e)
 	return r;
 }
 
+static int try_timed(struct locking *l, struct err *e)
+{
+	uint64_t since = clock_ms();
+	int r;
+
+	l->passing = l->was_late = false;
+	r = try_once(l, e);
+	l->try_ms = (unsigned)(clock_ms() - since);
+	return r;
+}
+
 /* Rows of: connection, user, seconds, what. */
 static bool put_rows(struct db *c, const char *sql, struct buf *out)
 {
@@ -419,8 +441,11 @@ static bool pause_before(struct locking *l, unsigned *ms, const struct err *why)
 {
 	if (why->code == ERR_dump_changed)
 		return dump_pause_longer(l->d, ms, l->d->waited_ms);
+	/* Nobody waited: only the server's work for our list counts. */
+	if (l->passing && l->was_late)
+		return dump_pause(l->d, l->try_ms > PASSING_PAUSE_MS ? l->try_ms : PASSING_PAUSE_MS);
 	/* Whoever queued behind our wait gets through now. */
-	return l->passing ? dump_pause_longer(l->d, ms, 0) : dump_pause(l->d, PAUSE_MS);
+	return dump_pause(l->d, PAUSE_MS);
 }
 
 /* Tries may be 20 ms apart: a line a second is enough. */
@@ -441,7 +466,7 @@ static int try_until(struct locking *l, struct err *e)
 	int r;
 
 	l->passing_until_ms = clock_ms() + PASSING_MS;
-	while ((r = try_once(l, e)) < 0 && l->timed_out) {
+	while ((r = try_timed(l, e)) < 0 && l->timed_out) {
 		if (clock_ms() >= deadline)
 			return give_up(l, e);
 		tell_waiting(l, e);
