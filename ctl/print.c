@@ -253,6 +253,13 @@ static void put_workers(const json_t *workers)
 	}
 }
 
+static const char *stage_of_master(const json_t *m)
+{
+	if (json_is_null(json_object_get(m, "alive"))) /* just after a change of the leader */
+		return "unknown";
+	return json_flag(m, "alive", false) ? "alive" : "away";
+}
+
 /* {"leader":{…}}, {"master":{"masters":[…]}}, {"worker":{"workers":[…]}}: of those, what was asked for. */
 static void put_members(const json_t *members)
 {
@@ -267,8 +274,7 @@ static void put_members(const json_t *members)
 			printf("leader  %-24s %s\n", json_text(leader, "name", ""),
 				json_text(leader, "addr", ""));
 		json_array_foreach(json_object_get(json_object_get(member, "master"), "masters"), k, m)
-			printf("master  %-24s %s\n", json_text(m, "name", ""),
-				json_flag(m, "alive", false) ? "alive" : "away");
+			printf("master  %-24s %s\n", json_text(m, "name", ""), stage_of_master(m));
 		put_workers(json_object_get(json_object_get(member, "worker"), "workers"));
 	}
 }

@@ -78,6 +78,7 @@ struct master {
 	/* Checks have ended, or sources moved, and no commit has told it since: agents hear of it with the
 	 * first one that the store takes. */
 	bool dirty;
+	bool said_two_masters;
 };
 
 /* Reads the store. */

@@ -316,8 +316,8 @@ static json_t *masters(struct master *m, const json_t *args)
 			continue;
 		masters_url(json_text(v, "address", ""), url);
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:b, s:[], s:[s], s:{s:b, s:b}}", "name", name,
-				      "memberID", id, "alive", json_flag(v, "alive", false), "peerURLs",
+			list, json_pack("{s:s, s:s, s:O, s:[], s:[s], s:{s:b, s:b}}", "name", name,
+				      "memberID", id, "alive", json_object_get(v, "alive"), "peerURLs",
 				      "clientURLs", url, "tidegate", "leader", json_flag(v, "leads", false),
 				      "stands", json_flag(v, "stands", false)));
 	}

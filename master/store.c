@@ -37,7 +37,7 @@ int store_trouble(struct store *s, struct err *e)
 
 json_t *store_masters(struct store *s, bool *known)
 {
-	*known = false;
+	*known = !head(s)->ops->masters;
 	return head(s)->ops->masters ? head(s)->ops->masters(s, known) : NULL;
 }
 
@@ -55,7 +55,8 @@ static int check_others(struct store *s, struct err *e)
 			 json_flag(v, "stands", false);
 	json_decref(all);
 	if (!known)
-		return err_set(e, ERR_bad_stage, "this master has only begun to lead: try again in a moment");
+		return err_set(
+			e, ERR_bad_stage, "who else would lead is not known yet: try again in a moment");
 	return other ? 0
 		     : err_set(e, ERR_bad_stage,
 			       "no other master is there that would lead: they are away, or evicted (see "

@@ -129,8 +129,8 @@ int store_trouble(struct store *s, struct err *e);
  */
 int store_evict(struct store *s, bool away, struct err *e);
 /*
- * The masters that are there, this one too: [{name, address, stands: for election}], a new reference; NULL:
- * the store is a file, or nothing is known. *known: read since this term began.
+ * The masters that are there, this one too: [{name, address, stands, since: newer is greater}], each name and
+ * address once, new reference; NULL: a file's. *known: read in this term and lately.
  */
 json_t *store_masters(struct store *s, bool *known);
 const char *store_cluster(

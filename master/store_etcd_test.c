@@ -201,7 +201,7 @@ static void wait_masters(struct store *s, size_t stand, size_t there)
 /* Evicts it; it may have to look around in its term first. */
 static int evict(struct store *s, struct err *e)
 {
-	uint64_t until = clock_ms() + SOON_MS;
+	uint64_t until = clock_ms() + LATE_MS;
 	int r;
 
 	while (err_clear(e),
@@ -223,7 +223,7 @@ static void test_last_one_stays(void **state)
 
 	for (int i = 0; i < 3; i++)
 		wait_masters(all[i], 3, 3);
-	for (uint64_t until = clock_ms() + LATE_MS; !last && clock_ms() < until; clock_sleep_ms(5))
+	for (uint64_t until = clock_ms() + 4 * LATE_MS; !last && clock_ms() < until; clock_sleep_ms(5))
 		for (int i = 0; i < 3 && !last; i++)
 			if (store_term(all[i]) != 0) {
 				if (evict(all[i], &e) == 0)

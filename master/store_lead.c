@@ -25,6 +25,8 @@ enum {
 	ASK_MS = 2000,  /* one question to etcd, over all its hosts */
 	AGAIN_MS = 300, /* after one that got no answer */
 	END_MS = 1500,  /* giving the lease back at the end */
+	LOOK_MS = 1500, /* to see who is there, and a fifth of the lease at most while we lead */
+	UNKNOWN_LEASES = 2,
 };
 
 struct lead {
@@ -38,6 +40,7 @@ struct lead {
 	uint64_t lease_ms; /* as etcd grants it */
 	uint64_t seen;     /* etcd's revision when the key was looked at */
 	bool told_away;
+	uint64_t hurried; /* the term whose first look around was not waited for */
 	struct present *present;
 	void (*changed)(void *arg);
 	void *arg;
@@ -46,9 +49,9 @@ struct lead {
 	uint64_t term, until_ms, resigned;
 	bool evicted;
 	struct store_leader who;
-	struct err trouble; /* of the last turn; code 0: none */
-	json_t *masters;    /* those that are there, as read in the term masters_term */
-	uint64_t masters_term;
+	struct err trouble;                /* of the last turn; code 0: none */
+	json_t *masters;                   /* those that are there, as read in the term masters_term */
+	uint64_t masters_term, masters_ms; /* and when */
 };
 
 void lead_key(const struct etcd_conf *conf, char *out, size_t size)
@@ -133,7 +136,8 @@ json_t *lead_masters(struct lead *l, bool *known)
 
 	pthread_mutex_lock(&l->mtx);
 	all = json_deep_copy(l->masters);
-	*known = l->term != 0 && l->masters_term == l->term;
+	*known = l->term != 0 && l->masters_term == l->term &&
+		 clock_ms() - l->masters_ms < UINT64_C(1000) * l->conf->lease_s * UNKNOWN_LEASES;
 	pthread_mutex_unlock(&l->mtx);
 	return all;
 }
@@ -281,23 +285,41 @@ static int stand(struct lead *l, struct err *e)
 	return 0;
 }
 
+/* How long looking around may take; 0: not now. The lease goes first: it is kept again behind this. */
+static uint64_t time_to_look(const struct lead *l)
+{
+	uint64_t now = clock_ms(), until = good_until(l), most = l->lease_ms / 5;
+
+	if (l->term == 0)
+		return LOOK_MS;
+	if (until < now + l->lease_ms / 2)
+		return 0;
+	return most < LOOK_MS ? most : LOOK_MS;
+}
+
 /*
  * Who is there is read anew in each term: whoever was evicted said so before it let this term begin. What
  * fails is tried again in a while; it is nobody's lead.
  */
 static void look_around(struct lead *l)
 {
+	uint64_t ms = time_to_look(l);
 	json_t *all, *old;
 	struct err e = {0};
 
-	if (l->term != l->masters_term)
+	if (ms == 0)
+		return;
+	if (l->term != l->hurried)
 		present_hurry(l->present);
-	if (present_turn(l->present, l->etcd, !evicted(l), &all, &e) < 0 || !all)
+	l->hurried = l->term;
+	present_turn(l->present, l->etcd, !evicted(l), ms, &all, &e);
+	if (!all)
 		return;
 	pthread_mutex_lock(&l->mtx);
 	old = l->masters;
 	l->masters = all;
 	l->masters_term = l->term;
+	l->masters_ms = clock_ms();
 	pthread_mutex_unlock(&l->mtx);
 	if (!json_equal(old, all) && l->changed)
 		l->changed(l->arg);
@@ -365,6 +387,21 @@ static int keep(struct lead *l, struct err *e)
 	return 0;
 }
 
+/*
+ * Evicted: our key says so before the next one looks around, or that one counts on us, is evicted too, and
+ * nobody leads. Nothing is written any more meanwhile; the lease's end does not wait for us.
+ */
+static int leave(struct lead *l, struct err *e)
+{
+	if (present_tell(l->present, l->etcd, false, e) < 0 && clock_ms() < good_until(l)) {
+		clock_sleep_ms(AGAIN_MS); /* who has resigned is not kept waiting by pause_ms */
+		return -1;
+	}
+	err_clear(e);
+	lose(l, "operate-leader evict");
+	return 0;
+}
+
 /* A leader's turn: each third of the lease, sooner again where etcd did not answer. */
 static int hold(struct lead *l, struct err *e)
 {
@@ -374,11 +411,10 @@ static int hold(struct lead *l, struct err *e)
 		pause_ms(l, due - now);
 	if (atomic_load(&l->stop))
 		return 0;
-	if (resigned(l) || evicted(l)) {
-		if (evicted(l))
-			present_tell(l->present, l->etcd, false, e); /* before the next one looks around */
-		err_clear(e);
-		lose(l, evicted(l) ? "operate-leader evict" : "a write was not answered, or refused");
+	if (evicted(l))
+		return leave(l, e);
+	if (resigned(l)) {
+		lose(l, "a write was not answered, or refused");
 		return 0;
 	}
 	int r = keep(l, e);
