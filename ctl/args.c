@@ -210,16 +210,18 @@ static void help_option(const struct row *r)
 		used < NAME_COLUMNS ? NAME_COLUMNS - used : 0, "", r->help);
 }
 
-void args_help(const char *word)
+bool args_help(const char *word)
 {
 	const struct word *w = word_row(word);
 
 	if (!w) {
-		help_words();
-		return;
+		if (!word)
+			help_words();
+		return word == NULL;
 	}
 	printf("tidegate %s %s\n%s\n\n", w->word, w->usage, w->help);
 	for (int i = 0; i < ROWS; i++)
 		if (args_option_is_for(rows[i].who, w->word))
 			help_option(&rows[i]);
+	return true;
 }

@@ -28,8 +28,9 @@ enum {
 	AGAIN_MS = 200,
 	LOOK_MS = 100,
 	SERVICE_MS = 5000,
-	REACH_MS = 10000, /* until it is said that nobody is there */
-	KNOCK_MS = 3000,  /* for a host that says nothing; the next one may */
+	REACH_MS = 10000,  /* until it is said that nobody is there */
+	SILENT_MS = 20000, /* until it is no master; one that loads its store says nothing for up to 15 s */
+	KNOCK_MS = 3000,   /* for a host that says nothing; the next one may */
 	PLACES = 16,
 };
 
@@ -50,6 +51,7 @@ struct ask {
 	unsigned nplaces, now; /* now: whose turn it is */
 	bool reached;          /* somebody listens there */
 	bool proved;           /* it has answered */
+	bool answered;         /* one of them has, at any time */
 	struct control control;
 	struct identity *id; /* the operator's certificate; NULL: none */
 	/* A unix socket that is to be looked at before the first call, and its name for people; "": none. */
@@ -133,7 +135,7 @@ static int open_local(struct ask *k, const char *run, bool named, struct err *e)
 	return 0;
 }
 
-static bool is_list(const char *where)
+bool ask_is_list(const char *where)
 {
 	struct str s = str_of(where);
 
@@ -146,7 +148,7 @@ struct ask *ask_open(const char *where, const struct args *a, struct err *e)
 	struct address at = {.kind = ADDRESS_TCP};
 
 	/* A path may have commas. */
-	if (!is_list(where) && address_parse(where, &at, e) < 0)
+	if (!ask_is_list(where) && address_parse(where, &at, e) < 0)
 		return NULL;
 	k = xcalloc(1, sizeof(*k));
 	k->loop = loop_new();
@@ -190,6 +192,7 @@ struct call {
 	const char *word;
 	struct buf out, in;
 	uint64_t until; /* clock_ms */
+	unsigned turns; /* how often the next one's turn has come */
 	struct paged_text text;
 };
 
@@ -288,7 +291,7 @@ static int prove(struct ask *k, struct err *e)
 		return -1;
 	if (!k->id && k->nplaces > 1 && !k->proved && prove_there(k->master, PROVE_MS, e) < 0)
 		return -1;
-	k->proved = true;
+	k->proved = k->answered = true;
 	return 0;
 }
 
@@ -339,23 +342,30 @@ static bool is_lost(const struct ask *k, const struct err *e)
 	return e->code == ERR_link || (k->id && e->code == ERR_unproved);
 }
 
-/* The next one of several masters, each of which passes the same number on to the same leader. */
-static void turn(struct ask *k, const struct err *e)
+/* One that can't find the leader, as it is cut off from etcd; another one may: each is asked once. */
+static bool knows_none(const struct ask *k, const struct call *c, const struct err *e)
 {
-	if (k->nplaces < 2 || e->code != ERR_link)
+	return k->nplaces > 1 && e->code == ERR_not_leader && c->turns + 1 < k->nplaces;
+}
+
+/* The next one of several masters, each of which passes the same number on to the same leader. */
+static void turn(struct ask *k, struct call *c, const struct err *e)
+{
+	if (k->nplaces < 2 || (e->code != ERR_link && e->code != ERR_not_leader))
 		return;
 	k->now = (k->now + 1) % k->nplaces;
 	k->reached = k->proved = false;
+	c->turns++;
 }
 
-/* Whoever takes connections and has never answered: no waiting mends certificates. */
-static bool is_hopeless(const struct ask *k, uint64_t began, struct err *e)
+/* Whoever takes connections and has never answered, all of them: no waiting mends certificates. */
+static bool is_hopeless(const struct ask *k, const struct call *c, uint64_t began, struct err *e)
 {
-	if (!k->id || k->proved || clock_ms() < began + REACH_MS)
+	if (!k->id || k->answered || c->turns + 1 < k->nplaces || clock_ms() < began + SILENT_MS)
 		return false;
 	err_set(e, ERR_ctl_connect,
 		"%s takes connections, but does not answer: is it a master, with a certificate of that CA "
-		"and host name?",
+		"and host name? (or one that stands still)",
 		k->places[k->now].text);
 	return true;
 }
@@ -369,9 +379,10 @@ static int send_until(struct ask *k, struct call *c, uint64_t *id, struct err *e
 	uint64_t began = clock_ms();
 	int rc;
 
-	while (((rc = send_it(k, c, e)) < 0 || (rc = take_reply(c, id, e)) < 0) && is_lost(k, e) &&
-		clock_ms() + AGAIN_MS < c->until && !is_hopeless(k, began, e)) {
-		turn(k, e);
+	while (((rc = send_it(k, c, e)) < 0 || (rc = take_reply(c, id, e)) < 0) &&
+		(is_lost(k, e) || knows_none(k, c, e)) && clock_ms() + AGAIN_MS < c->until &&
+		!is_hopeless(k, c, began, e)) {
+		turn(k, c, e);
 		clock_sleep_ms(AGAIN_MS);
 		err_clear(e);
 	}

@@ -11,6 +11,8 @@ struct ask;
 /* where: an address (common/base/address.h), or the folder with master.sock, which becomes the current
  * directory. Connects in the background. */
 struct ask *ask_open(const char *where, const struct args *a, struct err *e);
+/* Several masters' addresses, of which any may answer? */
+bool ask_is_list(const char *where);
 void ask_close(struct ask **k);
 /* From now on calls end, with ERR_ctl_connect, once it is not 0; then no further one is made. */
 void ask_until(struct ask *k, const volatile sig_atomic_t *interrupts);

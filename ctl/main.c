@@ -105,13 +105,11 @@ static int run_words(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	if (a.word && strcmp(a.word, "help") == 0) { /* dmctl's, too */
-		args_help(a.nrest ? a.rest[0] : NULL);
-		return EXIT_DONE;
+		a.help = "1";
+		a.word = a.nrest ? a.rest[0] : NULL;
 	}
-	if (a.help || !a.word) {
-		args_help(a.word);
+	if ((a.help || !a.word) && args_help(a.word))
 		return a.help ? EXIT_DONE : EXIT_USAGE;
-	}
 	err_set(&e, ERR_usage, "unknown command '%s'", a.word);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].word, a.word) == 0) {

@@ -73,6 +73,22 @@ static int connect_within(const struct addrinfo *to, unsigned timeout_ms)
 	return rc;
 }
 
+/* At each of a name's addresses, within the time for all: who is silent has its share of what is left. */
+static int connect_any(const struct addrinfo *all, unsigned timeout_ms)
+{
+	uint64_t until = clock_ms() + timeout_ms, now;
+	unsigned n = 0;
+	int rc = ETIMEDOUT;
+
+	for (const struct addrinfo *at = all; at; at = at->ai_next)
+		n++;
+	for (const struct addrinfo *at = all; at && rc != 0; at = at->ai_next, n--) {
+		now = clock_ms();
+		rc = connect_within(at, now < until ? (unsigned)((until - now) / n) : 0);
+	}
+	return rc;
+}
+
 int ask_knock(const struct address *a, const char *text, unsigned timeout_ms, bool *lasts, struct err *e)
 {
 	const struct addrinfo how = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -85,9 +101,7 @@ int ask_knock(const struct address *a, const char *text, unsigned timeout_ms, bo
 	*lasts = rc != 0 && rc != EAI_AGAIN;
 	if (rc != 0)
 		return err_set(e, ERR_ctl_connect, "%s: %s", text, gai_strerror(rc));
-	for (const struct addrinfo *at = all; at; at = at->ai_next)
-		if ((rc = connect_within(at, timeout_ms)) == 0)
-			break;
+	rc = connect_any(all, timeout_ms);
 	freeaddrinfo(all);
 	return rc ? err_set(e, ERR_ctl_connect, "%s: no master listens there (%s)", text, strerror(rc)) : 0;
 }

@@ -160,6 +160,11 @@ int cmd_operate_leader(const struct args *a, struct err *e)
 {
 	if (a->nrest != 1)
 		return wrong(e, "operate-leader evict, or operate-leader cancel-evict");
+	/* The one word that is not passed on: of several it would reach whichever answers first. */
+	if (strcmp(a->rest[0], "cancel-evict") == 0 && a->master && ask_is_list(a->master))
+		return err_set(e, ERR_usage,
+			"operate-leader cancel-evict is for the master that was evicted: give its address "
+			"alone");
 	return send_word(a, "operate-leader", json_pack("{s:s}", "op", a->rest[0]), e);
 }
 

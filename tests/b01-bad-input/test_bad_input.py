@@ -83,6 +83,18 @@ def test_unknown_word(bin_dir):
     assert subprocess.run([str(bin_dir / "tidegate"), "--help"], capture_output=True, timeout=10).returncode == DONE
 
 
+def test_help(bin_dir):
+    """`help`, as dmctl has it: all words, or one's options; a word that is none is a mistake."""
+    def say(*words):
+        return subprocess.run([str(bin_dir / "tidegate"), *words], capture_output=True, text=True, timeout=10)
+    assert say("help").returncode == DONE and say("help").stdout == say("--help").stdout
+    assert say("help", "run").returncode == DONE and say("help", "run").stdout == say("run", "--help").stdout
+    assert "--until" in say("help", "run").stdout and "--until" not in say("help", "pause-task").stdout
+    for words in (("help", "fly"), ("fly", "--help")):
+        done = say(*words)
+        assert done.returncode == USAGE and "fly" in done.stderr and not done.stdout, done
+
+
 # --- DM's files
 
 TASK = """name: t1

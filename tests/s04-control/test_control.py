@@ -185,14 +185,23 @@ def test_wrong_certificates(hosts, site):
     assert set(a.agents(to=site.url, more=options(site.operator))) == {"a"}
 
 
+def resolver_time(name):
+    """How many seconds this host's resolver takes to say that a name is nobody's: no command can bound that."""
+    began = time.monotonic()
+    with pytest.raises(OSError):
+        socket.getaddrinfo(name, 8261)
+    return time.monotonic() - began
+
+
 def test_absent_master(hosts):
     """Nobody listens there, nobody is of that name, somebody who is no master: said with the address, long before a command's time is over."""
     for url, why in ((f"tcp://127.0.0.1:{free_port()}", "no master listens there"), ("tcp://nowhere.invalid:8261", "nowhere.invalid")):
         h = hosts(f"h{len(url)}")
+        looked = resolver_time("nowhere.invalid") if "invalid" in url else 0
         began = time.monotonic()
         said = h.ask("list-member", to=url, expect=1)
         took = time.monotonic() - began
-        assert url in said and why in said and took < 15, f"{took:.1f} s: {said}"
+        assert url in said and why in said and took < 15 + 2 * looked, f"{took:.1f} s: {said}"
 
 
 def test_silent_port(hosts, site):
@@ -204,7 +213,38 @@ def test_silent_port(hosts, site):
         began = time.monotonic()
         said = hosts("h").ask("list-member", to=url, more=options(site.operator), expect=1)
         took = time.monotonic() - began
-    assert url in said and "certificate" in said and took < 20, f"{took:.1f} s: {said}"
+    assert url in said and "certificate" in said and 15 < took < 28, f"{took:.1f} s: {said}"  # a master that is busy has its time
+
+
+def test_third_master(hosts, site):
+    """By TLS: the first two of three take connections and say nothing, for longer than one alone has to prove itself: the third is asked all the same."""
+    a = hosts("a", master=site.master).start()
+    procs.wait_for(lambda: "a" in a.agents(), 30, a.story)
+    with socket.socket() as s, socket.socket() as t:
+        for silent in (s, t):
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(20)
+        urls = [f"tls+tcp://localhost:{x.getsockname()[1]}" for x in (s, t)] + [site.url]
+        assert set(a.agents(to=",".join(urls), more=options(site.operator))) == {"a"}
+
+
+def test_master_without_etcd(hosts):
+    """One of several that is cut off from its etcd knows no leader: the next one is asked. Where none knows one, that is the answer, at once."""
+    urls = [f"tcp://127.0.0.1:{free_port()}" for _ in range(3)]
+    a = hosts("a", master={"listen": urls[2]}).start()
+    away = [hosts(n, master={"listen": u}) for n, u in zip("bc", urls)]
+    for h in away:
+        h.options = ["--store", "etcd://127.0.0.1:1"]
+        h.start()
+    for h, u in zip([*away, a], urls):
+        h.said("listening at " + u)
+    procs.wait_for(lambda: "a" in a.agents(), 30, a.story)
+    assert set(a.agents(to=",".join(urls))) == {"a"}
+    began = time.monotonic()
+    assert "no master leads" in a.ask("list-member", to=",".join(urls[:2]), expect=1)
+    assert time.monotonic() - began < 8
+    said = a.ask("operate-leader", "cancel-evict", to=",".join(urls), expect=2)
+    assert "give its address alone" in said, said
 
 
 def test_next_master(hosts):
