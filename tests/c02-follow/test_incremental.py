@@ -220,7 +220,7 @@ def test_relay_binlog_gtid(make_pair, job, tmp_path):
     assert f"beginning with {file}" in j.log()
 
 
-@pytest.mark.parametrize("where", ["file", "offset"])
+@pytest.mark.parametrize("where", ["file", "next", "in the next", "offset"])
 def test_from_a_place_that_does_not_come(where, make_pair, job, tmp_path):
     """A place behind the upstream's end, while the relay log is there already: the task pauses and says so, it does not wait for ever."""
     pair = make_pair("ma1011", "my97")
@@ -232,7 +232,8 @@ def test_from_a_place_that_does_not_come(where, make_pair, job, tmp_path):
     j.wait_log("following from")
     j.wait_log("pulling " + last)
     wrong = tmp_path / "wrong.yaml"
-    file, offset = (last[:-6] + "000099", 4) if where == "file" else (last, 99999999)
+    after = f"{last[:-6]}{int(last[-6:]) + 1:06}"
+    file, offset = {"file": (last[:-6] + "000099", 4), "next": (after, 4), "in the next": (after, 5000), "offset": (last, 99999999)}[where]
     wrong.write_text(TASK.format(to=pair.target.port, password=PASSWORD, file=file, offset=offset).replace("name: late", "name: wrong"))
     j.ask("start-task", wrong, "--no-check")
     procs.wait_for(lambda: j.subtask("wrong").get("stage") == "Paused", 60, lambda: f"{j.subtask('wrong')}\n{j.story()}")

@@ -11,7 +11,10 @@
 #include "units/relay/relay.h"
 #include "units/relay/unlogged.h"
 
-enum { BEYOND_MS = 8000 }; /* so long a place may be newer than what the upstream has said */
+enum {
+	BEYOND_MS = 8000,  /* so long a place may be newer than what the upstream has said */
+	FORGET_MS = 30000, /* a place that nobody has asked for since */
+};
 
 /* unlogged: NULL where it does not matter. */
 static void reply_located(struct relay *r, struct link_req **req, struct position at,
@@ -173,15 +176,27 @@ static int of_another(struct relay *r, const struct msg_resolve *m, const char *
 		STR_ARG(m->server), server);
 }
 
+/*
+ * A place that is still asked for keeps its room, however many others there are, or no time would ever be
+ * over for any of them. NULL: there is none; a task that was told to stop asks no more, and leaves some.
+ */
 static struct serve_beyond *find_beyond(struct serve *s, struct position at)
 {
 	struct serve_beyond *b = NULL;
+	uint64_t now = clock_ms();
 
-	for (unsigned i = 0; i < SERVE_BEYOND; i++)
-		if (s->beyond[i].since_ms && position_cmp(s->beyond[i].at, at) == 0)
-			return &s->beyond[i];
-	b = &s->beyond[s->next_beyond++ % SERVE_BEYOND];
-	*b = (struct serve_beyond){at, clock_ms()};
+	for (unsigned i = 0; i < SERVE_BEYOND; i++) {
+		struct serve_beyond *p = &s->beyond[i];
+
+		if (p->since_ms && position_cmp(p->at, at) == 0) {
+			p->asked_ms = now;
+			return p;
+		}
+		if (!b && (!p->since_ms || p->asked_ms + FORGET_MS < now))
+			b = p;
+	}
+	if (b)
+		*b = (struct serve_beyond){at, now, now};
 	return b;
 }
 
@@ -203,7 +218,7 @@ static int beyond(
 	asked_ms = r->shared.master_asked_us / 1000;
 	snprintf(file, sizeof(file), "%s", r->shared.master.file);
 	pthread_mutex_unlock(&r->shared.lock);
-	if (position_is_zero(end) || asked_ms < b->since_ms + BEYOND_MS || position_cmp(at, end) <= 0)
+	if (!b || position_is_zero(end) || asked_ms < b->since_ms + BEYOND_MS || position_cmp(at, end) <= 0)
 		return err_set(e, ERR_relay_not_there, "%.*s:%" PRIu64, STR_ARG(m->file), m->offset);
 	return err_set(e, ERR_relay_ahead,
 		"%.*s:%" PRIu64 ", where the task is to go on, is not there: the upstream's binlog ends at "
@@ -234,6 +249,9 @@ static int resolve(struct relay *r, const struct msg_resolve *m, struct store_sp
 	/* Behind a switch it may be a file of the server before: nothing that will come. */
 	if (end.generation > 1 && (place == STORE_BEYOND || place == STORE_WRONG))
 		place = STORE_GONE;
+	/* The next file's head: nothing says yet that there is one. */
+	if (place == STORE_LIVE && at.file > end.file)
+		place = STORE_BEYOND;
 	switch (place) {
 	case STORE_DATA:
 	case STORE_LIVE:

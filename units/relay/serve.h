@@ -19,7 +19,7 @@ struct serve_edge {
 /* A place that is asked for and lies behind the log's end. */
 struct serve_beyond {
 	struct position at;
-	uint64_t since_ms; /* 0: none */
+	uint64_t since_ms, asked_ms; /* first, 0: none; and last */
 };
 
 /* The main thread's: readers that wait, and the places that they will ask for next. */
@@ -29,7 +29,6 @@ struct serve {
 	struct serve_edge edges[SERVE_EDGES];
 	unsigned next_edge;
 	struct serve_beyond beyond[SERVE_BEYOND];
-	unsigned next_beyond;
 };
 
 /* The handlers of the relay's socket (unit_on). */
