@@ -134,13 +134,14 @@ def test_paused_for_a_moment(relayed):
     r = relayed
     size = len(r.j.log())
     for i in range(3):
-        r.j.failpoints.arm("relay_after_write", "sleep", arg=3000)  # it looks at the connection only then
+        r.j.failpoints.arm("relay_after_write", "sleep", arg=20000)  # it looks at the connection only then
         r.write()
         procs.wait_for(lambda: r.j.failpoints.fired("relay_after_write") > i, 20, r.j.story)
         r.j.ask("pause-relay", "-s", "one")
-        procs.wait_for(lambda: r.j.log()[size:].count("paused: nothing is pulled") > i, 5, r.j.story)
+        procs.wait_for(lambda: r.j.log()[size:].count("paused: nothing is pulled") > i, 20, r.j.story)
         r.j.ask("resume-relay", "-s", "one")
-        procs.wait_for(lambda: r.j.log()[size:].count(" resumed") > i, 5, r.j.story)
+        procs.wait_for(lambda: r.j.log()[size:].count(" resumed") > i, 20, r.j.story)
+        r.j.failpoints.disarm("relay_after_write")
         r.wait_arrived()
     lines = [line for line in r.j.log()[size:].splitlines() if "relay" in line]
     assert not [line for line in lines if " error " in line or " warn " in line or "trouble" in line], "\n".join(lines)
