@@ -221,6 +221,13 @@ static void test_made_at_an_agent(void **state)
 	refused(m, "operate-source", MADE("s2", "b"), ERR_bad_stage); /* it has no room */
 	ok(m, "operate-source", MADE("s2", "a"));
 	assert_string_equal(owner(m, "s2"), "a");
+	ok(m, "drain-member", "{\"name\":\"a\"}");
+	refused(m, "operate-source", MADE("s3", "a"), ERR_bad_stage);
+	assert_null(model_get(&m->model, STORE_SOURCE, "s3"));
+	ok(m, "drain-member", "{\"name\":\"a\",\"cancel\":true}");
+	silent(m, "a");
+	refused(m, "operate-source", MADE("s3", "a"), ERR_bad_stage);
+	assert_null(model_get(&m->model, STORE_SOURCE, "s3"));
 }
 
 /* The owner is lost, or does not let go; whom it was to go to is lost. */
