@@ -2,6 +2,7 @@
  * What is compared with what, and how: the servers' rules for pairs of types, and for collations. A pair for
  * which servers differ, or which depends on settings, is refused. Called by expr_bind.c.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,11 @@ static struct str charset_of(const struct expr_collation *c)
 bool expr_same_charset(const struct expr_collation *a, const struct expr_collation *b)
 {
 	return str_eq(charset_of(a), charset_of(b));
+}
+
+static bool is_mariadb(const struct expr_binder *b)
+{
+	return b->x->options.server.flavor == FLAVOR_MARIADB;
 }
 
 /* --- collations --- */
@@ -200,7 +206,7 @@ static int check_literals(
 		odd = time || n->op == EXPR_OP_CASE ? literal : NULL;
 	else if (!time)
 		odd = NULL;
-	if (!literal || !odd)
+	if (!literal || !odd || is_mariadb(b))
 		return 0;
 	return expr_bind_fail(b, literal,
 		"some servers take this literal for text: write DATE, TIME or TIMESTAMP in front of it");
@@ -261,14 +267,42 @@ static int check_years(struct expr_binder *b, struct expr_node **args, unsigned 
 	return 0;
 }
 
+/* "-5": digits that a bigint holds, with a sign or without. */
+static bool is_integer(struct str text)
+{
+	char copy[24], *end = copy;
+
+	if (text.n == 0 || text.n >= sizeof(copy))
+		return false;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	if (strspn(copy + (copy[0] == '-'), "0123456789") != text.n - (copy[0] == '-'))
+		return false;
+	errno = 0;
+	if (copy[0] == '-')
+		strtoll(copy, &end, 10);
+	else
+		strtoull(copy, &end, 10);
+	return errno == 0 && end > copy;
+}
+
+/* What is in the list and reads as one number as an integer, and as another one as a double. */
+static bool is_ambiguous(const struct expr_node *n)
+{
+	if (n->type == EXPR_DOUBLE)
+		return true;
+	return expr_node_is_text(n) && !n->hex && (n->op != EXPR_OP_LITERAL || !is_integer(n->value.s));
+}
+
 /* MySQL reads them as integers ('1e1' is 1, -1.5e-1 is 0) beside an integer that is no column. */
 static int check_list(
 	struct expr_binder *b, const struct expr_node *n, struct expr_node **args, unsigned nargs)
 {
-	if (n->op != EXPR_OP_IN || nargs < 3 || args[0]->op == EXPR_OP_COLUMN || args[0]->type > EXPR_UINT)
+	if (is_mariadb(b) || n->op != EXPR_OP_IN || nargs < 3 || args[0]->op == EXPR_OP_COLUMN ||
+		args[0]->type > EXPR_UINT)
 		return 0;
 	for (unsigned i = 1; i < nargs; i++)
-		if ((expr_node_is_text(args[i]) && !args[i]->hex) || args[i]->type == EXPR_DOUBLE)
+		if (is_ambiguous(args[i]))
 			return expr_bind_fail(b, args[i],
 				"servers differ in which number this is here: write an integer without "
 				"quotes");
@@ -292,12 +326,11 @@ static int check_enums(
 int expr_bind_real(struct expr_binder *b, struct expr_node **args, unsigned nargs)
 {
 	for (unsigned i = 0; i < nargs; i++)
-		if (b->x->options.server.flavor == FLAVOR_MARIADB && args[i]->of &&
-			args[i]->of->kind == COLUMN_BIT && strcmp(args[i]->of->type, "bit(64)") == 0)
+		if (is_mariadb(b) && args[i]->of && args[i]->of->kind == COLUMN_BIT &&
+			strcmp(args[i]->of->type, "bit(64)") == 0)
 			return expr_bind_fail(b, args[i],
 				"this server takes a BIT(64) beside floating-point numbers for one with a "
-				"sign: write "
-				"+ 0 behind it");
+				"sign: write + 0 behind it");
 	return 0;
 }
 
