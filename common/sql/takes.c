@@ -77,3 +77,23 @@ bool structure_names_one(const struct structure *there, const struct structure *
 	}
 	return false;
 }
+
+/* The next visible column from i on; ncolumns: there is none. */
+static unsigned visible(const struct structure *s, unsigned i)
+{
+	while (i < s->ncolumns && s->columns[i].invisible)
+		i++;
+	return i;
+}
+
+bool structure_same_order(const struct structure *a, const struct structure *b)
+{
+	unsigned i = visible(a, 0), k = visible(b, 0);
+
+	while (i < a->ncolumns && k < b->ncolumns &&
+		strcasecmp(a->columns[i].name, b->columns[k].name) == 0) {
+		i = visible(a, i + 1);
+		k = visible(b, k + 1);
+	}
+	return i == a->ncolumns && k == b->ncolumns;
+}

@@ -13,3 +13,6 @@ int structure_takes(const struct structure *there, const struct structure *from,
  * (NULL: nothing, or it is among from's columns already)? */
 bool structure_names_one(const struct structure *there, const struct structure *from, const struct key *by,
 	const struct route_extras *x);
+/* Whether both have the same visible columns in one order, so that rows without names mean the same to both.
+ */
+bool structure_same_order(const struct structure *a, const struct structure *b);

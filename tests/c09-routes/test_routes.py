@@ -947,19 +947,72 @@ def test_files_that_cannot_be_merged(make_pair, job, tmp_path):
     said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
     assert "REPLACE would go over rows of other tables, which are merged into `all`.`t`" in said_text, said_text
     assert pair.target.query("SELECT COUNT(*) FROM `all`.t WHERE id = 3 AND v = 'clash'") == ((0,),)
+    rows.write_text("INSERT INTO `t` (`id`,`v`,`u`) VALUES (3,'clash',NULL),(3,'clash',NULL) ON DUPLICATE KEY UPDATE v = 'clash';\n")  # 2 and 0 are changed
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "only rows may stand in a file of a table that is merged with others, or gets columns by extract-…, not ON" in said_text, said_text
+    assert pair.target.query("SELECT COUNT(*) FROM `all`.t WHERE id = 3 AND v = 'clash'") == ((0,),)
     schema = folder / "shard_2.plain-schema.sql"
     schema.write_text(schema.read_text().replace("varchar(20)", "varchar(30)"))
     said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
     assert "`shard_1`.`plain` and `shard_2`.`plain` both go to `all`.`plain`, but they are not alike" in said_text, said_text
-    schema.unlink()
+
+
+@pytest.mark.parametrize("words", [(), ("--filetype", "csv", "--no-header")])
+def test_merged_files_without_schema_files(words, make_pair, job, tmp_path):
+    """The table that is there says the columns: one -schema.sql of two is refused, and rows that leave it to the order which column is meant."""
+    pair = make_pair("ma1011", "ma118")
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE shard_1", "CREATE DATABASE shard_2", "CREATE TABLE shard_1.t (id int PRIMARY KEY, a varchar(9), b varchar(9)) CHARACTER SET utf8mb4", "CREATE TABLE shard_2.t (id int PRIMARY KEY, b varchar(9), a varchar(9)) CHARACTER SET utf8mb4",
+          "INSERT INTO shard_1.t VALUES (1, 'a', 'b')", "INSERT INTO shard_2.t VALUES (2, 'b', 'a')")
+    d.run("CREATE DATABASE `all`", "CREATE TABLE `all`.t (id int PRIMARY KEY, a varchar(9), b varchar(9)) CHARACTER SET utf8mb4")
+    folder = dumped(pair, job, tmp_path, "shard_1.*,shard_2.*", *words)
+    (folder / "shard_2.t-schema.sql").unlink()
     said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
-    assert "but only one of them has a -schema.sql" in said_text or "is not in the downstream" in said_text, said_text
+    assert "but only one of them has a -schema.sql: both must, or none" in said_text, said_text
+    (folder / "shard_1.t-schema.sql").unlink()
+    whole = {f: f.read_text() for f in folder.glob("shard_?.t.0*")}
+    without_lists(folder)
+    said_text = loaded(pair, job, folder, SHARED).run(expect=FAILED, until=None)
+    assert "nothing says which columns the values are for" in said_text, said_text
+    if words:
+        return
+    for f, text in whole.items():
+        f.write_text(text)
+    loaded(pair, job, folder, SHARED).run(until=None)
+    assert d.query("SELECT id, a, b FROM `all`.t ORDER BY id") == ((1, "a", "b"), (2, "a", "b"))
 
 
 def without_lists(folder):
     """As mydumper writes a table without generated columns."""
     for f in folder.glob("*.sql"):
         f.write_text(re.sub(r"(INSERT (?:IGNORE )?INTO `[^`]*`) \([^)]*\) VALUES", r"\1 VALUES", f.read_text()))
+
+
+@pytest.mark.parametrize("names", ["my97>ma118", "ma1011>my97"])
+@pytest.mark.parametrize("routes", [SHARED, {"a": {**SHARED["a"], "extract-schema": {"schema-regexp": "_(.)", "target-column": "c"}}}, {"a": {"schema-pattern": "other", "target-schema": "elsewhere"}}], ids=["merged", "extracted", "not renamed"])
+def test_rows_without_lists(routes, names, make_pair, job, tmp_path):
+    """Into a table that was made with its columns in another order: each value in its column, generated ones by DEFAULT, invisible ones by none."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    for n in (1, 2):
+        s.run(f"CREATE DATABASE shard_{n}", f"CREATE TABLE shard_{n}.t (id int PRIMARY KEY, a varchar(9), b varchar(9)) CHARACTER SET utf8mb4",
+              f"CREATE TABLE shard_{n}.g (id int PRIMARY KEY, g int AS (id + 1) STORED, i int INVISIBLE DEFAULT 7, v varchar(9)) CHARACTER SET utf8mb4",
+              f"INSERT INTO shard_{n}.t VALUES ({n}, 'a', 'b'), ({n + 2}, 'a', NULL)", f"INSERT INTO shard_{n}.g (id, v) VALUES ({n}, 'v')")
+    folder = dumped(pair, job, tmp_path, "shard_1.*,shard_2.*")
+    without_lists(folder)
+    for n in (1, 2):
+        (rows,) = folder.glob(f"shard_{n}.g.0*.sql")
+        rows.write_text(f"INSERT INTO `g` VALUES ({n},DEFAULT,'v');\n")
+    extracted, merged = "extract-schema" in routes["a"], routes["a"]["target-schema"] == "all"
+    for db in ("all", "shard_1", "shard_2"):
+        c = "c char(3), " if extracted else ""
+        d.run(f"CREATE DATABASE `{db}` CHARACTER SET utf8mb4", f"CREATE TABLE `{db}`.t ({c}id int PRIMARY KEY, b varchar(9), a varchar(9))", f"CREATE TABLE `{db}`.g ({c}v varchar(9), i int DEFAULT 7, g int AS (id + 1) STORED, id int PRIMARY KEY)")
+    loaded(pair, job, folder, routes).run(until=None)
+    both = lambda sql: d.query(sql.format("all")) if merged else d.query(sql.format("shard_1")) + d.query(sql.format("shard_2"))
+    assert sorted(both("SELECT id, a, b FROM `{}`.t")) == [(1, "a", "b"), (2, "a", "b"), (3, "a", None), (4, "a", None)]
+    assert sorted(both("SELECT id, g, i, v FROM `{}`.g")) == [(1, 2, 7, "v"), (2, 3, 7, "v")]
+    if extracted:
+        assert sorted(both("SELECT id, c FROM `{}`.t") + both("SELECT id, c FROM `{}`.g")) == [(1, "1"), (1, "1"), (2, "2"), (2, "2"), (3, "1"), (4, "2")]
 
 
 @pytest.mark.parametrize("names, words, lists", [("my97>ma118", (), True), ("ma1011>my97", (), False), ("ma118>my97", ("--filetype", "csv"), True)])

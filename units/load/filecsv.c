@@ -65,6 +65,8 @@ static int find_columns(struct fileworker *w, struct err *e)
 	int r;
 
 	w->ncolumns = 0;
+	if (filerouted_check_list(table_of(w), d->header, e) < 0)
+		return -1;
 	for (unsigned i = 0; !d->header && i < structure_of(w)->ncolumns; i++)
 		if (!structure_of(w)->columns[i].generated)
 			add_column(w, i);

@@ -42,14 +42,15 @@ static void put_up_to(struct writing *w, size_t at)
 	w->from = at;
 }
 
-/* A statement without a list has values for all columns that a SELECT * shows. */
+/* A statement without a list has values for all columns that are visible; of a generated one it is DEFAULT.
+ */
 static void put_list(struct writing *w)
 {
 	const struct structure *s = w->t->structure;
 	const char *sep = " (";
 
 	for (unsigned i = 0; i < s->ncolumns; i++) {
-		if (s->columns[i].generated || s->columns[i].invisible)
+		if (s->columns[i].invisible)
 			continue;
 		buf_puts(w->sql, sep);
 		sql_put_ident(w->sql, str_of(s->columns[i].name));
@@ -59,34 +60,46 @@ static void put_list(struct writing *w)
 	buf_puts(w->sql, ") ");
 }
 
-/* Behind the table's name. */
-static void put_columns(struct writing *w)
+/* Into the list that stands there. */
+static void extend_list(struct writing *w)
 {
 	const char *sep = "";
 
 	sql_lex_next(&w->lx);
-	if (!sql_lex_is_char(&w->lx, '(')) {
-		put_list(w);
-		return;
-	}
 	while (sql_lex_next(&w->lx) != SQL_END && w->lx.type != SQL_BAD && !sql_lex_is_char(&w->lx, ')'))
 		sep = ",";
 	put_up_to(w, w->lx.token_at);
 	filerouted_put_names(w->t, w->sql, &sep);
 }
 
-/* Into each of the parentheses that stand outside of all others; how many there are. */
-static uint64_t put_rows(struct writing *w)
+/* Outside of all parentheses: ON DUPLICATE KEY UPDATE and the like would go over rows of other tables. */
+static int check_word(const struct writing *w, struct err *e)
 {
-	uint64_t rows = 0;
+	const struct sql_lexer *lx = &w->lx;
+
+	if (sql_lex_is_char(lx, '(') || sql_lex_is_char(lx, ')') || sql_lex_is_char(lx, ',') ||
+		sql_lex_is(lx, "VALUES") || sql_lex_is(lx, "VALUE") || sql_lex_is(lx, "ROW"))
+		return 0;
+	return err_set(e, ERR_load_files,
+		"only rows may stand in a file of a table that is merged with others, or gets columns by "
+		"extract-…, not %.*s",
+		STR_ARG(lx->token));
+}
+
+/* Into each of the parentheses that stand outside of all others; how many there are. */
+static int put_rows(struct writing *w, uint64_t *rows, struct err *e)
+{
 	unsigned depth = 0;
 	bool any = false;
 
+	*rows = 0;
 	while (sql_lex_next(&w->lx) != SQL_END && w->lx.type != SQL_BAD) {
+		if (depth == 0 && check_word(w, e) < 0)
+			return -1;
 		if (sql_lex_is_char(&w->lx, ')') && depth == 1) {
 			put_up_to(w, w->lx.token_at);
 			filerouted_put_values(w->t, w->sql, any);
-			rows++;
+			++*rows;
 		}
 		any = depth > 0;
 		if (sql_lex_is_char(&w->lx, '('))
@@ -94,7 +107,17 @@ static uint64_t put_rows(struct writing *w)
 		else if (sql_lex_is_char(&w->lx, ')') && depth > 0)
 			depth--;
 	}
-	return rows;
+	return 0;
+}
+
+int filerouted_check_list(const struct plan_item *t, bool list, struct err *e)
+{
+	if (list || !t->merged || t->create[0])
+		return 0;
+	return err_set(e, ERR_load_files,
+		"nothing says which columns the values are for, and tables without a -schema.sql that are "
+		"merged need not have the same: dump them with the names of columns (mydumper "
+		"--complete-insert), or with -schema.sql");
 }
 
 int filerouted_put(const struct plan_item *t, const struct server *to, struct str text,
@@ -107,10 +130,12 @@ int filerouted_put(const struct plan_item *t, const struct server *to, struct st
 	put_up_to(&w, (size_t)(about->name.p - text.p));
 	sql_put_table(sql, str_of(t->to_schema), str_of(t->to_name));
 	w.lx.at = w.from += about->name.n;
-	if (t->extras.n > 0) {
-		put_columns(&w);
-		rows = put_rows(&w);
-	}
+	if (!about->list && t->create[0])
+		put_list(&w);
+	if ((t->extras.n > 0 || t->merged) && about->list)
+		extend_list(&w);
+	if ((t->extras.n > 0 || t->merged) && put_rows(&w, &rows, e) < 0)
+		return -1;
 	put_up_to(&w, text.n);
 	/* Where the lexer sees rows otherwise than who cut the statement, nothing is sent. */
 	if (rows != about->rows || w.lx.type == SQL_BAD)

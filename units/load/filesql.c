@@ -7,7 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "common/sql/takes.h"
 #include "units/load/filerouted.h"
 #include "units/load/filework.h"
 
@@ -58,7 +60,8 @@ static int refuse(const struct fileworker *w, const struct statement *s, const s
 		e, ERR_load_files, "only INSERT, REPLACE and settings may stand here: %.*s", n, s->text.p);
 }
 
-/* The rows of a table that has another name, or more columns, downstream: as a copy of the statement. */
+/* The rows of a table that has another name, or more or other columns, downstream: as a copy of the
+ * statement. */
 static int exec_routed(
 	struct fileworker *w, struct str text, const struct statement_about *about, struct err *e)
 {
@@ -73,26 +76,62 @@ static int exec_routed(
 
 static bool is_routed(const struct plan_item *t)
 {
-	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0 || t->extras.n > 0;
+	return strcmp(t->schema, t->to_schema) != 0 || strcmp(t->name, t->to_name) != 0 || t->extras.n > 0 ||
+	       t->merged;
+}
+
+/* Somebody may have made the table with its columns in another order, or with those visible that were not. */
+static int see_order(struct fileworker *w, struct err *e)
+{
+	const struct plan_item *t = table_of(w);
+	struct structure *there;
+	bool found;
+
+	if (w->order != ORDER_UNSEEN)
+		return 0;
+	there = db_structure(w->c, t->to_schema, t->to_name, &found, e);
+	if (!there && !e->code)
+		err_set(e, ERR_load_files, "`%s`.`%s` is not there any more", t->to_schema, t->to_name);
+	if (there)
+		w->order = structure_same_order(t->structure, there) ? ORDER_SAME : ORDER_OTHER;
+	structure_free(&there);
+	return w->order == ORDER_UNSEEN ? -1 : 0;
+}
+
+/* Whether the statement is sent otherwise than it stands there. */
+static int look_at_routed(
+	struct fileworker *w, const struct statement_about *about, bool *routed, struct err *e)
+{
+	const struct plan_item *t = table_of(w);
+
+	*routed = is_routed(t);
+	if (*routed || about->list || !t->create[0])
+		return filerouted_check_list(t, about->list, e);
+	if (see_order(w, e) < 0)
+		return -1;
+	*routed = w->order == ORDER_OTHER;
+	return 0;
 }
 
 static int send_rows(
 	struct fileworker *w, const struct statement *s, const struct statement_about *about, struct err *e)
 {
 	const struct plan_item *t = table_of(w);
+	bool routed;
 
 	if (t->merged && about->replaces)
 		return err_set(e, ERR_load_files,
 			"REPLACE would go over rows of other tables, which are merged into `%s`.`%s`: write "
-			"INSERT "
-			"there",
+			"INSERT there",
 			t->to_schema, t->to_name);
+	if (look_at_routed(w, about, &routed, e) < 0)
+		return -1;
 	fileworker_look_at_zone(w);
 	/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
 	if (about->ignore.n > 0 && !w->l->folder->meta.ours)
 		text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
-	return is_routed(t) ? exec_routed(w, s->text, about, e)
-			    : fileworker_exec(w, s->text, about->rows, about->replaces, e);
+	return routed ? exec_routed(w, s->text, about, e)
+		      : fileworker_exec(w, s->text, about->rows, about->replaces, e);
 }
 
 static int one(
@@ -137,6 +176,7 @@ int filesql_load(struct fileworker *w, struct err *e)
 	int r;
 
 	w->zone_said = false;
+	w->order = ORDER_UNSEEN;
 	if (set_names(w, "binary", e) < 0 || (w->f->at > 0 && read_head(w, e) < 0))
 		return -1;
 	while ((r = text_statement(&w->text, &s, e)) > 0) {

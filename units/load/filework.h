@@ -20,9 +20,12 @@ struct fileworker {
 	struct text text;
 	struct text_turn turn; /* ours: a statement or record of many MiB is in text, sql or row */
 	bool zone_said;        /* by this file */
-	bool open;             /* a transaction */
-	uint64_t bytes, rows;  /* in it */
-	struct buf sql;        /* of CSV */
+	/* Whether the columns that are seen stand downstream as the table's -schema.sql says; of this file.
+	 */
+	enum { ORDER_UNSEEN, ORDER_SAME, ORDER_OTHER } order;
+	bool open;            /* a transaction */
+	uint64_t bytes, rows; /* in it */
+	struct buf sql;       /* of CSV */
 	struct csv_row row;
 	unsigned *columns; /* of the table, in the order of the CSV file's */
 	unsigned ncolumns;

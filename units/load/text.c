@@ -344,6 +344,7 @@ static void look_rows(struct look *l, const struct statement *s, const char *sch
 	if (!cut && !sql_lex_is(&l->lx, "VALUES") && !sql_lex_is(&l->lx, "VALUE"))
 		return;
 	l->about->kind = STATEMENT_ROWS;
+	l->about->list = list;
 	l->about->rows = s->groups - (list && s->groups > 0);
 }
 

@@ -67,6 +67,7 @@ struct statement_about {
 	enum statement_kind kind;
 	uint64_t rows; /* that it brings */
 	bool replaces; /* REPLACE: more rows may be changed than come */
+	bool list;     /* of STATEMENT_ROWS: it says the columns */
 	/* INSERT IGNORE: where the word stands, which would have the server bend values in silence */
 	struct str ignore;
 	char names[32];  /* of SET NAMES: the charset, else "" */
