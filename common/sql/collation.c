@@ -441,5 +441,8 @@ bool sql_collation_fits(struct str name, struct str there, const struct server *
 	c = collation_nearest(c, to);
 	x = traits_of(c);
 	y = traits_of(is);
+	/* Bytes: a space behind them makes another key, where the target can keep it apart. */
+	if (x.bin && x.nopad && !y.nopad)
+		return false;
 	return c == is || y.bin || (!x.bin && (!x.accents || y.accents) && (!x.cases || y.cases));
 }

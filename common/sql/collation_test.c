@@ -148,6 +148,13 @@ static void fits(void **state)
 		{&my97, "utf8mb4_0900_as_cs", "utf8mb4_0900_as_ci", false},
 		{&my97, "utf8mb4_0900_as_ci", "utf8mb4_0900_ai_ci", false},
 		{&ma118, "binary", "utf8mb4_bin", true},
+		/* A trailing space makes another key; where the server has no such bytes alone, it is as near
+		   as may be. */
+		{&my97, "utf8mb4_0900_bin", "utf8mb4_bin", false},
+		{&ma118, "utf8mb4_0900_bin", "utf8mb4_bin", false},
+		{&ma118, "utf8mb4_0900_bin", "utf8mb4_nopad_bin", true},
+		{&my97, "utf8mb4_bin", "utf8mb4_0900_bin", true},
+		{&my57, "utf8mb4_0900_bin", "utf8mb4_bin", true},
 		{&ma118, "of_nobody_ci", "utf8mb4_general_ci", false},
 	};
 
