@@ -10,6 +10,7 @@
 struct looking {
 	struct check *c;
 	struct some unlike, counting, unseen, sequences;
+	struct err failed; /* what kept from looking for sequences */
 };
 
 static void add(struct some *s, const struct check_table *a, const struct check_table *b)
@@ -75,7 +76,6 @@ static void look_at_sequences(struct looking *k)
 {
 	struct check *c = k->c;
 	struct tables *all;
-	struct err ignored = {0};
 	struct db_rows *rows;
 	const struct str *v;
 
@@ -85,8 +85,8 @@ static void look_at_sequences(struct looking *k)
 	rows = db_query(c->up,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
 			"TABLE_TYPE='SEQUENCE' ORDER BY 1, 2"),
-		&ignored);
-	while (rows && db_fetch(rows, &v, &ignored) > 0)
+		&k->failed);
+	while (rows && db_fetch(rows, &v, &k->failed) > 0)
 		if (rules_table(c->rules, v[0], v[1]))
 			look_at_sequence(k, all, v);
 	db_rows_close(&rows);
@@ -111,7 +111,10 @@ static void tell(struct looking *k, const char *item)
 		check_found(c, item, "warn", 0, db_where(c->up), "",
 			"there was no time to compare all tables that the task's routes merge: %s",
 			some_text(&k->unseen));
-	if (k->unlike.n + k->unseen.n + k->sequences.n == 0)
+	if (k->failed.code)
+		check_found(c, item, "warn", k->failed.code, db_where(c->up), "",
+			"sequences that the task's routes may merge were not looked for: %s", k->failed.text);
+	if (k->unlike.n + k->unseen.n + k->sequences.n == 0 && !k->failed.code)
 		check_passed(c, item, c->up);
 	if (k->counting.n > 0)
 		check_found(c, "auto_increment_ID", "warn", 0, db_where(c->up),
