@@ -113,9 +113,13 @@ static const json_t *proof(const struct source *s)
 /* Without its set, which may be long. */
 static json_t *need_of(const json_t *start)
 {
-	return json_pack("{s:I, s:s, s:I, s:s}", "generation", (json_int_t)generation_of(start), "file",
-		json_text(start, "file", ""), "offset", (json_int_t)json_num(start, "offset", 0), "head",
-		json_text(start, "head", ""));
+	json_t *need = json_pack("{s:I, s:s, s:I, s:s}", "generation", (json_int_t)generation_of(start),
+		"file", json_text(start, "file", ""), "offset", (json_int_t)json_num(start, "offset", 0),
+		"head", json_text(start, "head", ""));
+
+	if (json_flag(start, "lost", false))
+		json_object_set_new(need, "lost", json_true());
+	return need;
 }
 
 /* Where a task begins that has applied nothing yet. A copy that can't go on from there begins anew. */

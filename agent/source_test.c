@@ -154,6 +154,10 @@ static void a_unit_of_another_epoch_is_not_heard(void **state)
 	t->sync->state = PROC_ALIVE;
 	tells(t, t->sync, "{'need':" AT(2, "bin.000002", "0-1-10") "}");
 	assert_string_equal(told(a, "start_file"), "\"bin.000002\"");
+	assert_null(strstr(told(a, "needs"), "lost"));
+	tells(t, t->sync,
+		"{'need':{'generation':2,'file':'bin.000002','offset':4,'gtid':'0-1-10','lost':true}}");
+	assert_non_null(strstr(told(a, "needs"), "\"lost\":true"));
 	ends(t, t->sync, ERR_sync_fenced);
 	orders_tick(a, 2);
 	assert_int_equal(t->stage, STAGE_Paused);

@@ -587,11 +587,11 @@ def test_task_begins_behind_a_switch(trio, fleet, forward, server, name):
     s.pair.assert_equal("other", t.story)
 
 
-@pytest.mark.parametrize("switches", ["once", "twice"])
+@pytest.mark.parametrize("switches", ["once", "twice", "to-later-files"])
 def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
     """While the master is away, the source's address goes from x to y (twice: and on to z), and the host is lost that followed it there. The next one's relay
     knows of x only, so it numbers z as the lost one did y: what was applied up to is not looked for in z's file of the same name, nor waited for in
-    silence. Begun anew, the relay log goes on by GTIDs, without a gap."""
+    silence, nor said to be purged where z's files have higher numbers. Begun anew, the relay log goes on by GTIDs, without a gap."""
     x, y, z = fleet("ma1011", "x", "y", "z")
     target = server("my97", "down")
     failover.follow(y, x)
@@ -616,6 +616,9 @@ def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
         door.to(to)
         pair.source.server = to
 
+    if switches == "to-later-files":
+        failover.wait_replica(z, x)
+        z.run(*["FLUSH BINARY LOGS"] * 8)
     put(x, 2)
     comes(2)
     t.told()
@@ -633,7 +636,7 @@ def test_switch_that_no_master_heard_of(trio, fleet, forward, server, switches):
         comes(60)
         time.sleep(1.5)
     t.a.kill()
-    if switches == "once":
+    if switches != "twice":
         put(y, 60)
         switch(z, y)
     t.m.thaw()

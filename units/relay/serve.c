@@ -308,6 +308,15 @@ static bool want_answer(struct relay_shared *s, uint64_t *asks)
 	return wanted;
 }
 
+/* Another host may have given the generation's number to another server: purged is only what was here. */
+static void reply_gone(struct relay *r, struct serve_fetch *f)
+{
+	if (store_never_had(&r->store, f->m.at))
+		reply_error(f, ERR_relay_other, "its generation has other files in this relay log");
+	else
+		reply_error(f, ERR_relay_gone, "not in the relay log any more");
+}
+
 /* Answers if it can; late: it must. */
 static void try(struct relay *r, struct serve_fetch *f, bool late)
 {
@@ -337,7 +346,7 @@ static void try(struct relay *r, struct serve_fetch *f, bool late)
 			reply_error(f, ERR_relay_not_there, "behind the end of the relay log");
 		break;
 	case STORE_GONE:
-		reply_error(f, ERR_relay_gone, "not in the relay log any more");
+		reply_gone(r, f);
 		break;
 	case STORE_WRONG:
 		reply_error(f, ERR_relay_parse, "no such position in the relay log");

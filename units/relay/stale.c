@@ -165,6 +165,20 @@ static int drop_ended(struct relay *r, struct err *e)
 	return drop_unneeded(r, "it ends before what is needed, which another host has pulled", e);
 }
 
+/* Did the task that begins there find other servers' files here? Else a log that begins behind its place is
+ * one that was purged, as what was told of it may be older than what it has applied. */
+static bool is_lost(struct relay *r, struct position at)
+{
+	const json_t *need;
+	size_t i;
+
+	json_array_foreach(r->o.needs, i, need)
+		if (json_flag(need, "lost", false) && json_num(need, "generation", 0) == at.generation &&
+			strcmp(json_text(need, "file", ""), r->o.proof_file) == 0)
+			return true;
+	return false;
+}
+
 int stale_drop(struct relay *r, struct err *e)
 {
 	struct position at = {.generation = r->o.start_generation, .offset = 4};
@@ -185,6 +199,8 @@ int stale_drop(struct relay *r, struct err *e)
 		if (r->o.proof_id && span.at.file == at.file && is_other(r, &span, r->o.proof_id))
 			return drop_unneeded(r, "it is another one than the source's of now", e);
 		return 0;
+	case STORE_GONE:
+		return is_lost(r, at) ? drop_unneeded(r, "it is of other servers than what is needed", e) : 0;
 	default:
 		return 0;
 	}

@@ -151,6 +151,29 @@ static void a_log_that_a_task_needs_is_kept(void **state)
 	assert_false(is_kept(f, 2, "bin.000001"));
 }
 
+/* Behind the needed place it is one that was purged, as what is told may be old: unless a task says that the
+ * log is of others. */
+static void a_log_behind_what_is_needed_goes_where_a_task_said_so(void **state)
+{
+	struct fixture *f = *state;
+	json_t *lost;
+
+	generation(f, "u", 6);
+	file(f, 6, 0);
+	needs(f, "bin.000002", 4, 0);
+	lost = json_array_get(f->r.o.needs, 1);
+	assert_true(is_kept(f, 1, "bin.000002"));
+	json_object_set_new(lost, "lost", json_true());
+	assert_true(is_kept(f, 1, "bin.000003")); /* it has another place now */
+	assert_false(is_kept(f, 1, "bin.000002"));
+	/* But not from under another task. */
+	generation(f, "u", 6);
+	file(f, 6, 0);
+	json_array_append_new(f->r.o.needs,
+		json_pack("{s:i, s:s, s:i}", "generation", 1, "file", "bin.000006", "offset", 4));
+	assert_true(is_kept(f, 1, "bin.000002"));
+}
+
 /* A folder whose number is used again, for another source or for another server under the same name. */
 static void a_log_of_another_source_goes(void **state)
 {
@@ -189,6 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_log_without_the_end_of_its_file_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_log_that_a_task_needs_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_log_behind_what_is_needed_goes_where_a_task_said_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_log_of_another_source_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_log_with_another_file_of_that_name_goes, setup, teardown),
 	};

@@ -111,7 +111,10 @@ static int take_generation(struct store *s, struct str line, struct err *e)
 			g[-1].name);
 	if (list_files(g, s->dir, e) < 0)
 		return -1;
-	return g->nfiles ? 0 : store_meta_read(s->dir, g, e);
+	if (g->nfiles == 0 && store_meta_read(s->dir, g, e) < 0)
+		return -1;
+	g->began = g->nfiles ? g->files[0].number : g->first;
+	return 0;
 }
 
 /* One that no index names (any more). */
@@ -313,7 +316,7 @@ static int make_dir(struct store *s, const struct store_generation *g, struct er
 int store_add_generation(
 	struct store *s, const char *server, const char *base, uint64_t first, uint32_t number, struct err *e)
 {
-	struct store_generation g = {.first = first};
+	struct store_generation g = {.first = first, .began = first};
 
 	g.number = s->ngens ? last(s)->number + 1 : 1;
 	if (g.number < number)
@@ -470,6 +473,22 @@ enum store_place store_find(struct store *s, struct position at, struct store_sp
 	p = find(s, at, out);
 	pthread_mutex_unlock(&s->lock);
 	return p;
+}
+
+bool store_never_had(struct store *s, struct position at)
+{
+	bool never = false;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t k = 0; k < s->ngens; k++) {
+		const struct store_generation *g = &s->gens[k];
+		uint64_t end = g->nfiles ? g->files[g->nfiles - 1].number + 1 : g->first;
+
+		if (g->number == at.generation)
+			never = at.file < g->began || at.file >= end;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return never;
 }
 
 bool store_walk(struct store *s, size_t index, struct store_span *out)

@@ -25,6 +25,7 @@ struct store_generation {
 	char name[STORE_NAME]; /* "<server>.000001" */
 	char base[256];        /* "mysql-bin" */
 	uint64_t first;        /* file to begin with, where there is none yet */
+	uint64_t began;        /* the oldest one that it is known to have had: since the relay's start */
 	struct store_file *files;
 	size_t nfiles;
 };
@@ -77,6 +78,9 @@ void store_set_size(struct store *s, uint64_t size);
 void store_drop_last(struct store *s);
 
 enum store_place store_find(struct store *s, struct position at, struct store_span *out);
+/* Is the generation there, and not known to have had the file? Purged ones it had, as long as the relay runs.
+ */
+bool store_never_had(struct store *s, struct position at);
 /* Files from the oldest (index 0) on; false behind the newest. */
 bool store_walk(struct store *s, size_t index, struct store_span *out);
 uint64_t store_bytes(struct store *s);

@@ -121,6 +121,11 @@ static void test_layout(void **state)
 	assert_int_equal(store_bytes(&f->s), 1000);
 }
 
+static bool never_had(struct fixture *f, uint32_t generation, uint64_t file)
+{
+	return store_never_had(&f->s, (struct position){generation, file, 4});
+}
+
 static void test_find(void **state)
 {
 	struct fixture *f = *state;
@@ -145,6 +150,8 @@ static void test_find(void **state)
 	assert_int_equal(find(f, 1, 3, 1001, &s), STORE_WRONG);
 	assert_int_equal(find(f, 1, 5, 4, &s), STORE_GONE);
 	assert_int_equal(find(f, 1, 2, 4, &s), STORE_GONE);
+	assert_true(never_had(f, 1, 5) && never_had(f, 1, 2) && never_had(f, 2, 6));
+	assert_false(never_had(f, 1, 3) || never_had(f, 1, 4) || never_had(f, 2, 7) || never_had(f, 3, 1));
 	assert_int_equal(find(f, 2, 7, 500, &s), STORE_LIVE);
 	assert_int_equal(s.at.offset, 500);
 	assert_int_equal(find(f, 2, 7, 501, &s), STORE_BEYOND);
@@ -179,11 +186,18 @@ static void test_purge(void **state)
 	assert_int_equal(store_bytes(&f->s), 2500);
 	assert_true(fstatat(f->dir, "uuid-a.000001/mysql-bin.000003", &st, 0) < 0);
 	assert_int_equal(find(f, 1, 3, 4, &s), STORE_GONE);
+	/* It was here. Behind a new start nobody knows. */
+	assert_false(never_had(f, 1, 3));
+	assert_true(never_had(f, 1, 2));
+	reopen(f);
+	assert_true(never_had(f, 1, 3));
+	assert_false(never_had(f, 1, 4));
 	assert_int_equal(find(f, 1, 4, 4, &s), STORE_DATA);
 	l = (struct store_limits){.quota = 1, .keep = {2, 7, 4}};
 	assert_int_equal(store_purge(&f->s, &l, &p, &f->e), 0);
 	assert_false(p.stuck); /* the file that is written is never a reason to stop */
 	assert_int_equal(store_bytes(&f->s), 500);
+	assert_false(never_had(f, 1, 4));
 	reopen(f);
 	assert_int_equal(store_bytes(&f->s), 500);
 }

@@ -348,7 +348,7 @@ static int say_place(const struct fetch *f, struct position at, struct err *e)
 
 	binlog_name_make(file, sizeof(file), f->apply->base, f->watermark.file);
 	binlog_name_make(first, sizeof(first), f->apply->base, at.file);
-	/* It has files of that numbering, just none so old. */
+	/* Gone, and not of others: the relay had that file (serve.c, reply_gone). */
 	if (at.generation == f->watermark.generation && !f->others)
 		return err_set(e, ERR_relay_gone,
 			"%s, up to which all is applied, is not in the relay log any more, of which %s is "
@@ -490,6 +490,11 @@ void fetch_fail(struct fetch *f, const struct err *e)
 	if (!f->failed)
 		f->error = *e;
 	f->failed = true;
+}
+
+bool fetch_is_lost(const struct fetch *f)
+{
+	return f->failed && f->error.code == ERR_relay_other;
 }
 
 void fetch_again_at(struct fetch *f, uint64_t ms)

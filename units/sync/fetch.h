@@ -75,6 +75,8 @@ void fetch_fini(struct fetch *f);
  * caller.
  */
 struct position fetch_need(struct fetch *f, uint64_t *head, char **gtid);
+/* It has failed, as this relay's log is of other servers: of no use to us. */
+bool fetch_is_lost(const struct fetch *f);
 
 /* For reread.c. Asks the relay for events at a place, or only for those of a file's head. */
 void fetch_ask(struct fetch *f, struct position at, bool head,

@@ -206,9 +206,10 @@ static void put_need(struct status *s, json_t *out)
 	binlog_name_make(file, sizeof(file), s->apply->base, at.file);
 	if (at.generation && head && s->apply->base[0])
 		json_object_set_new(out, "need",
-			json_pack("{s:i, s:s, s:I, s:s, s:o}", "generation", (int)at.generation, "file", file,
-				"offset", (json_int_t)at.offset, "gtid", gtid, "head",
-				json_sprintf("%016llx", (unsigned long long)head)));
+			json_pack("{s:i, s:s, s:I, s:s, s:o, s:o*}", "generation", (int)at.generation, "file",
+				file, "offset", (json_int_t)at.offset, "gtid", gtid, "head",
+				json_sprintf("%016llx", (unsigned long long)head), "lost",
+				fetch_is_lost(s->fetch) ? json_true() : NULL));
 	free(gtid);
 }
 
