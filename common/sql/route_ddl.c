@@ -146,22 +146,17 @@ static int put_reference(struct router *r, struct str schema)
 	return 0;
 }
 
-/* MariaDB's nextval(s), lastval(s), setval(s, …), NEXT VALUE FOR s, PREVIOUS VALUE FOR s: the lexer behind
- * the words, or where it was. */
-static bool before_sequence(struct router *r)
+bool route_before_sequence(struct sql_lexer *lx, const struct server *from)
 {
-	static const char *const functions[] = {"NEXTVAL", "LASTVAL", "SETVAL"};
-	struct sql_lexer ahead = r->lx;
+	struct sql_lexer ahead = *lx;
 	bool is = false;
 
-	if (r->s->from->flavor != FLAVOR_MARIADB)
+	if (from->flavor != FLAVOR_MARIADB)
 		return false;
-	for (size_t i = 0; i < 3; i++)
-		is = is || sql_lex_is(&r->lx, functions[i]);
-	if (is) {
+	if (sql_lex_is(lx, "NEXTVAL") || sql_lex_is(lx, "LASTVAL") || sql_lex_is(lx, "SETVAL")) {
 		sql_lex_next(&ahead);
 		is = sql_lex_is_char(&ahead, '(');
-	} else if (sql_lex_is(&r->lx, "NEXT") || sql_lex_is(&r->lx, "PREVIOUS")) {
+	} else if (sql_lex_is(lx, "NEXT") || sql_lex_is(lx, "PREVIOUS")) {
 		sql_lex_next(&ahead);
 		is = sql_lex_is(&ahead, "VALUE") && sql_lex_next(&ahead) != SQL_END &&
 		     sql_lex_is(&ahead, "FOR");
@@ -169,7 +164,7 @@ static bool before_sequence(struct router *r)
 	if (!is)
 		return false;
 	sql_lex_next(&ahead);
-	r->lx = ahead;
+	*lx = ahead;
 	return true;
 }
 
@@ -225,7 +220,7 @@ static int token(struct router *r)
 		return put_reference(r, r->child);
 	}
 	/* Unlike a key's parent, a sequence is one of the session's database. */
-	if (before_sequence(r))
+	if (route_before_sequence(&r->lx, r->s->from))
 		return put_reference(r, r->s->schema);
 	if (is_union(r))
 		return refuse(r, "a MERGE table", r->lx.token_at);

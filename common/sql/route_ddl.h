@@ -23,3 +23,7 @@ struct route_statement {
  */
 int route_ddl(const struct route *r, const struct route_statement *s, const struct sql_ddl *ddl,
 	struct sql_ddl *to, struct buf *out, struct err *e);
+
+/* MariaDB's nextval(s), lastval(s), setval(s, …), NEXT VALUE FOR s, PREVIOUS VALUE FOR s: true with the lexer
+ * at the name, or false where it was. */
+bool route_before_sequence(struct sql_lexer *lx, const struct server *from);

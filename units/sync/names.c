@@ -35,11 +35,29 @@ static bool any_may_fold(const struct sql_ddl *ddl)
 	return any;
 }
 
-/* Of MariaDB's NEXT VALUE FOR s, nextval(s): the last word before the name. */
-static bool before_sequence(const struct sql_lexer *lx)
+/* [schema .] name at the lexer, which goes behind it. */
+static bool name_may_fold(struct sql_lexer *lx)
 {
-	return sql_lex_is(lx, "FOR") || sql_lex_is(lx, "NEXTVAL") || sql_lex_is(lx, "LASTVAL") ||
-	       sql_lex_is(lx, "SETVAL");
+	bool any = false, more = true;
+	char name[257];
+
+	while (more && sql_lex_ident(lx, name, sizeof(name))) {
+		any = any || names_may_fold(name);
+		sql_lex_next(lx);
+		more = sql_lex_is_char(lx, '.');
+		if (more)
+			sql_lex_next(lx);
+	}
+	return any;
+}
+
+/* Behind REFERENCES, or what stands before a sequence: the lexer at the name. */
+static bool take_reference(struct sql_lexer *lx, const struct server *from)
+{
+	if (!sql_lex_is(lx, "REFERENCES"))
+		return route_before_sequence(lx, from);
+	sql_lex_next(lx);
+	return true;
 }
 
 /* A parent of a foreign key (a server that checks none makes one of a table that is not there), or a
@@ -47,16 +65,14 @@ static bool before_sequence(const struct sql_lexer *lx)
 static bool refers_may_fold(const struct binlog_query *q, const struct server *from)
 {
 	struct sql_lexer lx;
-	bool behind = false, sequence = false;
-	char name[257];
 
 	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
-	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		if (behind && sql_lex_ident(&lx, name, sizeof(name)) && names_may_fold(name))
+	sql_lex_next(&lx);
+	while (lx.type != SQL_END && lx.type != SQL_BAD) {
+		if (!take_reference(&lx, from))
+			sql_lex_next(&lx);
+		else if (name_may_fold(&lx))
 			return true;
-		behind = sql_lex_is(&lx, "REFERENCES") || before_sequence(&lx) ||
-			 (behind && (!sql_lex_is_char(&lx, '(') || sequence));
-		sequence = before_sequence(&lx);
 	}
 	return false;
 }
