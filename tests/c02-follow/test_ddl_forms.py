@@ -192,6 +192,36 @@ def test_times_that_history_starts_at(fleet, server, job):
                 assert f"STARTS TIMESTAMP'{starts}'" in made, made
 
 
+def test_history_of_an_upstream_that_is_gone(fleet, server, job):
+    """A backlog of history tables whose upstream is gone: a PERIOD FOR SYSTEM_TIME names no sequence, so nothing is asked; where partitions of history start stops, as other bounds do."""
+    pair = conftest.Pair(*fleet("ma1011", "berlin", env={"TZ": "Europe/Berlin"}), server("ma118", "down"))
+    s, d = pair.source, pair.target
+    j = begin(pair, job)
+    partitions = "PARTITION BY SYSTEM_TIME INTERVAL 1 MONTH STARTS '{}' (PARTITION p HISTORY, PARTITION n CURRENT)"
+    table = "CREATE TABLE app.x (id int PRIMARY KEY) DEFAULT CHARSET latin1 WITH SYSTEM VERSIONING "
+    with d.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES t WRITE")
+        s.run("INSERT INTO app.t VALUES (2, 2)", "CREATE TABLE app.v (id int PRIMARY KEY, a timestamp(6) GENERATED ALWAYS AS ROW START, b timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (a, b)) "
+              "DEFAULT CHARSET latin1 WITH SYSTEM VERSIONING", table + partitions.format("2020-07-01 00:00:00"), "INSERT INTO app.seen VALUES (2)")
+        end = s.query("SHOW MASTER STATUS")[0][:2]
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        s.stop()
+        j.failpoints.arm("away_ddl", "error")
+        cur.execute("UNLOCK TABLES")
+    wait_stage(j, "Paused", 60507)
+    assert "binlog replace" in j.subtask()["result"]["errors"][0]["Message"], j.story()
+    assert [r[0] for r in d.query("SHOW TABLES FROM app LIKE '_'") if r[0] in "vx"] == ["v"]
+    j.failpoints.arm("away_ddl", "error")
+    ask(j, "binlog", "replace", "run", table + partitions.format("2020-06-30 22:00:00"))
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.seen WHERE n = 2")[0][0] == 1, 60, j.story, 0.3)
+    with d.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("SET time_zone = '+00:00'")
+        cur.execute("SHOW CREATE TABLE x")
+        made = cur.fetchone()[1]
+        assert "STARTS TIMESTAMP'2020-06-30 22:00:00'" in made, made
+    assert j.interrupt() == INTERRUPTED, j.story()
+
+
 @pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
 def test_times_that_expressions_make(fleet, server, job, names):
     """A column that is made of a TIMESTAMP gives the rows that are there times of the statement's zone: where that had always one offset they are the upstream's,

@@ -68,7 +68,8 @@ struct times {
 	int at;
 	bool after_default, after_starts;
 	/* what was found */
-	bool bound; /* of a partition: else of a column, or where MariaDB's partitions by SYSTEM_TIME start */
+	bool bound; /* of a partition: else of a column, or: */
+	bool start; /* where MariaDB's partitions by SYSTEM_TIME start */
 	struct str literal;
 	size_t from, end; /* of the text */
 };
@@ -135,6 +136,7 @@ static bool is_default(struct times *s)
 
 	if (is) {
 		s->bound = false;
+		s->start = s->after_starts;
 		s->from = (size_t)(s->literal.p - s->lx.text.p);
 		s->end = s->from + s->literal.n;
 	}
@@ -184,6 +186,15 @@ static void times_begin(struct times *s, struct str text, const struct ddl_words
 	sql_ddl_lexer(&s->lx, text, words->server, words->sql_mode);
 }
 
+static unsigned kind_of(const struct times *s)
+{
+	if (s->bound)
+		return DDL_TIMES_BOUNDS;
+	if (s->start)
+		return DDL_TIMES_STARTS;
+	return s->set ? DDL_TIMES_SET : DDL_TIMES_DEFAULTS;
+}
+
 unsigned ddl_times_in(struct str text, const struct ddl_words *words)
 {
 	unsigned found = 0;
@@ -191,7 +202,7 @@ unsigned ddl_times_in(struct str text, const struct ddl_words *words)
 
 	times_begin(&s, text, words);
 	while (next_time(&s))
-		found |= s.bound ? DDL_TIMES_BOUNDS : s.set ? DDL_TIMES_SET : DDL_TIMES_DEFAULTS;
+		found |= kind_of(&s);
 	return found;
 }
 

@@ -11,7 +11,7 @@ enum ddl_bound {
 };
 /* Is it one that begins at the lexer's token? literal: the time as it is written; end: behind it. */
 enum ddl_bound ddl_bound_at(const struct sql_lexer *lx, struct str *literal, size_t *end);
-enum { DDL_TIMES_BOUNDS = 1, DDL_TIMES_DEFAULTS = 2, DDL_TIMES_SET = 4 };
+enum { DDL_TIMES_BOUNDS = 1, DDL_TIMES_DEFAULTS = 2, DDL_TIMES_SET = 4, DDL_TIMES_STARTS = 8 };
 /* Whose dialect the text of a statement is in, and what its table was before it: ALTER COLUMN … SET DEFAULT
  * does not say the column's type. NULL: not asked yet, any column may be a TIMESTAMP. */
 struct ddl_words {
@@ -19,7 +19,8 @@ struct ddl_words {
 	uint64_t sql_mode;
 	const struct structure *was;
 };
-/* Are there such times in it, or written defaults of TIMESTAMPs, or such ones that are set? Their bits. */
+/* Are there such times in it, or written defaults of TIMESTAMPs, or such ones that are set, or where
+ * MariaDB's partitions by SYSTEM_TIME start? Their bits. */
 unsigned ddl_times_in(struct str text, const struct ddl_words *words);
 /* In one part of an ALTER: has a TIMESTAMP another default, what it makes of which hangs on the zone? */
 bool ddl_times_has_other(struct str part, const struct ddl_words *words);
