@@ -398,6 +398,8 @@ def test_types_that_are_gone_again(make_pair, job, names):
     given = ", ".join(values)
     s.run(f"CREATE TABLE x (id int PRIMARY KEY, {columns}) DEFAULT CHARSET latin1", f"INSERT INTO x VALUES (1, {given})", f"UPDATE x SET c0 = NULL, c1 = {values[1]}", f"INSERT INTO x VALUES (2, {given})",
           "ALTER TABLE x ADD y int, DROP c1", "INSERT INTO x (id) VALUES (3)", f"ALTER TABLE x ADD z {types[0]} FIRST, ADD (z2 {types[1]}, w int)", f"UPDATE x SET z = {values[0]}, z2 = {values[1]}", "ALTER TABLE x MODIFY z varchar(99)", "INSERT INTO x (id, z) VALUES (4, 'no')",
+          f"CREATE TABLE many (id int PRIMARY KEY)", f"ALTER TABLE many ADD a {types[0]}, ADD b {types[1]}, ADD n int, ADD KEY (n)", f"INSERT INTO many VALUES (1, {values[0]}, {values[1]}, 1)", f"ALTER TABLE many ADD c varchar(99), ADD e {types[0]}, RENAME TO more",
+          f"INSERT INTO more VALUES (2, {values[0]}, {values[1]}, 2, 'c', {values[0]})", f"ALTER TABLE more DROP a, DROP b, DROP e",
           "ALTER TABLE x DROP z2, RENAME COLUMN c0 TO old", "INSERT INTO x (id) VALUES (5)",
           f"CREATE TABLE gone (id int PRIMARY KEY, {columns}) DEFAULT CHARSET latin1", f"INSERT INTO gone VALUES (1, {given})", "DROP TABLE gone",
           f"CREATE TABLE moved (id int PRIMARY KEY, {columns}) DEFAULT CHARSET latin1", f"INSERT INTO moved VALUES (1, {given})", "RENAME TABLE moved TO there", f"INSERT INTO there VALUES (2, {given})",

@@ -131,26 +131,33 @@ static bool read_old(struct sql_lexer *lx, char old[300])
 	return true;
 }
 
-/* One part's word in hand. True: it gives the column its definition, *at its name. *old: what is
- * called so by it. */
+/* One part's word in hand. True: it gives the column its definition, *at its name; else *at stays: it may be
+ * at that of an earlier part. *old: what is called so by it. */
 static bool part_defines(struct sql_lexer *lx, const char *column, char old[300], struct sql_lexer *at)
 {
 	bool adds = sql_lex_is(lx, "ADD"), changes = sql_lex_is(lx, "CHANGE"),
 	     renames = sql_lex_is(lx, "RENAME"), negated;
+	struct sql_lexer listed;
 	char was[300];
 
 	if (!adds && !changes && !renames && !sql_lex_is(lx, "MODIFY"))
 		return false;
 	skip_words(lx, &negated);
-	if (adds && sql_lex_is_char(lx, '('))
-		return in_list(lx, column, at) && !negated;
+	if (adds && sql_lex_is_char(lx, '(')) {
+		if (!in_list(lx, column, &listed) || negated)
+			return false;
+		*at = listed;
+		return true;
+	}
 	if ((changes || renames) && !read_old(lx, was))
 		return false;
 	if ((changes || renames) && is_name(lx, column))
 		snprintf(old, 300, "%s", was);
-	*at = *lx;
 	/* ADD COLUMN IF NOT EXISTS of one that is there does nothing. */
-	return !renames && !(adds && negated) && is_name(lx, column);
+	if (renames || (adds && negated) || !is_name(lx, column))
+		return false;
+	*at = *lx;
+	return true;
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/xalloc.h"
@@ -175,6 +176,55 @@ static void what_is_not_defined_is_as_it_was(void **state)
 	assert_int_equal(kind_of("ALTER TABLE t CHANGE a b INT", "b", "id b", "id a"), 's');
 }
 
+/* What the column is upstream, whose type the downstream knows as text at most. */
+static void assert_type(const char *sql, const char *down, const char *name, const char *type)
+{
+	static const struct server from = {.flavor = FLAVOR_MARIADB, .version = 101100};
+	struct structure *before = columns("id x y"), *s = columns(down);
+	struct altered x = {.schema = "d", .name = "t", .was = before, .text = str_of(sql), .from = &from};
+	const char *got;
+
+	for (unsigned i = s->ncolumns - 2; i < s->ncolumns; i++) { /* a and b: the substitute */
+		free(s->columns[i].type);
+		s->columns[i].type = xstrdup("char(36)");
+		s->columns[i].kind = COLUMN_TEXT;
+	}
+	s = altered_fit(s, &x, NULL);
+	assert_non_null(s);
+	got = s->columns[structure_column(s, name)].type;
+	if (strcmp(got, type) != 0)
+		fail_msg("%s: `%s` is taken for %s", sql, name, got);
+	structure_free(&s);
+	structure_free(&before);
+}
+
+static void each_column_has_its_own_words(void **state)
+{
+	static const struct {
+		const char *sql, *a, *b;
+	} cases[] = {
+		{"ALTER TABLE t ADD a uuid, ADD b inet6", "uuid", "inet6"},
+		{"ALTER TABLE t ADD a inet4, ADD b varchar(9)", "inet4", "char(36)"},
+		{"ALTER TABLE t ADD a varchar(9), ADD b uuid", "char(36)", "uuid"},
+		{"ALTER TABLE t ADD a int, ADD b uuid, ADD KEY (b)", "char(36)", "uuid"},
+		{"ALTER TABLE t ADD COLUMN a uuid, ADD COLUMN b char(36), RENAME TO u", "uuid", "char(36)"},
+		{"ALTER TABLE t ADD (a uuid, b inet6), MODIFY x int", "uuid", "inet6"},
+		{"ALTER TABLE t CHANGE x a uuid, CHANGE y b inet6, ADD CONSTRAINT c CHECK (x > 1)", "uuid",
+			"inet6"},
+		{"ALTER TABLE t ADD b uuid FIRST, ADD a inet4 FIRST, RENAME KEY x TO z", "inet4", "uuid"},
+		{"ALTER TABLE t ADD a uuid, ADD b uuid, ADD COLUMN IF NOT EXISTS (a inet4, b inet6)", "uuid",
+			"uuid"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *down = strstr(cases[i].sql, "CHANGE") ? "id a b" : "id x y a b";
+
+		assert_type(cases[i].sql, down, "a", cases[i].a);
+		assert_type(cases[i].sql, down, "b", cases[i].b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +233,7 @@ int main(void)
 		cmocka_unit_test(what_is_renamed_or_made_anew_has_its_place),
 		cmocka_unit_test(what_is_generated_is_the_upstreams),
 		cmocka_unit_test(what_is_not_defined_is_as_it_was),
+		cmocka_unit_test(each_column_has_its_own_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
