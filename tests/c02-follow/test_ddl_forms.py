@@ -232,6 +232,10 @@ def test_times_that_expressions_make(fleet, server, job, names):
     s.run("CREATE TABLE x (id int PRIMARY KEY, ts timestamp NULL, d datetime NULL) DEFAULT CHARSET latin1", "INSERT INTO x VALUES (1, '2020-07-01 00:00:00', '2020-07-01'), (2, '2020-01-01 00:00:00', '2020-01-01')",
           "ALTER TABLE x ADD a datetime DEFAULT (d), ADD b int DEFAULT 5 AFTER ts, ADD KEY (ts)", "SET time_zone = '+05:00'", "ALTER TABLE x ADD c datetime DEFAULT (ts)", db="app")
     through(s, d, j, 1)
+    # nobody's row gets a time of it: there is none, or it is made when it is read
+    s.run("CREATE TABLE none (id int PRIMARY KEY, ts timestamp NULL) DEFAULT CHARSET latin1", "ALTER TABLE none ADD y varchar(40) DEFAULT (concat(ts, ''))", "INSERT INTO none VALUES (1, '2020-07-01', 'y')",
+          "ALTER TABLE x ADD made date AS (cast(ts AS date)) VIRTUAL, ADD z int DEFAULT 5", "ALTER TABLE x DROP made", db="app")
+    through(s, d, j, 11)
     add = "ALTER TABLE app.x ADD y varchar(40) DEFAULT (concat(ts, ''))"
     s.run(add)
     wait_stage(j, "Paused", 60507)

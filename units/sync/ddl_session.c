@@ -162,20 +162,23 @@ static int set_named_zone(struct db *d, const struct binlog_query *q, struct err
 	return r == 0;
 }
 
-/* Known only where it matters what a column was. */
+/* Known only where it matters what a column was. No row gets a time of any year in a table without rows. */
 static int zone_wanted(struct apply *a, const struct trx *t, const struct ddl_session *s,
 	enum ddl_zone *wants, struct err *e)
 {
 	const struct structure *was;
 	struct structure *mine = NULL;
+	struct err ignored = {0};
 
 	*wants = ddl_zone_of(s->q, s->j->ddl, &t->format.server, NULL);
-	if (*wants != DDL_ZONE_ANY || s->no_values)
+	if (*wants < DDL_ZONE_ANY || s->no_values)
 		return 0;
 	if (ddl_structure_before(a, s->j, &was, &mine, e) < 0)
 		return -1;
 	*wants = ddl_zone_of(s->q, s->j->ddl, &t->format.server, was);
 	structure_free(&mine);
+	if (*wants == DDL_ZONE_ANY && ddl_is_empty(a, s->j, &ignored) > 0)
+		*wants = DDL_ZONE_NOW;
 	return 0;
 }
 

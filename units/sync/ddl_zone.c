@@ -29,6 +29,11 @@ struct scan {
 	bool more;
 };
 
+struct part_words {
+	const struct ddl_words *w;
+	bool indexed; /* an index may keep what its virtual columns are */
+};
+
 static bool next(struct scan *s)
 {
 	enum sql_token t = sql_lex_next(&s->lx);
@@ -89,34 +94,6 @@ static bool is_of_partitions(const struct sql_lexer *lx, bool *partition)
 	return *partition && ddl_bound_at(lx, &literal, &end) != DDL_BOUND_NOT;
 }
 
-/* Of functions, wherever they stand: a default, a generated column. */
-static enum ddl_zone of_words(struct str part, const struct server *from, uint64_t sql_mode)
-{
-	static const char *const now[] = {"CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP",
-		"CURDATE", "CURRENT_DATE", "CURTIME", "CURRENT_TIME", NULL};
-	static const char *const converts[] = {"UNIX_TIMESTAMP", "FROM_UNIXTIME", NULL};
-	enum ddl_zone zone = DDL_ZONE_NONE;
-	bool partition = false;
-	struct sql_lexer lx;
-
-	sql_ddl_lexer(&lx, part, from, sql_mode);
-	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		if (!is_of_partitions(&lx, &partition) && is_one_of(&lx, converts))
-			return DDL_ZONE_ANY;
-		if (is_one_of(&lx, now))
-			zone = DDL_ZONE_NOW;
-	}
-	return zone;
-}
-
-static bool is_column(const struct scan *s)
-{
-	static const char *const others[] = {"INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR",
-		"PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM", NULL};
-
-	return !is_one_of(&s->lx, others);
-}
-
 /* In an expression, the name of a column that is a TIMESTAMP, or may be one: no function, no word before a
  * literal. */
 static bool names_stamp(const struct sql_lexer *lx, const struct structure *was)
@@ -135,32 +112,146 @@ static bool names_stamp(const struct sql_lexer *lx, const struct structure *was)
 	       (!was || is_stamp(was, name, &known));
 }
 
-/*
- * Does an expression that makes a column (AS), or fills the rows that are there (DEFAULT of an added one),
- * read a TIMESTAMP? Each value of that has the offset of its own season.
- */
-static bool reads_stamp(struct str part, const struct ddl_words *w, bool adds)
+/* The value is more than this token, at depth 0. */
+static bool goes_on(const struct sql_lexer *lx)
 {
-	bool behind = false, first = false;
-	struct sql_lexer lx;
-	int depth = 0, at = 0;
+	static const char *const before[] = {"BINARY", "NOT", NULL};
+	struct sql_lexer after = *lx;
 
-	sql_ddl_lexer(&lx, part, w->server, w->sql_mode);
+	if (is_one_of(lx, before) ||
+		(lx->type == SQL_CHAR && lx->token.n == 1 && strchr("+-!~.", *lx->token.p)))
+		return true;
+	sql_lex_next(&after);
+	return (lx->type == SQL_WORD || lx->type == SQL_IDENT) &&
+	       (sql_lex_is_char(&after, '(') || sql_lex_is_char(&after, '.'));
+}
+
+/* Behind AS or DEFAULT, at the first token of the value: the lexer is put at its last one. was: does it name
+ * a TIMESTAMP? */
+static bool pass_value(struct sql_lexer *lx, const struct structure *was)
+{
+	bool stamp = false;
+	int depth = 0, cases = 0;
+
+	for (; lx->type != SQL_END && lx->type != SQL_BAD; sql_lex_next(lx)) {
+		stamp = stamp || names_stamp(lx, was);
+		depth += sql_lex_is_char(lx, '(') - sql_lex_is_char(lx, ')');
+		cases += depth == 0 && sql_lex_is(lx, "CASE");
+		cases -= depth == 0 && sql_lex_is(lx, "END");
+		if (depth <= 0 && cases <= 0 && !goes_on(lx))
+			return stamp;
+	}
+	return stamp;
+}
+
+/* At the ) of AS (…): is it kept with the row, or in an index of its own? */
+static bool is_stored(struct sql_lexer lx)
+{
+	static const char *const words[] = {"STORED", "PERSISTENT", "UNIQUE", "PRIMARY", "KEY", NULL};
+	int depth = 0;
+
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
 		depth += sql_lex_is_char(&lx, '(') - sql_lex_is_char(&lx, ')');
-		behind = behind && depth >= at && (depth > at || !sql_lex_is_char(&lx, ','));
-		if (behind && (depth > at || first) && names_stamp(&lx, w->was))
+		if (depth < 0 || (depth == 0 && sql_lex_is_char(&lx, ',')))
+			return false;
+		if (depth == 0 && is_one_of(&lx, words))
 			return true;
-		first = !behind && (sql_lex_is(&lx, "AS") || (adds && sql_lex_is(&lx, "DEFAULT")));
-		at = first ? depth : at;
-		behind = behind || first;
 	}
 	return false;
 }
 
-static enum ddl_zone of_part(const struct alter_part *p, struct str part, const struct ddl_words *w)
+/* At AS (…) of a column that is made whenever it is read: past it, unless an index may keep what it is. */
+static void skip_virtual(struct sql_lexer *lx, const struct part_words *w)
 {
-	enum ddl_zone zone = DDL_ZONE_NONE, words = of_words(part, w->server, w->sql_mode);
+	struct sql_lexer at = *lx;
+
+	if (w->indexed || !sql_lex_is(&at, "AS") || sql_lex_next(&at) == SQL_END ||
+		!sql_lex_is_char(&at, '('))
+		return;
+	pass_value(&at, NULL);
+	if (!is_stored(at))
+		*lx = at;
+}
+
+/* Of functions, wherever they stand: a default, a generated column. */
+static enum ddl_zone of_words(struct str part, const struct part_words *w)
+{
+	static const char *const now[] = {"CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP",
+		"CURDATE", "CURRENT_DATE", "CURTIME", "CURRENT_TIME", NULL};
+	static const char *const converts[] = {"UNIX_TIMESTAMP", "FROM_UNIXTIME", NULL};
+	enum ddl_zone zone = DDL_ZONE_NONE;
+	bool partition = false;
+	struct sql_lexer lx;
+
+	sql_ddl_lexer(&lx, part, w->w->server, w->w->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		skip_virtual(&lx, w);
+		if (!is_of_partitions(&lx, &partition) && is_one_of(&lx, converts))
+			return partition ? DDL_ZONE_BOUNDS : DDL_ZONE_ANY;
+		if (is_one_of(&lx, now))
+			zone = DDL_ZONE_NOW;
+	}
+	return zone;
+}
+
+static bool is_column(const struct scan *s)
+{
+	static const char *const others[] = {"INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR",
+		"PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "PERIOD", "SYSTEM", NULL};
+
+	return !is_one_of(&s->lx, others);
+}
+
+/*
+ * Does an expression that makes a column (AS), or fills the rows that are there (DEFAULT of an added one),
+ * read a TIMESTAMP? Each value of that has the offset of its own season.
+ */
+static bool reads_stamp(struct str part, const struct part_words *w, bool adds)
+{
+	struct sql_lexer lx, value;
+
+	sql_ddl_lexer(&lx, part, w->w->server, w->w->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		bool as = sql_lex_is(&lx, "AS");
+
+		skip_virtual(&lx, w);
+		value = lx;
+		if ((!as && !(adds && sql_lex_is(&lx, "DEFAULT"))) || sql_lex_next(&value) == SQL_END ||
+			(as && !sql_lex_is_char(&value, '(')))
+			continue;
+		if (pass_value(&value, w->w->was))
+			return true;
+		lx = value;
+	}
+	return false;
+}
+
+/* May an index keep what a virtual column is? One of the same statement, one that the changed column is in.
+ */
+static bool may_index(struct str text, const struct alter_part *p, const struct ddl_words *w)
+{
+	static const char *const words[] = {"INDEX", "KEY", "UNIQUE", "PARTITION", NULL};
+	int at = w->was && p->name ? structure_column(w->was, p->name) : -1;
+	struct sql_lexer lx;
+
+	if (p->changes && at < 0)
+		return true;
+	for (unsigned i = 0; p->changes && i < w->was->nkeys; i++)
+		for (unsigned c = 0; c < w->was->keys[i].ncolumns; c++)
+			if (w->was->keys[i].columns[c] == (unsigned)at)
+				return true;
+	sql_ddl_lexer(&lx, text, w->server, w->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (is_one_of(&lx, words))
+			return true;
+	return false;
+}
+
+static enum ddl_zone of_part(const struct alter_part *p, struct str text, const struct ddl_words *w)
+{
+	const struct part_words pw = {w, may_index(text, p, w)};
+	struct str part = {text.p + p->at, p->end - p->at};
+	enum ddl_zone zone = DDL_ZONE_NONE, words = of_words(part, &pw);
 	struct sql_lexer verb;
 	struct scan s;
 	bool adds;
@@ -173,7 +264,7 @@ static enum ddl_zone of_part(const struct alter_part *p, struct str part, const 
 		zone = of_change(&s, sql_lex_is(&verb, "CHANGE"), p, w->was);
 	else if (adds && ddl_times_has_other(part, w))
 		zone = DDL_ZONE_ANY; /* the rows that are there get it */
-	if ((p->changes || (adds && is_column(&s))) && reads_stamp(part, w, adds))
+	if ((p->changes || (adds && is_column(&s))) && reads_stamp(part, &pw, adds))
 		zone = DDL_ZONE_ANY;
 	return zone > words ? zone : words;
 }
@@ -189,10 +280,9 @@ enum ddl_zone ddl_zone_of(const struct binlog_query *q, const struct sql_ddl *dd
 	if (ddl->verb != SQL_VERB_ALTER_TABLE)
 		return DDL_ZONE_NONE;
 	if (alter_read(q->sql, from, q->sql_mode, ddl, &a, &e) < 0)
-		zone = DDL_ZONE_ANY;
-	for (unsigned i = 0; i < a.n && zone != DDL_ZONE_ANY; i++) {
-		const struct alter_part *p = &a.parts[i];
-		enum ddl_zone one = of_part(p, (struct str){q->sql.p + p->at, p->end - p->at}, &w);
+		zone = DDL_ZONE_BOUNDS;
+	for (unsigned i = 0; i < a.n && zone != DDL_ZONE_BOUNDS; i++) {
+		enum ddl_zone one = of_part(&a.parts[i], q->sql, &w);
 
 		zone = one > zone ? one : zone;
 	}
@@ -255,7 +345,7 @@ int ddl_zone_offset(struct db *upstream, struct str zone, uint32_t timestamp, en
 		zone = STR_LIT("SYSTEM");
 	if (offset(upstream, zone, timestamp, seconds, sizeof(seconds), e) < 0)
 		return -1;
-	if (any == DDL_ZONE_ANY && seconds[0])
+	if (any >= DDL_ZONE_ANY && seconds[0])
 		fixed = is_fixed(upstream, zone, e);
 	if (fixed < 0)
 		return -1;

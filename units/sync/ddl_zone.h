@@ -7,8 +7,9 @@
 /* What a statement takes from its session's time zone. */
 enum ddl_zone {
 	DDL_ZONE_NONE,
-	DDL_ZONE_NOW, /* its own moment, told in that zone */
-	DDL_ZONE_ANY, /* times of any year: values that change their type, written ones */
+	DDL_ZONE_NOW,    /* its own moment, told in that zone */
+	DDL_ZONE_ANY,    /* times of any year: values that change their type, written ones */
+	DDL_ZONE_BOUNDS, /* such times that count in a table without rows, too: bounds of partitions */
 };
 
 /* Of an ALTER TABLE that fills or converts the rows that are there; else NONE. was: the table before it, NULL

@@ -8,10 +8,12 @@
 
 #include "units/sync/ddl_zone.h"
 
-/* The table before: v a timestamp, d a datetime, n a number; NULL: nobody knows. */
+/* The table before: v a timestamp, d a datetime, n a number, k one with an index; NULL: nobody knows. */
 static struct column columns[] = {{.name = "v", .type = "timestamp(3)"}, {.name = "d", .type = "datetime"},
-	{.name = "date", .type = "date"}, {.name = "n", .type = "int"}};
-static const struct structure before = {.columns = columns, .ncolumns = 4};
+	{.name = "date", .type = "date"}, {.name = "n", .type = "int"}, {.name = "k", .type = "int"}};
+static unsigned indexed[] = {4};
+static struct key keys[] = {{.name = "k", .columns = indexed, .ncolumns = 1}};
+static const struct structure before = {.columns = columns, .ncolumns = 5, .keys = keys, .nkeys = 1};
 
 static const struct {
 	const char *text;
@@ -53,7 +55,27 @@ static const struct {
 	{"ADD a int GENERATED ALWAYS AS (year(v)) STORED", DDL_ZONE_ANY, DDL_ZONE_ANY},
 	{"ADD a int AS (n + 1), ADD b int AS (length('v')), ADD KEY k ((cast(v AS date)))", DDL_ZONE_ANY,
 		DDL_ZONE_NONE},
-	{"MODIFY n int AS (hour(v))", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"MODIFY n int AS (hour(v))", DDL_ZONE_ANY, DDL_ZONE_NONE},
+	{"MODIFY k int AS (hour(v)) VIRTUAL", DDL_ZONE_ANY, DDL_ZONE_ANY}, /* it is in a key */
+	{"MODIFY n int AS (hour(v)) PERSISTENT", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD g date AS (DATE(v)) VIRTUAL COMMENT 'STORED', ADD (h int AS (hour(v)), i int DEFAULT 1)",
+		DDL_ZONE_NONE, DDL_ZONE_NONE},
+	{"ADD (g date AS (DATE(v)), h int AS (n + 1) STORED)", DDL_ZONE_ANY, DDL_ZONE_NONE},
+	{"ADD (h int AS (n + 1), g date AS (DATE(v)) STORED)", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD g date AS (DATE(v)) VIRTUAL UNIQUE", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD g date AS (DATE(v)), ADD INDEX (g)", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD g int AS (UNIX_TIMESTAMP(d)) VIRTUAL", DDL_ZONE_NONE, DDL_ZONE_NONE},
+	{"ADD g int AS (UNIX_TIMESTAMP(d)) STORED", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD a int DEFAULT 5 CHECK (v > '2020-01-01')", DDL_ZONE_NONE, DDL_ZONE_NONE},
+	{"ADD a int DEFAULT NULL REFERENCES p (v), ADD b int DEFAULT (n) CHECK (v > n)", DDL_ZONE_ANY,
+		DDL_ZONE_NONE},
+	{"ADD a int DEFAULT -(n) CHECK (v > '2020-01-01'), ADD b int AS (n) STORED CHECK (v > n)",
+		DDL_ZONE_ANY, DDL_ZONE_NONE},
+	{"ADD a int DEFAULT t.v", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD a int DEFAULT hour(v)", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD a int DEFAULT CASE WHEN n > 1 THEN 1 WHEN v > '2020-01-01' THEN 2 END", DDL_ZONE_ANY,
+		DDL_ZONE_ANY},
+	{"ADD a int CHECK (cast(v AS date) > '2020-01-01') DEFAULT 1", DDL_ZONE_NONE, DDL_ZONE_NONE},
 	{"MODIFY n bigint DEFAULT (v)", DDL_ZONE_NONE, DDL_ZONE_NONE},
 	{"ADD CONSTRAINT c CHECK (cast(v AS date) > '2020-01-01'), ADD UNIQUE KEY u ((cast(v AS date)))",
 		DDL_ZONE_NONE, DDL_ZONE_NONE},
@@ -68,14 +90,14 @@ static const struct {
 	{"CHANGE d d2 DATETIME, CHANGE COLUMN date `timestamp` date", DDL_ZONE_ANY, DDL_ZONE_NONE},
 	{"CHANGE v v2 datetime", DDL_ZONE_ANY, DDL_ZONE_ANY},
 	{"CHANGE gone g datetime", DDL_ZONE_ANY, DDL_ZONE_ANY},
-	{"ADD g int AS (UNIX_TIMESTAMP(d))", DDL_ZONE_ANY, DDL_ZONE_ANY},
 	{"ADD PARTITION (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP('2026-04-01')))", DDL_ZONE_NONE,
 		DDL_ZONE_NONE},
 	{"PARTITION BY RANGE (UNIX_TIMESTAMP(`v`)) (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP(20260401)))",
 		DDL_ZONE_NONE, DDL_ZONE_NONE},
-	{"ADD PARTITION (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP(NOW())))", DDL_ZONE_ANY, DDL_ZONE_ANY},
+	{"ADD PARTITION (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP(NOW())))", DDL_ZONE_BOUNDS,
+		DDL_ZONE_BOUNDS},
 	{"ADD PARTITION (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP('2026-04-01' + INTERVAL 1 DAY)))",
-		DDL_ZONE_ANY, DDL_ZONE_ANY},
+		DDL_ZONE_BOUNDS, DDL_ZONE_BOUNDS},
 	{"PARTITION BY HASH (UNIX_TIMESTAMP(date)), ADD g int AS (UNIX_TIMESTAMP(TIMESTAMP'2026-04-01 "
 	 "00:00:00'))",
 		DDL_ZONE_ANY, DDL_ZONE_ANY},
