@@ -192,36 +192,46 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
+enum { MOST_TEXT = 63 };
+
 /* What of MariaDB's x'…' is a number is digits and signs, nothing that a literal must escape. */
-static int put_text_of(struct tr *t, size_t i, struct str hex)
+static bool text_of(struct str hex, char text[MOST_TEXT + 1])
 {
-	char text[64];
 	size_t n = 0;
 
-	for (; hex.n >= 2 && n + 1 < sizeof(text); hex.p += 2, hex.n -= 2) {
+	for (; hex.n >= 2; hex.p += 2, hex.n -= 2, n++) {
+		if (n == MOST_TEXT)
+			return false;
 		text[n] = (char)(hex_digit(hex.p[0]) << 4 | hex_digit(hex.p[1]));
 		if (text[n] < ' ' || text[n] > '~' || text[n] == '\'' || text[n] == '\\')
-			return tr_fail(t, "the default x'…' of a number is another one in the target");
-		n++;
+			return false;
 	}
-	tr_replace(t, i, "'%.*s'", (int)n, text);
-	return 0;
+	text[n] = '\0';
+	return true;
 }
 
-/* As a number, x'31' is 49 in MySQL and 1 in MariaDB, to which it is text; 0x31 is 49 in both. */
+/* As a number, x'31' is 49 in MySQL and 1 in MariaDB, to which it is text; 0x31 is 49 in both, and '1' where
+ * the column is text: so SET DEFAULT, which says no type (""), is written the same way. */
 static int same_number(struct tr *t, size_t i, size_t end, const char *type)
 {
 	bool from = t->from->flavor == FLAVOR_MARIADB, to = t->to->flavor == FLAVOR_MARIADB;
+	char text[MOST_TEXT + 1];
 	struct str hex;
 
-	if (from == to || end != i + 2 || !tr_is(t, i, "x") || !is_string(t, i + 1) || !is_number_type(type))
+	if (from == to || end != i + 2 || !tr_is(t, i, "x") || !is_string(t, i + 1) ||
+		(type[0] && !is_number_type(type)))
 		return 0;
 	hex = tr_text(t, i + 1);
 	hex = (struct str){hex.p + 1, hex.n - 2};
+	if (hex.n == 0)
+		return 0;
+	if (from && !text_of(hex, text))
+		return type[0] ? tr_fail(t, "the default x'…' of a number is another one in the target") : 0;
 	tr_drop(t, i + 1, end);
 	if (from)
-		return put_text_of(t, i, hex);
-	tr_replace(t, i, "0x%.*s", STR_ARG(hex));
+		tr_replace(t, i, "'%s'", text);
+	else
+		tr_replace(t, i, "0x%.*s", STR_ARG(hex));
 	return 0;
 }
 
@@ -246,6 +256,7 @@ int tr_default(struct tr *t, size_t at, const char *type, size_t *end)
 		return -1;
 	if (same_number(t, at + 1, *end, type) < 0)
 		return -1;
-	without_type(t, at + 1, *end);
+	if (!is_text_type(type)) /* these have it as an expression */
+		without_type(t, at + 1, *end);
 	return adapt(t, at, *end, type);
 }

@@ -381,11 +381,15 @@ def test_literals_of_defaults(make_pair, job, names):
     text, date = ("text DEFAULT _latin1 x'41'", "datetime DEFAULT TIMESTAMP'2020-07-01 10:00:00'") if names[0].startswith("ma") else ("text DEFAULT (_latin1 x'41')", "datetime DEFAULT '2020-07-01 10:00:00'")
     s.run("CREATE TABLE x (id int PRIMARY KEY, a int unsigned DEFAULT x'31', b decimal(9,2) DEFAULT X'3132', c varchar(20) DEFAULT x'3132', d double DEFAULT 0x31, e bit(16) DEFAULT x'3132', "
           "f varchar(20) CHARACTER SET utf8mb4 DEFAULT _latin1 x'41', g varchar(20) DEFAULT _utf8mb4'a' 'b', h varbinary(9) DEFAULT x'00ff', i year DEFAULT x'31', k varchar(9) DEFAULT N'n') DEFAULT CHARSET latin1",
-          "INSERT INTO x (id) VALUES (1)", f"ALTER TABLE x ADD l bigint NOT NULL DEFAULT x'35', ADD m {text}, ADD n {date}, ADD o int DEFAULT b'110001'", "ALTER TABLE x MODIFY a bigint DEFAULT x'32'", db="app")
+          "INSERT INTO x (id) VALUES (1)", f"ALTER TABLE x ADD l bigint NOT NULL DEFAULT x'35', ADD m {text}, ADD n {date}, ADD o int DEFAULT b'110001'", "ALTER TABLE x MODIFY a bigint DEFAULT x'32'",
+          "CREATE TABLE z (id int PRIMARY KEY, a int, b decimal(9,2), c varchar(9), d varbinary(9), e bit(16), f double, g enum('1', '2'), h char(9) CHARACTER SET utf8mb4, i year, k binary(3), l datetime, m set('1', '2')) DEFAULT CHARSET latin1",
+          "ALTER TABLE z ALTER a SET DEFAULT x'31', ALTER b SET DEFAULT X'3132', ALTER c SET DEFAULT x'3132', ALTER d SET DEFAULT x'00ff', ALTER e SET DEFAULT x'3132', ALTER f SET DEFAULT x'35'",
+          "ALTER TABLE z ALTER g SET DEFAULT x'32', ALTER h SET DEFAULT x'3132', ALTER i SET DEFAULT x'31', ALTER k SET DEFAULT x'414243', ALTER l SET DEFAULT x'323032302d30372d3031', ALTER m SET DEFAULT x'32'",
+          "INSERT INTO z (id) VALUES (1)", *([f"ALTER TABLE x ADD {n} {t} DEFAULT {v}" for n, t, v in (("p", "text", "DATE'2020-01-01'"), ("q", "blob", "TIME'10:00:00'"), ("r", "longtext", "TIMESTAMP'2020-07-01 10:00:00'"))] if names[0].startswith("ma") else ()), db="app")
     through(s, d, j, 1)
     assert j.interrupt() == INTERRUPTED, j.story()
     for x in (s, d):
-        x.run("INSERT INTO app.x (id) VALUES (9)")
+        x.run("INSERT INTO app.x (id) VALUES (9)", "INSERT INTO app.z (id) VALUES (9)")
     pair.assert_equal("app", j.story)
 
 
