@@ -7,7 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include "units/sync/hash.h"
 
 /* MySQL puts the whole in parentheses, MariaDB does not. */
@@ -97,23 +99,64 @@ bool derived_same(const struct table *t, const struct column *up, const struct c
 	return str_eq(a, b) && (sum || t->from == t->to) && same_columns(t, a, sum);
 }
 
+/* Seconds since 1970 are no time of a zone. */
+static bool takes_seconds(struct str s, size_t at, size_t end)
+{
+	struct str before = STR_LIT("unix_timestamp(");
+
+	return at >= before.n && strncasecmp(s.p + at - before.n, before.p, before.n) == 0 && end < s.n &&
+	       s.p[end] == ')';
+}
+
+static bool takes_time(struct str s, const char *column)
+{
+	size_t n = strlen(column);
+
+	for (size_t i = 0; i + n + 2 <= s.n; i++)
+		if (s.p[i] == '`' && s.p[i + n + 1] == '`' && strncasecmp(s.p + i + 1, column, n) == 0 &&
+			!takes_seconds(s, i, i + n + 2))
+			return true;
+	return false;
+}
+
 static const struct column *stamp_of(const struct structure *s, const char *expression)
 {
 	for (unsigned i = 0; i < s->ncolumns; i++)
-		if (s->columns[i].kind == COLUMN_TIMESTAMP && names(str_of(expression), s->columns[i].name))
+		if (s->columns[i].kind == COLUMN_TIMESTAMP &&
+			takes_time(str_of(expression), s->columns[i].name))
 			return &s->columns[i];
 	return NULL;
 }
 
-void derived_warn(const struct table *t)
+/* Once, though a table is learnt anew behind each DDL. */
+static bool is_said(struct tables *ts, const struct table *t, const struct column *c)
+{
+	struct buf key = {0};
+	bool said;
+
+	if (!ts->derived_said)
+		ts->derived_said = map_new();
+	buf_putf(&key, "%s %s %s", t->head, c->name, c->expression);
+	said = map_put(ts->derived_said, buf_str(&key), ts) != NULL;
+	buf_free(&key);
+	return said;
+}
+
+/* The TIMESTAMP that a stored column of both sides is made of. A virtual one is made when it is read, on both
+ * sides; one of the downstream's own is nobody's copy. */
+static const struct column *stamp_behind(const struct table *t, const struct column *c)
+{
+	int up = c->generated && !c->is_virtual && c->expression ? structure_column(t->up, c->name) : -1;
+
+	return up >= 0 && t->up->columns[up].generated ? stamp_of(t->down, c->expression) : NULL;
+}
+
+void derived_warn(struct tables *ts, const struct table *t)
 {
 	for (unsigned i = 0; i < t->down->ncolumns; i++) {
-		const struct column *c = &t->down->columns[i], *stamp;
+		const struct column *c = &t->down->columns[i], *stamp = stamp_behind(t, c);
 
-		/* A virtual one is made when it is read, on both sides. */
-		stamp = c->generated && !c->is_virtual && c->expression ? stamp_of(t->down, c->expression)
-									: NULL;
-		if (stamp && stamp != c)
+		if (stamp && stamp != c && !is_said(ts, t, c))
 			log_warn(
 				"%s: the stored column `%s` is generated out of the TIMESTAMP `%s`: the "
 				"downstream "

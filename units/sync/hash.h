@@ -35,5 +35,5 @@ bool hash_value(uint64_t *h, enum hash_how how, unsigned prefix, struct str valu
 /* In derived.c: does the downstream make of equal rows the same value of this generated column as the
  * upstream? */
 bool derived_same(const struct table *t, const struct column *up, const struct column *down);
-/* Says which stored columns hang on the session's time zone, which the stream does not tell. */
-void derived_warn(const struct table *t);
+/* Says, once, which stored columns hang on the session's time zone, which the stream does not tell. */
+void derived_warn(struct tables *ts, const struct table *t);

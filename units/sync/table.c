@@ -64,6 +64,7 @@ void tables_fini(struct tables *t)
 	map_free(&t->map, table_free);
 	routed_forget(t);
 	map_free(&t->tied, NULL);
+	map_free(&t->derived_said, NULL);
 	ties_fini(t);
 	arena_free(&t->maps_in);
 	unicode_free(&t->unicode);
@@ -536,7 +537,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)
 		return -1;
 	needs_unicode(ts, t);
-	derived_warn(t);
+	derived_warn(ts, t);
 	arrange_find(ts, t);
 	keys_learn(t);
 	ties_learn(ts, t);

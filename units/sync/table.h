@@ -92,7 +92,8 @@ struct tables {
 	struct db *ask_up;   /* opened when first needed */
 	struct db *ask_down; /* borrowed */
 	const struct meta_id *id;
-	struct map *tied; /* of arrange.c */
+	struct map *tied;         /* of arrange.c */
+	struct map *derived_said; /* of derived.c; NULL: nothing was */
 	const struct takeover *takeover;
 	const struct copied *copied;
 	struct table passed;     /* not wanted: the downstream has it already, as DM or the load recorded */
