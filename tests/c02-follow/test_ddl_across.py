@@ -89,4 +89,4 @@ def test_values_that_become_others(names, make_pair, job):
     s.run("UPDATE n SET b2 = 'x'", db="app")
     assert j.interrupt() == INTERRUPTED, j.story()
     j.run()
-    assert d.query("SELECT a, c FROM app.n") == s.query("SELECT a, c FROM app.n")
+    assert d.query("SELECT id, a, b2, c FROM app.n") == s.query("SELECT id, a, b2, c FROM app.n")

@@ -426,6 +426,6 @@ def test_columns_that_change_names(make_pair, job, names):
     through(s, d, j, 1)
     assert j.interrupt() == INTERRUPTED, j.story()
     s.run("ALTER TABLE x RENAME COLUMN a TO b, RENAME COLUMN b TO a", "INSERT INTO x VALUES (2, 3, 4, 'e', 'f')", "ALTER TABLE x CHANGE c d varchar(9), CHANGE d c varchar(9)", "INSERT INTO x VALUES (3, 5, 6, 'g', 'h')",
-          "ALTER TABLE x DROP a, ADD a datetime", "INSERT INTO x VALUES (4, 7, 'i', 'j', '2020-01-01')", "ALTER TABLE x MODIFY id int AFTER c, ADD e int AFTER a", "UPDATE x SET e = id", "RENAME TABLE x TO y", db="app")
+          "ALTER TABLE x DROP a, ADD a datetime", "INSERT INTO x VALUES (4, 7, 'i', 'j', '2020-01-01')", "ALTER TABLE x MODIFY id int AFTER c, ADD e int AFTER a", "UPDATE x SET e = id", "ALTER TABLE x CHANGE c d varchar(9), CHANGE d c varchar(9) FIRST", "INSERT INTO x (c, d, id) VALUES ('k', 'l', 5)", "ALTER TABLE x RENAME COLUMN c TO d, RENAME COLUMN d TO c, ADD f varchar(9) AFTER d", "UPDATE x SET f = c", "RENAME TABLE x TO y", db="app")
     j.run()
     pair.assert_equal("app", j.story)
