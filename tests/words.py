@@ -15,7 +15,12 @@ def subtask(j):
 
 def wait_stage(j, stage, code=None):
     def look():
-        s = subtask(j)
+        try:
+            s = subtask(j)
+        except AssertionError as e:
+            if "error 48001" in str(e):  # it was started just now: its run folder is not there yet
+                return False
+            raise
         codes = [e["ErrCode"] for e in (s["result"] or {}).get("errors", ())]  # none, where it was paused by word
         return s["stage"] == stage and (code is None or codes[:1] == [code])
     procs.wait_for(look, 60, lambda: f"not {stage}\n{subtask(j)}\n{j.story()}", 0.3)
