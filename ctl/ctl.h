@@ -20,6 +20,7 @@ enum ctl_exit { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED
 
 /* 0, or -1 with ERR_usage: what is no option, or one of other commands only. */
 int args_parse(int argc, char **argv, struct args *a, struct err *e);
+/* word NULL: of all. False: there is no such word, and nothing is printed. */
 bool args_help(const char *word);
 /* Is an option, by its `who` of the table, one of this command? */
 bool args_option_is_for(const char *who, const char *word);

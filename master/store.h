@@ -128,10 +128,8 @@ int store_trouble(struct store *s, struct err *e);
  * ends. ERR_bad_stage where no other one would lead: a file's, or the others are away or evicted.
  */
 int store_evict(struct store *s, bool away, struct err *e);
-/*
- * The masters that are there, this one too: [{name, address, stands, since: newer is greater}], each name and
- * address once, new reference; NULL: a file's. *known: read in this term and lately.
- */
+/* The masters that are there, this one too: [{name, address, stands, since: newer is greater}], each name and
+ * address once, new reference; NULL: a file's. *known: read in this term and lately. */
 json_t *store_masters(struct store *s, bool *known);
 const char *store_cluster(
 	const struct store *s); /* made with the store, for ever; "" before the first load */

@@ -70,10 +70,8 @@ static int check(struct apply *a, const struct ddl_statement *j, const struct se
 	r = p ? ddl_is_empty(a, j, e) : 1;
 	if (r == 0)
 		r = err_set(e, ERR_ddl_untranslatable,
-			"what becomes of the values of `%s` is another thing in the downstream's server than "
-			"in "
-			"the upstream's: binlog replace with statements that give them what they are "
-			"upstream",
+			"the downstream's server makes other values of `%s` than the upstream's: binlog "
+			"replace with statements that give them what they are upstream",
 			p->name);
 	structure_free(&mine);
 	return r < 0 ? -1 : 0;
