@@ -57,7 +57,8 @@ static int fail(const struct store *s, const char *what, struct err *e)
 
 	switch (code) {
 	case SQLITE_FULL:
-		return err_set(e, ERR_disk_full, FILE_NAME " in the master's state folder: %s", what);
+		return err_set(e, ERR_disk_full,
+			FILE_NAME " in the master's state folder: %s: the disk is full", what);
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:

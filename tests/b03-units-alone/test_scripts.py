@@ -22,7 +22,8 @@ def test_script(script, source, target, make_pair, build_dir):
         s.run("SET sql_log_bin = 0", f"CREATE USER IF NOT EXISTS {NO_PASSWORD} IDENTIFIED BY ''", f"GRANT ALL ON *.* TO {NO_PASSWORD} WITH GRANT OPTION")
     try:
         done = subprocess.run([sys.executable, "-B", str(ROOT / script), str(build_dir), str(pair.source.port), str(pair.target.port)], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=900, env=dict(os.environ, PYTHONUNBUFFERED="1"))
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=900,
+                              env=dict(os.environ, PYTHONUNBUFFERED="1", TIDEGATE_RUN=str(pair.source.run_dir), EXTRA=pair.source.extra, POOL="96M"))  # one starts the upstream again
         assert done.returncode == 0, f"{script}: exit {done.returncode}\n{done.stdout[-6000:]}"
     finally:
         for s in mysql:
