@@ -901,11 +901,15 @@ def test_large_again(build, up, down):
     down.run("SET GLOBAL innodb_lock_wait_timeout=50")
 
 
+ONLY = {"partial_json": "mysql"}  # what other upstreams can't write
+
+
 def main():
     build, up, down = sys.argv[1], Server(int(sys.argv[2])), Server(int(sys.argv[3]))
     tests = {n[5:]: f for n, f in globals().items() if n.startswith("test_")}
     failed = []
-    for name in sys.argv[4:] or tests:
+    names = [n for n in sys.argv[4:] or tests if ONLY.get(n, up.flavor) == up.flavor]
+    for name in names:
         clean(up)
         clean(down)
         begin = time.time()
@@ -918,7 +922,7 @@ def main():
         for f in Follow.made:
             f.close()
         print(f"   {time.time() - begin:.1f} s", flush=True)
-    print(f"{len(sys.argv[4:] or tests) - len(failed)} passed, {len(failed)} failed: {' '.join(failed)}")
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed: {' '.join(failed)}")
     return 1 if failed else 0
 
 
