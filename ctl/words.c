@@ -479,16 +479,6 @@ int words_put_source(struct ask *k, const struct args *a, const char *op, json_t
 	return words_send(k, a, "operate-source", json_pack("{s:s, s:O}", "op", op, "source", source), e);
 }
 
-static int put_source(const struct args *a, const char *op, const char *file, struct err *e)
-{
-	json_t *source = words_load_source(a, file, e);
-
-	if (!source)
-		return EXIT_FAILED;
-	return send_word(a, "operate-source",
-		json_pack("{s:s, s:o, s:s*}", "op", op, "source", source, "worker", a->on_agent), e);
-}
-
 /* A file is no folder that is called like a source. */
 static bool is_file(const char *path)
 {
@@ -497,20 +487,54 @@ static bool is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* A source's file, or its name. */
-static int stop_source(const struct args *a, const char *what, struct err *e)
+/* A source's file, or its name where it is to be stopped. New reference, NULL with e. */
+static json_t *find_source(const struct args *a, const char *op, const char *what, struct err *e)
 {
-	json_t *source = is_file(what) ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
+	if (strcmp(op, "stop") != 0)
+		return words_load_source(a, what, e);
+	return is_file(what) ? config_load_source(what, e) : json_pack("{s:s}", "source-id", what);
+}
 
-	if (!source)
-		return EXIT_FAILED;
-	return send_word(a, "operate-source", json_pack("{s:s, s:o}", "op", "stop", "source", source), e);
+/* Before the master is opened, which changes the current folder; and a mistake in the last file changes
+ * nothing. */
+static json_t *find_sources(const struct args *a, const char *op, struct err *e)
+{
+	json_t *list = json_array();
+
+	for (int i = 1; i < a->nrest; i++) {
+		json_t *source = find_source(a, op, a->rest[i], e);
+
+		if (!source) {
+			json_decref(list);
+			return NULL;
+		}
+		json_array_append_new(list, source);
+	}
+	return list;
+}
+
+static int send_sources(const struct args *a, const char *op, const json_t *list, struct err *e)
+{
+	struct ask *k = words_open(a, e);
+	int code = k ? EXIT_DONE : e->code == ERR_usage ? EXIT_USAGE : EXIT_FAILED;
+	json_t *source;
+	size_t i;
+
+	json_array_foreach(list, i, source)
+		if (code == EXIT_DONE)
+			code = words_send(k, a, "operate-source",
+				json_pack("{s:s, s:O, s:s*}", "op", op, "source", source, "worker",
+					a->on_agent),
+				e);
+	ask_close(&k);
+	return code;
 }
 
 int cmd_operate_source(const struct args *a, struct err *e)
 {
 	const char *op = a->nrest ? a->rest[0] : "";
-	int code = EXIT_DONE;
+	json_t *list;
+	int code;
 
 	if (strcmp(op, "show") == 0 && a->nrest == 1)
 		return send_word(a, "operate-source", json_pack("{s:s}", "op", "show"), e);
@@ -519,7 +543,8 @@ int cmd_operate_source(const struct args *a, struct err *e)
 		return wrong(e, "operate-source create|update file …, stop file|name …, or show");
 	if (a->on_agent && (strcmp(op, "create") != 0 || a->nrest != 2))
 		return wrong(e, "-w agent is for operate-source create with one file");
-	for (int i = 1; i < a->nrest && code == EXIT_DONE; i++)
-		code = op[0] == 's' ? stop_source(a, a->rest[i], e) : put_source(a, op, a->rest[i], e);
+	list = find_sources(a, op, e);
+	code = list ? send_sources(a, op, list, e) : EXIT_FAILED;
+	json_decref(list);
 	return code;
 }

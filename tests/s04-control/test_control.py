@@ -1,8 +1,10 @@
 """The control socket between hosts: plain TCP where it is allowed, TLS with certificates on both sides."""
 import itertools
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import hosts as whole
@@ -282,3 +284,28 @@ def test_a_source_goes_where_it_is_told(hosts, monkeypatch):
     assert "one file" in a.ask("operate-source", "create", "s1.yaml", "s2.yaml", "-w", "a", expect=2)
     a.ask("operate-source", "stop", "s1")
     assert [s["source"] for s in a.ask("operate-source", "show")["sources"]] == ["s2"]
+
+
+def test_several_files_by_relative_names(hosts):
+    """All are read before the first is sent, from the folder that the command is given in: a mistake in the last one changes nothing."""
+    a = hosts("a", master={}).start()
+    procs.wait_for(lambda: a.agents(), 30, a.story)
+    here = hosts.path / "here"
+    here.mkdir()
+    for name in ("s1", "s2"):
+        (here / f"{name}.yaml").write_text(f"source-id: {name}\nfrom: {{host: 192.0.2.1, port: 3306, user: u, password: p}}\n")
+    (here / "bad.yaml").write_text("source-id: bad\nform: {host: 192.0.2.1}\n")
+
+    def say(*words, expect=0):
+        done = subprocess.run([str(a.bin / "tidegate"), "operate-source", *words, "--master", "../a.r", "--state", "../a.s", "--json"], cwd=here, capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == expect, (done, a.story())
+        answers = json.loads("[" + done.stdout.replace("}\n{", "}\n,{") + "]")
+        return [x["sources"][0]["source"] for x in answers] if expect == 0 else done.stderr
+
+    def known():
+        return [s["source"] for s in a.ask("operate-source", "show")["sources"]]
+    assert "bad.yaml:2" in say("create", "s1.yaml", "bad.yaml", expect=1) and known() == []
+    for op in ("create", "update", "stop"):
+        assert say(op, "s1.yaml", "s2.yaml") == ["s1", "s2"], op
+        assert known() == ([] if op == "stop" else ["s1", "s2"])
