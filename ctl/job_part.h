@@ -5,7 +5,7 @@
 /* The three ways to say what is to be done: two URLs (job_parse.c), YAML files (job_yaml.c), a folder of
  * files and one URL or two (job_files.c). Passwords stay in plain here. */
 
-/* File, then environment, then prompt; one in the URL stands. */
+/* File, then what ep has (of its URL, its YAML file), then environment, then prompt. */
 int job_find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e);
 /* "10.0.0.1:3306" -> "10.0.0.1-3306": a source's name, at most 32 characters as DM has it. */
 void job_source_name(const struct endpoint *ep, char *out, size_t size);

@@ -3,6 +3,7 @@
  * job_parse.c.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -135,6 +136,61 @@ static int find_folder(struct job *j, struct err *e)
 	return 0;
 }
 
+/* Where a password of one of both sides may come from, beside the files. */
+struct side {
+	const char *file, *variable; /* option's value; the environment's name */
+	bool ask;
+};
+
+static int use_password(json_t *server, const struct side *side, struct err *e)
+{
+	struct endpoint ep;
+	int r;
+
+	if (endpoint_from_json(server, &ep, e) < 0)
+		return -1;
+	r = job_find_password(&ep, side->file, side->variable, side->ask, e);
+	if (r == 0) {
+		json_wipe(server, "password");
+		json_object_set_new(server, "password", json_string(ep.password));
+	}
+	endpoint_wipe(&ep);
+	return r;
+}
+
+/* One password is of one server: whose it is of several is not guessed. */
+static int check_upstreams(const struct job *j, const struct side *side, struct err *e)
+{
+	const char *set = getenv(side->variable);
+
+	if (j->nsources == 1)
+		return 0;
+	if (side->file)
+		return err_set(e, ERR_usage,
+			"--from-password-file is for one source: of %u each has its password in its file",
+			j->nsources);
+	for (unsigned i = 0; set && i < j->nsources; i++)
+		if (!json_text(json_object_get(j->sources[i].source, "endpoint"), "password", "")[0])
+			return err_set(e, ERR_usage,
+				"%s is for one source: of %u, '%s' has no password in its file",
+				side->variable, j->nsources, j->sources[i].id);
+	return 0;
+}
+
+/* The same ways as beside URLs. */
+static int use_passwords(const struct args *a, struct job *j, struct err *e)
+{
+	const struct side from = {a->from_password_file, "TIDEGATE_FROM_PASSWORD", a->ask_password != NULL};
+	const struct side to = {a->to_password_file, "TIDEGATE_TO_PASSWORD", a->ask_password != NULL};
+
+	if (check_upstreams(j, &from, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < j->nsources; i++)
+		if (use_password(json_object_get(j->sources[i].source, "endpoint"), &from, e) < 0)
+			return err_add(e, "source '%s'", j->sources[i].id);
+	return use_password(json_object_get(j->task, "downstream"), &to, e);
+}
+
 int job_parse_files(const struct args *a, struct job *j, struct err *e)
 {
 	const json_t *to;
@@ -145,7 +201,7 @@ int job_parse_files(const struct args *a, struct job *j, struct err *e)
 			return -1;
 	if (!j->task)
 		return err_set(e, ERR_usage, "no task file among the arguments");
-	if (match_sources(j, e) < 0)
+	if (match_sources(j, e) < 0 || use_passwords(a, j, e) < 0)
 		return -1;
 	if (a->until && strcmp(a->until, "full") == 0)
 		json_object_set_new(j->task, "mode", json_string("full"));

@@ -1,6 +1,7 @@
 """DM's two files with every key that is not refused (task.yaml, source.yaml beside this) start as they are, and each key without effect is
 named; broken ones are one line with file, line and column, seen where the operator sees it: at the program."""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import procs
-from servers import PASSWORD
+from servers import PASSWORD, USER
 from tidegate import FAILED, INTERRUPTED, USAGE
 from workload import Workload
 
@@ -236,3 +237,49 @@ def test_words_tell_too(make_pair, job, tmp_path):
     procs.wait_for(lambda: j.subtask("t2")["stage"] == "Finished", 60, "t2 did not end")
     assert j.interrupt() == INTERRUPTED, j.story()
     pair.assert_equal("app", j.story)
+
+
+TASK = """name: bare
+task-mode: full
+target-database: {{host: 127.0.0.1, port: {port}, user: {user}}}
+mysql-instances: [{sources}]
+block-allow-list: {{a: {{do-dbs: ["app"]}}}}
+"""
+SOURCE = "source-id: {name}\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}}}\n"
+
+
+def bare(folder, port, source_port, *names):
+    """Files without a password."""
+    files = [folder / "bare.yaml", *(folder / f"{n}.yaml" for n in names)]
+    files[0].write_text(TASK.format(port=port, user=USER, sources=", ".join(f"{{source-id: {n}, block-allow-list: a}}" for n in names)))
+    for f, n in zip(files[1:], names):
+        f.write_text(SOURCE.format(name=n, port=source_port, user=USER))
+    return list(map(str, files))
+
+
+@pytest.mark.parametrize("way", ["file", "environment"])
+def test_passwords_beside_files(make_pair, job, tmp_path, way):
+    """What the two files don't hold comes from where it comes beside two URLs."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    files = bare(tmp_path, pair.target.port, pair.source.port, "one")
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    j = job(source_url=None, target_url=None, env={f"TIDEGATE_{x}_PASSWORD": PASSWORD for x in ("FROM", "TO")} if way == "environment" else None)
+    j.run(*files, *([f"--{x}-password-file={tmp_path / 'password'}" for x in ("from", "to")] if way == "file" else []), until=None)
+    pair.assert_equal("app", j.story)
+
+
+def test_one_password_for_several_sources(bin_dir, tmp_path):
+    """Of which source it is nobody knows: refused by name, and nothing is started."""
+    files = bare(tmp_path, 1, 1, "one", "two")
+    (tmp_path / "password").write_text("x")
+
+    def refused(*options, **env):
+        done = subprocess.run([str(bin_dir / "tidegate"), "run", *files, "--state", str(tmp_path / "state"), *options], capture_output=True, text=True, timeout=20,
+                              stdin=subprocess.DEVNULL, env=dict(os.environ, **env))
+        assert done.returncode == USAGE and not (tmp_path / "state").exists(), done
+        return done.stderr
+    assert "--from-password-file is for one source" in refused("--from-password-file", str(tmp_path / "password"))
+    said = refused(TIDEGATE_FROM_PASSWORD="x")
+    assert "TIDEGATE_FROM_PASSWORD is for one source" in said and "'one' has no password" in said, said
+    assert "--ask-password wants a terminal" in refused("--ask-password")
