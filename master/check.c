@@ -33,11 +33,59 @@ struct link_req **check_waiting(struct check *c)
 
 struct check *check_of_run(struct master *m, uint64_t run, const char *source, json_t *order, struct err *e)
 {
-	struct check *c = check_join(m, NULL, source, order, e);
+	const char *owner = json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+	struct check *c;
 
+	/* Another one would do it by an epoch that is not its own, and be no owner from the first question
+	 * on.
+	 */
+	if (!bind_online(m, bind_find(m, owner))) {
+		json_decref(order);
+		err_set(e, ERR_source_unbound,
+			owner[0] ? "source `%s`: its agent `%s` is offline" : "source `%s` has no agent%s",
+			source, owner);
+		return NULL;
+	}
+	c = check_join(m, NULL, source, order, e);
 	if (c)
 		c->run = run;
 	return c;
+}
+
+/* Away for longer than the lease that it is given to be away at all: a moment's silence ends no hours of
+ * work.
+ */
+static bool is_away(const struct master *m, const struct agent *a)
+{
+	return !a || m->now_ms - a->seen_ms > 2 * m->lease_ms;
+}
+
+/* 0, or -1 with e: who does it will never tell of it. */
+static int check_agent(struct master *m, const struct check *c, struct err *e)
+{
+	const char *source = json_text(c->order, "source", "");
+	const char *owner = json_text(model_get(&m->model, STORE_SOURCE, source), "agent", "");
+
+	if (json_flag(c->report, "done", false))
+		return 0;
+	if (strcmp(owner, c->agent) != 0)
+		return err_set(e, ERR_source_unbound,
+			"source `%s` is agent `%s`'s now, and what agent `%s` was doing is lost: ask again",
+			source, owner, c->agent);
+	if (is_away(m, bind_find(m, c->agent)))
+		return err_set(e, ERR_source_unbound,
+			"agent `%s` of source `%s` is offline, and what it was doing is lost: ask again when "
+			"it is back, or another one has the source",
+			c->agent, source);
+	return 0;
+}
+
+int check_run_agents(struct master *m, uint64_t run, struct err *e)
+{
+	for (int i = 0; i < MASTER_CHECKS; i++)
+		if (m->checks[i] && m->checks[i]->run == run && check_agent(m, m->checks[i], e) < 0)
+			return -1;
+	return 0;
 }
 
 void check_keep_run(struct master *m, uint64_t run)

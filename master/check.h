@@ -36,8 +36,11 @@ int check_start(struct master *m, const json_t *args, struct link_req **req, str
 /* One more check, of this order (taken), for the group. The caller commits. NULL: no agent, or no room. */
 struct check *check_join(
 	struct master *m, struct check_group *g, const char *source, json_t *order, struct err *e);
-/* One of a run, which is asked about again and again: how long an answer may be away, no connection waits. */
+/* One of a run, which is asked about again and again: how long an answer may be away, no connection waits.
+ * NULL, order is gone: also where the source's own agent is not there. */
 struct check *check_of_run(struct master *m, uint64_t run, const char *source, json_t *order, struct err *e);
+/* -1 (ERR_source_unbound): one of its agents is lost, or has its source no more; no answer will come. */
+int check_run_agents(struct master *m, uint64_t run, struct err *e);
 void check_keep_run(struct master *m, uint64_t run); /* somebody has asked: it lives on */
 /* Its last answer is given, perhaps in vain: it can be had again until its time is up, or its place is
  * wanted. */

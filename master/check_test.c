@@ -316,6 +316,7 @@ static void test_cutover(void **state)
 	json_decref(answer);
 	orders_say(m, "host-1", "\"cutover\":{\"op\":\"source\",\"compare\":true}", true);
 	m->now_ms += MASTER_CHECK_MS - 1;
+	a->seen_ms = m->now_ms;
 	snprintf(text, sizeof(text), "{\"op\":\"poll\",\"run\":%lld}", (long long)run);
 	answer = ask(m, "cutover", text);
 	assert_false(json_flag(answer, "done", true));
@@ -353,6 +354,65 @@ static void test_cutover(void **state)
 	m->now_ms += MASTER_CHECK_MS;
 	assert_true(check_tick(m, keep_answer));
 	assert_null(answered_req);
+}
+
+static void poll_run(char *text, size_t size, int64_t run)
+{
+	snprintf(text, size, "{\"op\":\"poll\",\"run\":%lld}", (long long)run);
+}
+
+static int64_t begin_cutover(struct master *m)
+{
+	json_t *answer = ask(m, "cutover", CUTOVER("source"));
+	int64_t run = json_num(answer, "run", 0);
+
+	json_decref(answer);
+	assert_true(run > 0);
+	return run;
+}
+
+static void refused_with(struct master *m, const char *args, const char *want)
+{
+	json_t *answer = ask(m, "cutover", args);
+
+	assert_int_equal(json_num(answer, "code", 0), ERR_source_unbound);
+	if (!strstr(json_text(answer, "msg", ""), want))
+		fail_msg("no '%s' in: %s", want, json_text(answer, "msg", ""));
+	json_decref(answer);
+}
+
+/* Whoever asks hears that no answer will come, instead of asking without end. */
+static void test_cutover_of_a_lost_agent(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+	char text[80];
+
+	source(m, "s1");
+	ok(m, "start-task", TASK("all", ""));
+	report(m, a, FOLLOWS_NOW);
+	poll_run(text, sizeof(text), begin_cutover(m));
+	m->now_ms += 2 * m->lease_ms;
+	ok(m, "cutover", text); /* it may still come back, and be at it */
+	m->now_ms += 1;
+	m->dirty = false;
+	refused_with(m, text, "agent `host-1` of source `s1` is offline");
+	assert_true(m->dirty);
+	refused(m, "cutover", text, ERR_request_stale);
+	refused_with(m, CUTOVER("source"), "source `s1`: its agent `host-1` is offline");
+
+	a->seen_ms = m->now_ms;
+	poll_run(text, sizeof(text), begin_cutover(m));
+	finding(m, a, m->last_check, "success", "");
+	m->now_ms += 3 * m->lease_ms;
+	ok(m, "cutover", text); /* what is done is told by the master alone */
+
+	a->seen_ms = m->now_ms;
+	poll_run(text, sizeof(text), begin_cutover(m));
+	hello(m, "host-2");
+	bind_find(m, "host-1")->seen_ms = m->now_ms - m->lease_ms - 1;
+	assert_true(bind_sources(m));
+	refused_with(m, text, "source `s1` is agent `host-2`'s now");
 }
 
 /* Told ones are no reason to refuse others. */
@@ -413,7 +473,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(test_check), T(test_check_before_an_agent),
 		T(test_check_known_source), T(test_check_by_rules_of_source), T(test_check_ends),
 		T(test_nobody_waits), T(test_binlog_schema), T(test_answer_left_out), T(test_cutover),
-		T(test_told_runs_make_way), T(test_no_cutover_of_files)};
+		T(test_cutover_of_a_lost_agent), T(test_told_runs_make_way), T(test_no_cutover_of_files)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

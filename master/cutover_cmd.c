@@ -128,6 +128,12 @@ static int poll(struct master *m, struct command_call *c, struct err *e)
 		json_decref(sources);
 		return err_set(e, ERR_request_stale, "no cutover of this number is under way");
 	}
+	if (check_run_agents(m, run, e) < 0) {
+		check_drop_run(m, run);
+		m->dirty = true; /* who still is at it leaves off */
+		json_decref(sources);
+		return -1;
+	}
 	json_object_set_new(c->answer, "done", json_boolean(done));
 	json_object_set_new(c->answer, "sources", sources);
 	check_keep_run(m, run);

@@ -12,6 +12,7 @@ import failover
 import procs
 import servers as servers_module
 from conftest import Pair
+from cutover import read_only
 from hosts import Host
 from servers import PASSWORD, USER
 from workload import Workload
@@ -746,3 +747,30 @@ def test_relay_log_is_kept_and_lost(trio, flushes):
         return sub.get("stage") == "Paused" and "60202" in str(sub["tidegate"]["error"])
 
     procs.wait_for(lost, 60, lambda: f"{t.status()}\n{t.story()}")
+
+
+def test_host_lost_while_a_cutover_compares(trio):
+    """Whoever waits for its findings hears that none will come; where another host has the source by then, the same command works."""
+    t = trio()
+    pair = t.pairs[0]
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    t.begin()
+    t.wait_sync("a")
+    t.other()
+    t.a.failpoints.arm("cutover_compare", "sleep", arg=90000)
+    words = [str(t.m.bin / "tidegate"), "cutover", "t-s1", "--check", "--master", str(t.m.run), "--json"]
+    read_only(pair.source)
+    try:
+        cutover = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            procs.wait_for(lambda: t.a.failpoints.fired("cutover_compare"), 30, t.story)
+            t.a.kill()
+            out, err = cutover.communicate(timeout=40)
+        finally:
+            cutover.kill()
+        assert cutover.returncode == 1 and "46009" in err and "source `s1` is agent `b`'s now" in err and "agent `a`" in err, (out, err, t.story())
+        t.wait_sync("b")
+        said = t.m.ask("cutover", "t-s1", "--check")
+        assert said["result"] and "tables" in str(said), said
+    finally:
+        read_only(pair.source, False)
