@@ -17,6 +17,7 @@ struct child_plan {
 	bool drop;            /* become owner before exec; else stay who we are */
 	struct owner owner;
 	struct rlimit nofile;
+	int yields; /* to the OOM killer before this process, by so much of oom_score_adj */
 };
 
 /* fork and execveat. 0 once the new program runs; -1 with ERR_spawn and errno where any step failed (nothing

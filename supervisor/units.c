@@ -13,6 +13,9 @@
 #include "supervisor/child.h"
 #include "supervisor/supervisor.h"
 
+/* Half of a host's memory, as the OOM killer counts. */
+enum { UNITS_YIELD = 500 };
+
 static const char *const refused_text[] = {
 	[SPAWN_OK] = "ok",
 	[SPAWN_BAD_KIND] = "this kind may not be asked for",
@@ -65,6 +68,7 @@ static int start(struct super *s, const struct request *r, struct child *c, stru
 	p.slot = q->slot;
 	p.sub = q->sub;
 	p.owner = ids_slot(&s->ids, q->slot);
+	p.yields = UNITS_YIELD;
 	p.fds[FD_LOG] = r->log;
 	p.fds[FD_CONFIG] = r->config;
 	p.fds[FD_SUPERVISOR] = s->units_alive[0];

@@ -58,6 +58,17 @@ def run(*words):
     return done.stdout
 
 
+def test_service():
+    """What its defaults would do: end all for one unit that the OOM killer took, and cap the threads of some hundred sources."""
+    text = (Path(__file__).parents[2] / "packaging/tidegated.service").read_text()
+    service = re.search(r"(?s)^\[Service\]$(.*?)^\[", text, re.M).group(1)
+    keys = dict(re.findall(r"^(\w+)=(.*)$", service, re.M))
+    assert {k: keys.get(k) for k in ("OOMPolicy", "TasksMax", "KillMode", "Type")} == {"OOMPolicy": "continue", "TasksMax": "infinity", "KillMode": "mixed", "Type": "notify"}
+    if shutil.which("systemd-analyze"):
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(Path(__file__).parents[2] / "packaging/tidegated.service")], capture_output=True, text=True)
+        assert "Unknown" not in done.stderr and "Failed to parse" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("name", CONF)
 def test_deb(packages, name, tmp_path):
     deb = packages["deb"][name]

@@ -80,6 +80,15 @@ def test_boxes(following, sanitized):
             assert status["Groups"].split() in ([], [status["Gid"].split()[0]]) or unit in ("relay", "sync"), status["Groups"]
 
 
+def test_who_goes_where_memory_ends(following):
+    """A unit, which begins again where it was, before those that start it again."""
+    def adj(pid):
+        return int(procs.read(pid, "oom_score_adj"))
+    own = adj("self")
+    found = {unit: adj(p.pid) for unit, (p,) in settled(following).items()}
+    assert found == {unit: min(own + 500, 1000) if unit in ("relay", "sync") else own for unit in FOLLOWING}, found
+
+
 def test_threads_are_few(following, sanitized):
     """nng alone would start one set for each processor (T41)."""
     for unit, (p,) in settled(following).items():
