@@ -31,7 +31,7 @@ struct agent {
 	unsigned slots;        /* the greatest number that a source can have here */
 	unsigned capacity;     /* how many sources it takes */
 	bool standby;
-	uint64_t started_ms;
+	uint64_t started_ms, ticked_ms; /* ticked_ms: the last tick; 0: none yet */
 	struct spawner spawner;
 	struct master master;
 	json_t *orders; /* the newest wanted state, NULL: none yet */

@@ -17,6 +17,7 @@
 #include "agent/check.h"
 #include "agent/logs.h"
 #include "agent/orders.h"
+#include "agent/proc.h"
 #include "agent/report.h"
 #include "agent/seen.h"
 #include "agent/source.h"
@@ -287,6 +288,25 @@ static void a_line_without_end_is_cut(void **state)
 	with_log(write_flood, out, sizeof(out));
 	assert_true(count(out, '\n') >= 2);
 	assert_true(count(out, '\n') < 20);
+}
+
+/* --- an agent that stood still --- */
+
+static void nobody_is_silent_for_a_time_asleep(void **state)
+{
+	uint64_t asleep = 3600000, now = 100000 + asleep;
+	struct proc p = {.state = PROC_ALIVE, .heard_ms = 99500};
+
+	(void)state;
+	proc_stood_still(&p, asleep, now);
+	assert_int_equal(now - p.heard_ms, 500);
+	proc_stood_still(&p, asleep, now); /* heard since it goes on, before the tick */
+	assert_int_equal(p.heard_ms, now);
+	p = (struct proc){.state = PROC_LEAVING, .heard_ms = 99500, .leave_by = 103000};
+	proc_stood_still(&p, asleep, now);
+	assert_int_equal(p.leave_by, now + 3000);
+	proc_stood_still(&p, asleep, now);
+	assert_int_equal(p.leave_by, now + PROC_STOP_MS);
 }
 
 /* --- reports --- */
@@ -605,6 +625,7 @@ int main(void)
 		cmocka_unit_test(lines_are_stamped),
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),
+		cmocka_unit_test(nobody_is_silent_for_a_time_asleep),
 		cmocka_unit_test(errors_in_any_charset_are_reported),
 		cmocka_unit_test(a_report_is_never_too_long_for_its_findings),
 		TALK(a_frozen_master_is_left),

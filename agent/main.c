@@ -20,7 +20,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 
-enum { FAREWELL_MS = 2000 };
+enum { FAREWELL_MS = 2000, PULSE_MS = 1000, STILL_MS = 2000 };
 
 /* What its own file says. */
 static int take_settings(struct agent *a, struct err *e)
@@ -106,13 +106,38 @@ static void arm(struct agent *a, uint64_t now)
 {
 	uint64_t due = master_due(a);
 
-	for (const struct proc *p = a->procs; p; p = p->next)
+	for (const struct proc *p = a->procs; p; p = p->next) {
 		due = earlier(due, proc_due(p));
+		if (!proc_is_off(p))
+			due = earlier(due, now + PULSE_MS); /* for stood_still */
+	}
 	if (a->timer)
 		loop_timer_stop(a->env->loop, a->timer);
 	a->timer = 0;
 	if (due)
 		a->timer = loop_timer(a->env->loop, due > now ? due - now : 0, on_timer, a);
+}
+
+/*
+ * Stopped, frozen or asleep with its machine, and the units with it as a rule: their silence was not theirs.
+ * Whether the sources are still this host's is for the master to say, and for the epochs (T3, T31).
+ */
+static void stood_still(struct agent *a, uint64_t now)
+{
+	uint64_t ms = a->ticked_ms ? now - a->ticked_ms : 0;
+	bool any = false;
+
+	a->ticked_ms = now;
+	if (ms <= STILL_MS)
+		return;
+	for (struct proc *p = a->procs; p; p = p->next) {
+		any |= !proc_is_off(p);
+		proc_stood_still(p, ms, now);
+	}
+	if (any)
+		log_warn("this process stood still for %llu ms: units are not held to their heartbeats for "
+			 "that time",
+			(unsigned long long)ms);
 }
 
 static int agent_tick(void *self, struct daemon_env *env, struct err *e)
@@ -122,6 +147,7 @@ static int agent_tick(void *self, struct daemon_env *env, struct err *e)
 
 	(void)env;
 	(void)e;
+	stood_still(a, now);
 	desk_tick(a, now);
 	orders_tick(a, now);
 	master_tick(a, now);

@@ -335,6 +335,19 @@ void proc_tick(struct proc *p, uint64_t now)
 	}
 }
 
+static uint64_t later(uint64_t at, uint64_t ms, uint64_t most)
+{
+	return at + ms < most ? at + ms : most;
+}
+
+/* What was noted since it goes on is in time already, and must not be put into the future. */
+void proc_stood_still(struct proc *p, uint64_t ms, uint64_t now)
+{
+	p->heard_ms = later(p->heard_ms, ms, now);
+	if (p->state == PROC_LEAVING)
+		p->leave_by = later(p->leave_by, ms, now + PROC_STOP_MS);
+}
+
 uint64_t proc_due(const struct proc *p)
 {
 	uint64_t due = p->poll ? p->poll_until : 0, own = 0;

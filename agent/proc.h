@@ -93,6 +93,8 @@ void proc_log_level(struct proc *p, const char *level);
 void proc_args(struct proc *p, json_t *args);
 /* Starts, stops, kills what is due. */
 void proc_tick(struct proc *p, uint64_t now);
+/* This process stood still for ms, until now: whom it waits for has as much longer. */
+void proc_stood_still(struct proc *p, uint64_t ms, uint64_t now);
 /* When proc_tick is due next; 0: not by the clock. */
 uint64_t proc_due(const struct proc *p);
 bool proc_is_off(const struct proc *p);

@@ -20,6 +20,7 @@ enum {
 	AGENT_YOUNG_MS = 20000,
 	AGENT_ANSWER_MS = 10000,
 	AGENT_LOST_MS = 30000,
+	AGENT_MISS_MS = 15000, /* what one call counts for at most */
 	AGENT_BYE_MS = 2000,
 };
 
@@ -98,6 +99,12 @@ static void hello_put(const struct unit_run *r, struct buf *b)
 	msg_put_unit_hello(b, link_request_id(), &m);
 }
 
+static void heard(struct unit_run *r)
+{
+	r->heard_ms = clock_ms();
+	r->missed_ms = r->silent_ms = 0;
+}
+
 static int hello_welcome(struct unit_run *r, struct str reply, struct err *e)
 {
 	struct msg_unit_welcome m;
@@ -109,7 +116,8 @@ static int hello_welcome(struct unit_run *r, struct str reply, struct err *e)
 		*e = r->error;
 		return -1;
 	}
-	r->heard_ms = r->welcome_ms = clock_ms();
+	heard(r);
+	r->welcome_ms = r->heard_ms;
 	return 0;
 }
 
@@ -223,10 +231,18 @@ static int next_order(struct unit_run *r, const struct unit_beat *beat, struct s
 	return m.revision > r->revision ? order_take(r, m.revision, m.order, m.args) : 0;
 }
 
-/* The agent did not answer: it may be starting anew; without it for long a unit has no business here. */
+/*
+ * The agent did not answer: it may be starting anew; without it for long a unit has no business here. Of a
+ * call that took longer than calls do, this process did not live through the rest: it was stopped, or its
+ * machine asleep, and so perhaps the agent.
+ */
 static void next_missed(struct unit_run *r, const struct err *e)
 {
-	if (clock_ms() - r->heard_ms < AGENT_LOST_MS) {
+	uint64_t now = clock_ms(), took = now - (r->missed_ms ? r->missed_ms : r->heard_ms);
+
+	r->missed_ms = now;
+	r->silent_ms += took < AGENT_MISS_MS ? took : AGENT_MISS_MS;
+	if (r->silent_ms < AGENT_LOST_MS) {
 		next_in(r, AGENT_RETRY_MS);
 		return;
 	}
@@ -251,7 +267,7 @@ static void next_done(void *arg, const struct err *e, struct str reply)
 		r->error = *e;
 	if (e || next_order(r, beat, reply, &newer) < 0)
 		return;
-	r->heard_ms = clock_ms();
+	heard(r);
 	if (!last) /* another one has taken its place, and is under way or due */
 		return;
 	uint64_t took = r->heard_ms - beat->asked_ms;

@@ -28,6 +28,8 @@ struct unit_run {
 	bool run;                  /* ORDER_RUN has come */
 	json_t *args;              /* of an order, not yet given to order(); owned */
 	uint64_t heard_ms;         /* the last answer */
+	uint64_t missed_ms;        /* the last call without one; 0: none since */
+	uint64_t silent_ms;        /* how long the agent could have answered since, and has not */
 	uint64_t welcome_ms;       /* since when the agent knows us */
 	struct unit_beat beats[2]; /* unit_next: the last one, and one that it has taken the place of */
 	unsigned last_beat;        /* which of them */

@@ -131,6 +131,24 @@ def test_killed_comes_back(unit, following):
     finish(following)
 
 
+def test_asleep_for_a_minute(following):
+    """A machine suspended, a container paused: longer than a unit may be silent, or than it waits for its agent. Nobody is killed or leaves for that."""
+    before = settled(following)
+    with following.work:
+        following.work.wait(10)
+    frozen = [p for ps in before.values() for p in ps]
+    for p in frozen:  # the supervisor first, so that it starts nothing
+        p.kill(signal.SIGSTOP)
+    time.sleep(66)
+    for p in reversed(frozen):
+        p.kill(signal.SIGCONT)
+    time.sleep(15)
+    after = settled(following)
+    assert {u: p[0].key for u, p in after.items()} == {u: p[0].key for u, p in before.items()}, following.story()
+    assert "stood still" in following.log() and "heartbeat" not in following.log().replace("held to their heartbeats", ""), following.story()
+    finish(following)
+
+
 def test_all_units_killed_at_once(following):
     before = settled(following)
     for unit in ("sync", "agent", "relay", "master"):
