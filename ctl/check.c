@@ -110,13 +110,14 @@ json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t 
 	return answer;
 }
 
-int check_all(struct ask *k, const json_t *task, bool afresh, json_t *list, struct err *e)
+int check_all(
+	struct ask *k, const json_t *task, const json_t *sources, bool afresh, json_t *list, struct err *e)
 {
 	const json_t *name;
 	json_t *f;
 	size_t i, n;
 
-	json_array_foreach(json_object_get(task, "sources"), i, name) {
+	json_array_foreach(sources, i, name) {
 		const char *source = json_string_value(name) ? json_string_value(name) : "";
 		json_t *answer = check_one(k, task, source, NULL, afresh, NULL, e);
 

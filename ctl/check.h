@@ -17,11 +17,12 @@ json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t 
 /* Warnings of an answer are printed to stderr; its first failure is the error. */
 int check_judge(const json_t *answer, struct err *e);
 /*
- * All sources of the task, one after the other; all findings into list:
+ * These sources of the task, one after the other; all findings into list:
  * {"source","item","state","code","what", "where","mend"}. A check that died is made again. -1: no answer for
  * one.
  */
-int check_all(struct ask *k, const json_t *task, bool afresh, json_t *list, struct err *e);
+int check_all(
+	struct ask *k, const json_t *task, const json_t *sources, bool afresh, json_t *list, struct err *e);
 /* DM's answer to check-task, of such a list: {"result","msg"}, msg its JSON text, with at most that many
  * failures and warnings. New reference. */
 json_t *check_detail(const json_t *list, unsigned errors, unsigned warnings);

@@ -102,13 +102,51 @@ static const char *rest(const struct args *a, int i)
 	return i < a->nrest ? a->rest[i] : "";
 }
 
+/* A file is no folder that is called like a source or task. */
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n > m && strcmp(text + n - m, end) == 0;
+}
+
+/*
+ * A task's name, or as in DM its file: the name in it. What is no task file may be called like a task; one
+ * that is called .yaml is not. New reference, NULL with e.
+ */
+static json_t *task_name(const char *what, struct err *e)
+{
+	json_t *task = is_file(what) ? config_load_task(what, e) : NULL;
+	json_t *name = json_string(json_text(task, "name", what));
+
+	json_wipe(json_object_get(task, "downstream"), "password");
+	json_decref(task);
+	if (e->code && (ends_in(what, ".yaml") || ends_in(what, ".yml"))) {
+		json_decref(name);
+		return NULL;
+	}
+	err_clear(e);
+	return name;
+}
+
 int cmd_query_status(const struct args *a, struct err *e)
 {
+	json_t *task;
+
 	if (a->nrest > 1)
 		return wrong(e, "query-status takes one task at most");
+	task = task_name(a->nrest ? a->rest[0] : "", e);
+	if (!task)
+		return EXIT_FAILED;
 	return look(a, "query-status",
-		json_pack("{s:s, s:o, s:b}", "task", a->nrest ? a->rest[0] : "", "sources", sources_of(a),
-			"more", a->more != NULL),
+		json_pack("{s:o, s:o, s:b}", "task", task, "sources", sources_of(a), "more", a->more != NULL),
 		e);
 }
 
@@ -226,12 +264,16 @@ int cmd_accept_key(const struct args *a, struct err *e)
 
 int cmd_task_word(const struct args *a, struct err *e)
 {
+	json_t *task;
+
 	if (a->nrest != 1) {
 		err_set(e, ERR_usage, "%s wants the name of one task", a->word);
 		return EXIT_USAGE;
 	}
-	return send_word(
-		a, a->word, json_pack("{s:s, s:o}", "task", a->rest[0], "sources", sources_of(a)), e);
+	task = task_name(a->rest[0], e);
+	if (!task)
+		return EXIT_FAILED;
+	return send_word(a, a->word, json_pack("{s:o, s:o}", "task", task, "sources", sources_of(a)), e);
 }
 
 /* "a; b" as it is, and each further word: the statements of replace and inject. */
@@ -390,9 +432,34 @@ static int tell_checks(const struct args *a, const json_t *list, struct told n, 
 	return passed ? EXIT_DONE : EXIT_FAILED;
 }
 
+static bool is_among(const json_t *list, const char *text)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), text) == 0)
+			return true;
+	return false;
+}
+
+/* The sources of a task file that are meant: those of -s, or all. New reference, NULL with e. */
+static json_t *wanted_sources(const struct args *a, const json_t *task, struct err *e)
+{
+	json_t *all = json_object_get(task, "sources");
+
+	for (unsigned i = 0; i < a->nsources; i++)
+		if (!is_among(all, a->sources[i])) {
+			err_set(e, ERR_source_unknown, "`%.100s` is no source of the file's task `%.64s`",
+				a->sources[i], json_text(task, "name", ""));
+			return NULL;
+		}
+	return a->nsources ? sources_of(a) : json_incref(all);
+}
+
 int cmd_check_task(const struct args *a, struct err *e)
 {
-	json_t *task, *list = json_array();
+	json_t *task, *sources, *list = json_array();
 	struct ask *k;
 	struct told n;
 	int code = EXIT_FAILED;
@@ -403,33 +470,61 @@ int cmd_check_task(const struct args *a, struct err *e)
 		return a->nrest != 1 ? wrong(e, "check-task wants one task file") : EXIT_USAGE;
 	}
 	task = words_load_task(a, a->rest[0], e);
-	k = task ? words_open(a, e) : NULL;
-	if (k && check_all(k, task, false, list, e) == 0)
+	sources = task ? wanted_sources(a, task, e) : NULL;
+	k = sources ? words_open(a, e) : NULL;
+	if (k && check_all(k, task, sources, false, list, e) == 0)
 		code = tell_checks(a, list, n, e);
 	ask_close(&k);
+	json_decref(sources);
 	json_decref(task);
 	json_decref(list);
 	return code;
 }
 
-/* A task that is there was checked when it was made; its words go on as they are. */
-static bool is_there(struct ask *k, const json_t *task)
+/* The sources that the task is there on, as it was checked when it was made; its words go on as they are. */
+static json_t *sources_there(struct ask *k, const json_t *task)
 {
-	json_t *args = json_pack("{s:s}", "task", json_text(task, "name", ""));
+	json_t *args = json_pack("{s:s}", "task", json_text(task, "name", "")), *list = json_array();
 	struct err e = {0};
 	json_t *answer = ask_command(k, "query-status", args, ASK_MS, &e);
+	const json_t *s;
+	size_t i;
 
+	json_array_foreach(json_object_get(answer, "sources"), i, s)
+		if (json_array_size(json_object_get(s, "subTaskStatus")) > 0)
+			json_array_append_new(list,
+				json_string(json_text(json_object_get(s, "sourceStatus"), "source", "")));
 	json_decref(args);
 	json_decref(answer);
-	return answer != NULL;
+	return list;
+}
+
+/* Takes wanted: those of it where the task is to be made. */
+static json_t *without_there(struct ask *k, const json_t *task, json_t *wanted)
+{
+	json_t *there = sources_there(k, task), *list = json_array(), *v;
+	size_t i;
+
+	json_array_foreach(wanted, i, v)
+		if (!is_among(there, json_string_value(v)))
+			json_array_append(list, v);
+	json_decref(there);
+	json_decref(wanted);
+	return list;
 }
 
 /* As in DM, before a task is made. */
-static int check_first(struct ask *k, const json_t *task, bool afresh, struct err *e)
+static int check_first(struct ask *k, const struct args *a, const json_t *task, bool afresh, struct err *e)
 {
 	json_t *list = json_array(), *findings = json_pack("{s:o}", "findings", list);
-	int r = is_there(k, task) ? 0 : check_all(k, task, afresh, list, e);
+	json_t *sources = wanted_sources(a, task, e);
+	int r = -1;
 
+	if (sources) {
+		sources = without_there(k, task, sources);
+		r = check_all(k, task, sources, afresh, list, e);
+		json_decref(sources);
+	}
 	if (r == 0)
 		r = check_judge(findings, e);
 	json_decref(findings);
@@ -438,10 +533,12 @@ static int check_first(struct ask *k, const json_t *task, bool afresh, struct er
 
 int words_start_task(struct ask *k, const struct args *a, json_t *task, struct err *e)
 {
-	if (!a->no_check && check_first(k, task, a->remove_meta != NULL, e) < 0)
+	if (!a->no_check && check_first(k, a, task, a->remove_meta != NULL, e) < 0)
 		return EXIT_FAILED;
 	return words_send(k, a, "start-task",
-		json_pack("{s:O, s:b}", "task", task, "remove_meta", a->remove_meta != NULL), e);
+		json_pack("{s:O, s:b, s:o}", "task", task, "remove_meta", a->remove_meta != NULL, "sources",
+			sources_of(a)),
+		e);
 }
 
 int cmd_update_task(const struct args *a, struct err *e)
@@ -477,14 +574,6 @@ int cmd_start_task(const struct args *a, struct err *e)
 int words_put_source(struct ask *k, const struct args *a, const char *op, json_t *source, struct err *e)
 {
 	return words_send(k, a, "operate-source", json_pack("{s:s, s:O}", "op", op, "source", source), e);
-}
-
-/* A file is no folder that is called like a source. */
-static bool is_file(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* A source's file, or its name where it is to be stopped. New reference, NULL with e. */

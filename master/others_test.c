@@ -51,6 +51,47 @@ static void test_no_routes_no_others(void **state)
 	orders_say(m, "host-1", "\"others\":[{\"source\":\"s3\",\"routes\":" ROUTE("c") "}]", true);
 }
 
+#define OF(sources, rest)                                                  \
+	"{\"task\":{\"name\":\"t\",\"mode\":\"all\",\"sources\":[" sources \
+	"],\"downstream\":" EP(4000) "}" rest "}"
+#define ONLY(source) ",\"sources\":[\"" source "\"]"
+
+static bool there(struct master *m, const char *source)
+{
+	return model_subtask(&m->model, "t", source) != NULL;
+}
+
+/* One source's part of a task is stopped, and started again by the file, with or without the others. */
+static void test_stopped_source_starts_again(void **state)
+{
+	struct master *m = *state;
+	int64_t sub;
+
+	source(m, "s1");
+	source(m, "s2");
+	source(m, "s3");
+	refused(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s3")), ERR_source_unknown);
+	refused(m, "start-task", OF("7", ONLY("s3")), ERR_source_unknown);
+	ok(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s2")));
+	assert_true(there(m, "s2") && !there(m, "s1"));
+	ok(m, "start-task", OF("\"s1\",\"s2\"", ""));
+	assert_true(there(m, "s1"));
+	sub = json_num(model_subtask(&m->model, "t", "s1"), "sub", 0);
+	ok(m, "stop-task", "{\"task\":\"t\",\"sources\":[\"s2\"]}");
+	refused(m, "start-task", OF("\"s1\",\"s3\"", ""), ERR_task_exists);
+	refused(m, "start-task", OF("\"s2\"", ""), ERR_task_exists);
+	refused(m, "start-task", OF("\"s1\",\"s2\"", ",\"remove_meta\":true"), ERR_task_exists);
+	ok(m, "start-task", OF("\"s1\"", "")); /* one that leaves it out takes it from nobody */
+	assert_false(there(m, "s2"));
+	ok(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s1")));
+	assert_false(there(m, "s2"));
+	ok(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s2") ",\"remove_meta\":true"));
+	assert_true(there(m, "s2"));
+	assert_true(json_flag(model_subtask(&m->model, "t", "s2"), "remove_meta", false));
+	assert_int_equal(json_num(model_subtask(&m->model, "t", "s1"), "sub", 0), sub);
+	refused(m, "start-task", OF("\"s1\",\"s2\",\"s3\"", ""), ERR_task_exists);
+}
+
 static void lists(struct master *m, const char *word, const char *args, const char *text, bool wanted)
 {
 	json_t *a = ask(m, word, args);
@@ -88,8 +129,8 @@ static void test_masters_of_before(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
-	const struct CMUnitTest tests[] = {
-		T(test_routes_of_others), T(test_no_routes_no_others), T(test_masters_of_before)};
+	const struct CMUnitTest tests[] = {T(test_routes_of_others), T(test_no_routes_no_others),
+		T(test_stopped_source_starts_again), T(test_masters_of_before)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

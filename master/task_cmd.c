@@ -50,9 +50,8 @@ static const struct mode *mode_of(const json_t *task)
 	return mode_find(json_text(task, "mode", ""));
 }
 
-static int validate_source(struct master *m, const json_t *task, const json_t *name, struct err *e)
+static int validate_source(struct master *m, const json_t *task, const char *source, struct err *e)
 {
-	const char *source = json_is_string(name) ? json_string_value(name) : "";
 	const json_t *doc = model_get(&m->model, STORE_SOURCE, source);
 
 	if (!doc)
@@ -66,7 +65,7 @@ static int validate_source(struct master *m, const json_t *task, const json_t *n
 	return 0;
 }
 
-static int validate(struct master *m, const json_t *task, struct err *e)
+static int validate(struct master *m, const json_t *task, const json_t *args, struct err *e)
 {
 	const char *meta = json_text(task, "meta_schema", "dm_meta");
 	const json_t *sources = json_object_get(task, "sources"), *name;
@@ -82,9 +81,13 @@ static int validate(struct master *m, const json_t *task, struct err *e)
 		return err_set(e, ERR_config_bad, "a meta-schema's name has 1 to 64 bytes");
 	if (json_array_size(sources) == 0)
 		return err_set(e, ERR_config_bad, "a task without sources");
-	json_array_foreach(sources, i, name)
-		if (validate_source(m, task, name, e) < 0)
+	json_array_foreach(sources, i, name) {
+		if (!json_is_string(name))
+			return err_set(e, ERR_source_unknown, "a source whose name is no text");
+		if (command_wants(args, json_string_value(name)) &&
+			validate_source(m, task, json_string_value(name), e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -94,8 +97,9 @@ static json_t *task_doc(const json_t *task)
 	json_t *ignore = json_object_get(task, "ignore_checking_items"),
 	       *yaml = json_object_get(task, "yaml"), *downstream = json_object_get(task, "downstream");
 
-	return json_pack("{s:O*, s:s, s:s, s:s, s:o, s:o, s:o}", "yaml", json_is_string(yaml) ? yaml : NULL,
-		"name", json_text(task, "name", ""), "mode", json_text(task, "mode", ""), "meta_schema",
+	return json_pack("{s:O*, s:O, s:s, s:s, s:s, s:o, s:o, s:o}", "yaml",
+		json_is_string(yaml) ? yaml : NULL, "sources", json_object_get(task, "sources"), "name",
+		json_text(task, "name", ""), "mode", json_text(task, "mode", ""), "meta_schema",
 		json_text(task, "meta_schema", "dm_meta"), "downstream",
 		json_is_object(downstream) ? json_deep_copy(downstream) : json_object(),
 		"ignore_checking_items", json_is_array(ignore) ? json_deep_copy(ignore) : json_array(),
@@ -145,6 +149,16 @@ static int create_subtask(
 	return 0;
 }
 
+static int start_one(struct master *m, const json_t *task, const char *source, bool remove_meta,
+	struct command_call *c, struct err *e)
+{
+	if (create_subtask(m, task, source, remove_meta, e) < 0)
+		return -1;
+	answer_source(c->answer, source, worker_of(m, source),
+		worker_of(m, source)[0] ? "" : "no agent serves this source yet");
+	return 0;
+}
+
 static int create(
 	struct master *m, const json_t *task, bool remove_meta, struct command_call *c, struct err *e)
 {
@@ -152,16 +166,12 @@ static int create(
 	size_t i;
 
 	model_set(&m->model, STORE_TASK, json_text(task, "name", ""), task_doc(task));
-	json_array_foreach(json_object_get(task, "sources"), i, name) {
-		const char *source = json_string_value(name);
-
-		if (create_subtask(m, task, source, remove_meta, e) < 0)
+	json_array_foreach(json_object_get(task, "sources"), i, name)
+		if (command_wants(c->args, json_string_value(name)) &&
+			start_one(m, task, json_string_value(name), remove_meta, c, e) < 0)
 			return -1;
-		answer_source(c->answer, source, worker_of(m, source),
-			worker_of(m, source)[0] ? "" : "no agent serves this source yet");
-	}
 	log_info("task %s made, %zu sources", json_text(task, "name", ""),
-		json_array_size(json_object_get(task, "sources")));
+		json_array_size(json_object_get(c->answer, "sources")));
 	return model_commit(&m->model, e);
 }
 
@@ -179,13 +189,26 @@ static bool same_part(const json_t *a, const json_t *b)
 	return same;
 }
 
-/* What of the task's data differs from the one that is there: NULL for nothing (settings of the work don't
- * count). rules: other rules don't count either. */
+static bool is_among(const json_t *list, const char *source)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(list, i, name)
+		if (json_is_string(name) && strcmp(json_string_value(name), source) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * What of the task's data differs from the one that is there: NULL for nothing (settings of the work don't
+ * count, nor one of its sources that was stopped). rules: other rules don't count either.
+ */
 static const char *difference(struct master *m, const json_t *was, const json_t *task, bool rules)
 {
 	const json_t *a = json_object_get(was, "downstream"), *b = json_object_get(task, "downstream"), *name;
 	const char *id = json_text(was, "name", "");
-	size_t i;
+	size_t i, there = 0;
 
 	if (!same_text(a, b, "host", "") || json_num(a, "port", 3306) != json_num(b, "port", 3306))
 		return "another downstream";
@@ -195,20 +218,21 @@ static const char *difference(struct master *m, const json_t *was, const json_t 
 	if (mode_of(was) &&
 		(mode_of(was)->from != mode_of(task)->from || mode_of(was)->to != mode_of(task)->to))
 		return "another task-mode";
-	if (json_array_size(json_object_get(task, "sources")) != model_count(&m->model, id, NULL))
-		return "other sources";
 	json_array_foreach(json_object_get(task, "sources"), i, name) {
 		const char *source = json_string_value(name);
 		const json_t *s = model_subtask(&m->model, id, source);
 
-		if (!s)
+		if (!s && !is_among(json_object_get(was, "sources"), source))
 			return "other sources";
+		if (!s)
+			continue;
+		there++;
 		if (!rules && !same_part(json_object_get(s, "rules"), part(task, source, RULES)))
 			return "other rules";
 		if (is_incremental(was) && !same_part(json_object_get(s, "start"), part(task, source, START)))
 			return "another start position";
 	}
-	return NULL;
+	return there == model_count(&m->model, id, NULL) ? NULL : "other sources";
 }
 
 /* Settings that change how, not what: threads and sizes. */
@@ -271,6 +295,19 @@ static void put_routes(
 	json_object_set_new(doc, "routes", routes);
 }
 
+/* A source that a file leaves out, being stopped, can be started again by one that has it. */
+static void put_sources(const json_t *was, json_t *doc)
+{
+	json_t *all = json_deep_copy(json_object_get(doc, "sources"));
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(was, "sources"), i, name)
+		if (!is_among(all, json_string_value(name)))
+			json_array_append(all, name);
+	json_object_set_new(doc, "sources", all);
+}
+
 /* Which agents can't decrypt it is kept with the sources, and is about the old one. */
 static void note_password(struct master *m, const json_t *was, const json_t *doc)
 {
@@ -284,54 +321,104 @@ static void note_password(struct master *m, const json_t *was, const json_t *doc
 			place_try_all(m, json_text(s, "source", ""));
 }
 
+/* The wanted sources of a task that is there; how many that were stopped start again, -1 with e. */
+static int update_started(struct master *m, const char *id, const json_t *task, bool *any,
+	struct command_call *c, struct err *e)
+{
+	bool afresh = json_flag(c->args, "remove_meta", false);
+	const json_t *name;
+	size_t i;
+	int started = 0;
+
+	json_array_foreach(json_object_get(task, "sources"), i, name) {
+		const char *source = json_string_value(name);
+		bool there = model_subtask(&m->model, id, source) != NULL;
+
+		if (!command_wants(c->args, source))
+			continue;
+		if (there && afresh)
+			return err_set(e, ERR_task_exists,
+				"task `%s`: its progress on source `%s` can be removed only after stop-task",
+				id, source);
+		if (there)
+			*any |= update_subtask(m, task, source, false);
+		else
+			started++;
+		if (!there && start_one(m, task, source, afresh, c, e) < 0)
+			return -1;
+		if (there)
+			answer_source(c->answer, source, worker_of(m, source),
+				already(model_subtask(&m->model, id, source), *any));
+	}
+	return started;
+}
+
+/* What `config task` shows of the task's own document changes only with all its sources. */
+static json_t *changed_doc(struct master *m, const json_t *was, const json_t *task, struct command_call *c)
+{
+	json_t *doc = json_array_size(json_object_get(c->args, "sources")) == 0 ? task_doc(task)
+										: json_deep_copy(was);
+
+	put_sources(was, doc);
+	put_routes(m, was, task, c, doc);
+	return doc;
+}
+
 static int update(
 	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
 {
-	const char *id = json_text(was, "name", ""), *what = difference(m, was, task, false);
-	json_t *doc = task_doc(task);
-	const json_t *name;
+	const char *id = json_text(task, "name", ""), *what = difference(m, was, task, false);
 	bool any;
-	size_t i;
+	int started;
+	json_t *doc;
 
-	put_routes(m, was, task, c, doc);
-	any = !json_equal(doc, was);
-	if (what) {
-		json_decref(doc);
+	if (what)
 		return err_set(e, ERR_task_exists, "task `%s` is there already, with %s", id, what);
-	}
-	json_array_foreach(json_object_get(task, "sources"), i, name) {
-		const char *source = json_string_value(name);
-
-		any |= update_subtask(m, task, source, false);
-		answer_source(c->answer, source, worker_of(m, source),
-			already(model_subtask(&m->model, id, source), any));
-	}
-	json_object_set_new(
-		c->answer, "msg", json_string(any ? "already there, settings changed" : "already there"));
+	doc = changed_doc(m, was, task, c);
+	any = !json_equal(doc, was);
+	json_decref(doc);
+	started = update_started(m, id, task, &any, c, e);
+	if (started < 0)
+		return -1;
+	json_object_set_new(c->answer, "msg",
+		json_string(started ? "already there, sources that were stopped are started"
+			    : any   ? "already there, settings changed"
+				    : "already there"));
+	doc = changed_doc(m, was, task, c); /* with the routes of those that have come */
 	note_password(m, was, doc);
 	model_set(&m->model, STORE_TASK, id, doc);
-	if (any)
+	if (any || started)
 		return model_commit(&m->model, e);
 	model_abort(&m->model);
+	return 0;
+}
+
+/* A name that is none of the file's sources would be passed by. */
+static int check_named(const json_t *task, const json_t *args, struct err *e)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(args, "sources"), i, name)
+		if (!json_is_string(name) ||
+			!is_among(json_object_get(task, "sources"), json_string_value(name)))
+			return err_set(e, ERR_source_unknown,
+				"`%.100s` is no source of the file's task `%.64s`",
+				json_is_string(name) ? json_string_value(name) : "",
+				json_text(task, "name", ""));
 	return 0;
 }
 
 int command_start_task(struct master *m, struct command_call *c, struct err *e)
 {
 	const json_t *task = json_object_get(c->args, "task"), *was;
-	bool remove_meta = json_flag(c->args, "remove_meta", false);
 
-	if (validate(m, task, e) < 0)
+	if (validate(m, task, c->args, e) < 0 || check_named(task, c->args, e) < 0)
 		return -1;
 	json_object_set_new(c->answer, "checkResult", json_string(""));
 	was = model_get(&m->model, STORE_TASK, json_text(task, "name", ""));
-	if (!was)
-		return create(m, task, remove_meta, c, e);
-	if (remove_meta)
-		return err_set(e, ERR_task_exists,
-			"task `%s`: its progress can be removed only after stop-task",
-			json_text(task, "name", ""));
-	return update(m, was, task, c, e);
+	return was ? update(m, was, task, c, e)
+		   : create(m, task, json_flag(c->args, "remove_meta", false), c, e);
 }
 
 /* Calls one() for each wanted subtask of the task; the first error ends it. */
@@ -426,7 +513,7 @@ static int update_sources(struct master *m, const json_t *task, struct command_c
 		const json_t *s = model_subtask(&m->model, id, source);
 		bool changed;
 
-		if (!command_wants(c->args, source))
+		if (!s || !command_wants(c->args, source))
 			continue;
 		if (may_update(m, s, e) < 0)
 			return -1;
@@ -437,14 +524,13 @@ static int update_sources(struct master *m, const json_t *task, struct command_c
 	return 0;
 }
 
-/* What `config task` shows of the task's own document changes only with all its sources. */
 int command_update_task(struct master *m, struct command_call *c, struct err *e)
 {
 	const json_t *task = json_object_get(c->args, "task"), *was;
 	const char *id = json_text(task, "name", ""), *what;
 	json_t *doc;
 
-	if (validate(m, task, e) < 0)
+	if (validate(m, task, c->args, e) < 0 || check_named(task, c->args, e) < 0)
 		return -1;
 	was = model_get(&m->model, STORE_TASK, id);
 	if (!was)
@@ -458,9 +544,7 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 		return -1;
 	if (json_array_size(json_object_get(c->answer, "sources")) == 0)
 		return err_set(e, ERR_source_unknown, "none of the named sources is one of task `%s`", id);
-	doc = json_array_size(json_object_get(c->args, "sources")) == 0 ? task_doc(task)
-									: json_deep_copy(was);
-	put_routes(m, was, task, c, doc);
+	doc = changed_doc(m, was, task, c);
 	note_password(m, was, doc);
 	model_set(&m->model, STORE_TASK, id, doc);
 	return model_commit(&m->model, e);
