@@ -47,21 +47,45 @@ void args_option_name(const char *name, char *out, size_t size)
 	out[i] = '\0';
 }
 
-static void keep(struct args *a, int opt, const char *value)
+/* Where it is kept, but for what is a list. */
+static const char **place_of(struct args *a, int opt)
 {
-	value = value ? value : "1";
 	switch (opt) {
 #define OPTION(name, letter, takes, who, help) \
 	case OPT_##name:                       \
-		a->name = value;               \
-		break;
+		return &a->name;
 #include "option.def"
 #undef OPTION
 	default:
-		break;
+		return NULL;
 	}
-	if (opt == OPT_source && a->nsources < sizeof(a->sources) / sizeof(a->sources[0]))
-		a->sources[a->nsources++] = value;
+}
+
+static int keep_more(const char **list, unsigned *n, const char *value, const char *option, struct err *e)
+{
+	if (*n == ARGS_MANY)
+		return err_set(e, ERR_usage, "--%s is given more than %d times", option, ARGS_MANY);
+	list[(*n)++] = value;
+	return 0;
+}
+
+/* Of two values one would be passed by in silence. */
+static int keep(struct args *a, int opt, const char *value, const char *word, struct err *e)
+{
+	const char **at = place_of(a, opt);
+	char name[NAME_MAX_];
+
+	value = value ? value : "1";
+	args_option_name(rows[opt - OPT_FIRST - 1].name, name, sizeof(name));
+	if (opt == OPT_source && keep_more(a->sources, &a->nsources, value, name, e) < 0)
+		return -1;
+	if (opt == OPT_name && keep_more(a->names, &a->nnames, value, name, e) < 0)
+		return -1;
+	if (*at && strcmp(*at, value) != 0 && opt != OPT_source &&
+		!(opt == OPT_name && word && strcmp(word, "list-member") == 0))
+		return err_set(e, ERR_usage, "--%s is given twice: '%s' and '%s'", name, *at, value);
+	*at = value;
+	return 0;
 }
 
 /* Is word one of "a, b, c"? */
@@ -169,7 +193,8 @@ int args_parse(int argc, char **argv, struct args *a, struct err *e)
 		if (c == ':')
 			return err_set(e, ERR_usage, "option '%s' wants a value", argv[optind - 1]);
 		c = option_of(c, word);
-		keep(a, c, optarg);
+		if (keep(a, c, optarg, word, e) < 0)
+			return -1;
 		given[c - OPT_FIRST - 1] = true;
 	}
 	if (optind < argc)

@@ -4,21 +4,26 @@
 
 #include "common/base/err.h"
 
+enum { ARGS_MANY = 1000 }; /* more than a master has sources or agents */
+
 /* What was typed: options by name (include/option.def), the words behind the command. Borrowed from argv. */
 struct args {
 	const char *word; /* the command */
 #define OPTION(name, letter, value, who, help) const char *name;
 #include "option.def"
 #undef OPTION
-	const char *sources[32]; /* each -s */
+	const char *sources[ARGS_MANY]; /* each -s */
 	unsigned nsources;
+	const char *names[ARGS_MANY]; /* each -n, of the word that takes several */
+	unsigned nnames;
 	char **rest;
 	int nrest;
 };
 
 enum ctl_exit { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-/* 0, or -1 with ERR_usage: what is no option, or one of other commands only. */
+/* 0, or -1 with ERR_usage: what is no option, or one of other commands only, or is given twice with two
+ * values. */
 int args_parse(int argc, char **argv, struct args *a, struct err *e);
 /* word NULL: of all. False: there is no such word, and nothing is printed. */
 bool args_help(const char *word);

@@ -41,6 +41,41 @@ static int parse_line(struct args *a, struct err *e, const char *line)
 	return parse(a, e, argv);
 }
 
+static void nothing_given_is_dropped(void **state)
+{
+	static char text[ARGS_MANY + 2][16], *argv[2 * (ARGS_MANY + 4)];
+	struct args a;
+	struct err e;
+	int n = 0;
+
+	(void)state;
+	argv[n++] = (char *)(uintptr_t) "tidegate";
+	argv[n++] = (char *)(uintptr_t) "pause-task";
+	for (int i = 0; i <= ARGS_MANY; i++) {
+		snprintf(text[i], sizeof(text[i]), "s%d", i);
+		argv[n++] = (char *)(uintptr_t) "-s";
+		argv[n++] = text[i];
+	}
+	assert_int_equal(parse(&a, &e, argv), -1);
+	assert_non_null(strstr(e.text, "--source is given more than 1000 times"));
+	argv[n - 2] = NULL;
+	assert_int_equal(parse(&a, &e, argv), 0);
+	assert_int_equal(a.nsources, ARGS_MANY);
+	assert_string_equal(a.sources[ARGS_MANY - 1], "s999");
+	assert_int_equal(parse_line(&a, &e, "run --threads 4 --threads 8"), -1);
+	assert_int_equal(e.code, ERR_usage);
+	assert_non_null(strstr(e.text, "--threads is given twice: '4' and '8'"));
+	assert_int_equal(parse_line(&a, &e, "run --threads 4 --threads 4 --json --json"), 0);
+	assert_int_equal(parse_line(&a, &e, "query-status --watch --watch=5"), -1);
+	assert_int_equal(parse_line(&a, &e, "list-member -n one -w --name two"), 0);
+	assert_int_equal(a.nnames, 2);
+	assert_string_equal(a.names[0], "one");
+	assert_string_equal(a.names[1], "two");
+	assert_int_equal(parse_line(&a, &e, "offline-member -w -n one -n two"), -1);
+	assert_int_equal(parse_line(&a, &e, "list-member -s one"), -1);
+	assert_non_null(strstr(e.text, "list-member has no option --source"));
+}
+
 static void options_are_found_by_name(void **state)
 {
 	struct args a;
@@ -356,6 +391,7 @@ static void a_run_folder_is_ones_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_given_is_dropped),
 		cmocka_unit_test(options_are_found_by_name),
 		cmocka_unit_test(wrong_options_are_named),
 		cmocka_unit_test(letters_are_of_their_command),

@@ -165,8 +165,8 @@ int cmd_list_member(const struct args *a, struct err *e)
 		json_array_append_new(kinds, json_string("master"));
 	if (a->worker)
 		json_array_append_new(kinds, json_string("worker"));
-	if (a->name)
-		json_array_append_new(names, json_string(a->name));
+	for (unsigned i = 0; i < a->nnames; i++)
+		json_array_append_new(names, json_string(a->names[i]));
 	return look(a, "list-member", json_pack("{s:o, s:o}", "kinds", kinds, "names", names), e);
 }
 
