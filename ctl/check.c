@@ -11,6 +11,7 @@
 
 #include "common/config/json.h"
 #include "common/config/others.h"
+#include "ctl/plain.h"
 
 enum { TRIES = 3, CHECK_MS = 70000 };
 
@@ -73,9 +74,9 @@ static struct said say(const json_t *f)
 	return s;
 }
 
-int check_judge(const json_t *answer, struct err *e)
+static int judge(const json_t *findings, struct err *e)
 {
-	const json_t *findings = json_object_get(answer, "findings"), *f;
+	const json_t *f;
 	size_t i;
 
 	json_array_foreach(findings, i, f) {
@@ -90,6 +91,15 @@ int check_judge(const json_t *answer, struct err *e)
 				*s.mend ? "; " : "", s.mend);
 	}
 	return 0;
+}
+
+int check_judge(const json_t *answer, struct err *e)
+{
+	json_t *plain = plain_json(json_object_get(answer, "findings"));
+	int r = judge(plain, e);
+
+	json_decref(plain);
+	return r;
 }
 
 json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint, bool afresh,

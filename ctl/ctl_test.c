@@ -16,6 +16,8 @@
 #include "ctl/ctl.h"
 #include "ctl/lock.h"
 #include "ctl/owner.h"
+#include "ctl/plain.h"
+#include "ctl/print.h"
 #include "ctl/status.h"
 
 static int parse(struct args *a, struct err *e, char **argv)
@@ -388,6 +390,72 @@ static void a_run_folder_is_ones_own(void **state)
 	rmdir(dir);
 }
 
+#define BAD "a\\u001b[2Jb\\u0007\\u009bc\\u007f\\n"
+#define SEEN "a?[2Jb???c??"
+
+/* What was printed by the word's answer. */
+static void printed(const char *word, const char *answer, char *out, size_t size)
+{
+	json_t *o = json_loads(answer, 0, NULL);
+	FILE *f = tmpfile();
+	int was = dup(STDOUT_FILENO);
+	size_t n;
+
+	assert_non_null(o);
+	assert_non_null(f);
+	fflush(stdout);
+	dup2(fileno(f), STDOUT_FILENO);
+	print_answer(word, o);
+	fflush(stdout);
+	dup2(was, STDOUT_FILENO);
+	close(was);
+	rewind(f);
+	n = fread(out, 1, size - 1, f);
+	out[n] = '\0';
+	fclose(f);
+	json_decref(o);
+}
+
+static void has_only_text(const char *out)
+{
+	for (; *out; out++)
+		if ((unsigned char)*out < ' ' && *out != '\n')
+			fail_msg("byte %d before '%.40s'", *out, out + 1);
+}
+
+/* Tables, errors and notes are named by whoever writes to the upstream: no byte of theirs is an order to the
+ * terminal. */
+static void names_are_no_orders(void **state)
+{
+	static const char *const answers[][2] = {
+		{"query-status", "{\"sources\":[{\"sourceStatus\":{\"source\":\"" BAD
+				 "\"},\"subTaskStatus\":[{\"name\":\"t\",\"stage\":\"" BAD
+				 "\",\"tidegate\":{\"error\":{\"code\":1,\"text\":\"" BAD
+				 "\"},\"copy\":{\"tables\":[{\"table\":\"" BAD
+				 "\",\"percent\":1.0}],\"keys\":[{\"table\":\"" BAD
+				 "\"}],\"left_out\":[\"" BAD "\"]}}}]}]}"},
+		{"query-status", "{\"tasks\":[{\"taskName\":\"" BAD "\",\"taskStatus\":\"x\"}]}"},
+		{"list-member", "{\"members\":[{\"leader\":{\"name\":\"" BAD "\"}}]}"},
+		{"pause-task", "{\"sources\":[{\"source\":\"" BAD "\",\"msg\":\"x\"}]}"},
+	};
+	char out[4000], text[] = "\033[31m \302\233 \233 \303\274 \177\n", lines[] = "a\tb\nc\rd\033";
+
+	(void)state;
+	setenv("NO_COLOR", "1", 1);
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		printed(answers[i][0], answers[i][1], out, sizeof(out));
+		has_only_text(out);
+		assert_non_null(strstr(out, SEEN));
+	}
+	printed("binlog-schema", "{\"sources\":[{\"source\":\"s\",\"msg\":\"CREATE\\n\\u001bt\"}]}", out,
+		sizeof(out));
+	assert_non_null(strstr(out, "CREATE\n?t\n"));
+	plain_text(text, "");
+	assert_string_equal(text, "?[31m ?? ? \303\274 ??");
+	plain_text(lines, "\n\t");
+	assert_string_equal(lines, "a\tb\nc?d?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +475,7 @@ int main(void)
 		cmocka_unit_test(nothing_yet_is_not_finished),
 		cmocka_unit_test(a_lock_is_held_or_lies_about),
 		cmocka_unit_test(a_run_folder_is_ones_own),
+		cmocka_unit_test(names_are_no_orders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "common/config/json.h"
 #include "ctl/ask.h"
 #include "ctl/cutover_parts.h"
+#include "ctl/plain.h"
 #include "ctl/print.h"
 #include "ctl/progress.h"
 #include "ctl/status.h"
@@ -294,10 +295,11 @@ static void go_on(struct cut *c)
 
 static void print_findings(const struct cut *c)
 {
+	json_t *sources = plain_json(c->sources);
 	const json_t *s, *f;
 	size_t i, k;
 
-	json_array_foreach(c->sources, i, s)
+	json_array_foreach(sources, i, s)
 		json_array_foreach(json_object_get(s, "findings"), k, f) {
 			const char *state = json_text(f, "state", ""), *mend = json_text(f, "mend", "");
 
@@ -308,6 +310,7 @@ static void print_findings(const struct cut *c)
 				printf("%s: ", json_text(s, "source", ""));
 			printf("%s%s%s\n", json_text(f, "what", ""), *mend ? "; " : "", mend);
 		}
+	json_decref(sources);
 }
 
 static const char *verdict(const struct cut *c, char *out, size_t size)

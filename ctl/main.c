@@ -10,6 +10,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "ctl/ctl.h"
+#include "ctl/plain.h"
 
 static const struct {
 	const char *word;
@@ -48,11 +49,13 @@ static const char *more_advice(const struct args *a, const struct err_info *i)
 void ctl_complain(const struct err *e, const struct args *a)
 {
 	const struct err_info *i = err_info(e->code);
+	struct err plain = *e;
 
+	plain_text(plain.text, "\n");
 	if (a && a->json)
 		complain_json(e, i, more_advice(a, i));
 	else
-		fprintf(stderr, "tidegate: error %u: %s; %s%s\n", e->code, e->text, i->workaround,
+		fprintf(stderr, "tidegate: error %u: %s; %s%s\n", e->code, plain.text, i->workaround,
 			more_advice(a, i));
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/config/json.h"
+#include "ctl/plain.h"
 #include "ctl/progress.h"
 #include "ctl/status.h"
 
@@ -291,7 +292,7 @@ static void put_results(const json_t *sources)
 	}
 }
 
-void print_answer(const char *word, const json_t *answer)
+static void put_answer(const char *word, const json_t *answer)
 {
 	const json_t *sources = json_object_get(answer, "sources"), *tasks = json_object_get(answer, "tasks");
 
@@ -305,4 +306,12 @@ void print_answer(const char *word, const json_t *answer)
 		put_results(sources);
 	else
 		puts(*json_text(answer, "msg", "") ? json_text(answer, "msg", "") : "ok");
+}
+
+void print_answer(const char *word, const json_t *answer)
+{
+	json_t *plain = plain_json(answer);
+
+	put_answer(word, plain);
+	json_decref(plain);
 }

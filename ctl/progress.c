@@ -5,11 +5,14 @@
 #include "ctl/progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "ctl/plain.h"
 
 enum { TERMINAL_MS = 200, PLAIN_MS = 5000, JSON_MS = 1000, RATE_MS = 1000, SILENT_MS = 7000, BAR = 20 };
 
@@ -183,6 +186,7 @@ static void show_text(struct progress *p, const struct progress_now *n)
 
 	if (n->note[0] && len > 0 && len < (int)sizeof(line))
 		snprintf(line + len, sizeof(line) - (size_t)len, "  (%s)", n->note);
+	plain_text(line, "");
 	if (!p->terminal) {
 		puts(line);
 		return;
@@ -196,11 +200,15 @@ static void show_text(struct progress *p, const struct progress_now *n)
 
 void progress_note(struct progress *p, const char *text)
 {
+	char *plain = xstrdup(text);
+
 	if (p->terminal && p->width > 0)
 		putchar('\n');
 	p->width = 0;
 	fflush(stdout);
-	fprintf(stderr, "tidegate: note: %s\n", text);
+	plain_text(plain, "");
+	fprintf(stderr, "tidegate: note: %s\n", plain);
+	free(plain);
 }
 
 /* Nothing is known before the start; and of a copy that an earlier run completed there is nothing to tell. */

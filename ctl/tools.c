@@ -12,6 +12,7 @@
 #include "common/sql/grants.h"
 #include "ctl/ctl.h"
 #include "ctl/job.h"
+#include "ctl/plain.h"
 
 /* Start of the last `want` lines of f. */
 static void seek_lines(FILE *f, long want)
@@ -32,8 +33,10 @@ static void copy_lines(FILE *f, const char *unit)
 	char line[8192];
 
 	while (fgets(line, sizeof(line), f))
-		if (!unit || strstr(line, unit))
+		if (!unit || strstr(line, unit)) {
+			plain_text(line, "\n\t");
 			fputs(line, stdout);
+		}
 	fflush(stdout);
 }
 

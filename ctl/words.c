@@ -425,7 +425,7 @@ static int tell_checks(const struct args *a, const json_t *list, struct told n, 
 	if (a->json || !isatty(STDOUT_FILENO))
 		print_json(answer);
 	else
-		puts(json_text(answer, "msg", ""));
+		print_answer("check-task", answer);
 	json_decref(answer);
 	if (!passed)
 		err_set(e, ERR_check_failed, "the task can't start");
