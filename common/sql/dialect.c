@@ -66,6 +66,7 @@ static int create_table(struct tr *t)
 	if (tr_is_char(t, i, '(')) {
 		size_t close = tr_close(t, i);
 
+		tr_engine(t, close + 1);
 		if (tr_each(t, i + 1, close, tr_element) < 0)
 			return -1;
 		i = close + 1;
@@ -222,6 +223,8 @@ int sql_translate(
 		.to = d->to,
 		.collations = d->collations,
 		.rows = d->rows,
+		.no_foreign = d->engine && d->engine[0] && !tr_heeds_foreign(str_of(d->engine)),
+		.wants_engine = d->engine ? NULL : d->wants_engine,
 		.source = text,
 		.notes = notes,
 		.e = e,

@@ -26,6 +26,10 @@ struct sql_dialects {
 	uint64_t sql_mode;
 	enum collation_policy collations;
 	enum sql_rows rows;
+	/* The engine that the source's table has where the text names none. NULL: not known, as InnoDB; then
+	 * *wants_engine (may be NULL) becomes true where what is said hangs on it. */
+	const char *engine;
+	bool *wants_engine;
 };
 
 /*

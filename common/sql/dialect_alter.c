@@ -129,7 +129,7 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 		if (tr_key(t, i, b) < 0)
 			return -1;
 		/* ADD CHECK … NOT ENFORCED was dropped from its constraint on: ADD goes too. */
-		if (i < b && t->t[i].drop && t->t[b - 1].drop)
+		if (i < b && tr_all_dropped(t, i, b))
 			tr_drop(t, a, b);
 		return 0;
 	}
@@ -246,5 +246,6 @@ int tr_alter(struct tr *t, size_t from)
 	while (end > from && tr_is_char(t, end - 1, ';'))
 		end--;
 	look_for_dropped_key(t, from);
+	tr_engine(t, from);
 	return tr_each(t, from, end, spec);
 }

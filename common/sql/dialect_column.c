@@ -218,6 +218,19 @@ static size_t references_end(const struct tr *t, size_t i, size_t *parts)
 	return i < t->n ? i : t->n;
 }
 
+/* The index is left. */
+static void ignored_references(struct column_reader *c, size_t at, size_t end)
+{
+	struct tr *t = c->t;
+
+	tr_note_foreign(t, at, end);
+	tr_drop(t, at, end);
+	if (!tr_has_index(t, at, c->type - 1, true))
+		tr_append(t, c->b - 1, ", %sKEY (%.*s)",
+			t->ddl->verb == SQL_VERB_ALTER_TABLE && t->t[at].depth == 0 ? "ADD " : "",
+			STR_ARG(tr_text(t, c->type - 1)));
+}
+
 /* A column's own REFERENCES: a foreign key to the one, nothing to the other. */
 static int references(struct column_reader *c, size_t *i)
 {
@@ -227,6 +240,10 @@ static int references(struct column_reader *c, size_t *i)
 	struct str text = {t->source.p + t->t[at].at, t->t[end - 1].at + t->t[end - 1].len - t->t[at].at};
 
 	*i = end;
+	if (from && tr_ignores_foreign(t)) {
+		ignored_references(c, at, end);
+		return 0;
+	}
 	if (from == to)
 		return 0;
 	if (!from) {

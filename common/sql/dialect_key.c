@@ -217,7 +217,9 @@ int tr_key(struct tr *t, size_t a, size_t b)
 	}
 	if (tr_is(t, at, "CHECK"))
 		return check(t, a, at, name, b);
-	if (tr_is(t, at, "FOREIGN"))
+	if (tr_is(t, at, "FOREIGN")) {
+		tr_foreign(t, a, at, name, b);
 		return 0;
+	}
 	return key(t, at, b);
 }

@@ -108,17 +108,21 @@ static bool engine_kept(const struct tr *t, struct str name)
 	return str_is_ci(name, "InnoDB") || str_is_ci(name, "BLACKHOLE");
 }
 
-/* The engine's name behind ENGINE [=] at i; false: there is none, or the target (TiDB has one engine) takes
- * every name. */
-static bool engine_name(const struct tr *t, size_t i, size_t *value, struct str *name)
+bool tr_engine_name(const struct tr *t, size_t i, size_t *value, struct str *name)
 {
 	*value = i + 1 + tr_is_char(t, i + 1, '=');
-	if (*value >= t->n || t->to->flavor == FLAVOR_TIDB)
+	if (*value >= t->n)
 		return false;
 	*name = str_of(tr_name(t, *value));
 	if (t->t[*value].type == SQL_STRING)
 		*name = (struct str){t->source.p + t->t[*value].at + 1, t->t[*value].len - 2};
 	return name->n > 0;
+}
+
+/* False: there is none, or the target (TiDB has one engine) takes every name. */
+static bool engine_name(const struct tr *t, size_t i, size_t *value, struct str *name)
+{
+	return tr_engine_name(t, i, value, name) && t->to->flavor != FLAVOR_TIDB;
 }
 
 static size_t engine(struct tr *t, size_t i, bool quiet)

@@ -66,7 +66,7 @@ static void collations(void **state)
 		"utf8mb4_0900_ai_ci))",
 		"CREATE DATABASE d COLLATE utf8mb4_0900_ai_ci",
 	};
-	struct sql_dialects d = {&my97, &ma105, 0, COLLATION_EXACT, SQL_ROWS_ANYHOW};
+	struct sql_dialects d = {.from = &my97, .to = &ma105, .collations = COLLATION_EXACT};
 	struct buf out = {0}, notes = {0};
 	struct err e;
 
@@ -95,6 +95,43 @@ static void collations(void **state)
 	buf_free(&notes);
 }
 
+/* Where the text names no engine, what is said of foreign keys hangs on the one that the table has. */
+static void foreign_keys(void **state)
+{
+	static const struct {
+		const char *text, *engine;
+		bool wants;
+		const char *want;
+	} cases[] = {
+		{"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES q (id)", NULL, true, NULL},
+		{"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES q (id)", "innodb", false, NULL},
+		{"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES q (id)", "", false, NULL},
+		{"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES q (id)", "MyISAM", false,
+			"ALTER TABLE c ADD KEY (p)"},
+		{"ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES q (id), ENGINE=InnoDB", "MyISAM", false, NULL},
+		{"CREATE TABLE c (p int REFERENCES q (id))", NULL, true, NULL},
+		{"CREATE TABLE c (p int REFERENCES q (id))", "MRG_MYISAM", false,
+			"CREATE TABLE c (p int, KEY (p))"},
+		{"CREATE TABLE c (p int REFERENCES q (id)) ENGINE=InnoDB", NULL, false, NULL},
+		{"CREATE TABLE c (p int)", NULL, false, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool wants = false;
+		struct sql_dialects d = {
+			.from = &ma1011, .to = &my97, .engine = cases[i].engine, .wants_engine = &wants};
+		struct buf out = {0}, notes = {0};
+		struct err e = {0};
+
+		assert_int_equal(sql_translate(str_of(cases[i].text), &d, &out, &notes, &e), 0);
+		assert_string_equal(buf_cstr(&out), cases[i].want ? cases[i].want : cases[i].text);
+		assert_int_equal(wants, cases[i].wants);
+		buf_free(&out);
+		buf_free(&notes);
+	}
+}
+
 /* The default of a new column is executed again, for the rows that are there. */
 static void defaults_of_new_columns(void **state)
 {
@@ -108,7 +145,7 @@ static void defaults_of_new_columns(void **state)
 	static const char *const taken[] = {"a datetime(6) DEFAULT now(6) ON UPDATE now(6)",
 		"sysdate int DEFAULT 1", "a varchar(9) DEFAULT 'uuid()@'", "`version` int COMMENT '@@'",
 		"a int DEFAULT (1 + 2)", "INDEX version (a)"};
-	struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, SQL_ROWS_ANYHOW};
+	struct sql_dialects d = {.from = &ma1011, .to = &ma1011, .collations = COLLATION_NEAREST};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) + sizeof(taken) / sizeof(taken[0]); i++) {
@@ -150,7 +187,10 @@ static void numbers_of_new_columns(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
-		struct sql_dialects d = {&ma1011, &ma1011, 0, COLLATION_NEAREST, specs[i].rows};
+		struct sql_dialects d = {.from = &ma1011,
+			.to = &ma1011,
+			.collations = COLLATION_NEAREST,
+			.rows = specs[i].rows};
 		struct buf text = {0}, out = {0}, notes = {0};
 		struct err e = {0};
 
@@ -250,6 +290,7 @@ int main(void)
 		cmocka_unit_test(numbers_of_new_columns),
 		cmocka_unit_test(table),
 		cmocka_unit_test(collations),
+		cmocka_unit_test(foreign_keys),
 		cmocka_unit_test(byte_for_byte),
 		cmocka_unit_test(cut_short),
 		cmocka_unit_test(ansi_quotes),

@@ -234,7 +234,7 @@ int tr_fail(struct tr *t, const char *fmt, ...)
 	return -1;
 }
 
-static bool all_dropped(const struct tr *t, size_t a, size_t b)
+bool tr_all_dropped(const struct tr *t, size_t a, size_t b)
 {
 	for (; a < b; a++) {
 		if (!t->t[a].drop)
@@ -256,7 +256,7 @@ int tr_each(struct tr *t, size_t from, size_t to, int (*fn)(struct tr *t, size_t
 			end++;
 		if (fn(t, from, end) < 0)
 			return -1;
-		if (from == end || !all_dropped(t, from, end)) {
+		if (from == end || !tr_all_dropped(t, from, end)) {
 			if (!kept && comma < to)
 				t->t[comma].drop = true;
 			kept = true;

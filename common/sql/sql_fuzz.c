@@ -54,8 +54,8 @@ static void translate(struct str text, const struct server *from, const struct s
 	struct buf out = {0}, notes = {0};
 	struct err e = {0};
 
-	if (sql_translate(
-		    text, &(struct sql_dialects){from, to, mode, COLLATION_NEAREST}, &out, &notes, &e) == 0) {
+	if (sql_translate(text, &(struct sql_dialects){.from = from, .to = to, .sql_mode = mode}, &out,
+		    &notes, &e) == 0) {
 		assert(sql_ddl_read(text, from, mode, &before, &e) == 0);
 		/* The same verb on the same tables, to the eyes of the target. */
 		if (before.ntables && before.verb != SQL_VERB_TEMPORARY &&

@@ -47,7 +47,9 @@ struct tr {
 	const struct sql_ddl *ddl;
 	char column[257]; /* for notes; "" : the table as a whole */
 	bool engine_changed;
-	bool adding; /* a column to a table that may have rows: its default fills them */
+	bool no_foreign;    /* the source's engine heeds no foreign keys */
+	bool *wants_engine; /* of sql_dialects; NULL: it is known */
+	bool adding;        /* a column to a table that may have rows: its default fills them */
 	bool first_timestamp_seen;
 };
 
@@ -63,6 +65,7 @@ const char *tr_name(const struct tr *t, size_t i);
 size_t tr_close(const struct tr *t, size_t open);   /* of the matching ')', or n */
 size_t tr_find(const struct tr *t, size_t byte);    /* the first token at or behind that byte */
 void tr_drop(struct tr *t, size_t from, size_t to); /* to: not included */
+bool tr_all_dropped(const struct tr *t, size_t from, size_t to);
 void tr_replace(struct tr *t, size_t i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void tr_append(struct tr *t, size_t i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* One line for the log: "`t`.`c`: …". */
@@ -88,8 +91,20 @@ int tr_key(struct tr *t, size_t a, size_t b); /* a key, constraint or period in 
 bool tr_is_key(const struct tr *t, size_t a);
 int tr_key_parts(struct tr *t, size_t open, const char *key);
 size_t tr_key_option(struct tr *t, size_t i);
+/* --- foreign keys of engines that heed none (dialect_foreign.c) --- */
+bool tr_heeds_foreign(struct str engine);
+/* Which engine the text names, from there on. */
+void tr_engine(struct tr *t, size_t from);
+bool tr_ignores_foreign(struct tr *t);
+/* [CONSTRAINT name] FOREIGN KEY … in [a, b), with FOREIGN at `at`: where the engine ignores it, its index. */
+void tr_foreign(struct tr *t, size_t a, size_t at, size_t name, size_t b);
+void tr_note_foreign(struct tr *t, size_t a, size_t b);
+/* Has the list round `at` an index that begins with the columns from ours on (one: with that column)? */
+bool tr_has_index(const struct tr *t, size_t at, size_t ours, bool one);
 /* CONSTRAINT_1 of MariaDB is a name per table, of MySQL one per schema. */
 void tr_check_name(struct tr *t, size_t name);
+/* The engine's name behind ENGINE [=] at i. */
+bool tr_engine_name(const struct tr *t, size_t i, size_t *value, struct str *name);
 int tr_options(struct tr *t, size_t a, size_t b); /* of tables and databases, partitions (dialect_option.c) */
 /* A charset and (or) a collation token that belong together; SIZE_MAX: none. equals: how an added COLLATE is
  * written. */

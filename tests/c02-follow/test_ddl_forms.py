@@ -246,7 +246,7 @@ def test_times_that_expressions_make(fleet, server, job, names):
 
 
 def test_times_of_an_upstream_that_is_gone(fleet, server, job):
-    """A backlog whose upstream is gone: a new table's defaults count as UTC, an ALTER that would fill rows with them stops and says what to do."""
+    """A backlog whose upstream is gone: a new table's defaults count as UTC, its engine as InnoDB, an ALTER that would fill rows with them stops and says what to do."""
     pair = conftest.Pair(*fleet("ma1011", "berlin", env={"TZ": "Europe/Berlin"}), server("my97", "down"))
     s, d = pair.source, pair.target
     j = begin(pair, job)
@@ -255,7 +255,7 @@ def test_times_of_an_upstream_that_is_gone(fleet, server, job):
     column = "timestamp NOT NULL DEFAULT '2020-07-01 00:00:00'"
     with d.connect(database="app") as c, c.cursor() as cur:
         cur.execute("LOCK TABLES t WRITE")
-        s.run("INSERT INTO app.t VALUES (2, 2)", f"CREATE TABLE app.x (id int PRIMARY KEY, a {column}) DEFAULT CHARSET latin1", "INSERT INTO app.x (id) VALUES (1)",
+        s.run("INSERT INTO app.t VALUES (2, 2)", f"CREATE TABLE app.x (id int PRIMARY KEY, a {column}) DEFAULT CHARSET latin1", "INSERT INTO app.x (id) VALUES (1)", "CREATE TABLE app.k (id int PRIMARY KEY, FOREIGN KEY (id) REFERENCES full (id))",
               f"ALTER TABLE app.full ADD a {column}", "INSERT INTO app.seen VALUES (2)")
         end = s.query("SHOW MASTER STATUS")[0][:2]
         procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
@@ -266,6 +266,7 @@ def test_times_of_an_upstream_that_is_gone(fleet, server, job):
     error = j.subtask()["result"]["errors"][0]
     assert "binlog replace" in error["Message"], j.story()
     assert d.query("SELECT UNIX_TIMESTAMP(a) FROM app.x") == ((1593554400,),)
+    assert d.query("SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'app' AND TABLE_NAME = 'k'") == ((1,),)
     j.failpoints.arm("away_ddl", "error")
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.full ADD a timestamp NOT NULL DEFAULT '2020-06-30 22:00:00'")
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.seen WHERE n = 2")[0][0] == 1, 60, j.story, 0.3)
@@ -291,6 +292,24 @@ def test_numbers_of_rows(make_pair, job):
         ask(j, "binlog", "skip", "run")
         procs.wait_for(lambda: j.subtask()["stage"] == "Running", 60, j.story, 0.3)
     through(s, d, j, 2)
+    leave(pair, j)
+
+
+@pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma1011")], ids="-".join)
+def test_foreign_keys_that_the_engine_ignores(make_pair, job, names):
+    """To MyISAM and its like a foreign key is an index: it must not become one that takes and refuses rows downstream, where the engine is InnoDB."""
+    pair = make_pair(*names)
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    key = "FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE"
+    s.run("CREATE TABLE p (id int PRIMARY KEY)", "INSERT INTO p VALUES (1), (2), (3)", f"CREATE TABLE a (id int PRIMARY KEY, p int, {key}) ENGINE=MyISAM", "CREATE TABLE b (id int PRIMARY KEY, p int, CONSTRAINT `co``n` FOREIGN KEY i (p) REFERENCES p (id)) ENGINE = MEMORY",
+          "CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p (id) ON DELETE CASCADE) ENGINE='MyISAM'", f"CREATE TABLE e (id int PRIMARY KEY, p int) ENGINE=MyISAM", f"ALTER TABLE e ADD {key}", "CREATE TABLE f (id int PRIMARY KEY) ENGINE=MyISAM",
+          "ALTER TABLE f ADD p int REFERENCES p (id)", "ALTER TABLE f ADD (q int, CONSTRAINT x FOREIGN KEY (q) REFERENCES p (id)), ADD r int", f"CREATE TABLE h (id int PRIMARY KEY, p int, engine int, KEY k (p, engine), {key}, FOREIGN KEY (id) REFERENCES p (id), {key}) ENGINE=MyISAM",
+          f"CREATE TABLE k (id int PRIMARY KEY, p int) ENGINE=InnoDB", f"ALTER TABLE k ADD engine int, ADD {key}", "CREATE TABLE l (id int PRIMARY KEY, p int) ENGINE=MyISAM", f"ALTER TABLE l ADD {key}, COMMENT 'x' ENGINE=InnoDB",
+          "SET default_storage_engine=MyISAM", f"CREATE TABLE g (id int PRIMARY KEY, p int, {key})", "CREATE TABLE m LIKE g", "CREATE TABLE n LIKE k", f"ALTER TABLE n ADD {key}",
+          *(f"INSERT INTO {t} (id, p) VALUES (1, 1), (2, 99)" for t in "abcefghm"), *(f"INSERT INTO {t} (id, p) VALUES (1, 1), (2, 3)" for t in "kln"), "DELETE FROM p WHERE id = 1", "UPDATE p SET id = 9 WHERE id = 2", db="app")
+    through(s, d, j, 1)
+    assert {r[0] for r in d.query("SELECT TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'app'")} == set("kln")
     leave(pair, j)
 
 

@@ -188,7 +188,8 @@ static bool is_unsupported(uint32_t sql_errno)
 
 static int server_collation(struct apply *a, const struct trx *t, struct ddl_statement *j, struct err *e)
 {
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), 0, a->collations, SQL_ROWS_ANYHOW};
+	struct sql_dialects d = {
+		.from = &t->format.server, .to = db_server(a->ddl), .collations = a->collations};
 
 	return ddl_server_collation(a->ddl, tables_upstream(&a->tables, e), &j->q, &d, e);
 }

@@ -89,7 +89,10 @@ static int check_own_modes(const struct sql_dialects *s, struct str text, struct
 static int set_mode(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
 	uint64_t mode = s->q->has_sql_mode ? s->q->sql_mode : 0;
-	struct sql_dialects d = {&t->format.server, db_server(a->ddl), mode, a->collations, SQL_ROWS_ANYHOW};
+	struct sql_dialects d = {.from = &t->format.server,
+		.to = db_server(a->ddl),
+		.sql_mode = mode,
+		.collations = a->collations};
 	struct buf sql = {0};
 	int r;
 

@@ -10,6 +10,7 @@
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
 #include "common/sql/route_ddl.h"
+#include "units/sync/away.h"
 #include "units/sync/ddl_fence.h"
 #include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_statement.h"
@@ -197,20 +198,31 @@ static bool orders_alike(const struct structure *up, const struct structure *dow
 	return key && by_the_key(up);
 }
 
-/* Rows of other engines are where they were put: InnoDB's and MyRocks' are in the primary key's order. */
-static int is_clustered(struct db *upstream, const char *schema, const char *table, struct err *e)
+/* "": there is no such table. */
+static int read_engine(
+	struct db *upstream, const char *schema, const char *table, char engine[DB_ENGINE], struct err *e)
 {
 	struct buf sql = {0};
-	char engine[65] = "";
-	bool found;
+	bool found = false;
 	int r;
 
 	buf_puts(&sql, "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
 	sql_put_string(&sql, str_of(schema));
 	buf_puts(&sql, " AND TABLE_NAME=");
 	sql_put_string(&sql, str_of(table));
-	r = db_value(upstream, buf_cstr(&sql), engine, sizeof(engine), &found, e);
+	r = db_value(upstream, buf_cstr(&sql), engine, DB_ENGINE, &found, e);
 	buf_free(&sql);
+	if (!found)
+		engine[0] = '\0';
+	return r;
+}
+
+/* Rows of other engines are where they were put: InnoDB's and MyRocks' are in the primary key's order. */
+static int is_clustered(struct db *upstream, const char *schema, const char *table, struct err *e)
+{
+	char engine[DB_ENGINE];
+	int r = read_engine(upstream, schema, table, engine, e);
+
 	return r < 0 ? -1 : strcasecmp(engine, "InnoDB") == 0 || strcasecmp(engine, "ROCKSDB") == 0;
 }
 
@@ -264,15 +276,55 @@ static int look_at_rows(struct apply *a, const struct ddl_statement *j, enum sql
 	return r < 0 ? -1 : 0;
 }
 
-/* Servers are asked about the rows only where the statement hangs on them. */
+/* Of a table whose text names none: what it has upstream now, or what such tables get there. */
+static int ask_engine(struct apply *a, const struct ddl_statement *j, char engine[DB_ENGINE], struct err *e)
+{
+	const struct sql_name *up = &j->ddl->tables[0];
+	struct db *d = away_upstream(a, "to ask for the engine of a table with a foreign key", e);
+	char name[257];
+	bool found;
+	int r;
+
+	engine[0] = '\0';
+	if (!d && a->tables.away) {
+		log_warn("`%s`: the upstream can't be asked whether its engine heeds foreign keys (%s): it "
+			 "counts as InnoDB, which does",
+			up->table, e->text);
+		err_clear(e);
+		return 0;
+	}
+	r = d ? read_engine(d, ddl_schema_of(up, j->q.schema, name), up->table, engine, e) : -1;
+	if (r == 0 && !engine[0])
+		r = db_value(d, "SELECT @@GLOBAL.default_storage_engine", engine, DB_ENGINE, &found, e);
+	if (r < 0)
+		db_close(&a->tables.ask_up); /* it may be lost */
+	return r;
+}
+
+/* Servers are asked about the table only where the statement hangs on it. */
 static int translate(struct apply *a, const struct trx *t, struct ddl_statement *j, struct str text,
 	struct buf *notes, struct err *e)
 {
-	struct sql_dialects d = {
-		&t->format.server, db_server(a->ddl), j->q.sql_mode, a->collations, SQL_ROWS_ANYHOW};
+	bool wants_engine = false;
+	struct sql_dialects d = {.from = &t->format.server,
+		.to = db_server(a->ddl),
+		.sql_mode = j->q.sql_mode,
+		.collations = a->collations,
+		.wants_engine = &wants_engine};
 	struct err why = {0};
-	int r = sql_translate(text, &d, &j->text, notes, &why);
+	char engine[DB_ENGINE];
+	int r;
 
+	r = sql_translate(text, &d, &j->text, notes, &why);
+	if (wants_engine) {
+		if (ask_engine(a, j, engine, e) < 0)
+			return -1;
+		d.engine = engine;
+		buf_clear(&j->text);
+		buf_clear(notes);
+		err_clear(&why);
+		r = sql_translate(text, &d, &j->text, notes, &why);
+	}
 	if (r < 0 && why.code == ERR_ddl_untranslatable && j->ddl->verb == SQL_VERB_ALTER_TABLE &&
 		says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL")) {
 		if (look_at_rows(a, j, &d.rows, e) < 0)

@@ -131,8 +131,11 @@ static bool same_columns(const struct structure *a, const struct structure *b)
 static int translate(struct apply *a, const struct trx *t, const struct binlog_query *q, struct str text,
 	struct buf *out, struct err *e)
 {
-	struct sql_dialects d = {
-		&t->format.server, db_server(a->ddl), q ? q->sql_mode : 0, a->collations, true};
+	struct sql_dialects d = {.from = &t->format.server,
+		.to = db_server(a->ddl),
+		.sql_mode = q ? q->sql_mode : 0,
+		.collations = a->collations,
+		.rows = SQL_ROWS_BY_KEY};
 	struct buf notes = {0};
 	int r = sql_translate(text, &d, out, &notes, e);
 
