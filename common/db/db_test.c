@@ -175,6 +175,8 @@ static void test_settings(void **state)
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "time_zone='+00:00'", true);
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "unique_checks=1", true);
 	settings_have(DB_APPLY, FLAVOR_MYSQL, 90700, "tidb", false);
+	settings_have(DB_APPLY, FLAVOR_MARIADB, 100211, "lc_messages='en_US'", true);
+	settings_have(DB_APPLY, FLAVOR_TIDB, 70500, "lc_messages", false);
 	settings_have(
 		DB_PLAIN, FLAVOR_MYSQL, 80030, "show_gipk_in_create_table_and_information_schema=1", true);
 	settings_have(DB_DUMP, FLAVOR_MYSQL, 80029, "show_gipk", false);

@@ -33,6 +33,8 @@ static const struct setting {
 	{DUMP, ALL, 0, "sql_mode='ALLOW_INVALID_DATES'"},
 	{APPLY, ALL, 0, "sql_mode='" MODE "'"},
 	{DDL, ALL, 0, "sql_mode='" MODE ",NO_ENGINE_SUBSTITUTION'"},
+	/* How many rows an UPDATE found is told in words (db_read_matched). */
+	{SQL, MY | MA, 0, "lc_messages='en_US'"},
 	/* A server-wide limit would cut results, or statements, silently. */
 	{SQL, ALL, 0, "sql_select_limit=18446744073709551615"},
 	{SQL, MA, 0, "max_statement_time=0"},

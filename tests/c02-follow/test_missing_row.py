@@ -58,6 +58,24 @@ def test_counted(make_pair, job, tmp_path):
     j.interrupt()
 
 
+@pytest.mark.parametrize("target", ["ma1011", "my97"])
+def test_messages_in_another_language(target, make_pair, job):
+    """A downstream whose messages are German tells as well how many rows it found: one that is as it should be already is not missing."""
+    pair = make_pair("ma1011", target)
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "INSERT INTO app.t SELECT seq, 0 FROM mysql.seq_1_to_500")
+    was = pair.target.query("SELECT @@GLOBAL.lc_messages")[0][0]
+    try:
+        pair.target.run("SET GLOBAL lc_messages = 'de_DE'")
+        j = job(pair, tables="app.*")
+        j.run()
+        pair.target.run("UPDATE app.t SET v = id WHERE id IN (3, 377, 378)")
+        pair.source.run("UPDATE app.t SET v = id WHERE id > 300", "UPDATE app.t SET v = id WHERE id = 3")
+        j.run()
+        pair.assert_equal("app", j.story)
+    finally:
+        pair.target.run(f"SET GLOBAL lc_messages = '{was}'")
+
+
 @pytest.mark.parametrize("target, engine", [("ma1011", "Aria"), ("my97", "MyISAM")])
 def test_an_engine_without_transactions(target, engine, make_pair, job):
     """What is rolled back would stay in such a table: its rows are not written, and the error says what to do."""
