@@ -114,6 +114,9 @@ int binlog_rows_open(struct str event, const struct binlog_format *f, const stru
 int binlog_rows_next(struct binlog_rows *r, const struct binlog_table *t, struct binlog_value *before,
 	struct binlog_value *after, struct err *e);
 bool binlog_is_rows(uint8_t type);
+/* The value of column i where an INSERT names none, it has no default and may not be NULL. False: of a type
+ * for which that is not known. */
+bool binlog_implied(const struct binlog_table *t, unsigned i, struct binlog_value *out);
 /* The value's bytes as the column has them: MariaDB's compressed columns unfolded (into a), BINARY and fixed
  * types padded again. */
 int binlog_value_bytes(const struct binlog_value *v, const struct column *c, struct arena *a, struct str *out,

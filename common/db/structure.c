@@ -91,7 +91,7 @@ static char *expression_of(struct str text, const struct server *server)
 	return out;
 }
 
-/* v: name, type, nullable, extra, charset, collation, expression */
+/* v: name, type, nullable, extra, charset, collation, expression, default */
 static void take_column(struct column *c, const struct str *v, const struct server *server)
 {
 	c->name = copy(v[0]);
@@ -103,6 +103,7 @@ static void take_column(struct column *c, const struct str *v, const struct serv
 	c->charset = copy(v[4]);
 	c->collation = copy(v[5]);
 	c->expression = c->generated && v[6].n ? expression_of(v[6], server) : NULL;
+	c->no_default = !c->nullable && !v[7].p;
 	c->is_virtual = c->generated && holds(v[3], "VIRTUAL");
 	c->kind = column_kind_of(c->type, c->charset, server);
 	c->is_unsigned = is_number(c->kind) && strstr(c->type, "unsigned") != NULL;
@@ -123,8 +124,9 @@ static int read_columns(struct db *d, const struct reading *all, struct err *e)
 	const struct str *v;
 	int n;
 
-	buf_puts(&sql, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, "
-		       "COLLATION_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS");
+	buf_puts(&sql,
+		"SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, "
+		"COLLATION_NAME, GENERATION_EXPRESSION, COLUMN_DEFAULT FROM information_schema.COLUMNS");
 	put_where(&sql, all);
 	buf_puts(&sql, " ORDER BY TABLE_NAME, ORDINAL_POSITION");
 	r = db_query(d, buf_str(&sql), e);

@@ -188,6 +188,8 @@ static json_t *column_to_json(const struct column *c)
 	json_object_set_new(o, "generated", json_boolean(c->generated));
 	json_object_set_new(o, "invisible", json_boolean(c->invisible));
 	json_object_set_new(o, "auto_increment", json_boolean(c->auto_increment));
+	if (c->no_default)
+		json_object_set_new(o, "no_default", json_true());
 	if (c->expression) {
 		json_object_set_new(o, "expression", json_string(c->expression));
 		json_object_set_new(o, "virtual", json_boolean(c->is_virtual));
@@ -288,6 +290,7 @@ static int column_from_json(const json_t *o, struct column *c, struct err *e)
 	c->generated = flag(o, "generated");
 	c->invisible = flag(o, "invisible");
 	c->auto_increment = flag(o, "auto_increment");
+	c->no_default = flag(o, "no_default"); /* older records don't say it */
 	return 0;
 }
 

@@ -39,7 +39,8 @@ struct column {
 	unsigned length;           /* BINARY(n), BIT(n), VECTOR(n): n; else 0 */
 	char *expression;          /* of a generated one; NULL: none, or not recorded */
 	bool is_virtual;           /* generated when it is read */
-	bool as_unicode;           /* its text travels in utf8mb4 (value_format_for); no record keeps it */
+	bool no_default; /* of one that is NOT NULL: it has none; false: it has, or it is not recorded */
+	bool as_unicode; /* its text travels in utf8mb4 (value_format_for); no record keeps it */
 };
 
 struct key {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from tidegate import INTERRUPTED
+from tidegate import FAILED, INTERRUPTED
 from workload import Workload
 
 OTHERS = ["ma102", "ma105", "ma114", "ma118"]
@@ -95,6 +95,40 @@ def test_kind(name, kind, make_pair, job):
         replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
     missing = expected - kinds_since(pair.source, before)
     assert not missing, f"the server did not write {missing}"
+
+
+IMPLIED = ("a tinyint NOT NULL, b bigint unsigned NOT NULL, c decimal(9,3) NOT NULL, d float NOT NULL, e double NOT NULL, f bit(9) NOT NULL, g date NOT NULL, h time(2) NOT NULL, i datetime(6) NOT NULL, j mediumint NOT NULL, "
+           "k timestamp(3) NOT NULL, l year NOT NULL, m char(5) NOT NULL, n varchar(9) CHARACTER SET utf8mb4 NOT NULL, o text NOT NULL, p binary(3) NOT NULL, q varbinary(9) NOT NULL, r blob NOT NULL, s enum('a','b') NOT NULL, "
+           "t set('a','b') NOT NULL, u varchar(9) NOT NULL DEFAULT 'u', v int, w int NOT NULL DEFAULT 7, x smallint NOT NULL, y date NOT NULL DEFAULT '2020-01-01', ")
+IMPLIED_OF = {"my97": "z json NOT NULL", "ma1011": "z uuid NOT NULL, z4 inet4 NOT NULL, z6 inet6 NOT NULL"}
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+@pytest.mark.parametrize("name", ["my97", "ma1011"])
+def test_columns_without_a_value(name, image, make_pair, job):
+    """An INSERT whose image lacks columns that are NOT NULL and have no default: they are what their types give, as upstream, where no mode forbade it."""
+    pair = make_pair(name, target_of(name))
+    s = pair.source
+    s.run("CREATE DATABASE app", f"CREATE TABLE app.t (id int PRIMARY KEY, {IMPLIED}{IMPLIED_OF[name]}) DEFAULT CHARSET latin1", "CREATE TABLE app.k (id int PRIMARY KEY, a decimal(20,9) NOT NULL, b varchar(9), UNIQUE (a)) DEFAULT CHARSET latin1",
+          "CREATE TABLE app.p (a int NOT NULL, b int, c datetime(4) NOT NULL, PRIMARY KEY (a, c)) DEFAULT CHARSET latin1")
+    j = job(pair, tables="app.*")
+    j.run()
+    with settings(s, dict(binlog_row_image=image)):
+        s.run("CREATE TABLE l LIKE t", *(q for t in "tl" for q in (
+            f"INSERT IGNORE INTO {t} (id) VALUES (1), (2)", f"INSERT IGNORE INTO {t} (id) VALUES {', '.join(f'({i})' for i in range(100, 400))}", f"INSERT IGNORE INTO {t} (id, v, o, z) VALUES (3, 4, 'o', {'NULL' if name == 'my97' else 'uuid()'})",
+            f"UPDATE {t} SET a = 5 WHERE id = 1", f"DELETE FROM {t} WHERE id = 2", f"INSERT IGNORE INTO {t} (id, s, g) VALUES (5, 'b', '2020-02-02')")), "SET sql_mode = ''", "INSERT INTO t (id, r) VALUES (6, 'r')",
+            *(q for i in range(20) for q in (f"INSERT INTO k (id) VALUES ({i})", f"UPDATE k SET a = id + 1 WHERE id = {i}")), "INSERT INTO p (a) VALUES (1), (2)", "UPDATE p SET b = 3", "UPDATE p SET c = '2020-01-01' WHERE a = 1", "INSERT INTO p (b) VALUES (7)",
+            "ALTER TABLE l ADD zz int NOT NULL", "INSERT INTO l (id) VALUES (7)", "ALTER TABLE l ALTER zz SET DEFAULT 9", "INSERT INTO l (id) VALUES (8)", db="app")
+    j.run()
+    pair.assert_equal("app", j.story)
+    row = dict(zip(*[[r[0] for r in pair.target.query("SELECT COLUMN_NAME FROM information_schema.columns WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 't' ORDER BY ORDINAL_POSITION")], pair.target.query("SELECT * FROM app.t WHERE id = 100")[0]]))
+    assert (row["a"], row["m"], row["s"], row["u"], row["v"], row["w"], str(row["y"])) == (0, "", "a", "u", None, 7, "2020-01-01")
+    # one that has a default upstream, and by somebody's hand none downstream, is not given another value
+    pair.target.run("ALTER TABLE app.t ALTER w DROP DEFAULT")
+    with settings(s, dict(binlog_row_image="MINIMAL")):
+        s.run("INSERT IGNORE INTO app.t (id) VALUES (500)")
+    j.run(expect=FAILED)
+    assert "1364" in j.stderr() and "'w'" in j.stderr(), j.story()
 
 
 @pytest.mark.long

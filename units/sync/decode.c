@@ -12,6 +12,7 @@
 #include "common/binlog/expr_row.h"
 #include "units/sync/copied.h"
 #include "units/sync/extra.h"
+#include "units/sync/implied.h"
 #include "units/sync/noted.h"
 #include "units/sync/takeover.h"
 
@@ -323,6 +324,8 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 	r = binlog_rows_next(&d->rows, map, before, after, e);
 	if (r <= 0)
 		return r;
+	if (d->rows.change == BINLOG_INSERT && d->rows_of->table->wanted)
+		implied_fill(d->rows_of->table, after);
 	extra_fill(d->rows_of->table, before);
 	extra_fill(d->rows_of->table, after);
 	c = (struct change){.table = d->rows_of->table,

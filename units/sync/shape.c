@@ -230,6 +230,13 @@ static void fit(struct apply *a, const struct trx *t, const struct shape_of *wha
 	structure_free(&now);
 }
 
+/* What was made out of a structure alone has none. */
+static void forget_defaults(struct structure *s)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		s->columns[i].no_default = false;
+}
+
 static int look_at_both(struct apply *a, const struct trx *t, const struct shape_of *what,
 	const struct structure *was, struct shape *out, struct err *e)
 {
@@ -244,6 +251,8 @@ static int look_at_both(struct apply *a, const struct trx *t, const struct shape
 	if (e->code || run(a, t, what, e) < 0)
 		return -1;
 	out->after = look(a, e);
+	if (out->after && !what->create && !like)
+		forget_defaults(out->after);
 	out->defaults[1] = read_defaults(a, e);
 	if (out->after)
 		structure_rename(out->after, what->schema, what->name);

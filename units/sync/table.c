@@ -17,6 +17,7 @@
 #include "units/sync/extra.h"
 #include "units/sync/hash.h"
 #include "units/sync/hidden.h"
+#include "units/sync/implied.h"
 #include "units/sync/keys.h"
 #include "units/sync/routed.h"
 #include "units/sync/ties.h"
@@ -42,6 +43,7 @@ static void table_free(void *p)
 	structure_free(&t->down);
 	route_extras_fini(&t->extras);
 	free(t->extra);
+	free(t->implied);
 	free(t->target);
 	free(t->on_update);
 	free(t->schema);
@@ -536,6 +538,7 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)
 		return -1;
+	implied_learn(t, map, db_server(ts->ask_down));
 	needs_unicode(ts, t);
 	derived_warn(ts, t);
 	arrange_find(ts, t);

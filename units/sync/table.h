@@ -55,7 +55,9 @@ struct table {
 		*logged; /* of the stream: up without what routes add to it (extra.h); may be up itself */
 	struct route_extras extras;
 	struct binlog_value *extra; /* their values: behind those of each row */
-	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
+	struct binlog_value
+		*implied; /* of each logged column: what an INSERT without it gives it (implied.h); or NULL */
+	int *target;      /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `to_schema`.`to_name`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
