@@ -11,7 +11,7 @@
 #include "common/sql/pattern.h"
 
 struct rule {
-	struct pattern *schema, *table; /* NULL: any; of table: the database itself too */
+	struct pattern *schema, *table; /* NULL: any; the database itself has no table's name */
 	enum event_id *events;
 	struct pattern **sql;
 	unsigned nevents, nsql;
@@ -138,14 +138,16 @@ void filter_free(struct filter **f)
 
 /* --- asking --- */
 
-/* A name on which the matcher gives up: what a rule would leave out is done, what it would stop at stops. */
+/* A name on which the matcher gives up: what a rule would leave out is done, what it would stop at stops. A
+ * statement on the database itself names no table: as in DM, patterns that match the empty name are for it.
+ */
 static bool concerns(const struct rule *r, struct str schema, struct str table)
 {
 	bool unsure = r->action == FILTER_ERROR;
 
 	if (r->schema && !pattern_matches(r->schema, schema, unsure))
 		return false;
-	return !r->table || (table.n > 0 && pattern_matches(r->table, table, unsure));
+	return !r->table || pattern_matches(r->table, table, unsure);
 }
 
 /* What can't be read names nothing that is known: rules for all. */

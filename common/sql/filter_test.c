@@ -211,6 +211,46 @@ static void several_rules(void **state)
 	filter_free(&f);
 }
 
+/* They name no table: as in DM, patterns that match the empty name are for them. */
+static void of_databases(void **state)
+{
+	static const struct {
+		const char *pattern;
+		bool meant;
+	} rows[] = {{"", true}, {"*", true}, {"~.*", true}, {"~^(t|)$", true}, {"t*", false}, {"?", false},
+		{"?*", false}, {"[a-z]*", false}, {"~^t", false}, {"~.", false}};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		static const char *const actions[] = {"Ignore", "Error"};
+		struct filter *f;
+
+		for (unsigned k = 0; k < 2; k++) {
+			snprintf(text, sizeof(text),
+				"[{\"schema-pattern\":\"s*\",\"table-pattern\":\"%s\",\"events\":[\"all "
+				"ddl\"],"
+				"\"action\":\"%s\"}]",
+				rows[i].pattern, actions[k]);
+			f = make(text);
+			if ((says(f, "s", "", EVENT_drop_database, "DROP DATABASE s") != FILTER_DO) !=
+				rows[i].meant)
+				fail_msg("%s", text);
+			assert_int_equal(says(f, "z", "", EVENT_drop_database, "DROP DATABASE z"), FILTER_DO);
+			filter_free(&f);
+		}
+		/* what Do does not name, it leaves out */
+		snprintf(text, sizeof(text),
+			"[{\"table-pattern\":\"%s\",\"events\":[\"all dml\"],\"action\":\"Do\"}]",
+			rows[i].pattern);
+		f = make(text);
+		assert_int_equal(
+			says(f, "s", "", EVENT_create_database, "CREATE DATABASE s") == FILTER_IGNORE,
+			rows[i].meant);
+		filter_free(&f);
+	}
+}
+
 static void by_statement(void **state)
 {
 	struct filter *f = make("[{\"schema-pattern\":\"*\",\"sql-pattern\":[\"^drop\\\\s+procedure\","
@@ -294,6 +334,7 @@ int main(void)
 		cmocka_unit_test(each_name),
 		cmocka_unit_test(wide_names),
 		cmocka_unit_test(several_rules),
+		cmocka_unit_test(of_databases),
 		cmocka_unit_test(by_statement),
 		cmocka_unit_test(a_matcher_gives_up),
 		cmocka_unit_test(refused),
