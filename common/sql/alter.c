@@ -248,15 +248,28 @@ static bool at_end(const struct reader *r)
 	       (r->depth == 0 && sql_lex_is_char(&r->lx, ';'));
 }
 
-/* PARTITION BY follows the options without a comma. */
+/* PARTITION BY follows the other parts without a comma, and so does REMOVE PARTITIONING, which is at the end:
+ * else it is a column's name. */
 static bool begins_partitioning(const struct reader *r)
 {
 	struct sql_lexer ahead = r->lx;
 
-	if (r->depth != 0 || !sql_lex_is(&r->lx, "PARTITION"))
+	if (r->depth != 0 || !(sql_lex_is(&r->lx, "PARTITION") || sql_lex_is(&r->lx, "REMOVE")))
 		return false;
 	sql_lex_next(&ahead);
-	return sql_lex_is(&ahead, "BY");
+	if (sql_lex_is(&r->lx, "PARTITION"))
+		return sql_lex_is(&ahead, "BY");
+	if (!sql_lex_is(&ahead, "PARTITIONING"))
+		return false;
+	sql_lex_next(&ahead);
+	return ahead.type == SQL_END || sql_lex_is_char(&ahead, ';');
+}
+
+/* DROP PARTITION p, q and its like, ORDER BY a, b: of all servers' grammars nothing else may follow behind a
+ * comma, whatever the names are. */
+static bool is_list(const struct head *h)
+{
+	return is(h, 1, "PARTITION") || (is(h, 0, "ORDER") && is(h, 1, "BY"));
 }
 
 static void one_part(struct reader *r)
@@ -266,7 +279,7 @@ static void one_part(struct reader *r)
 	bool charset = false; /* also as one option of several: columns that come later get it */
 
 	r->comment = r->lx.in_version_comment;
-	while (!at_end(r) && !(r->depth == 0 && sql_lex_is_char(&r->lx, ','))) {
+	while (!at_end(r) && (r->depth != 0 || !sql_lex_is_char(&r->lx, ',') || is_list(&h))) {
 		if (h.n > 0 && begins_partitioning(r))
 			break;
 		if (h.n < HEAD)
@@ -282,7 +295,9 @@ static void one_part(struct reader *r)
 	r->a->whole = r->a->whole || r->comment;
 	read_part(p, &h);
 	p->shapes = p->shapes || charset;
-	for (unsigned i = 0; p->event.id == EVENT_alter_table && !p->changes && !p->neutral && i < h.n; i++)
+	if (p->changes || p->neutral || is_list(&h)) /* names are no options */
+		return;
+	for (unsigned i = 0; p->event.id == EVENT_alter_table && i < h.n; i++)
 		read_option(p, &h.t[i]);
 }
 
@@ -312,8 +327,10 @@ int alter_read(struct str text, const struct server *from, uint64_t sql_mode, co
 		unsigned before = out->n;
 
 		one_part(&r);
-		out->parts[before].no_comma = before > 0 && sql_lex_is_char(&r.lx, ',') == false &&
-					      out->parts[before].event.id == EVENT_alter_table_partitioning;
+		out->parts[before].no_comma =
+			before > 0 && !sql_lex_is_char(&r.lx, ',') &&
+			(out->parts[before].event.id == EVENT_alter_table_partitioning ||
+				out->parts[before].event.id == EVENT_remove_table_partitioning);
 		if (sql_lex_is_char(&r.lx, ','))
 			sql_lex_next(&r.lx);
 	}

@@ -72,6 +72,7 @@ COLUMN = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '
 INDEX = "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = '{s}' AND TABLE_NAME = 'x' AND INDEX_NAME = "
 TABLE = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{s}' AND TABLE_NAME = "
 PARTS = "SELECT COUNT(PARTITION_NAME) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = '{s}' AND TABLE_NAME = 'p'"
+PARTS5 = PARTS.replace("'p'", "'p5'")
 ROWS = "SELECT COUNT(*) FROM {s}.x"
 DDL = [
     ("create database", "CREATE DATABASE {s}_new", "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{s}_new'", 0),
@@ -118,6 +119,10 @@ DDL = [
     ("modify table comment", "ALTER TABLE {s}.x COMMENT 'said'", TABLE + "'x' AND TABLE_COMMENT = ''", 1),
     ("add table partition", "ALTER TABLE {s}.p ADD PARTITION (PARTITION p3 VALUES LESS THAN (30))", PARTS, 2),
     ("drop table partition", "ALTER TABLE {s}.p DROP PARTITION p2", PARTS, 2),
+    ("drop table partition", "ALTER TABLE {s}.p5 DROP PARTITION p1, `p2`", PARTS5, 5),
+    ("truncate table partition", "ALTER TABLE {s}.p5 TRUNCATE PARTITION p1, p2", "SELECT COUNT(*) FROM {s}.p5", 3),
+    ("reorganize table partition", "ALTER TABLE {s}.p5 REORGANIZE PARTITION `p1`, `p2` INTO (PARTITION a VALUES LESS THAN (20))", PARTS5, 5),
+    ("remove table partitioning", "ALTER TABLE {s}.p5 ENGINE=InnoDB REMOVE PARTITIONING", PARTS5, 5),
     ("truncate table partition", "ALTER TABLE {s}.p TRUNCATE PARTITION p1", "SELECT COUNT(*) FROM {s}.p", 1),
     ("reorganize table partition", "ALTER TABLE {s}.p REORGANIZE PARTITION p2 INTO (PARTITION a VALUES LESS THAN (15), PARTITION b VALUES LESS THAN (20))", PARTS, 2),
     ("rebuild table partition", "ALTER TABLE {s}.p REBUILD PARTITION p1", PARTS, 2),
@@ -138,6 +143,7 @@ TABLES = ["CREATE TABLE {s}.x (id int PRIMARY KEY, a int DEFAULT 5, b varchar(20
           "CREATE TABLE {s}.x2 (id int PRIMARY KEY)", "CREATE TABLE {s}.nopk (id int NOT NULL)",
           "CREATE TABLE {s}.auto (id int AUTO_INCREMENT PRIMARY KEY)", "CREATE TABLE {s}.par (id int PRIMARY KEY)", "CREATE TABLE {s}.child (id int PRIMARY KEY, CONSTRAINT fk0 FOREIGN KEY (id) REFERENCES {s}.par (id))",
           "CREATE TABLE {s}.p (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN (10), PARTITION p2 VALUES LESS THAN (20))",
+          "CREATE TABLE {s}.p5 (id int PRIMARY KEY) PARTITION BY RANGE (id) (" + ", ".join(f"PARTITION p{i} VALUES LESS THAN ({i}0)" for i in range(1, 6)) + ")", "INSERT INTO {s}.p5 VALUES (5), (15), (25)",
           "INSERT INTO {s}.p VALUES (5)", "CREATE TABLE {s}.q (id int PRIMARY KEY)", "CREATE TABLE {s}.h (id int PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3"]
 
 
@@ -170,6 +176,40 @@ def test_each_ddl_event(names, make_pair, job):
     for i in goes_on:
         assert d.query(f"SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'f_{i}' AND TABLE_NAME = 'x2' AND COLUMN_NAME = 'w'")[0][0] == 1, (DDL[i], f.j.story())
     f.counted(0, len(DDL))
+    f.leave()
+
+
+LISTS = ["TRUNCATE PARTITION p1, p2", "REORGANIZE PARTITION `p1`, `p2` INTO (PARTITION a VALUES LESS THAN (15), PARTITION b VALUES LESS THAN (20))", "REBUILD PARTITION a, `b`", "ANALYZE PARTITION a, b",
+         "CHECK PARTITION `a`, `b`", "OPTIMIZE PARTITION a, b", "DROP PARTITION a, p3", "ORDER BY v, `id`", "ADD COLUMN w int, ORDER BY v, id", "DROP PARTITION `b`, `p4`"]
+
+
+@FROM_MYSQL
+def test_lists_of_names(names, make_pair, job):
+    """What names several partitions or columns is one part, done as a whole under rules of each kind: none that is for it, those that do by name, by text."""
+    pair = begin(names, make_pair)
+    s, d = pair.source, pair.target
+    for t in ("t", "u"):
+        s.run(f"CREATE TABLE app.{t} (id int PRIMARY KEY, v int) PARTITION BY RANGE (id) (" + ", ".join(f"PARTITION p{i} VALUES LESS THAN ({i}0)" for i in range(1, 9)) + ")")
+    rules = [{"schema-pattern": "app", "table-pattern": "u", "action": "Do",
+              "events": ["all dml", "alter table", "drop table partition", "truncate table partition", "reorganize table partition", "rebuild table partition"]},
+             {"schema-pattern": "app", "events": ["drop table"], "action": "Ignore"}, {"schema-pattern": "*", "sql-pattern": ["nolog"], "action": "Ignore"}]
+    f = Filtered(pair, job(source_url=None, target_url=None), rules).start()
+
+    def same(what):
+        for t in ("t", "u"):
+            for q in (f"SELECT id, v FROM app.{t} ORDER BY id", f"SELECT PARTITION_NAME, PARTITION_DESCRIPTION FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = '{t}' ORDER BY PARTITION_ORDINAL_POSITION"):
+                assert d.query(q) == s.query(q), (what, f.j.story())
+    for statement in LISTS:
+        for t in ("t", "u"):
+            s.run(f"REPLACE INTO app.{t} (id, v) VALUES " + ", ".join(f"({i}, {-i})" for i in range(5, 80, 10) if s.query(f"SELECT MAX(PARTITION_DESCRIPTION + 0) > {i} FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = '{t}'")[0][0]),
+                  f"ALTER TABLE app.{t} {statement}")
+        f.through()
+        same(statement)
+    f.counted(0, 0)
+    s.run("ALTER /* nolog */ TABLE app.t DROP PARTITION p5, p6")
+    f.through()
+    f.counted(0, 1)
+    assert d.query("SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 't'") == ((4,),)
     f.leave()
 
 
