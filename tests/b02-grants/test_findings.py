@@ -181,14 +181,17 @@ def locks(k):
     k.gone("snapshot_lock")
     k.gone("snapshot_lock", **how("lock"))
     s.run("REVOKE RELOAD ON *.* FROM tgtest@'%'")
-    k.case("dump_privilege", "fail", "lacks RELOAD", "^GRANT RELOAD")
+    k.case("dump_privilege", "warn", "lacks RELOAD .*it is LOCK TABLES of all wanted tables", "^GRANT RELOAD")
+    k.case("dump_privilege", "fail", "lacks RELOAD", "^GRANT RELOAD", **how("flush"))
     k.gone("dump_privilege", **how("lock"))
     k.gone("dump_privilege", mode="full", **how("none"))
     monitor = "BINLOG MONITOR" if s.flavor == "mariadb" and s.version >= 100500 else "REPLICATION CLIENT"
     s.run("GRANT RELOAD ON *.* TO tgtest@'%'", f"REVOKE {monitor} ON *.* FROM tgtest@'%'")
     k.case("replication_privilege", "fail", f"lacks {monitor}", "^GRANT ")
     k.case("replication_privilege", "warn", "no binlog position to follow from", "", mode="full")
-    s.run(f"GRANT {monitor} ON *.* TO tgtest@'%'", "REVOKE LOCK TABLES ON app.* FROM tgtest@'%'", "DROP TABLE app.old_one")
+    s.run(f"GRANT {monitor} ON *.* TO tgtest@'%'", "REVOKE LOCK TABLES ON app.* FROM tgtest@'%'", "REVOKE RELOAD ON *.* FROM tgtest@'%'", "DROP TABLE app.old_one")
+    k.case("dump_privilege", "fail", "lacks RELOAD", "^GRANT RELOAD")
+    s.run("GRANT RELOAD ON *.* TO tgtest@'%'")
 
 
 def test_names(looked, fleet):

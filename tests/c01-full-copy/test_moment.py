@@ -10,6 +10,7 @@ import pytest
 from conftest import Pair
 from copying import numbers
 from routed import Files
+from tidegate import FAILED
 
 SNAPSHOT = re.compile(r"snapshot at (\S+):(\d+) gtid=(\S*), (.*?)(?:\"|$)", re.M)
 
@@ -195,6 +196,76 @@ def test_made_and_dropped_all_the_while(up, privilege, consistency, make_pair, j
     for side in (s, pair.target):  # views are not followed
         side.run("DROP VIEW IF EXISTS app.v")
     pair.assert_equal("app", j.story)
+
+
+class Movers:
+    """Money moves between two tables all the while; a transaction that the server ended by a deadlock is said again."""
+
+    def __init__(self, source):
+        self.source, self.over, self.failed = source, threading.Event(), []
+        self.threads = [threading.Thread(target=self._move, args=(n,), daemon=True) for n in range(2)]
+        for t in self.threads:
+            t.start()
+
+    def _move(self, i):
+        try:
+            with self.source.connect(database="app", autocommit=False) as c, c.cursor() as cur:
+                while not self.over.is_set():
+                    i = (i * 1103515245 + 12345) % 2000
+                    try:
+                        cur.execute("UPDATE a SET v = v - 7 WHERE id = %s", (i + 1,))
+                        cur.execute("UPDATE z SET v = v + 7 WHERE id = %s", (2000 - i,))
+                        c.commit()
+                    except pymysql.err.OperationalError as e:
+                        if e.args[0] != 1213:
+                            raise
+                        c.rollback()
+        except Exception as e:  # noqa: BLE001
+            self.failed.append(repr(e))
+
+    def end(self):
+        self.over.set()
+        for t in self.threads:
+            t.join(30)
+            assert not t.is_alive()
+        assert not self.failed, self.failed
+
+
+@pytest.mark.parametrize("up", ["my97", "ma1011", pytest.param("ma118", marks=pytest.mark.long)])
+def test_flush_is_refused(up, make_pair, job):
+    """An account that may not say FLUSH TABLES WITH READ LOCK: auto locks the wanted tables instead, is of one moment, and what is followed from there is exact. Without
+    LOCK TABLES it is refused before the start; flush means flush."""
+    pair = make_pair(up, "ma1011" if up == "my97" else "my97")
+    s = pair.source
+    numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i, 1000 FROM n"
+    with s.connect() as c, c.cursor() as cur:
+        for q in ["CREATE DATABASE app", "USE app", "SET SESSION " + ("cte_max_recursion_depth" if s.flavor == "mysql" else "max_recursive_iterations") + "=3000"] + [
+                q for t in ("a", "z") for q in (f"CREATE TABLE {t} (id int PRIMARY KEY, v bigint)", f"INSERT INTO {t} {numbers}")] + ["CREATE TABLE m (id int PRIMARY KEY) ENGINE=MyISAM", "INSERT INTO m VALUES (1)", "COMMIT"]:
+            cur.execute(q)
+    monitor = "BINLOG MONITOR" if s.flavor == "mariadb" else "REPLICATION CLIENT"
+    s.run("DROP USER IF EXISTS tgtestl@'%'", "CREATE USER tgtestl@'%' IDENTIFIED BY 'Grants-1'", f"GRANT SELECT, {monitor}, REPLICATION SLAVE, SHOW VIEW ON *.* TO tgtestl@'%'",
+          "GRANT LOCK TABLES ON app.* TO tgtestl@'%'")
+    url = s.url("tgtestl", "Grants-1")
+    movers = Movers(s)
+    j = job(pair, source_url=url, tables="app.*")
+    try:
+        said = j.run(until="full")
+        copied = [pair.target.query(f"SELECT COUNT(*), CAST(SUM(v) AS SIGNED) FROM app.{t}")[0] for t in ("a", "z")]
+        assert "lacks RELOAD" in said and "LOCK TABLES of all wanted tables" in said, said
+        assert "FLUSH TABLES WITH READ LOCK is refused" in j.log() and "the lock was held for" in told(j)[3], j.story()
+    finally:
+        movers.end()
+    assert copied[0][0] == copied[1][0] == 2000 and copied[0][1] + copied[1][1] == 4_000_000 and copied[0][1] != 2_000_000, copied
+    j.run()
+    pair.assert_equal("app", j.story)
+    pair.target.clean()
+    said = job(pair, source_url=url, tables="app.*").run("--consistency", "flush", expect=FAILED)
+    assert "60702" in said and "lacks RELOAD" in said, said
+    s.run("REVOKE LOCK TABLES ON app.* FROM tgtestl@'%'")
+    said = job(pair, source_url=url, tables="app.*").run(expect=FAILED)
+    assert "60702" in said and "lacks RELOAD" in said, said
+    said = job(pair, source_url=url, tables="app.m").run("--no-check", expect=FAILED)
+    assert "32004" in said and "GRANT LOCK TABLES" in said and "FLUSH TABLES WITH READ LOCK is refused, and so" in said, said
 
 
 class Busy:

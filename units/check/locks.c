@@ -52,8 +52,9 @@ static void tell(struct check *c, const char *item, const char *schema, const ch
 	buf_free(&mend);
 }
 
-/* Of tables whose engine knows no snapshot (MyISAM, Aria, MEMORY), or of all. False: it is told. */
-static bool look(struct check *c, const char *item, bool all)
+/* Schemas of tables whose engine knows no snapshot (MyISAM, Aria, MEMORY), or of all: the first such table of
+ * each. */
+static json_t *list_schemas(struct check *c, bool all)
 {
 	struct err ignored = {0};
 	struct db_rows *rows = db_query(c->up,
@@ -64,9 +65,6 @@ static bool look(struct check *c, const char *item, bool all)
 		&ignored);
 	json_t *schemas = json_object();
 	const struct str *v;
-	const char *schema;
-	json_t *table;
-	bool good = true;
 	size_t at = 0;
 
 	while (rows && db_fetch(rows, &v, &ignored) > 0)
@@ -74,6 +72,30 @@ static bool look(struct check *c, const char *item, bool all)
 			if (!json_object_getn(schemas, v[0].p, v[0].n))
 				json_object_setn_new(schemas, v[0].p, v[0].n, json_stringn(v[1].p, v[1].n));
 	db_rows_close(&rows);
+	return schemas;
+}
+
+bool check_may_lock_all(struct check *c)
+{
+	json_t *schemas = list_schemas(c, true);
+	const char *schema;
+	json_t *table;
+	bool may = true;
+
+	json_object_foreach(schemas, schema, table)
+		may = may && may_lock(c, schema);
+	json_decref(schemas);
+	return may;
+}
+
+/* False: it is told. */
+static bool look(struct check *c, const char *item, bool all)
+{
+	json_t *schemas = list_schemas(c, all);
+	const char *schema;
+	json_t *table;
+	bool good = true;
+
 	json_object_foreach(schemas, schema, table)
 		if (!may_lock(c, schema)) {
 			tell(c, item, schema, json_string_value(table), all);

@@ -31,7 +31,13 @@ enum {
 	READ_MS = 100,
 	READ_MOST_MS = 800
 };
-enum { SQL_LOCK_TIMEOUT = 1205, SQL_DENIED = 1227, SQL_XA_DENIED = 1401, SQL_NO_TABLE = 1146 };
+enum {
+	SQL_LOCK_TIMEOUT = 1205,
+	SQL_DENIED = 1227,
+	SQL_MANAGED_DENIED = 1045, /* said of FLUSH by servers that somebody else manages */
+	SQL_XA_DENIED = 1401,
+	SQL_NO_TABLE = 1146
+};
 
 struct locking {
 	struct dump *d;
@@ -47,6 +53,7 @@ struct locking {
 	bool passing;     /* this try waits for nobody */
 	bool waits;       /* not so any more, in a server that knows it */
 	bool was_late;    /* the lock itself was not to be had */
+	bool refused;     /* FLUSH TABLES WITH READ LOCK is nothing for this account */
 	unsigned try_ms;  /* so long the last try took in all */
 	bool timed_out;   /* the last try may be repeated */
 };
@@ -108,6 +115,8 @@ static int take_lock(struct locking *l, struct err *e)
 	if (r < 0 && e->sql_errno == SQL_NO_TABLE)
 		e->code = ERR_dump_changed; /* it was dropped just now */
 	l->was_late = r < 0 && e->sql_errno == SQL_LOCK_TIMEOUT;
+	l->refused = r < 0 && holds_all_off(l) &&
+		     (e->sql_errno == SQL_DENIED || e->sql_errno == SQL_MANAGED_DENIED);
 	if (r < 0 && (e->sql_errno == SQL_LOCK_TIMEOUT || e->sql_errno == SQL_NO_TABLE))
 		l->timed_out = true;
 	else if (r < 0 && err_act(e->code) == ERR_ACT_PAUSE)
@@ -327,8 +336,13 @@ static int under_lock(struct locking *l, struct err *e)
 	if (list_under_lock(l, e) < 0 || keep_locked(l, e) < 0 || check_xa(l, e) < 0 ||
 		open_snapshots(l, e) < 0)
 		return -1;
+	/* A table that is made behind the second look must be made behind the position, too. */
+	if (l->d->o.consistency == CONSISTENCY_LOCK && read_position(l, &l->d->snapshot, e) < 0)
+		return -1;
 	if (!holds_all_off(l) && same_list(l, e) < 0)
 		return -1;
+	if (l->d->o.consistency == CONSISTENCY_LOCK)
+		return 0;
 	return read_position(l, none ? &l->d->later : &l->d->snapshot, e);
 }
 
@@ -517,6 +531,20 @@ static int with_lock(struct locking *l, struct err *e)
 	return try_until(l, e);
 }
 
+/* As DM's auto has it: servers that somebody else manages may refuse FLUSH whatever is granted. */
+static int lock_instead(struct locking *l, struct err *e)
+{
+	log_warn("FLUSH TABLES WITH READ LOCK is refused (%s): LOCK TABLES of all wanted tables instead, as "
+		 "with "
+		 "consistency lock",
+		e->text);
+	err_clear(e);
+	l->d->o.consistency = CONSISTENCY_LOCK;
+	if (hold_ddl(l, e) < 0)
+		return -1;
+	return try_until(l, e) < 0 ? err_add(e, "FLUSH TABLES WITH READ LOCK is refused, and so") : 0;
+}
+
 static int take_moment(struct locking *l, struct err *e)
 {
 	struct dump *d = l->d;
@@ -524,10 +552,10 @@ static int take_moment(struct locking *l, struct err *e)
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (d->o.consistency == CONSISTENCY_LOCK && d->catalog.tables.n == 0)
-		d->o.consistency = CONSISTENCY_FLUSH;
 	l->control = dump_connect(d, DB_PLAIN, e);
 	r = l->control ? with_lock(l, e) : -1;
+	if (r < 0 && l->refused && d->o.consistency == CONSISTENCY_AUTO)
+		r = lock_instead(l, e);
 	dump_disconnect(d, &l->control);
 	if (r == 0 && d->o.consistency != CONSISTENCY_NONE)
 		log_info("snapshot at %s:%" PRIu64 " gtid=%s, the lock was held for %" PRIu64 " ms",
