@@ -221,6 +221,28 @@ def test_names(looked, fleet):
     k.gone("log_slave_updates", source="low")
 
 
+@pytest.mark.parametrize("name, lists", [("my97", "--binlog-ignore-db=other"), ("ma1011", "--binlog-do-db=app --binlog-do-db=idle"),
+                                         pytest.param("my97", "--binlog-do-db=app --binlog-do-db=idle", marks=pytest.mark.long), pytest.param("ma1011", "--binlog-ignore-db=other", marks=pytest.mark.long)])
+def test_lists_of_the_binlog(name, lists, fleet, server, job, bin_dir):
+    """Lists that let all wanted schemas through keep statements out all the same, by the session's default database: told, and so it is."""
+    (own,) = fleet(name, "own", extra=lists)
+    own.run("CREATE DATABASE other")
+    k = Looked(bin_dir, job, Pair(own, server("ma1011" if name == "my97" else "my97", "down")))
+    k.case("binlog_db", "warn", r"by their session's default database .*\(binlog-.*" + ("ignore-db=other" if "other" in lists else r"do-db=app,idle"), "restart it")
+    assert "binlog_db" not in k.found(mode="full")
+
+    def seen():
+        return [row[0] for row in k.target.query("SELECT id FROM idle.t ORDER BY id")]
+    for n, default in enumerate(("idle", "other", None)):
+        own.run(f"INSERT INTO idle.t VALUES ({2 * n})", db="idle")
+        own.run("TRUNCATE TABLE idle.t", db=default)
+        own.run(f"INSERT INTO idle.t VALUES ({2 * n + 1})", db="idle")
+        procs.wait_for(lambda: 2 * n + 1 in seen(), 60, k.job.story, 0.3)
+        assert [row[0] for row in own.query("SELECT id FROM idle.t")] == [2 * n + 1]
+        last = [1, 2, 3, 4, 5] if name == "ma1011" and "do-db" in lists else [5]  # no default database is none of the list's in MariaDB
+        assert seen() == [[1], [1, 2, 3], last][n], (default, seen(), k.job.story())
+
+
 def optional(k):
     """Each privilege that only makes something better, with the GRANT that ends the word."""
     def lacks(**kw):

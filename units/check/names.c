@@ -44,6 +44,15 @@ static void look_at_lists(struct check *c, const char *item, struct str only, st
 			"restart it",
 			"changes of %s are not in the binlog (binlog-do-db=%.*s, binlog-ignore-db=%.*s)",
 			some_text(&lost), STR_ARG(only), STR_ARG(without));
+	else if (only.n > 0 || without.n > 0)
+		check_found(c, item, "warn", 0, db_where(c->up),
+			"take binlog-do-db and binlog-ignore-db out of the upstream's configuration, and "
+			"restart it; until then name each table's schema by USE before DDL",
+			"statements that change structures or TRUNCATE are kept out of the binlog by their "
+			"session's default database (in MariaDB with binlog-do-db also where it has none), "
+			"whatever tables they name "
+			"(binlog-do-db=%.*s, binlog-ignore-db=%.*s)",
+			STR_ARG(only), STR_ARG(without));
 	else
 		check_passed(c, item, c->up);
 	some_free(&lost);
