@@ -75,6 +75,7 @@ struct binlog_query {
 	uint64_t table_map_for_update, xid;
 	bool has_explicit_defaults,
 		explicit_defaults; /* explicit_defaults_for_timestamp, where it is logged */
+	bool no_checks;            /* MariaDB's check_constraint_checks was 0 */
 	uint8_t flags_extra;       /* MariaDB, BINLOG_EXTRA_… */
 	uint64_t alter_seq;        /* of COMMIT and ROLLBACK ALTER: the seq of the START */
 	bool unknown_vars; /* a status variable of a later server: what stands behind it was not read */

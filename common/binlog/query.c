@@ -84,16 +84,17 @@ static void read_sizes(struct cur *c, uint8_t var)
 }
 
 /* MariaDB has explicit_defaults_for_timestamp among its flags, MySQL as a variable, with some statements
- * only. */
+ * only. check_constraint_checks only MariaDB has, turned round. */
 static void read_flags(struct cur *c, const struct binlog_format *f, struct binlog_query *q)
 {
-	const uint32_t explicit_defaults = 1u << 24;
+	const uint32_t explicit_defaults = 1u << 24, no_checks = 1u << 15;
 	uint32_t flags = cur_u32(c);
 
 	if (f->server.flavor != FLAVOR_MARIADB)
 		return;
 	q->has_explicit_defaults = true;
 	q->explicit_defaults = flags & explicit_defaults;
+	q->no_checks = flags & no_checks;
 }
 
 static void read_charset(struct cur *c, struct binlog_query *q)

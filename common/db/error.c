@@ -62,6 +62,9 @@ static const struct hint {
 	{6125, "a foreign key needs a unique key of just these columns in its parent: make one in the "
 	       "upstream, or "
 	       "SET GLOBAL restrict_fk_on_non_standard_key=OFF in the downstream, then resume-task"},
+	{3819, "the upstream has this row, whatever its own CHECK says of it (made with "
+	       "check_constraint_checks=0, NOT ENFORCED, judged in another time zone): ALTER TABLE ... ALTER "
+	       "CONSTRAINT ... NOT ENFORCED in the downstream, then resume-task"},
 };
 
 static const char *hint_of(unsigned number)

@@ -54,6 +54,9 @@ static const struct setting {
 	{APPLY, ALL, 0, "innodb_lock_wait_timeout=30"},
 	{APPLY, MY | MA, 0, "lock_wait_timeout=60"},
 	{APPLY, MY | MA, 0, "unique_checks=1"},
+	/* Rows were judged upstream: by a session that did not look at CHECKs, by a server whose json_valid
+	   reads more levels, in another time zone. */
+	{APPLY, MA, 100201, "check_constraint_checks=0"},
 	{APPLY, MA, 0, "max_error_count=1024"}, /* MySQL has as many, and wants a privilege; warnings are read
 						   where a statement had to be lax */
 	/* A server may hide the primary keys that it made by itself: rows have that column all the same. */

@@ -248,3 +248,47 @@ def test_columns_generated_out_of_times(make_pair, job, source, target):
     j.run()
     said = [line for line in j.log()[before:].splitlines() if "is generated out of the TIMESTAMP" in line]
     assert len(said) == 1 and "`app`.`t`: the stored column `local`" in said[0] and "`ts`" in said[0], j.story()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "ma1011"), pytest.param("ma1011", "ma118", marks=pytest.mark.long)])
+def test_rows_against_a_check(make_pair, job, source, target):
+    """Rows that came in while the upstream's session did not look at CHECKs are its rows: copied, changed, and put through an ALTER as there, which looks at them or not as the upstream's did."""
+    pair = make_pair(source, target)
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, n int CHECK (n > 0), s timestamp NOT NULL DEFAULT '2020-01-01 10:00:00', CONSTRAINT day CHECK (hour(s) < 20))",
+          "CREATE TABLE app.late (id int PRIMARY KEY, n int)", "INSERT INTO app.late VALUES (1, -1), (2, 2)", "SET check_constraint_checks=0", "INSERT INTO app.t (id, n) VALUES (1, -1), (2, 2)")
+    s.run("SET time_zone='+10:00'", "INSERT INTO app.t VALUES (9, 1, '2020-01-01 07:00:00')")  # 21 o'clock in UTC
+    j = job(pair, tables="app.*")
+    j.run()
+    pair.assert_equal("app", j.story)
+    s.run("SET check_constraint_checks=0", "UPDATE app.t SET n=n-5", "INSERT INTO app.t (id, n) VALUES (3, -3)", "DELETE FROM app.t WHERE id=1",
+          "ALTER TABLE app.late ADD CONSTRAINT late CHECK (n > 0)", "ALTER TABLE app.t MODIFY n bigint CHECK (n > 0)", "INSERT INTO app.late VALUES (3, -3)")
+    s.run("ALTER IGNORE TABLE app.late MODIFY n bigint, ADD CONSTRAINT less CHECK (id < 3)")
+    j.run()
+    assert d.query("SELECT id FROM app.late ORDER BY 1") == s.query("SELECT id FROM app.late ORDER BY 1")
+    pair.assert_equal("app", j.story)
+
+
+def test_a_check_that_mysql_enforces(follow):
+    """MySQL has no session that passes by its CHECKs: a row of the upstream that one refuses is an error that says what to do; done, it goes on."""
+    up, down, f = follow("ma1011", "my97")
+    f.start()
+    up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, n int, CONSTRAINT more CHECK (n > 0))", "SET check_constraint_checks=0", "INSERT INTO p.t VALUES (1, -1)")
+    f.wait_error(10006)
+    assert "'more' is violated" in f.out and "ALTER CONSTRAINT ... NOT ENFORCED in the downstream, then resume-task" in f.out, f.out[-3000:]
+    down.run("ALTER TABLE p.t ALTER CONSTRAINT more NOT ENFORCED")
+    f.start()
+    f.end()
+
+
+def test_json_deeper_than_mariadb_reads(make_pair, job):
+    """MariaDB's json_valid ends at 32 levels, MySQL's at 100: the CHECK that MariaDB's JSON is must not refuse what the upstream has; in the copy, and in the stream."""
+    pair = make_pair("my97", "ma1011")
+    s = pair.source
+    deep = "CONCAT(REPEAT('[', {0}), REPEAT(']', {0}))"
+    s.run("CREATE DATABASE app", "CREATE TABLE app.j (id int PRIMARY KEY, j json)", f"INSERT INTO app.j VALUES (1, {deep.format(60)}), (2, '[1]')")
+    j = job(pair, tables="app.*")
+    j.run()
+    s.run(f"INSERT INTO app.j VALUES (3, {deep.format(90)})", f"UPDATE app.j SET j={deep.format(50)} WHERE id=2", "UPDATE app.j SET id=id+10", "ALTER TABLE app.j MODIFY id bigint")
+    j.run()
+    assert s.query("SELECT id, CAST(j AS CHAR) FROM app.j ORDER BY id") == pair.target.query("SELECT id, j FROM app.j ORDER BY id")

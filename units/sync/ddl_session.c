@@ -147,6 +147,18 @@ static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
 			q->explicit_defaults);
 }
 
+/* An ALTER that copies a table judges its rows by the CHECKs, and with MariaDB's IGNORE leaves out those that
+ * fail. MySQL's has judged them. */
+static int set_checks(struct db *d, const struct trx *t, const struct binlog_query *q, struct err *e)
+{
+	const struct server *s = db_server(d);
+	bool on = t->format.server.flavor == FLAVOR_MARIADB && !q->no_checks;
+
+	if (s->flavor != FLAVOR_MARIADB || s->version < 100201)
+		return 0;
+	return db_execf(d, e, "SET check_constraint_checks=%d", on);
+}
+
 /* 1: the session has the event's zone by its name, 0: it is not known; -1: an error. */
 static int set_named_zone(struct db *d, const struct binlog_query *q, struct err *e)
 {
@@ -326,7 +338,7 @@ int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *
 	/* The time first: it asks this connection for structures, and in the statement's modes and charset
 	 * questions of ours may mean something else. */
 	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 ||
-		set_database(a->ddl, s->q, s->needs_database, e) < 0)
+		set_checks(a->ddl, t, s->q, e) < 0 || set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
 	return 0;

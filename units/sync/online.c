@@ -177,12 +177,13 @@ static json_t *statement_json(const struct binlog_query *q)
 		json_decref(schema);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:b, s:I, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "sql", sql,
+	return json_pack("{s:o, s:o, s:o, s:b, s:I, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "sql", sql,
 		"schema", schema, "zone", zone, "has_mode", (int)q->has_sql_mode, "mode",
 		(json_int_t)q->sql_mode, "has_charset", (int)q->has_charset, "client", (int)q->client_charset,
 		"connection", (int)q->connection_collation, "server", (int)q->server_collation, "lc_time",
 		(int)q->lc_time, "database", (int)q->charset_database, "has_explicit",
-		(int)q->has_explicit_defaults, "explicit", (int)q->explicit_defaults);
+		(int)q->has_explicit_defaults, "explicit", (int)q->explicit_defaults, "no_checks",
+		(int)q->no_checks);
 }
 
 static void altered(struct work *w, const struct named *n)
@@ -376,7 +377,8 @@ static struct binlog_query statement(const struct work *w, const json_t *o)
 		.lc_time = (uint16_t)json_num(o, "lc_time", 0),
 		.charset_database = (uint16_t)json_num(o, "database", 0),
 		.has_explicit_defaults = json_flag(o, "has_explicit", false),
-		.explicit_defaults = json_flag(o, "explicit", false)};
+		.explicit_defaults = json_flag(o, "explicit", false),
+		.no_checks = json_flag(o, "no_checks", false)};
 }
 
 static int put_list(struct work *w, const struct online_record *r, const struct named *to, struct err *e)
