@@ -37,13 +37,13 @@ static const char *function_of(const struct step *s)
 }
 
 /* MariaDB has no type for it: what a JSON function says is taken as it is, a text would be quoted. */
-static int put_value(struct buf *sql, struct str value, bool mariadb, struct err *e)
+static int put_value(struct buf *sql, struct str value, enum json_to to, struct err *e)
 {
 	struct buf text = {0};
 	int r;
 
-	if (!mariadb)
-		return bj_put_sql(sql, value, e);
+	if (to != JSON_TO_TEXT)
+		return bj_put_sql(sql, value, to, e);
 	r = binlog_json_text(value, &text, e);
 	buf_puts(sql, "JSON_COMPACT(_utf8mb4");
 	sql_put_string(sql, buf_str(&text));
@@ -52,20 +52,20 @@ static int put_value(struct buf *sql, struct str value, bool mariadb, struct err
 	return r;
 }
 
-static int put_rest(struct buf *sql, const struct step *s, bool mariadb, struct err *e)
+static int put_rest(struct buf *sql, const struct step *s, enum json_to to, struct err *e)
 {
 	buf_puts(sql, ",_utf8mb4");
 	sql_put_string(sql, s->path);
 	if (s->op != JSON_DIFF_REMOVE) {
 		buf_putc(sql, ',');
-		if (put_value(sql, s->value, mariadb, e) < 0)
+		if (put_value(sql, s->value, to, e) < 0)
 			return -1;
 	}
 	buf_putc(sql, ')');
 	return 0;
 }
 
-int binlog_put_json_diff(struct buf *sql, struct str column, struct str diffs, bool mariadb, struct err *e)
+int binlog_put_json_diff(struct buf *sql, struct str column, struct str diffs, enum json_to to, struct err *e)
 {
 	struct buf open = {0}, rest = {0}, all = {0};
 	struct cur c = wire_cur(diffs);
@@ -81,7 +81,7 @@ int binlog_put_json_diff(struct buf *sql, struct str column, struct str diffs, b
 			buf_put(&all, open.p, open.n);
 			buf_clear(&open);
 			buf_put(&open, all.p, all.n);
-			r = put_rest(&rest, &s, mariadb, e);
+			r = put_rest(&rest, &s, to, e);
 		}
 	}
 	buf_put(sql, open.p, open.n);

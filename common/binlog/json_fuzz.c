@@ -9,9 +9,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	binlog_json_text((struct str){(const char *)p, n}, &out, &e);
 	buf_clear(&out);
-	binlog_put_json(&out, (struct str){(const char *)p, n}, &e);
+	binlog_put_json(&out, (struct str){(const char *)p, n}, (enum json_to)(n % 3), &e);
 	buf_clear(&out);
-	binlog_put_json_diff(&out, STR_LIT("`j`"), (struct str){(const char *)p, n}, n & 1, &e);
+	binlog_put_json_diff(
+		&out, STR_LIT("`j`"), (struct str){(const char *)p, n}, (enum json_to)(n % 3), &e);
 	buf_free(&out);
 	/* The first byte tells where the value before ends and changes to it begin. */
 	if (n > 1) {

@@ -1,6 +1,7 @@
 #pragma once
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/binlog/json.h"
 
 /* Moving about in MySQL's binary JSON. Nobody outside this folder includes it. */
 enum bj_type {
@@ -47,6 +48,6 @@ int bj_member(const struct bj_container *k, uint32_t i, struct bj_node *v, struc
 struct str bj_string(struct cur *c);
 /* json_sql.c: the whole value as an SQL expression that is JSON, or of a type that becomes its own in JSON.
  */
-int bj_put_sql(struct buf *sql, struct str bytes, struct err *e);
+int bj_put_sql(struct buf *sql, struct str bytes, enum json_to to, struct err *e);
 /* json.c: the node as text. */
 int bj_put_node(struct buf *out, const struct bj_node *v, struct err *e);

@@ -127,7 +127,8 @@ static void without_a_value_before_it_is_sql(void **state)
 		assert_false(after[i].diff && after[i].present);
 		if (!after[i].diff)
 			continue;
-		assert_int_equal(binlog_put_json_diff(&sql, STR_LIT("`a`"), after[i].raw, false, &e), 0);
+		assert_int_equal(
+			binlog_put_json_diff(&sql, STR_LIT("`a`"), after[i].raw, JSON_TO_CASTS, &e), 0);
 		buf_putc(&sql, ';');
 	}
 	assert_string_equal(
@@ -248,19 +249,19 @@ static void changes_as_functions(void **state)
 	put_diff(&diffs, JSON_DIFF_INSERT, "$.a[1]", "\x05\x07\x00", 3);
 	put_diff(&diffs, JSON_DIFF_INSERT, "$.n", "\x0c\x01x", 3);
 	put_diff(&diffs, JSON_DIFF_REMOVE, "$.\"b c\"", NULL, 0);
-	assert_int_equal(binlog_put_json_diff(&sql, STR_LIT("`j`"), buf_str(&diffs), false, &e), 0);
+	assert_int_equal(binlog_put_json_diff(&sql, STR_LIT("`j`"), buf_str(&diffs), JSON_TO_CASTS, &e), 0);
 	assert_string_equal(buf_cstr(&sql),
 		"JSON_REMOVE(JSON_INSERT(JSON_ARRAY_INSERT(`j`,_utf8mb4'$.a[1]',CAST(_utf8mb4'7' AS JSON)),"
 		"_utf8mb4'$.n',CAST(_utf8mb4'\"x\"' AS JSON)),_utf8mb4'$.\"b c\"')");
 	buf_clear(&sql);
-	assert_int_equal(binlog_put_json_diff(&sql, STR_LIT("`j`"), buf_str(&diffs), true, &e), 0);
+	assert_int_equal(binlog_put_json_diff(&sql, STR_LIT("`j`"), buf_str(&diffs), JSON_TO_TEXT, &e), 0);
 	assert_string_equal(buf_cstr(&sql),
 		"JSON_REMOVE(JSON_INSERT(JSON_ARRAY_INSERT(`j`,_utf8mb4'$.a[1]',JSON_COMPACT(_utf8mb4'7')),"
 		"_utf8mb4'$.n',JSON_COMPACT(_utf8mb4'\"x\"')),_utf8mb4'$.\"b c\"')");
 	/* Cut anywhere, it is an error or a shorter list. */
 	for (size_t n = 0; n < diffs.n; n++) {
 		buf_clear(&sql);
-		binlog_put_json_diff(&sql, STR_LIT("`j`"), (struct str){diffs.p, n}, false, &e);
+		binlog_put_json_diff(&sql, STR_LIT("`j`"), (struct str){diffs.p, n}, JSON_TO_CASTS, &e);
 	}
 	buf_free(&diffs);
 	buf_free(&sql);

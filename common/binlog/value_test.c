@@ -222,14 +222,14 @@ static void test_json(void **state)
 	expect_json("0cffffffffff", NULL);
 }
 
-static void expect_json_sql(const char *hex, const char *want)
+static void expect_json_to(enum json_to to, const char *hex, const char *want)
 {
 	struct buf out = {0};
 	struct err e = {0};
 	size_t n;
 	char *p = sample_bytes(hex, &n);
 
-	if (binlog_put_json(&out, (struct str){p, n}, &e) < 0)
+	if (binlog_put_json(&out, (struct str){p, n}, to, &e) < 0)
 		assert_null(want);
 	else
 		assert_string_equal(buf_cstr(&out), want ? want : "(to be refused)");
@@ -238,11 +238,37 @@ static void expect_json_sql(const char *hex, const char *want)
 
 		assert_non_null(part);
 		memcpy(part, p, i);
-		binlog_put_json(&out, (struct str){part, i}, &e);
+		binlog_put_json(&out, (struct str){part, i}, to, &e);
 		free(part);
 	}
 	buf_free(&out);
 	free(p);
+}
+
+static void expect_json_sql(const char *hex, const char *want)
+{
+	expect_json_to(JSON_TO_CASTS, hex, want);
+}
+
+/* Bytes and bits, where any type can be had and where not. */
+static void test_json_bytes(void **state)
+{
+	(void)state;
+	expect_json_sql("0f100105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
+	expect_json_sql("0ffc0105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0f1002aa05",
+		"CAST((SELECT c FROM JSON_TABLE(JSON_ARRAY(43525),_utf8mb4'$[*]' COLUMNS(c BIT(16) PATH "
+		"_utf8mb4'$' ERROR ON ERROR)) t) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ffc0105",
+		"CAST((SELECT c FROM JSON_TABLE(JSON_ARRAY(x'05'),_utf8mb4'$[*]' COLUMNS(c LONGBLOB PATH "
+		"_utf8mb4'$' ERROR ON ERROR)) t) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ffe0105",
+		"CAST((SELECT c FROM JSON_TABLE(JSON_ARRAY(x'05'),_utf8mb4'$[*]' COLUMNS(c BINARY(1) PATH "
+		"_utf8mb4'$' ERROR ON ERROR)) t) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ffa0105",
+		"CAST(IF(1,CAST(x'05' AS BINARY),CAST('' AS BINARY(65536))) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ff90105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ffd0105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
 }
 
 /* Values whose text would come back as another kind. */
@@ -266,8 +292,6 @@ static void test_json_expressions(void **state)
 			"0178",
 		"CAST(JSON_ARRAY(CAST(1.50 AS DECIMAL(10,2)),CAST(_utf8mb4'\"x\"' AS JSON)) AS JSON)");
 	expect_json_sql("0f0f024142", "CAST(CAST(x'4142' AS BINARY) AS JSON)");
-	/* A BIT has no expression: the server's text. */
-	expect_json_sql("0f100105", "_utf8mb4'\"base64:type16:BQ==\"'");
 	expect_json_sql("0ff6", NULL);
 	expect_json_sql("020100070002"
 			"0000",
@@ -286,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_expressions),
+		cmocka_unit_test(test_json_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

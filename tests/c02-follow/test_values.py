@@ -292,3 +292,25 @@ def test_json_deeper_than_mariadb_reads(make_pair, job):
     s.run(f"INSERT INTO app.j VALUES (3, {deep.format(90)})", f"UPDATE app.j SET j={deep.format(50)} WHERE id=2", "UPDATE app.j SET id=id+10", "ALTER TABLE app.j MODIFY id bigint")
     j.run()
     assert s.query("SELECT id, CAST(j AS CHAR) FROM app.j ORDER BY id") == pair.target.query("SELECT id, j FROM app.j ORDER BY id")
+
+
+def test_bytes_inside_json(follow):
+    """Bytes and bits inside of JSON keep their type, which JSON_TYPE and the text show: not a string of base64; in arrays, alone, long, in a table without a key, and in a partial update. Of a TINYBLOB that it is binary is kept."""
+    up, down, f = follow("my97", "my97")
+    kinds = {"b": "blob", "m": "mediumblob", "l": "longblob", "bi": "binary(5)", "vb": "varbinary(300)", "bt": "bit(10)", "b1": "bit(1)", "b8": "bit(64)", "ti": "tinyblob"}
+    up.run("CREATE DATABASE p", "CREATE TABLE p.s (" + ", ".join(f"{k} {v}" for k, v in kinds.items()) + ")", "CREATE TABLE p.j (id varchar(9) PRIMARY KEY, j json)", "CREATE TABLE p.k (j json, n int)",
+           "INSERT INTO p.s VALUES (x'00ff27', REPEAT(x'01', 70000), x'5c', x'01ff', REPEAT(x'fe', 300), b'1010101010', b'1', ~0, x'ff'), ('', '', '', '', '', 0, 0, 0, '')")
+    f.start()
+    for k in kinds:
+        up.run(f"INSERT INTO p.j SELECT CONCAT('a{k}', LENGTH(ti)), JSON_ARRAY(1, {k}, JSON_OBJECT('k', {k}, 'x', 1.5)) FROM p.s", f"INSERT INTO p.j SELECT CONCAT('{k}', LENGTH(ti)), CAST({k} AS JSON) FROM p.s",
+               f"INSERT INTO p.k SELECT CAST({k} AS JSON), 1 FROM p.s")
+    up.run("UPDATE p.k SET n=2", "DELETE FROM p.k WHERE JSON_TYPE(j)='BIT'", "INSERT INTO p.j VALUES ('part', JSON_OBJECT('pad', REPEAT('p', 300), 'a', 1))",
+           "SET SESSION binlog_row_value_options='PARTIAL_JSON', binlog_row_image='MINIMAL'", "UPDATE p.j SET j=JSON_SET(j, '$.a', (SELECT b FROM p.s WHERE LENGTH(b) > 0)) WHERE id='part'")
+    f.wait()
+    rows = "SELECT id, JSON_TYPE(j), JSON_TYPE(j->'$[1]'), JSON_TYPE(j->'$[2].k'), JSON_TYPE(j->'$.a'){} FROM p.j ORDER BY id"
+    assert down.query(rows.format("")) == up.query(rows.format(""))
+    exact = ", SHA2(CAST(j AS CHAR), 256)"
+    assert [r for r in down.query(rows.format(exact)) if "ti" not in r[0]] == [r for r in up.query(rows.format(exact)) if "ti" not in r[0]]
+    left = "SELECT JSON_TYPE(j), n, COUNT(*) FROM p.k GROUP BY 1, 2"
+    assert sorted(down.query(left)) == sorted(up.query(left)) == [("BLOB", 2, 12)]
+    f.stop()

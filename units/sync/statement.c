@@ -227,7 +227,7 @@ int statement_put_value(
 		return 0;
 	}
 	if (v->type == WIRE_JSON && t->target[i] >= 0 && t->down->columns[t->target[i]].kind == COLUMN_JSON) {
-		if (binlog_put_json(&p->sql, v->raw, e) < 0)
+		if (binlog_put_json(&p->sql, v->raw, t->json_to, e) < 0)
 			return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
 		return 0;
 	}
@@ -518,7 +518,7 @@ static int put_diff(
 	int r;
 
 	sql_put_ident(&name, str_of(t->up->columns[i].name));
-	r = binlog_put_json_diff(&p->sql, buf_str(&name), v->raw, t->to == FLAVOR_MARIADB, e);
+	r = binlog_put_json_diff(&p->sql, buf_str(&name), v->raw, t->json_to, e);
 	buf_free(&name);
 	return r < 0 ? err_add(e, "%s column `%s`", t->head, t->up->columns[i].name) : 0;
 }

@@ -352,6 +352,9 @@ static int find_habits(struct tables *ts, struct table *t, struct err *e)
 	char engine[DB_ENGINE];
 
 	t->lax_hint = server->flavor != FLAVOR_MARIADB;
+	t->json_to = server->flavor == FLAVOR_MARIADB                             ? JSON_TO_TEXT
+		     : server->flavor == FLAVOR_MYSQL && server->version >= 80004 ? JSON_TO_TYPES
+										  : JSON_TO_CASTS;
 	t->on_update = xcalloc(t->up->ncolumns, sizeof(bool));
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
 		t->has_enum = t->has_enum || t->up->columns[i].kind == COLUMN_ENUM;

@@ -1,6 +1,7 @@
 #pragma once
 #include "common/base/arena.h"
 #include "common/base/map.h"
+#include "common/binlog/json.h"
 #include "common/binlog/row.h"
 #include "common/db/db.h"
 #include "common/db/meta.h"
@@ -71,9 +72,10 @@ struct table {
 	bool row_alias;   /* … which gives the new row a name: VALUES() is deprecated there */
 	enum table_safe safe;
 	const struct copied_table
-		*copied;         /* its copy is of several moments, or an older one; NULL: it is not */
-	bool acts;               /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
-	bool refers_to_itself;   /* by a foreign key: rows are deleted one by one, in the upstream's order */
+		*copied;       /* its copy is of several moments, or an older one; NULL: it is not */
+	bool acts;             /* foreign keys to it change rows of other tables (CASCADE, SET NULL) */
+	bool refers_to_itself; /* by a foreign key: rows are deleted one by one, in the upstream's order */
+	enum json_to json_to;
 	bool lax_hint;           /* the target takes SET_VAR hints; else SET STATEMENT */
 	struct unicode *unicode; /* of struct tables; NULL: text goes in the upstream's own charset */
 	struct table_keys *keys; /* of keys.c: what the scheduler looks at */
