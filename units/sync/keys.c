@@ -16,7 +16,8 @@ struct index_column {
 	enum hash_how how;
 	bool made; /* a generated one: its value may change where no image has it */
 	bool is_int, is_unsigned;
-	bool bound; /* the beginning or end of a period: what is equal to it is not all that it meets */
+	bool bound;    /* the beginning or end of a period: what is equal to it is not all that it meets */
+	bool old_open; /* MariaDB's old form of a time says nothing about an equal one in the new form */
 };
 
 struct row_index {
@@ -26,11 +27,13 @@ struct row_index {
 	bool serial; /* every row of it touches its id */
 	bool soft;   /* some values can't be said: they wait for all others */
 	bool naming; /* the key by which rows are found */
+	bool shared; /* other tables of this upstream are in it too: all its rows use its gate */
 };
 
 struct table_keys {
 	uint64_t id; /* of the table: serial where it has no key, else the gate for rows that lack values */
 	uint64_t group; /* 0: none */
+	bool fresh; /* merged, and touched by nobody yet: what is under way may not have known that it is */
 	struct row_index *list;
 	unsigned n;
 };
@@ -40,7 +43,7 @@ enum shape { IS_NULL, IS_VALUE, IS_OPEN, IS_ABSENT };
 
 static bool same_columns(const struct row_index *a, const struct row_index *b)
 {
-	if (a->n != b->n || a->serial != b->serial)
+	if (a->n != b->n || a->serial != b->serial || (a->shared && a->serial && a->id != b->id))
 		return false;
 	for (unsigned i = 0; i < a->n; i++)
 		if (a->columns[i].up != b->columns[i].up || a->columns[i].prefix != b->columns[i].prefix)
@@ -74,10 +77,25 @@ static bool may_be_period(const struct table *t, const struct structure *s, cons
 	       (strncasecmp(a->type, "date", 4) == 0 || strncasecmp(a->type, "timestamp", 9) == 0);
 }
 
+/*
+ * Of tables that are merged: one form for all, whatever type and charset each of them has. What can't be in
+ * it uses the index's gate exclusively.
+ */
+static void use_common_form(const struct table *t, struct index_column *c, const struct column *down)
+{
+	enum column_kind kind = t->up->columns[c->up].kind;
+
+	if (c->how == HASH_BIN)
+		c->how = HASH_ASCII;
+	if (c->how == HASH_BINARY && kind != down->kind)
+		c->how = HASH_OPEN;
+	c->old_open = kind == COLUMN_TIME || kind == COLUMN_DATETIME || kind == COLUMN_TIMESTAMP;
+}
+
 /* A key of one side; down: its columns are the downstream's. */
 static void learn_key(struct table *t, const struct structure *s, const struct key *key, bool naming)
 {
-	struct row_index x = {.id = t->keys->id, .naming = naming};
+	struct row_index x = {.id = t->keys->id, .naming = naming, .shared = t->merged == MERGED_HERE};
 
 	bool period = may_be_period(t, s, key);
 
@@ -97,6 +115,8 @@ static void learn_key(struct table *t, const struct structure *s, const struct k
 		c->up = (unsigned)up;
 		c->how = c->prefix ? hash_how_prefix(t, c->up, (unsigned)down)
 				   : hash_how(t, c->up, (unsigned)down);
+		if (x.shared)
+			use_common_form(t, c, &t->down->columns[down]);
 		c->made = t->up->columns[up].generated;
 		c->is_int = c->how == HASH_BYTES && hash_is_int(&t->up->columns[up]);
 		c->bound = period && i + 2 >= key->ncolumns;
@@ -105,8 +125,8 @@ static void learn_key(struct table *t, const struct structure *s, const struct k
 		x.soft = x.soft || hash_is_soft(c->how, c->prefix);
 		x.n++;
 	}
-	x.soft = x.soft && !x.serial;
-	if (x.serial)
+	x.soft = (x.soft || x.shared) && !x.serial;
+	if (x.serial && !x.shared)
 		x.id = hash_name(x.id, key->name);
 	add_index(t->keys, &x);
 }
@@ -117,6 +137,7 @@ void keys_learn(struct table *t)
 
 	t->keys = k;
 	k->id = hash_name(hash_name(1, t->to_schema), t->to_name);
+	k->fresh = t->merged == MERGED_HERE;
 	for (unsigned i = 0; t->key && i < t->up->nkeys; i++)
 		if (t->up->keys[i].unique)
 			learn_key(t, t->up, &t->up->keys[i], t->key == &t->up->keys[i]);
@@ -151,6 +172,11 @@ static const struct binlog_value *value_of(
 	return image[c->up].present || !before || c->made ? &image[c->up] : &before[c->up];
 }
 
+static bool is_old_time(uint8_t type)
+{
+	return type == WIRE_TIME || type == WIRE_DATETIME || type == WIRE_TIMESTAMP;
+}
+
 static enum shape shape_of(const struct row_index *x, const struct binlog_value *image,
 	const struct binlog_value *before, uint64_t *hash)
 {
@@ -167,7 +193,7 @@ static enum shape shape_of(const struct row_index *x, const struct binlog_value 
 		null = null || v->null;
 		if (c->bound)
 			continue;
-		open = open ||
+		open = open || (c->old_open && is_old_time(v->type)) ||
 		       (!v->null && !hash_value(hash, c->how, c->prefix,
 					    c->is_int ? hash_widen(v->raw, c->is_unsigned, wide) : v->raw));
 	}
@@ -219,6 +245,10 @@ static void touch_index(
 	/* Whoever takes or frees the value of another row's index meets that row by its own key. */
 	if (same && !x->naming && !x->serial)
 		return;
+	if (x->serial && x->shared) {
+		touch_gate(to, x->id, true);
+		return;
+	}
 	if (x->serial) {
 		touch_key(to, x->id);
 		return;
@@ -231,7 +261,7 @@ static void touch_index(
 
 void keys_touch(struct touch *to, const struct change *c)
 {
-	const struct table_keys *k = c->table->keys;
+	struct table_keys *k = c->table->keys;
 
 	if (k->group) {
 		touch_key(to, k->group);
@@ -239,7 +269,8 @@ void keys_touch(struct touch *to, const struct change *c)
 	}
 	ties_touch(to, c);
 	/* One of several that routes merge may have keys where another has none. */
-	touch_gate(to, k->id, k->n == 0);
+	touch_gate(to, k->id, k->n == 0 || k->fresh);
+	k->fresh = false;
 	for (unsigned i = 0; i < k->n; i++)
 		touch_index(to, k, &k->list[i], c);
 }

@@ -480,6 +480,89 @@ static void periods_meet(void **state)
 	keys_free(&f.t.keys);
 }
 
+/* Routes lead both into one table. */
+static void merge(struct fixture *a, struct fixture *b)
+{
+	a->t.merged = b->t.merged = MERGED_HERE;
+	keys_learn(&a->t);
+	keys_learn(&b->t);
+	/* The first change of each waits for all that is under way there. */
+	assert_true(meet(insert(a, "aaaa", "-", NULL), insert(b, "bbbb", "+", NULL)));
+}
+
+static void merged_tables_have_one_form(void **state)
+{
+	struct fixture a, b;
+
+	(void)state;
+	/* Text in two charsets. */
+	make(&a);
+	make(&b);
+	a.up_columns[WORD].charset = "latin1";
+	a.down_columns[WORD].collation = b.down_columns[WORD].collation = "utf8mb4_bin";
+	merge(&a, &b);
+	assert_true(meet(insert(&a, "aaaa", "x", NULL), insert(&b, "bbbb", "x", NULL)));
+	assert_true(meet(insert(&a, "aaaa", "\xe9", NULL), insert(&b, "bbbb", "\xc3\xa9", NULL)));
+	assert_false(meet(insert(&a, "aaaa", "x", NULL), insert(&b, "bbbb", "y", NULL)));
+	keys_free(&a.t.keys);
+	keys_free(&b.t.keys);
+	/* One that the downstream rounds, one that lacks the column, one whose index can't be said. */
+	for (int what = 0; what < 3; what++) {
+		make(&a);
+		make(&b);
+		if (what == 0) {
+			a.up_columns[OTHER].kind = COLUMN_DECIMAL;
+			a.up_columns[OTHER].type = "decimal(10,2)";
+		} else if (what == 1) {
+			a.up_columns[OTHER].name = "more";
+		} else {
+			a.up_columns[WORD].charset = "sjis";
+		}
+		merge(&a, &b);
+		assert_true(meet(insert(&a, "aaaa", "x", "pppp"), insert(&b, "bbbb", "y", "qqqq")));
+		assert_true(meet(insert(&a, "aaaa", "x", "pppp"), insert(&a, "bbbb", "y", "qqqq")));
+		assert_false(meet(insert(&b, "aaaa", "x", "pppp"), insert(&b, "bbbb", "y", "qqqq")));
+		keys_free(&a.t.keys);
+		keys_free(&b.t.keys);
+	}
+	/* A UUID is its bytes in one, its text in the other. */
+	make(&a);
+	make(&b);
+	a.up_columns[WORD].kind = COLUMN_UUID;
+	merge(&a, &b);
+	assert_true(meet(insert(&a, "aaaa", "x", NULL), insert(&b, "bbbb", "y", NULL)));
+	keys_free(&a.t.keys);
+	keys_free(&b.t.keys);
+}
+
+/* MariaDB's times in the form of before 10.1 beside the later one's. */
+static void merged_times_of_two_forms(void **state)
+{
+	struct binlog_value v[COLUMNS];
+	struct change c = {.kind = BINLOG_INSERT, .after = v};
+	struct fixture a, b;
+	struct touch old = {0};
+
+	(void)state;
+	make(&a);
+	make(&b);
+	for (int i = 0; i < 2; i++) {
+		struct fixture *f = i ? &b : &a;
+
+		f->up_columns[OTHER].kind = f->down_columns[OTHER].kind = COLUMN_DATETIME;
+		f->up_columns[OTHER].type = f->down_columns[OTHER].type = "datetime";
+	}
+	merge(&a, &b);
+	assert_false(meet(insert(&a, "aaaa", "x", "pppp"), insert(&b, "bbbb", "y", "qqqq")));
+	row(v, "aaaa", "x", "pppp");
+	v[OTHER].type = WIRE_DATETIME;
+	c.table = &a.t;
+	keys_touch(&old, &c);
+	assert_true(meet(old, insert(&b, "bbbb", "y", "qqqq")));
+	keys_free(&a.t.keys);
+	keys_free(&b.t.keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +577,8 @@ int main(void)
 		cmocka_unit_test(minimal_images),
 		cmocka_unit_test(keys_of_either_side),
 		cmocka_unit_test(a_table_as_a_whole),
+		cmocka_unit_test(merged_tables_have_one_form),
+		cmocka_unit_test(merged_times_of_two_forms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
