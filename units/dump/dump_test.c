@@ -174,6 +174,11 @@ static void decimals_in_json_are_made_again(void **state)
 		"CAST(_utf8mb4'true' AS JSON)),JSON_UNQUOTE(_utf8mb4'\"b\"'),CAST(_utf8mb4'-2.0' AS JSON)) "
 		"*//*M! "
 		"_utf8mb4'{\"a*\\/\": [1.50, {\"x\": null}, true], \"b\": -2.0}' */");
+	/* A server that skips one of the forms sees no comment begin in it, and none end. */
+	check_json("[1.50, \"/var/*\", \"*/* /*/ \\\\*/\"]",
+		"/*!50708 JSON_ARRAY(1.50,CAST(_utf8mb4'\"/var/\\*\"' AS JSON),"
+		"CAST(_utf8mb4'\"*\\/\\* /\\*\\/ \\\\\\\\*\\/\"' AS JSON)) *//*M! "
+		"_utf8mb4'[1.50, \"/var/\\*\", \"*\\/\\* /\\*\\/ \\\\\\\\*\\/\"]' */");
 	/* Nonsense goes over as text: the downstream refuses it. */
 	check_json("[1.50", "_utf8mb4'[1.50'");
 	check_json("{1.50}", "_utf8mb4'{1.50}'");

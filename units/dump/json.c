@@ -147,21 +147,28 @@ static size_t skip_value(struct str t, size_t at)
 
 /* --- the expression --- */
 
-/* A literal inside of a comment, which a server that skips it must not see the end of too early. */
+/*
+ * A literal inside of a comment, whose begin and end a server that skips it must not see: MariaDB lets
+ * another one begin in what it skips, and then waits for the ends of both. No byte of either mark is escaped
+ * before, and a backslash says nothing to them.
+ */
 static void put_literal(struct buf *b, struct str text)
 {
-	size_t start, at;
+	struct buf quoted = {0};
+	char before = '\0';
 
 	buf_puts(b, "_utf8mb4");
-	start = b->n;
-	sql_put_string(b, text);
-	for (at = start; at + 1 < b->n; at++) {
-		if (b->p[at] != '*' || b->p[at + 1] != '/')
-			continue;
-		buf_putc(b, ' ');
-		memmove(b->p + at + 2, b->p + at + 1, b->n - at - 2);
-		b->p[at + 1] = '\\';
+	sql_put_string(&quoted, text);
+	buf_room(b, quoted.n);
+	for (size_t i = 0; i < quoted.n; i++) {
+		char c = quoted.p[i];
+
+		if ((before == '*' && c == '/') || (before == '/' && c == '*'))
+			buf_putc(b, '\\');
+		buf_putc(b, c);
+		before = c;
 	}
+	buf_free(&quoted);
 }
 
 static void put_call(struct buf *b, const char *before, struct str text, const char *after)
