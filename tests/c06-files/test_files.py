@@ -115,6 +115,22 @@ def without_enum_errors(server):
         server.run(f"DELETE FROM {zoo.quote(schema)}.{zoo.quote(table)} WHERE {zoo.quote(column)}+0 = 0 AND {zoo.quote(column)} IS NOT NULL")
 
 
+def test_invalid_enum_beside_a_value_too_long(make_pair, files, tmp_path):
+    """Our files say INSERT IGNORE of rows with ENUM's invalid value: into a table that somebody made otherwise no other value may be cut."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, e enum('a'), v varchar(9))", "SET sql_mode=''", "INSERT INTO app.t VALUES (1, 'a', 'abc'), (2, 'x', 'abcd')")
+    pair.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(3), e enum('a'))")
+    d = files("dump", tmp_path / "out", source=pair.source)
+    d.run()
+    readable(d.files)
+    j = files("load", d.files, target=pair.target)
+    said = j.run(expect=FAILED)
+    assert "ENUM's error value has another value that the downstream does not take as it is" in said and "column 'v'" in said, said
+    pair.target.run("ALTER TABLE app.t MODIFY v varchar(9)")
+    j.run()
+    assert pair.target.query("SELECT id, e+0, v FROM app.t ORDER BY id") == pair.source.query("SELECT id, e+0, v FROM app.t ORDER BY id")
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("who", ["tidegate", "mydumper"])
 def test_what_root_dumped_root_loads(who, make_pair, files, tmp_path):

@@ -17,6 +17,7 @@
 #include "common/sql/quote.h"
 #include "segment.h"
 #include "units/load/kept.h"
+#include "units/load/lax.h"
 #include "units/load/record.h"
 #include "units/load/rows.h"
 #include "units/load/split.h"
@@ -221,6 +222,9 @@ static int put_sql(struct applier *a, const struct chunk *k, uint64_t *rows, str
 		if (!split_is_insert(statement))
 			continue;
 		*rows += db_affected(a->c);
+		if (str_starts(statement, "INSERT IGNORE ") &&
+			lax_check(a->c, a->l->plan.tables.p[k->table].structure, statement, e) < 0)
+			return -1;
 		if (FAILPOINT_HIT(load_mid_chunk))
 			return err_set(e, ERR_db_lost, "failpoint load_mid_chunk");
 	}

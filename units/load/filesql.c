@@ -12,6 +12,7 @@
 #include "common/sql/takes.h"
 #include "units/load/filerouted.h"
 #include "units/load/filework.h"
+#include "units/load/lax.h"
 
 static const struct plan_item *table_of(const struct fileworker *w)
 {
@@ -117,7 +118,7 @@ static int send_rows(
 	struct fileworker *w, const struct statement *s, const struct statement_about *about, struct err *e)
 {
 	const struct plan_item *t = table_of(w);
-	bool routed;
+	bool routed, lax = about->ignore.n > 0 && w->l->folder->meta.ours;
 
 	if (t->merged && about->replaces)
 		return err_set(e, ERR_load_files,
@@ -128,10 +129,12 @@ static int send_rows(
 		return -1;
 	fileworker_look_at_zone(w);
 	/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */
-	if (about->ignore.n > 0 && !w->l->folder->meta.ours)
+	if (about->ignore.n > 0 && !lax)
 		text_blank(&w->text, (size_t)(about->ignore.p - s->text.p), about->ignore.n);
-	return routed ? exec_routed(w, s->text, about, e)
-		      : fileworker_exec(w, s->text, about->rows, about->replaces, e);
+	if ((routed ? exec_routed(w, s->text, about, e)
+		    : fileworker_exec(w, s->text, about->rows, about->replaces, e)) < 0)
+		return -1;
+	return lax ? lax_check(w->c, t->structure, s->text, e) : 0;
 }
 
 static int one(

@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "segment.h"
 #include "units/load/into.h"
+#include "units/load/lax.h"
 #include "units/load/segments.h"
 
 enum { SQL_DUPLICATE = 1062 };
@@ -359,29 +360,12 @@ static int put_load(struct putting *p, struct err *e)
 
 /* --- rows that only SQL can say --- */
 
-/* Only the error value that the row is known to have was told of, or what says nothing of the row. */
-static bool is_harmless(const struct str *warning)
+/* Nothing but the error value that it is known to have may have been bent. */
+static int check_lax(struct putting *p, struct str statement, struct err *e)
 {
-	enum { TRUNCATED = 1265, DEPRECATED = 1287 };
-	long code = strtol(warning[1].p, NULL, 10);
+	const struct structure *s = p->a->l->plan.tables.p[p->r->table].structure;
 
-	return str_eq(warning[0], STR_LIT("Note")) || code == TRUNCATED || code == DEPRECATED;
-}
-
-static int is_taken(struct putting *p, struct err *e)
-{
-	struct db_rows *rows = db_query(p->a->c, STR_LIT("SHOW WARNINGS"), e);
-	const struct str *v;
-	int r;
-
-	if (!rows)
-		return -1;
-	while ((r = db_fetch(rows, &v, e)) > 0)
-		if (!is_harmless(v) && !e->code)
-			err_set(e, ERR_load_failed, "%s: a row went over none: %.*s (%.*s)", p->s.file,
-				STR_ARG(v[2]), STR_ARG(v[1]));
-	db_rows_close(&rows);
-	return r < 0 || e->code ? -1 : 0;
+	return lax_check(p->a->c, s, statement, e);
 }
 
 /* The row goes over the one that it meets, as by REPLACE, which knows no IGNORE. Where it meets two, or is in
@@ -395,7 +379,7 @@ static int go_over(struct putting *p, struct str statement, struct err *e)
 	into_put_newer(&p->r->into, &sql);
 	r = execute(p, buf_str(&sql), e);
 	buf_free(&sql);
-	return r == 0 && db_affected(p->a->c) == 0 ? is_taken(p, e) : r;
+	return r == 0 ? check_lax(p, statement, e) : r;
 }
 
 /*
@@ -410,7 +394,7 @@ static int ignoring(struct putting *p, struct str statement, struct err *e)
 	if (execute(p, statement, e) < 0)
 		return -1;
 	if (db_affected(p->a->c) != 0)
-		return 0;
+		return check_lax(p, statement, e);
 	if (apply_judge_duplicate(p->a, t, e) < 0)
 		return -1;
 	if (p->a->on_duplicate == DUPLICATE_ERROR) {

@@ -17,8 +17,46 @@
 #include "segment.h"
 #include "units/load/into.h"
 #include "units/load/latekeys.h"
+#include "units/load/lax.h"
 #include "units/load/own.h"
 #include "units/load/segments.h"
+
+/* --- rows that went by INSERT IGNORE --- */
+
+static bool may_say(const char *statement, const char *about)
+{
+	struct column c[] = {{.name = (char *)"e", .kind = COLUMN_ENUM},
+		{.name = (char *)"v(`", .kind = COLUMN_TEXT}, {.name = (char *)"g,h", .kind = COLUMN_ENUM}};
+	struct structure s = {.columns = c, .ncolumns = 3};
+	char said[100];
+
+	snprintf(said, sizeof(said), "Data truncated for column '%s' at row 1", about);
+	return lax_may_say(&s, str_of(statement), str_of(said));
+}
+
+static void only_an_error_value_may_be_bent(void **state)
+{
+	static const char row[] = "INSERT IGNORE INTO `t (` (`g,h`,`v(```,`e`) VALUES\n(%s)";
+	static const char *const lost[] = {"", "(", "INSERT", "INSERT INTO t (`e`", "INSERT INTO t (`e",
+		"INSERT INTO t (`e`) VALUES", "INSERT INTO t (`e`) VALUES (",
+		"INSERT INTO t (`e`) VALUES ('0", "INSERT INTO t () VALUES ()",
+		"INSERT INTO t (`x`,`e`) VALUES (0)"};
+	char text[300];
+
+	(void)state;
+	snprintf(text, sizeof(text), row, "0,'a),(0','b'");
+	assert_true(may_say(text, "g,h") && may_say(text, "G,H"));
+	assert_false(may_say(text, "e") || may_say(text, "v(`"));
+	snprintf(text, sizeof(text), row,
+		"'0',/*!50708 JSON_ARRAY(1.50,CAST(_utf8mb4'\"(,\\'\"' AS JSON)) *//*M! _utf8mb4'[1.50, 0)' "
+		"*/,0");
+	assert_true(may_say(text, "e"));
+	assert_false(may_say(text, "g,h") || may_say(text, "v(`"));
+	snprintf(text, sizeof(text), row, "1,0,NULL");
+	assert_false(may_say(text, "e") || may_say(text, "v(`") || may_say(text, "g,h"));
+	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
+		assert_false(may_say(lost[i], "e"));
+}
 
 /* --- spool files --- */
 
@@ -450,6 +488,7 @@ static void needed_keys_do_not_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_an_error_value_may_be_bent),
 		cmocka_unit_test(segments_are_walked),
 		cmocka_unit_test(large_rows_and_small_pieces),
 		cmocka_unit_test(memory_of_a_large_row),
