@@ -67,9 +67,12 @@ int binlog_read_table_map(struct str event, const struct binlog_format *f, struc
  * column? 0, or -1 with ERR_sync_columns that names the first one that does not. */
 int binlog_table_check(const struct binlog_table *t, const struct structure *s, struct err *e);
 
-/* How many columns at its end are none of the table's: MariaDB logs what it keeps for unique keys over values
- * that are too long for an index (10.4 and later). Nobody needs them. */
+/* How many columns at its end are none of the table's: MariaDB logs the hidden period of a table with row
+ * history, then what it keeps for unique keys over values that are too long for an index (10.4 and later).
+ */
 unsigned binlog_table_hidden(const struct binlog_table *t, const struct structure *s);
+/* TIMESTAMP(6), as a row's end is. */
+bool binlog_table_is_end(const struct binlog_table *t, unsigned column);
 
 /*
  * Takes from the structure what the wire doesn't tell: the fraction's digits of MariaDB's old temporals

@@ -186,26 +186,39 @@ static int check_column(const struct binlog_table *t, unsigned i, const struct c
 	return 0;
 }
 
+bool binlog_table_is_end(const struct binlog_table *t, unsigned i)
+{
+	return t->types[i] == WIRE_TIMESTAMP2 && t->meta[i] == 6;
+}
+
+static bool is_period(const struct binlog_table *t, unsigned i)
+{
+	return binlog_table_is_end(t, i) && binlog_table_is_end(t, i + 1) &&
+	       (!t->names || (str_is_ci(t->names[i], "row_start") && str_is_ci(t->names[i + 1], "row_end")));
+}
+
 unsigned binlog_table_hidden(const struct binlog_table *t, const struct structure *s)
 {
 	static const char name[] = "DB_ROW_HASH_";
-	unsigned hashed = 0;
+	unsigned hashed = 0, period = structure_hides_period(s) ? 2 : 0;
 
 	for (unsigned k = 0; k < s->nkeys; k++)
 		hashed += s->keys[k].hashed;
-	if (t->ncolumns != s->ncolumns + hashed)
+	if (t->ncolumns != s->ncolumns + period + hashed || (period && !is_period(t, s->ncolumns)))
 		return 0;
-	for (unsigned i = s->ncolumns; i < t->ncolumns; i++)
+	for (unsigned i = s->ncolumns + period; i < t->ncolumns; i++)
 		if (t->types[i] != WIRE_LONGLONG ||
 			(t->names && (t->names[i].n < sizeof(name) - 1 ||
 					     memcmp(t->names[i].p, name, sizeof(name) - 1) != 0)))
 			return 0;
-	return hashed;
+	return period + hashed;
 }
 
 int binlog_table_check(const struct binlog_table *t, const struct structure *s, struct err *e)
 {
-	if (t->ncolumns - binlog_table_hidden(t, s) != s->ncolumns)
+	unsigned hidden = binlog_table_hidden(t, s);
+
+	if (t->ncolumns - hidden != s->ncolumns || (hidden == 0 && structure_hides_period(s)))
 		return err_set(e, ERR_sync_columns,
 			"`%.*s`.`%.*s`: %u columns in the binlog, %u in the known structure",
 			STR_ARG(t->schema), STR_ARG(t->table), t->ncolumns, s->ncolumns);

@@ -237,6 +237,24 @@ static struct structure *new_structure(const char *schema, const char *table)
 	return s;
 }
 
+/* MariaDB alone has any; where its columns are hidden, only the table's type says so. */
+static int read_versions(struct db *d, struct structure *s, struct err *e)
+{
+	const struct server *server = db_server(d);
+	char type[DB_TABLE_TYPE] = "";
+
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (structure_is_row_time(&s->columns[i]) && holds(str_of(s->columns[i].expression), "END"))
+			s->row_end = xstrdup(s->columns[i].name);
+	if (!s->row_end && server->flavor == FLAVOR_MARIADB && server->version >= 100304 &&
+		db_table_type(d, s->schema, s->table, type, e) < 0)
+		return -1;
+	if (!s->row_end)
+		s->row_end = xstrdup(strcmp(type, "SYSTEM VERSIONED") == 0 ? "row_end" : "");
+	structure_cut_end(s);
+	return 0;
+}
+
 /* Fills all of them; those that are not there become NULL. After a failure all are. */
 static int read_all(struct db *d, struct reading *all, struct err *e)
 {
@@ -247,6 +265,9 @@ static int read_all(struct db *d, struct reading *all, struct err *e)
 		there += all->s[i]->ncolumns > 0;
 	if (r == 0 && there > 0)
 		r = read_keys(d, all, e);
+	for (unsigned i = 0; i < all->n; i++)
+		if (r == 0 && all->s[i]->ncolumns > 0)
+			r = read_versions(d, all->s[i], e);
 	for (unsigned i = 0; i < all->n; i++) {
 		if (r < 0 || all->s[i]->ncolumns == 0)
 			structure_free(&all->s[i]);

@@ -199,7 +199,9 @@ static size_t expression(struct reader *r, size_t i)
 	size_t end = paren ? tr_close(t, i) : i + 2;
 	size_t from = paren ? t->t[i].at + 1 : t->t[i].at, to = t->t[end < t->n ? end : t->n].at;
 
-	if (!paren && !tr_is(t, i, "ROW"))
+	if (tr_is(t, i, "ROW"))
+		r->col->nullable = false;
+	else if (!paren)
 		r->unread = "what it is generated from";
 	while (!paren && to > from && t->source.p[to - 1] == ' ')
 		to--;
@@ -516,6 +518,23 @@ static void table_collation(struct create *c, size_t i)
 		c->s->charset = xstrndup(c->collation->name, strcspn(c->collation->name, "_"));
 }
 
+/* MariaDB's row history: of the table, or of one of its columns at least. */
+static void row_history(struct create *c)
+{
+	const struct tr *t = &c->t;
+	const char *end = "";
+
+	for (size_t i = 0; i < t->n; i++)
+		if (tr_is(t, i, "WITH") && tr_is(t, i + 1, "SYSTEM") && tr_is(t, i + 2, "VERSIONING"))
+			end = "row_end";
+	for (unsigned i = 0; i < c->s->ncolumns; i++)
+		if (structure_is_row_time(&c->s->columns[i]) &&
+			strcasestr(c->s->columns[i].expression, "END"))
+			end = c->s->columns[i].name;
+	c->s->row_end = xstrdup(end);
+	structure_cut_end(c->s);
+}
+
 static int read_table(struct create *c, const struct sql_ddl *ddl)
 {
 	struct tr *t = &c->t;
@@ -534,6 +553,7 @@ static int read_table(struct create *c, const struct sql_ddl *ddl)
 		return -1;
 	if (c->s->ncolumns == 0)
 		return err_set(t->e, ERR_sql_parse, "a table without columns");
+	row_history(c);
 	settle_keys(c->s);
 	return 0;
 }
@@ -560,6 +580,10 @@ struct structure *structure_from_create(
 
 static void put_expression(const struct column *c, struct buf *out)
 {
+	if (structure_is_row_time(c)) {
+		buf_putf(out, " GENERATED ALWAYS AS %s", c->expression);
+		return;
+	}
 	if (!c->expression) {
 		buf_puts(out, " GENERATED ALWAYS AS (NULL) /* the expression is not recorded */");
 		return;
@@ -567,8 +591,10 @@ static void put_expression(const struct column *c, struct buf *out)
 	buf_putf(out, " GENERATED ALWAYS AS (%s) %s", c->expression, c->is_virtual ? "VIRTUAL" : "STORED");
 }
 
-static void put_column(const struct column *c, struct buf *out)
+static void put_column(const struct structure *s, const struct column *c, struct buf *out)
 {
+	bool ends = s->row_end && strcmp(s->row_end, c->name) == 0;
+
 	buf_puts(out, "  ");
 	sql_put_ident(out, str_of(c->name));
 	buf_putf(out, " %s", c->type);
@@ -576,7 +602,9 @@ static void put_column(const struct column *c, struct buf *out)
 		buf_putf(out, " CHARACTER SET %s COLLATE %s", c->charset, c->collation);
 	if (c->generated)
 		put_expression(c, out);
-	if (!c->nullable)
+	else if (ends)
+		buf_puts(out, " GENERATED ALWAYS AS ROW END");
+	if (!c->nullable && !ends && !structure_is_row_time(c))
 		buf_puts(out, " NOT NULL");
 	if (c->invisible)
 		buf_puts(out, " INVISIBLE");
@@ -604,6 +632,24 @@ static void put_key(const struct structure *s, const struct key *k, struct buf *
 	buf_puts(out, expression ? ") /* the expression is not recorded */" : ")");
 }
 
+/* What the downstream keeps as a plain column has lost its words; its end is told by the record. */
+static void put_period(const struct structure *s, struct buf *out)
+{
+	const struct column *start = NULL;
+
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (structure_is_row_time(&s->columns[i]) &&
+			!str_is_ci(str_of(s->row_end), s->columns[i].name))
+			start = &s->columns[i];
+	if (!start)
+		return;
+	buf_puts(out, ",\n  PERIOD FOR SYSTEM_TIME (");
+	sql_put_ident(out, str_of(start->name));
+	buf_puts(out, ", ");
+	sql_put_ident(out, str_of(s->row_end));
+	buf_putc(out, ')');
+}
+
 void structure_put_create(const struct structure *s, struct buf *out)
 {
 	buf_puts(out, "CREATE TABLE ");
@@ -614,13 +660,17 @@ void structure_put_create(const struct structure *s, struct buf *out)
 	buf_puts(out, " (\n");
 	for (unsigned i = 0; i < s->ncolumns; i++) {
 		buf_puts(out, i ? ",\n" : "");
-		put_column(&s->columns[i], out);
+		put_column(s, &s->columns[i], out);
 	}
 	for (unsigned i = 0; i < s->nkeys; i++) {
 		buf_puts(out, ",\n");
 		put_key(s, &s->keys[i], out);
 	}
+	if (s->row_end && s->row_end[0])
+		put_period(s, out);
 	buf_puts(out, "\n)");
 	if (s->charset)
 		buf_putf(out, " DEFAULT CHARSET=%s", s->charset);
+	if (s->row_end && s->row_end[0])
+		buf_puts(out, " WITH SYSTEM VERSIONING");
 }

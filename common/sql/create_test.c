@@ -74,7 +74,14 @@ static const struct {
 	{MY, "a int, b text NOT NULL, UNIQUE KEY x (a, b(4), (a + 1)), KEY p (a, b(5))",
 		"a int N; b text/utf8mb4/utf8mb4_0900_ai_ci ; x(a,b)u; p(a,b:5)"},
 	{MA, "a int, r timestamp(6) GENERATED ALWAYS AS ROW START, p int AS (a) PERSISTENT",
-		"a int N; r timestamp(6) NG{ROW START}; p int NG{a}"},
+		"a int N; r timestamp(6) G{ROW START}; p int NG{a}"},
+	{MA,
+		"a int, s timestamp(6) GENERATED ALWAYS AS ROW START, e timestamp(6) GENERATED ALWAYS AS ROW "
+		"END, PRIMARY KEY (a,e), UNIQUE KEY u (e), KEY k (e,a), PERIOD FOR SYSTEM_TIME (s,e)",
+		"a int ; s timestamp(6) G{ROW START}; e timestamp(6) G{ROW END}; PRIMARY(a)Puwk*; k(e,a)w; "
+		"u(e)w; ends e"},
+	{MA, "a int WITH SYSTEM VERSIONING, b int", "a int N; b int N; ends row_end"},
+	{MA, "a int WITHOUT SYSTEM VERSIONING, b int", "a int N; b int N"},
 	{MY, "a int, b int, PRIMARY KEY (`b` DESC, `a`) USING BTREE", "a int ; b int ; PRIMARY(b,a)Puwk*"},
 	{MA, "a int, b date, c date, PERIOD FOR p (b,c), UNIQUE KEY u (a, p WITHOUT OVERLAPS)",
 		"!over a column"},
@@ -128,6 +135,8 @@ static void describe(const struct structure *s, struct buf *b)
 		buf_putf(b, ")%s%s%s%s%s", k->primary ? "P" : "", k->unique ? "u" : "", k->whole ? "w" : "",
 			k->usable ? "k" : "", s->key == (int)i ? "*" : "");
 	}
+	if (*s->row_end)
+		buf_putf(b, "; ends %s", s->row_end);
 }
 
 static struct structure *read_columns(const struct server *from, const char *columns, struct err *e)

@@ -69,6 +69,20 @@ static int same_values(struct tr *t, size_t a, size_t b)
 	return 0;
 }
 
+/* The rows that are there get the time of the ALTER; a plain column would have none. */
+static int same_times(struct tr *t, size_t a, size_t b)
+{
+	for (size_t i = a; i + 2 < b; i++)
+		if (tr_is(t, i, "AS") && tr_is(t, i + 1, "ROW") && t->rows != SQL_ROWS_NONE &&
+			!knows(t->to, FEATURE_system_versioning))
+			return tr_fail(t,
+				"the new column (ROW %.*s) has a time of the source's own in each row that "
+				"is there: add it by hand with the source's values in it, then binlog skip; "
+				"or copy the table again",
+				STR_ARG(tr_text(t, i + 2)));
+	return 0;
+}
+
 /* AUTO_INCREMENT gives the rows that are there numbers as they come: in an order that is each server's own,
  * unless both have them by the same primary key. */
 static int same_numbers(struct tr *t, size_t i, size_t b)
@@ -119,7 +133,8 @@ static int spec_add(struct tr *t, size_t a, size_t b)
 		return drop_spec(t, a, b);
 	i += tr_is(t, i, "COLUMN");
 	i = if_clause(t, i, FEATURE_alter_if_exists);
-	if (!tr_is_key(t, i) && (same_values(t, a, b) < 0 || same_numbers(t, i, b) < 0))
+	if (!tr_is_key(t, i) &&
+		(same_values(t, a, b) < 0 || same_times(t, a, b) < 0 || same_numbers(t, i, b) < 0))
 		return -1;
 	if (tr_is_key(t, i)) { /* ADD INDEX IF NOT EXISTS i (…) */
 		for (size_t k = i; k < b && !tr_is_char(t, k, '('); k++) {

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/sql/quote.h"
 #include "common/sql/translate.h"
@@ -73,6 +74,36 @@ static int check(struct tr *t, size_t a, size_t at, size_t name, size_t b)
 		tr_drop(t, close + 1, close + 2);
 	}
 	return 0;
+}
+
+/* What PERIOD FOR SYSTEM_TIME (start, end) says behind the comma; "": no word of it. */
+static const char *row_end(const struct tr *t)
+{
+	for (size_t i = 0; i + 5 < t->n; i++)
+		if (tr_is(t, i, "PERIOD") && tr_is(t, i + 1, "FOR") && tr_is(t, i + 2, "SYSTEM_TIME") &&
+			tr_is_char(t, i + 3, '('))
+			return tr_name(t, i + 6);
+	return "";
+}
+
+/* MariaDB adds the end to each unique key of a table with history. A table without has no two rows but by the
+ * rest. */
+static int end_part(struct tr *t, size_t a, size_t b)
+{
+	const char *end = row_end(t);
+
+	if (*end && b == a + 1 && tr_is_name(t, a) && strcasecmp(tr_name(t, a), end) == 0)
+		tr_drop(t, a, b);
+	return 0;
+}
+
+static int drop_end(struct tr *t, size_t open)
+{
+	size_t close = tr_close(t, open);
+
+	if (knows(t->to, FEATURE_system_versioning) || close - open == 2)
+		return 0;
+	return tr_each(t, open + 1, close, end_part);
 }
 
 static int key_part(struct tr *t, size_t a, size_t b)
@@ -184,6 +215,8 @@ static int key(struct tr *t, size_t a, size_t b)
 		return 0;
 	while (name < open && t->t[name].type != SQL_IDENT)
 		name++;
+	if ((tr_is(t, a, "PRIMARY") || tr_is(t, a, "UNIQUE")) && drop_end(t, open) < 0)
+		return -1;
 	if (tr_key_parts(t, open, name < open ? tr_name(t, name) : "") < 0)
 		return -1;
 	for (size_t i = tr_close(t, open) + 1; i < b;)

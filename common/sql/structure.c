@@ -138,6 +138,7 @@ void structure_free(struct structure **s)
 	free(t->schema);
 	free(t->table);
 	free(t->charset);
+	free(t->row_end);
 	free(t);
 }
 
@@ -171,6 +172,56 @@ int structure_naming_key(const struct structure *s)
 		if (s->keys[i].usable)
 			return (int)i;
 	return -1;
+}
+
+bool structure_hides_period(const struct structure *s)
+{
+	return s->row_end && s->row_end[0] && structure_column(s, s->row_end) < 0;
+}
+
+bool structure_is_row_time(const struct column *c)
+{
+	return c->expression &&
+	       (str_is_ci(str_of(c->expression), "ROW START") || str_is_ci(str_of(c->expression), "ROW END"));
+}
+
+void structure_plain_period(struct structure *s)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		struct column *c = &s->columns[i];
+
+		if (!structure_is_row_time(c))
+			continue;
+		free(c->expression);
+		c->expression = NULL;
+		c->generated = false;
+	}
+}
+
+static void cut_part(struct key *k, unsigned column)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < k->ncolumns; i++) {
+		if (k->columns[i] == column)
+			continue;
+		if (k->prefixes)
+			k->prefixes[left] = k->prefixes[i];
+		k->columns[left++] = k->columns[i];
+	}
+	if (left > 0)
+		k->ncolumns = left;
+	else
+		k->unique = k->primary = k->usable = false;
+}
+
+void structure_cut_end(struct structure *s)
+{
+	int at = s->row_end ? structure_column(s, s->row_end) : -1;
+
+	for (unsigned i = 0; at >= 0 && i < s->nkeys; i++)
+		if (s->keys[i].unique)
+			cut_part(&s->keys[i], (unsigned)at);
 }
 
 static json_t *column_to_json(const struct column *c)
@@ -231,6 +282,8 @@ json_t *structure_to_json(const struct structure *s)
 	json_object_set_new(o, "table", json_string(s->table));
 	if (s->charset)
 		json_object_set_new(o, "charset", json_string(s->charset));
+	if (s->row_end)
+		json_object_set_new(o, "row_end", json_string(s->row_end));
 	json_object_set_new(o, "columns", columns);
 	json_object_set_new(o, "keys", keys);
 	json_object_set_new(o, "key", json_integer(s->key));
@@ -349,6 +402,8 @@ static int fill(struct structure *s, const json_t *o, struct err *e)
 	if (take_text(o, "schema", &s->schema, e) < 0 || take_text(o, "table", &s->table, e) < 0)
 		return -1;
 	if (json_object_get(o, "charset") && take_text(o, "charset", &s->charset, e) < 0)
+		return -1;
+	if (json_object_get(o, "row_end") && take_text(o, "row_end", &s->row_end, e) < 0)
 		return -1;
 	if (!json_is_array(columns) || nc == 0 || nc > 8192)
 		return bad(e, "the table", "columns");

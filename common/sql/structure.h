@@ -60,6 +60,9 @@ struct key {
 struct structure {
 	char *schema, *table;
 	char *charset; /* what a column without words about it gets; NULL: not recorded, as downstream */
+	/* MariaDB's row history: the column that says when a row ended; it may be hidden. "": the table has
+	 * no history; NULL: nobody said. */
+	char *row_end;
 	struct column *columns;
 	unsigned ncolumns;
 	struct key *keys;
@@ -79,3 +82,11 @@ struct structure *structure_from_json(const json_t *o, struct err *e);
 /* Which of the keys names a row: the primary key, else the first usable one; -1: none. */
 int structure_naming_key(const struct structure *s);
 int structure_column(const struct structure *s, const char *name); /* index, or -1 */
+/* The table keeps ended rows, in columns at its end that nothing but the stream shows. */
+bool structure_hides_period(const struct structure *s);
+/* Of the rows that have not ended, a unique key names one without the end that the server adds to it. */
+void structure_cut_end(struct structure *s);
+/* GENERATED ALWAYS AS ROW START, ROW END. */
+bool structure_is_row_time(const struct column *c);
+/* For a downstream where these columns are ordinary ones, which are written. */
+void structure_plain_period(struct structure *s);

@@ -219,14 +219,14 @@ static void look_at_route(struct check *c, const struct db *d, const struct str 
 		add_schema(c, to.schema);
 }
 
-/* Copied, but the first change of one stops the sync. */
+/* A downstream that keeps history too has times of its own in it. */
 static void tell_versioned(struct check *c, const struct db *d, struct some *names)
 {
-	if (names->n > 0 && check_follows(c))
-		check_found(c, "table_schema", "warn", ERR_sync_columns, db_where(d),
-			"leave them out by rule, or ALTER TABLE … DROP SYSTEM VERSIONING on both sides",
-			"system-versioned tables can't be followed yet, and the first change of one stops "
-			"the task: %s",
+	if (names->n > 0)
+		check_found(c, "table_schema", "warn", 0, db_where(d),
+			"nothing, if the history is not needed there",
+			"of system-versioned tables the current rows are copied and followed, their history "
+			"is not (a downstream that keeps history has its own, with its own times): %s",
 			some_text(names));
 	some_free(names);
 }

@@ -131,8 +131,11 @@ static int wait_for_load(struct dump *d, struct err *e)
 	known = d->wants_known;
 	if (d->target == FLAVOR_TIDB && d->o.chunk_bytes > TIDB_CHUNK_BYTES)
 		d->o.chunk_bytes = TIDB_CHUNK_BYTES;
-	for (unsigned i = 0; i < d->catalog.tables.n; i++)
+	for (unsigned i = 0; i < d->catalog.tables.n; i++) {
 		value_format_for(d->catalog.tables.p[i].structure, d->target);
+		if (d->target != FLAVOR_MARIADB)
+			structure_plain_period(d->catalog.tables.p[i].structure);
+	}
 	pthread_mutex_unlock(&d->lock);
 	return known ? plan_want(d, buf_str(&d->wanted_text), e) : 0;
 }

@@ -54,7 +54,7 @@ static bool is_set(struct dump *d, const bool *flag)
 static void tell_target(struct dump *d, uint32_t flavor)
 {
 	pthread_mutex_lock(&d->lock);
-	d->target = flavor == FLAVOR_TIDB ? FLAVOR_TIDB : FLAVOR_MYSQL;
+	d->target = flavor == FLAVOR_TIDB || flavor == FLAVOR_MARIADB ? (enum flavor)flavor : FLAVOR_MYSQL;
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -14,6 +14,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/lexer.h"
 #include "common/sql/value_format.h"
+#include "units/sync/versions.h"
 
 /* Kinds for which the other family may have only a substitute. */
 static bool has_substitutes(enum column_kind k)
@@ -60,7 +61,7 @@ static const struct column *named(const struct structure *s, const char *name)
 	return at < 0 ? NULL : &s->columns[at];
 }
 
-static struct sql_lexer read_text(const struct altered *x)
+struct sql_lexer altered_text(const struct altered *x)
 {
 	struct sql_lexer lx;
 
@@ -73,7 +74,7 @@ static struct sql_lexer read_text(const struct altered *x)
 /* Does the statement name this column, or anything that is called so? */
 static bool says(const struct altered *x, const char *column)
 {
-	struct sql_lexer lx = read_text(x);
+	struct sql_lexer lx = altered_text(x);
 	char name[300];
 
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
@@ -167,7 +168,7 @@ static bool part_defines(struct sql_lexer *lx, const char *column, char old[300]
  */
 static const struct column *kept(const struct altered *x, const char *column)
 {
-	struct sql_lexer lx = read_text(x), at;
+	struct sql_lexer lx = altered_text(x), at;
 	char old[300];
 	int depth = 0;
 
@@ -183,7 +184,7 @@ static const struct column *kept(const struct altered *x, const char *column)
 /* The lexer at the name of the column where the statement says what it is; the last one counts. */
 static bool find_definition(const struct altered *x, const char *column, struct sql_lexer *at)
 {
-	struct sql_lexer lx = read_text(x);
+	struct sql_lexer lx = altered_text(x);
 	bool found = false;
 	char old[300];
 	int depth = 0;
@@ -220,7 +221,7 @@ static bool read_type(const struct altered *x, const char *column, char *type, s
 /* CONVERT TO CHARACTER SET. *unknown: to one that it does not name. */
 static bool converts(const struct altered *x, bool *unknown)
 {
-	struct sql_lexer lx = read_text(x);
+	struct sql_lexer lx = altered_text(x);
 	bool found = false, after = false, set = false;
 
 	*unknown = false;
@@ -319,7 +320,7 @@ static void take_kinds(
 /* FIRST, AFTER: what it names may stand elsewhere than before. */
 static bool says_a_place(const struct altered *x)
 {
-	struct sql_lexer lx = read_text(x);
+	struct sql_lexer lx = altered_text(x);
 
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
 		if (sql_lex_is(&lx, "FIRST") || sql_lex_is(&lx, "AFTER"))
@@ -327,10 +328,9 @@ static bool says_a_place(const struct altered *x)
 	return false;
 }
 
-/* What was called so before the statement; "": it adds it. */
-static void name_before(const struct altered *x, const char *column, char old[300])
+void altered_name_before(const struct altered *x, const char *column, char old[300])
 {
-	struct sql_lexer lx = read_text(x), at;
+	struct sql_lexer lx = altered_text(x), at;
 	int depth = 0;
 
 	snprintf(old, 300, "%s", column);
@@ -355,7 +355,7 @@ static bool same_order(const struct structure *s, const struct altered *x)
 
 		if (moves && says(x, s->columns[i].name))
 			continue;
-		name_before(x, s->columns[i].name, old);
+		altered_name_before(x, s->columns[i].name, old);
 		at = structure_column(x->was, old);
 		if (at >= 0 && at < last)
 			return false;
@@ -451,6 +451,7 @@ struct structure *altered_fit(struct structure *s, const struct altered *x, cons
 	converted = converts(x, &unknown);
 	take_kinds(s, x, now, converted);
 	take_default(s, x);
+	versions_after_ddl(s, x);
 	if (!x->was)
 		return s;
 	if (unknown || lacks(s, x) || !same_order(s, x)) {

@@ -1,4 +1,5 @@
 #pragma once
+#include "common/sql/lexer.h"
 #include "units/sync/table.h"
 
 /* A DDL statement that was executed downstream, and one of the tables that it names. */
@@ -24,6 +25,10 @@ struct altered {
 struct structure *tables_after_ddl(struct tables *ts, const struct altered *x, bool *found, struct err *e);
 /* The statement may have given the column another type or charset, or nobody knows what it was before. */
 bool altered_may_change(const struct altered *x, const char *column);
+/* The statement's text, from its beginning. */
+struct sql_lexer altered_text(const struct altered *x);
+/* What the column was called before the statement; "": it adds it. */
+void altered_name_before(const struct altered *x, const char *column, char old[300]);
 /* What of it needs no server; takes s, which may be NULL, and may return it. `now`: the upstream's, NULL: not
  * known. */
 struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now);

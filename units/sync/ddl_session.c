@@ -333,12 +333,23 @@ static int set_database(struct db *d, const struct binlog_query *q, bool needed,
 	return r;
 }
 
+/* MariaDB refuses to alter a table with history unless told to; the upstream was. */
+static int keep_history(struct db *d, struct err *e)
+{
+	const struct server *s = db_server(d);
+
+	if (s->flavor != FLAVOR_MARIADB || s->version < 100304)
+		return 0;
+	return db_exec(d, STR_LIT("SET system_versioning_alter_history=KEEP"), e);
+}
+
 int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e)
 {
 	/* The time first: it asks this connection for structures, and in the statement's modes and charset
 	 * questions of ours may mean something else. */
 	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 ||
-		set_checks(a->ddl, t, s->q, e) < 0 || set_database(a->ddl, s->q, s->needs_database, e) < 0)
+		set_checks(a->ddl, t, s->q, e) < 0 || keep_history(a->ddl, e) < 0 ||
+		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
 	return 0;

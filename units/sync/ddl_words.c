@@ -326,7 +326,8 @@ static int translate(struct apply *a, const struct trx *t, struct ddl_statement 
 		r = sql_translate(text, &d, &j->text, notes, &why);
 	}
 	if (r < 0 && why.code == ERR_ddl_untranslatable && j->ddl->verb == SQL_VERB_ALTER_TABLE &&
-		says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL")) {
+		(says(j, &t->format.server, "AUTO_INCREMENT", "SERIAL") ||
+			says(j, &t->format.server, "ROW", "ROW"))) {
 		if (look_at_rows(a, j, &d.rows, e) < 0)
 			return -1;
 		buf_clear(&j->text);

@@ -15,6 +15,7 @@
 #include "units/sync/implied.h"
 #include "units/sync/noted.h"
 #include "units/sync/takeover.h"
+#include "units/sync/versions.h"
 
 enum {
 	WHOLE_BYTES = 1 << 20, /* of events: up to here decoded at once */
@@ -155,6 +156,9 @@ static int ask_filter(struct decode *d, const struct table *t, struct str event,
 {
 	struct binlog_header h;
 
+	d->leaves_out = false;
+	if (t->versioned) /* what a row is to the filter shows in the row */
+		return 0;
 	if (binlog_read_header(event, &h, e) < 0 ||
 		ask_kind(t, binlog_rows_change(h.type), &d->leaves_out, e) < 0)
 		return -1;
@@ -288,6 +292,19 @@ static int filter(struct decode *d, struct change *c, bool *keep, struct err *e)
 	return verdict == ROW_ENTERS || verdict == ROW_LEAVES ? become(d, c, verdict, keep, e) : 0;
 }
 
+/* A row of a table with history: what it is to those that are there, and what the event filter says of that.
+ */
+static int turn(struct decode *d, struct change *c, bool *keep, struct err *e)
+{
+	bool out = false;
+
+	if (versions_turn(c, keep, e) < 0 || (*keep && ask_kind(c->table, c->kind, &out, e) < 0))
+		return -1;
+	*keep = *keep && !out;
+	d->left_out += out;
+	return 0;
+}
+
 /* Room for a row's values: that of one that was left out, so that memory does not grow with those. */
 static void take_room(
 	struct decode *d, struct arena *a, struct binlog_value **before, struct binlog_value **after)
@@ -326,15 +343,17 @@ static int next_row(struct decode *d, struct list *l, struct arena *a, struct er
 		return r;
 	if (d->rows.change == BINLOG_INSERT && d->rows_of->table->wanted)
 		implied_fill(d->rows_of->table, after);
-	extra_fill(d->rows_of->table, before);
-	extra_fill(d->rows_of->table, after);
 	c = (struct change){.table = d->rows_of->table,
 		.kind = d->rows.change,
 		.checks = !(d->rows.flags & NO_FOREIGN_KEY_CHECKS) && !d->rows_of->untied,
 		.again = d->rows_of->again,
 		.before = before,
 		.after = after};
-	if (c.table->filter && filter(d, &c, &keep, e) < 0)
+	if (c.table->versioned && turn(d, &c, &keep, e) < 0)
+		return -1;
+	extra_fill(c.table, before); /* over what the stream has at its end */
+	extra_fill(c.table, after);
+	if (keep && c.table->filter && filter(d, &c, &keep, e) < 0)
 		return -1;
 	if (keep) {
 		*add(l, a) = c;

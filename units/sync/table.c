@@ -22,6 +22,7 @@
 #include "units/sync/routed.h"
 #include "units/sync/ties.h"
 #include "units/sync/unicode.h"
+#include "units/sync/versions.h"
 
 bool table_same_charset(const char *a, const char *b)
 {
@@ -311,15 +312,6 @@ static int ask_about(struct tables *ts, const struct table *t, const char *head,
 	return n;
 }
 
-/* MariaDB's row history: deleted rows come as updates of a column that no structure shows (T18). */
-static int no_versions(const struct table *t, struct err *e)
-{
-	return err_set(e, ERR_sync_columns,
-		"%s is system-versioned, which is not supported yet: leave it out by rule, or ALTER TABLE "
-		"%s DROP SYSTEM VERSIONING on both sides",
-		t->head, t->head);
-}
-
 static void on_update_column(struct table *t, struct str name)
 {
 	for (unsigned i = 0; i < t->up->ncolumns; i++)
@@ -331,11 +323,6 @@ static void on_trigger(struct table *t, struct str name)
 {
 	(void)name;
 	t->wanted = false; /* told by its caller */
-}
-
-static void on_type(struct table *t, struct str type)
-{
-	t->versioned = str_is(type, "SYSTEM VERSIONED");
 }
 
 static void on_own_reference(struct table *t, struct str name)
@@ -370,44 +357,13 @@ static int find_habits(struct tables *ts, struct table *t, struct err *e)
 			"REFERENCED_TABLE_NAME=TABLE_NAME"
 			" AND CONSTRAINT_SCHEMA=",
 			" AND TABLE_NAME=", on_own_reference, e) < 0 ||
-		ask_about(ts, t, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=",
-			" AND TABLE_NAME=", on_type, e) < 0 ||
 		db_engine_without_transactions(ts->ask_down, t->to_schema, t->to_name, engine, e) < 0)
 		return -1;
 	if (engine[0])
 		return err_set(e, ERR_sync_engine, "%s in the downstream: %s", t->head, engine);
-	if (t->versioned)
-		return no_versions(t, e);
 	if (!t->wanted)
 		return err_set(e, ERR_sync_trigger, "%s in the downstream", t->head);
 	return 0;
-}
-
-/* Two more columns than anybody shows, TIMESTAMP(6) both: row_start and row_end. */
-static bool hides_period(const struct binlog_table *map, const struct structure *s)
-{
-	unsigned n = map->ncolumns;
-
-	return n == s->ncolumns + 2 && map->types[n - 1] == WIRE_TIMESTAMP2 &&
-	       map->types[n - 2] == WIRE_TIMESTAMP2 && map->meta[n - 1] == 6 && map->meta[n - 2] == 6;
-}
-
-/* Columns that a PERIOD FOR SYSTEM_TIME names look like others downstream: a deleted row would stay there. */
-static int refuse_versions(
-	struct tables *ts, const struct table *t, const struct binlog_table *map, struct err *e)
-{
-	unsigned times = 0;
-	char type[DB_TABLE_TYPE] = "";
-
-	for (unsigned i = 0; i < map->ncolumns; i++)
-		times += map->types[i] == WIRE_TIMESTAMP2 && map->meta[i] == 6;
-	if (t->from != FLAVOR_MARIADB || times < 2)
-		return 0;
-	if (!tables_upstream(ts, e) || db_table_type(ts->ask_up, t->schema, t->name, type, e) < 0) {
-		db_close(&ts->ask_up);
-		return err_add(e, "asking the upstream whether %s is system-versioned", t->head);
-	}
-	return strcmp(type, "SYSTEM VERSIONED") == 0 ? no_versions(t, e) : 0;
 }
 
 /* A filter may leave out what changes it in the upstream: then later columns have another one there. */
@@ -434,8 +390,10 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	struct err first = {0}, later;
 	bool found;
 
-	if (e->code)
+	if (e->code || (s && versions_complete(ts, t, map, s, e) < 0)) {
+		structure_free(&s);
 		return -1;
+	}
 	if (s && binlog_table_check(map, s, &first) == 0) {
 		t->up = s;
 		return 0;
@@ -445,13 +403,13 @@ static int find_up(struct tables *ts, struct table *t, const struct binlog_table
 	s = tables_upstream_now(ts, t->schema, t->name, &found, &later);
 	if (s && binlog_table_check(map, s, first.code ? &later : &first) == 0) {
 		log_info("structure of %s taken from the upstream", t->head);
-		t->of_now = true;
+		t->of_now = t->versions_of_now = true;
 		t->up = s;
 		return take_default(ts, t, s, e);
 	}
-	if (s && hides_period(map, s)) {
+	if (s && versions_unknown(t, map, s, e) < 0) {
 		structure_free(&s);
-		return no_versions(t, e);
+		return -1;
 	}
 	structure_free(&s);
 	if (later.code && !first.code)
@@ -535,8 +493,8 @@ static int learn(struct tables *ts, struct table *t, const struct binlog_table *
 	}
 	if (!t->down)
 		return err_set(e, ERR_sync_no_table, "%s", t->head);
-	if (refuse_versions(ts, t, map, e) < 0 || find_up(ts, t, map, e) < 0 || extra_learn(ts, t, e) < 0 ||
-		hidden_check(t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0 ||
+	if (find_up(ts, t, map, e) < 0 || extra_learn(ts, t, e) < 0 || hidden_check(t, map, e) < 0 ||
+		versions_learn(t, map, e) < 0 || fit_columns(t, e) < 0 || find_habits(ts, t, e) < 0 ||
 		routed_meet(ts, t, e) < 0)
 		return -1;
 	if (row_filter_bind(&t->filter, rules_row_filters(ts->rules), t->logged, &ts->from, e) < 0)

@@ -62,8 +62,11 @@ struct table {
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `to_schema`.`to_name`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
-	bool has_enum, versioned;
-	bool of_now; /* up is what the upstream said at the first row, nobody had it on record */
+	bool has_enum;
+	bool versioned;       /* the stream has rows of its history too (versions.h) … */
+	unsigned row_end;     /* … which this column of theirs tells */
+	bool versions_of_now; /* what the upstream said at the first row */
+	bool of_now;          /* up is what the upstream said at the first row, nobody had it on record */
 	enum table_order order;
 	bool upsert;      /* changed rows may be written as INSERT … ON DUPLICATE KEY UPDATE (T7) */
 	bool join;        /* updates of many rows may share a statement (join.h) */
