@@ -76,7 +76,7 @@ static int same_times(struct tr *t, size_t a, size_t b)
 		if (tr_is(t, i, "AS") && tr_is(t, i + 1, "ROW") && t->rows != SQL_ROWS_NONE &&
 			!knows(t->to, FEATURE_system_versioning))
 			return tr_fail(t,
-				"the new column (ROW %.*s) has a time of the source's own in each row that "
+				"the column (ROW %.*s) has a time of the source's own in each row that "
 				"is there: add it by hand with the source's values in it, then binlog skip; "
 				"or copy the table again",
 				STR_ARG(tr_text(t, i + 2)));
@@ -159,6 +159,8 @@ static int spec_modify(struct tr *t, size_t a, size_t b)
 	size_t i = a + 1 + tr_is(t, a + 1, "COLUMN");
 
 	i = if_clause(t, i, FEATURE_alter_if_exists);
+	if (same_times(t, a, b) < 0)
+		return -1;
 	return tr_column(t, i + tr_is(t, a, "CHANGE"), b);
 }
 

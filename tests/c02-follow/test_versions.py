@@ -1,6 +1,9 @@
 """MariaDB's system-versioned tables (T18): the rows that are there are copied and followed, into tables that keep history of their own and into plain ones."""
-import procs
+import json
+
 import pytest
+from cutover import cutover, one, read_only
+from routed import Files
 from tidegate import FAILED
 
 PERIOD = "rs timestamp(6) GENERATED ALWAYS AS ROW START, re timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (rs, re)"
@@ -64,12 +67,26 @@ def same(pair):
     return up
 
 
-PAIRS = ["ma1011>my97", "ma1011>ma1011", pytest.param("ma118>my97", marks=pytest.mark.long), pytest.param("ma118>ma1011", marks=pytest.mark.long)]
+LONG = [pytest.param(p, marks=pytest.mark.long) for p in ("ma118>my97", "ma118>ma1011")]
+PAIRS = ["ma1011>my97", "ma1011>ma1011", *LONG]
 
 
 def made(make_pair, names):
-    source, target = names.split(">")
-    return make_pair(source, target)
+    """The servers, with the first tables and some history in them."""
+    pair = make_pair(*names.split(">"))
+    long = "text" if pair.target.flavor == "mariadb" else "varchar(40)"  # the first has a hidden column of its own
+    pair.source.run(FIRST[0])
+    pair.source.run(*(q.replace("{long}", long) for q in FIRST[1:]), db="app")
+    return pair
+
+
+def forgets(target, *tables):
+    """Of these nothing is on record; of all others not whether they have history, as no version before said it."""
+    for name, structure in target.query("SELECT table_name, structure FROM dm_meta.tidegate_structure WHERE table_name<>''"):
+        without = {k: v for k, v in json.loads(structure).items() if k != "row_end"}
+        target.run(("UPDATE dm_meta.tidegate_structure SET structure=%s WHERE table_name=%s", (json.dumps(without), name)))
+    for name in tables:
+        target.run(("DELETE FROM dm_meta.tidegate_structure WHERE table_name=%s", (name,)))
 
 
 @pytest.mark.parametrize("names", PAIRS)
@@ -78,9 +95,6 @@ def test_current_rows(names, backlog, make_pair, job):
     """All that changes rows and tables, as it comes and in one backlog whose tables are others by then."""
     pair = made(make_pair, names)
     s = pair.source
-    s.run(FIRST[0])
-    long = "text" if pair.target.flavor == "mariadb" else "varchar(40)"  # the first has a hidden column of its own
-    s.run(*(q.replace("{long}", long) for q in FIRST[1:]), db="app")
     j = job(pair, tables="app.*")
     j.run()
     assert len(same(pair)["h"][1]) == 3
@@ -94,3 +108,85 @@ def test_current_rows(names, backlog, make_pair, job):
     assert rows["later2"][1] and rows["e"][1] and len(rows["parts"][1]) == 1
     assert "`app`.`e` is system-versioned in the upstream: what becomes of its current rows is followed, its history is not" in j.log()
     assert ("`app`.`e` is system-versioned in the downstream" in j.log()) == (pair.target.flavor == "mariadb")
+
+
+@pytest.mark.parametrize("names", ["ma1011>my97", "ma1011>ma1011"])
+@pytest.mark.parametrize("forgotten", [(), ("h", "e", "nokey", "uk", "plain")])
+def test_not_on_record(names, forgotten, make_pair, job):
+    """The upstream says which tables have history: of a copy by an earlier version, and of one by another tool."""
+    pair = made(make_pair, names)
+    j = job(pair, tables="app.*")
+    j.run()
+    forgets(pair.target, *forgotten)
+    pair.source.run(*ROWS, db="app")
+    j.run()
+    same(pair)
+
+
+# Behind the copy: nothing is on record; what is changed upstream, what downstream, and what it says.
+STOPS = [("h", ["UPDATE h SET n=1", KEEP, "ALTER TABLE h DROP SYSTEM VERSIONING"], [], "`app`.`h` was system-versioned when these rows were written"),
+         ("h", ["UPDATE h SET n=1", KEEP, "ALTER TABLE h DROP SYSTEM VERSIONING, ADD d timestamp(6) NULL, ADD f timestamp(6) NULL"], [], "has no column `d` in the downstream"),
+         ("plain", ["UPDATE plain SET a=NULL", "ALTER TABLE plain DROP a, DROP b, ADD SYSTEM VERSIONING"], [], "the upstream's structure of now has no column `a`"),
+         ("e", ["UPDATE e SET n=1 WHERE id=1"], ["ALTER TABLE e MODIFY rs timestamp(6) NULL, MODIFY re timestamp(6) NULL"], "`app`.`e` is system-versioned in the upstream now, which is on no record")]
+
+
+@pytest.mark.parametrize("table, up, down, text", STOPS)
+def test_what_nobody_can_tell(table, up, down, text, make_pair, job):
+    pair = made(make_pair, "ma1011>my97")
+    j = job(pair, tables="app.*")
+    j.run()
+    before = current(pair.target, ())
+    forgets(pair.target, table)
+    pair.source.run(*up, db="app")
+    pair.target.run(*down, db="app")
+    j.run(expect=FAILED)
+    assert text in j.stderr() and "36027" in j.stderr(), j.story()
+    assert current(pair.target, ())[table] == before[table]
+
+
+@pytest.mark.parametrize("sql", [f"ALTER TABLE late ADD {PERIOD.replace(', ', ', ADD ', 2)}, ADD SYSTEM VERSIONING",
+                                 "ALTER TABLE m MODIFY rs timestamp(6) GENERATED ALWAYS AS ROW START, MODIFY re timestamp(6) GENERATED ALWAYS AS ROW END, ADD PERIOD FOR SYSTEM_TIME (rs, re), ADD SYSTEM VERSIONING"])
+def test_period_of_a_table_with_rows(sql, make_pair, job):
+    """Each row gets a time of the upstream's own, which a plain column would not have."""
+    pair = made(make_pair, "ma1011>my97")
+    pair.source.run("CREATE TABLE m (id int PRIMARY KEY, rs timestamp(6) NOT NULL DEFAULT NOW(6), re timestamp(6) NOT NULL DEFAULT NOW(6))", "INSERT INTO m (id) VALUES (1)", db="app")
+    j = job(pair, tables="app.*")
+    j.run()
+    pair.source.run(KEEP, sql, db="app")
+    j.run(expect=FAILED)
+    assert "60507" in j.stderr() and "has a time of the source's own" in j.stderr(), j.story()
+
+
+def test_filters_and_routes(make_pair, job):
+    """Rules are about what a row is to those that are there: an update to an end is a delete."""
+    pair = make_pair("ma1011", "my97")
+    s, d = pair.source, pair.target
+    tables = ["nodelete", "noupdate", "noinsert", "some"]
+    s.run("CREATE DATABASE app", *(f"CREATE TABLE app.{t} (id int PRIMARY KEY, n int) WITH SYSTEM VERSIONING" for t in [*tables, "m1", "m2"]))
+    s.run(*(f"INSERT INTO app.{t} VALUES (1,1),(2,2),(3,3)" for t in tables), "INSERT INTO app.m1 VALUES (1,1),(2,2)", "INSERT INTO app.m2 VALUES (11,1),(12,2)")
+    f = Files(pair, job, {"m": {"schema-pattern": "app", "table-pattern": "m?", "target-schema": "app", "target-table": "m"}}, more=", filter-rules: [d, u, i], expression-filters: [x, y]")
+    with f.task.open("a") as out:
+        print("filters:", json.dumps({k[0]: {"schema-pattern": "app", "table-pattern": t, "events": [k], "action": "Ignore"} for k, t in zip(("delete", "update", "insert"), tables)}), file=out)
+        print("expression-filter:", json.dumps({"x": {"schema": "app", "table": "some", "delete-value-expr": "id = 1"}, "y": {"schema": "app", "table": "some", "update-new-value-expr": "n = 10"}}), file=out)
+    f.run()
+    for t in tables:
+        s.run(f"UPDATE app.{t} SET n=n+7 WHERE id>1", f"DELETE FROM app.{t} WHERE id<3", f"INSERT INTO app.{t} VALUES (4,4)")
+    s.run("UPDATE app.m1 SET n=n+1", "DELETE FROM app.m1 WHERE id=1", "UPDATE app.m2 SET n=n+5", "DELETE FROM app.m2 WHERE id=12", "REPLACE INTO app.m2 VALUES (13,1),(11,9)")
+    f.run()
+    rows = {t: d.query(f"SELECT id, n FROM app.{t} ORDER BY id") for t in [*tables, "m"]}
+    assert rows == {"nodelete": ((1, 1), (2, 9), (3, 10), (4, 4)), "noupdate": ((3, 3), (4, 4)), "noinsert": ((3, 10),), "some": ((1, 1), (3, 3), (4, 4)), "m": ((2, 3), (11, 9), (13, 1))}
+
+
+@pytest.mark.parametrize("names", ["ma1011>my97", pytest.param("ma1011>ma1011", marks=pytest.mark.long), *LONG])
+def test_cutover_compares_what_is_there(names, make_pair, job):
+    pair = made(make_pair, names)
+    j = job(pair, tables="app.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    pair.source.run(*ROWS, db="app")
+    read_only(pair.source)
+    try:
+        one(cutover(j, "--wait", "30"), "success", "tables")
+    finally:
+        read_only(pair.source, False)
+    same(pair)
