@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from cutover import cutover, one, read_only
+from cutover import cutover, one, read_only, said
 from routed import Files
 from tidegate import FAILED
 
@@ -186,7 +186,9 @@ def test_cutover_compares_what_is_there(names, make_pair, job):
     pair.source.run(*ROWS, db="app")
     read_only(pair.source)
     try:
-        one(cutover(j, "--wait", "30"), "success", "tables")
+        answer = cutover(j, "--wait", "30")
+        one(answer, "success", "tables")
+        assert not said(answer, "warn"), answer
     finally:
         read_only(pair.source, False)
     same(pair)

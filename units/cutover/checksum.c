@@ -48,6 +48,13 @@ static enum form form_of_text(const struct column *a, const struct column *b)
 	return same_charset(a, b) ? FORM_BYTES : FORM_UTF8;
 }
 
+/* A period of MariaDB's row history, where the downstream has none: the same times in a wider type. */
+static bool is_plain_period(const struct column *a, const struct column *b)
+{
+	return structure_is_row_time(a) && a->kind == COLUMN_TIMESTAMP && b->kind == COLUMN_DATETIME &&
+	       strcmp(b->type, "datetime(6)") == 0;
+}
+
 static enum form form_of(const struct column *a, const struct checksum_side *sa, const struct column *b,
 	const struct checksum_side *sb)
 {
@@ -60,6 +67,8 @@ static enum form form_of(const struct column *a, const struct checksum_side *sa,
 	if ((a->kind == COLUMN_VECTOR && b->kind == COLUMN_BINARY) ||
 		(a->kind == COLUMN_BINARY && b->kind == COLUMN_VECTOR))
 		return FORM_BYTES;
+	if (is_plain_period(a, b))
+		return FORM_AS_IS;
 	if (a->kind != b->kind)
 		return FORM_NONE;
 	switch (a->kind) {
