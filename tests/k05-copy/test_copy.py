@@ -188,12 +188,13 @@ def test_a_deadlock_over_the_records(source, target, make_pair, job, tmp_path):
     pair.assert_equal("app", j.story)
 
 
-def test_table_made_by_hand_starts_anew(make_pair, job):
+@pytest.mark.parametrize("names, words", [("ma1011>my97", ""), ("my97>ma1011", " WITH SYSTEM VERSIONING")])
+def test_table_made_by_hand_starts_anew(names, words, make_pair, job):
     """What the copy found empty is its own to empty, once rows of it are there, as often as it begins again from another snapshot."""
-    pair = make_pair("ma1011", "my97")
+    pair = make_pair(*names.split(">"))
     s, d = pair.source, pair.target
     s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))", "INSERT INTO app.t VALUES (1, 'x'), (2, 'y')")
-    d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))")
+    d.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20))" + words)
     j = job(pair, tables="app.*")
     for _ in range(2):
         fired = j.failpoints.fired("load_all_done")

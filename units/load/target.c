@@ -316,6 +316,19 @@ static int drop_one(void *arg, const char *schema, const char *name)
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
 
+enum { NOT_VERSIONED = 4137 };
+
+/* MariaDB truncates no table that keeps history. */
+static int empty_table(struct db *c, const char *schema, const char *name, struct err *e)
+{
+	if (ddl_about(c, "TRUNCATE TABLE ", schema, name, e) == 0)
+		return 0;
+	if (e->sql_errno != NOT_VERSIONED)
+		return -1;
+	err_clear(e);
+	return ddl_about(c, "DELETE FROM ", schema, name, e);
+}
+
 static int empty_one(void *arg, const char *schema, const char *name)
 {
 	struct making *m = arg;
@@ -332,7 +345,7 @@ static int empty_one(void *arg, const char *schema, const char *name)
 		return -1;
 	if (!empty && !own_may_have_rows(m->own, "taken", schema, name))
 		return plan_at(m->plan, schema, name) ? not_ours(m, schema, name) : 0;
-	return empty ? 0 : ddl_about(m->c, "TRUNCATE TABLE ", schema, name, m->e);
+	return empty ? 0 : empty_table(m->c, schema, name, m->e);
 }
 
 static int make_schema(struct load *l, struct db *c, const struct plan_item *s, struct err *e)
