@@ -442,6 +442,49 @@ static void take_default(struct structure *s, const struct altered *x)
 		s->charset = xstrdup(x->was->charset);
 }
 
+/* ALTER [COLUMN] [IF EXISTS] column DROP DEFAULT, at the ALTER. */
+static bool drops_default(struct sql_lexer lx, const char *column)
+{
+	bool negated;
+
+	skip_words(&lx, &negated);
+	return is_name(&lx, column) && sql_lex_next(&lx) == SQL_WORD && sql_lex_is(&lx, "DROP") &&
+	       sql_lex_next(&lx) == SQL_WORD && sql_lex_is(&lx, "DEFAULT");
+}
+
+/* Has the statement itself left the column without a default? */
+static bool leaves_no_default(const struct altered *x, const char *column)
+{
+	struct sql_lexer lx = altered_text(x);
+
+	if (altered_may_change(x, column))
+		return true;
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (sql_lex_is(&lx, "ALTER") && drops_default(lx, column))
+			return true;
+	return false;
+}
+
+/* One that the downstream alone has lost is none that the upstream lacks: implied.c would write another
+ * value. */
+static void take_defaults(struct structure *s, const struct altered *x)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		struct column *c = &s->columns[i];
+		const struct column *from;
+		char old[300];
+
+		if (!c->no_default || x->made)
+			continue;
+		altered_name_before(x, c->name, old);
+		from = named(x->was, old);
+		if (!x->was || x->told)
+			c->no_default = false;
+		else if (from && !leaves_no_default(x, c->name))
+			c->no_default = from->no_default;
+	}
+}
+
 struct structure *altered_fit(struct structure *s, const struct altered *x, const struct structure *now)
 {
 	bool unknown, converted;
@@ -451,6 +494,7 @@ struct structure *altered_fit(struct structure *s, const struct altered *x, cons
 	converted = converts(x, &unknown);
 	take_kinds(s, x, now, converted);
 	take_default(s, x);
+	take_defaults(s, x);
 	versions_after_ddl(s, x);
 	if (!x->was)
 		return s;
