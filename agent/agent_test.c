@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -288,6 +290,132 @@ static void a_line_without_end_is_cut(void **state)
 	with_log(write_flood, out, sizeof(out));
 	assert_true(count(out, '\n') >= 2);
 	assert_true(count(out, '\n') < 20);
+}
+
+/* --- a supervisor with much to do --- */
+
+enum { MANY = 60, LITTLE = 4608 };
+
+struct busy {
+	struct agent *a;
+	struct daemon_env env;
+	int theirs;
+};
+
+static void make_busy(struct busy *b)
+{
+	int ends[2], little = LITTLE;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+	b->a = calloc(1, sizeof(*b->a));
+	b->env = (struct daemon_env){.loop = loop_new()};
+	b->a->env = &b->env;
+	b->a->spawner.fd = ends[0];
+	b->a->log_level = "info";
+	b->theirs = ends[1];
+}
+
+static void drop_busy(struct busy *b)
+{
+	for (struct proc *p = b->a->procs; p; p = p->next)
+		p->state = PROC_OFF;
+	while (b->a->checks) {
+		struct check *gone = b->a->checks;
+
+		check_free(&gone);
+	}
+	close(b->a->spawner.fd);
+	close(b->theirs);
+	loop_free(&b->env.loop);
+	free(b->a);
+}
+
+/* What has come for the supervisor: how many requests of this kind. */
+static unsigned taken(struct busy *b, uint16_t type)
+{
+	struct spawn_req q;
+	unsigned n = 0;
+
+	while (recv(b->theirs, &q, sizeof(q), MSG_DONTWAIT) == (ssize_t)sizeof(q))
+		n += q.type == type;
+	return n;
+}
+
+static unsigned in_state(const struct agent *a, enum proc_state state)
+{
+	unsigned n = 0;
+
+	for (const struct proc *p = a->procs; p; p = p->next)
+		n += p->state == state;
+	return n;
+}
+
+static void tick_checks(struct agent *a, uint64_t now)
+{
+	for (struct check *c = a->checks; c; c = c->next)
+		check_tick(c, now);
+}
+
+/* All that the socket has no room for is asked for a moment later: no failure, no pause, no answer of a check
+ * that was never made. */
+static void many_are_started_at_once(void **state)
+{
+	uint64_t now = 1000000;
+	struct busy b;
+	struct err e = {0};
+	unsigned n;
+
+	(void)state;
+	make_busy(&b);
+	for (int slot = 1; slot <= MANY; slot++) {
+		json_t *spec =
+			json_pack("{s:i,s:i,s:i,s:s}", "id", slot, "slot", slot, "sub", 900, "source", "s");
+
+		assert_non_null(check_new(b.a, spec, &e));
+		json_decref(spec);
+	}
+	tick_checks(b.a, now);
+	n = in_state(b.a, PROC_ASKED);
+	assert_true(n > 0 && n < MANY);
+	for (int i = 0; i < MANY && in_state(b.a, PROC_ASKED) < MANY; i++) {
+		assert_int_equal(taken(&b, SPAWN_REQ_START), in_state(b.a, PROC_ASKED) - (i ? n : 0));
+		n = in_state(b.a, PROC_ASKED);
+		tick_checks(b.a, now + 49);
+		assert_int_equal(in_state(b.a, PROC_ASKED), n);
+		now += 50;
+		tick_checks(b.a, now);
+	}
+	assert_int_equal(in_state(b.a, PROC_ASKED), MANY);
+	for (const struct check *c = b.a->checks; c; c = c->next)
+		assert_true(!c->done && c->proc->error.code == 0 && c->proc->backoff.restarts == 0);
+	drop_busy(&b);
+}
+
+/* A signal, too: what is to end ends. */
+static void a_signal_is_not_lost(void **state)
+{
+	struct proc p = {.state = PROC_ALIVE, .kind = UNIT_relay, .slot = 1, .wanted = true};
+	uint64_t now = clock_ms();
+	struct busy b;
+	unsigned n = 0;
+
+	(void)state;
+	make_busy(&b);
+	p.agent = b.a;
+	p.source = (char *)(uintptr_t) "s";
+	p.heard_ms = now;
+	while (!p.unsent && ++n < 1000)
+		proc_kill(&p, "a test");
+	assert_int_equal(p.unsent, SIGKILL);
+	assert_int_equal(taken(&b, SPAWN_REQ_SIGNAL), n - 1);
+	assert_true(proc_due(&p) <= clock_ms() + 50);
+	proc_tick(&p, p.unsent_at - 1);
+	assert_int_equal(taken(&b, SPAWN_REQ_SIGNAL), 0);
+	proc_tick(&p, p.unsent_at);
+	assert_int_equal(taken(&b, SPAWN_REQ_SIGNAL), 1);
+	assert_int_equal(p.unsent, 0);
+	drop_busy(&b);
 }
 
 /* --- an agent that stood still --- */
@@ -626,6 +754,8 @@ int main(void)
 		cmocka_unit_test(the_last_error_is_known),
 		cmocka_unit_test(a_line_without_end_is_cut),
 		cmocka_unit_test(nobody_is_silent_for_a_time_asleep),
+		cmocka_unit_test(many_are_started_at_once),
+		cmocka_unit_test(a_signal_is_not_lost),
 		cmocka_unit_test(errors_in_any_charset_are_reported),
 		cmocka_unit_test(a_report_is_never_too_long_for_its_findings),
 		TALK(a_frozen_master_is_left),

@@ -24,6 +24,8 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 
+enum { BUSY_MS = 50 };
+
 struct proc *proc_new(struct agent *a, enum unit_kind kind, unsigned slot, unsigned sub, const char *source)
 {
 	struct proc *p = xcalloc(1, sizeof(*p));
@@ -204,7 +206,7 @@ static void reset_run(struct proc *p)
 	p->bye_stage = STAGE_NONE;
 	p->progress = 0;
 	p->leave_by = 0;
-	p->leave_signo = 0;
+	p->leave_signo = p->unsent = 0;
 	if (p->order == ORDER_STOP) {
 		free(p->args);
 		p->args = xstrdup("");
@@ -216,11 +218,18 @@ static void reset_run(struct proc *p)
 static void start(struct proc *p, uint64_t now)
 {
 	struct err e = {0};
+	int r;
 
 	reset_run(p);
-	if (ask(p, &e) < 0) {
+	r = ask(p, &e);
+	if (r < 0) {
 		err_add(&e, "%s", p->label);
 		fail_start(p, &e, now);
+		return;
+	}
+	if (r > 0) { /* many are started at once: that is no failure of this one */
+		logs_close(&p->logs);
+		p->backoff.start_at = now + BUSY_MS;
 		return;
 	}
 	p->state = PROC_ASKED;
@@ -269,8 +278,24 @@ static void send_signal(struct proc *p, int signo)
 		.kind = (uint32_t)p->kind, .slot = p->slot, .sub = p->sub, .signo = (uint32_t)signo};
 	struct err e = {0};
 
-	if (spawner_signal(&p->agent->spawner, &q, &e) < 0)
+	int r = spawner_signal(&p->agent->spawner, &q, &e);
+
+	if (r < 0)
 		log_err(&e);
+	if (r > 0 && p->unsent != SIGKILL) {
+		p->unsent = signo;
+		p->unsent_at = clock_ms() + BUSY_MS;
+	}
+}
+
+static void send_unsent(struct proc *p, uint64_t now)
+{
+	int signo = p->unsent;
+
+	if (!signo || now < p->unsent_at || (p->state != PROC_ALIVE && p->state != PROC_LEAVING))
+		return;
+	p->unsent = 0;
+	send_signal(p, signo);
 }
 
 void proc_kill(struct proc *p, const char *why)
@@ -315,6 +340,7 @@ void proc_tick(struct proc *p, uint64_t now)
 {
 	if (p->poll && now >= p->poll_until)
 		proc_answer_poll(p);
+	send_unsent(p, now);
 	switch (p->state) {
 	case PROC_OFF:
 		if (p->wanted && now >= p->backoff.start_at && !p->agent->supervisor_leaving)
@@ -358,6 +384,8 @@ uint64_t proc_due(const struct proc *p)
 		own = p->heard_ms + PROC_SILENT_MS;
 	else if (p->state == PROC_LEAVING)
 		own = p->leave_by;
+	if (p->unsent && (p->state == PROC_ALIVE || p->state == PROC_LEAVING) && p->unsent_at < own)
+		own = p->unsent_at;
 	return due == 0 || (own != 0 && own < due) ? own : due;
 }
 

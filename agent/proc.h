@@ -59,6 +59,8 @@ struct proc {
 	enum stage stage, bye_stage; /* as the unit says */
 	uint64_t heard_ms, leave_by; /* leave_by: next harder step of leaving */
 	int leave_signo;
+	int unsent; /* a signal that the supervisor had no room for; 0: none */
+	uint64_t unsent_at;
 	uint64_t progress;
 	struct logs logs;
 	struct link_req *poll; /* a unit_next that we hold */

@@ -29,9 +29,12 @@ static int send_request(struct spawner *s, const struct spawn_req *q, const int 
 		c->cmsg_len = CMSG_LEN(2 * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
 	}
-	if (sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(*q))
-		return err_sys(e, ERR_spawn, "asking the supervisor");
-	return 0;
+	if (sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*q))
+		return 0;
+	/* Full of requests, or too many descriptors are under way: it takes them in a moment. */
+	if (errno == EAGAIN || errno == EINTR || errno == ETOOMANYREFS || errno == ENOBUFS)
+		return 1;
+	return err_sys(e, ERR_spawn, "asking the supervisor");
 }
 
 int spawner_start(struct spawner *s, struct spawn_req *q, const int fds[2], struct err *e)
