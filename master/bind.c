@@ -15,6 +15,9 @@
 #include "common/config/json.h"
 #include "master/place.h"
 
+/* By how much an agent may be ahead of an older copy: at a thousand changes a second, for 34 years. */
+#define LEAP_MAX (UINT64_C(1) << 40)
+
 struct agent *bind_find(struct master *m, const char *name)
 {
 	for (unsigned i = 0; i < m->nagents; i++)
@@ -297,20 +300,26 @@ int bind_refuse_old(const struct master *m, struct err *e)
 	if (m->newer == 0)
 		return 0;
 	return err_set(e, ERR_store_old,
-		"the store is at revision %" PRIu64
-		" of cluster %s, but an agent has worked by revision %" PRIu64,
-		m->model.revision, m->model.store ? store_cluster(m->model.store) : "", m->newer);
+		"the store is at revision %" PRIu64 " of cluster %s, but agent `%s` has worked by revision "
+		"%" PRIu64,
+		m->model.revision, m->model.store ? store_cluster(m->model.store) : "", m->newer_of,
+		m->newer);
 }
 
 int bind_check_store(
 	struct master *m, const char *agent, struct str cluster, uint64_t revision, struct err *e)
 {
-	if (revision > (uint64_t)JSON_EXACT_MAX)
-		return err_set(e, ERR_proto, "agent %s tells revision %" PRIu64 ", which no store can reach",
-			agent, revision);
-	if (m->model.store && str_is(cluster, store_cluster(m->model.store)) &&
-		revision > m->model.revision && revision > m->newer) {
+	bool ours = m->model.store && str_is(cluster, store_cluster(m->model.store));
+
+	/* Believed, such a leap would be the last one that there is room for, at the next accept-store. */
+	if (revision > (uint64_t)JSON_EXACT_MAX || (ours && revision > m->model.revision + LEAP_MAX))
+		return err_set(e, ERR_proto,
+			"agent %s tells revision %" PRIu64 ", which no store that has come to %" PRIu64
+			" can have had",
+			agent, revision, m->model.revision);
+	if (ours && revision > m->model.revision && revision > m->newer) {
 		m->newer = revision;
+		snprintf(m->newer_of, sizeof(m->newer_of), "%s", agent);
 		bind_refuse_old(m, e);
 		log_warn("agent %s: %s", agent, e->text);
 	}

@@ -13,7 +13,8 @@ size_t bind_count(const struct master *m, const char *agent);
 bool bind_any_online(const struct master *m);
 /*
  * An agent tells by which cluster's revision it worked last. One of ours that is still to come means that the
- * store is an older copy: refused (ERR_store_old), now and for all agents and changing commands after it.
+ * store is an older copy: refused (ERR_store_old), now and for all agents and changing commands after it. One
+ * that no copy can be behind by is this agent's alone (ERR_proto).
  */
 int bind_check_store(
 	struct master *m, const char *agent, struct str cluster, uint64_t revision, struct err *e);

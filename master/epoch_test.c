@@ -128,11 +128,34 @@ static void test_an_accepted_store(void **state)
 	assert_true(epoch(p, "s2") > was);
 }
 
+/* One agent that tells what no store can have come to is refused alone: believed, accept-store would leave no
+ * number behind it, for anybody. */
+static void test_a_leap_is_nobodys(void **state)
+{
+	struct place *p = *state;
+	struct str cluster = str_of(store_cluster(p->m.model.store));
+	uint64_t most = p->m.model.revision + (UINT64_C(1) << 40);
+	struct err e = {0};
+
+	assert_int_equal(bind_check_store(&p->m, "bad", cluster, (uint64_t)JSON_EXACT_MAX, &e), -1);
+	assert_int_equal(e.code, ERR_proto);
+	assert_int_equal(bind_check_store(&p->m, "bad", cluster, most + 1, &e), -1);
+	assert_int_equal(e.code, ERR_proto);
+	assert_int_equal(p->m.newer, 0);
+	assert_int_equal(bind_check_store(&p->m, "good", cluster, p->m.model.revision, &e), 0);
+	assert_int_equal(bind_check_store(&p->m, "far", cluster, most, &e), -1);
+	assert_int_equal(e.code, ERR_store_old);
+	assert_int_equal(bind_check_store(&p->m, "good", cluster, p->m.model.revision, &e), -1);
+	assert_non_null(strstr(e.text, "agent `far` has worked by"));
+	ok(&p->m, "accept-store", "{}");
+	assert_int_equal(bind_check_store(&p->m, "good", cluster, most, &e), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin_in_file, end_in_file)
-	const struct CMUnitTest tests[] = {
-		T(test_one_that_comes_again), T(test_several), T(test_an_accepted_store)};
+	const struct CMUnitTest tests[] = {T(test_one_that_comes_again), T(test_several),
+		T(test_an_accepted_store), T(test_a_leap_is_nobodys)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

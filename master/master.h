@@ -66,6 +66,7 @@ struct master {
 	 * older copy. Nothing is decided by it, until an operator accepts it.
 	 */
 	uint64_t newer;
+	char newer_of[MODEL_NAME + 1]; /* the agent that told it first */
 	struct agent agents[MASTER_AGENTS];
 	unsigned nagents;
 	struct check *checks[MASTER_CHECKS]; /* holes are NULL */

@@ -266,6 +266,7 @@ static void test_old_store(void **state)
 	assert_int_equal(bind_check_store(m, "host-1", other, seen, &e), 0);
 	assert_int_equal(bind_check_store(m, "host-1", cluster, seen, &e), -1);
 	assert_int_equal(e.code, ERR_store_old);
+	assert_non_null(strstr(e.text, "agent `host-1` has worked by"));
 	assert_int_equal(bind_check_store(m, "host-2", none, 0, &e), -1); /* nobody is told anything by it */
 	refused(m, "operate-source", "{\"op\":\"stop\",\"source\":{\"source-id\":\"s1\"}}", ERR_store_old);
 	/* What only reads is answered: an operator wants to see, and to export, what would be accepted. */
