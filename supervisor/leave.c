@@ -68,9 +68,9 @@ void leave_stop(struct super *s, const char *why)
 	leave_units(s, LEAVE_MS, "stop");
 }
 
-void leave_kill_all(struct super *s)
+void leave_kill_all(struct super *s, const char *why)
 {
-	log_warn("SIGQUIT: all are killed at once");
+	log_warn("%s: all are killed at once", why);
 	s->stopping = true;
 	signal_all(s, false, SIGKILL);
 	signal_all(s, true, SIGKILL);

@@ -144,7 +144,7 @@ static void on_signals(struct super *s)
 
 	while (read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGQUIT)
-			leave_kill_all(s);
+			leave_kill_all(s, "SIGQUIT");
 		else if (info.ssi_signo == SIGHUP)
 			reload(s);
 		else
@@ -293,7 +293,7 @@ int super_run(struct super_args *a, struct err *e)
 	if (r == 0) {
 		r = start_hosts(&s, e);
 		if (r < 0)
-			leave_kill_all(&s);
+			leave_kill_all(&s, "not everything could be started");
 		if (loop(&s, r < 0 ? NULL : e) < 0)
 			r = -1;
 	}

@@ -43,7 +43,7 @@ void units_plan(const struct super *s, int kind, struct child_plan *p);
 void leave_units(struct super *s, uint64_t ms, const char *why);
 void leave_stop(struct super *s, const char *why);
 void leave_host(struct super *s, struct host *h);
-void leave_kill_all(struct super *s);
+void leave_kill_all(struct super *s, const char *why);
 void leave_reap(struct super *s, size_t i);
 /* Deadlines and starts that are due now; returns the milliseconds until the next one, -1 where there is none.
  */

@@ -2,7 +2,9 @@
 nothing is left behind."""
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -112,6 +114,21 @@ def test_no_secret_in_sight(following):
                 continue  # a .tmp that has got its name
             assert not any(h.encode() in data for h in hidden), os.path.join(folder, name)
     assert os.stat(os.path.join(following.state, "key")).st_mode & 0o77 == 0
+
+
+def test_what_cannot_start_ends_the_rest(bin_dir, short_tmp):
+    """The master is up when the agent turns out to be no program: it goes too, and the log says why, not that somebody asked for it."""
+    short_tmp.chmod(0o755)
+    for name in ("libexec", "s", "r"):
+        (short_tmp / name).mkdir(mode=0o755)
+    (short_tmp / "s").chmod(0o700)
+    for program in bin_dir.glob("tidegate*"):
+        shutil.copy2(program, short_tmp / "libexec" / program.name)
+    (short_tmp / "libexec/tidegate-agent").write_text("no program")
+    done = subprocess.run([str(bin_dir / "tidegated"), "--state", str(short_tmp / "s"), "--run", str(short_tmp / "r"), "--libexec", str(short_tmp / "libexec"), "--name", "a", "--with-master"],
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode != 0 and "started master" in done.stderr and "not everything could be started: all are killed at once" in done.stderr, done
+    assert "SIGQUIT" not in done.stderr and "starting tidegate-agent" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("unit", ["relay", "sync", "agent", "master"])
