@@ -85,6 +85,10 @@ static void test_stopped_source_starts_again(void **state)
 	assert_false(there(m, "s2"));
 	ok(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s1")));
 	assert_false(there(m, "s2"));
+	refused(m, "start-task",
+		"{\"task\":{\"name\":\"t\",\"mode\":\"full\",\"sources\":[\"s1\",\"s2\"],\"downstream\":" EP(
+			4000) "}" ONLY("s2") "}",
+		ERR_task_exists);
 	ok(m, "start-task", OF("\"s1\",\"s2\"", ONLY("s2") ",\"remove_meta\":true"));
 	assert_true(there(m, "s2"));
 	assert_true(json_flag(model_subtask(&m->model, "t", "s2"), "remove_meta", false));

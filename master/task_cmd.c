@@ -372,6 +372,10 @@ static int update(
 	int started;
 	json_t *doc;
 
+	/* It is of the whole task, so it does not change with some of its sources. */
+	if (!what && json_array_size(json_object_get(c->args, "sources")) > 0 &&
+		!same_text(was, task, "mode", ""))
+		what = "another task-mode";
 	if (what)
 		return err_set(e, ERR_task_exists, "task `%s` is there already, with %s", id, what);
 	doc = changed_doc(m, was, task, c);
