@@ -14,6 +14,7 @@
 #include "common/binlog/row.h"
 #include "common/binlog/temporal.h"
 #include "common/binlog/wire.h"
+#include "common/sql/address.h"
 #include "common/sql/quote.h"
 
 int64_t binlog_value_int(const struct binlog_value *v, const struct column *c)
@@ -98,78 +99,10 @@ static void put_text(struct buf *sql, struct str s, const struct column *c)
 	sql_put_string(sql, s);
 }
 
-static void put_uuid(struct buf *sql, const uint8_t *p)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	buf_puts(sql, "_utf8mb4'");
-	for (unsigned i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			buf_putc(sql, '-');
-		buf_putc(sql, hex[p[i] >> 4]);
-		buf_putc(sql, hex[p[i] & 15]);
-	}
-	buf_putc(sql, '\'');
-}
-
-static void put_inet4(struct buf *sql, const uint8_t *p)
-{
-	buf_putf(sql, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
-}
-
-enum { INET6_WORDS = 8 };
-
-struct gap {
-	unsigned from, n; /* words */
-};
-
-/* The first of the longest runs of zero words, also where it is a single one. */
-static struct gap longest_gap(const uint16_t words[INET6_WORDS])
-{
-	struct gap best = {0, 0};
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < INET6_WORDS; i++) {
-		n = words[i] ? 0 : n + 1;
-		if (n > best.n)
-			best = (struct gap){i + 1 - n, n};
-	}
-	return best;
-}
-
-/*
- * As MariaDB writes it. The C library leaves a single zero word as it is; where the downstream keeps the
- * address as text, its rows hold the server's form.
- */
-static void put_inet6(struct buf *sql, const uint8_t *p)
-{
-	uint16_t words[INET6_WORDS];
-	struct gap gap;
-
-	for (unsigned i = 0; i < INET6_WORDS; i++)
-		words[i] = (uint16_t)wire_big_endian(p + 2 * i, 2);
-	gap = longest_gap(words);
-	for (unsigned i = 0; i < INET6_WORDS; i++) {
-		if (gap.n > 0 && i == gap.from) {
-			buf_puts(sql, i == 0 ? "::" : ":");
-			i += gap.n - 1;
-			continue;
-		}
-		if (i == 6 && gap.from == 0 && (gap.n == 6 || (gap.n == 5 && words[5] == 0xffff))) {
-			put_inet4(sql, p + 12);
-			return;
-		}
-		buf_putf(sql, i + 1 < INET6_WORDS ? "%x:" : "%x", words[i]);
-	}
-}
-
 static void put_address(struct buf *sql, enum column_kind kind, const uint8_t *p)
 {
 	buf_puts(sql, "_utf8mb4'");
-	if (kind == COLUMN_INET4)
-		put_inet4(sql, p);
-	else
-		put_inet6(sql, p);
+	sql_put_address(sql, kind, p);
 	buf_putc(sql, '\'');
 }
 
@@ -268,10 +201,7 @@ static int put_bytes(struct buf *sql, struct str s, const struct column *c, stru
 	case COLUMN_INET4:
 		if (s.n != (c->kind == COLUMN_INET4 ? 4 : 16))
 			return err_set(e, ERR_sync_columns, "a value of %zu bytes", s.n);
-		if (c->kind == COLUMN_UUID)
-			put_uuid(sql, (const uint8_t *)s.p);
-		else
-			put_address(sql, c->kind, (const uint8_t *)s.p);
+		put_address(sql, c->kind, (const uint8_t *)s.p);
 		return 0;
 	case COLUMN_BINARY:
 	case COLUMN_GEOMETRY:

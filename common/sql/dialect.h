@@ -1,6 +1,7 @@
 #pragma once
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/sql/structure.h"
 #include "server.h"
 
 /* What becomes of a collation that the target lacks. */
@@ -41,6 +42,8 @@ struct sql_dialects {
  */
 int sql_translate(
 	struct str text, const struct sql_dialects *d, struct buf *out, struct buf *notes, struct err *e);
+/* Of UUID, INET4 and INET6; false: such columns are text there. */
+bool sql_keeps_address(enum column_kind kind, const struct server *to);
 /* Does the policy take the nearest of `to` for it? */
 bool sql_collation_may(
 	struct str name, const struct server *from, const struct server *to, enum collation_policy policy);

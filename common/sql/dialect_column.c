@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/sql/address.h"
 #include "common/sql/translate.h"
 
 struct column_reader {
@@ -15,7 +16,8 @@ struct column_reader {
 	const char *word; /* the type's first word, as the target will see it */
 	size_t charset, collate;
 	size_t not_null, null, invisible; /* SIZE_MAX: not there */
-	bool has_default, generated, auto_increment, on_update;
+	bool has_default, generated, auto_increment, on_update, primary;
+	enum column_kind address; /* UUID, INET4, INET6 that is text at the target; else COLUMN_OTHER */
 };
 
 /* --- types --- */
@@ -84,6 +86,7 @@ static void column_type(struct column_reader *c)
 		tr_note(t, "%.*s became %s", STR_ARG(tr_text(t, c->type)), types[i].instead);
 		tr_replace(t, c->type, "%s", types[i].instead);
 		c->word = types[i].instead;
+		c->address = sql_address_kind(tr_text(t, c->type));
 		return;
 	}
 	if (tr_is(t, c->type, "geomcollection") && !knows(t->to, FEATURE_type_geomcollection))
@@ -273,6 +276,8 @@ static size_t plain_attribute(struct column_reader *c, size_t i)
 	}
 	if (tr_is(t, i, "NULL"))
 		c->null = i;
+	else if (tr_is(t, i, "PRIMARY"))
+		c->primary = true;
 	else if (tr_is(t, i, "INVISIBLE"))
 		c->invisible = i;
 	else if (tr_is(t, i, "VISIBLE") && !knows(t->to, FEATURE_set_column_visible))
@@ -296,8 +301,12 @@ static int attribute(struct column_reader *c, size_t *i)
 	size_t next;
 
 	if (tr_is(t, *i, "DEFAULT")) {
+		size_t at = *i;
+
 		c->has_default = true;
-		return tr_default(t, *i, c->word, i);
+		if (tr_default(t, at, c->word, i) < 0)
+			return -1;
+		return c->address == COLUMN_OTHER ? 0 : tr_address_default(t, at, *i, c->address);
 	}
 	if (tr_is(t, *i, "ON") && tr_is(t, *i + 1, "UPDATE")) {
 		c->on_update = true;
@@ -389,7 +398,8 @@ int tr_column(struct tr *t, size_t a, size_t b)
 		.collate = SIZE_MAX,
 		.not_null = SIZE_MAX,
 		.null = SIZE_MAX,
-		.invisible = SIZE_MAX};
+		.invisible = SIZE_MAX,
+		.address = COLUMN_OTHER};
 	size_t i = a + 2;
 
 	if (!tr_is_name(t, a) || a + 1 >= b)
@@ -404,6 +414,9 @@ int tr_column(struct tr *t, size_t a, size_t b)
 	}
 	if (tr_charset(t, c.charset, c.collate < t->n ? c.collate : SIZE_MAX, " ") < 0)
 		return -1;
+	if (c.address != COLUMN_OTHER && (c.not_null != SIZE_MAX || c.primary) && !c.has_default &&
+		!c.generated)
+		tr_address_zero(t, c.type, c.address);
 	settle_invisible(&c);
 	settle_generated(&c);
 	i = (size_t)settle_timestamp(&c);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/sql/address.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
 #include "common/sql/split.h"
@@ -406,6 +407,63 @@ static int join(void *arg, struct str s, struct err *e)
 	return 0;
 }
 
+/* What CAST makes of them on MariaDB 11.8; NULL: it takes them for none. */
+static void addresses(void **state)
+{
+	static const struct {
+		enum column_kind kind;
+		const char *text, *form;
+	} cases[] = {
+		{COLUMN_UUID, "6CCD780C-BABA-1026-9564-5B8C656024DB", "6ccd780c-baba-1026-9564-5b8c656024db"},
+		{COLUMN_UUID, "6ccd780cbaba102695645b8c656024db", "6ccd780c-baba-1026-9564-5b8c656024db"},
+		{COLUMN_UUID, "6-ccd--780cbaba102695645b8c656024db", "6ccd780c-baba-1026-9564-5b8c656024db"},
+		{COLUMN_UUID, "6ccd780cbaba102695645b8c656024d", NULL},
+		{COLUMN_UUID, "6ccd780cbaba102695645b8c656024dbx", NULL},
+		{COLUMN_UUID, "6ccd780cbaba102695645b8c656024dbb", NULL},
+		{COLUMN_UUID, "-6ccd780cbaba102695645b8c656024db", NULL},
+		{COLUMN_UUID, "{6ccd780cbaba102695645b8c656024db}", NULL},
+		{COLUMN_UUID, " 6ccd780cbaba102695645b8c656024db", NULL},
+		{COLUMN_UUID, "", NULL},
+		{COLUMN_INET6, "0:0:0:0:0:0:0:1", "::1"},
+		{COLUMN_INET6, "::FFFF:1.2.3.4", "::ffff:1.2.3.4"},
+		{COLUMN_INET6, "::1.2.3.4", "::1.2.3.4"},
+		{COLUMN_INET6, "::01.2.3.4", "::1.2.3.4"},
+		{COLUMN_INET6, "1.2.3.4", "::ffff:1.2.3.4"},
+		{COLUMN_INET6, "2001:0DB8:0000:0000:0000:0000:0000:0001", "2001:db8::1"},
+		{COLUMN_INET6, "1::2:0:0:3", "1::2:0:0:3"},
+		{COLUMN_INET6, "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7::"},
+		{COLUMN_INET6, "0:1:2:3:4:5:6:7", "::1:2:3:4:5:6:7"},
+		{COLUMN_INET6, "::", "::"},
+		{COLUMN_INET6, "00000::1", NULL},
+		{COLUMN_INET6, "fe80::1%eth0", NULL},
+		{COLUMN_INET6, " ::1", NULL},
+		{COLUMN_INET6, "", NULL},
+		{COLUMN_INET6, ":", NULL},
+		{COLUMN_INET4, "001.002.003.004", "1.2.3.4"},
+		{COLUMN_INET4, "255.255.255.256", NULL},
+		{COLUMN_INET4, "0001.2.3.4", NULL},
+		{COLUMN_INET4, "1.2.3", NULL},
+		{COLUMN_INET4, "1.2.3.", NULL},
+		{COLUMN_INET4, "1.2.3.4 ", NULL},
+		{COLUMN_INET4, "", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf got = {0};
+		size_t n = strlen(cases[i].text);
+		char *copy = malloc(n ? n : 1); /* of the exact size: a sanitizer sees a byte too far */
+		bool ok;
+
+		memcpy(copy, cases[i].text, n);
+		ok = sql_canonical_address(cases[i].kind, (struct str){copy, n}, &got);
+		if (ok != (cases[i].form != NULL) || (ok && strcmp(buf_cstr(&got), cases[i].form) != 0))
+			fail_msg("%s: %s", cases[i].text, buf_cstr(&got));
+		free(copy);
+		buf_free(&got);
+	}
+}
+
 static void split(void **state)
 {
 	static const char *const good[][2] = {
@@ -445,6 +503,7 @@ int main(void)
 		cmocka_unit_test(column_kinds),
 		cmocka_unit_test(structure_round_trip),
 		cmocka_unit_test(structure_refused),
+		cmocka_unit_test(addresses),
 		cmocka_unit_test(split),
 	};
 

@@ -9,6 +9,7 @@
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/lexer.h"
+#include "common/sql/structure.h"
 
 /*
  * Inside of sql_translate (dialect.h), shared by dialect*.c: the statement as a list of tokens that rules
@@ -88,6 +89,10 @@ bool knows(const struct server *s, enum feature f);
 int tr_column(struct tr *t, size_t a, size_t b); /* name type attribute … (dialect_column.c) */
 int tr_default(struct tr *t, size_t at, const char *type, size_t *end); /* DEFAULT … (dialect_default.c) */
 int tr_key(struct tr *t, size_t a, size_t b); /* a key, constraint or period in a table (dialect_key.c) */
+/* --- UUID, INET4, INET6 as the target's text (dialect_address.c) --- */
+int tr_address_default(struct tr *t, size_t at, size_t end, enum column_kind kind);
+/* NOT NULL without a default: what the rows that are there get, behind the type. */
+void tr_address_zero(struct tr *t, size_t type, enum column_kind kind);
 bool tr_is_key(const struct tr *t, size_t a);
 int tr_key_parts(struct tr *t, size_t open, const char *key);
 size_t tr_key_option(struct tr *t, size_t i);

@@ -17,7 +17,7 @@ PROCESSES = ["supervisor", "agent", "master", "ctl"] + [f"units/{u}" for u in ("
 MAY = {
     "include": [], "common/base": [],
     "common/config": ["common/base", "common/sql/rules.h", "common/sql/objects.h", "common/sql/expr.h"], "common/sql": ["common/base"],
-    "common/binlog": ["common/base", "common/sql/collation_id.h", "common/sql/structure.h", "common/sql/quote.h", "common/sql/expr.h", "common/sql/expr_value.h"],
+    "common/binlog": ["common/base", "common/sql/address.h", "common/sql/collation_id.h", "common/sql/structure.h", "common/sql/quote.h", "common/sql/expr.h", "common/sql/expr_value.h"],
     "common/proc": ["common/base", "common/config/json.h", "common/config/secret.h", "common/config/identity.h"],  # the skeleton opens passwords (T32)
     "common/db": ["common/base", "common/sql", "common/config/endpoint.h"],
     "supervisor": ["common/base"],

@@ -435,6 +435,33 @@ def test_types_that_are_gone_again(make_pair, job, names):
     pair.assert_equal("app", j.story)
 
 
+@pytest.mark.parametrize("names", [("ma118", "my97"), ("ma118", "ma102")], ids="-".join)
+def test_types_that_have_one_form(make_pair, job, names):
+    """UUID, INET4 and INET6 for a downstream that keeps them as text: rows that an ALTER fills hold the form that MariaDB writes, whatever was typed, and later changes find them."""
+    pair = make_pair(*names)
+    j = begin(pair, job)
+    s, d = pair.source, pair.target
+    typed = ["6CCD780C-BABA-1026-9564-5B8C656024DB", "6ccd780cbaba102695645b8c656024db", "0:0:0:0:0:0:0:1", "::FFFF:1.2.3.4", "1:0:2:0:0:0:0:3", "001.02.3.4"]
+    columns = [f"{c} {t} {null} DEFAULT {cs}'{v}'" for c, t, null, cs, v in zip("abcdef", ["uuid"] * 2 + ["inet6"] * 3 + ["inet4"], ["", "NOT NULL"] * 3, ["", "_latin1"] * 3, typed)]
+    s.run("CREATE TABLE x (id int PRIMARY KEY) DEFAULT CHARSET latin1", "INSERT INTO x VALUES (1), (2)", "ALTER TABLE x " + ", ".join(f"ADD COLUMN {c}" for c in columns), "ALTER TABLE x ADD (g uuid NOT NULL, h inet4 NOT NULL COMMENT 'x'), ADD i inet6 NOT NULL AFTER id",
+          "ALTER TABLE x ADD k uuid DEFAULT NULL, ADD l inet6, DROP PRIMARY KEY, ADD PRIMARY KEY (id, g, i, c, a)", "UPDATE x SET g = '6CCD780CBABA102695645B8C656024DB' WHERE id = 1", "DELETE FROM x WHERE id = 2", "INSERT IGNORE INTO x (id) VALUES (3)",
+          f"CREATE TABLE y (id int PRIMARY KEY, {', '.join(columns)}) DEFAULT CHARSET latin1", "INSERT INTO y (id) VALUES (1)", "CREATE TABLE one (id int) DEFAULT CHARSET latin1", "INSERT INTO one VALUES (1)", "ALTER TABLE one ADD u uuid PRIMARY KEY", "UPDATE one SET id = 2", db="app")
+    # what is there already in the server's form, or is nothing, may get the type; what is not stops
+    s.run("CREATE TABLE z (id int PRIMARY KEY, u varchar(60), i varchar(60), b binary(16)) DEFAULT CHARSET latin1", "ALTER TABLE z MODIFY b uuid", "INSERT INTO z VALUES (1, '6ccd780c-baba-1026-9564-5b8c656024db', '::1', NULL), (2, NULL, NULL, NULL)",
+          "ALTER TABLE z MODIFY u uuid, CHANGE i k inet6 DEFAULT '0:0::1', ADD KEY (u)", "ALTER TABLE z MODIFY u uuid DEFAULT 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'", "INSERT INTO z (id) VALUES (3)", db="app")
+    through(s, d, j, 1)
+    assert [r[:7] for r in d.query("SELECT a, b, c, d, e, f, g FROM app.x WHERE id = 3")] == [("6ccd780c-baba-1026-9564-5b8c656024db",) * 2 + ("::1", "::ffff:1.2.3.4", "1:0:2::3", "1.2.3.4", "00000000-0000-0000-0000-000000000000")]
+    for n, (value, alter) in enumerate([("v varchar(60)", "v uuid"), ("v varchar(60)", "v inet6"), ("v uuid", "v binary(16)"), ("v inet4", "v inet6")]):
+        given = {"v uuid": "6CCD780CBABA102695645B8C656024DB", "v inet6": "0:0::1", "v binary(16)": "6ccd780cbaba102695645b8c656024db"}[alter] if "inet4" not in value else "1.2.3.4"
+        s.run(f"CREATE TABLE s{n} (id int PRIMARY KEY, {value}) DEFAULT CHARSET latin1", f"INSERT INTO s{n} VALUES (1, '{given}')", f"ALTER TABLE s{n} MODIFY {alter}", db="app")
+        wait_stage(j, "Paused", 60507)
+        assert "other values of `v`" in j.subtask()["result"]["errors"][0]["Message"], j.story()
+        ask(j, "binlog", "replace", "run", f"TRUNCATE app.s{n}")
+        s.run(f"DROP TABLE app.s{n}")
+        through(s, d, j, 2 + n)
+    leave(pair, j)
+
+
 @pytest.mark.parametrize("names", [("ma1011", "my97"), ("my97", "ma118")], ids="-".join)
 def test_columns_that_change_names(make_pair, job, names):
     """A backlog in which columns of one type change their names with each other, or are dropped and made anew, and whose table has another name by now."""
