@@ -448,8 +448,12 @@ def test_types_that_have_one_form(make_pair, job, names):
           f"CREATE TABLE y (id int PRIMARY KEY, {', '.join(columns)}) DEFAULT CHARSET latin1", "INSERT INTO y (id) VALUES (1)", "CREATE TABLE one (id int) DEFAULT CHARSET latin1", "INSERT INTO one VALUES (1)", "ALTER TABLE one ADD u uuid PRIMARY KEY", "UPDATE one SET id = 2", db="app")
     # what is there already in the server's form, or is nothing, may get the type; what is not stops
     s.run("CREATE TABLE z (id int PRIMARY KEY, u varchar(60), i varchar(60), b binary(16)) DEFAULT CHARSET latin1", "ALTER TABLE z MODIFY b uuid", "INSERT INTO z VALUES (1, '6ccd780c-baba-1026-9564-5b8c656024db', '::1', NULL), (2, NULL, NULL, NULL)",
-          "ALTER TABLE z MODIFY u uuid, CHANGE i k inet6 DEFAULT '0:0::1', ADD KEY (u)", "ALTER TABLE z MODIFY u uuid DEFAULT 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'", "INSERT INTO z (id) VALUES (3)", db="app")
+          db="app")
     through(s, d, j, 1)
+    j.failpoints.arm("sync_ddl_sent", "kill")
+    s.run("ALTER TABLE z MODIFY u uuid, CHANGE i k inet6 DEFAULT '0:0::1', ADD KEY (u)", "ALTER TABLE z MODIFY u uuid DEFAULT 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'", "INSERT INTO z (id) VALUES (3)", db="app")
+    through(s, d, j, 9)
+    assert j.log().count("DDL: ALTER TABLE z MODIFY u char(36) CHARACTER SET ascii, CHANGE") == 1 and "obituary" in j.log(), j.story()
     assert [r[:7] for r in d.query("SELECT a, b, c, d, e, f, g FROM app.x WHERE id = 3")] == [("6ccd780c-baba-1026-9564-5b8c656024db",) * 2 + ("::1", "::ffff:1.2.3.4", "1:0:2::3", "1.2.3.4", "00000000-0000-0000-0000-000000000000")]
     for n, (value, alter) in enumerate([("v varchar(60)", "v uuid"), ("v varchar(60)", "v inet6"), ("v uuid", "v binary(16)"), ("v inet4", "v inet6")]):
         given = {"v uuid": "6CCD780CBABA102695645B8C656024DB", "v inet6": "0:0::1", "v binary(16)": "6ccd780cbaba102695645b8c656024db"}[alter] if "inet4" not in value else "1.2.3.4"

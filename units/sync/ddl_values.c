@@ -91,6 +91,8 @@ static bool any_may_differ(const struct ddl_statement *j, const struct servers *
 	return any;
 }
 
+enum { UNKNOWN_COLUMN = 1054 };
+
 /* Text that has the server's form already stays what it is. 1: all of it has, 0: not. */
 static int has_one_form(struct apply *a, const struct ddl_statement *j, const char *column,
 	enum column_kind kind, struct err *e)
@@ -107,7 +109,9 @@ static int has_one_form(struct apply *a, const struct ddl_statement *j, const ch
 	buf_puts(&sql, " FROM ");
 	sql_put_table(&sql, str_of(ddl_schema_of(t, j->q.schema, name)), str_of(t->table));
 	rows = db_query(a->ddl, buf_str(&sql), e);
-	r = rows ? 1 : -1;
+	r = rows ? 1 : e->sql_errno == UNKNOWN_COLUMN ? 0 : -1;
+	if (r == 0) /* it has its new name: a statement that was executed is looked at anew behind a crash */
+		err_clear(e);
 	while (r > 0 && same && (r = db_fetch(rows, &v, e)) > 0) {
 		buf_clear(&form);
 		same = !v[0].p || (sql_canonical_address(kind, v[0], &form) && str_eq(v[0], buf_str(&form)));
