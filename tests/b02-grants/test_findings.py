@@ -3,6 +3,7 @@ documented grants; each is gone again once it is mended."""
 import re
 
 import procs
+import pymysql
 import pytest
 from conftest import Pair
 from grants import make_user, statements
@@ -129,6 +130,7 @@ def test_findings(up, down, looked):
         k.case("primary_key", "fail", "have none: `app`.`nokey`$", "primary_key=OFF")
     s.run("DROP TABLE app.nokey")
     k.gone("primary_key")
+    forced_keys(k)
 
     with Setting(d, "read_only", 1):
         k.case("read_only", "fail", "read.only", "SET GLOBAL read_only=OFF")
@@ -162,6 +164,35 @@ def test_findings(up, down, looked):
     elif s.version >= 100700 and d.flavor == "mysql":
         s.run("CREATE TABLE app.c (id int PRIMARY KEY, v uuid)")
         k.case("table_schema", "warn", "`app`.`c`.`v`: uuid became char", "by hand")
+
+
+FORCED = [("int NOT NULL, UNIQUE (id)", True, True), ("int, UNIQUE (id)", False, False), ("varchar(20) NOT NULL, UNIQUE (id(3))", False, True), ("int NOT NULL, v int, UNIQUE (id, v)", False, False),
+          ("int NOT NULL, v int NOT NULL, KEY (v), UNIQUE (v, id)", True, True)]  # whether MySQL and MariaDB take it
+
+
+def forced_keys(k):
+    """What counts as a key is what the server itself takes."""
+    s, d = k.source, k.target
+    d.run("CREATE DATABASE mine")
+    for n, (columns, *takes) in enumerate(FORCED):
+        takes = takes[d.flavor == "mariadb"]
+        s.run(f"CREATE TABLE app.forced (id {columns})")
+        with Setting(d, "sql_require_primary_key" if d.flavor == "mysql" else "innodb_force_primary_key", 1):
+            try:
+                d.run(f"CREATE TABLE mine.forced{n} (id {columns}) ENGINE=InnoDB")
+                assert takes, columns
+            except pymysql.err.Error as e:
+                assert e.args[0] in (3750, 1173) and not takes, (columns, e)
+            if takes:
+                k.gone("primary_key")
+            else:
+                k.case("primary_key", "fail", "have none: `app`.`forced`$", "primary_key=OFF")
+            if d.flavor == "mysql" and not takes:
+                with Setting(d, "sql_generate_invisible_primary_key", 1):
+                    k.case("primary_key", "warn", r"of its own \(my_row_id\).*: `app`.`forced`$", "give them a primary key")
+        s.run("DROP TABLE app.forced")
+    d.run("DROP DATABASE mine")
+    k.gone("primary_key")
 
 
 def locks(k):

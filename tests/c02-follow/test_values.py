@@ -5,6 +5,7 @@ import pytest
 
 import ends
 from ends import live
+from tidegate import FAILED
 
 
 @pytest.fixture
@@ -111,6 +112,40 @@ def test_hidden_keys(make_pair, job, target):
     rows = "SELECT my_row_id, v FROM app.t ORDER BY 1"
     assert len(s.query(rows)) == 2 and s.query(rows) == d.query(rows)
     pair.assert_equal("app", j.story)
+
+
+@pytest.mark.parametrize("source", ["my97", "ma1011"])
+def test_keys_that_the_downstream_makes(source, make_pair, job):
+    """A MySQL downstream that wants primary keys and makes them by itself: tables without one are copied, followed and changed as they are elsewhere."""
+    pair = make_pair(source, "my97")
+    s, d = pair.source, pair.target
+    made = ("sql_require_primary_key", "sql_generate_invisible_primary_key")
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (a int, v varchar(9))", "INSERT INTO app.t VALUES (1, 'a'), (1, 'a'), (2, 'b'), (3, NULL)", "CREATE TABLE app.w (a int UNIQUE, v int unsigned)", "INSERT INTO app.w VALUES (1, 1)")
+    try:
+        d.run(*(f"SET GLOBAL {x}=ON" for x in made))
+        j = job(pair, tables="app.*")
+        for place in ("load_schema", "load_all_done"):
+            j.failpoints.arm(place)
+
+        def same(*tables):
+            j.run()
+            for t in tables:
+                columns = ", ".join(row[0] for row in s.query(f"SHOW COLUMNS FROM app.{t}"))
+                assert s.query(f"SELECT {columns} FROM app.{t} ORDER BY 1, 2") == d.query(f"SELECT {columns} FROM app.{t} ORDER BY 1, 2"), (t, j.story())
+        same("t", "w")
+        s.run("UPDATE app.t SET v='x' WHERE a=1 LIMIT 1", "DELETE FROM app.t WHERE v='b'", "INSERT INTO app.t VALUES (4, 'd'), (4, 'd')", "UPDATE app.w SET v=3000000000", "UPDATE app.t SET v='n' WHERE v IS NULL")
+        same("t", "w")
+        s.run("ALTER TABLE app.t ADD COLUMN n int unsigned DEFAULT 3000000000 FIRST", "UPDATE app.t SET v='y' WHERE a=4 LIMIT 1", "INSERT INTO app.t VALUES (5, 5, 'e')", "DELETE FROM app.t WHERE v='d'",
+              "ALTER TABLE app.w MODIFY v bigint", "UPDATE app.w SET v=-7", "CREATE TABLE app.u (v int, w int)", "INSERT INTO app.u VALUES (7, 7), (7, 7)", "DELETE FROM app.u LIMIT 1", "ALTER TABLE app.u DROP COLUMN w, ADD x int", "UPDATE app.u SET x=8",
+              "CREATE TABLE app.l LIKE app.t", "INSERT INTO app.l SELECT * FROM app.t", "DELETE FROM app.l WHERE a=1")
+        same("t", "w", "u", "l")
+        assert d.query("SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' AND COLUMN_NAME='my_row_id'") == ((4,),)
+        assert "my_row_id" not in str(d.query("SELECT structure FROM dm_meta.tidegate_structure WHERE table_schema='app'"))
+        # what the check warns of
+        s.run("ALTER TABLE app.w ADD PRIMARY KEY (a)")
+        assert "10006" in j.run(expect=FAILED), j.story()
+    finally:
+        d.run(*(f"SET GLOBAL {x}=OFF" for x in made))
 
 
 @pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])

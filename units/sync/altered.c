@@ -373,9 +373,16 @@ static bool lacks(const struct structure *s, const struct altered *x)
 	return false;
 }
 
+/* MySQL gives a table without a primary key one of its own where it is told to
+ * (sql_generate_invisible_primary_key). */
+static bool is_made_key(const struct column *c)
+{
+	return c->invisible && c->auto_increment && strcasecmp(c->name, "my_row_id") == 0;
+}
+
 static bool is_own(const struct column *c, const struct altered *x)
 {
-	return !named(x->was, c->name) && !says(x, c->name);
+	return (x->was ? !named(x->was, c->name) : is_made_key(c)) && !says(x, c->name);
 }
 
 /* place[i]: where column i is now, -1: it is gone. A key with such a column is no key of the upstream's. */
@@ -496,8 +503,11 @@ struct structure *altered_fit(struct structure *s, const struct altered *x, cons
 	take_default(s, x);
 	take_defaults(s, x);
 	versions_after_ddl(s, x);
-	if (!x->was)
+	if (!x->was) {
+		if (x->made)
+			cut_own(s, x);
 		return s;
+	}
 	if (unknown || lacks(s, x) || !same_order(s, x)) {
 		structure_free(&s);
 		return NULL;

@@ -217,6 +217,7 @@ static void fit(struct apply *a, const struct trx *t, const struct shape_of *wha
 	struct altered x = {.schema = what->schema,
 		.name = what->name,
 		.was = was,
+		.made = what->create,
 		.text = what->text,
 		.sql_mode = what->q->sql_mode,
 		.from = &t->format.server,
