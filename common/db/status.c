@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/xalloc.h"
 #include "common/db/internal.h"
@@ -123,4 +124,56 @@ int db_prepared_xa(struct db *d, struct buf *names, struct err *e)
 	}
 	db_rows_close(&r);
 	return got < 0 ? -1 : n;
+}
+
+/* Each start begins a file of the binlog: one alone is of this start, and so are all that are left of one
+ * long ago. */
+static int is_older(struct db *d, struct err *e)
+{
+	struct db_rows *r = db_query(d, STR_LIT("SHOW BINARY LOGS"), e);
+	const struct str *v;
+	char text[32] = "";
+	uint64_t uptime, keeps;
+	int got = -1, n = 0;
+	bool found;
+
+	while (r && (got = db_fetch(r, &v, e)) > 0)
+		n++;
+	db_rows_close(&r);
+	if (got < 0 && db_error_is_lost(e->sql_errno))
+		return -1;
+	if (got < 0) /* no binlog, or not to be asked */
+		return 1;
+	if (n < 2)
+		return 0;
+	if (db_status(d, "Uptime", &uptime, e) < 0 ||
+		db_value(d, "SELECT @@GLOBAL.binlog_expire_logs_seconds", text, sizeof(text), &found, e) < 0)
+		return -1;
+	keeps = strtoull(text, NULL, 10);
+	return keeps == 0 || uptime < keeps;
+}
+
+int db_unseen_xa(struct db *d, struct err *e)
+{
+	struct err denied = {0};
+	char text[32] = "";
+	uint64_t n;
+	bool found;
+	int r;
+
+	if (db_status(d, "Com_xa_prepare", &n, e) < 0)
+		return -1;
+	if (n > 0)
+		return DB_XA_SEEN;
+	if (db_value(d,
+		    "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id=0 AND "
+		    "trx_rows_modified>0",
+		    text, sizeof(text), &found, &denied) == 0)
+		return strcmp(text, "0") == 0 ? DB_XA_NONE : DB_XA_OLD;
+	if (db_error_is_lost(denied.sql_errno)) {
+		*e = denied;
+		return -1;
+	}
+	r = is_older(d, e);
+	return r < 0 ? -1 : r ? DB_XA_UNKNOWN : DB_XA_NONE;
 }

@@ -351,6 +351,42 @@ def test_of_a_mysql(fleet, server, job, bin_dir):
     k.job.run()  # its copy is done, so nothing that was prepared matters any more
 
 
+def test_prepared_before_the_start(fleet, server, job, bin_dir):
+    """MySQL counts XA PREPARE since its start only: one that is older is found by what else there is to ask, or told as not to be seen."""
+    (own,) = fleet("my97", "own")
+    k = Looked(bin_dir, job, Pair(own, server("ma1011", "down")))
+    own.run("CREATE TABLE app.x (id int PRIMARY KEY)", "INSERT INTO app.x VALUES (1)")
+    k.gone("prepared_xa")  # its binlog is of this start
+    with own.connect() as c, c.cursor() as cur:
+        for sql in ("XA START 'pending'", "INSERT INTO app.x VALUES (2)", "XA END 'pending'", "XA PREPARE 'pending'"):
+            cur.execute(sql)
+    own.stop()
+    own.start()
+    assert own.query("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'")[0][1] == "0" and len(own.query("XA RECOVER")) == 1
+    for mode in ("all", "incremental"):
+        k.case("prepared_xa", "warn", "from before its start are pending can't be seen.*lacks XA_RECOVER_ADMIN", "^GRANT XA_RECOVER_ADMIN ON ", mode=mode)
+    with Setting(own, "binlog_expire_logs_seconds", 1):
+        k.gone("prepared_xa")  # all that it has of its binlog is of this start, too
+    own.run("GRANT PROCESS ON *.* TO tgtest@'%'")
+    k.case("prepared_xa", "fail", "changes that no connection has are open", "^GRANT XA_RECOVER_ADMIN ON ")
+    k.case("prepared_xa", "warn", "changes that no connection has are open", "^GRANT XA_RECOVER_ADMIN ON ", mode="incremental")
+    # the copy itself
+    other = server("ma1011", "other")
+    again = job(Pair(own, other), tables="app.x", source_url=own.url("tgtest", "Grants-1"))
+    again.start("--no-check")
+    again.wait_log("the lock is not to be had yet, trying again: transactions with changes that no connection has")
+    assert not again.ended(), again.story()
+    own.run("XA COMMIT 'pending'")
+    assert again.wait() == 0, again.story()
+    assert other.query("SELECT id FROM app.x ORDER BY id") == ((1,), (2,))
+    k.gone("prepared_xa")
+    own.run("REVOKE PROCESS ON *.* FROM tgtest@'%'")
+    other.clean()
+    again = job(Pair(own, other), tables="app.x", source_url=own.url("tgtest", "Grants-1"))
+    again.run()
+    assert again.log().count("may not ask whether XA transactions from before the upstream's start are pending") == 1, again.story()
+
+
 @pytest.mark.long
 def test_letters_are_lost(fleet, server, job):
     """To a server with names in lower case: a warning, as all goes there."""

@@ -684,6 +684,25 @@ def test_files_that_cannot_be_followed(make_pair, files, tmp_path):
         pair.target.run(clear)
 
 
+def test_files_beside_what_nobody_sees(fleet, server, files, tmp_path):
+    """What XA prepared before the server's start, of which the account can't see anything: files that can't be followed."""
+    (own,) = fleet("my97", "own")
+    own.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)", "CREATE USER tgtest@'%' IDENTIFIED BY 'Grants-1'", "GRANT SELECT, SHOW VIEW, RELOAD, REPLICATION CLIENT ON *.* TO tgtest@'%'")
+    with own.connect() as c, c.cursor() as cur:
+        for sql in ("XA START 'a'", "INSERT INTO app.t VALUES (2)", "XA END 'a'", "XA PREPARE 'a'"):
+            cur.execute(sql)
+    own.stop()
+    own.start()
+    j = files("dump", tmp_path / "xa", source=own)
+    j.source_url = own.url("tgtest", "Grants-1")
+    j.run()
+    own.run("XA COMMIT 'a'")
+    readable(tmp_path / "xa")
+    d = server("ma1011", "down")
+    text = files("load", tmp_path / "xa", source=own, target=d, tables="app.*").run(expect=FAILED, until=None)
+    assert "prepared XA transactions" in text and "11001" in text, text
+
+
 def test_a_load_that_is_given_up(make_pair, files, tmp_path):
     """Its table was dropped: other files may go there, and it does not go on into them."""
     pair = make_pair("ma1011", "ma1011")

@@ -132,29 +132,46 @@ void check_clocks(struct check *c, const char *item)
 
 /* --- XA --- */
 
-/* MySQL 8 shows them only with a privilege of its own; where there never was one none can be pending. */
-static void look_unseen(struct check *c, const char *item, const struct err *denied)
+static void tell_unseen(struct check *c, const char *item, enum db_unseen_xa how)
 {
+	static const char *const words[] = {
+		[DB_XA_SEEN] = "it has seen XA PREPARE, and whether one is pending can't be seen",
+		[DB_XA_OLD] = "transactions with changes that no connection has are open, as prepared XA "
+			      "transactions from before its start are",
+		[DB_XA_UNKNOWN] =
+			"whether XA transactions from before its start are pending can't be seen, and "
+			"the task stops at the COMMIT of one",
+	};
 	bool copies = check_copies(c) && !check_goes_on(c);
 	struct buf mend = {0};
-	struct err e = {0};
 	char account[320];
-	uint64_t n;
 
 	check_account(c->up, account, sizeof(account));
 	buf_putf(&mend, "GRANT XA_RECOVER_ADMIN ON *.* TO %s", account);
-	if (!check_is_denied(denied) && denied->sql_errno != CHECK_XA_DENIED)
-		check_found(c, item, "warn", denied->code, db_where(c->up),
-			err_info(denied->code)->workaround, "%s", denied->text);
-	else if (db_status(c->up, "Com_xa_prepare", &n, &e) == 0 && n == 0)
+	check_found(c, item, copies && how != DB_XA_UNKNOWN ? "fail" : "warn",
+		how == DB_XA_UNKNOWN ? 0 : ERR_check_privilege, db_where(c->up), buf_cstr(&mend),
+		"%s: the account %s lacks XA_RECOVER_ADMIN", words[how], account);
+	buf_free(&mend);
+}
+
+/* MySQL 8 shows them only with a privilege of its own. */
+static void look_unseen(struct check *c, const char *item, const struct err *denied)
+{
+	const struct err *why = denied;
+	struct err e = {0};
+	int r = -1;
+
+	if (check_is_denied(denied) || denied->sql_errno == CHECK_XA_DENIED) {
+		r = db_unseen_xa(c->up, &e);
+		why = &e;
+	}
+	if (r < 0)
+		check_found(c, item, "warn", why->code, db_where(c->up), err_info(why->code)->workaround,
+			"%s", why->text);
+	else if (r == DB_XA_NONE)
 		check_passed(c, item, c->up);
 	else
-		check_found(c, item, copies ? "fail" : "warn", ERR_check_privilege, db_where(c->up),
-			buf_cstr(&mend),
-			"it has seen XA PREPARE, and whether one is pending can't be seen: the account %s "
-			"lacks XA_RECOVER_ADMIN",
-			account);
-	buf_free(&mend);
+		tell_unseen(c, item, (enum db_unseen_xa)r);
 }
 
 void check_prepared_xa(struct check *c, const char *item)

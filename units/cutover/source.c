@@ -100,21 +100,29 @@ static void look_transactions(struct cutover *c)
 	buf_free(&who);
 }
 
-/* MySQL 8 shows them only with XA_RECOVER_ADMIN: without it none may have been prepared since the server's
- * start; older ones are among the open transactions. */
+/* MySQL 8 shows them only with XA_RECOVER_ADMIN: without it, by what else it tells. */
 static void look_xa_unseen(struct cutover *c, const struct err *denied)
 {
+	static const char grant[] = "GRANT XA_RECOVER_ADMIN ON *.* to the account";
 	struct err e = {0};
-	uint64_t n;
+	int r = db_unseen_xa(c->up, &e);
 
-	db_status(c->up, "Com_xa_prepare", &n, &e);
-	if (e.code || n > 0)
-		cutover_found(c, "prepared_xa", "fail", "GRANT XA_RECOVER_ADMIN ON *.* to the account",
+	if (r < 0 || r == DB_XA_SEEN)
+		cutover_found(c, "prepared_xa", "fail", grant,
 			"the source has seen XA PREPARE, and whether one is pending can't be seen: %s",
 			denied->text);
+	else if (r == DB_XA_OLD)
+		cutover_found(c, "prepared_xa", "fail", grant,
+			"transactions with changes that no connection has are open in the source, as "
+			"prepared "
+			"XA transactions from before its start are");
+	else if (r == DB_XA_UNKNOWN)
+		cutover_found(c, "prepared_xa", "warn", grant,
+			"whether XA transactions from before the source's start are pending can't be seen: "
+			"%s",
+			denied->text);
 	else
-		cutover_found(c, "prepared_xa", "success", "",
-			"no XA transaction was prepared since the source was started");
+		cutover_found(c, "prepared_xa", "success", "", "no XA transaction is prepared");
 }
 
 static void look_xa(struct cutover *c)

@@ -55,6 +55,7 @@ struct locking {
 	bool was_late;    /* the lock itself was not to be had */
 	bool refused;     /* FLUSH TABLES WITH READ LOCK is nothing for this account */
 	unsigned try_ms;  /* so long the last try took in all */
+	bool told_xa;     /* that nobody knows of old ones */
 	bool timed_out;   /* the last try may be repeated */
 };
 
@@ -148,19 +149,30 @@ static int keep_locked(struct locking *l, struct err *e)
 	return r < 0 ? err_add(e, "locking the tables whose engine has no snapshot") : 0;
 }
 
-/* MySQL 8 shows prepared transactions only with a privilege of its own: without it, none may ever have been
- * prepared. */
+/* MySQL 8 shows prepared transactions only with a privilege of its own: without it, by what else it tells. */
 static int without_xa_privilege(struct locking *l, struct err *e)
 {
-	uint64_t n;
+	static const char *const words[] = {
+		[DB_XA_SEEN] = "the upstream has seen XA PREPARE, and this user may not ask whether any are "
+			       "pending: GRANT XA_RECOVER_ADMIN ON *.* to it",
+		[DB_XA_OLD] = "transactions with changes that no connection has are open in the upstream, as "
+			      "prepared XA transactions from before its start are: XA COMMIT or XA ROLLBACK "
+			      "them (XA RECOVER shows them with XA_RECOVER_ADMIN)",
+		[DB_XA_UNKNOWN] = "this user may not ask whether XA transactions from before the upstream's "
+				  "start are pending: GRANT XA_RECOVER_ADMIN ON *.*, or PROCESS, to it",
+	};
+	int r;
 
 	err_clear(e);
-	if (db_status(l->control, "Com_xa_prepare", &n, e) < 0)
-		return -1;
-	if (n > 0)
-		return err_set(e, ERR_dump_failed,
-			"the upstream has seen XA PREPARE, and this user may not ask whether any are pending:"
-			" GRANT XA_RECOVER_ADMIN ON *.* to it");
+	r = db_unseen_xa(l->control, e);
+	if (r <= 0)
+		return r;
+	l->timed_out = r == DB_XA_OLD; /* a restart's own clearing up looks like one for a while */
+	if (r != DB_XA_UNKNOWN || l->d->o.to_files)
+		return err_set(e, ERR_dump_failed, "%s", words[r]);
+	if (!l->told_xa)
+		log_warn("%s", words[r]);
+	l->told_xa = true;
 	return 0;
 }
 
