@@ -41,6 +41,7 @@ struct column {
 	bool is_virtual;           /* generated when it is read */
 	bool no_default; /* of one that is NOT NULL: it has none; false: it has, or it is not recorded */
 	bool as_unicode; /* its text travels in utf8mb4 (value_format_for); no record keeps it */
+	bool recoded;    /* the table that takes it has it in another charset; no record keeps it */
 };
 
 struct key {

@@ -56,6 +56,40 @@ void value_format_for(struct structure *s, enum flavor target)
 		s->columns[i].as_unicode = target == FLAVOR_TIDB && !value_is_utf8(s->columns[i].charset);
 }
 
+const char *value_charset(const struct column *c)
+{
+	enum value_format f = value_format_of(c);
+
+	if (f != VALUE_STRING && f != VALUE_ENUM)
+		return NULL;
+	if (!c->charset || !c->charset[0] || strcmp(c->charset, "binary") == 0)
+		return NULL;
+	if (c->as_unicode ||
+		value_is_utf8(c->charset)) /* "utf8" is deprecated in one, "utf8mb3" unknown to another */
+		return "utf8mb4";
+	return strcmp(c->charset, "gb18030") == 0 ? NULL : c->charset;
+}
+
+static unsigned width_in_utf8(const char *charset)
+{
+	static const struct {
+		const char *charset;
+		unsigned width;
+	} all[] = {{"ascii", 1}, {"utf8", 3}, {"utf8mb3", 3}, {"utf8mb4", 4}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strcmp(charset, all[i].charset) == 0)
+			return all[i].width;
+	return 0;
+}
+
+bool value_same_bytes(const char *from, const char *to)
+{
+	unsigned a = width_in_utf8(from), b = width_in_utf8(to);
+
+	return strcmp(from, to) == 0 || (a > 0 && a <= b);
+}
+
 enum value_format value_format_of(const struct column *c)
 {
 	switch (c->kind) {

@@ -21,6 +21,11 @@ bool value_is_utf8(const char *charset);
 /* Notes which columns' text must travel in utf8mb4 (as_unicode), as the target keeps no other. Said by the
  * dump and the load alike, before any value. */
 void value_format_for(struct structure *s, enum flavor target);
+/* Of what charset the raw bytes of a text (VALUE_STRING, VALUE_ENUM) are, as an introducer names it; NULL: of
+ * none, or of one that not every server knows. */
+const char *value_charset(const struct column *c);
+/* Do a text's bytes of the one charset mean the same in the other? */
+bool value_same_bytes(const char *from, const char *to);
 /* Is it said as a number, without quotes? */
 static inline bool value_format_is_number(enum value_format f)
 {

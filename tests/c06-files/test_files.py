@@ -131,6 +131,25 @@ def test_invalid_enum_beside_a_value_too_long(make_pair, files, tmp_path):
     assert pair.target.query("SELECT id, e+0, v FROM app.t ORDER BY id") == pair.source.query("SELECT id, e+0, v FROM app.t ORDER BY id")
 
 
+@pytest.mark.parametrize("filetype", ["sql", "csv"])
+def test_columns_of_another_charset(filetype, make_pair, files, tmp_path):
+    """A table that somebody made with other charsets: CSV is in UTF-8, and converted; SQL has the columns' own bytes, and is refused by name."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, u varchar(9) CHARACTER SET utf8mb3, v varchar(9) CHARACTER SET latin1)", "INSERT INTO app.t VALUES (1, 'é', 'ü')")
+    pair.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, u varchar(9) CHARACTER SET utf8mb4, v varchar(9) CHARACTER SET utf8mb4)")
+    d = files("dump", tmp_path / "out", source=pair.source)
+    d.run("--filetype", filetype)
+    readable(d.files)
+    j = files("load", d.files, target=pair.target)
+    if filetype == "sql":
+        said = j.run(expect=FAILED)
+        assert "column `v` has another charset in the table that is there than in its -schema.sql (latin1)" in said, said
+        assert not pair.target.query("SELECT * FROM app.t")
+        pair.target.run("ALTER TABLE app.t MODIFY v varchar(9) CHARACTER SET latin1")
+    j.run()
+    assert pair.target.query("SELECT HEX(CONVERT(u USING utf8mb4)), HEX(CONVERT(v USING utf8mb4)) FROM app.t") == (("C3A9", "C3BC"),)
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("who", ["tidegate", "mydumper"])
 def test_what_root_dumped_root_loads(who, make_pair, files, tmp_path):

@@ -40,6 +40,7 @@ void rows_init(struct rows *r, const struct row_format *format, const struct ite
 
 	*r = (struct rows){.format = format, .t = t, .statement_size = statement_size};
 	r->columns = xcalloc(s->ncolumns + 1, sizeof(*r->columns));
+	r->charsets = xcalloc(s->ncolumns + 1, sizeof(*r->charsets));
 	buf_puts(&r->into, " INTO ");
 	sql_put_ident(&r->into, str_of(t->target ? t->target : t->name));
 	buf_puts(&r->into, " (");
@@ -50,6 +51,8 @@ void rows_init(struct rows *r, const struct row_format *format, const struct ite
 		sql_put_ident(&r->into, str_of(s->columns[i].name));
 		sep = ",";
 		r->columns[r->ncolumns] = value_format_of(&s->columns[i]);
+		if (format == &format_spool)
+			r->charsets[r->ncolumns] = value_charset(&s->columns[i]);
 		r->special = r->special || is_special(r->columns[r->ncolumns]);
 		r->ncolumns++;
 	}
@@ -60,6 +63,7 @@ void rows_init(struct rows *r, const struct row_format *format, const struct ite
 void rows_fini(struct rows *r)
 {
 	free(r->columns);
+	free(r->charsets);
 	buf_free(&r->into);
 	buf_free(&r->tail);
 	buf_free(&r->out);
@@ -110,12 +114,24 @@ static void begin_row(struct rows *r, bool odd)
 	buf_put(&r->out, r->into.p, r->into.n);
 }
 
+/* The load can't know whether a statement's text meets a column of its own charset, so it says of which it
+ * is.
+ */
+static void put_charset(struct rows *r, unsigned i, struct str v)
+{
+	if (!r->charsets[i] || !v.p || value_needs_sql(r->columns[i], v))
+		return;
+	buf_putc(&r->out, '_');
+	buf_puts(&r->out, r->charsets[i]);
+}
+
 static int put_values(struct rows *r, const struct str *v, struct err *e)
 {
 	buf_putc(&r->out, '(');
 	for (unsigned i = 0; i < r->ncolumns; i++) {
 		if (i > 0)
 			buf_putc(&r->out, ',');
+		put_charset(r, i, v[i]);
 		if (value_put(&r->out, r->columns[i], v[i]) == VALUE_MALFORMED)
 			return malformed(r, i, e);
 	}

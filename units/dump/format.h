@@ -13,9 +13,10 @@ struct rows {
 	size_t statement_size;
 	enum value_format *columns; /* of those that are stored: ncolumns */
 	unsigned ncolumns;
-	bool special;    /* there is a column whose values may need SQL */
-	struct buf into; /* " INTO `t` (`a`,`b`) VALUES\n" */
-	struct buf tail; /* ",'x'" of columns that only the downstream has */
+	const char **charsets; /* of a spool file's statements: what a text's bytes are of; NULL: of none */
+	bool special;          /* there is a column whose values may need SQL */
+	struct buf into;       /* " INTO `t` (`a`,`b`) VALUES\n" */
+	struct buf tail;       /* ",'x'" of columns that only the downstream has */
 	struct buf out;
 	size_t statement;           /* bytes of the open INSERT, 0: none is open */
 	const struct csv_form *csv; /* of CSV */

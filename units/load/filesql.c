@@ -34,6 +34,7 @@ static int set_names(struct fileworker *w, const char *names, struct err *e)
 				names);
 	if (w->l->folder->utf8 && strcasecmp(names, "binary") == 0)
 		names = "utf8mb4";
+	w->raw = strcasecmp(names, "binary") == 0;
 	return db_execf(w->c, e, "SET NAMES %.31s", names);
 }
 
@@ -114,6 +115,22 @@ static int look_at_routed(
 	return 0;
 }
 
+/* Raw bytes say not which charset they are of: a table that somebody made with another one would take them
+ * for its own. */
+static int check_charsets(const struct fileworker *w, struct err *e)
+{
+	const struct structure *s = table_of(w)->structure;
+
+	for (unsigned i = 0; w->raw && i < s->ncolumns; i++)
+		if (s->columns[i].recoded)
+			return err_set(e, ERR_load_files,
+				"column `%s` has another charset in the table that is there than in its "
+				"-schema.sql (%s), and the file has the text's bytes as they were (SET NAMES "
+				"binary): give the column that charset, or copy from the server",
+				s->columns[i].name, s->columns[i].charset);
+	return 0;
+}
+
 static int send_rows(
 	struct fileworker *w, const struct statement *s, const struct statement_about *about, struct err *e)
 {
@@ -125,7 +142,7 @@ static int send_rows(
 			"REPLACE would go over rows of other tables, which are merged into `%s`.`%s`: write "
 			"INSERT there",
 			t->to_schema, t->to_name);
-	if (look_at_routed(w, about, &routed, e) < 0)
+	if (check_charsets(w, e) < 0 || look_at_routed(w, about, &routed, e) < 0)
 		return -1;
 	fileworker_look_at_zone(w);
 	/* Ours say it of rows with an ENUM's error value, which can't be written otherwise. */

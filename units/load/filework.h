@@ -20,6 +20,7 @@ struct fileworker {
 	struct text text;
 	struct text_turn turn; /* ours: a statement or record of many MiB is in text, sql or row */
 	bool zone_said;        /* by this file */
+	bool raw;              /* its text is the columns' own bytes: SET NAMES binary */
 	/* Whether the columns that are seen stand downstream as the table's -schema.sql says; of this file.
 	 */
 	enum { ORDER_UNSEEN, ORDER_SAME, ORDER_OTHER } order;

@@ -40,6 +40,15 @@ static void put_tail(struct into *i)
 	}
 }
 
+static const char *charset_of(const struct column *c)
+{
+	enum value_format f = value_format_of(c);
+
+	if (f == VALUE_JSON || f == VALUE_UTF8MB4)
+		return "utf8mb4";
+	return c->recoded ? value_charset(c) : NULL;
+}
+
 void into_init(struct into *i, const struct plan_item *t)
 {
 	const struct structure *s = t->structure;
@@ -47,10 +56,12 @@ void into_init(struct into *i, const struct plan_item *t)
 	*i = (struct into){.t = t};
 	i->columns = xcalloc(s->ncolumns + 1, sizeof(*i->columns));
 	i->formats = xcalloc(s->ncolumns + 1, sizeof(*i->formats));
+	i->charsets = xcalloc(s->ncolumns + 1, sizeof(*i->charsets));
 	for (unsigned k = 0; k < s->ncolumns; k++) {
 		if (s->columns[k].generated)
 			continue;
 		i->columns[i->n] = &s->columns[k];
+		i->charsets[i->n] = charset_of(&s->columns[k]);
 		i->formats[i->n++] = value_format_of(&s->columns[k]);
 	}
 	buf_puts(&i->names, " INTO ");
@@ -63,24 +74,25 @@ void into_fini(struct into *i)
 {
 	free(i->columns);
 	free(i->formats);
+	free(i->charsets);
 	buf_free(&i->names);
 	buf_free(&i->tail);
 	*i = (struct into){0};
 }
 
 /* Its bytes can't go into the column as they come: by way of a variable. */
-static bool needs_variable(enum value_format f)
+static bool needs_variable(const struct into *i, unsigned k)
 {
-	return f == VALUE_JSON || f == VALUE_UTF8MB4 || f == VALUE_ENUM_NUMBER;
+	return i->charsets[k] || i->formats[k] == VALUE_ENUM_NUMBER;
 }
 
 /* text: a variable or a placeholder, which holds binary text. */
-static void put_expression(struct buf *b, enum value_format f, const char *text)
+static void put_expression(struct buf *b, const struct into *i, unsigned k, const char *text)
 {
-	if (f == VALUE_ENUM_NUMBER) /* '2' would be a member of that name */
+	if (i->charsets[k])
+		buf_putf(b, "CONVERT(%s USING %s)", text, i->charsets[k]);
+	else /* '2' would be a member of that name */
 		buf_putf(b, "%s+0", text);
-	else
-		buf_putf(b, "CONVERT(%s USING utf8mb4)", text);
 }
 
 /*
@@ -89,10 +101,10 @@ static void put_expression(struct buf *b, enum value_format f, const char *text)
  */
 static bool by_variable(const struct into *i, unsigned k)
 {
-	bool any = needs_variable(i->formats[k]) || (i->columns[k]->auto_increment && i->t->extras.n > 0);
+	bool any = needs_variable(i, k) || (i->columns[k]->auto_increment && i->t->extras.n > 0);
 
 	for (unsigned j = 0; !any && i->columns[k]->auto_increment && j < i->n; j++)
-		any = needs_variable(i->formats[j]);
+		any = needs_variable(i, j);
 	return any;
 }
 
@@ -121,8 +133,8 @@ static void put_load_set(const struct into *i, struct buf *sql)
 		buf_puts(sql, sep);
 		sql_put_ident(sql, str_of(i->columns[k]->name));
 		buf_putc(sql, '=');
-		if (needs_variable(i->formats[k]))
-			put_expression(sql, i->formats[k], name);
+		if (needs_variable(i, k))
+			put_expression(sql, i, k, name);
 		else
 			buf_puts(sql, name);
 		sep = ",";
@@ -153,8 +165,8 @@ void into_put_bulk(const struct into *i, const char *verb, struct buf *sql)
 	buf_put(sql, i->names.p, i->names.n);
 	for (unsigned k = 0; k < i->n; k++) {
 		buf_putc(sql, k ? ',' : '(');
-		if (needs_variable(i->formats[k]))
-			put_expression(sql, i->formats[k], "?");
+		if (needs_variable(i, k))
+			put_expression(sql, i, k, "?");
 		else
 			buf_putc(sql, '?');
 	}
@@ -220,8 +232,7 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 	if (i->n == 0)
 		buf_putc(sql, '(');
 	for (unsigned k = 0; k < i->n; k++) {
-		enum value_format f = i->formats[k];
-		bool quote = !value_format_is_number(f);
+		bool quote = !value_format_is_number(i->formats[k]);
 
 		if (!next_field(line, &at, k + 1 == i->n, &field))
 			return false;
@@ -230,8 +241,8 @@ bool into_put_row(const struct into *i, struct str line, struct buf *sql)
 			buf_puts(sql, "NULL");
 			continue;
 		}
-		if (f == VALUE_JSON || f == VALUE_UTF8MB4)
-			buf_puts(sql, "_utf8mb4");
+		if (i->charsets[k])
+			buf_putf(sql, "_%s", i->charsets[k]);
 		if (quote)
 			buf_putc(sql, '\'');
 		buf_put(sql, field.p, field.n);

@@ -11,8 +11,9 @@ struct into {
 	unsigned n; /* stored columns */
 	const struct column **columns;
 	enum value_format *formats;
-	struct buf names; /* " INTO `t` (`a`,`b`) VALUES" */
-	struct buf tail;  /* ",'x'" behind the values of each row: columns that only the downstream has */
+	const char **charsets; /* what a text's bytes are said to be of; NULL: nothing is said */
+	struct buf names;      /* " INTO `t` (`a`,`b`) VALUES" */
+	struct buf tail; /* ",'x'" behind the values of each row: columns that only the downstream has */
 };
 
 void into_init(struct into *i, const struct plan_item *t);

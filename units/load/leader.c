@@ -20,6 +20,7 @@
 #include "units/load/join.h"
 #include "units/load/late.h"
 #include "units/load/own.h"
+#include "units/load/recode.h"
 #include "units/load/record.h"
 #include "units/load/relaylink.h"
 #include "units/load/resume.h"
@@ -298,7 +299,7 @@ static int get_files(struct load *l, struct db *c, struct record *r, struct err 
 static int load_copy(struct load *l, struct db *c, struct record *r, struct err *e)
 {
 	if ((l->folder ? get_files(l, c, r, e) : get_plan(l, c, r, e)) < 0 ||
-		publish_oldest(l, r->own, e) < 0)
+		publish_oldest(l, r->own, e) < 0 || recode_note(l, c, r->own, e) < 0)
 		return -1;
 	resume_mark(l, r->own);
 	if (count_start(l, c, r->own, e) < 0)
