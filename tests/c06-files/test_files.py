@@ -131,6 +131,21 @@ def test_invalid_enum_beside_a_value_too_long(make_pair, files, tmp_path):
     assert pair.target.query("SELECT id, e+0, v FROM app.t ORDER BY id") == pair.source.query("SELECT id, e+0, v FROM app.t ORDER BY id")
 
 
+@pytest.mark.parametrize("name, charset, value", [("ma1011", "sjis", "8540"), ("my97", "big5", "A3C0")])
+def test_csv_of_what_unicode_has_not(name, charset, value, server, files, tmp_path):
+    """A server makes a '?' of it and says nothing: the dump stops and names the column. Texts that hold a '?', and letters that Unicode has, go."""
+    s = server(name)
+    s.run("CREATE DATABASE app", f"CREATE TABLE app.t (id int PRIMARY KEY, l varchar(9) CHARACTER SET latin1, c varchar(10) CHARACTER SET {charset}, e enum('?','日') CHARACTER SET {charset}, f set('日','b') CHARACTER SET {charset})",
+          "INSERT INTO app.t VALUES (1, '?ü', '日?本', '日', '日,b'), (2, NULL, NULL, '?', ''), (3, '', '', NULL, NULL)")
+    files("dump", tmp_path / "good", source=s).run("--filetype", "csv")
+    (out,) = (tmp_path / "good").glob("app.t.0*.csv")
+    assert out.read_text().splitlines()[1:] == ['1,"?ü","日?本","日","日,b"', '2,\\N,\\N,"?",""', '3,"","",\\N,\\N'], out.read_text()
+    s.run(f"INSERT INTO app.t VALUES (4, 'x', CONVERT(x'{value}' USING {charset}), NULL, NULL)")
+    assert s.query("SELECT HEX(c) FROM app.t WHERE id=4") == ((value,),)
+    said = files("dump", tmp_path / "bad", source=s).run("--filetype", "csv", expect=FAILED)
+    assert f"column `c` (varchar(10)) holds characters of {charset} that Unicode has not" in said, said
+
+
 @pytest.mark.parametrize("filetype", ["sql", "csv"])
 def test_columns_of_another_charset(filetype, make_pair, files, tmp_path):
     """A table that somebody made with other charsets: CSV is in UTF-8, and converted; SQL has the columns' own bytes, and is refused by name."""

@@ -5,6 +5,7 @@
 #include "units/dump/csv.h"
 
 #include "common/sql/quote.h"
+#include "units/dump/value.h"
 
 static bool is_number(const struct column *c)
 {
@@ -19,8 +20,23 @@ static bool is_number(const struct column *c)
 	}
 }
 
+/* Text that the server converts, and in which it would put a '?' for what Unicode lacks. */
+static bool is_converted(const struct column *c)
+{
+	return c->kind == COLUMN_TEXT && !value_is_utf8(c->charset);
+}
+
+bool csv_is_no_text(const struct column *c, struct str v)
+{
+	return is_converted(c) && value_is_no_text(v);
+}
+
 void csv_put_select(struct buf *b, const struct column *c)
 {
+	if (is_converted(c)) {
+		value_put_unicode(b, c);
+		return;
+	}
 	sql_put_ident(b, str_of(c->name));
 	if (c->kind == COLUMN_FLOAT || c->kind == COLUMN_DOUBLE)
 		buf_puts(b, "*1e0"); /* FLOAT's own text has 6 digits */

@@ -17,6 +17,8 @@ struct csv_form {
 
 /* The column's expression in the SELECT; the session's results are in utf8mb4. */
 void csv_put_select(struct buf *b, const struct column *c);
+/* Is it a text that Unicode has not all of? It must not be written. */
+bool csv_is_no_text(const struct column *c, struct str v);
 /* The line of column names. */
 void csv_put_header(struct buf *b, const struct csv_form *o, const struct structure *s);
 /* A whole line; v: the values of the columns that are stored. */

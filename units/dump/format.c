@@ -73,17 +73,18 @@ void rows_fini(struct rows *r)
 static int malformed(const struct rows *r, unsigned nth, struct err *e)
 {
 	const struct structure *s = r->t->structure;
+	bool csv = r->format == &format_csv;
 	unsigned i = 0;
 
 	for (unsigned left = nth; i < s->ncolumns; i++)
 		if (!s->columns[i].generated && left-- == 0)
 			break;
-	if (r->columns[nth] == VALUE_UTF8MB4)
+	if (csv || r->columns[nth] == VALUE_UTF8MB4)
 		return err_set(e, ERR_dump_failed,
-			"column `%s` (%s) holds characters of %s that Unicode has not, and the downstream "
-			"keeps "
-			"nothing else: mend these rows upstream, then resume-task",
-			s->columns[i].name, s->columns[i].type, s->columns[i].charset);
+			"column `%s` (%s) holds characters of %s that Unicode has not, and %s: mend these "
+			"rows upstream, then resume-task",
+			s->columns[i].name, s->columns[i].type, s->columns[i].charset,
+			csv ? "CSV is in UTF-8" : "the downstream keeps nothing else");
 	return err_set(e, ERR_dump_failed, "column `%s` (%s) holds a value that is no number",
 		s->columns[i].name, s->columns[i].type);
 }
@@ -201,7 +202,16 @@ static void csv_begin(struct rows *r)
 
 static int csv_row(struct rows *r, const struct str *v, struct err *e)
 {
-	(void)e;
+	const struct structure *s = r->t->structure;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < s->ncolumns; i++) {
+		if (s->columns[i].generated)
+			continue;
+		if (csv_is_no_text(&s->columns[i], v[at]))
+			return malformed(r, at, e);
+		at++;
+	}
 	csv_put_row(&r->out, r->csv, r->t->structure, v);
 	return 0;
 }

@@ -19,9 +19,10 @@ static void put_converted(struct buf *b, const struct column *c)
 
 /*
  * A server turns characters that Unicode has not into '?', and says nothing: then there are more of them
- * behind the conversion than before, and in place of the text comes a byte that no text has (is_no_text).
+ * behind the conversion than before, and in place of the text comes a byte that no text has
+ * (value_is_no_text).
  */
-static void put_converted_or_not(struct buf *b, const struct column *c)
+void value_put_unicode(struct buf *b, const struct column *c)
 {
 	static const char without[] = ",_utf8mb4'?',_utf8mb4''))";
 
@@ -40,8 +41,7 @@ static void put_converted_or_not(struct buf *b, const struct column *c)
 	buf_puts(b, " AS BINARY))");
 }
 
-/* What no text in utf8mb4 is. */
-static bool is_no_text(struct str v)
+bool value_is_no_text(struct str v)
 {
 	return v.n == 1 && v.p[0] == '\xff';
 }
@@ -51,7 +51,7 @@ void value_put_select(struct buf *b, const struct column *c)
 	enum value_format f = value_format_of(c);
 
 	if (f == VALUE_UTF8MB4 && c->kind == COLUMN_TEXT) {
-		put_converted_or_not(b, c);
+		value_put_unicode(b, c);
 		return;
 	}
 	/* Members of SET and ENUM are part of the structure, which has come in utf8mb4. */
@@ -134,7 +134,7 @@ enum value_put value_put(struct buf *b, enum value_format f, struct str v)
 		json_put_value(b, v);
 		return VALUE_OK;
 	case VALUE_UTF8MB4:
-		if (is_no_text(v))
+		if (value_is_no_text(v))
 			return VALUE_MALFORMED;
 		buf_puts(b, "_utf8mb4");
 		break;
@@ -171,7 +171,7 @@ enum value_put value_put_field(struct buf *b, enum value_format f, struct str v)
 		buf_put(b, "\\N", 2);
 	else if (value_format_is_number(f))
 		return put_number(b, f, v);
-	else if (f == VALUE_UTF8MB4 && is_no_text(v))
+	else if (f == VALUE_UTF8MB4 && value_is_no_text(v))
 		return VALUE_MALFORMED;
 	else
 		sql_put_escaped(b, v);

@@ -7,6 +7,11 @@
 /* The column's expression in the SELECT. */
 void value_put_select(struct buf *b, const struct column *c);
 
+/* The same in utf8mb4, of text of another charset; of what Unicode lacks value_is_no_text. */
+void value_put_unicode(struct buf *b, const struct column *c);
+/* Is it what comes in place of such a text? No text in utf8mb4 is. */
+bool value_is_no_text(struct str v);
+
 enum value_put { VALUE_OK, VALUE_ENUM_ERROR, VALUE_MALFORMED };
 /*
  * One value (p NULL: NULL) into the row's text. VALUE_ENUM_ERROR: written, but only INSERT IGNORE can store
