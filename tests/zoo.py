@@ -163,6 +163,13 @@ def choices():
                       ["'back\\\\slash'", "1", "1", "1", "1", "1"], ["NULL"] * 6]))
 
 
+def empty_members():
+    """'' as one of a SET's members is another value than none of them, and both are shown as ''."""
+    sixty_four = "''," + ",".join(f"'s{i}'" for i in range(63))
+    return Animal("empty_members", f"id int NOT NULL PRIMARY KEY, s set('','a','b'), w set({sixty_four}) NOT NULL, l set('é','') CHARACTER SET latin1",
+                  numbered([["0", "18446744073709551615", "0"], ["1", "1", "2"], ["2", "9223372036854775809", "1"], ["3", "0", "3"], ["7", "2", "NULL"], ["NULL", "3", "2"]]))
+
+
 JSONS = ["null", "true", "false", "0", "-1", "18446744073709551615", "-9223372036854775808", "9223372036854775807", "1.5", "-0.5", "1e100", "1e-300",
          '""', '"a"', '"quote \\" back \\\\ slash / nl \\n tab \\t nul \\u0000"', '"ü 中 😀"', "[]", "{}", '{"a":1,"b":[1,2,{"c":null}]}',
          '{"":"empty key","ü":1,"a b":2}', '[[[[[]]]]]', '{"k":' + '"' + "x" * 300 + '"}', "[" + ",".join(str(i) for i in range(1000)) + "]",
@@ -326,7 +333,7 @@ def of_mysql(v):
 
 def zoo(server, target=None):
     """All animals that this server can hold; without those that the target's family can't, where one is given."""
-    animals = [integers(), decimals(), floats(), bits(), *times(), *strings(), binaries(), large(), choices(), jsons(), shapes(), generated(), keyless(), *keys(),
+    animals = [integers(), decimals(), floats(), bits(), *times(), *strings(), binaries(), large(), choices(), empty_members(), jsons(), shapes(), generated(), keyless(), *keys(),
                *relations(), *layouts(), *names()]
     animals += of_mariadb(server.version) if server.flavor == "mariadb" else of_mysql(server.version)
     return [a for a in animals if not target or a.name not in unknown_to(server, target)]

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* Is '' one of the members in "enum('a','','it''s')"? Members are quoted, a quote inside is doubled. */
+/* Is '' one of the members in "enum('a','','it''s')", or of a set? Members are quoted, a quote inside is
+ * doubled. */
 static bool has_empty_member(const char *type)
 {
 	const char *p = strchr(type, '(');
@@ -112,8 +113,9 @@ enum value_format value_format_of(const struct column *c)
 		return VALUE_UTF8MB4;
 	case COLUMN_ENUM:
 		return has_empty_member(c->type) ? VALUE_ENUM_NUMBER : VALUE_ENUM;
-	case COLUMN_TEXT:
 	case COLUMN_SET:
+		return has_empty_member(c->type) ? VALUE_SET_NUMBER : text_format(c);
+	case COLUMN_TEXT:
 		return text_format(c);
 	default:
 		return VALUE_STRING;

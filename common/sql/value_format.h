@@ -12,6 +12,7 @@ enum value_format {
 	VALUE_UTF8MB4,     /* text in utf8mb4: UUID, INET; and text of a charset that the target has not */
 	VALUE_ENUM,        /* as VALUE_STRING; '' is the error value */
 	VALUE_ENUM_NUMBER, /* an ENUM with a member '': `c`+0; 0 is the error value */
+	VALUE_SET_NUMBER,  /* a SET with a member '': as an integer, where 0 is none of its members */
 };
 
 enum value_format value_format_of(const struct column *c);
@@ -29,5 +30,5 @@ bool value_same_bytes(const char *from, const char *to);
 /* Is it said as a number, without quotes? */
 static inline bool value_format_is_number(enum value_format f)
 {
-	return f == VALUE_NUMBER || f == VALUE_DOUBLE || f == VALUE_ENUM_NUMBER;
+	return f == VALUE_NUMBER || f == VALUE_DOUBLE || f == VALUE_ENUM_NUMBER || f == VALUE_SET_NUMBER;
 }

@@ -34,11 +34,11 @@ def test_columns_of_another_charset(source, target, way, make_pair, job, tmp_pat
     """A table made by hand whose columns have other charsets: the copy's text is converted, in each way to write rows, as the binlog's is."""
     pair = make_pair(source, target)
     s, d = pair.source, pair.target
-    create = "CREATE TABLE app.t (id int PRIMARY KEY, z enum('a'), " + ", ".join(f"{n} {t} CHARACTER SET %s" for n, t, *_ in TEXTS) + ")"
+    create = "CREATE TABLE app.t (id int PRIMARY KEY, z enum('a'), y set('','a'), " + ", ".join(f"{n} {t} CHARACTER SET %s" for n, t, *_ in TEXTS) + ")"
     s.run("CREATE DATABASE app", create % tuple(x[2] for x in TEXTS))
     d.run("CREATE DATABASE app", create % tuple(x[3] for x in TEXTS))
     values = ", ".join(x[4] for x in TEXTS)
-    add = f"INSERT INTO app.t VALUES (%s, 'a', {values}), (%s, NULL, {', '.join(['NULL'] * len(TEXTS))}), (%s, 'b', {values})"
+    add = f"INSERT INTO app.t VALUES (%s, 'a', 1, {values}), (%s, NULL, NULL, {', '.join(['NULL'] * len(TEXTS))}), (%s, 'b', 3, {values})"
     j, files = copying(job, tmp_path, pair, ["app"], mode="all")
     task = tmp_path / "task.yaml"
     task.write_text(task.read_text().replace("few: {", f"few: {{load-by: {way}, "))
@@ -51,7 +51,7 @@ def test_columns_of_another_charset(source, target, way, make_pair, job, tmp_pat
     finally:
         d.run(f"SET GLOBAL local_infile={local}")
     assert {"insert": "by INSERT", "load-data": "by LOAD DATA", "bulk": "by bulk execute"}[way] in j.log(), j.story()
-    rows = "SELECT id, z+0, " + ", ".join(f"HEX(CONVERT({n} USING utf8mb4))" for n, *_ in TEXTS) + " FROM app.t ORDER BY id"
+    rows = "SELECT id, z+0, y+0, " + ", ".join(f"HEX(CONVERT({n} USING utf8mb4))" for n, *_ in TEXTS) + " FROM app.t ORDER BY id"
     assert len(s.query(rows)) == 6 and d.query(rows) == s.query(rows), j.story()
 
 

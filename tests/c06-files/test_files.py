@@ -110,7 +110,8 @@ def test_zoo_through_csv_files(options, make_pair, files, tmp_path):
 
 
 def without_enum_errors(server):
-    """Neither CSV nor mydumper can tell an ENUM's error value from the empty text."""
+    """Neither CSV nor mydumper can tell an ENUM's error value, or none of a SET's members, from the empty text."""
+    server.run(f"DELETE FROM {zoo.quote(zoo.SCHEMA)}.empty_members")
     for schema, table, column in server.query("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE DATA_TYPE='enum' AND TABLE_SCHEMA IN (%s, %s)", zoo.schemas()):
         server.run(f"DELETE FROM {zoo.quote(schema)}.{zoo.quote(table)} WHERE {zoo.quote(column)}+0 = 0 AND {zoo.quote(column)} IS NOT NULL")
 

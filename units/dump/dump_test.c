@@ -254,6 +254,7 @@ static void columns_are_selected_so_that_no_bit_is_lost(void **state)
 		"_utf8mb4''))<>CHAR_LENGTH(`a``b`)-CHAR_LENGTH(REPLACE(`a``b`,_utf8mb4'?',_utf8mb4'')),x'FF',"
 		"CAST(CONVERT(`a``b` USING utf8mb4) AS BINARY))");
 	check_select(COLUMN_SET, "set('a')", "gb18030", "CONVERT(`a``b` USING utf8mb4)");
+	check_select(COLUMN_SET, "set('a','')", "gb18030", "CAST(`a``b` AS UNSIGNED)");
 	check_select(COLUMN_JSON, "json", "utf8mb4", "`a``b`");
 	check_select(COLUMN_INET6, "inet6", "", "`a``b`");
 	check_select(COLUMN_ENUM, "enum('')", "latin1", "`a``b`+0");

@@ -59,8 +59,11 @@ void value_put_select(struct buf *b, const struct column *c)
 		put_converted(b, c);
 		return;
 	}
+	buf_puts(b, f == VALUE_SET_NUMBER ? "CAST(" : "");
 	sql_put_ident(b, str_of(c->name));
-	if (f == VALUE_DOUBLE)
+	if (f == VALUE_SET_NUMBER) /* +0 would be a DOUBLE, which has not all of 64 members */
+		buf_puts(b, " AS UNSIGNED)");
+	else if (f == VALUE_DOUBLE)
 		buf_puts(b, "*1e0");
 	else if (f == VALUE_ENUM_NUMBER)
 		buf_puts(b, "+0");
@@ -123,6 +126,7 @@ enum value_put value_put(struct buf *b, enum value_format f, struct str v)
 	case VALUE_NUMBER:
 	case VALUE_DOUBLE:
 	case VALUE_ENUM_NUMBER:
+	case VALUE_SET_NUMBER:
 		return put_number(b, f, v);
 	case VALUE_BYTES:
 		if (v.n <= HEX_MAX)

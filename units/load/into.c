@@ -83,7 +83,7 @@ void into_fini(struct into *i)
 /* Its bytes can't go into the column as they come: by way of a variable. */
 static bool needs_variable(const struct into *i, unsigned k)
 {
-	return i->charsets[k] || i->formats[k] == VALUE_ENUM_NUMBER;
+	return i->charsets[k] || i->formats[k] == VALUE_ENUM_NUMBER || i->formats[k] == VALUE_SET_NUMBER;
 }
 
 /* text: a variable or a placeholder, which holds binary text. */
@@ -91,6 +91,8 @@ static void put_expression(struct buf *b, const struct into *i, unsigned k, cons
 {
 	if (i->charsets[k])
 		buf_putf(b, "CONVERT(%s USING %s)", text, i->charsets[k]);
+	else if (i->formats[k] == VALUE_SET_NUMBER)
+		buf_putf(b, "CAST(%s AS UNSIGNED)", text);
 	else /* '2' would be a member of that name */
 		buf_putf(b, "%s+0", text);
 }
