@@ -451,8 +451,11 @@ def test_dumplings_sql(name, server, files, tmp_path):
     target = server(name, "down")
     text = SQL + ("INSERT INTO `t` (`id`,`l`,`u`,`b`,`j`) VALUES\n(1,'é;\\n\\'x','日本',x'00ff275c','{\\\"a\\\": [\\\"é\\\", 1]}');\n"
                   "INSERT INTO `t` (`id`,`l`,`u`,`b`,`j`) VALUES\n(2,NULL,'',x'',NULL);\n")
-    dumpling(tmp_path / "out", **{"shop.t.0000000010000.sql.gz": gzip.compress(text.encode())})
-    files("load", tmp_path / "out", target=target).run()
+    policy = SQL + "CREATE PLACEMENT POLICY `east` PRIMARY_REGION=\"cn-east-1\" REGIONS=\"cn-east-1,cn-east\";\n"
+    dumpling(tmp_path / "out", **{"shop.t.0000000010000.sql.gz": gzip.compress(text.encode()), "east-placement-policy-create.sql": policy, "a.b-placement-policy-create.sql": policy})
+    j = files("load", tmp_path / "out", target=target)
+    j.run()
+    assert j.log().count("-placement-policy-create.sql is passed by") >= 2
     check_shop(target)
 
 

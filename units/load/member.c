@@ -213,6 +213,50 @@ static void add_other(struct members *o, const char *file, struct str prefix, bo
 		(struct object_file){xstrdup(file), xstrndup(prefix.p, prefix.n), of_schema};
 }
 
+static bool makes_policy(struct str statement)
+{
+	struct sql_lexer lx;
+
+	sql_lex_init(&lx, statement, true, 0);
+	sql_lex_next(&lx);
+	if (!sql_lex_is(&lx, "CREATE"))
+		return false;
+	do
+		sql_lex_next(&lx);
+	while (sql_lex_is(&lx, "OR") || sql_lex_is(&lx, "REPLACE"));
+	if (!sql_lex_is(&lx, "PLACEMENT"))
+		return false;
+	sql_lex_next(&lx);
+	return sql_lex_is(&lx, "POLICY");
+}
+
+/* 1: dumpling's file of a placement policy of TiDB's, by its name and by what it says; a table may have such
+ * a name. */
+static int is_policy(int dir, const char *file, struct str name, struct err *e)
+{
+	static const char ending[] = "-placement-policy-create.sql";
+	size_t n = sizeof(ending) - 1;
+	struct statement s;
+	struct text t;
+	bool is = false;
+	int r;
+
+	if (name.n <= n || memcmp(name.p + name.n - n, ending, n) != 0)
+		return 0;
+	r = text_open(&t, dir, file, 0, e);
+	t.max = SCHEMA_FILE_MAX;
+	t.limit = "and no CREATE statement is";
+	while (r == 0 && (r = text_statement(&t, &s, e)) > 0) {
+		is = makes_policy(s.text);
+		r = is || str_starts(s.text, "INSERT") ? 1 : 0;
+		text_use(&t, s.text.n + 1);
+	}
+	text_close(&t);
+	if (is)
+		log_info("%s is passed by: which stores of a TiDB cluster keep what is that cluster's", file);
+	return r < 0 ? err_add(e, "%s", file) : is;
+}
+
 int members_take(struct members *o, int dir, const char *file, struct str name, struct err *e)
 {
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -230,7 +274,7 @@ int members_take(struct members *o, int dir, const char *file, struct str name, 
 			       ? -1
 			       : 1;
 	}
-	return 0;
+	return is_policy(dir, file, name, e);
 }
 
 /* --- names --- */
