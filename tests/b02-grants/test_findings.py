@@ -123,6 +123,11 @@ def test_findings(up, down, looked):
             assert [r[1] for r in k.results(mode=mode) if "their history is not" in r[2] and r[2].endswith(": `app`.`history`")] == ["warn"]
         s.run("DROP TABLE app.history")
 
+    s.run("CREATE TABLE app.part (id int) ENGINE=MyISAM", "CREATE TABLE app.whole (id int) ENGINE=MERGE UNION=(app.part)")
+    assert [r[1] for r in k.results() if "inserted through one goes there" in r[2] and r[2].endswith(": `app`.`whole`") and "block-allow-list" in r[3]] == ["warn"]
+    assert "inserted through one" not in str(k.results(mode="full"))
+    s.run("DROP TABLE app.whole, app.part")
+
     # Keys, and a downstream that wants them.
     s.run("CREATE TABLE app.nokey (id int)")
     k.case("primary_key", "warn", "slowly: `app`.`nokey`$", "primary key")

@@ -448,6 +448,22 @@ def test_the_page(follow):
     assert plain(text) == plain(shown), text
 
 
+@pytest.mark.parametrize("names", ["my97>my97", "ma1011>ma118"])
+def test_tables_without_rows_of_their_own(names, follow):
+    """A MERGE table shows other tables' rows, which are compared there, a BLACKHOLE keeps none: neither can stand against a go, and both are noted."""
+    create = ["CREATE DATABASE app", "CREATE TABLE app.a (id int NOT NULL, KEY (id)) ENGINE=MyISAM", "CREATE TABLE app.b (id int NOT NULL, KEY (id)) ENGINE=MyISAM",
+              "CREATE TABLE app.m (id int NOT NULL, KEY (id)) ENGINE=MERGE UNION=(app.a, app.b)", "INSERT INTO app.a VALUES (1), (2)", "INSERT INTO app.b VALUES (3)"]
+    blackhole = names.startswith("my")
+    pair, j = follow(names, *create, *(["CREATE TABLE app.hole (id int PRIMARY KEY) ENGINE=BLACKHOLE"] if blackhole else []))
+    assert pair.source.query("SELECT COUNT(*) FROM app.m") == ((3,),) and pair.target.query("SELECT COUNT(*) FROM app.m") == ((0,),)
+    pair.source.run("INSERT INTO app.a VALUES (4)", *(["INSERT INTO app.hole VALUES (1)"] if blackhole else []))
+    read_only(pair.source)
+    answer = cutover(j)
+    note = one(answer, "warn", "have no rows of their own, and are not compared: ")
+    assert "`app`.`m`" in note and ("`app`.`hole`" in note) == blackhole, note
+    assert one(answer, "success", "2 tables, 4 rows: equal")
+
+
 def test_a_view_on_what_is_not_wanted(follow):
     """Said before the day, and a no-go then; one that is broken in the source too is none."""
     pair, j = follow("ma1011>ma118", *OBJECTS, "CREATE TABLE app.x (id int)", "CREATE VIEW app.broken AS SELECT id FROM app.x", "DROP TABLE app.x")

@@ -231,6 +231,20 @@ static void tell_versioned(struct check *c, const struct db *d, struct some *nam
 	some_free(names);
 }
 
+/* Their rows come with the tables that hold them; but one that is written through a MERGE table is logged as
+ * that table's, and the downstream's, which is none, would keep it for itself. */
+static void tell_merge(struct check *c, const struct db *d, struct some *names)
+{
+	if (names->n > 0 && check_follows(c))
+		check_found(c, "table_schema", "warn", ERR_sync_columns, db_where(d),
+			"write to the tables that they are made of, or leave them out by block-allow-list",
+			"MERGE tables become empty InnoDB tables, and a row that is inserted through one "
+			"goes "
+			"there, not to the table that holds it: %s",
+			some_text(names));
+	some_free(names);
+}
+
 /* The dump would refuse them. */
 static void tell_elsewhere(struct check *c, const struct db *d, struct some *names)
 {
@@ -250,7 +264,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES"
 			" WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
 		e);
-	struct some versioned = {0}, elsewhere = {0};
+	struct some versioned = {0}, merge = {0}, elsewhere = {0};
 	const struct str *v;
 	int r = rows ? 1 : -1;
 
@@ -261,6 +275,8 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 		tables_add(c->tables, c->rules, v);
 		if (str_is(v[2], "SYSTEM VERSIONED"))
 			some_add(&versioned, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
+		if (str_is_ci(v[3], "MRG_MYISAM"))
+			some_add(&merge, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 		if (db_engine_is_elsewhere(v[3]))
 			some_add(&elsewhere, "`%.*s`.`%.*s`", STR_ARG(v[0]), STR_ARG(v[1]));
 		if (++*n > TABLES_TRIED)
@@ -272,6 +288,7 @@ static int list_tables(struct check *c, struct db *d, struct buf *tables, unsign
 	}
 	db_rows_close(&rows);
 	tell_versioned(c, d, &versioned);
+	tell_merge(c, d, &merge);
 	tell_elsewhere(c, d, &elsewhere);
 	return r;
 }

@@ -316,7 +316,8 @@ static int work(struct worker *w, struct err *e)
 		if (FAILPOINT_HIT(cutover_compare))
 			return err_set(e, ERR_db_lost, "failpoint cutover_compare");
 		/* Of merged ones the first stands for all. */
-		if (t->merged <= 1 && (t->shared || !w->c->begun) && compare_table(w, t, e) < 0)
+		if (!t->no_rows && t->merged <= 1 && (t->shared || !w->c->begun) &&
+			compare_table(w, t, e) < 0)
 			return err_add(e, "comparing `%s`.`%s`", t->schema, t->name);
 		atomic_fetch_add(&w->c->tables_done, 1);
 	}
@@ -342,7 +343,7 @@ static void say_equal(struct cutover *c)
 
 	/* The others are judged where all sources are heard. */
 	for (unsigned i = 0; i < c->ntables; i++)
-		tables += !c->tables[i].shared;
+		tables += !c->tables[i].shared && !c->tables[i].no_rows;
 	if ((tables == 0 && c->ntables > 0) || c->begun)
 		return;
 	if (left)

@@ -27,6 +27,7 @@ struct cutover_table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream, by the task's routes */
 	unsigned merged;           /* which of its target's tables it is, from 1 on; 0: it is alone there */
+	bool no_rows;              /* of its own: they are other tables' (MERGE), or none (BLACKHOLE) */
 	bool shared;               /* another source has it on record, too: their rows are there */
 	uint64_t rows;             /* the server's estimate */
 	uint64_t auto_increment;   /* its next value; 0: it has none */

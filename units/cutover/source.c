@@ -229,8 +229,31 @@ static int add_table(struct cutover *c, const struct str *v, struct err *e)
 		.to_schema = xstrdup(to.schema),
 		.to_name = xstrdup(to.table),
 		.rows = number(v[2]),
-		.auto_increment = number(v[3])};
+		.auto_increment = number(v[3]),
+		.no_rows = str_is_ci(v[4], "MRG_MYISAM") || str_is_ci(v[4], "BLACKHOLE")};
 	return 0;
+}
+
+/* What a MERGE table shows is compared where it is. */
+static void note_no_rows(struct cutover *c)
+{
+	struct buf names = {0};
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->ntables; i++) {
+		const struct cutover_table *t = &c->tables[i];
+
+		if (t->no_rows && ++n <= SHOWN)
+			buf_putf(&names, "%s`%s`.`%s`", n > 1 ? ", " : "", t->schema, t->name);
+	}
+	if (n > 0)
+		cutover_found(c, "tables", "warn",
+			"of MERGE tables see that each is made in the downstream as applications want it",
+			"%u tables (engines MERGE, BLACKHOLE) have no rows of their own, and are not "
+			"compared: "
+			"%s%s",
+			n, buf_cstr(&names), n > SHOWN ? ", …" : "");
+	buf_free(&names);
 }
 
 /* Whether case counts in names is the downstream's to say: a task that copies nothing may have two that
@@ -268,8 +291,11 @@ int source_find_merged(struct cutover *c, struct err *e)
 	m = map_new();
 	for (unsigned i = 0; i < c->ntables; i++) {
 		struct cutover_table *t = &c->tables[i], *first;
-		struct buf key = target_key(c, str_of(t->to_schema), str_of(t->to_name));
+		struct buf key = {0};
 
+		if (t->no_rows)
+			continue;
+		key = target_key(c, str_of(t->to_schema), str_of(t->to_name));
 		first = map_get(m, buf_str(&key));
 		if (!first)
 			map_put(m, buf_str(&key), t);
@@ -285,7 +311,7 @@ int source_find_merged(struct cutover *c, struct err *e)
 int source_list(struct cutover *c, struct err *e)
 {
 	struct db_rows *r = db_query(c->up,
-		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_ROWS,AUTO_INCREMENT FROM "
+		STR_LIT("SELECT TABLE_SCHEMA,TABLE_NAME,TABLE_ROWS,AUTO_INCREMENT,ENGINE FROM "
 			"information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED')"
 			" ORDER BY DATA_LENGTH DESC,TABLE_SCHEMA,TABLE_NAME"),
 		e);
@@ -299,6 +325,8 @@ int source_list(struct cutover *c, struct err *e)
 		}
 	db_rows_close(&r);
 	atomic_store(&c->tables_total, c->ntables);
+	if (got >= 0)
+		note_no_rows(c);
 	return got;
 }
 
