@@ -64,6 +64,96 @@ def test_cascade_that_is_logged(build_dir, server):
         f.close()
 
 
+FAMILY = ["CREATE TABLE app.p (id int PRIMARY KEY)", "CREATE TABLE app.c (id int PRIMARY KEY, p int, CONSTRAINT hangs FOREIGN KEY (p) REFERENCES app.p (id){})"]
+
+
+@pytest.mark.parametrize("source, target, native", pick(("ma1011", "my97", False), ("my97", "ma1011", True), more=[("ma1011", "my97", False), ("my97", "ma1011", True), ("ma1011", "ma1011", False)]))
+def test_cascade_that_only_the_upstream_does(build_dir, server, source, target, native):
+    """A foreign key that acts in the upstream and is not there, or does nothing, in the downstream: found before anything comes, not by children that stay for ever. It may have another name there."""
+    ends = Ends(server, source, target, native=native)
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    try:
+        up.run("CREATE DATABASE app", FAMILY[0], FAMILY[1].format(" ON DELETE CASCADE ON UPDATE SET NULL"), "INSERT INTO app.p VALUES (1), (2), (3)", "INSERT INTO app.c VALUES (1, 1), (2, 2), (3, 3)")
+        f.wait()
+        f.stop()
+        for there in (None, "", " ON DELETE CASCADE", " ON DELETE SET NULL ON UPDATE SET NULL"):
+            down.run("ALTER TABLE app.c DROP FOREIGN KEY hangs", *([] if there is None else [f"ALTER TABLE app.c ADD CONSTRAINT hangs FOREIGN KEY (p) REFERENCES app.p (id){there}"]))
+            f.start().wait_error(60513)
+            word = "UPDATE SET NULL" if there == " ON DELETE CASCADE" else "DELETE CASCADE"
+            assert f"`app`.`c`, foreign key `hangs` to `app`.`p` ON {word}" in f.out or there in (None, ""), f.out[-2000:]
+            if there is None:
+                down.run("ALTER TABLE app.c ADD CONSTRAINT hangs FOREIGN KEY (p) REFERENCES app.p (id)")
+        down.run("ALTER TABLE app.c DROP FOREIGN KEY hangs", "ALTER TABLE app.c ADD CONSTRAINT other FOREIGN KEY (p) REFERENCES app.p (id) ON DELETE CASCADE ON UPDATE SET NULL")
+        f.start()
+        up.run("DELETE FROM app.p WHERE id=1", "UPDATE app.p SET id=20 WHERE id=2")
+        f.end(but=("app.c: foreign", "app.c: key"))
+        assert down.query("SELECT id, p FROM app.c ORDER BY id") == ((2, None), (3, 3))
+    finally:
+        f.close()
+
+
+def test_cascade_of_a_parent_that_only_the_upstream_has(build_dir, server):
+    """Nor is it there where its parent is not wanted; filters that leave out what it does make it nothing. An engine that reads over foreign keys has none."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    rules = [s["rules"] for s in f.slices.values() if "rules" in s]
+    try:
+        up.run("CREATE DATABASE other", "CREATE TABLE other.p (id int PRIMARY KEY)", "INSERT INTO other.p VALUES (1)", "CREATE DATABASE app", "CREATE TABLE app.m (id int PRIMARY KEY, p int)",
+               "SET sql_log_bin=0", "DROP TABLE app.m", "CREATE TABLE app.m (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE) ENGINE=MyISAM", "SET sql_log_bin=1", "INSERT INTO app.m VALUES (1, 1)")
+        f.wait()
+        up.run("SET sql_log_bin=0", "CREATE TABLE app.c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE)")
+        down.run("CREATE TABLE app.c (id int PRIMARY KEY, p int)")
+        f.stop()
+        f.start().wait_error(60513)
+        assert "`app`.`c`" in f.out and "to `other`.`p` ON DELETE CASCADE" in f.out, f.out[-2000:]
+        assert rules
+        for r in rules:
+            r["filters"] = [{"schema-pattern": "app", "table-pattern": "c", "events": ["delete"], "action": "Ignore"}]
+        f.start()
+        up.run("INSERT INTO app.c VALUES (1, 1)", "DELETE FROM other.p")
+        f.wait()
+        assert down.query("SELECT id, p FROM app.c") == ((1, 1),)
+        f.stop()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("how", ["comes", "renamed", "skipped"])
+def test_cascade_that_is_still_to_come(build_dir, server, how):
+    """The upstream is ahead: a foreign key that a statement in the backlog makes, or a name that it gives, is not missing. Where an operator skips the statement it is."""
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    add = "ALTER TABLE app.c ADD CONSTRAINT hangs FOREIGN KEY (p) REFERENCES app.p (id) ON DELETE CASCADE"
+    try:
+        up.run("CREATE DATABASE app", FAMILY[0], "CREATE TABLE app.c (id int PRIMARY KEY, p int)", "INSERT INTO app.p VALUES (1), (2)")
+        if how == "renamed":
+            up.run(add)
+        f.wait()
+        f.stop()
+        up.run("INSERT INTO app.c VALUES (1, 1), (2, 2)")
+        if how == "renamed":
+            up.run("RENAME TABLE app.p TO app.q")
+            f.start()
+            f.wait()
+        else:
+            file, offset, _ = up.position()
+            up.run(add)
+            if how == "skipped":
+                live.operators(f, ("skip", {"file": file, "offset": offset}))
+            f.start()
+        up.run(f"DELETE FROM app.{'q' if how == 'renamed' else 'p'} WHERE id=1")
+        if how == "skipped":
+            f.wait_error(60513)
+        else:
+            f.end()
+            assert down.query("SELECT id FROM app.c") == ((2,),)
+    finally:
+        f.close()
+
+
 EXCHANGE = "ALTER TABLE app.parts EXCHANGE PARTITION p0 WITH TABLE app.one"
 
 

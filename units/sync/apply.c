@@ -328,6 +328,7 @@ void apply_close(struct apply *a)
 	}
 	window_fini(&a->window);
 	tables_fini(&a->tables);
+	acting_fini(&a->acting);
 	if (a->writer.db)
 		writer_fini(&a->writer);
 	db_close(&a->db);

@@ -5,6 +5,7 @@
 #include "common/db/db.h"
 #include "common/db/meta.h"
 #include "common/sql/dialect.h"
+#include "units/sync/acting.h"
 #include "units/sync/copied.h"
 #include "units/sync/ddl_handle.h"
 #include "units/sync/depend.h"
@@ -67,6 +68,7 @@ struct apply {
 	struct db_limits limits; /* of the downstream */
 	bool cascades_known, cascades_logged;
 	struct position cascades_at; /* of the transaction before which that was asked */
+	struct acting acting;
 	uint64_t last_move_ms;
 	pthread_t thread;
 	bool started;
@@ -130,8 +132,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e);
 /* In commit.c: sends "BEGIN; guard", and says whether the guard passed. */
 int commit_guard(struct db *d, const struct meta_id *id, const struct meta_slot *s,
 	const struct meta_progress *p, struct err *e);
-/* The same for a writer, which sends it with the first rows (writer_open); and what to do where its guard did
- * not pass: rolls back, -1 with ERR_sync_fenced. */
+/* The same for a writer, sent with its first rows; where its guard did not pass: -1, ERR_sync_fenced. */
 void commit_put_opening(
 	struct buf *sql, const struct meta_id *id, const struct meta_slot *s, const struct meta_progress *p);
 int commit_fenced(struct db *d, const struct meta_id *id, const struct meta_slot *s, struct err *e);

@@ -286,6 +286,7 @@ static int skip(struct apply *a, const struct trx *t, struct ddl_statement *j, s
 {
 	log_warn("skipped, as an operator said: %.*s", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n, j->q.sql.p);
 	j->place.told = true;
+	a->acting.known = false;
 	return ddl_record_skipped(a, t, &j->place, j->q.sql, j->ddl, j->q.schema, e);
 }
 

@@ -240,9 +240,10 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 		ddl_job_mark(a, t, &j->place, &j->text);
 	if (db_exec(a->ddl, buf_str(&j->text), e) < 0 && pass_by(a, t, j, e) < 0)
 		return -1;
+	if (has_reference(j, &t->format.server))
+		a->cascades_known = a->acting.known = false;
 	/* Which tables hang on which may be another thing now, by a new foreign key or a new name. */
-	if (has_reference(j, &t->format.server) || j->ddl->verb == SQL_VERB_ALTER_TABLE ||
-		j->ddl->verb == SQL_VERB_RENAME_TABLE)
+	if (j->ddl->verb == SQL_VERB_ALTER_TABLE || j->ddl->verb == SQL_VERB_RENAME_TABLE)
 		a->cascades_known = false;
 	return ddl_session_reset(a->ddl, e);
 }

@@ -129,15 +129,17 @@ static void see(void *arg, const struct change *list, size_t n)
 static int know_cascades(struct apply *a, const struct trx *t, struct err *e)
 {
 	a->tables.from = t->format.server;
-	if (a->cascades_known || t->events == 0)
+	if (t->events == 0)
 		return 0;
+	if (a->cascades_known)
+		return a->cascades_logged ? 0 : acting_check(a, t->start, e);
 	if (tables_cascades_logged(&a->tables, &t->format.server, &a->cascades_logged, e) < 0 ||
 		(!a->cascades_logged && tables_check_cascades(&a->tables, e) < 0) ||
 		arrange_read(&a->tables, e) < 0 || ties_read(&a->tables, !a->cascades_logged, e) < 0)
 		return -1;
 	a->cascades_known = true;
 	a->cascades_at = t->start;
-	return 0;
+	return a->cascades_logged ? 0 : acting_check(a, t->start, e);
 }
 
 /* Another server, or MySQL begun anew with another setting (which begins a file): whether it logs what its
@@ -338,7 +340,7 @@ static int ask_cascades_anew(struct apply *a, const struct trx *t, struct err *e
 	same = says_the_same(a, t, e);
 	if (same != 0)
 		return same;
-	a->cascades_known = false;
+	a->cascades_known = a->acting.known = false;
 	return drain(a);
 }
 
@@ -454,6 +456,16 @@ static void note_tail(struct apply *a, struct position safe)
 	pthread_mutex_unlock(&a->lock);
 }
 
+/* At a start nobody has said yet how far the stream is. */
+static int idle(struct apply *a, struct position safe, struct err *e)
+{
+	struct position done;
+
+	note_tail(a, safe);
+	done = apply_watermark(a, NULL);
+	return acting_check_idle(a, position_cmp(safe, done) > 0 ? safe : done, e);
+}
+
 /* Nothing is to be done before a transaction comes, or the safe position moves. */
 static bool at_rest(struct apply *a, struct position safe)
 {
@@ -479,7 +491,7 @@ void *schedule_main(void *arg)
 	uint64_t took_ms = clock_ms();
 	struct position safe = {0};
 	struct err e = {0};
-	int r = 0;
+	int r = idle(a, safe, &e);
 
 	while (r == 0 && !queue_leaving(a->queue)) {
 		struct trx *t = queue_take(a->queue, at_rest(a, safe) ? REST_MS : WAIT_MS, &safe);
@@ -488,7 +500,7 @@ void *schedule_main(void *arg)
 			r = one(a, t, &e);
 			took_ms = clock_ms();
 		} else {
-			note_tail(a, safe);
+			r = idle(a, safe, &e);
 			forget_upstream(a, took_ms);
 		}
 		if (r == 0)
