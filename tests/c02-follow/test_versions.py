@@ -2,6 +2,7 @@
 import json
 
 import pytest
+from copying import Slow, copying, wait_chunks
 from cutover import cutover, one, read_only, said
 from routed import Files
 from tidegate import FAILED
@@ -28,7 +29,9 @@ ROWS = ["INSERT INTO h VALUES (11,1,1,'a'),(12,2,2,'b'),(13,3,3,'c')", "UPDATE h
         "INSERT INTO nokey VALUES (1,1),(1,1),(2,2)", "UPDATE nokey SET n=5 WHERE id=1 LIMIT 1", "DELETE FROM nokey WHERE id=1 LIMIT 1", "DELETE FROM nokey WHERE id=2",
         "INSERT INTO uk VALUES (1,1,'a'),(2,2,'b')", "UPDATE uk SET n=3 WHERE id=1", "REPLACE INTO uk VALUES (9,3,'b')",
         "INSERT INTO pa VALUES (1),(2),(3)", "INSERT INTO ch VALUES (1,1),(2,2),(3,3)", "DELETE FROM pa WHERE id=1", "UPDATE ch SET p=3 WHERE id=2",
+        "INSERT INTO h SELECT seq+1000, seq, seq, REPEAT('x', 50) FROM seq_1_to_12000", "UPDATE h SET n=n+1 WHERE id>1000", "DELETE FROM h WHERE id>1010", "DELETE HISTORY FROM h",
         "INSERT INTO plain VALUES (2, '2020-01-01 00:00:00', '2038-01-19 03:14:07.999999')", "UPDATE plain SET b='2021-01-01 00:00:00'", "UPDATE late SET n=n+1"]
+SINCE_11_4 = ["SET binlog_row_image=FULL_NODUP", "UPDATE h SET n=n+1 WHERE id<1005", "DELETE FROM h WHERE id=1001", "UPDATE e SET x=x+1", "REPLACE INTO uk VALUES (10,10,'j'),(11,3,'k')", "SET binlog_row_image=FULL"]
 TABLES = [KEEP, "ALTER TABLE h ADD c int DEFAULT 5", "UPDATE h SET c=9 WHERE id=7", "ALTER TABLE h DROP b, ADD INDEX (n)", "DELETE FROM h WHERE id=7",
           "ALTER TABLE h DROP SYSTEM VERSIONING", "UPDATE h SET n=n+1", "DELETE FROM h WHERE id=3", "ALTER TABLE h ADD d timestamp(6) NULL, ADD f timestamp(6) NULL", "UPDATE h SET d=NOW(6), n=n+1",
           "ALTER TABLE late ADD SYSTEM VERSIONING", "UPDATE late SET n=n+1", "DELETE FROM late WHERE id=2", "RENAME TABLE late TO later", "UPDATE later SET n=n+1",
@@ -89,16 +92,31 @@ def forgets(target, *tables):
         target.run(("DELETE FROM dm_meta.tidegate_structure WHERE table_name=%s", (name,)))
 
 
+@pytest.fixture
+def names_logged(server):
+    """Column names in the binlog."""
+    asked = []
+
+    def begin(source):
+        asked.append(source)
+        source.run("SET GLOBAL binlog_row_metadata=FULL")
+    yield begin
+    for source in asked:
+        source.run("SET GLOBAL binlog_row_metadata=NO_LOG")
+
+
 @pytest.mark.parametrize("names", PAIRS)
 @pytest.mark.parametrize("backlog", [False, True])
-def test_current_rows(names, backlog, make_pair, job):
+def test_current_rows(names, backlog, make_pair, job, names_logged):
     """All that changes rows and tables, as it comes and in one backlog whose tables are others by then."""
     pair = made(make_pair, names)
     s = pair.source
     j = job(pair, tables="app.*")
     j.run()
     assert len(same(pair)["h"][1]) == 3
-    s.run(*ROWS, db="app")
+    if backlog:
+        names_logged(s)
+    s.run(*ROWS, *(SINCE_11_4 if s.version >= 110400 else ()), db="app")
     if not backlog:
         j.run()
         same(pair)
@@ -107,6 +125,7 @@ def test_current_rows(names, backlog, make_pair, job):
     rows = same(pair)
     assert rows["later2"][1] and rows["e"][1] and len(rows["parts"][1]) == 1
     assert "`app`.`e` is system-versioned in the upstream: what becomes of its current rows is followed, its history is not" in j.log()
+    assert "row by row" not in j.log(), j.log()
     assert ("`app`.`e` is system-versioned in the downstream" in j.log()) == (pair.target.flavor == "mariadb")
 
 
@@ -162,17 +181,19 @@ def test_filters_and_routes(make_pair, job):
     pair = make_pair("ma1011", "my97")
     s, d = pair.source, pair.target
     tables = ["nodelete", "noupdate", "noinsert", "some"]
-    s.run("CREATE DATABASE app", *(f"CREATE TABLE app.{t} (id int PRIMARY KEY, n int) WITH SYSTEM VERSIONING" for t in [*tables, "m1", "m2"]))
+    s.run("CREATE DATABASE app", *(f"CREATE TABLE app.{t} (id int PRIMARY KEY, n int) WITH SYSTEM VERSIONING" for t in [*tables, "m1", "m2"]), "CREATE TABLE app.late (id int PRIMARY KEY, n int)")
     s.run(*(f"INSERT INTO app.{t} VALUES (1,1),(2,2),(3,3)" for t in tables), "INSERT INTO app.m1 VALUES (1,1),(2,2)", "INSERT INTO app.m2 VALUES (11,1),(12,2)")
-    f = Files(pair, job, {"m": {"schema-pattern": "app", "table-pattern": "m?", "target-schema": "app", "target-table": "m"}}, more=", filter-rules: [d, u, i], expression-filters: [x, y]")
+    f = Files(pair, job, {"m": {"schema-pattern": "app", "table-pattern": "m?", "target-schema": "app", "target-table": "m"}}, more=", filter-rules: [d, u, i, a], expression-filters: [x, y]")
     with f.task.open("a") as out:
-        print("filters:", json.dumps({k[0]: {"schema-pattern": "app", "table-pattern": t, "events": [k], "action": "Ignore"} for k, t in zip(("delete", "update", "insert"), tables)}), file=out)
+        print("filters:", json.dumps({k[0]: {"schema-pattern": "app", "table-pattern": t, "events": [k], "action": "Ignore"} for k, t in zip(("delete", "update", "insert", "alter table"), [*tables[:3], "late"])}), file=out)
         print("expression-filter:", json.dumps({"x": {"schema": "app", "table": "some", "delete-value-expr": "id = 1"}, "y": {"schema": "app", "table": "some", "update-new-value-expr": "n = 10"}}), file=out)
     f.run()
     for t in tables:
         s.run(f"UPDATE app.{t} SET n=n+7 WHERE id>1", f"DELETE FROM app.{t} WHERE id<3", f"INSERT INTO app.{t} VALUES (4,4)")
     s.run("UPDATE app.m1 SET n=n+1", "DELETE FROM app.m1 WHERE id=1", "UPDATE app.m2 SET n=n+5", "DELETE FROM app.m2 WHERE id=12", "REPLACE INTO app.m2 VALUES (13,1),(11,9)")
+    s.run("ALTER TABLE app.late ADD SYSTEM VERSIONING", "INSERT INTO app.late VALUES (1,1),(2,2)", "UPDATE app.late SET n=n+1", "DELETE FROM app.late WHERE id=1")
     f.run()
+    assert d.query("SELECT id, n FROM app.late") == ((2, 3),)
     rows = {t: d.query(f"SELECT id, n FROM app.{t} ORDER BY id") for t in [*tables, "m"]}
     assert rows == {"nodelete": ((1, 1), (2, 9), (3, 10), (4, 4)), "noupdate": ((3, 3), (4, 4)), "noinsert": ((3, 10),), "some": ((1, 1), (3, 3), (4, 4)), "m": ((2, 3), (11, 9), (13, 1))}
 
@@ -192,3 +213,23 @@ def test_cutover_compares_what_is_there(names, make_pair, job):
     finally:
         read_only(pair.source, False)
     same(pair)
+
+
+@pytest.mark.parametrize("names", ["ma1011>my97", pytest.param("ma118>ma1011", marks=pytest.mark.long)])
+def test_copy_that_goes_on(names, make_pair, job, tmp_path):
+    """Rows that were copied change before the rest is: the stretch of two moments is made one by what they are to the rows that are there."""
+    pair = made(make_pair, names)
+    s = pair.source
+    s.run("INSERT INTO h SELECT seq+2000, seq, seq, REPEAT('x', 200) FROM seq_1_to_30000", f"CREATE TABLE big (id int, v varchar(200), {PERIOD}, PRIMARY KEY (id)) WITH SYSTEM VERSIONING",
+          "INSERT INTO big (id, v) SELECT seq, REPEAT('y', 200) FROM seq_1_to_30000", "UPDATE big SET v='' WHERE id<100", db="app")
+    j, files = copying(job, tmp_path, pair, ["app"], mode="all")
+    with Slow(j, 400):
+        j.start(*files)
+        assert wait_chunks(j, pair.target, 6), j.story()
+        j.interrupt()
+        j.assert_gone()
+    for t, n in (("h", "n=n+1"), ("big", "v='z'")):
+        s.run(f"UPDATE {t} SET {n} WHERE id%7=0", f"DELETE FROM {t} WHERE id%5=0", f"UPDATE {t} SET id=id+100000 WHERE id%11=0", f"REPLACE INTO {t} (id) VALUES (2001), (3001), (10), (5)", db="app")
+    j.run(*files, timeout=180)
+    assert len(same(pair)["big"][1]) > 20000 and "rows of this copy are loaded already" in j.log(), j.story()
+    assert "row by row" not in j.log(), j.log()

@@ -120,6 +120,11 @@ static bool covers(const struct table *t)
 	return true;
 }
 
+static bool keeps_history(const struct structure *s)
+{
+	return s->row_end && s->row_end[0];
+}
+
 /*
  * Folding turns a delete and an insert into an update, and an update of the key into the two: the same only
  * where a row has nothing of its own downstream. It puts deletes first: right only where one key is all that
@@ -139,7 +144,8 @@ void arrange_find(const struct tables *ts, struct table *t)
 			: t->merged               ? "holds rows of several tables"
 				    : "has no unique key in the downstream by which rows are named");
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
-	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts;
+	/* MariaDB counts the old form of a row too, which goes to the table's history. */
+	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts && !keeps_history(t->down);
 	t->bulk = bulk_can(t);
 	t->bulk_update = t->bulk && t->key && join_can_key(t) && is_unique(t);
 	t->join = join_can(t, down);
