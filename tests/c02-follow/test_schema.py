@@ -100,6 +100,11 @@ def test_a_sync_that_was_not_paused_is_ended(make_pair, job):
     assert j.interrupt() == INTERRUPTED, j.story()
 
 
+def without_defaults(structure):
+    """That a column has no default is not taken from a text: what list prints has none at all."""
+    return [{k: v for k, v in c.items() if k != "no_default"} for c in structure["columns"]]
+
+
 @pytest.mark.parametrize("names", ["ma118>my97", pytest.param("my97>ma118", marks=pytest.mark.long)])
 def test_statements_are_read_as_the_server_means_them(names, make_pair, job, tmp_path):
     """What the copy has recorded came from information_schema. SHOW CREATE TABLE, read by us, gives the same; so does what list prints."""
@@ -127,6 +132,6 @@ def test_statements_are_read_as_the_server_means_them(names, make_pair, job, tmp
             file.write_text(text)
             ask(j, "binlog-schema", "update", "run", zoo.SCHEMA, a.name, str(file))
             now = recorded(d, a.name, zoo.SCHEMA)
-            assert now == {**was, **more}, f"{text}\n{now}\n{was}"
+            assert now == {**was, **more, "columns": without_defaults(was)}, f"{text}\n{now}\n{was}"
     assert len(msg(ask(j, "binlog-schema", "list", "run", zoo.SCHEMA)).split(";\nCREATE TABLE ")) == len(animals)
     assert j.interrupt() == INTERRUPTED, j.story()
