@@ -237,21 +237,54 @@ static struct structure *new_structure(const char *schema, const char *table)
 	return s;
 }
 
-/* MariaDB alone has any; where its columns are hidden, only the table's type says so. */
-static int read_versions(struct db *d, struct structure *s, struct err *e)
+/* MariaDB alone has history; where its columns are hidden, only the table's type says so. */
+static int read_versioned(struct db *d, const struct reading *all, struct err *e)
 {
 	const struct server *server = db_server(d);
-	char type[DB_TABLE_TYPE] = "";
+	struct buf sql = {0};
+	struct db_rows *r;
+	const struct str *v;
+	int n;
 
+	if (server->flavor != FLAVOR_MARIADB || server->version < 100304)
+		return 0;
+	buf_puts(&sql, "SELECT TABLE_NAME FROM information_schema.TABLES");
+	put_where(&sql, all);
+	buf_puts(&sql, " AND TABLE_TYPE='SYSTEM VERSIONED'");
+	r = db_query(d, buf_str(&sql), e);
+	buf_free(&sql);
+	if (!r)
+		return -1;
+	while ((n = db_fetch(r, &v, e)) > 0) {
+		struct structure *s = table_of(all, v[0]);
+
+		if (s && !s->row_end)
+			s->row_end = xstrdup("row_end");
+	}
+	db_rows_close(&r);
+	return n;
+}
+
+static void find_row_end(struct structure *s)
+{
 	for (unsigned i = 0; i < s->ncolumns; i++)
 		if (structure_is_row_time(&s->columns[i]) && holds(str_of(s->columns[i].expression), "END"))
 			s->row_end = xstrdup(s->columns[i].name);
-	if (!s->row_end && server->flavor == FLAVOR_MARIADB && server->version >= 100304 &&
-		db_table_type(d, s->schema, s->table, type, e) < 0)
+}
+
+static int read_versions(struct db *d, const struct reading *all, struct err *e)
+{
+	for (unsigned i = 0; i < all->n; i++)
+		find_row_end(all->s[i]);
+	if (read_versioned(d, all, e) < 0)
 		return -1;
-	if (!s->row_end)
-		s->row_end = xstrdup(strcmp(type, "SYSTEM VERSIONED") == 0 ? "row_end" : "");
-	structure_cut_end(s);
+	for (unsigned i = 0; i < all->n; i++) {
+		struct structure *s = all->s[i];
+
+		if (!s->row_end)
+			s->row_end = xstrdup("");
+		structure_cut_end(s);
+	}
 	return 0;
 }
 
@@ -265,9 +298,8 @@ static int read_all(struct db *d, struct reading *all, struct err *e)
 		there += all->s[i]->ncolumns > 0;
 	if (r == 0 && there > 0)
 		r = read_keys(d, all, e);
-	for (unsigned i = 0; i < all->n; i++)
-		if (r == 0 && all->s[i]->ncolumns > 0)
-			r = read_versions(d, all->s[i], e);
+	if (r == 0 && there > 0)
+		r = read_versions(d, all, e);
 	for (unsigned i = 0; i < all->n; i++) {
 		if (r < 0 || all->s[i]->ncolumns == 0)
 			structure_free(&all->s[i]);

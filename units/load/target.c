@@ -316,14 +316,14 @@ static int drop_one(void *arg, const char *schema, const char *name)
 	return ddl_about(m->c, "DROP TABLE IF EXISTS ", schema, name, m->e);
 }
 
-enum { NOT_VERSIONED = 4137 };
+enum { NO_TRUNCATE = 4137 };
 
-/* MariaDB truncates no table that keeps history. */
+/* MariaDB truncates no table that keeps history. What is deleted becomes history there. */
 static int empty_table(struct db *c, const char *schema, const char *name, struct err *e)
 {
 	if (ddl_about(c, "TRUNCATE TABLE ", schema, name, e) == 0)
 		return 0;
-	if (e->sql_errno != NOT_VERSIONED)
+	if (e->sql_errno != NO_TRUNCATE)
 		return -1;
 	err_clear(e);
 	return ddl_about(c, "DELETE FROM ", schema, name, e);
