@@ -179,6 +179,12 @@ bool structure_hides_period(const struct structure *s)
 	return s->row_end && s->row_end[0] && structure_column(s, s->row_end) < 0;
 }
 
+void structure_forget_end(struct structure *s)
+{
+	free(s->row_end);
+	s->row_end = NULL;
+}
+
 bool structure_is_row_time(const struct column *c)
 {
 	return c->expression &&

@@ -87,6 +87,8 @@ int structure_column(const struct structure *s, const char *name); /* index, or 
 bool structure_hides_period(const struct structure *s);
 /* Of the rows that have not ended, a unique key names one without the end that the server adds to it. */
 void structure_cut_end(struct structure *s);
+/* It is the downstream's, which need not keep history as the upstream does. */
+void structure_forget_end(struct structure *s);
 /* GENERATED ALWAYS AS ROW START, ROW END. */
 bool structure_is_row_time(const struct column *c);
 /* For a downstream where these columns are ordinary ones, which are written. */

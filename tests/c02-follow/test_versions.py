@@ -1,11 +1,13 @@
 """MariaDB's system-versioned tables (T18): the rows that are there are copied and followed, into tables that keep history of their own and into plain ones."""
 import json
 
+import procs
 import pytest
 from copying import Slow, copying, wait_chunks
 from cutover import cutover, one, read_only, said
 from routed import Files
-from tidegate import FAILED
+from tidegate import FAILED, INTERRUPTED
+from words import ask, wait_stage
 
 PERIOD = "rs timestamp(6) GENERATED ALWAYS AS ROW START, re timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (rs, re)"
 KEEP = "SET system_versioning_alter_history=KEEP"
@@ -233,3 +235,29 @@ def test_copy_that_goes_on(names, make_pair, job, tmp_path):
     j.run(*files, timeout=180)
     assert len(same(pair)["big"][1]) > 20000 and "rows of this copy are loaded already" in j.log(), j.story()
     assert "row by row" not in j.log(), j.log()
+
+
+def test_what_an_operator_says(make_pair, job, tmp_path):
+    """The downstream's table says nothing of history, and plain columns need not have been a period's: only the CREATE TABLE of that time does."""
+    pair = made(make_pair, "ma1011>my97")
+    s, d = pair.source, pair.target
+    j = job(pair, tables="app.*")
+    j.start("--stay", until=None)
+    j.wait_status(lambda x: x.get("phase") == "sync")
+    ask(j, "pause-task", "run")
+    wait_stage(j, "Paused")
+    d.run("ALTER TABLE app.e MODIFY rs timestamp(6) NULL, MODIFY re timestamp(6) NULL")
+    ask(j, "binlog-schema", "update", "run", "app", "e", "--from-target")
+    s.run("UPDATE e SET x=x+1 WHERE id=1", "DELETE FROM e WHERE id=2", db="app")
+    before = current(d, ())
+    ask(j, "resume-task", "run")
+    wait_stage(j, "Paused", 36027)
+    assert "`app`.`e` is system-versioned in the upstream now, which is on no record" in j.log() and current(d, ()) == before
+    file = tmp_path / "e.sql"
+    file.write_text(s.query("SHOW CREATE TABLE app.e")[0][1])
+    ask(j, "binlog-schema", "update", "run", "app", "e", str(file))
+    assert "WITH SYSTEM VERSIONING" in str(ask(j, "binlog-schema", "list", "run", "app", "e"))
+    ask(j, "resume-task", "run")
+    procs.wait_for(lambda: d.query("SELECT id, x FROM app.e") == ((1, 8),), 60, j.story, 0.3)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    same(pair)

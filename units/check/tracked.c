@@ -164,11 +164,15 @@ static struct structure *from_server(struct db *d, const char *schema, const cha
 /* By the name that the task's routes give it there. */
 static struct structure *from_target(const struct tracked *t, struct err *e)
 {
+	struct structure *s;
 	struct route_name to;
 
 	if (route_table(rules_route(t->c->rules), str_of(t->schema), str_of(t->table), &to, e) < 0)
 		return NULL;
-	return from_server(t->d, to.schema, to.table, e);
+	s = from_server(t->d, to.schema, to.table, e);
+	if (s)
+		structure_forget_end(s);
+	return s;
 }
 
 static struct structure *wanted_structure(const struct tracked *t, struct err *e)

@@ -453,6 +453,8 @@ static int put_structure(
 	if (!t->structure)
 		return err_add(e, "table `%s`.`%s`", t->schema, t->name);
 	structure_rename(t->structure, t->schema, t->name);
+	if (!x->create)
+		structure_forget_end(t->structure);
 	/* The same on both sides: the CREATE is done downstream. Only what parts is on record. */
 	free(t->structure->charset);
 	t->structure->charset = NULL;
