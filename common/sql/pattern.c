@@ -33,19 +33,26 @@ static void put_literal(struct buf *b, const char *p, size_t n)
 	}
 }
 
-/* "[a-z]" or "[!a]" at *at, which is moved behind it. A bracket that is never closed stands for itself. */
-static void put_class(struct buf *b, const char *text, size_t *at)
+/*
+ * "[a-z]" or "[!a]" at *at, which is moved behind it. As in DM the first ']' ends it, "[!]" is a '!', and
+ * what is never closed stands for itself; "[]" would match no name at all.
+ */
+static int put_class(struct buf *b, const char *text, size_t *at, struct err *e)
 {
-	const char *inside = text + *at + 1, *end;
-	bool not = *inside == '!';
+	const char *inside = text + *at + 1, *end = strchr(inside, ']');
+	bool not = *inside == '!' && end != inside + 1;
 
-	inside += not ;
-	end = *inside ? strchr(inside + 1, ']') : NULL;
+	if (end == inside)
+		return err_set(e, ERR_config_bad,
+			"pattern \"%s\": '[]' holds no character, so no name matches it; write a "
+			"regular expression behind '~'",
+			text);
 	if (!end) {
 		put_literal(b, text + *at, 1);
 		*at += 1;
-		return;
+		return 0;
 	}
+	inside += not ;
 	buf_puts(b, not ? "[^" : "[");
 	for (const char *c = inside; c < end; c++) {
 		if (*c == '-' && c > inside && c + 1 < end)
@@ -55,6 +62,7 @@ static void put_class(struct buf *b, const char *text, size_t *at)
 	}
 	buf_putc(b, ']');
 	*at = (size_t)(end - text) + 1;
+	return 0;
 }
 
 /* A wildcard pattern as a regular expression for the whole name. */
@@ -65,7 +73,8 @@ static int wildcard_regex(const char *text, struct buf *b, struct err *e)
 	buf_puts(b, "\\A(?:");
 	for (size_t i = 0; i < n;) {
 		if (text[i] == '[') {
-			put_class(b, text, &i);
+			if (put_class(b, text, &i, e) < 0)
+				return -1;
 			continue;
 		}
 		if (text[i] == '*' && i + 1 != n)

@@ -51,6 +51,16 @@ static const struct {
 	{DO_DBS("\"db[0-3]\""), "db4", "t", false},
 	{DO_DBS("\"db[!0-3]\""), "db4", "t", true},
 	{DO_DBS("\"db[!0-3]\""), "db0", "t", false},
+	{DO_DBS("\"d[!]x]\""), "d!x]", "t", true}, /* the first ] ends it, and [!] is a ! */
+	{DO_DBS("\"d[!]x]\""), "dax", "t", false},
+	{DO_DBS("\"d[!]x]\""), "da", "t", false},
+	{DO_DBS("\"d[!]\""), "d!", "t", true},
+	{DO_DBS("\"d[!!]\""), "d!", "t", false},
+	{DO_DBS("\"d[!!]\""), "da", "t", true},
+	{DO_DBS("\"d[a]]\""), "da]", "t", true},
+	{DO_DBS("\"d[a]]\""), "da", "t", false},
+	{DO_DBS("\"d[!\""), "d[!", "t", true},
+	{DO_DBS("\"d]\""), "d]", "t", true},
 	{DO_DBS("\"db[\""), "db[", "t", true},
 	{DO_DBS("\"db[\""), "db", "t", false},
 	{DO_DBS("\"a.b\""), "a.b", "t", true},
@@ -142,8 +152,9 @@ static void decisions(void **state)
 static void refused(void **state)
 {
 	static const char *const bad[] = {DO_DBS("\"a*b\""), DO_DBS("\"~(\""), DO_DBS("\"\""), DO_DBS("1"),
-		DO_DBS("\"[z-a]\""), DO_DBS("\"~(a)\\\\1\""), "{\"do_dbs\":\"a\"}",
-		"{\"do_tables\":[\"a.b\"]}", DO_TABLES(T("", "x")), DO_TABLES(T("a", "*x")), "[]"};
+		DO_DBS("\"[z-a]\""), DO_DBS("\"d[]x]\""), DO_DBS("\"[]\""), DO_DBS("\"~(a)\\\\1\""),
+		"{\"do_dbs\":\"a\"}", "{\"do_tables\":[\"a.b\"]}", DO_TABLES(T("", "x")),
+		DO_TABLES(T("a", "*x")), "[]"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
