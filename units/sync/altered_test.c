@@ -103,6 +103,40 @@ static void what_can_not_be_told_is_not(void **state)
 	assert_string_equal(fitted("own id a", NULL, "ALTER TABLE t COMMENT ''", NULL), "own id a");
 }
 
+/* MySQL's own key of a table that the statement makes; where the statement or nobody says whose it is, it
+ * stays. */
+static unsigned made_with(const char *sql, bool made, bool invisible)
+{
+	static const struct server from = {.flavor = FLAVOR_MYSQL, .version = 80030};
+	struct altered x = {.schema = "d", .name = "t", .made = made, .text = str_of(sql), .from = &from};
+	struct structure *s = columns("my_row_id a b");
+	unsigned n;
+
+	s->columns[0].invisible = invisible;
+	s->columns[0].auto_increment = true;
+	s = altered_fit(s, &x, NULL);
+	n = s->ncolumns;
+	assert_int_equal(s->nkeys, n == 3);
+	assert_string_equal(s->columns[n - 2].name, "a");
+	structure_free(&s);
+	return n;
+}
+
+static void a_key_that_mysql_makes_is_cut(void **state)
+{
+	static const char create[] = "CREATE TABLE t (a INT, b INT)";
+
+	(void)state;
+	assert_int_equal(made_with(create, true, true), 2);
+	assert_int_equal(made_with(create, true, false), 3);
+	assert_int_equal(made_with("ALTER TABLE t COMMENT 'x'", false, true), 3);
+	assert_int_equal(made_with("CREATE TABLE t (my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT "
+				   "INVISIBLE, a INT, b "
+				   "INT, PRIMARY KEY (my_row_id))",
+				 true, true),
+		3);
+}
+
 static void what_is_renamed_or_made_anew_has_its_place(void **state)
 {
 	(void)state;
@@ -230,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_of_its_own_are_cut),
 		cmocka_unit_test(what_can_not_be_told_is_not),
+		cmocka_unit_test(a_key_that_mysql_makes_is_cut),
 		cmocka_unit_test(what_is_renamed_or_made_anew_has_its_place),
 		cmocka_unit_test(what_is_generated_is_the_upstreams),
 		cmocka_unit_test(what_is_not_defined_is_as_it_was),
