@@ -190,6 +190,8 @@ int binlog_read_query(struct str event, const struct binlog_format *f, struct ar
 	schema = cur_u8(&c);
 	q->error_code = cur_u16(&c);
 	nvars = cur_u16(&c);
+	if (h.type == BINLOG_EXECUTE_LOAD)
+		cur_skip(&c, 13); /* which file, where its name stands, what to do with duplicates */
 	vars = cur_of(c.p, cur_left(&c) < nvars ? 0 : nvars);
 	cur_skip(&c, nvars);
 	read_vars(vars, &c, f, q);

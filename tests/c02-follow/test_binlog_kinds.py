@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from ends import Ends, live
 from tidegate import FAILED, INTERRUPTED
 from workload import Workload
 
@@ -215,3 +216,48 @@ def test_no_gtids(make_pair, job):
     replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
     kinds = kinds_since(pair.source, before)
     assert "Anonymous_Gtid" in kinds and "Gtid" not in kinds, kinds
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_statements_of_a_database_that_is_not_wanted(build_dir, server, source, target, tmp_path):
+    """A row change that is logged as a statement, in a database that is not wanted: passed, LOAD DATA too; but not where a trigger on the table, the view, or a function that it names may change wanted rows. A database is asked about again once it got one."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = live.Follow(build_dir, up, down, ["app"])
+    file = tmp_path / "rows"
+    file.write_text("5\n6\n")
+    f.start()
+    try:
+        up.run("CREATE DATABASE app", "CREATE TABLE app.n (id int PRIMARY KEY)", "CREATE DATABASE logs", "CREATE TABLE logs.ev (id int)", "CREATE TABLE logs.quiet (id int)")
+
+        def statements(*sql):
+            with up.connect(database="logs", init_command="SET SESSION binlog_format=STATEMENT", local_infile=True) as c, c.cursor() as cur:
+                for one in sql:
+                    cur.execute(one)
+                c.commit()
+
+        if up.flavor == "mysql":
+            up.run("SET GLOBAL local_infile=ON", "SET GLOBAL log_bin_trust_function_creators=ON")
+        statements("INSERT INTO ev VALUES (1)", f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE ev")
+        up.run("INSERT INTO app.n VALUES (1)")
+        f.wait()
+        assert f.out.count("rows of `logs`, which is not wanted, are changed by logged statements") == 1, f.out[-3000:]
+        made = [("CREATE TRIGGER logs.tr AFTER INSERT ON logs.ev FOR EACH ROW INSERT INTO app.n VALUES (NEW.id + 100)", "INSERT INTO ev VALUES (2)", "a trigger of `ev`", "DROP TRIGGER logs.tr"),
+                ("CREATE VIEW logs.v AS SELECT * FROM app.n", "INSERT INTO v VALUES (300)", "the view `v`", "DROP VIEW logs.v")]
+        for make, change, said, drop in made:
+            up.run(make)
+            statements("INSERT INTO quiet VALUES (1)")
+            f.wait()
+            statements(change)
+            f.wait_error(36014)
+            assert f"by {said} it may change rows that are" in f.out, f.out[-3000:]
+            # Gone by now; the operator has made the rows equal.
+            up.run(drop)
+            with down.connect() as c, c.cursor() as cur:
+                for (row,) in up.query("SELECT id FROM app.n"):
+                    cur.execute("INSERT IGNORE INTO app.n VALUES (%s)", (row,))
+            f.start()
+            f.wait()
+        f.end()
+    finally:
+        f.close()

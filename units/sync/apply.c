@@ -329,6 +329,7 @@ void apply_close(struct apply *a)
 	window_fini(&a->window);
 	tables_fini(&a->tables);
 	acting_fini(&a->acting);
+	stray_fini(&a->stray);
 	if (a->writer.db)
 		writer_fini(&a->writer);
 	db_close(&a->db);

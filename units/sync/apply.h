@@ -2,8 +2,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "common/db/db.h"
-#include "common/db/meta.h"
 #include "common/sql/dialect.h"
 #include "units/sync/acting.h"
 #include "units/sync/copied.h"
@@ -13,6 +11,7 @@
 #include "units/sync/part.h"
 #include "units/sync/queue.h"
 #include "units/sync/runs.h"
+#include "units/sync/stray.h"
 #include "units/sync/table.h"
 #include "units/sync/takeover.h"
 #include "units/sync/turn.h"
@@ -69,6 +68,7 @@ struct apply {
 	bool cascades_known, cascades_logged;
 	struct position cascades_at; /* of the transaction before which that was asked */
 	struct acting acting;
+	struct stray stray;
 	uint64_t last_move_ms;
 	pthread_t thread;
 	bool started;

@@ -17,6 +17,7 @@
 #include "units/sync/noted.h"
 #include "units/sync/pending.h"
 #include "units/sync/pieces.h"
+#include "units/sync/stray.h"
 #include "units/sync/trx.h"
 
 enum { MARKS_MAX = 256 };
@@ -90,6 +91,7 @@ void trx_free(struct trx **t)
 		return;
 	trx_shed(*t);
 	buf_free(&(*t)->cuts);
+	buf_free(&(*t)->statements);
 	free(*t);
 	*t = NULL;
 }
@@ -360,6 +362,27 @@ static int dml(const struct assemble *a, const struct binlog_query *q, struct er
 	return stop_at(a, e);
 }
 
+/* One that passes may still write elsewhere: to be judged with its transaction, or alone. */
+static int on_dml(struct assemble *a, const struct binlog_query *q, struct trx **out, struct err *e)
+{
+	if (dml(a, q, e) < 0)
+		return -1;
+	if (!a->open)
+		end(a, out);
+	stray_note(&(a->open ? a->open : *out)->statements, q, &a->format.server);
+	return 0;
+}
+
+/* LOAD DATA as a statement: the file comes before it, in events that say nothing of where it goes. */
+static int on_load(struct assemble *a, struct str event, struct trx **out, struct err *e)
+{
+	struct binlog_query q;
+
+	if (binlog_read_query(event, &a->format, a->scratch, &q, e) < 0)
+		return stop_at(a, e);
+	return on_dml(a, &q, out, e);
+}
+
 /* Recognised, and not ours by rule: said once in the log, the position moves. */
 static int passed_by(
 	struct assemble *a, const struct sql_ddl *ddl, const struct binlog_query *q, struct trx **out)
@@ -369,6 +392,8 @@ static int passed_by(
 			q->sql.n > 120 ? 120 : (int)q->sql.n, q->sql.p);
 	if (!a->open)
 		end(a, out);
+	if (ddl->verb == SQL_VERB_OBJECT)
+		(a->open ? a->open : *out)->objects = true;
 	return 0;
 }
 
@@ -510,11 +535,7 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	case SQL_VERB_XA:
 		return on_xa(a, q.sql, out, e);
 	case SQL_VERB_DML:
-		if (dml(a, &q, e) < 0)
-			return -1;
-		if (!a->open)
-			end(a, out);
-		return 0;
+		return on_dml(a, &q, out, e);
 	case SQL_VERB_TEMPORARY:
 	case SQL_VERB_OBJECT:
 	case SQL_VERB_ACCOUNT:
@@ -527,7 +548,9 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 		/* Its rows would be what SELECT finds in the downstream: a row change as a statement. */
 		if (ddl->as_select && dml(a, &q, e) < 0)
 			return -1;
-		return on_ddl(a, event, out);
+		if (on_ddl(a, event, out) == 0 && ddl->as_select && *out)
+			stray_note(&(*out)->statements, &q, &a->format.server);
+		return 0;
 	}
 }
 
@@ -602,6 +625,9 @@ static bool is_nothing(uint8_t type)
 	case BINLOG_INTVAR:
 	case BINLOG_RAND:
 	case BINLOG_USER_VAR:
+	case BINLOG_BEGIN_LOAD: /* what counts is BINLOG_EXECUTE_LOAD */
+	case BINLOG_APPEND_BLOCK:
+	case BINLOG_DELETE_FILE:
 	case BINLOG_HEARTBEAT:
 	case BINLOG_HEARTBEAT_V2:
 	case BINLOG_IGNORABLE:
@@ -652,10 +678,8 @@ static int dispatch(struct assemble *a, struct str event, struct trx **out, stru
 	case BINLOG_INCIDENT:
 		err_set(e, ERR_sync_binlog_incident, "the upstream wrote an incident event");
 		return stop_at(a, e);
-	case BINLOG_BEGIN_LOAD:
 	case BINLOG_EXECUTE_LOAD:
-		err_set(e, ERR_sync_statement_dml, "LOAD DATA, %s", binlog_type_name(h.type));
-		return stop_at(a, e);
+		return on_load(a, event, out, e);
 	case BINLOG_XA_PREPARE:
 		return on_xa_prepare(a, event, out, e);
 	default:

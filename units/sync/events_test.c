@@ -2,6 +2,21 @@
  * two phases. */
 #include "units/sync/stream_test.h"
 
+/* A statement as an EXECUTE_LOAD_QUERY event: 13 bytes about the file behind its head. */
+static struct buf load_query(const char *sql)
+{
+	static const char about[13];
+	struct buf q = query(sql), b = {0};
+
+	buf_put(&b, q.p, 32);
+	buf_put(&b, about, sizeof(about));
+	buf_put(&b, q.p + 32, q.n - 32);
+	b.p[4] = BINLOG_EXECUTE_LOAD;
+	b.p[9] = (char)(b.p[9] + 13); /* short ones only */
+	buf_free(&q);
+	return b;
+}
+
 static void load_data_as_a_statement_stops(void **state)
 {
 	struct stream *s = *state;
@@ -9,12 +24,14 @@ static void load_data_as_a_statement_stops(void **state)
 	struct trx *t;
 
 	begin(s);
+	/* The file itself goes nowhere yet. */
 	b.p[4] = BINLOG_BEGIN_LOAD;
+	assert_int_equal(feed(s, buf_str(&b), &t), 0);
+	buf_free(&b);
+	b = load_query("LOAD DATA LOCAL INFILE 'x' INTO TABLE `t`");
 	assert_int_equal(feed(s, buf_str(&b), &t), -1);
 	assert_int_equal(s->e.code, ERR_sync_statement_dml);
-	b.p[4] = BINLOG_EXECUTE_LOAD;
-	assert_int_equal(feed(s, buf_str(&b), &t), -1);
-	assert_int_equal(s->e.code, ERR_sync_statement_dml);
+	assert_non_null(strstr(s->e.text, "INTO TABLE `t`"));
 	buf_free(&b);
 }
 

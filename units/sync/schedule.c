@@ -413,6 +413,16 @@ static int not_the_part(struct apply *a, struct trx *t, struct err *e)
 	return r;
 }
 
+static int judge_statements(struct apply *a, const struct trx *t, struct err *e)
+{
+	char where[300];
+
+	if (stray_check(a, t, e) == 0)
+		return 0;
+	position_text(t->start, a->base, where, sizeof(where));
+	return err_add(e, "transaction at %s", where);
+}
+
 static int one(struct apply *a, struct trx *t, struct err *e)
 {
 	int go;
@@ -431,6 +441,10 @@ static int one(struct apply *a, struct trx *t, struct err *e)
 	if (part_pending(&a->part) && !part_is(&a->part, t) &&
 		(t->kind == TRX_DDL || t->large || t->raw.n > 0))
 		return not_the_part(a, t, e);
+	if (judge_statements(a, t, e) < 0) {
+		trx_free(&t);
+		return -1;
+	}
 	if (may_log_otherwise(a, t) && (go = ask_cascades_anew(a, t, e)) <= 0) {
 		trx_free(&t);
 		return go;

@@ -160,6 +160,38 @@ static void each_row_change_as_a_statement_stops(void **state)
 	}
 }
 
+/* In a database that is not wanted it passes, and its names go to the scheduler, which asks the upstream. */
+static void statements_of_unwanted_databases(void **state)
+{
+	static const char noted[] =
+		"d\0INSERT INTO Ev VALUES ('app', 1, f(2))\0insert\0into\0ev\0values\0f\0\0";
+	struct stream *s = *state;
+	json_t *o = json_pack("{s:[s]}", "do_dbs", "app");
+	struct err e = {0};
+	struct rules *rules = rules_new(o, "dm_meta", &e);
+	struct trx *t;
+
+	assert_non_null(rules);
+	assemble_free(&s->a);
+	s->a = assemble_new(rules, 1 << 20);
+	feed_hex(s, mysql_format);
+	assert_int_equal(feed_query(s, "INSERT INTO Ev VALUES ('app', 1, f(2))", &t), 0);
+	assert_non_null(t);
+	assert_int_equal(t->statements.n, sizeof(noted) - 1);
+	assert_memory_equal(t->statements.p, noted, sizeof(noted) - 1);
+	trx_free(&t);
+	/* Another database's name stands in it. */
+	assert_int_equal(feed_query(s, "INSERT INTO app.t VALUES (1)", &t), -1);
+	assert_int_equal(s->e.code, ERR_sync_statement_dml);
+	assert_int_equal(feed_query(s, "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a=1", &t), 0);
+	assert_true(t && t->objects);
+	trx_free(&t);
+	assemble_free(&s->a);
+	rules_free(&rules);
+	json_decref(o);
+	s->a = assemble_new(NULL, 1 << 20);
+}
+
 /* An event's own end_log_pos has 32 bits, and is 0 in places: what counts is where it stands. */
 static void positions_have_64_bits(void **state)
 {
@@ -568,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rollback_to_a_savepoint_takes_rows_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_can_not_be_skipped_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_row_change_as_a_statement_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(statements_of_unwanted_databases, setup, teardown),
 		cmocka_unit_test_setup_teardown(positions_have_64_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_understood_is_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_with_rows_stops, setup, teardown),

@@ -88,7 +88,9 @@ struct trx {
 	struct buf cuts; /* struct trx_cut, ascending */
 	enum trx_xa xa;
 	struct xid xid;
-	bool unknown; /* TRX_XA_COMMIT: its PREPARE was never seen */
+	bool unknown;          /* TRX_XA_COMMIT: its PREPARE was never seen */
+	struct buf statements; /* of stray.h: row changes logged as statements that may not be ours */
+	bool objects;          /* a statement made or dropped a trigger, a view, a routine */
 };
 
 /* Its GTID names it, wherever its log is: that of its transaction for a DDL inside. */
