@@ -36,20 +36,33 @@ static const char *cast_of(uint8_t type)
 	}
 }
 
-static bool is_bytes(uint8_t type)
+/*
+ * Bytes that an expression makes with the type of the column that they come from, which their text shows. All
+ * others go by their text, as the copy has them: a row of a table without a key is found by it.
+ */
+static bool is_bytes(uint8_t type, struct str bytes, enum json_to to)
 {
-	return type == WIRE_VARCHAR || type == WIRE_BIT || (type >= WIRE_TINY_BLOB && type <= WIRE_STRING);
+	if (type == WIRE_VARCHAR || to != JSON_TO_TYPES)
+		return type == WIRE_VARCHAR;
+	if (type == WIRE_BIT)
+		return bytes.n > 0 && bytes.n <= 8;
+	if (type == WIRE_STRING)
+		return bytes.n < 256;
+	return type == WIRE_BLOB || type == WIRE_MEDIUM_BLOB || type == WIRE_LONG_BLOB;
 }
 
-static bool is_typed(struct bj_node v)
+static bool is_typed(struct bj_node v, enum json_to to)
 {
-	uint8_t type = v.type == BJ_OPAQUE ? cur_u8(&v.at) : 0;
+	uint8_t type;
 
-	return v.type == BJ_OPAQUE && (type == WIRE_NEWDECIMAL || cast_of(type) || is_bytes(type));
+	if (v.type != BJ_OPAQUE)
+		return false;
+	type = cur_u8(&v.at);
+	return type == WIRE_NEWDECIMAL || cast_of(type) || is_bytes(type, bj_string(&v.at), to);
 }
 
 /* Is there such a value in it? */
-static int look(const struct bj_node *v, unsigned depth, size_t *budget, struct err *e)
+static int look(const struct bj_node *v, unsigned depth, enum json_to to, size_t *budget, struct err *e)
 {
 	struct bj_container k;
 	struct bj_node m;
@@ -57,11 +70,11 @@ static int look(const struct bj_node *v, unsigned depth, size_t *budget, struct 
 	if ((*budget)-- == 0)
 		return bj_damaged(e);
 	if (!bj_is_container(v->type))
-		return is_typed(*v);
+		return is_typed(*v, to);
 	if (bj_open(v, depth, &k, e) < 0)
 		return -1;
 	for (uint32_t i = 0; i < k.count; i++) {
-		int r = bj_member(&k, i, &m, e) < 0 ? -1 : look(&m, depth + 1, budget, e);
+		int r = bj_member(&k, i, &m, e) < 0 ? -1 : look(&m, depth + 1, to, budget, e);
 
 		if (r != 0)
 			return r;
@@ -105,24 +118,19 @@ static void put_bits(struct buf *sql, struct str bytes)
 	buf_free(&number);
 }
 
-/*
- * Bytes keep the type of the column that they come from, which their text shows. A server makes some by the
- * length that an expression may have; TINYBLOB by none: of it that it is binary is kept.
- */
-static void put_bytes(struct buf *sql, uint8_t type, struct str bytes, enum json_to to)
+/* A server makes some types by the length that an expression may have. */
+static void put_bytes(struct buf *sql, uint8_t type, struct str bytes)
 {
 	struct buf hex = {0};
 	char binary[16];
 
 	sql_put_hex(&hex, bytes);
 	snprintf(binary, sizeof(binary), "BINARY(%zu)", bytes.n < 256 ? bytes.n : 0);
-	if (to != JSON_TO_TYPES)
-		type = WIRE_VARCHAR;
-	if (type == WIRE_BIT && bytes.n > 0 && bytes.n <= 8)
+	if (type == WIRE_BIT)
 		put_bits(sql, bytes);
 	else if (type == WIRE_BLOB)
 		put_column(sql, &hex, "LONGBLOB");
-	else if (type == WIRE_STRING && bytes.n < 256)
+	else if (type == WIRE_STRING)
 		put_column(sql, &hex, binary);
 	else if (type == WIRE_MEDIUM_BLOB || type == WIRE_LONG_BLOB)
 		buf_putf(sql, "IF(1,CAST(%s AS BINARY),CAST('' AS BINARY(%u)))", buf_cstr(&hex),
@@ -142,8 +150,8 @@ static int put_typed(struct writing *w, struct bj_node v, struct err *e)
 
 	if (c.bad)
 		return bj_damaged(e);
-	if (is_bytes(type)) {
-		put_bytes(w->sql, type, bytes, w->to);
+	if (is_bytes(type, bytes, w->to)) {
+		put_bytes(w->sql, type, bytes);
 		return 0;
 	}
 	if (bj_put_node(&text, &v, e) < 0) {
@@ -191,10 +199,10 @@ static int put_expression(struct writing *w, const struct bj_node *v, unsigned d
 	struct bj_container k;
 	int typed;
 
-	if (is_typed(*v))
+	if (is_typed(*v, w->to))
 		return put_typed(w, *v, e);
 	/* Each level looks again: at most depth times the nodes. */
-	typed = look(v, depth, &w->budget, e);
+	typed = look(v, depth, w->to, &w->budget, e);
 	if (typed < 0)
 		return -1;
 	if (!typed)
@@ -219,7 +227,7 @@ int binlog_put_json(struct buf *sql, struct str bytes, enum json_to to, struct e
 	int typed, r = -1;
 
 	bj_root(bytes, &v);
-	typed = look(&v, 1, &budget, e);
+	typed = look(&v, 1, to, &budget, e);
 	if (typed == 0 && (r = bj_put_node(&text, &v, e)) == 0) {
 		buf_puts(sql, "_utf8mb4");
 		sql_put_string(sql, buf_str(&text));

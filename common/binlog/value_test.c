@@ -254,8 +254,8 @@ static void expect_json_sql(const char *hex, const char *want)
 static void test_json_bytes(void **state)
 {
 	(void)state;
-	expect_json_sql("0f100105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
-	expect_json_sql("0ffc0105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
+	expect_json_sql("0f100105", "_utf8mb4'\"base64:type16:BQ==\"'");
+	expect_json_sql("0ffc0105", "_utf8mb4'\"base64:type252:BQ==\"'");
 	expect_json_to(JSON_TO_TYPES, "0f1002aa05",
 		"CAST((SELECT c FROM JSON_TABLE(JSON_ARRAY(43525),_utf8mb4'$[*]' COLUMNS(c BIT(16) PATH "
 		"_utf8mb4'$' ERROR ON ERROR)) t) AS JSON)");
@@ -267,8 +267,9 @@ static void test_json_bytes(void **state)
 		"_utf8mb4'$' ERROR ON ERROR)) t) AS JSON)");
 	expect_json_to(JSON_TO_TYPES, "0ffa0105",
 		"CAST(IF(1,CAST(x'05' AS BINARY),CAST('' AS BINARY(65536))) AS JSON)");
-	expect_json_to(JSON_TO_TYPES, "0ff90105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
-	expect_json_to(JSON_TO_TYPES, "0ffd0105", "CAST(CAST(x'05' AS BINARY) AS JSON)");
+	expect_json_to(JSON_TO_TYPES, "0ff90105", "_utf8mb4'\"base64:type249:BQ==\"'");
+	expect_json_to(JSON_TO_TYPES, "0ffd0105", "_utf8mb4'\"base64:type253:BQ==\"'");
+	expect_json_to(JSON_TO_TYPES, "0f10090000000000000000ff", "_utf8mb4'\"base64:type16:AAAAAAAAAAD/\"'");
 }
 
 /* Values whose text would come back as another kind. */
