@@ -268,6 +268,26 @@ def test_flush_is_refused(up, make_pair, job):
     assert "32004" in said and "GRANT LOCK TABLES" in said and "FLUSH TABLES WITH READ LOCK is refused, and so" in said, said
 
 
+@pytest.mark.parametrize("up", ["ma1011", "my97"])
+@pytest.mark.parametrize("consistency", ["lock", "auto"])
+def test_no_table_to_lock(up, consistency, make_pair, job):
+    """Nothing but an empty database is wanted: no lock is needed, by LOCK TABLES or in place of a refused FLUSH, and what is made behind it is followed."""
+    pair = make_pair(up, "ma1011" if up == "my97" else "my97")
+    s, url = pair.source, pair.source.url()
+    s.run("CREATE DATABASE app")
+    if consistency == "auto":
+        monitor = "BINLOG MONITOR" if s.flavor == "mariadb" else "REPLICATION CLIENT"
+        s.run("DROP USER IF EXISTS tgtestl@'%'", "CREATE USER tgtestl@'%' IDENTIFIED BY 'Grants-1'", f"GRANT SELECT, {monitor}, REPLICATION SLAVE, SHOW VIEW ON *.* TO tgtestl@'%'",
+              "GRANT LOCK TABLES ON app.* TO tgtestl@'%'")
+        url = s.url("tgtestl", "Grants-1")
+    j = job(pair, source_url=url, tables="app.*")
+    j.run("--consistency", consistency)
+    s.run("CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    j.run()
+    pair.assert_equal("app", j.story)
+    assert pair.target.query("SELECT * FROM app.t") == ((1,),)
+
+
 class Busy:
     """Statements that are said over and over by a connection each, with a pause; what the server ended by a deadlock is kept."""
 
