@@ -288,6 +288,28 @@ def test_no_table_to_lock(up, consistency, make_pair, job):
     assert pair.target.query("SELECT * FROM app.t") == ((1,),)
 
 
+class Silent(failover.Forwarder):
+    """The check's list of what is to be locked can't be had."""
+
+    def change(self, data):
+        return data.replace(b"E.TRANSACTIONS<=>'YES'", b"E.TRANSACTIONX<=>'YES'")
+
+
+def test_what_is_to_be_locked_is_not_told(make_pair, job):
+    """Where the server does not say which tables are to be locked, the check does not say that the account may lock them."""
+    pair = make_pair("ma1011", "my97")
+    s = pair.source
+    make(s)
+    s.run("DROP USER IF EXISTS tgtestl@'%'", "CREATE USER tgtestl@'%' IDENTIFIED BY 'Grants-1'", "GRANT SELECT, BINLOG MONITOR, REPLICATION SLAVE, SHOW VIEW ON *.* TO tgtestl@'%'")
+    door = Silent(s)
+    try:
+        url = s.url("tgtestl", "Grants-1").split("@")[0] + f"@127.0.0.1:{door.port}/?tls=disabled"
+        said = job(pair, source_url=url, tables="app.*").run(until="full")
+    finally:
+        door.close()
+    assert "whether it may LOCK TABLES instead is not known" in said and "what the copy has to lock is not known" in said and "TRANSACTIONX" in said, said
+
+
 class Busy:
     """Statements that are said over and over by a connection each, with a pause; what the server ended by a deadlock is kept."""
 

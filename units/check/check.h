@@ -40,8 +40,8 @@ bool check_is_denied(const struct err *e);
 void check_put_role(struct db *d, const char *account, struct buf *mend);
 /* How the dump makes its snapshot: auto, flush, lock, none. */
 const char *check_consistency(const struct check *c);
-/* LOCK TABLES, of all wanted ones. */
-bool check_may_lock_all(struct check *c);
+/* LOCK TABLES, of all wanted ones. -1: nobody knows, with e. */
+int check_may_lock_all(struct check *c, struct err *e);
 /* Is a global variable of the server on? No, where there is none of this name. */
 bool check_is_on(struct db *d, const char *variable);
 /* Does the task copy tables of the server? */

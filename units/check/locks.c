@@ -53,35 +53,40 @@ static void tell(struct check *c, const char *item, const char *schema, const ch
 }
 
 /* Schemas of tables whose engine knows no snapshot (MyISAM, Aria, MEMORY), or of all: the first such table of
- * each. */
-static json_t *list_schemas(struct check *c, bool all)
+ * each. NULL: the server does not tell. */
+static json_t *list_schemas(struct check *c, bool all, struct err *e)
 {
-	struct err ignored = {0};
 	struct db_rows *rows = db_query(c->up,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME, T.ENGINE IN ('MRG_MYISAM','MERGE','BLACKHOLE') OR "
 			"E.TRANSACTIONS<=>'YES' FROM information_schema.TABLES T LEFT JOIN "
 			"information_schema.ENGINES E ON E.ENGINE=T.ENGINE WHERE TABLE_TYPE IN "
 			"('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
-		&ignored);
+		e);
 	json_t *schemas = json_object();
 	const struct str *v;
 	size_t at = 0;
+	int r = -1;
 
-	while (rows && db_fetch(rows, &v, &ignored) > 0)
+	while (rows && (r = db_fetch(rows, &v, e)) > 0)
 		if ((all || !str_is(v[2], "1")) && tables_find(c->tables, v[0], v[1], &at))
 			if (!json_object_getn(schemas, v[0].p, v[0].n))
 				json_object_setn_new(schemas, v[0].p, v[0].n, json_stringn(v[1].p, v[1].n));
 	db_rows_close(&rows);
-	return schemas;
+	if (r == 0)
+		return schemas;
+	json_decref(schemas);
+	return NULL;
 }
 
-bool check_may_lock_all(struct check *c)
+int check_may_lock_all(struct check *c, struct err *e)
 {
-	json_t *schemas = list_schemas(c, true);
+	json_t *schemas = list_schemas(c, true, e);
 	const char *schema;
 	json_t *table;
 	bool may = true;
 
+	if (!schemas)
+		return -1;
 	json_object_foreach(schemas, schema, table)
 		may = may && may_lock(c, schema);
 	json_decref(schemas);
@@ -91,11 +96,18 @@ bool check_may_lock_all(struct check *c)
 /* False: it is told. */
 static bool look(struct check *c, const char *item, bool all)
 {
-	json_t *schemas = list_schemas(c, all);
+	struct err e = {0};
+	json_t *schemas = list_schemas(c, all, &e);
 	const char *schema;
 	json_t *table;
-	bool good = true;
+	bool good = schemas != NULL;
 
+	if (!schemas)
+		check_found(c, item, "warn", 0, db_where(c->up),
+			all ? "make sure that it has LOCK TABLES on the wanted schemas"
+			    : "make sure that it has LOCK TABLES on the schemas of tables whose engine has "
+			      "no snapshot",
+			"whether the account may lock what the copy has to lock is not known: %s", e.text);
 	json_object_foreach(schemas, schema, table)
 		if (!may_lock(c, schema)) {
 			tell(c, item, schema, json_string_value(table), all);
@@ -116,11 +128,9 @@ void check_locks(struct check *c, const char *item)
 	else if (strcmp(how, "none") == 0 && check_follows(c))
 		check_found(c, item, "fail", ERR_config_unsupported, db_where(c->up),
 			"take `--no-locks`, or consistency none, out of the task's settings, or use "
-			"task-mode "
-			"full",
+			"task-mode full",
 			"consistency none gives a copy that no position belongs to, so that nobody can "
-			"follow "
-			"from it");
+			"follow from it");
 	else if (strcmp(how, "none") == 0 || look(c, item, strcmp(how, "lock") == 0))
 		check_passed(c, item, c->up);
 }

@@ -159,21 +159,29 @@ static bool is_flushing(const struct check *c)
 /* With auto the dump takes LOCK TABLES instead, where it may. */
 static void without_reload(struct check *c, struct db *d, const struct err *e)
 {
+	bool locks = check_is_denied(e) && strcmp(check_consistency(c), "auto") == 0;
+	struct err why = {0};
+	int may = locks ? check_may_lock_all(c, &why) : 0;
 	struct buf mend = {0};
 	char account[320];
 
-	if (!check_is_denied(e) || strcmp(check_consistency(c), "auto") != 0 || !check_may_lock_all(c)) {
+	if (may == 0) {
 		check_denied(c, "dump_privilege", d, "RELOAD ON *.*", e);
 		return;
 	}
 	check_account(d, account, sizeof(account));
 	buf_putf(&mend, "GRANT RELOAD ON *.* TO %s", account);
-	check_found(c, "dump_privilege", "warn", 0, db_where(d), buf_cstr(&mend),
-		"the account %s lacks RELOAD ON *.*: where the snapshot wants a lock, it is LOCK TABLES of "
-		"all "
-		"wanted tables, for which transactions that write several of them may be ended by a deadlock "
-		"(1213), and which DDL on others may hold up",
-		account);
+	if (may < 0)
+		check_found(c, "dump_privilege", "warn", 0, db_where(d), buf_cstr(&mend),
+			"the account %s lacks RELOAD ON *.*, and whether it may LOCK TABLES instead is not "
+			"known: %s",
+			account, why.text);
+	else
+		check_found(c, "dump_privilege", "warn", 0, db_where(d), buf_cstr(&mend),
+			"the account %s lacks RELOAD ON *.*: where the snapshot wants a lock, it is LOCK "
+			"TABLES of all wanted tables, for which transactions that write several of them may "
+			"be ended by a deadlock (1213), and which DDL on others may hold up",
+			account);
 	buf_free(&mend);
 }
 
