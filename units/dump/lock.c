@@ -182,9 +182,8 @@ static int without_xa_privilege(struct locking *l, struct err *e)
 /* Files are of use without a position to follow from: so it is only told, and marked. */
 static void tell_xa(struct dump *d, const char *what)
 {
-	log_warn("prepared XA transactions are pending, or may be (%s): the files hold nothing of them, and "
-		 "can't be "
-		 "followed from their position",
+	log_warn("prepared XA transactions are pending, or may be (%s): the files hold nothing of them, "
+		 "and can't be followed from their position",
 		what);
 	d->pending_xa = true;
 }
@@ -449,9 +448,8 @@ static void put_blockers(struct db *c, struct buf *out)
 		    out))
 		return;
 	put_rows(c,
-		"SELECT P.ID,P.USER,P.TIME,LEFT(P.INFO,80) FROM information_schema.PROCESSLIST P WHERE "
-		"P.INFO IS "
-		"NOT NULL AND " OTHERS " ORDER BY P.TIME DESC LIMIT 3",
+		"SELECT P.ID,P.USER,P.TIME,LEFT(P.INFO,80) FROM information_schema.PROCESSLIST P "
+		"WHERE P.INFO IS NOT NULL AND " OTHERS " ORDER BY P.TIME DESC LIMIT 3",
 		out);
 }
 
@@ -549,9 +547,8 @@ static int with_lock(struct locking *l, struct err *e)
 /* As DM's auto has it: servers that somebody else manages may refuse FLUSH whatever is granted. */
 static int lock_instead(struct locking *l, struct err *e)
 {
-	log_warn("FLUSH TABLES WITH READ LOCK is refused (%s): LOCK TABLES of all wanted tables instead, as "
-		 "with "
-		 "consistency lock",
+	log_warn("FLUSH TABLES WITH READ LOCK is refused (%s): LOCK TABLES of all wanted tables instead, "
+		 "as with consistency lock",
 		e->text);
 	err_clear(e);
 	l->d->o.consistency = CONSISTENCY_LOCK;
