@@ -74,8 +74,19 @@ static struct said say(const json_t *f)
 	return s;
 }
 
-static int judge(const json_t *findings, struct err *e)
+/* What goes on as an error is made plain, or escaped, where errors are. */
+static void warn(const json_t *f)
 {
+	json_t *plain = plain_json(f);
+	struct said s = say(plain);
+
+	fprintf(stderr, "tidegate: warning: %s%s%s; %s\n", s.where, *s.where ? ": " : "", s.what, s.mend);
+	json_decref(plain);
+}
+
+int check_judge(const json_t *answer, struct err *e)
+{
+	const json_t *findings = json_object_get(answer, "findings");
 	const json_t *f;
 	size_t i;
 
@@ -84,22 +95,12 @@ static int judge(const json_t *findings, struct err *e)
 		struct said s = say(f);
 
 		if (strcmp(state, "warn") == 0)
-			fprintf(stderr, "tidegate: warning: %s%s%s; %s\n", s.where, *s.where ? ": " : "",
-				s.what, s.mend);
+			warn(f);
 		if (strcmp(state, "fail") == 0)
 			return err_set(e, s.code, "%s%s%s%s%s", s.where, *s.where ? ": " : "", s.what,
 				*s.mend ? "; " : "", s.mend);
 	}
 	return 0;
-}
-
-int check_judge(const json_t *answer, struct err *e)
-{
-	json_t *plain = plain_json(json_object_get(answer, "findings"));
-	int r = judge(plain, e);
-
-	json_decref(plain);
-	return r;
 }
 
 json_t *check_one(struct ask *k, const json_t *task, const char *source, json_t *endpoint, bool afresh,

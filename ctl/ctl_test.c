@@ -391,7 +391,7 @@ static void a_run_folder_is_ones_own(void **state)
 }
 
 #define BAD "a\\u001b[2Jb\\u0007\\u009bc\\u007f\\n"
-#define SEEN "a?[2Jb???c??"
+#define SEEN "a?[2Jb???c? "
 
 /* What was printed by the word's answer. */
 static void printed(const char *word, const char *answer, char *out, size_t size)
@@ -451,9 +451,51 @@ static void names_are_no_orders(void **state)
 		sizeof(out));
 	assert_non_null(strstr(out, "CREATE\n?t\n"));
 	plain_text(text, "");
-	assert_string_equal(text, "?[31m ?? ? \303\274 ??");
+	assert_string_equal(text, "?[31m ?? ? \303\274 ? ");
 	plain_text(lines, "\n\t");
-	assert_string_equal(lines, "a\tb\nc?d?");
+	assert_string_equal(lines, "a\tb\nc d?");
+	plain_text(lines, "");
+	assert_string_equal(lines, "a b c d?");
+}
+
+/* As bytes that are no UTF-8 are: a terminal may take the long form of ESC, or of C1, for the short one. */
+static void long_forms_are_no_letters(void **state)
+{
+	static const char *const bad[] = {"\300\233", "\301\277", "\340\202\233", "\355\240\200",
+		"\360\200\202\233", "\364\220\200\200", "\365\200\200\200", "\303"};
+	static const char good[] = "\302\240\337\277\340\240\200\355\237\277\360\220\200\200\364\217\277\277";
+	char text[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "%s", bad[i]);
+		assert_false(plain_is_utf8(text));
+		plain_text(text, "");
+		assert_string_equal(text, &"????"[4 - strlen(bad[i])]);
+	}
+	snprintf(text, sizeof(text), "%s", good);
+	assert_true(plain_is_utf8(text));
+	plain_text(text, "");
+	assert_string_equal(text, good);
+}
+
+static void json_is_escaped_without_loss(void **state)
+{
+	const char *name = "\033[m \177 \302\200\302\233\302\237\302\240 \303\274";
+	json_t *o = json_pack("{s:s}", "table", name), *back;
+	char *text = json_dumps(o, JSON_COMPACT);
+	struct buf out = {0};
+
+	(void)state;
+	plain_escape(text, &out);
+	assert_string_equal(
+		buf_cstr(&out), "{\"table\":\"\\u001B[m \\u007F \\u0080\\u009B\\u009F\302\240 \303\274\"}");
+	back = json_loads(buf_cstr(&out), 0, NULL);
+	assert_true(json_equal(o, back));
+	free(text);
+	buf_free(&out);
+	json_decref(o);
+	json_decref(back);
 }
 
 int main(void)
@@ -476,6 +518,8 @@ int main(void)
 		cmocka_unit_test(a_lock_is_held_or_lies_about),
 		cmocka_unit_test(a_run_folder_is_ones_own),
 		cmocka_unit_test(names_are_no_orders),
+		cmocka_unit_test(long_forms_are_no_letters),
+		cmocka_unit_test(json_is_escaped_without_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,12 +23,14 @@ static const struct {
 
 static void complain_json(const struct err *e, const struct err_info *i, const char *more)
 {
-	json_t *o = json_pack("{s:b, s:i, s:s, s:s, s:s+}", "result", 0, "code", (int)e->code, "class",
-		i->class, "msg", e->text, "workaround", i->workaround, more);
-	struct buf line = {0};
+	json_t *o = json_pack("{s:b, s:i, s:s, s:o, s:s+}", "result", 0, "code", (int)e->code, "class",
+		i->class, "msg", json_any_text(e->text), "workaround", i->workaround, more);
+	struct buf line = {0}, escaped = {0};
 
 	json_write(o, &line);
-	fprintf(stderr, "%s\n", buf_cstr(&line));
+	plain_escape(buf_cstr(&line), &escaped);
+	fprintf(stderr, "%s\n", buf_cstr(&escaped));
+	buf_free(&escaped);
 	buf_free(&line);
 	json_decref(o);
 }

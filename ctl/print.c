@@ -16,9 +16,13 @@
 void print_json(const json_t *answer)
 {
 	char *text = json_dumps(answer, JSON_INDENT(4) | JSON_PRESERVE_ORDER);
+	struct buf escaped = {0};
 
-	if (text)
-		puts(text);
+	if (text) {
+		plain_escape(text, &escaped);
+		puts(buf_cstr(&escaped));
+	}
+	buf_free(&escaped);
 	free(text);
 }
 
