@@ -15,6 +15,7 @@
 #include "common/sql/objects.h"
 #include "common/sql/rules.h"
 #include "ctl/job_part.h"
+#include "ctl/plain.h"
 
 static int read_password_file(const char *file, char *out, size_t size, struct err *e)
 {
@@ -50,7 +51,7 @@ static int ask_password(const struct endpoint *ep, char *out, size_t size, struc
 	return 0;
 }
 
-int job_find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e)
+static int find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e)
 {
 	const char *env = getenv(variable);
 
@@ -63,6 +64,14 @@ int job_find_password(struct endpoint *ep, const char *file, const char *variabl
 		return 0;
 	}
 	return ask ? ask_password(ep, ep->password, sizeof(ep->password), e) : 0;
+}
+
+/* It goes on as JSON, which has no other text than UTF-8: it would be none at all. */
+int job_find_password(struct endpoint *ep, const char *file, const char *variable, bool ask, struct err *e)
+{
+	if (find_password(ep, file, variable, ask, e) < 0)
+		return -1;
+	return plain_is_utf8(ep->password) ? 0 : err_set(e, ERR_usage, "the password is no UTF-8");
 }
 
 void job_source_name(const struct endpoint *ep, char *out, size_t size)

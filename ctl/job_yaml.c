@@ -169,7 +169,7 @@ static int check_upstreams(const struct job *j, const struct side *side, struct 
 		return err_set(e, ERR_usage,
 			"--from-password-file is for one source: of %u each has its password in its file",
 			j->nsources);
-	for (unsigned i = 0; set && i < j->nsources; i++)
+	for (unsigned i = 0; set && *set && i < j->nsources; i++)
 		if (!json_text(json_object_get(j->sources[i].source, "endpoint"), "password", "")[0])
 			return err_set(e, ERR_usage,
 				"%s is for one source: of %u, '%s' has no password in its file",

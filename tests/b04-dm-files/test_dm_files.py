@@ -283,3 +283,23 @@ def test_one_password_for_several_sources(bin_dir, tmp_path):
     said = refused(TIDEGATE_FROM_PASSWORD="x")
     assert "TIDEGATE_FROM_PASSWORD is for one source" in said and "'one' has no password" in said, said
     assert "--ask-password wants a terminal" in refused("--ask-password")
+    assert "--ask-password wants a terminal" in refused("--ask-password", TIDEGATE_FROM_PASSWORD="")
+
+
+@pytest.mark.parametrize("by_urls", [False, True])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_password_that_is_no_utf8(bin_dir, tmp_path, by_urls, as_json):
+    """It can't be said on to the units, and nothing is not what was given."""
+    (tmp_path / "password").write_bytes(b"caf\xe9\n")
+    what = ["--from", "mysql://u@127.0.0.1:1", "--to", "mysql://u:x@127.0.0.1:2"] if by_urls else bare(tmp_path, 1, 1, "one")
+    done = subprocess.run([str(bin_dir / "tidegate"), "run", *what, "--state", str(tmp_path / "state"), "--from-password-file", str(tmp_path / "password"), *["--json"][:as_json]],
+                          capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    assert done.returncode == USAGE and "the password is no UTF-8" in done.stderr and not (tmp_path / "state").exists(), done
+    assert not as_json or json.loads(done.stderr)["result"] is False
+
+
+def test_json_holds_no_orders_to_the_terminal(bin_dir, tmp_path):
+    name = "a\x1b]0;x\x07\x7f\x9b31m\u00fc.yaml"
+    done = subprocess.run([str(bin_dir / "tidegate"), "run", str(tmp_path / name), "--json"], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    assert done.returncode != 0 and not set(done.stderr) & set("\x1b\x07\x7f\x9b"), done
+    assert name in json.loads(done.stderr)["msg"]
