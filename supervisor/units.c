@@ -13,8 +13,11 @@
 #include "supervisor/child.h"
 #include "supervisor/supervisor.h"
 
-/* Half of a host's memory, as the OOM killer counts. */
-enum { UNITS_YIELD = 500 };
+/*
+ * A tenth of the host's memory, as the OOM killer counts: it weighs against all programs of the host, a
+ * database beside us among them, so it is but enough to be before the small ones that start units again.
+ */
+enum { UNITS_YIELD = 100 };
 
 static const char *const refused_text[] = {
 	[SPAWN_OK] = "ok",

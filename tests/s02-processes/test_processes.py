@@ -88,7 +88,7 @@ def test_who_goes_where_memory_ends(following):
         return int(procs.read(pid, "oom_score_adj"))
     own = adj("self")
     found = {unit: adj(p.pid) for unit, (p,) in settled(following).items()}
-    assert found == {unit: min(own + 500, 1000) if unit in ("relay", "sync") else own for unit in FOLLOWING}, found
+    assert found == {unit: min(own + 100, 1000) if unit in ("relay", "sync") else own for unit in FOLLOWING}, found
 
 
 def test_threads_are_few(following, sanitized):
