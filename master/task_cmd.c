@@ -364,6 +364,26 @@ static json_t *changed_doc(struct master *m, const json_t *was, const json_t *ta
 	return doc;
 }
 
+/*
+ * Of the whole task, so it does not change with some of its sources: what, where the file has it otherwise.
+ * Passwords are encrypted, each time to another text, and can't be compared.
+ */
+static const char *difference_of_some(const json_t *was, const json_t *task, const json_t *args)
+{
+	static const char *const account[] = {"user", "tls", "ssl_ca", "ssl_cert", "ssl_key"};
+	const json_t *a = json_object_get(was, "downstream"), *b = json_object_get(task, "downstream");
+
+	if (json_array_size(json_object_get(args, "sources")) == 0)
+		return NULL;
+	if (!same_text(was, task, "mode", ""))
+		return "another task-mode";
+	for (size_t i = 0; i < sizeof(account) / sizeof(account[0]); i++)
+		if (!same_text(a, b, account[i], ""))
+			return "another user or TLS of the downstream, which only a command without -s "
+			       "changes";
+	return NULL;
+}
+
 static int update(
 	struct master *m, const json_t *was, const json_t *task, struct command_call *c, struct err *e)
 {
@@ -372,10 +392,8 @@ static int update(
 	int started;
 	json_t *doc;
 
-	/* It is of the whole task, so it does not change with some of its sources. */
-	if (!what && json_array_size(json_object_get(c->args, "sources")) > 0 &&
-		!same_text(was, task, "mode", ""))
-		what = "another task-mode";
+	if (!what)
+		what = difference_of_some(was, task, c->args);
 	if (what)
 		return err_set(e, ERR_task_exists, "task `%s` is there already, with %s", id, what);
 	doc = changed_doc(m, was, task, c);
@@ -517,7 +535,13 @@ static int update_sources(struct master *m, const json_t *task, struct command_c
 		const json_t *s = model_subtask(&m->model, id, source);
 		bool changed;
 
-		if (!s || !command_wants(c->args, source))
+		if (!command_wants(c->args, source))
+			continue;
+		if (!s && json_array_size(json_object_get(c->args, "sources")) > 0)
+			return err_set(e, ERR_source_unknown,
+				"source `%.100s` is not in task `%.64s` now: it was stopped there", source,
+				id);
+		if (!s)
 			continue;
 		if (may_update(m, s, e) < 0)
 			return -1;
@@ -540,6 +564,8 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 	if (!was)
 		return err_set(e, ERR_task_unknown, "there is no task `%.100s`", id);
 	what = same_text(was, task, "mode", "") ? difference(m, was, task, true) : "another task-mode";
+	if (!what)
+		what = difference_of_some(was, task, c->args);
 	if (what)
 		return err_set(e, ERR_task_exists,
 			"the file's task `%s` is one with %s: that can't be updated", id, what);

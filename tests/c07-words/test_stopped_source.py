@@ -86,3 +86,27 @@ def test_a_file_for_a_name(two):
     j.ask("stop-task", str(j.task))
     assert j.ask("query-status")["tasks"] == []
     assert j.interrupt() == INTERRUPTED, j.story()
+
+
+def test_words_of_some_sources(two):
+    """What a word for some sources can't do is refused, not passed by: update a source that was stopped, take the file's account, which is of all."""
+    j = two
+    j.ask("stop-task", "-s", "one", "moved")
+    j.ask("pause-task", "moved")
+    procs.wait_for(lambda: [t["stage"] for s in j.ask("query-status", "moved")["sources"] for t in s["subTaskStatus"]] == ["Paused"], 30, j.story, 0.2)
+    said = j.ask("update-task", "-s", "one", "-s", "two", str(j.task), expect=FAILED)
+    assert "20031" in said and "source `one` is not in task `moved`" in said, said
+    other = j.folder / "other.yaml"
+    for account in ("user: somebody", f"user: {USER}, security: {{ssl-ca: /ca.pem}}"):
+        head, _, rest = j.task.read_text().partition(f"user: {USER}")
+        other.write_text(head + account + rest)
+        for words in (("start-task", "--no-check", "-s", "one"), ("update-task", "-s", "two")):
+            said = j.ask(*words, str(other), expect=FAILED)
+            assert "46014" in said and "another user or TLS" in said, said
+    procs.wait_for(lambda: not syncs(j), 30, j.story, 0.2)
+    assert j.ask("update-task", "-s", "two", str(j.task))["result"]
+    j.ask("start-task", "-s", "one", str(j.task))
+    j.ask("resume-task", "moved")
+    put(j, "one", 2)
+    comes(j, "one", 2)
+    assert j.interrupt() == INTERRUPTED, j.story()
