@@ -392,6 +392,35 @@ static void many_are_started_at_once(void **state)
 	drop_busy(&b);
 }
 
+/* For ever it is one: what shows why nothing starts is the error. */
+static void a_start_that_finds_no_room_fails(void **state)
+{
+	json_t *spec = json_pack("{s:i,s:i,s:i,s:s}", "id", 1, "slot", 1, "sub", 900, "source", "s");
+	struct proc p = {.state = PROC_ALIVE, .kind = UNIT_relay, .slot = 1};
+	uint64_t now = 1000000;
+	struct busy b;
+	struct err e = {0};
+	struct check *c;
+
+	(void)state;
+	make_busy(&b);
+	p.agent = b.a;
+	p.source = (char *)(uintptr_t) "s";
+	for (unsigned n = 0; !p.unsent && n < 1000; n++)
+		proc_kill(&p, "a test");
+	c = check_new(b.a, spec, &e);
+	json_decref(spec);
+	for (unsigned ms = 0; ms < 10000; ms += 50) {
+		check_tick(c, now + ms);
+		assert_true(proc_is_off(c->proc) && c->proc->error.code == 0);
+	}
+	check_tick(c, now + 10000);
+	assert_int_equal(c->proc->error.code, ERR_spawn);
+	assert_true(c->proc->backoff.start_at >= now + 10000 + backoff_default.min_ms);
+	assert_int_equal(c->proc->busy_since, 0);
+	drop_busy(&b);
+}
+
 /* A signal, too: what is to end ends. */
 static void a_signal_is_not_lost(void **state)
 {
@@ -755,6 +784,7 @@ int main(void)
 		cmocka_unit_test(a_line_without_end_is_cut),
 		cmocka_unit_test(nobody_is_silent_for_a_time_asleep),
 		cmocka_unit_test(many_are_started_at_once),
+		cmocka_unit_test(a_start_that_finds_no_room_fails),
 		cmocka_unit_test(a_signal_is_not_lost),
 		cmocka_unit_test(errors_in_any_charset_are_reported),
 		cmocka_unit_test(a_report_is_never_too_long_for_its_findings),

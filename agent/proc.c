@@ -24,7 +24,8 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 
-enum { BUSY_MS = 50 };
+/* A supervisor without room for a request: when it is asked again, and for how long in all. */
+enum { BUSY_MS = 50, BUSY_FOR_MS = 10000 };
 
 struct proc *proc_new(struct agent *a, enum unit_kind kind, unsigned slot, unsigned sub, const char *source)
 {
@@ -207,12 +208,28 @@ static void reset_run(struct proc *p)
 	p->progress = 0;
 	p->leave_by = 0;
 	p->leave_signo = p->unsent = 0;
+	p->unsent_told = false;
 	if (p->order == ORDER_STOP) {
 		free(p->args);
 		p->args = xstrdup("");
 	}
 	p->order = ORDER_RUN;
 	p->revision++;
+}
+
+/* Many are started at once: that is no failure of this one, unless it lasts. -1 with e. */
+static int wait_for_room(struct proc *p, uint64_t now, struct err *e)
+{
+	if (p->busy_since == 0) {
+		p->busy_since = now;
+		log_info("%s source=%s: the supervisor is busy, it is asked again", p->label, p->source);
+	}
+	if (now - p->busy_since >= BUSY_FOR_MS)
+		return err_set(e, ERR_spawn, "the supervisor has had no room for a request for %d s",
+			BUSY_FOR_MS / 1000);
+	logs_close(&p->logs);
+	p->backoff.start_at = now + BUSY_MS;
+	return 0;
 }
 
 static void start(struct proc *p, uint64_t now)
@@ -222,14 +239,12 @@ static void start(struct proc *p, uint64_t now)
 
 	reset_run(p);
 	r = ask(p, &e);
-	if (r < 0) {
+	if (r > 0 && wait_for_room(p, now, &e) == 0)
+		return;
+	p->busy_since = 0;
+	if (r != 0) {
 		err_add(&e, "%s", p->label);
 		fail_start(p, &e, now);
-		return;
-	}
-	if (r > 0) { /* many are started at once: that is no failure of this one */
-		logs_close(&p->logs);
-		p->backoff.start_at = now + BUSY_MS;
 		return;
 	}
 	p->state = PROC_ASKED;
@@ -286,6 +301,10 @@ static void send_signal(struct proc *p, int signo)
 		p->unsent = signo;
 		p->unsent_at = clock_ms() + BUSY_MS;
 	}
+	if (r > 0 && !p->unsent_told)
+		log_warn("%s pid=%d source=%s: the supervisor is busy, the signal is sent again", p->label,
+			(int)p->pid, p->source);
+	p->unsent_told = r > 0;
 }
 
 static void send_unsent(struct proc *p, uint64_t now)
@@ -345,6 +364,8 @@ void proc_tick(struct proc *p, uint64_t now)
 	case PROC_OFF:
 		if (p->wanted && now >= p->backoff.start_at && !p->agent->supervisor_leaving)
 			start(p, now);
+		if (!p->wanted)
+			p->busy_since = 0;
 		break;
 	case PROC_ASKED:
 		break;

@@ -51,6 +51,7 @@ struct proc {
 	enum proc_state state;
 	bool wanted, one_shot;
 	struct backoff backoff;
+	uint64_t busy_since; /* no room for its start at the supervisor's; 0: there was */
 
 	/* of the present run */
 	uint32_t request;
@@ -61,6 +62,7 @@ struct proc {
 	int leave_signo;
 	int unsent; /* a signal that the supervisor had no room for; 0: none */
 	uint64_t unsent_at;
+	bool unsent_told; /* in the log */
 	uint64_t progress;
 	struct logs logs;
 	struct link_req *poll; /* a unit_next that we hold */
