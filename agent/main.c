@@ -20,7 +20,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 
-enum { FAREWELL_MS = 2000, PULSE_MS = 1000, STILL_MS = 2000 };
+enum { FAREWELL_MS = 2000, PULSE_MS = 1000, STILL_MS = 10000 };
 
 /* What its own file says. */
 static int take_settings(struct agent *a, struct err *e)
@@ -120,7 +120,8 @@ static void arm(struct agent *a, uint64_t now)
 
 /*
  * Stopped, frozen or asleep with its machine, and the units with it as a rule: their silence was not theirs.
- * Whether the sources are still this host's is for the master to say, and for the epochs (T3, T31).
+ * Whether the sources are still this host's is for the master to say, and for the epochs (T3, T31). A pulse
+ * is taken off: under an agent that is slow for ever a unit that hangs has its 60 s together, too, if late.
  */
 static void stood_still(struct agent *a, uint64_t now)
 {
@@ -132,7 +133,7 @@ static void stood_still(struct agent *a, uint64_t now)
 		return;
 	for (struct proc *p = a->procs; p; p = p->next) {
 		any |= !proc_is_off(p);
-		proc_stood_still(p, ms, now);
+		proc_stood_still(p, ms - PULSE_MS, now);
 	}
 	if (any)
 		log_warn("this process stood still for %llu ms: units are not held to their heartbeats for "
