@@ -236,13 +236,18 @@ static int next_order(struct unit_run *r, const struct unit_beat *beat, struct s
  * call that took longer than calls do, this process did not live through the rest: it was stopped, or its
  * machine asleep, and so perhaps the agent.
  */
-static void next_missed(struct unit_run *r, const struct err *e)
+bool unit_agent_missed(struct unit_run *r, uint64_t now)
 {
-	uint64_t now = clock_ms(), took = now - (r->missed_ms ? r->missed_ms : r->heard_ms);
+	uint64_t took = now - (r->missed_ms ? r->missed_ms : r->heard_ms);
 
 	r->missed_ms = now;
 	r->silent_ms += took < AGENT_MISS_MS ? took : AGENT_MISS_MS;
-	if (r->silent_ms < AGENT_LOST_MS) {
+	return r->silent_ms >= AGENT_LOST_MS;
+}
+
+static void next_missed(struct unit_run *r, const struct err *e)
+{
+	if (!unit_agent_missed(r, clock_ms())) {
 		next_in(r, AGENT_RETRY_MS);
 		return;
 	}

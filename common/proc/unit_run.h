@@ -46,6 +46,8 @@ static inline struct unit_run *unit_run_of(const struct unit_env *env)
 int unit_agent_hello(struct unit_run *r, struct err *e);
 /* From now on one unit_next is always under way while the loop runs: heartbeat, status and orders in one. */
 void unit_agent_ask(struct unit_run *r);
+/* A call ended now without its answer: has the agent been silent for too long? */
+bool unit_agent_missed(struct unit_run *r, uint64_t now);
 /* After each step: what begins while a unit_next of a unit at rest is under way is told at once, and so is
  * what the unit wants to be. */
 void unit_agent_stir(struct unit_run *r);
