@@ -393,26 +393,41 @@ static void a_run_folder_is_ones_own(void **state)
 #define BAD "a\\u001b[2Jb\\u0007\\u009bc\\u007f\\n"
 #define SEEN "a?[2Jb???c? "
 
+struct caught {
+	FILE *f;
+	int was; /* stdout */
+};
+
+static struct caught catch_output(void)
+{
+	struct caught c = {tmpfile(), dup(STDOUT_FILENO)};
+
+	assert_non_null(c.f);
+	fflush(stdout);
+	dup2(fileno(c.f), STDOUT_FILENO);
+	return c;
+}
+
+static void end_catching(struct caught c, char *out, size_t size)
+{
+	fflush(stdout);
+	dup2(c.was, STDOUT_FILENO);
+	close(c.was);
+	rewind(c.f);
+	out[fread(out, 1, size - 1, c.f)] = '\0';
+	fclose(c.f);
+}
+
 /* What was printed by the word's answer. */
 static void printed(const char *word, const char *answer, char *out, size_t size)
 {
 	json_t *o = json_loads(answer, 0, NULL);
-	FILE *f = tmpfile();
-	int was = dup(STDOUT_FILENO);
-	size_t n;
+	struct caught c;
 
 	assert_non_null(o);
-	assert_non_null(f);
-	fflush(stdout);
-	dup2(fileno(f), STDOUT_FILENO);
+	c = catch_output();
 	print_answer(word, o);
-	fflush(stdout);
-	dup2(was, STDOUT_FILENO);
-	close(was);
-	rewind(f);
-	n = fread(out, 1, size - 1, f);
-	out[n] = '\0';
-	fclose(f);
+	end_catching(c, out, size);
 	json_decref(o);
 }
 
@@ -479,6 +494,22 @@ static void long_forms_are_no_letters(void **state)
 	assert_string_equal(text, good);
 }
 
+/* Of run --json, too: a note is an error's text. */
+static void progress_holds_no_orders(void **state)
+{
+	struct progress p;
+	struct progress_now n = {.phase = "load", .file = "", .note = "\302\233m \177"};
+	struct caught c;
+	char out[2000];
+
+	(void)state;
+	progress_init(&p, true);
+	c = catch_output();
+	progress_show(&p, &n);
+	end_catching(c, out, sizeof(out));
+	assert_non_null(strstr(out, "\"note\":\"\\u009Bm \\u007F\""));
+}
+
 static void json_is_escaped_without_loss(void **state)
 {
 	const char *name = "\033[m \177 \302\200\302\233\302\237\302\240 \303\274";
@@ -520,6 +551,7 @@ int main(void)
 		cmocka_unit_test(names_are_no_orders),
 		cmocka_unit_test(long_forms_are_no_letters),
 		cmocka_unit_test(json_is_escaped_without_loss),
+		cmocka_unit_test(progress_holds_no_orders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

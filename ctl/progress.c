@@ -170,10 +170,12 @@ static void show_json(const struct progress *p, const struct progress_now *n)
 			(json_int_t)n->transactions, "changes", (json_int_t)n->changes, "file", n->file,
 			"offset", (json_int_t)n->offset, "lag_ms", (json_int_t)n->lag_ms, "lag_known",
 			!n->lag_unknown, "note", n->note);
-	struct buf line = {0};
+	struct buf line = {0}, escaped = {0};
 
 	json_write(o, &line);
-	puts(buf_cstr(&line));
+	plain_escape(buf_cstr(&line), &escaped);
+	puts(buf_cstr(&escaped));
+	buf_free(&escaped);
 	buf_free(&line);
 	json_decref(o);
 }
