@@ -40,8 +40,7 @@ enum table_merged {
 	MERGED_HERE       /* tables of this upstream */
 };
 
-/* A table of the stream: wanted or not, how the upstream has it, how the downstream has it, and how they fit.
- */
+/* A table of the stream: wanted or not, how both sides have it, and how they fit. */
 struct table {
 	char *schema, *name;
 	char *to_schema, *to_name; /* downstream: by the task's routes */
@@ -52,13 +51,11 @@ struct table {
 	struct row_filter *filter;     /* expressions on its rows; NULL: there are none */
 	enum flavor from, to;          /* of the two servers */
 	struct structure *up, *down;   /* NULL where not wanted */
-	struct structure
-		*logged; /* of the stream: up without what routes add to it (extra.h); may be up itself */
+	struct structure *logged;      /* of the stream: up without what routes add (extra.h); may be up */
 	struct route_extras extras;
-	struct binlog_value *extra; /* their values: behind those of each row */
-	struct binlog_value
-		*implied; /* of each logged column: what an INSERT without it gives it (implied.h); or NULL */
-	int *target;      /* of each upstream column: its place in down, -1: not written (generated there) */
+	struct binlog_value *extra;   /* their values: behind those of each row */
+	struct binlog_value *implied; /* of each logged column that an INSERT may lack (implied.h); or NULL */
+	int *target; /* of each upstream column: its place in down, -1: not written (generated there) */
 	const struct key *key; /* of up: names a row; NULL: none */
 	char *head;            /* `to_schema`.`to_name`, quoted */
 	bool *on_update;       /* of each upstream column: ON UPDATE CURRENT_TIMESTAMP downstream (T10) */
@@ -124,8 +121,7 @@ struct table *tables_get(struct tables *t, struct binlog_table *map, struct err 
 struct db *tables_upstream(struct tables *t, struct err *e);
 /* Since then MySQL may, by innodb_native_foreign_keys. */
 enum { MYSQL_LOGS_CASCADES = 90600 };
-/* Does the upstream write the changes that foreign keys make by themselves into its binlog (T13)? Asks it
- * where its version leaves that open. */
+/* Does the upstream log what foreign keys change (T13)? Asks it where its version leaves that open. */
 int tables_cascades_logged(struct tables *t, const struct server *from, bool *logged, struct err *e);
 /* ERR_sync_cascade where a wanted table hangs on one that is not wanted by such a foreign key. */
 int tables_check_cascades(struct tables *t, struct err *e);
