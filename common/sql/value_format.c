@@ -88,7 +88,7 @@ bool value_same_bytes(const char *from, const char *to)
 {
 	unsigned a = width_in_utf8(from), b = width_in_utf8(to);
 
-	return strcmp(from, to) == 0 || (a > 0 && a <= b);
+	return strcmp(from, to) == 0 || (a > 0 && (a <= b || b == 3));
 }
 
 enum value_format value_format_of(const struct column *c)

@@ -26,7 +26,8 @@ def test_invalid_enum_beside_a_value_too_long(source, target, make_pair, job):
 
 TEXTS = (("a", "varchar(20)", "utf8mb4", "latin1", "'é€'"), ("b", "varchar(20)", "latin1", "utf8mb4", r"'ü\\\''"), ("c", "char(20)", "latin1", "latin2", "'é'"),
          ("d", "text", "sjis", "utf8mb4", r"'日ソ\t'"), ("e", "enum('é','x')", "latin1", "utf8mb4", "'é'"), ("f", "set('ö','x')", "utf8mb4", "latin1", "'ö,x'"),
-         ("g", "longtext", "utf8mb4", "utf16", "'😀'"), ("h", "varchar(20)", "ascii", "utf16", "'q'"), ("i", "varchar(20)", "ascii", "utf8mb4", "'q'"), ("k", "varchar(20)", "utf8mb4", "utf8mb4", "'日'"))
+         ("g", "longtext", "utf8mb4", "utf16", "'😀'"), ("h", "varchar(20)", "ascii", "utf16", "'q'"), ("i", "varchar(20)", "ascii", "utf8mb4", "'q'"), ("k", "varchar(20)", "utf8mb4", "utf8mb4", "'日'"),
+         ("l", "varchar(20)", "ucs2", "utf8mb4", "'日é'"), ("m", "varchar(20)", "gbk", "utf8mb4", r"'日\\'"), ("n", "varchar(20)", "utf8mb3", "utf8mb3", "'é'"), ("o", "varchar(20)", "utf8mb4", "utf8mb3", "'é'"))
 
 
 @pytest.mark.parametrize("source, target, way", [("ma1011", "my97", "insert"), ("ma1011", "my97", "load-data"), ("my97", "ma1011", "bulk"), ("my97", "ma1011", "load-data")])
@@ -53,6 +54,21 @@ def test_columns_of_another_charset(source, target, way, make_pair, job, tmp_pat
     assert {"insert": "by INSERT", "load-data": "by LOAD DATA", "bulk": "by bulk execute"}[way] in j.log(), j.story()
     rows = "SELECT id, z+0, y+0, " + ", ".join(f"HEX(CONVERT({n} USING utf8mb4))" for n, *_ in TEXTS) + " FROM app.t ORDER BY id"
     assert len(s.query(rows)) == 6 and d.query(rows) == s.query(rows), j.story()
+
+
+@BOTH
+def test_members_that_go_by_number(source, target, make_pair, job):
+    """Members of an ENUM or a SET with a member '' go by their numbers: into a table that has others it stops by the column's name."""
+    pair = make_pair(source, target)
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, s set('','a','b'))", "INSERT INTO app.t VALUES (1, 'b'), (2, 1), (3, 0)")
+    pair.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, s set('','b','a'))")
+    j = job(pair, tables="app.*")
+    j.start(until="full")
+    assert j.wait() == FAILED
+    assert "column `s` is set('','a','b'), and set('','b','a') in the table that is there" in j.stderr(), j.story()
+    pair.target.run("ALTER TABLE app.t MODIFY s set('','a','b','c')")
+    j.run(until="full")
+    assert pair.target.query("SELECT id, s+0 FROM app.t ORDER BY id") == ((1, 4), (2, 1), (3, 0))
 
 
 @BOTH

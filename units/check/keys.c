@@ -83,12 +83,10 @@ static void tell_must_have(struct check *c, const char *item, struct some *witho
 {
 	if (without->n > 0 && makes_keys(c->down))
 		check_found(c, item, "warn", 0, db_where(c->down),
-			"give them a primary key in the upstream, or SET GLOBAL sql_require_primary_key=OFF "
-			"and "
-			"sql_generate_invisible_primary_key=OFF",
-			"it gives tables without a primary key a column and a key of its own (my_row_id), "
-			"and "
-			"an ALTER TABLE that adds a primary key to one of these will stop the task: %s",
+			"give them a primary key in the upstream, or SET GLOBAL "
+			"sql_require_primary_key=OFF, sql_generate_invisible_primary_key=OFF",
+			"it gives tables without a primary key a column and a key of its own, my_row_id; "
+			"an ALTER TABLE that adds a primary key to one will stop the task: %s",
 			some_text(without));
 	else if (without->n > 0)
 		check_found(c, item, "fail", ERR_check_failed, db_where(c->down),

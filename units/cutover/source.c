@@ -114,8 +114,7 @@ static void look_xa_unseen(struct cutover *c, const struct err *denied)
 	else if (r == DB_XA_OLD)
 		cutover_found(c, "prepared_xa", "fail", grant,
 			"transactions with changes that no connection has are open in the source, as "
-			"prepared "
-			"XA transactions from before its start are");
+			"prepared XA transactions from before its start are");
 	else if (r == DB_XA_UNKNOWN)
 		cutover_found(c, "prepared_xa", "warn", grant,
 			"whether XA transactions from before the source's start are pending can't be seen: "

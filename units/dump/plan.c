@@ -24,7 +24,7 @@
 #include "units/dump/key.h"
 #include "units/dump/name.h"
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 static const char plan_file[] = "plan.json", manifest_file[] = "manifest", metadata_file[] = "metadata";
 

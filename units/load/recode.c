@@ -20,20 +20,57 @@ static bool is_of_a_charset(const struct column *c)
 	       c->charset[0] && strcmp(c->charset, "binary") != 0;
 }
 
+/* Which charset the bytes of its text are in. Others' files have all text as it is in its column. */
+static const char *travels_in(const struct column *c, bool others)
+{
+	return !others && c->as_unicode ? "utf8mb4" : c->charset;
+}
+
+/* ASCII is a part of all charsets but these. */
+static bool begins_with_ascii(const char *charset)
+{
+	static const char *const other[] = {"ucs2", "utf16", "utf16le", "utf32", "swe7"};
+
+	for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
+		if (strcmp(charset, other[i]) == 0)
+			return false;
+	return true;
+}
+
 /*
- * Does a text of it, as it travels, mean something else there? A column of no charset keeps bytes. Others'
- * files have all text as it is in its column.
+ * Does a text of it, as it travels, mean something else there? A column of no charset keeps bytes. Four bytes
+ * of utf8mb4 are refused by a utf8mb3 itself.
  */
 static bool must_recode(const struct column *from, const struct column *there, bool others)
 {
 	enum value_format f = value_format_of(from);
-	const char *charset = others ? NULL : value_charset(from);
+	const char *bytes = travels_in(from, others);
 
-	if ((!others && f != VALUE_STRING && f != VALUE_ENUM) || !is_of_a_charset(from))
+	if (from->generated || !is_of_a_charset(from) || (!others && f != VALUE_STRING && f != VALUE_ENUM))
 		return false;
 	if (there->kind == COLUMN_JSON)
 		return true; /* takes no bytes at all */
-	return is_of_a_charset(there) && !value_same_bytes(charset ? charset : from->charset, there->charset);
+	if (!is_of_a_charset(there) || value_same_bytes(bytes, there->charset))
+		return false;
+	return strcmp(bytes, "ascii") != 0 || !begins_with_ascii(there->charset);
+}
+
+/* Members that go by their numbers must have the same ones there: the list is how the one there begins. */
+static int check_members(const struct column *from, const struct column *there, struct err *e)
+{
+	enum value_format f = value_format_of(from);
+	size_t n = strlen(from->type);
+
+	if (f != VALUE_ENUM_NUMBER && f != VALUE_SET_NUMBER)
+		return 0;
+	if (from->kind == there->kind && n > 0 && strncmp(from->type, there->type, n - 1) == 0 &&
+		(there->type[n - 1] == ')' || there->type[n - 1] == ','))
+		return 0;
+	return err_set(e, ERR_load_failed,
+		"column `%s` is %.200s, and %.200s in the table that is there: it has a member '', so its "
+		"values "
+		"go by their numbers, which mean others there; give it the same members",
+		from->name, from->type, there->type);
 }
 
 static int check_name(const struct column *from, const struct column *there, struct err *e)
@@ -58,6 +95,8 @@ static int note_table(
 		if (at < 0)
 			continue;
 		c->recoded = must_recode(c, &there->columns[at], others);
+		if (!others && !c->generated && check_members(c, &there->columns[at], e) < 0)
+			return -1;
 		/* What a file's text is in, its own head says (filesql.c). */
 		if (!l->folder && check_name(c, &there->columns[at], e) < 0)
 			return -1;

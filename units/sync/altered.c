@@ -504,7 +504,7 @@ struct structure *altered_fit(struct structure *s, const struct altered *x, cons
 	take_defaults(s, x);
 	versions_after_ddl(s, x);
 	if (!x->was) {
-		if (x->made)
+		if (x->made || x->stays)
 			cut_own(s, x);
 		return s;
 	}
