@@ -121,8 +121,8 @@ static bool is_truncated(const struct str *warning)
 	return warning[1].p && strtol(warning[1].p, NULL, 10) == TRUNCATED;
 }
 
-static int judge(
-	struct db_rows *rows, const struct structure *s, struct str statement, unsigned all, struct err *e)
+static int judge(struct db_rows *rows, const struct structure *s, struct str statement, unsigned all,
+	bool written, struct err *e)
 {
 	const struct str *v;
 	unsigned seen = 0;
@@ -131,8 +131,9 @@ static int judge(
 	for (; (r = db_fetch(rows, &v, e)) > 0; seen++)
 		if (!is_harmless(v) && !(is_truncated(v) && lax_may_say(s, statement, v[2])))
 			return err_set(e, ERR_load_failed,
-				"a row with an ENUM's error value has another value that the downstream does "
-				"not take as it is: %.*s (%.*s)",
+				written ? "a row with an ENUM's error value has another value that the "
+					  "downstream does not take as it is: %.*s (%.*s)"
+					: "a row went over none: %.*s (%.*s)",
 				STR_ARG(v[2]), STR_ARG(v[1]));
 	if (r == 0 && seen < all)
 		return err_set(e, ERR_load_failed,
@@ -145,6 +146,7 @@ static int judge(
 int lax_check(struct db *c, const struct structure *s, struct str statement, struct err *e)
 {
 	unsigned all = db_warnings(c);
+	bool written = db_affected(c) != 0;
 	struct db_rows *rows;
 	int r;
 
@@ -153,7 +155,7 @@ int lax_check(struct db *c, const struct structure *s, struct str statement, str
 	rows = db_query(c, STR_LIT("SHOW WARNINGS"), e);
 	if (!rows)
 		return -1;
-	r = judge(rows, s, statement, all, e);
+	r = judge(rows, s, statement, all, written, e);
 	db_rows_close(&rows);
 	return r < 0 ? -1 : 0;
 }
