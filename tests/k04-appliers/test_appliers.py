@@ -1,6 +1,6 @@
 """Appliers side by side, exactly once: random schemas and transactions, kill -9, made-up errors and lost connections at every place of the sync, 1 to
 16 appliers; in the end both sides are equal, dm_meta says so, and nothing was written in safe mode. Relay and sync alone, between two servers (units/sync/live_test.py).
---seeds N: how many runs in all (30; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
+--seeds N: how many runs in all (50; with --long 1000). --first-seed says where to begin: a failed run names its seed."""
 import os
 import random
 import threading
@@ -301,7 +301,7 @@ def one_run(build, ends, seed, kills=4, big=0, wanted=(), **sync):
 
 def seeds(config, turn, turns, share):
     """Of all seeds those of one test: its share in a hundred, each with another number than its neighbours' (turn of turns)."""
-    n = config.getoption("--seeds") or (1000 if config.getoption("--long") else 30)
+    n = config.getoption("--seeds") or (1000 if config.getoption("--long") else 50)
     first = config.getoption("--first-seed") + turn
     return range(first, first + turns * max(1, n * share // 100), turns)
 
