@@ -261,3 +261,64 @@ def test_statements_of_a_database_that_is_not_wanted(build_dir, server, source, 
         f.end()
     finally:
         f.close()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "ma1011")])
+def test_what_leads_out_of_a_database_that_is_not_wanted(build_dir, server, source, target):
+    """Databases in capitals, logged as statements: a trigger, a view or a function that stays in its own passes, whatever the statement names; one that writes a wanted table stops the statements that name it, or what comes to it by others, and
+    only these. The upstream is asked again only about a database whose objects may have changed."""
+    ends = Ends(server, source, target)
+    up, down = ends.up, ends.down
+    f = live.Follow(build_dir, up, down, ["app"])
+    f.start()
+    try:
+        assert up.query("SELECT @@lower_case_table_names")[0][0] == 0, "a server that tells cases apart is needed"
+        up.run("CREATE DATABASE app", "CREATE TABLE app.n (id int PRIMARY KEY)", "CREATE DATABASE Logs", "CREATE DATABASE logs")
+        if up.flavor == "mysql":
+            up.run("SET GLOBAL log_bin_trust_function_creators=ON")
+        up.run(*[f"CREATE TABLE Logs.{t} (id int)" for t in ("ev", "audit", "quiet", "plain")], "CREATE TABLE logs.audit (id int)")
+        up.run("CREATE TRIGGER Logs.own AFTER INSERT ON Logs.ev FOR EACH ROW INSERT INTO Logs.audit SELECT q.id + NEW.id FROM Logs.plain AS q",
+               "CREATE VIEW Logs.v AS SELECT a.id FROM Logs.quiet AS a", "CREATE FUNCTION Logs.f(i int) RETURNS int DETERMINISTIC RETURN i + 1")
+
+        def statements(*sql, database="Logs"):
+            with up.connect(database=database, init_command="SET SESSION binlog_format=STATEMENT") as c, c.cursor() as cur:
+                for one in sql:
+                    cur.execute(one)
+                c.commit()
+
+        def passes(*sql):
+            statements(*sql)
+            up.run("INSERT INTO app.n SELECT COALESCE(MAX(id), 0) + 1 FROM app.n")
+            f.wait()
+
+        def stops(change, said, *drop):
+            statements(change)
+            f.wait_error(36014)
+            assert f"default database `Logs`, which is not wanted: {change}; but by {said} it may change rows that are" in f.out, f.out[-3000:]
+            # Gone by now; the operator has made the rows equal.
+            up.run(*drop)
+            with down.connect() as c, c.cursor() as cur:
+                for (row,) in up.query("SELECT id FROM app.n"):
+                    cur.execute("INSERT IGNORE INTO app.n VALUES (%s)", (row,))
+            f.start()
+            f.wait()
+
+        passes("INSERT INTO ev VALUES (1)", "INSERT INTO v VALUES (f(2))", "UPDATE ev SET id = f(id)")
+        # What is made in another database is nothing to it; the log says it once.
+        up.run("CREATE TABLE logs.more (id int)", "CREATE VIEW logs.w AS SELECT * FROM app.n")
+        passes("INSERT INTO ev VALUES (3)")
+        assert f.out.count("rows of `Logs`, which is not wanted, are changed by logged statements") == 1, f.out[-3000:]
+
+        out = "CREATE TRIGGER Logs.tr AFTER INSERT ON Logs.quiet FOR EACH ROW INSERT INTO app.n VALUES (NEW.id + 100)"
+        up.run(out)
+        passes("INSERT INTO ev VALUES (4)", "INSERT INTO plain VALUES (f(4))")
+        stops("INSERT INTO quiet VALUES (5)", "a trigger of `quiet`", "DROP TRIGGER Logs.tr")
+        # By the view, and by a trigger that writes the table.
+        up.run(out)
+        stops("INSERT INTO v VALUES (6)", "the view `v`", "DROP TRIGGER Logs.tr")
+        up.run(out, "CREATE TRIGGER Logs.first AFTER INSERT ON Logs.plain FOR EACH ROW INSERT INTO quiet VALUES (NEW.id)")
+        stops("INSERT INTO plain VALUES (7)", "a trigger of `plain`", "DROP TRIGGER Logs.tr", "DROP TRIGGER Logs.first")
+        passes("INSERT INTO plain VALUES (8)", "INSERT INTO quiet VALUES (8)")
+        f.end()
+    finally:
+        f.close()

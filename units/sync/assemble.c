@@ -85,13 +85,19 @@ void trx_empty(struct trx *t)
 		t->xa = TRX_XA_ROLLBACK;
 }
 
+void trx_judged(struct trx *t)
+{
+	stray_notes_free(&t->notes);
+	stray_notes_free(&t->made);
+}
+
 void trx_free(struct trx **t)
 {
 	if (!*t)
 		return;
 	trx_shed(*t);
 	buf_free(&(*t)->cuts);
-	buf_free(&(*t)->statements);
+	trx_judged(*t);
 	free(*t);
 	*t = NULL;
 }
@@ -135,7 +141,7 @@ struct position assemble_pin(struct assemble *a, struct position watermark)
 
 size_t assemble_held(const struct assemble *a)
 {
-	return a->open ? a->open->raw.n : 0;
+	return a->open ? a->open->raw.n + stray_weight(a->open->notes) + stray_weight(a->open->made) : 0;
 }
 
 bool assemble_ready(const struct assemble *a)
@@ -337,6 +343,16 @@ static int on_ddl(struct assemble *a, struct str event, struct trx **out)
 	return 0;
 }
 
+/* It may make or drop triggers, views and functions of the databases that it names. */
+static int on_structure(struct assemble *a, struct str event, const struct binlog_query *q, struct trx **out)
+{
+	int r = on_ddl(a, event, out);
+
+	if (a->rules && *out)
+		stray_note_made(&(*out)->made, q, &a->format.server);
+	return r;
+}
+
 /* No name in it has a schema written, and nothing of the default database is wanted: none of its tables is.
  */
 static bool surely_unwanted(const struct assemble *a, const struct binlog_query *q)
@@ -369,7 +385,7 @@ static int on_dml(struct assemble *a, const struct binlog_query *q, struct trx *
 		return -1;
 	if (!a->open)
 		end(a, out);
-	stray_note(&(a->open ? a->open : *out)->statements, q, &a->format.server);
+	stray_note(&(a->open ? a->open : *out)->notes, q, &a->format.server);
 	return 0;
 }
 
@@ -393,7 +409,7 @@ static int passed_by(
 	if (!a->open)
 		end(a, out);
 	if (ddl->verb == SQL_VERB_OBJECT)
-		(a->open ? a->open : *out)->objects = true;
+		stray_note_made(&(a->open ? a->open : *out)->made, q, &a->format.server);
 	return 0;
 }
 
@@ -516,7 +532,7 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 	 */
 	if (sql_ddl_read(q.sql, &a->format.server, q.sql_mode, ddl, e) < 0) {
 		err_clear(e);
-		return on_ddl(a, event, out);
+		return on_structure(a, event, &q, out);
 	}
 	switch (ddl->verb) {
 	case SQL_VERB_BEGIN:
@@ -543,13 +559,13 @@ static int on_query(struct assemble *a, struct str event, struct trx **out, stru
 		return passed_by(a, ddl, &q, out);
 	case SQL_VERB_UNKNOWN:
 	case SQL_VERB_END:
-		return on_ddl(a, event, out);
+		return on_structure(a, event, &q, out);
 	default:
 		/* Its rows would be what SELECT finds in the downstream: a row change as a statement. */
 		if (ddl->as_select && dml(a, &q, e) < 0)
 			return -1;
-		if (on_ddl(a, event, out) == 0 && ddl->as_select && *out)
-			stray_note(&(*out)->statements, &q, &a->format.server);
+		if (on_structure(a, event, &q, out) == 0 && ddl->as_select && *out)
+			stray_note(&(*out)->notes, &q, &a->format.server);
 		return 0;
 	}
 }

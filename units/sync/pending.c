@@ -84,6 +84,7 @@ struct trx *pending_prepare(struct pending *p, struct trx **t, const struct xid 
 	*record = **t;
 	record->raw = record->cuts = (struct buf){0};
 	record->noted = NULL;
+	(*t)->notes = (*t)->made = NULL; /* the record's: judged now */
 	record->events = 0;
 	record->bytes = record->nth = 0;
 	record->large = false;

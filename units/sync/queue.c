@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
+#include "units/sync/stray.h"
 
 void queue_init(struct queue *q, void (*wake)(void *arg), void *wake_arg)
 {
@@ -37,7 +38,7 @@ void queue_fini(struct queue *q)
 /* Small transactions weigh mostly by themselves. */
 static size_t weight(const struct trx *t)
 {
-	return t->raw.n + sizeof(*t);
+	return t->raw.n + sizeof(*t) + stray_weight(t->notes) + stray_weight(t->made);
 }
 
 void queue_put(struct queue *q, struct trx *t)

@@ -413,12 +413,14 @@ static int not_the_part(struct apply *a, struct trx *t, struct err *e)
 	return r;
 }
 
-static int judge_statements(struct apply *a, const struct trx *t, struct err *e)
+static int judge_statements(struct apply *a, struct trx *t, struct err *e)
 {
 	char where[300];
 
-	if (stray_check(a, t, e) == 0)
+	if (stray_check(a, t, e) == 0) {
+		trx_judged(t);
 		return 0;
+	}
 	position_text(t->start, a->base, where, sizeof(where));
 	return err_add(e, "transaction at %s", where);
 }

@@ -9,6 +9,7 @@
 
 struct change;
 struct noted;
+struct stray_notes;
 struct table;
 
 /* One upstream transaction, whole: what the assembler makes and the applier takes. */
@@ -88,9 +89,10 @@ struct trx {
 	struct buf cuts; /* struct trx_cut, ascending */
 	enum trx_xa xa;
 	struct xid xid;
-	bool unknown;          /* TRX_XA_COMMIT: its PREPARE was never seen */
-	struct buf statements; /* of stray.h: row changes logged as statements that may not be ours */
-	bool objects;          /* a statement made or dropped a trigger, a view, a routine */
+	bool unknown; /* TRX_XA_COMMIT: its PREPARE was never seen */
+	/* Of stray.h, owned; NULL: nothing. */
+	struct stray_notes *notes; /* row changes logged as statements that may not be ours */
+	struct stray_notes *made;  /* statements that may have made or dropped a trigger, a view, a routine */
 };
 
 /* Its GTID names it, wherever its log is: that of its transaction for a DDL inside. */
@@ -107,6 +109,8 @@ void trx_shed(struct trx *t);
 /* Its rows were applied before: what is left is its end, and an XA transaction's record, which is written
  * once more. */
 void trx_empty(struct trx *t);
+/* Its statements' names are not needed any more. */
+void trx_judged(struct trx *t);
 /* It is a large one from here on: of its events only the tables are kept. */
 void trx_let_go(struct trx *t);
 /* None of a large one's rows is ours: it need not be read again. */
