@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import conftest
+import procs
 import zoo
 from ends import Ends, live
 from tidegate import FAILED, INTERRUPTED
+from words import ask, following
 from workload import Workload
 
 OTHERS = ["ma102", "ma105", "ma114", "ma118"]
@@ -319,6 +322,39 @@ def test_what_leads_out_of_a_database_that_is_not_wanted(build_dir, server, sour
         up.run(out, "CREATE TRIGGER Logs.first AFTER INSERT ON Logs.plain FOR EACH ROW INSERT INTO quiet VALUES (NEW.id)")
         stops("INSERT INTO plain VALUES (7)", "a trigger of `plain`", "DROP TRIGGER Logs.tr", "DROP TRIGGER Logs.first")
         passes("INSERT INTO plain VALUES (8)", "INSERT INTO quiet VALUES (8)")
+        # A connection that the server closed meanwhile, as by wait_timeout, is made again without a new start.
+        starts = f.out.count("start tidegate-sync ")
+        for (session,) in up.query("SELECT id FROM information_schema.PROCESSLIST WHERE user = 'tgtestlive' AND command = 'Sleep' AND id <> CONNECTION_ID()"):
+            up.run(f"KILL {session}")
+        up.run("CREATE VIEW Logs.late AS SELECT id FROM Logs.quiet")
+        passes("INSERT INTO late VALUES (9)")
+        assert f.out.count("start tidegate-sync ") == starts > 0, f.out[-3000:]
         f.end()
     finally:
         f.close()
+
+
+def test_statements_of_an_upstream_that_is_gone(fleet, server, job):
+    """A backlog of them whose upstream is gone: it is tried once for all of them, and not at each statement; they pass."""
+    pair = conftest.Pair(*fleet("ma1011", "gone"), server("my97", "down"))
+    s, d = pair.source, pair.target
+    j = following(pair, job)
+    s.run("CREATE DATABASE logs", "CREATE DATABASE more", *[f"CREATE TABLE {db}.t{i} (id int)" for db in ("logs", "more") for i in range(5)], "INSERT INTO app.t VALUES (2, 2)")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t")[0][0] == 2, 60, j.story, 0.2)
+    with d.connect(database="app") as c, c.cursor() as cur:
+        cur.execute("LOCK TABLES t WRITE")
+        # The statements are judged behind the new table, which waits for the row.
+        s.run("INSERT INTO app.t VALUES (3, 3)", "CREATE TABLE app.x (id int PRIMARY KEY) DEFAULT CHARSET latin1")
+        for db in ("logs", "more"):
+            s.run("SET SESSION binlog_format=STATEMENT", *[f"INSERT INTO t{i} VALUES (1)" for i in range(5)], db=db)
+        s.run("INSERT INTO app.t VALUES (4, 4)")
+        end = s.query("SHOW MASTER STATUS")[0][:2]
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        s.stop()
+        j.failpoints.arm("away_ddl", "error")
+        cur.execute("UNLOCK TABLES")
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t")[0][0] == 4, 60, j.story, 0.2)
+    log = j.log()
+    assert [log.count(f"rows of `{db}`, which is not wanted") for db in ("logs", "more")] == [1, 1], log[-3000:]
+    assert log.count("is asked again in 60 s, until then they pass") == 1, log[-3000:]
+    assert j.interrupt() == INTERRUPTED, j.story()
