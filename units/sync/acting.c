@@ -11,168 +11,107 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/xalloc.h"
 #include "common/db/status.h"
 #include "common/sql/quote.h"
+#include "units/sync/acting_keys.h"
 #include "units/sync/apply.h"
 
 enum { AGAIN_MS = 60000 };
 
-/* Columns of a row of REFERENTIAL_CONSTRAINTS. */
-enum { CHILD_SCHEMA, CHILD, PARENT_SCHEMA, PARENT, NAME, ON_DELETE, ON_UPDATE, COLUMNS };
-
-/* Constraints of one kind between two tables: names may differ on both sides, how many there are may not. */
-struct kind {
-	unsigned n;
-	char *text;
-};
-
-static void kind_free(void *p)
-{
-	struct kind *k = p;
-
-	free(k->text);
-	free(k);
-}
-
-static void kinds_free(struct map **m)
-{
-	if (*m)
-		map_free(m, kind_free);
-}
-
 void acting_fini(struct acting *x)
 {
-	kinds_free(&x->missing);
-}
-
-/* As some servers compare names; those beyond ASCII are folded in ways of their own, so they don't count. */
-static void put_folded(struct buf *b, struct str name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if (!(name.p[i] & 0x80))
-			buf_putc(
-				b, (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + 32 : name.p[i]));
-	buf_putc(b, '\0');
-}
-
-static void add(struct map *kinds, const struct str *v, int action)
-{
-	struct buf key = {0}, text = {0};
-	struct kind *k;
-
-	for (int i = CHILD_SCHEMA; i <= PARENT; i++)
-		put_folded(&key, v[i]);
-	buf_putf(&key, "%d%.*s", action, STR_ARG(v[action]));
-	k = map_get(kinds, buf_str(&key));
-	if (!k) {
-		sql_put_table(&text, v[CHILD_SCHEMA], v[CHILD]);
-		buf_putf(&text, ", foreign key `%.*s` to ", STR_ARG(v[NAME]));
-		sql_put_table(&text, v[PARENT_SCHEMA], v[PARENT]);
-		buf_putf(&text, " ON %s %.*s", action == ON_DELETE ? "DELETE" : "UPDATE", STR_ARG(v[action]));
-		k = xcalloc(1, sizeof(*k));
-		k->text = xstrdup(buf_cstr(&text));
-		map_put(kinds, buf_str(&key), k);
-		buf_free(&text);
-	}
-	k->n++;
-	buf_free(&key);
-}
-
-static bool acts(struct str rule)
-{
-	return !str_is(rule, "RESTRICT") && !str_is(rule, "NO ACTION");
+	acting_missing_free(&x->missing);
 }
 
 /* Filters leave out of the child what it would do there: such rows stay anyway. */
 static bool left_out(const struct tables *ts, const struct str *v, int action)
 {
 	enum event_id becomes =
-		action == ON_DELETE && str_is(v[action], "CASCADE") ? EVENT_delete : EVENT_update;
+		action == RULE_ON_DELETE && str_is(v[action], "CASCADE") ? EVENT_delete : EVENT_update;
 
-	return filter_rows(rules_filter(ts->rules), v[CHILD_SCHEMA], v[CHILD], becomes).action ==
+	return filter_rows(rules_filter(ts->rules), v[RULE_CHILD_SCHEMA], v[RULE_CHILD], becomes).action ==
 	       FILTER_IGNORE;
 }
 
-/* False: not wanted, or a form of a table that an online change is about to make. */
-static bool is_ours(const struct tables *ts, struct str schema, struct str table)
+/* Not of those that an online change is at work on: while it exchanges a parent for its next form, children
+ * hang on what is left behind until they are altered. */
+static bool is_ours(const struct tables *ts, const struct str *v)
 {
-	return rules_table(ts->rules, schema, table) &&
-	       online_kind(rules_online(ts->rules), table) == ONLINE_REAL;
+	const struct online *o = rules_online(ts->rules);
+
+	return rules_table(ts->rules, v[RULE_CHILD_SCHEMA], v[RULE_CHILD]) &&
+	       online_kind(o, v[RULE_CHILD]) == ONLINE_REAL && online_kind(o, v[RULE_PARENT]) == ONLINE_REAL;
 }
 
-/* By the name downstream, where it has one. */
-static int rename_one(const struct tables *ts, struct str *v, struct route_name *to, struct err *e)
+/* By the name downstream, where it has one. False: routes give none, which its rows will tell. */
+static bool rename_one(const struct tables *ts, struct str *v, struct route_name *to)
 {
+	struct err ignored = {0};
+
 	if (!rules_table(ts->rules, v[0], v[1]))
-		return 0;
-	if (route_table(rules_route(ts->rules), v[0], v[1], to, e) < 0)
-		return -1;
+		return true;
+	if (route_table(rules_route(ts->rules), v[0], v[1], to, &ignored) < 0)
+		return false;
 	v[0] = str_of(to->schema);
 	v[1] = str_of(to->table);
-	return 0;
+	return true;
 }
 
-static int take_up(const struct tables *ts, struct map *kinds, const struct str *row, struct err *e)
+static void take_up(const struct tables *ts, struct acting_side *s, const struct str *row)
 {
 	struct route_name child, parent;
-	struct str v[COLUMNS];
+	struct str v[RULE_N];
 
 	memcpy(v, row, sizeof(v));
-	if (!is_ours(ts, v[CHILD_SCHEMA], v[CHILD]))
-		return 0;
-	if (rename_one(ts, v + CHILD_SCHEMA, &child, e) < 0 ||
-		rename_one(ts, v + PARENT_SCHEMA, &parent, e) < 0)
-		return -1;
-	for (int i = ON_DELETE; i <= ON_UPDATE; i++)
-		if (acts(row[i]) && !left_out(ts, row, i))
-			add(kinds, v, i);
-	return 0;
+	if (!is_ours(ts, row) || !rename_one(ts, v + RULE_CHILD_SCHEMA, &child) ||
+		!rename_one(ts, v + RULE_PARENT_SCHEMA, &parent))
+		return;
+	for (int i = RULE_ON_DELETE; i <= RULE_ON_UPDATE; i++)
+		if (left_out(ts, row, i))
+			v[i] = (struct str){0};
+	acting_side_add(s, row, v);
 }
 
-static struct map *read_side(const struct tables *ts, struct db *d, bool up, struct err *e)
+static int read_rules(const struct tables *ts, struct db *d, bool up, struct acting_side *s, struct err *e)
 {
 	static const char sql[] =
 		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, "
 		"CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS";
 	struct db_rows *rows = db_query(d, STR_LIT(sql), e);
-	struct map *kinds = map_new();
 	const struct str *v;
 	int n = -1;
 
-	while (rows && (n = db_fetch(rows, &v, e)) > 0) {
-		if (up && take_up(ts, kinds, v, e) < 0) {
-			n = -1;
-			break;
-		}
-		for (int i = ON_DELETE; !up && i <= ON_UPDATE; i++)
-			if (acts(v[i]))
-				add(kinds, v, i);
-	}
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		if (up)
+			take_up(ts, s, v);
+		else
+			acting_side_add(s, v, v);
 	db_rows_close(&rows);
-	if (n < 0)
-		kinds_free(&kinds);
-	return kinds;
+	return n;
 }
 
-/* What up has and down has not. Routes make one of several. */
-static struct map *missing_of(struct map **up, const struct map *down, bool routed)
+static int read_columns(struct db *d, struct acting_side *s, struct err *e)
 {
-	struct map *left = map_new();
-	struct str key;
-	size_t at = 0;
-	void *value;
+	static const char sql[] =
+		"SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME FROM "
+		"information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL";
+	struct db_rows *rows = db_query(d, STR_LIT(sql), e);
+	const struct str *v;
+	int n = -1;
 
-	while (map_next(*up, &at, &key, &value)) {
-		struct kind *u = value, *d = map_get(down, key);
+	while (rows && (n = db_fetch(rows, &v, e)) > 0)
+		acting_side_column(s, v);
+	db_rows_close(&rows);
+	return n;
+}
 
-		if ((routed ? 1 : u->n) > (d ? d->n : 0))
-			map_put(left, key, u);
-		else
-			kind_free(u);
-	}
-	map_free(up, NULL);
-	return left;
+static struct acting_side *read_side(const struct tables *ts, struct db *d, bool up, struct err *e)
+{
+	struct acting_side *s = acting_side_new();
+
+	if (read_rules(ts, d, up, s, e) < 0 || (!acting_side_empty(s) && read_columns(d, s, e) < 0))
+		acting_side_free(&s);
+	return s;
 }
 
 /* Where the upstream is: whatever made its foreign keys stands before it. */
@@ -192,96 +131,139 @@ static int read_until(struct apply *a, struct position at, struct position *unti
 	return r;
 }
 
-/* 1: it is asked again. */
+/* 1: it is asked again. The log has it once, until it goes again. */
 static int away(struct apply *a, struct err *e)
 {
-	log_warn("whether the downstream has the upstream's foreign keys is asked again in %d s: %s",
-		AGAIN_MS / 1000, e->text);
+	struct acting *x = &a->acting;
+
+	if (!x->said)
+		log_warn("whether the downstream has the upstream's foreign keys can't be told, it is asked "
+			 "again "
+			 "each %d s: %s",
+			AGAIN_MS / 1000, e->text);
+	x->said = true;
 	err_clear(e);
 	db_close(&a->tables.ask_up);
-	a->acting.not_before_ms = clock_ms() + AGAIN_MS;
+	x->not_before_ms = clock_ms() + AGAIN_MS;
 	return 1;
 }
 
-/* A connection that broke meanwhile is made again once. */
-static struct map *read_up(struct apply *a, struct err *e)
+/* Of the downstream, whose connection is not ours to make: what it refuses is no reason to stop. */
+static int refused(struct apply *a, struct err *e)
 {
-	struct map *up = NULL;
+	return err_act(e->code) == ERR_ACT_RETRY ? -1 : away(a, e);
+}
+
+/* A connection that broke meanwhile is made again once. */
+static struct acting_side *read_up(struct apply *a, struct err *e)
+{
+	struct acting_side *up = NULL;
 
 	for (int i = 0; i < 2 && !up && tables_upstream(&a->tables, e); i++) {
 		err_clear(e);
 		up = read_side(&a->tables, a->tables.ask_up, true, e);
-		if (up || e->code == ERR_route_failed)
-			break;
-		db_close(&a->tables.ask_up);
+		if (!up)
+			db_close(&a->tables.ask_up);
 	}
 	return up;
 }
 
-/* What is missing behind all that could make it: now, or it was seen before. */
-static int judge(
-	struct apply *a, struct map *missing, struct position at, const struct position *until, struct err *e)
+struct judging {
+	struct apply *a;
+	struct position at, until;
+	struct err *e;
+	int r;
+};
+
+/* Of a child that the downstream has not, no row can stay. */
+static bool is_there(void *arg, struct str key, struct acting_missing *m)
 {
-	struct acting *x = &a->acting;
-	bool later = x->missing && position_cmp(at, x->until) >= 0;
-	struct str key;
-	size_t i = 0;
-	void *value;
+	struct judging *j = arg;
+	struct buf sql = {0};
+	char one[8];
+	bool found = true;
 
-	while (map_next(missing, &i, &key, &value)) {
-		bool known = x->missing && map_get(x->missing, key);
-		const struct kind *k = value;
-
-		if (position_cmp(at, *until) >= 0 || (later && known))
-			return err_set(e, ERR_sync_cascade_missing, "%s", k->text);
-		if (!known)
-			log_warn("the upstream's binlog does not hold what this changes there, and the "
-				 "downstream has no such foreign key: %s; if no statement that is still to "
-				 "come "
-				 "makes it, the task stops",
-				k->text);
-	}
-	return 0;
+	(void)key;
+	if (j->r < 0)
+		return true;
+	buf_puts(&sql, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+	sql_put_string(&sql, str_of(m->schema));
+	buf_puts(&sql, " AND TABLE_NAME=");
+	sql_put_string(&sql, str_of(m->table));
+	j->r = db_value(j->a->tables.ask_down, buf_cstr(&sql), one, sizeof(one), &found, j->e);
+	buf_free(&sql);
+	return j->r < 0 || found;
 }
 
-/* The position behind the upstream's keys, those of the downstream last. 1: away, it is asked again. */
-static int read_missing(
-	struct apply *a, struct position at, struct map **missing, struct position *until, struct err *e)
+/* Behind all that could make it: now, or it was seen before. Of an UPDATE of a parent's key the log tells
+ * alone: such are rare, and where the downstream has the key without the action it refuses them. */
+static bool stays_open(void *arg, struct str key, struct acting_missing *m)
 {
-	struct map *up = read_up(a, e), *down;
+	struct judging *j = arg;
+	const struct acting *x = &j->a->acting;
+	bool seen = x->missing && map_get(x->missing, key);
+
+	if (position_cmp(j->at, j->until) < 0 && !(seen && position_cmp(j->at, x->until) >= 0)) {
+		if (!seen && m->deletes)
+			log_warn("the upstream's binlog does not hold what this changes there, and the "
+				 "downstream has no such foreign key: %s; if no statement that is still to "
+				 "come makes it, the task stops",
+				m->text);
+		return true;
+	}
+	if (!m->deletes)
+		log_warn(
+			"the upstream's binlog does not hold what this changes there, and the downstream has "
+			"no such foreign key: %s; an UPDATE of the parent's key would leave its children as "
+			"they are",
+			m->text);
+	else if (j->r == 0)
+		j->r = err_set(j->e, ERR_sync_cascade_missing, "%s", m->text);
+	return false;
+}
+
+/* The position behind the upstream's keys, those of the downstream last. 1: it is asked again. */
+static int read_missing(struct judging *j, struct map **missing)
+{
+	struct apply *a = j->a;
+	struct acting_side *up = read_up(a, j->e), *down = NULL;
+	int r = 0;
 
 	if (!up)
-		return e->code == ERR_route_failed ? -1 : away(a, e);
-	*missing = up;
-	if (map_count(up) == 0)
-		return 0;
-	if (read_until(a, at, until, e) < 0)
-		return away(a, e);
-	if (!(down = read_side(&a->tables, a->tables.ask_down, false, e)))
-		return -1;
-	*missing = missing_of(&up, down, rules_route(a->tables.rules) != NULL);
-	kinds_free(&down);
-	return 0;
+		return away(a, j->e);
+	if (acting_side_empty(up))
+		*missing = map_new();
+	else if (read_until(a, j->at, &j->until, j->e) < 0)
+		r = away(a, j->e);
+	else if ((down = read_side(&a->tables, a->tables.ask_down, false, j->e))) {
+		*missing = acting_missing(up, down, db_server(a->tables.ask_down)->flavor == FLAVOR_TIDB);
+		acting_missing_keep(missing, is_there, j);
+		r = j->r < 0 ? refused(a, j->e) : 0;
+	} else
+		r = refused(a, j->e);
+	acting_side_free(&up);
+	acting_side_free(&down);
+	return r;
 }
 
 static int look(struct apply *a, struct position at, struct err *e)
 {
+	struct judging j = {.a = a, .at = at, .e = e};
 	struct map *missing = NULL;
-	struct position until = {0};
-	int r = read_missing(a, at, &missing, &until, e);
+	int r = read_missing(&j, &missing);
 
-	if (r == 0)
-		r = judge(a, missing, at, &until, e);
+	if (r == 0) {
+		acting_missing_keep(&missing, stays_open, &j);
+		r = j.r;
+	}
 	if (r != 0) {
-		kinds_free(&missing);
+		acting_missing_free(&missing);
 		return r < 0 ? -1 : 0;
 	}
-	kinds_free(&a->acting.missing);
+	acting_missing_free(&a->acting.missing);
 	if (map_count(missing) == 0)
-		kinds_free(&missing);
-	a->acting.known = true;
-	a->acting.missing = missing;
-	a->acting.until = until;
+		acting_missing_free(&missing);
+	a->acting = (struct acting){.known = true, .missing = missing, .until = j.until};
 	return 0;
 }
 
@@ -289,6 +271,8 @@ int acting_check(struct apply *a, struct position at, struct err *e)
 {
 	struct acting *x = &a->acting;
 
+	if (x->by_log)
+		x->by_log = x->known = false;
 	if (x->known && !(x->missing && position_cmp(at, x->until) >= 0))
 		return 0;
 	return clock_ms() < x->not_before_ms ? 0 : look(a, at, e);
@@ -312,6 +296,6 @@ int acting_check_idle(struct apply *a, struct position at, struct err *e)
 	if (!a->cascades_known && logged_by_now(a, &logged, e) < 0)
 		return away(a, e) == 1 ? 0 : -1;
 	if (logged)
-		a->acting.known = true;
+		a->acting.by_log = a->acting.known = true;
 	return logged ? 0 : acting_check(a, at, e);
 }

@@ -13,7 +13,9 @@ struct acting {
 	bool known;             /* the upstream was asked, and nothing came since that could make another */
 	struct map *missing;    /* what it has more than the downstream; NULL: nothing */
 	struct position until;  /* behind this, no statement can still come that makes them */
-	uint64_t not_before_ms; /* the upstream could not be asked: not at once again */
+	uint64_t not_before_ms; /* a server could not be asked: not at once again … */
+	bool said;              /* … which the log has */
+	bool by_log;            /* known as nothing had to be asked: the upstream logged what they do */
 };
 
 /* Where upstream does not log cascades: before rows of a transaction that begins at `at`, or with everything

@@ -98,6 +98,7 @@ static int filter(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	if (!j->left_out.any)
 		return r;
 	say_left_out(a, j, r == 0);
+	a->acting.known = false;
 	if (r == 0)
 		return ddl_record_filtered(a, t, &j->place, j->ddl, j->q.schema, e);
 	j->cut = j->cut || j->ddl->verb == SQL_VERB_RENAME_TABLE;
@@ -121,6 +122,7 @@ static int filter_unread(struct apply *a, const struct trx *t, struct ddl_statem
 	if (r != 0)
 		return -1;
 	say_left_out(a, j, true);
+	a->acting.known = false;
 	err_clear(e);
 	if (online_look_unread(a, j->q.sql, &j->online, e) < 0)
 		return -1;
@@ -275,6 +277,7 @@ static int tell(struct apply *a, const struct trx *t, const struct ddl_statement
 		h->op == DDL_REPLACE ? "in the place of" : "before", j->q.sql.n > 300 ? 300 : (int)j->q.sql.n,
 		j->q.sql.p);
 	r = ddl_do(a, t, &s, e);
+	a->acting.known = false;
 	buf_free(&s.text);
 	buf_free(&s.renamed);
 	return r < 0 ? err_add(e, "statement %u of `binlog %s`", i + 1,

@@ -245,6 +245,8 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 	/* Which tables hang on which may be another thing now, by a new foreign key or a new name. */
 	if (j->ddl->verb == SQL_VERB_ALTER_TABLE || j->ddl->verb == SQL_VERB_RENAME_TABLE)
 		a->cascades_known = false;
+	if (j->ddl->verb == SQL_VERB_RENAME_TABLE || j->ddl->rename)
+		a->acting.known = false;
 	return ddl_session_reset(a->ddl, e);
 }
 
