@@ -203,6 +203,33 @@ def test_cascade_of_a_child_that_is_not_there(build_dir, server):
         f.close()
 
 
+def test_cascade_that_can_not_be_asked_for(build_dir, server):
+    """An account of the upstream that may not ask where its binlog is: one warning, and the task goes on."""
+    root = server("ma1011", "up")
+    ends = Ends(server, "ma1011", "my97")
+    up, down = ends.up, ends.down
+    f = follow(build_dir, ends)
+    said = "whether the downstream has the upstream's foreign keys can't be told"
+    try:
+        up.run("CREATE DATABASE app", FAMILY[0], FAMILY[1].format(" ON DELETE CASCADE"), "INSERT INTO app.p VALUES (1)")
+        f.wait()
+        f.stop()
+        root.run("SET sql_log_bin=0", "CREATE OR REPLACE USER tgtestasks@'%'", "GRANT SELECT, REFERENCES ON *.* TO tgtestasks@'%'")
+        down.run("ALTER TABLE app.c DROP FOREIGN KEY hangs")
+        f.slices["sync"]["upstream"] = dict(up.endpoint(), user="tgtestasks")
+        f.start()
+        procs.wait_for(lambda: said in f.out, 30, f.out[-2000:])
+        up.run("INSERT INTO app.p VALUES (2)")
+        f.wait()
+        assert f.out.count(said) == 1, f.out[-3000:]
+        f.stop()
+        f.slices["sync"]["upstream"] = up.endpoint()
+        f.start().wait_error(60513)
+    finally:
+        root.run("SET sql_log_bin=0", "DROP USER IF EXISTS tgtestasks@'%'")
+        f.close()
+
+
 def test_cascade_whose_statement_is_filtered(build_dir, server):
     """A foreign key that filters leave out while the task runs."""
     ends = Ends(server, "ma1011", "my97")

@@ -64,3 +64,35 @@ def test_another_setting_of_foreign_keys(build_dir, server):
             source.stop()
             source.extra = was
             source.start()
+
+
+def test_another_setting_and_no_foreign_key(build_dir, server):
+    """What was logged needed no foreign key downstream; begun anew the upstream logs it no more, and nothing there does it."""
+    source = server("my97", "up")
+    e = Ends(server, "my97", "ma1011")
+    was = source.extra
+    f = live_test.Follow(build_dir, e.up, e.down, ["p"])
+    try:
+        f.start()
+        e.up.run("CREATE DATABASE p", "CREATE TABLE p.boss (id int PRIMARY KEY)",
+                 "CREATE TABLE p.child (id int PRIMARY KEY, boss int, CONSTRAINT hangs FOREIGN KEY (boss) REFERENCES p.boss (id) ON DELETE CASCADE)",
+                 "INSERT INTO p.boss VALUES (1), (2)", "INSERT INTO p.child SELECT id * 10, id FROM p.boss")
+        f.wait()
+        f.stop()
+        e.down.run("ALTER TABLE p.child DROP FOREIGN KEY hangs")
+        f.start()
+        e.up.run("DELETE FROM p.boss WHERE id=1")
+        f.wait()
+        assert e.down.query("SELECT id FROM p.child") == ((20,),)
+        source.stop()
+        source.extra = "--innodb_native_foreign_keys=ON"
+        source.start()
+        e.up.run("DELETE FROM p.boss WHERE id=2")
+        f.wait_error(60513)
+        assert "`p`.`child`, foreign key `hangs` to `p`.`boss` ON DELETE CASCADE" in f.out, f.out[-3000:]
+    finally:
+        f.close()
+        if source.extra != was:
+            source.stop()
+            source.extra = was
+            source.start()
