@@ -432,24 +432,13 @@ static int tell_checks(const struct args *a, const json_t *list, struct told n, 
 	return passed ? EXIT_DONE : EXIT_FAILED;
 }
 
-static bool is_among(const json_t *list, const char *text)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(list, i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), text) == 0)
-			return true;
-	return false;
-}
-
 /* The sources of a task file that are meant: those of -s, or all. New reference, NULL with e. */
 static json_t *wanted_sources(const struct args *a, const json_t *task, struct err *e)
 {
 	json_t *all = json_object_get(task, "sources");
 
 	for (unsigned i = 0; i < a->nsources; i++)
-		if (!is_among(all, a->sources[i])) {
+		if (!json_among(all, a->sources[i])) {
 			err_set(e, ERR_source_unknown, "`%.100s` is no source of the file's task `%.64s`",
 				a->sources[i], json_text(task, "name", ""));
 			return NULL;
@@ -506,7 +495,7 @@ static json_t *without_there(struct ask *k, const json_t *task, json_t *wanted)
 	size_t i;
 
 	json_array_foreach(wanted, i, v)
-		if (!is_among(there, json_string_value(v)))
+		if (!json_among(there, json_string_value(v)))
 			json_array_append(list, v);
 	json_decref(there);
 	json_decref(wanted);

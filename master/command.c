@@ -67,15 +67,9 @@ json_t *command_run(
 
 bool command_wants(const json_t *args, const char *source)
 {
-	const json_t *list = json_object_get(args, "sources"), *name;
-	size_t i;
+	const json_t *list = json_object_get(args, "sources");
 
-	if (json_array_size(list) == 0)
-		return true;
-	json_array_foreach(list, i, name)
-		if (json_is_string(name) && strcmp(json_string_value(name), source) == 0)
-			return true;
-	return false;
+	return json_array_size(list) == 0 || json_among(list, source);
 }
 
 int command_check_task(struct master *m, const json_t *args, struct err *e)

@@ -290,13 +290,9 @@ static bool member_wanted(const json_t *args, const char *kind, const char *name
 	const char *const lists[] = {"kinds", "names"}, *const is[] = {kind, name};
 
 	for (size_t k = 0; k < 2; k++) {
-		const json_t *list = json_object_get(args, lists[k]), *v;
-		bool found = json_array_size(list) == 0;
-		size_t i;
+		const json_t *list = json_object_get(args, lists[k]);
 
-		json_array_foreach(list, i, v)
-			found |= json_is_string(v) && strcmp(json_string_value(v), is[k]) == 0;
-		if (!found)
+		if (json_array_size(list) > 0 && !json_among(list, is[k]))
 			return false;
 	}
 	return true;

@@ -189,17 +189,6 @@ static bool same_part(const json_t *a, const json_t *b)
 	return same;
 }
 
-static bool is_among(const json_t *list, const char *source)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(list, i, name)
-		if (json_is_string(name) && strcmp(json_string_value(name), source) == 0)
-			return true;
-	return false;
-}
-
 /*
  * What of the task's data differs from the one that is there: NULL for nothing (settings of the work don't
  * count, nor one of its sources that was stopped). rules: other rules don't count either.
@@ -222,7 +211,7 @@ static const char *difference(struct master *m, const json_t *was, const json_t 
 		const char *source = json_string_value(name);
 		const json_t *s = model_subtask(&m->model, id, source);
 
-		if (!s && !is_among(json_object_get(was, "sources"), source))
+		if (!s && !json_among(json_object_get(was, "sources"), source))
 			return "other sources";
 		if (!s)
 			continue;
@@ -303,7 +292,7 @@ static void put_sources(const json_t *was, json_t *doc)
 	size_t i;
 
 	json_array_foreach(json_object_get(was, "sources"), i, name)
-		if (!is_among(all, json_string_value(name)))
+		if (!json_among(all, json_string_value(name)))
 			json_array_append(all, name);
 	json_object_set_new(doc, "sources", all);
 }
@@ -423,7 +412,7 @@ static int check_named(const json_t *task, const json_t *args, struct err *e)
 
 	json_array_foreach(json_object_get(args, "sources"), i, name)
 		if (!json_is_string(name) ||
-			!is_among(json_object_get(task, "sources"), json_string_value(name)))
+			!json_among(json_object_get(task, "sources"), json_string_value(name)))
 			return err_set(e, ERR_source_unknown,
 				"`%.100s` is no source of the file's task `%.64s`",
 				json_is_string(name) ? json_string_value(name) : "",

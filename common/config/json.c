@@ -31,6 +31,17 @@ bool json_flag(const json_t *o, const char *key, bool fallback)
 	return json_is_boolean(v) ? json_is_true(v) : fallback;
 }
 
+bool json_among(const json_t *list, const char *text)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (text && json_is_string(v) && strcmp(json_string_value(v), text) == 0)
+			return true;
+	return false;
+}
+
 json_t *json_parse(struct str text, const char *what, struct err *e)
 {
 	json_error_t bad;

@@ -14,6 +14,8 @@
 const char *json_text(const json_t *o, const char *key, const char *fallback);
 int64_t json_num(const json_t *o, const char *key, int64_t fallback);
 bool json_flag(const json_t *o, const char *key, bool fallback);
+/* Is the text one of a list's? False for no list, and for NULL. */
+bool json_among(const json_t *list, const char *text);
 /* A string of text in whatever charset, cut anywhere, as errors are: JSON takes only UTF-8. Never NULL. */
 json_t *json_any_text(const char *text);
 /* Parses text of another process or file; an error names `what`. NULL with e. The caller owns (json_decref).

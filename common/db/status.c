@@ -142,8 +142,10 @@ static int is_older(struct db *d, struct err *e)
 	db_rows_close(&r);
 	if (got < 0 && db_error_is_lost(e->sql_errno))
 		return -1;
-	if (got < 0) /* no binlog, or not to be asked */
+	if (got < 0) { /* no binlog, or not to be asked */
+		err_clear(e);
 		return 1;
+	}
 	if (n < 2)
 		return 0;
 	if (db_status(d, "Uptime", &uptime, e) < 0 ||

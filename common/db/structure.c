@@ -117,18 +117,21 @@ static void add_column(struct structure *s, const struct str *v, const struct se
 	take_column(&s->columns[s->ncolumns++], v, server);
 }
 
-static int read_columns(struct db *d, const struct reading *all, struct err *e)
+/* Sees the rows of one table, v behind its name; -1 with e ends the reading. */
+typedef int (*row_fn)(struct structure *s, const struct str *v, const struct server *server, struct err *e);
+
+/* head and tail: of a question whose first column is the table's name. */
+static int read_rows(
+	struct db *d, const struct reading *all, const char *head, const char *tail, row_fn fn, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *r;
 	const struct str *v;
 	int n;
 
-	buf_puts(&sql,
-		"SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, "
-		"COLLATION_NAME, GENERATION_EXPRESSION, COLUMN_DEFAULT FROM information_schema.COLUMNS");
+	buf_puts(&sql, head);
 	put_where(&sql, all);
-	buf_puts(&sql, " ORDER BY TABLE_NAME, ORDINAL_POSITION");
+	buf_puts(&sql, tail);
 	r = db_query(d, buf_str(&sql), e);
 	buf_free(&sql);
 	if (!r)
@@ -136,11 +139,28 @@ static int read_columns(struct db *d, const struct reading *all, struct err *e)
 	while ((n = db_fetch(r, &v, e)) > 0) {
 		struct structure *s = table_of(all, v[0]);
 
-		if (s)
-			add_column(s, v + 1, db_server(d));
+		if (s && fn(s, v + 1, db_server(d), e) < 0) {
+			n = -1;
+			break;
+		}
 	}
 	db_rows_close(&r);
 	return n;
+}
+
+static int on_column(struct structure *s, const struct str *v, const struct server *server, struct err *e)
+{
+	(void)e;
+	add_column(s, v, server);
+	return 0;
+}
+
+static int read_columns(struct db *d, const struct reading *all, struct err *e)
+{
+	return read_rows(d, all,
+		"SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, EXTRA, CHARACTER_SET_NAME, "
+		"COLLATION_NAME, GENERATION_EXPRESSION, COLUMN_DEFAULT FROM information_schema.COLUMNS",
+		" ORDER BY TABLE_NAME, ORDINAL_POSITION", on_column, e);
 }
 
 static struct key *key_of(struct structure *s, struct str name, bool unique)
@@ -171,14 +191,14 @@ static void note_prefix(struct key *k, unsigned length)
 }
 
 /* v: key, non_unique, column (NULL: an expression), sub_part (NULL: the whole column), order (A, D), kind. */
-static int take_key_part(struct structure *s, const struct str *v, enum flavor flavor, struct err *e)
+static int take_key_part(struct structure *s, const struct str *v, const struct server *server, struct err *e)
 {
 	struct key *k = key_of(s, v[0], str_is(v[1], "0"));
 	char name[512];
 	int column;
 
 	k->ordered = k->ordered && str_is(v[4], "A") && str_is_ci(v[5], "BTREE");
-	k->hashed = k->unique && flavor == FLAVOR_MARIADB && str_is_ci(v[5], "HASH");
+	k->hashed = k->unique && server->flavor == FLAVOR_MARIADB && str_is_ci(v[5], "HASH");
 	if (!v[2].p) {
 		k->usable = k->whole = false;
 		free(k->prefixes);
@@ -202,30 +222,11 @@ static int take_key_part(struct structure *s, const struct str *v, enum flavor f
 
 static int read_keys(struct db *d, const struct reading *all, struct err *e)
 {
-	struct buf sql = {0};
-	struct db_rows *r;
-	const struct str *v;
-	int n;
-
-	buf_puts(&sql,
+	return read_rows(d, all,
 		"SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE "
-		"FROM information_schema.STATISTICS");
-	put_where(&sql, all);
-	buf_puts(&sql, " ORDER BY TABLE_NAME, NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX");
-	r = db_query(d, buf_str(&sql), e);
-	buf_free(&sql);
-	if (!r)
-		return -1;
-	while ((n = db_fetch(r, &v, e)) > 0) {
-		struct structure *s = table_of(all, v[0]);
-
-		if (s && take_key_part(s, v + 1, db_server(d)->flavor, e) < 0) {
-			n = -1;
-			break;
-		}
-	}
-	db_rows_close(&r);
-	return n;
+		"FROM information_schema.STATISTICS",
+		" ORDER BY TABLE_NAME, NON_UNIQUE, INDEX_NAME<>'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+		take_key_part, e);
 }
 
 static struct structure *new_structure(const char *schema, const char *table)
@@ -238,38 +239,32 @@ static struct structure *new_structure(const char *schema, const char *table)
 }
 
 /* MariaDB alone has history; where its columns are hidden, only the table's type says so. */
+static int on_versioned(struct structure *s, const struct str *v, const struct server *server, struct err *e)
+{
+	(void)v;
+	(void)server;
+	(void)e;
+	if (!s->row_end)
+		s->row_end = xstrdup("row_end");
+	return 0;
+}
+
 static int read_versioned(struct db *d, const struct reading *all, struct err *e)
 {
 	const struct server *server = db_server(d);
-	struct buf sql = {0};
-	struct db_rows *r;
-	const struct str *v;
-	int n;
 
 	if (server->flavor != FLAVOR_MARIADB || server->version < 100304)
 		return 0;
-	buf_puts(&sql, "SELECT TABLE_NAME FROM information_schema.TABLES");
-	put_where(&sql, all);
-	buf_puts(&sql, " AND TABLE_TYPE='SYSTEM VERSIONED'");
-	r = db_query(d, buf_str(&sql), e);
-	buf_free(&sql);
-	if (!r)
-		return -1;
-	while ((n = db_fetch(r, &v, e)) > 0) {
-		struct structure *s = table_of(all, v[0]);
-
-		if (s && !s->row_end)
-			s->row_end = xstrdup("row_end");
-	}
-	db_rows_close(&r);
-	return n;
+	return read_rows(d, all, "SELECT TABLE_NAME FROM information_schema.TABLES",
+		" AND TABLE_TYPE='SYSTEM VERSIONED'", on_versioned, e);
 }
 
 static void find_row_end(struct structure *s)
 {
-	for (unsigned i = 0; i < s->ncolumns; i++)
-		if (structure_is_row_time(&s->columns[i]) && holds(str_of(s->columns[i].expression), "END"))
-			s->row_end = xstrdup(s->columns[i].name);
+	const struct column *shown = structure_end_column(s);
+
+	if (shown)
+		s->row_end = xstrdup(shown->name);
 }
 
 static int read_versions(struct db *d, const struct reading *all, struct err *e)

@@ -521,16 +521,13 @@ static void table_collation(struct create *c, size_t i)
 /* MariaDB's row history: of the table, or of one of its columns at least. */
 static void row_history(struct create *c)
 {
+	const struct column *shown = structure_end_column(c->s);
 	const struct tr *t = &c->t;
-	const char *end = "";
+	const char *end = shown ? shown->name : "";
 
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; !shown && i < t->n; i++)
 		if (tr_is(t, i, "WITH") && tr_is(t, i + 1, "SYSTEM") && tr_is(t, i + 2, "VERSIONING"))
 			end = "row_end";
-	for (unsigned i = 0; i < c->s->ncolumns; i++)
-		if (structure_is_row_time(&c->s->columns[i]) &&
-			strcasestr(c->s->columns[i].expression, "END"))
-			end = c->s->columns[i].name;
 	c->s->row_end = xstrdup(end);
 	structure_cut_end(c->s);
 }

@@ -191,6 +191,14 @@ bool structure_is_row_time(const struct column *c)
 	       (str_is_ci(str_of(c->expression), "ROW START") || str_is_ci(str_of(c->expression), "ROW END"));
 }
 
+const struct column *structure_end_column(const struct structure *s)
+{
+	for (unsigned i = 0; i < s->ncolumns; i++)
+		if (s->columns[i].expression && str_is_ci(str_of(s->columns[i].expression), "ROW END"))
+			return &s->columns[i];
+	return NULL;
+}
+
 void structure_plain_period(struct structure *s)
 {
 	for (unsigned i = 0; i < s->ncolumns; i++) {

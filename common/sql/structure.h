@@ -85,6 +85,8 @@ int structure_naming_key(const struct structure *s);
 int structure_column(const struct structure *s, const char *name); /* index, or -1 */
 /* The table keeps ended rows, in columns at its end that nothing but the stream shows. */
 bool structure_hides_period(const struct structure *s);
+/* The column that is GENERATED ALWAYS AS ROW END; NULL: none is. */
+const struct column *structure_end_column(const struct structure *s);
 /* Of the rows that have not ended, a unique key names one without the end that the server adds to it. */
 void structure_cut_end(struct structure *s);
 /* It is the downstream's, which need not keep history as the upstream does. */

@@ -361,7 +361,7 @@ static int restart_on(struct bench *b, const char *copy_id, const char *tail)
 	struct buf text = {0};
 	struct err e = {0};
 
-	buf_putf(&text, "{\"format\":2,\"job\":\"job\",\"copy_id\":\"%s\",\"tables\":1%s}", copy_id, tail);
+	buf_putf(&text, "{\"format\":3,\"job\":\"job\",\"copy_id\":\"%s\",\"tables\":1%s}", copy_id, tail);
 	assert_int_equal(io_replace_file(b->d.dir, "manifest", text.p, text.n, 0600, &e), 0);
 	buf_free(&text);
 	return restart(b);

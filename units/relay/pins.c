@@ -99,17 +99,6 @@ struct position pins_slowest(const struct pins *p, const char **whose)
 	return slowest;
 }
 
-static bool listed(const json_t *readers, const char *reader)
-{
-	size_t i;
-	json_t *v;
-
-	json_array_foreach((json_t *)readers, i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), reader) == 0)
-			return true;
-	return false;
-}
-
 void pins_keep(struct pins *p, const json_t *readers)
 {
 	const char *reader;
@@ -117,7 +106,7 @@ void pins_keep(struct pins *p, const json_t *readers)
 	json_t *v;
 
 	json_object_foreach_safe(p->list, next, reader, v)
-		if (!listed(readers, reader)) {
+		if (!json_among(readers, reader)) {
 			json_object_del(p->list, reader);
 			p->changed = true;
 		}

@@ -137,9 +137,8 @@ static int away(struct apply *a, struct err *e)
 	struct acting *x = &a->acting;
 
 	if (!x->said)
-		log_warn("whether the downstream has the upstream's foreign keys can't be told, it is asked "
-			 "again "
-			 "each %d s: %s",
+		log_warn("whether the downstream has the upstream's foreign keys can't be told, it is "
+			 "asked again each %d s: %s",
 			AGAIN_MS / 1000, e->text);
 	x->said = true;
 	err_clear(e);

@@ -63,9 +63,8 @@ int versions_unknown(
 		return 0;
 	return err_set(e, ERR_sync_columns,
 		"%s was system-versioned when these rows were written, and is not on record or in the "
-		"upstream now as that: `binlog-schema update` with CREATE TABLE … WITH SYSTEM VERSIONING "
-		"says "
-		"so",
+		"upstream now as that: `binlog-schema update` says so, with CREATE TABLE … WITH SYSTEM "
+		"VERSIONING",
 		t->head);
 }
 
