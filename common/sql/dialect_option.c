@@ -174,7 +174,7 @@ static size_t drop_option(struct tr *t, size_t i, size_t end)
 	size_t last = end > i ? end - 1 : i;
 	struct str text = {t->source.p + t->t[i].at, t->t[last].at + t->t[last].len - t->t[i].at};
 
-	if (is_point(t, end))
+	if (is_point(t, end + tr_is_char(t, end, ',')))
 		return end;
 	if (tr_is(t, i, "CONNECTION")) /* may hold a password */
 		tr_note(t, "dropped CONNECTION");
