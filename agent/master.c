@@ -367,8 +367,7 @@ int master_read(struct agent *a, struct err *e)
 	if (m->id && m->control.cert && strcmp(identity_name(m->id), a->name) != 0)
 		return err_set(e, ERR_config_bad,
 			"ssl-cert is of `%s`, this agent's name is `%s`: give it a certificate with that CN, "
-			"or "
-			"tidegated that name",
+			"or tidegated that name",
 			identity_name(m->id), a->name);
 	return m->id ? 0 : -1;
 }

@@ -466,8 +466,7 @@ static void obituary(const struct proc *p, const struct spawn_rep *rep, enum pro
 	describe_end(rep, end, sizeof(end));
 	log_write(good ? LOG_INFO_ : LOG_WARN_, __FILE__, __LINE__,
 		"obituary %s source=%s pid=%d %s ended=\"%s\" error=%u \"%s\" position=%s uptime_ms=%u "
-		"restarts=%u "
-		"cpu_ms=%" PRIu64 " rss_kb=%" PRIu64,
+		"restarts=%u cpu_ms=%" PRIu64 " rss_kb=%" PRIu64,
 		p->label, p->source, rep->pid, words[how], end, good ? 0 : p->error.code,
 		good ? "" : p->error.text, position[0] ? position : "none", rep->uptime_ms,
 		p->backoff.restarts, (rep->user_us + rep->system_us) / 1000, rep->max_rss_kb);

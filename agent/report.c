@@ -130,8 +130,7 @@ static json_t *unserved_object(const struct agent *a, const json_t *spec)
 
 	err_set(&e, ERR_config_bad,
 		"source `%s` has slot %lld, and this host has uids for slots up to %u only: see --uid-range "
-		"in "
-		"tidegated(8)",
+		"in tidegated(8)",
 		json_text(spec, "source", ""), (long long)json_num(spec, "slot", 0), a->slots);
 	error = error_object(&e);
 	json_array_foreach(tasks, i, t)

@@ -120,8 +120,7 @@ static json_t *verdict(struct table *t)
 	say(t, equal, rows, &what);
 	if (!equal)
 		mend = "ask for all sources of the task at once, those that were stopped too; find the rows, "
-		       "mend "
-		       "them, then ask again";
+		       "mend them, then ask again";
 	else if (t->alone && !t->begun)
 		mend = "compare them by means of your own";
 	f = json_pack("{s:s, s:s, s:s, s:s}", "item", "table", "state", state, "what", buf_cstr(&what),

@@ -119,8 +119,7 @@ static int find_folder(struct job *j, struct err *e)
 	if (mode->to == MODE_FILES && j->nsources > 1 && geteuid() == 0)
 		return err_set(e, ERR_usage,
 			"as root, run dumps one source at a time into files: give one source file, or run it "
-			"as "
-			"another user");
+			"as another user");
 	if (job_open_folder(j, dir, mode->to == MODE_FILES, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < j->nsources; i++) {

@@ -127,8 +127,7 @@ static int failed_place(struct master *m, const json_t *s, struct place *p, stru
 	if (!json_is_object(failed) || read_operator(failed, p) < 0)
 		return err_set(e, ERR_bad_stage,
 			"only DDL statements can be handled, and the error of source `%s` is of another "
-			"kind: see "
-			"query-status",
+			"kind: see query-status",
 			source);
 	return 0;
 }

@@ -117,8 +117,7 @@ static int migrate(const struct migration *m, struct err *e)
 		return -1;
 	if (etcd_conf_is_open(&c))
 		fputs("tidegate-master: warning: etcd is spoken to without TLS: whoever is on the way can "
-		      "read and "
-		      "change everything\n",
+		      "read and change everything\n",
 			stderr);
 	from = open_file(m, e);
 	if (!from)

@@ -224,13 +224,11 @@ static int read_routes(struct task_file *f, const json_t *instance, json_t *rule
 	if (mode_of(f)->to == MODE_FILES)
 		checked_warn(f->warnings, f->name, instance, "route-rules",
 			"`route-rules` have no effect here: files hold the upstream's names, the task that "
-			"loads "
-			"them routes");
+			"loads them routes");
 	else if (objects_parse(json_text(f->o, "objects", ""), &objects, NULL) == 0 && objects)
 		return checked_error(f->name, instance, "route-rules", f->e,
 			"`route-rules` and `objects` together are not supported: routines, triggers and "
-			"events "
-			"name tables in their text");
+			"events name tables in their text");
 	list = json_array();
 	json_object_set_new(rules, "routes", list);
 	json_array_foreach(names, i, name) {
@@ -526,8 +524,7 @@ static int read_start(struct task_file *f, const json_t *instance, json_t *start
 	if (!meta || (!file[0] && !json_text(meta, "binlog-gtid", "")[0]))
 		return checked_error(f->name, instance, meta ? "meta" : NULL, f->e,
 			"an incremental task wants `meta` with binlog-name and binlog-pos, or binlog-gtid, "
-			"for "
-			"each source");
+			"for each source");
 	if (file[0] && binlog_name_split(str_of(file), base, sizeof(base), &number, NULL) < 0)
 		return checked_error(f->name, meta, "binlog-name", f->e,
 			"`%.100s` is no binlog file's name (mysql-bin.000003)", file);

@@ -60,8 +60,7 @@ static int root_socket(const char *where, bool upstream, const struct client_err
 {
 	return err_set(e, ERR_check_root_socket,
 		"%s: %s (error %u). Tidegate connects by TCP; this account takes its unix socket alone, or "
-		"the "
-		"password is wrong. On the server, as root: CREATE USER 'tidegate'@'%%' IDENTIFIED BY "
+		"the password is wrong. On the server, as root: CREATE USER 'tidegate'@'%%' IDENTIFIED BY "
 		"'<password>'; GRANT %s ON *.* TO 'tidegate'@'%%'; then use tidegate instead of root",
 		where, why->text, why->number, grants(upstream));
 }

@@ -126,8 +126,7 @@ int msg_open(struct str bytes, struct msg_head *h, struct str *body, struct err 
 	if (h->proto > MSG_PROTO || h->proto != msg_version(h->type))
 		return err_set(e, ERR_proto,
 			"message %u of protocol version %u, this is version %d: the other side is newer, or "
-			"no "
-			"Tidegate",
+			"no Tidegate",
 			h->type, h->proto, MSG_PROTO);
 	*body = (struct str){bytes.p + MSG_HEAD_SIZE, bytes.n - MSG_HEAD_SIZE};
 	return 0;

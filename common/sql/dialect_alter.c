@@ -61,9 +61,8 @@ static int same_values(struct tr *t, size_t a, size_t b)
 		if (next)
 			return tr_fail(t,
 				"the new column's default (%.*s) gave the rows that are there values which "
-				"can't be "
-				"made again: add it without the default, and fill it by hand or copy the "
-				"table again",
+				"can't be made again: add it without the default, and fill it by hand or "
+				"copy the table again",
 				STR_ARG(tr_text(t, i)));
 	}
 	return 0;

@@ -144,8 +144,7 @@ static int drop_default(struct tr *t, size_t at, size_t end)
 	if (t->adding && !is_implied(t, at, end))
 		return tr_fail(t,
 			"the new column's default, which the target can't have (%.*s), gave the rows that "
-			"are "
-			"there their values: add it without the default, and fill it by hand or copy the "
+			"are there their values: add it without the default, and fill it by hand or copy the "
 			"table again",
 			(int)(text.n < 120 ? text.n : 120), text.p);
 	tr_note(t, "dropped %.*s", (int)(text.n < 120 ? text.n : 120), text.p);

@@ -315,9 +315,8 @@ static int bind_divide(struct expr_binder *b, struct expr_node *n)
 	if (n->args[1]->op != EXPR_OP_LITERAL || !invert(&n->args[1]->value, &inverse))
 		return expr_bind_fail(b, n,
 			"exact numbers can only be divided by 1, 2, 4, 5, 8, 10, 16, 20, 25, 40, 50, 80, "
-			"100, "
-			"125, 200, 250, 400, 500, 625, 1000, 1250, 2000, 2500, 5000 or 10000 (servers round "
-			"other quotients differently: multiply the other side, or write a * 1e0 / b)");
+			"100, 125, 200, 250, 400, 500, 625, 1000, 1250, 2000, 2500, 5000 or 10000 (servers "
+			"round other quotients differently: multiply the other side, or write a * 1e0 / b)");
 	n->op = EXPR_OP_MUL;
 	n->type = EXPR_DECIMAL;
 	n->args[1]->type = EXPR_DECIMAL;

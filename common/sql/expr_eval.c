@@ -148,8 +148,7 @@ int expr_eval_order(struct expr_run *r, const struct expr_node *n, const struct 
 			return 0;
 		return expr_eval_undecided(r, n,
 			"text beyond ASCII (or control characters), which only the server's own tables put "
-			"in "
-			"order: if bytes may count, write COLLATE and a collation that ends in _bin");
+			"in order: if bytes may count, write COLLATE and a collation that ends in _bin");
 	default:
 		return expr_eval_order_numbers(r, n, values[0], values[1], out);
 	}

@@ -72,8 +72,8 @@ static void sleeping_role(struct db *d, char *out, size_t size)
 
 	if (db_value(d,
 		    "SELECT ROLE_NAME FROM information_schema.APPLICABLE_ROLES WHERE ROLE_NAME NOT IN "
-		    "(SELECT "
-		    "ROLE_NAME FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL) LIMIT 1",
+		    "(SELECT ROLE_NAME FROM information_schema.ENABLED_ROLES WHERE ROLE_NAME IS NOT NULL) "
+		    "LIMIT 1",
 		    out, size, &found, NULL) < 0 ||
 		!found)
 		*out = '\0';

@@ -45,11 +45,9 @@ static void tell(struct check *c, const char *item, struct seen *s)
 	if (s->shadows.n)
 		check_found(c, item, check_goes_on(c) ? "warn" : "fail", ERR_sync_online, db_where(c->up),
 			"wait until gh-ost or pt-osc has ended, or drop it if it was given up; rename it if "
-			"it is a "
-			"table like others, or set shadow-table-rules",
+			"it is a table like others, or set shadow-table-rules",
 			"shadows of tables that an online change of structure is at work on: %s; what was "
-			"done "
-			"with them before is not known, so their exchange would stop the task",
+			"done with them before is not known, so their exchange would stop the task",
 			some_text(&s->shadows));
 	if (s->others.n)
 		check_found(c, item, "warn", 0, db_where(c->up),

@@ -247,8 +247,7 @@ static void tell_merge(struct check *c, const struct db *d, struct some *names)
 		check_found(c, "table_schema", "warn", ERR_sync_columns, db_where(d),
 			"write to the tables that they are made of, or leave them out by block-allow-list",
 			"MERGE tables become empty InnoDB tables, and a row that is inserted through one "
-			"goes "
-			"there, not to the table that holds it: %s",
+			"goes there, not to the table that holds it: %s",
 			some_text(names));
 	some_free(names);
 }

@@ -236,8 +236,7 @@ static void say_skipped(struct comparing *k)
 		atomic_fetch_add(&k->w->c->left_out, 1);
 		cutover_found(k->w->c, "table", "warn", "compare them by means of your own",
 			"%s: these columns have no checksum that both servers agree on, only the others and "
-			"the "
-			"count of rows are compared: %.*s",
+			"the count of rows are compared: %.*s",
 			buf_cstr(&name), STR_ARG(k->sum.skipped));
 	}
 	if (k->sum.surplus[0])

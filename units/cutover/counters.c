@@ -137,9 +137,7 @@ static int set_sequence(struct cutover *c, const struct sequence *s, struct err 
 		cutover_found(c, "sequences", "warn",
 			"ALTER SEQUENCE it RESTART with the next one, if any is left",
 			"sequence `%s`.`%s`: what numbers it has left, if any, are in the source's cache, "
-			"which "
-			"can't be "
-			"seen: it has run out downstream",
+			"which can't be seen: it has run out downstream",
 			s->schema, s->name);
 	return r;
 }

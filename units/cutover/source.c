@@ -249,8 +249,7 @@ static void note_no_rows(struct cutover *c)
 		cutover_found(c, "tables", "warn",
 			"of MERGE tables see that each is made in the downstream as applications want it",
 			"%u tables (engines MERGE, BLACKHOLE) have no rows of their own, and are not "
-			"compared: "
-			"%s%s",
+			"compared: %s%s",
 			n, buf_cstr(&names), n > SHOWN ? ", …" : "");
 	buf_free(&names);
 }

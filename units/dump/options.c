@@ -112,8 +112,7 @@ static int check_csv_words(const struct csv_form *f, struct err *e)
 	if (!null_can_be_told(f))
 		return err_set(e, ERR_config_bad,
 			"dump: csv-null-value is \"%s\": it must neither hold csv-separator or a line's end, "
-			"nor "
-			"begin with csv-delimiter, nor end with a backslash",
+			"nor begin with csv-delimiter, nor end with a backslash",
 			f->null_value);
 	return 0;
 }
@@ -126,8 +125,7 @@ static int check_csv(const struct csv_form *f, struct err *e)
 	if (is_taken(f->separator[0]) || is_taken(f->delimiter[0]))
 		return err_set(e, ERR_config_bad,
 			"dump: csv-separator and csv-delimiter must not begin with a letter, a digit, a "
-			"sign, a "
-			"dot, a backslash or a line's end");
+			"sign, a dot, a backslash or a line's end");
 	if (isdigit((unsigned char)f->null_value[0]) || (f->null_value[0] && strchr("+-.", f->null_value[0])))
 		return err_set(e, ERR_config_bad, "dump: csv-null-value is \"%s\", which could be a number",
 			f->null_value);

@@ -361,8 +361,7 @@ static int refused(struct err *e, const struct chunk *k, const struct plan_item 
 		err_add(e,
 			"`%s`.`%s` has a collation in its key by which two rows have the same key there, and "
 			"not in the upstream; or the row got that key while the copy was under way, then "
-			"copy "
-			"this table again",
+			"copy this table again",
 			t->to_schema, t->to_name);
 	return err_add(e, "table `%s`.`%s`, chunk %s", t->schema, t->name, k->file);
 }

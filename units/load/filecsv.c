@@ -48,8 +48,7 @@ static int take_header(struct fileworker *w, struct err *e)
 		if (at < 0 || s->columns[at].generated)
 			return err_set(e, ERR_load_files,
 				"the header names `%s`, which is %s of the table (is it a row? then say that "
-				"there is no "
-				"header)",
+				"there is no header)",
 				name, at < 0 ? "no column" : "a generated column");
 		add_column(w, (unsigned)at);
 	}

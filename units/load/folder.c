@@ -129,13 +129,11 @@ static int check_place(const struct folder *f, struct err *e)
 	if (f->meta.two_places)
 		return err_set(e, ERR_metadata_bad,
 			"metadata has two positions, of a dump without locks: what was written between them "
-			"can't be "
-			"followed exactly once");
+			"can't be followed exactly once");
 	if (f->meta.pending_xa)
 		return err_set(e, ERR_metadata_bad,
 			"prepared XA transactions were pending, by metadata, when the dump was made: their "
-			"rows are in "
-			"neither the files nor the binlog behind them");
+			"rows are in neither the files nor the binlog behind them");
 	if (!f->meta.at.file[0] && !f->meta.at.gtid[0])
 		return err_set(e, ERR_metadata_bad, "metadata has no binlog position to follow from");
 	return 0;

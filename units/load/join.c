@@ -176,8 +176,7 @@ static int check_kept(struct joining *j, const struct plan_item *t, struct err *
 	return there ? 0
 		     : err_set(e, ERR_load_failed,
 			       "downstream table `%s`.`%s`, of which rows were to stay, is gone: stop-task, "
-			       "DROP the "
-			       "task's tables, start-task --remove-meta",
+			       "DROP the task's tables, start-task --remove-meta",
 			       t->to_schema, t->to_name);
 }
 

@@ -68,8 +68,7 @@ static int check_members(const struct column *from, const struct column *there, 
 		return 0;
 	return err_set(e, ERR_load_failed,
 		"column `%s` is %.200s, and %.200s in the table that is there: it has a member '', so its "
-		"values "
-		"go by their numbers, which mean others there; give it the same members",
+		"values go by their numbers, which mean others there; give it the same members",
 		from->name, from->type, there->type);
 }
 

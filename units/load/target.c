@@ -120,8 +120,7 @@ static int check_charsets(const struct load *l, const struct plan_item *t, struc
 			return err_set(e, ERR_load_failed,
 				"column `%s` has charset %s, whose bytes TiDB would not keep: copy from the "
 				"server (mode full or all), or CONVERT the table TO CHARACTER SET utf8mb4 "
-				"upstream "
-				"and dump it again",
+				"upstream and dump it again",
 				c->name, c->charset);
 	}
 	return 0;

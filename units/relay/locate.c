@@ -159,10 +159,8 @@ static int not_here(
 	if (switched)
 		return err_set(e, ERR_relay_gone,
 			"%.*s is not of the server that is followed now: the source has been switched to "
-			"another "
-			"one, of which the relay log has %s and later; a file of the server before says "
-			"nothing "
-			"about this one's",
+			"another one, of which the relay log has %s and later; a file of the server before "
+			"says nothing about this one's",
 			STR_ARG(m->file), first);
 	return err_set(e, ERR_relay_gone, "%.*s is not in the relay log, which begins with %s",
 		STR_ARG(m->file), first);

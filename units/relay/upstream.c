@@ -186,8 +186,7 @@ static int must_have_logged(struct relay *r, struct db *d, const struct gtid_set
 	if (rc == 0 && more.n > 0)
 		rc = err_set(e, ERR_relay_gone,
 			"%s: it has executed transactions that were not read yet, and does not have them in "
-			"its "
-			"binlog (purged, or log_replica_updates was off, or it was made from a copy): %s",
+			"its binlog (purged, or log_replica_updates was off, or it was made from a copy): %s",
 			db_where(d), buf_cstr(&more));
 	buf_free(&more);
 	return rc;
@@ -372,8 +371,7 @@ static int begin_elsewhere(struct relay *r, struct db *d, const struct logs *log
 		return 0;
 	return err_set(e, ERR_relay_gone,
 		"%s: it has no file %s (any more), that another host has read, and without GTIDs nobody can "
-		"tell "
-		"where to go on",
+		"tell where to go on",
 		db_where(d), r->o.proof_file);
 }
 

@@ -209,9 +209,8 @@ static struct db *reach_upstream(struct apply *a, struct str zone, struct err *e
 	err_clear(e);
 	err_set(e, ERR_ddl_untranslatable,
 		"the statement has times of the upstream's zone '%.*s', and the upstream can't be asked what "
-		"they are: "
-		"resume-task when it is back; if it never is, binlog replace with the statement with times "
-		"of UTC (%s)",
+		"they are: resume-task when it is back; if it never is, binlog replace with the statement "
+		"with times of UTC (%s)",
 		STR_ARG(zone), why.text);
 	return NULL;
 }
@@ -273,8 +272,7 @@ static int put_times(struct apply *a, const struct ddl_session *s, const char *z
 		return 0;
 	if (!up && e->code == ERR_ddl_untranslatable && may_be_utc(a, s, times)) {
 		log_warn("the upstream can't be asked for its zone '%.*s': defaults of TIMESTAMPs that this "
-			 "statement "
-			 "writes count as UTC",
+			 "statement writes count as UTC",
 			STR_ARG(s->q->time_zone));
 		err_clear(e);
 		return 0;

@@ -348,8 +348,7 @@ static int check_replaced(struct apply *a, const struct ddl_statement *j, struct
 		return 0;
 	return err_set(e, ERR_ddl_untranslatable,
 		"only MariaDB has CREATE OR REPLACE DATABASE, which has dropped `%s` with all its tables; "
-		"`binlog "
-		"replace` with DROP DATABASE and CREATE DATABASE does the same here",
+		"`binlog replace` with DROP DATABASE and CREATE DATABASE does the same here",
 		j->ddl->schema);
 }
 

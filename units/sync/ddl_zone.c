@@ -353,11 +353,9 @@ int ddl_zone_offset(struct db *upstream, struct str zone, uint32_t timestamp, en
 	if (!seconds[0] || !fixed || n < -14 * 60 || n > 14 * 60)
 		return err_set(e, ERR_ddl_untranslatable,
 			"the statement gives rows times of the zone '%.*s', which the downstream can't be "
-			"set "
-			"to: load the time zones there (mysql_tzinfo_to_sql) and SET GLOBAL time_zone of the "
-			"upstream to a name, for statements to come; for this one binlog replace, which "
-			"takes "
-			"the zone of its moment (%s seconds east)",
+			"set to: load the time zones there (mysql_tzinfo_to_sql) and SET GLOBAL time_zone of "
+			"the upstream to a name, for statements to come; for this one binlog replace, which "
+			"takes the zone of its moment (%s seconds east)",
 			STR_ARG(zone), seconds[0] ? seconds : "0");
 	snprintf(out, 8, "%c%02d:%02d", n < 0 ? '-' : '+', abs(n) / 60 % 100, abs(n) % 60);
 	return 0;

@@ -243,9 +243,8 @@ static int check_whole(const struct table *t, const struct binlog_value *after, 
 		if (t->target[i] >= 0 && !after[i].present)
 			return err_set(e, ERR_expression,
 				"%s: an UPDATE that enters a filter becomes an INSERT, for which column `%s` "
-				"is not in "
-				"the row's image: the upstream needs binlog_row_image=FULL, and no partial "
-				"JSON",
+				"is not in the row's image: the upstream needs binlog_row_image=FULL, and no "
+				"partial JSON",
 				t->head, t->up->columns[i].name);
 	return 0;
 }

@@ -157,11 +157,9 @@ void derived_warn(struct tables *ts, const struct table *t)
 		const struct column *c = &t->down->columns[i], *stamp = stamp_behind(t, c);
 
 		if (stamp && stamp != c && !is_said(ts, t, c))
-			log_warn(
-				"%s: the stored column `%s` is generated out of the TIMESTAMP `%s`: the "
-				"downstream "
-				"makes it in UTC, the upstream in the time zone of whoever wrote the row, so "
-				"its value may be another one",
+			log_warn("%s: the stored column `%s` is generated out of the TIMESTAMP `%s`: the "
+				 "downstream makes it in UTC, the upstream in the time zone of whoever wrote "
+				 "the row, so its value may be another one",
 				t->head, c->name, stamp->name);
 	}
 }

@@ -175,8 +175,7 @@ static int check_known(
 			!map_get(ts->elsewhere->known, str_of(o->source)))
 			return err_set(e, ERR_route_unknown,
 				"routes of source %s may lead to `%s`.`%s`, where `%s`.`%s` is, and which "
-				"tables of "
-				"it do is not on record",
+				"tables of it do is not on record",
 				o->source, to->schema, to->table, up->schema, up->table);
 	return shared < 0 ? -1 : 0;
 }

@@ -205,8 +205,7 @@ static int note_head(struct fetch *f, struct str event, struct position at, stru
 		return err_set(e, ERR_relay_other,
 			"%s of this host's relay log is not the file that was applied up to, but another "
 			"server's: resume the task, the relay then begins anew (not while another task of "
-			"the "
-			"source needs this log: then copy this one again)",
+			"the source needs this log: then copy this one again)",
 			file);
 	}
 	heads_note(&f->apply->heads, at, id, durable(f));
@@ -352,8 +351,7 @@ static int say_place(const struct fetch *f, struct position at, struct err *e)
 	if (at.generation == f->watermark.generation && !f->others)
 		return err_set(e, ERR_relay_gone,
 			"%s, up to which all is applied, is not in the relay log any more, of which %s is "
-			"the "
-			"first file to go on with: it was purged",
+			"the first file to go on with: it was purged",
 			file, first);
 	return err_set(e, ERR_relay_other,
 		"%s, up to which all is applied, is not in this host's relay log, which is of other "

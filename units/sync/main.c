@@ -55,8 +55,7 @@ static int check_filters(struct sync *s, struct err *e)
 		return 0;
 	return err_set(e, ERR_config_bad,
 		"expression-filter `%s`: update-across wants task-mode incremental, as a full copy copies "
-		"all "
-		"rows",
+		"all rows",
 		name);
 }
 

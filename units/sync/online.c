@@ -244,9 +244,8 @@ static int dropped_real(struct work *w, const struct named *n, struct err *e)
 	if (w->told == ONLINE_UNTOLD)
 		return stop(n,
 			"dropped while an online change of structure is at work on it: if its shadow takes "
-			"its place "
-			"(pt-osc's drop_swap), say binlog skip; if it is to go, binlog replace with the same "
-			"DROP",
+			"its place (pt-osc's drop_swap), say binlog skip; if it is to go, binlog replace "
+			"with the same DROP",
 			e);
 	if (w->told == ONLINE_SKIPPED)
 		set_away(r, n->table);

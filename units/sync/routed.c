@@ -381,8 +381,7 @@ static int keep_place(struct tables *ts, const struct table *t, struct err *e)
 	if (was.table[0] && elsewhere_source(ts, t->to_schema, t->to_name))
 		return err_set(e, ERR_route_failed,
 			"`%s`.`%s` is `%s`.`%s` by the records, and the task's routes lead to %s now, which "
-			"source %s "
-			"has: put them back",
+			"source %s has: put them back",
 			t->schema, t->name, was.schema, was.table, t->head,
 			elsewhere_source(ts, t->to_schema, t->to_name));
 	buf_puts(&sql, "UPDATE ");

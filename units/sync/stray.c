@@ -188,12 +188,11 @@ static int ask_all(struct db *up, struct str schema, struct stray_objects *to, s
 			     "WHERE TABLE_SCHEMA="},
 		{STRAY_FUNCTION,
 			"SELECT ROUTINE_NAME, IF(ROUTINE_BODY='SQL', ROUTINE_DEFINITION, NULL), SQL_MODE "
-			"FROM "
-			"information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA="},
+			"FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA="},
 		{STRAY_ROUTINE,
 			"SELECT ROUTINE_NAME, IF(ROUTINE_BODY='SQL', ROUTINE_DEFINITION, NULL), SQL_MODE "
-			"FROM "
-			"information_schema.ROUTINES WHERE ROUTINE_TYPE<>'FUNCTION' AND ROUTINE_SCHEMA="},
+			"FROM information_schema.ROUTINES WHERE ROUTINE_TYPE<>'FUNCTION' AND "
+			"ROUTINE_SCHEMA="},
 	};
 
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)

@@ -618,8 +618,8 @@ int tables_check_cascades(struct tables *t, struct err *e)
 	static const char sql[] =
 		"SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, "
 		"CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS "
-		"WHERE "
-		"DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO ACTION')";
+		"WHERE DELETE_RULE NOT IN ('RESTRICT','NO ACTION') OR UPDATE_RULE NOT IN ('RESTRICT','NO "
+		"ACTION')";
 	struct map *targets = rules_route(t->rules) ? routed_targets(t, e) : NULL;
 	struct db_rows *rows = NULL;
 	const struct str *v;
