@@ -55,6 +55,31 @@ static void err_is_one_bounded_line(void **state)
 	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
 }
 
+/* However a long text of two and three bytes a character falls, what is left of it is whole characters. */
+static void err_is_cut_between_characters(void **state)
+{
+	char big[1200];
+	struct err e;
+
+	(void)state;
+	for (size_t before = 0; before < 6; before++) {
+		size_t n = before;
+
+		memset(big, 'x', before);
+		while (n + 6 < sizeof(big)) {
+			memcpy(big + n, "é…", 5);
+			n += 5;
+		}
+		big[n] = '\0';
+		err_set(&e, ERR_internal, "%s", big);
+		n = strlen(e.text);
+		assert_in_range(n, sizeof(e.text) - 6, sizeof(e.text) - 1);
+		assert_string_equal(e.text + n - 3, "...");
+		n -= 3;
+		assert_true((n - before) % 5 == 0 || (n - before) % 5 == 2);
+	}
+}
+
 static void error_codes_are_unique(void **state)
 {
 	static const uint32_t codes[] = {
@@ -336,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_written_in_decimal),
 		cmocka_unit_test(err_builds_context),
+		cmocka_unit_test(err_is_cut_between_characters),
 		cmocka_unit_test(err_is_one_bounded_line),
 		cmocka_unit_test(error_codes_are_unique),
 		cmocka_unit_test(buf_and_cur_round_trip),

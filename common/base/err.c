@@ -16,21 +16,20 @@ static const struct err_info table[] = {
 #undef ERR
 };
 
-/* Puts text into out, in one line, cut with "..." where it is longer. */
+/* Puts text into out, in one line, cut with "..." where it is longer, not within a character of UTF-8. */
 static void fill(char *out, size_t size, const char *text)
 {
 	size_t n = strlen(text);
 	bool cut = n >= size;
 
 	if (cut)
-		n = size - 1;
+		for (n = size - 4; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+			n--;
 	memcpy(out, text, n);
-	out[n] = '\0';
+	memcpy(out + n, cut ? "..." : "", cut ? 4 : 1);
 	for (size_t i = 0; i < n; i++)
 		if (out[i] == '\n' || out[i] == '\r')
 			out[i] = ' ';
-	if (cut && size > 4)
-		memcpy(out + size - 4, "...", 4);
 }
 
 static void set(struct err *e, enum err_code code, const char *text)
