@@ -36,19 +36,32 @@ static bool is_verb(const char *p, size_t n, bool alone)
 	return n > 0 && p[0] != '-' && !(alone && n == 4 && strncmp(p, "task", 4) == 0);
 }
 
+/* How many words of "create|update file …" are to be looked at: all up to the blank, or none where one is no
+ * verb, as in "task|task.yaml". */
+static size_t verbs_end(const char *way)
+{
+	size_t all = strcspn(way, " ");
+
+	for (size_t at = 0, n; at <= all; at += n + 1) {
+		n = strcspn(way + at, "| ");
+		if (!is_verb(way + at, n, n == all))
+			return 0;
+	}
+	return all;
+}
+
 /* The verbs in "create|update file … | stop name | show": the first word of each way to say it. */
 static void put_verbs(const char *usage, const char *before)
 {
 	if (!strchr(usage, '|'))
 		return;
 	for (const char *way = usage; way; way = strstr(way, " | "), way = way ? way + 3 : NULL) {
-		size_t all = strcspn(way, " ");
+		size_t all = verbs_end(way);
 
-		for (size_t at = 0; at <= all;) {
+		for (size_t at = 0; at < all;) {
 			size_t n = strcspn(way + at, "| ");
 
-			if (is_verb(way + at, n, n == all))
-				printf("%s%.*s", before, (int)n, way + at);
+			printf("%s%.*s", before, (int)n, way + at);
 			at += n + 1;
 		}
 	}

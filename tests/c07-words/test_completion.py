@@ -27,6 +27,8 @@ def test_bash(bin_dir):
     assert complete(bin_dir, "operate-source", "") == ["create", "show", "stop", "update"]
     assert complete(bin_dir, "config", "e") == ["export"]
     assert complete(bin_dir, "completion", "") == ["bash", "fish", "zsh"]
+    for word in ("stop-task", "pause-task", "resume-task"):
+        assert complete(bin_dir, word, "") == [], f"{word}: a placeholder of the usage is no verb"
     assert "--from" in complete(bin_dir, "run", "-") and "--from" not in complete(bin_dir, "query-status", "-")
     for word in ("accept-key", "drain-member", "list-member", "offline-member"):
         assert {"--name", "-n"} <= set(complete(bin_dir, word, "-")), word
