@@ -351,6 +351,8 @@ int daemon_run(const struct daemon *d, int argc, char **argv)
 	const struct unit_info *info = unit_info((int)d->kind);
 	bool opened = false;
 
+	if (inherit_asked(d->kind, argc, argv))
+		return UNIT_EXIT_DONE;
 	log_stamp(info ? info->name : NULL);
 	if (inherit(&r.in, d->kind, argc, argv, &e) < 0) {
 		log_err(&e);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -34,6 +35,19 @@ enum {
 extern char **environ;
 
 /* ---- arguments ---- */
+
+bool inherit_asked(enum unit_kind kind, int argc, char **argv)
+{
+	const char *name = unit_info((int)kind)->executable;
+
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		printf("%s " TIDEGATE_VERSION "\n", name);
+	else if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		printf("%s is started by tidegated(8), not by hand; see %s(8).\n", name, name);
+	else
+		return false;
+	return true;
+}
 
 static int arg_number(const char *arg, const char *value, unsigned max, unsigned *out, struct err *e)
 {

@@ -19,6 +19,8 @@ struct inherited {
 	int files_fd;   /* FD_FILES, or -1 */
 };
 
+/* Somebody asks by hand for --help or --version: that is answered on standard output. false: nobody does. */
+bool inherit_asked(enum unit_kind kind, int argc, char **argv);
 /*
  * Reads the arguments (--slot, --sub, --title), checks the descriptors and closes all others, reads the
  * slice, sets the title and the log level, moves into the run folder. An error: the process was not started

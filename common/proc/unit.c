@@ -307,6 +307,8 @@ int unit_run(const struct unit *u, int argc, char **argv)
 	struct unit_run r = {.u = u};
 	struct err e = {0};
 
+	if (inherit_asked(u->kind, argc, argv))
+		return UNIT_EXIT_DONE;
 	keep_memory();
 	if (inherit(&r.in, u->kind, argc, argv, &e) < 0) {
 		log_err(&e);

@@ -95,6 +95,20 @@ def test_help(bin_dir):
         assert done.returncode == USAGE and "fly" in done.stderr and not done.stdout, done
 
 
+@pytest.mark.parametrize("name", ["agent", "master", "relay", "dump", "load", "sync", "check", "cutover"])
+def test_a_process_by_hand(bin_dir, name):
+    """One that only tidegated starts says so, where its page is, and its version; "see --help" must not lead to "unknown argument --help"."""
+    def say(*words):
+        return subprocess.run([str(bin_dir / f"tidegate-{name}"), *words], capture_output=True, text=True, timeout=10)
+    version = subprocess.run([str(bin_dir / "tidegate"), "--version"], capture_output=True, text=True, timeout=10).stdout.split()[1]
+    told = say("--help")
+    assert told.returncode == DONE and told.stdout == f"tidegate-{name} is started by tidegated(8), not by hand; see tidegate-{name}(8).\n" and not told.stderr, told
+    assert say("--version").stdout == f"tidegate-{name} {version}\n"
+    for words in ((), ("--fly",), ("--help", "--fly")):
+        done = say(*words)
+        assert done.returncode == USAGE and not done.stdout and "wrong usage" in done.stderr, done
+
+
 # --- DM's files
 
 TASK = """name: t1
