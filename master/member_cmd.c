@@ -194,7 +194,8 @@ int command_shard_ddl_lock(struct master *m, struct command_call *c, struct err 
 
 	(void)m;
 	if (unlock[0])
-		return err_set(e, ERR_bad_stage, "no DDL lock `%.100s`: shards are not merged here", unlock);
+		return err_set(e, ERR_bad_stage, "no DDL lock `%.100s`: DDL of merged tables makes none here",
+			unlock);
 	json_object_set_new(c->answer, "msg", json_string("no DDL lock exists"));
 	json_object_set_new(c->answer, "locks", json_array());
 	return 0;
