@@ -126,6 +126,20 @@ def test_the_list_of_checks_is_the_tables():
     assert found - elsewhere <= set(re.findall(r"^CHECK\((\w+),", text("include/check.def"), re.M)), "a finding without a row in check.def"
 
 
+def test_the_manual_names_what_there_is():
+    """Each option has its item in tidegate(1), each word is told of there, each key of a daemon's file in that daemon's page; and no option that is none."""
+    page = text("docs/man/tidegate.1")
+    options = {o.rstrip("_").replace("_", "-") for o in re.findall(r"^OPTION\((\w+),", text("include/option.def"), re.M)}
+    items = "\n".join(re.findall(r"^\.It .*[FO]l .*$", page, re.M))
+    named = set(re.findall(r"(?<![\w-])-([a-z][a-z-]+)", items))
+    assert len(options) > 60 and named == options, (sorted(options - named), sorted(named - options))
+    words = re.findall(r'^CTL\("([\w-]+)"', text("include/ctl.def"), re.M)
+    assert len(words) > 30 and not [w for w in words if not re.search(rf"(?<![\w-]){w}(?![\w-])", page)]
+    for daemon, key in re.findall(r'^SETTING\((\w+), "([\w-]+)"', text("include/daemon.def"), re.M):
+        name = "tidegated" if daemon == "tidegated" else f"tidegate-{daemon}"
+        assert re.search(rf"^\.(It )?Cm ([\w-]+ , )*{key}\b", text(f"docs/man/{name}.8"), re.M), f"{name}(8) lacks {key}"
+
+
 def test_the_page_of_metrics_is_the_tables():
     made = subprocess.run([str(ROOT / "docs/make-metrics")], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
