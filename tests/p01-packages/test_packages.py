@@ -11,6 +11,7 @@ import procs
 import pytest
 from servers import PASSWORD, USER
 
+ROOT = Path(__file__).parents[2]
 UNITS = ("check", "cutover", "dump", "load", "relay", "sync")
 CONF = {"tidegate": ["/etc/tidegate/tidegate-agent.conf", "/etc/tidegate/tidegated.conf"], "tidegate-master": ["/etc/tidegate/tidegate-master.conf"]}
 SOURCE = 'source-id: s1\nfrom: {{host: 127.0.0.1, port: {port}, user: {user}, password: "{password}"}}\n'
@@ -33,8 +34,9 @@ def expected(package, zsh="vendor-completions"):
              "/usr/share/man/man8/tidegated.8.gz", "/usr/share/man/man8/tidegate-agent.8.gz", "/usr/share/bash-completion/completions/tidegate",
              f"/usr/share/zsh/{zsh}/_tidegate", "/usr/share/fish/vendor_completions.d/tidegate.fish", *CONF["tidegate"]]
     plain += [f"/usr/share/man/man8/tidegate-{u}.8.gz" for u in UNITS]
-    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "checks.md", "metrics.md", "dm.md", "cutover.md", "examples/source.yaml",
-                                                       "examples/task.yaml")]
+    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "checks.md", "metrics.md", "dm.md", "cutover.md", "packages.md", "protocol.md",
+                                                       "examples/source.yaml", "examples/task.yaml")]
+    plain += [f"/usr/share/doc/tidegate/design/{p.name}" for p in (ROOT / "docs/design").glob("*.md")]
     files.update({p: 0o644 for p in plain})
     return files
 
@@ -67,6 +69,13 @@ def test_service():
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(Path(__file__).parents[2] / "packaging/tidegated.service")], capture_output=True, text=True)
         assert "Unknown" not in done.stderr and "Failed to parse" not in done.stderr, done.stderr
+
+
+def test_what_texts_point_to():
+    """An error, a key or a manual page that names a page of docs/ names one that the package has."""
+    texts = [p.read_text() for g in ("include/*.def", "docs/man/*", "docs/*.md", "conf/*", "README.md") for p in ROOT.glob(g)]
+    named = {n for t in texts for n in re.findall(r"\bdocs/([\w/-]+\.md)", t)}
+    assert len(named) > 10 and not [n for n in named if f"/usr/share/doc/tidegate/{n}" not in expected("tidegate")]
 
 
 @pytest.mark.parametrize("name", CONF)
