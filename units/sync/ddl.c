@@ -9,6 +9,7 @@
 #include "units/sync/ddl_rename.h"
 #include "units/sync/ddl_session.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/ddl_utf8.h"
 #include "units/sync/names.h"
 
 /* Wanted and unwanted tables in one statement that can't be cut. */
@@ -334,7 +335,7 @@ int apply_ddl(struct apply *a, const struct trx *t, struct err *e)
 	position_store(t->event, j.place.event, sizeof(j.place.event));
 	position_store(t->event, j.place.key, sizeof(j.place.key));
 	if (binlog_read_query(buf_str(&t->raw), &t->format, a->scratch, &j.q, e) == 0 &&
-		ddl_to_utf8(a, &j.q, e) == 0 && apply_add_gtid(a, t, e) == 0) {
+		ddl_to_utf8(a, &j.q, t->inside, e) == 0 && apply_add_gtid(a, t, e) == 0) {
 		apply_write_gtid(a);
 		j.place.text = j.q.sql;
 		j.place.sql_mode = j.q.sql_mode;

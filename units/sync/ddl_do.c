@@ -14,6 +14,7 @@
 #include "units/sync/ddl_job.h"
 #include "units/sync/ddl_session.h"
 #include "units/sync/ddl_statement.h"
+#include "units/sync/ddl_utf8.h"
 #include "units/sync/names.h"
 
 /* A name without its schema counts on the default database. */
@@ -256,12 +257,23 @@ static bool drop_goes_on(const struct sql_ddl *ddl)
 	return ddl_is_drop(ddl->verb) && ddl->ntables > 1;
 }
 
+static bool reads(struct str recorded, struct str sql)
+{
+	struct buf b = {0};
+	bool same;
+
+	ddl_put_utf8(&b, sql);
+	same = str_eq(recorded, buf_str(&b));
+	buf_free(&b);
+	return same;
+}
+
 /* The release before wrote it down as it was typed, this one with names in small letters (names_write). */
 static bool is_of(const struct ddl_record *rec, const struct ddl_statement *j)
 {
 	struct str text = buf_str(&rec->statement);
 
-	return str_eq(text, j->q.sql) || str_eq(text, j->place.text);
+	return reads(text, j->q.sql) || reads(text, j->place.text);
 }
 
 /* An operator's words were changed after the earlier ones were begun, and there was a crash. */

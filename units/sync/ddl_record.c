@@ -16,6 +16,7 @@
 #include "units/sync/altered.h"
 #include "units/sync/away.h"
 #include "units/sync/ddl_gone.h"
+#include "units/sync/ddl_utf8.h"
 #include "units/sync/routed.h"
 
 static void put_task(struct apply *a, struct buf *sql)
@@ -159,7 +160,7 @@ static void put_without_counter(struct buf *out, struct str shown)
 static int put_shown(struct apply *a, const char *what, const char *schema, const char *name, struct buf *out,
 	struct err *e)
 {
-	struct buf sql = {0};
+	struct buf sql = {0}, text = {0};
 	struct err mine = {0};
 	struct db_rows *rows;
 	const struct str *v;
@@ -173,8 +174,11 @@ static int put_shown(struct apply *a, const char *what, const char *schema, cons
 	buf_puts(out, ": ");
 	rows = db_query(a->ddl, buf_str(&sql), &mine);
 	buf_free(&sql);
-	if (rows && db_fetch(rows, &v, &mine) > 0 && db_columns(rows) > 1)
-		put_without_counter(out, v[1]);
+	if (rows && db_fetch(rows, &v, &mine) > 0 && db_columns(rows) > 1) {
+		ddl_put_utf8(&text, v[1]);
+		put_without_counter(out, buf_str(&text));
+		buf_free(&text);
+	}
 	db_rows_close(&rows);
 	buf_putc(out, '\n');
 	/* 1146: no such table, 1049: no such database: that is the answer. */
@@ -214,7 +218,7 @@ bool ddl_picture_has_any(struct str picture)
 static int put_record(struct apply *a, const struct trx *t, const struct ddl_place *place, const char *stage,
 	struct str statement, struct str before, struct err *e)
 {
-	struct buf sql = {0};
+	struct buf sql = {0}, text = {0};
 	char gtid[128] = "";
 
 	if (trx_is_named(t))
@@ -224,7 +228,9 @@ static int put_record(struct apply *a, const struct trx *t, const struct ddl_pla
 	buf_puts(&sql, " (task, source, position, epoch, gtid, stage, statement, before_structure) VALUES (");
 	put_values(a, &sql);
 	buf_putf(&sql, ",'%s',%llu,'%s','%s',", place->key, (unsigned long long)a->id.epoch, gtid, stage);
-	sql_put_string(&sql, statement);
+	ddl_put_utf8(&text, statement);
+	sql_put_string(&sql, buf_str(&text));
+	buf_free(&text);
 	buf_putc(&sql, ',');
 	sql_put_string(&sql, before);
 	buf_putc(&sql, ')');

@@ -111,21 +111,24 @@ static int set_mode(struct apply *a, const struct trx *t, const struct ddl_sessi
 
 enum { COMMON_COLLATIONS = 247 };
 
-/* Collation ids up to 247 mean the same in both families; above, each has its own, all of them of utf8mb4.
- * TiDB knows charsets by their names alone. The text is ASCII then (ddl_to_utf8), but names of ours in it may
- * not be: the default database's, or those that routes give. */
-static int set_charset(struct db *d, const struct binlog_query *q, struct err *e)
+/* What is sent is UTF-8 (ddl_to_utf8; names of ours, as the default database's, are anyway). The strings in
+ * it have the charset and the collation that they had upstream: expressions see it, LENGTH('ä') is 1 in
+ * latin1. Set by the collation, as MariaDB takes the number of a charset only if it is that of its default
+ * collation. Ids up to 247 mean the same in both families; above, each has its own, all but a few of UTF-8.
+ * TiDB knows charsets by name alone. */
+static int set_charset(struct db *d, const struct server *from, const struct binlog_query *q, struct err *e)
 {
-	struct err ignored;
+	struct err mine = {0};
+	bool known = q->connection_collation <= COMMON_COLLATIONS || db_server(d)->flavor == from->flavor;
 
-	if (!q->has_charset || q->client_charset > COMMON_COLLATIONS || db_server(d)->flavor == FLAVOR_TIDB)
-		return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
-	if (db_execf(d, e, "SET character_set_client=utf8mb4, character_set_connection=%u",
-		    q->client_charset) < 0)
-		return err_add(e, "the statement's character set (id %u)", q->client_charset);
-	if (q->connection_collation <= COMMON_COLLATIONS)
-		db_execf(d, &ignored, "SET collation_connection=%u", q->connection_collation);
-	return 0;
+	if (db_exec(d, STR_LIT("SET NAMES utf8mb4"), e) < 0)
+		return -1;
+	if (!q->has_charset || !known || db_server(d)->flavor == FLAVOR_TIDB ||
+		db_execf(d, &mine, "SET collation_connection=%u", q->connection_collation) == 0 ||
+		!db_error_is_lost(mine.sql_errno))
+		return 0;
+	*e = mine;
+	return -1;
 }
 
 /* TIMESTAMP columns without any word of NULL or DEFAULT mean something else without it. */
@@ -345,9 +348,9 @@ int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *
 {
 	/* The time first: it asks this connection for structures, and in the statement's modes and charset
 	 * questions of ours may mean something else. */
-	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 || set_charset(a->ddl, s->q, e) < 0 ||
-		set_checks(a->ddl, t, s->q, e) < 0 || keep_history(a->ddl, e) < 0 ||
-		set_database(a->ddl, s->q, s->needs_database, e) < 0)
+	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 ||
+		set_charset(a->ddl, &t->format.server, s->q, e) < 0 || set_checks(a->ddl, t, s->q, e) < 0 ||
+		keep_history(a->ddl, e) < 0 || set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
 	return 0;
@@ -361,64 +364,6 @@ int ddl_session_reset(struct db *d, struct err *e)
 		    e) < 0)
 		return -1;
 	return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
-}
-
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] & 0x80)
-			return false;
-	return true;
-}
-
-static int convert(struct db *d, const char *charset, struct str *text, struct arena *scratch, struct err *e)
-{
-	struct buf sql = {0};
-	struct db_rows *rows;
-	const struct str *v;
-	int n;
-
-	buf_putf(&sql, "SELECT CONVERT(_%s ", charset);
-	sql_put_hex(&sql, *text);
-	buf_puts(&sql, " USING utf8mb4)");
-	rows = db_query(d, buf_str(&sql), e);
-	buf_free(&sql);
-	if (!rows)
-		return -1;
-	n = db_fetch(rows, &v, e);
-	if (n > 0) {
-		text->n = v[0].n;
-		text->p = arena_strdup(scratch, v[0]);
-	}
-	db_rows_close(&rows);
-	return n > 0 ? 0 : -1;
-}
-
-int ddl_to_utf8(struct apply *a, struct binlog_query *q, struct err *e)
-{
-	struct db *d = a->ddl;
-	char charset[64] = "", sql[160];
-	bool found;
-	bool gb18030 = q->client_charset >= 248 && q->client_charset <= 250; /* MySQL's */
-
-	if (!q->has_charset || (q->client_charset > COMMON_COLLATIONS && !gb18030) || is_ascii(q->sql))
-		return 0;
-	/* TiDB converts nothing: it takes latin1 for UTF-8, and does not know the others. MariaDB does not
-	 * know that one. */
-	if (db_server(d)->flavor == FLAVOR_TIDB || (gb18030 && db_server(d)->flavor == FLAVOR_MARIADB))
-		d = tables_upstream(&a->tables, e);
-	if (!d)
-		return -1;
-	snprintf(sql, sizeof(sql), "SELECT CHARACTER_SET_NAME FROM information_schema.COLLATIONS WHERE ID=%u",
-		q->client_charset);
-	if (db_value(d, sql, charset, sizeof(charset), &found, e) < 0)
-		return -1;
-	if (!found)
-		return err_set(e, ERR_sync_ddl_parse,
-			"the server does not know the charset (collation %u) of a statement",
-			q->client_charset);
-	q->has_charset = false;
-	return strncmp(charset, "utf8", 4) == 0 ? 0 : convert(d, charset, &q->sql, a->scratch, e);
 }
 
 /* The name of a number that the table of collations lacks; MariaDB keeps the numbers of the newer ones in

@@ -15,12 +15,6 @@ struct ddl_session {
 };
 /* Gives the DDL's connection the session that the event's statement ran in. */
 int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *s, struct err *e);
-/*
- * Text written in another charset than UTF-8 becomes UTF-8 (in scratch memory), and the event's charset with
- * it: names are compared with those of TABLE_MAPs, and no lexer of ours meets a multi-byte charset whose
- * second byte is a quote.
- */
-int ddl_to_utf8(struct apply *a, struct binlog_query *q, struct err *e);
 /* CREATE DATABASE without a charset takes the server's: d's session gets the nearest to that of the event's,
  * if the policy takes it.
  */

@@ -1,0 +1,75 @@
+"""What charset a statement's text is in, and its strings: relay and sync alone."""
+import pytest
+
+from ends import Ends, live
+
+
+def follow(build_dir, server, source, target):
+    ends = Ends(server, source, target)
+    f = live.Follow(build_dir, ends.up, ends.down, ["app"]).start(120)
+    ends.up.run("CREATE DATABASE app CHARACTER SET latin1")
+    return f, ends.up, ends.down
+
+
+def in_charset(up, names, *statements, encoding="utf8"):
+    with up.connect(database="app") as c, c.cursor() as cur:
+        cur.execute(f"SET NAMES {names}")
+        for s in statements:
+            cur.execute(s.encode(encoding))
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "ma118"), ("my97", "ma1011"), ("ma1011", "my97")])
+def test_a_collation_of_the_clients_own(build_dir, server, source, target):
+    """SET NAMES … COLLATE …, as many programs begin: its number is no charset's default, which MariaDB wants."""
+    f, up, down = follow(build_dir, server, source, target)
+    try:
+        in_charset(up, "utf8mb4 COLLATE utf8mb4_unicode_ci", "CREATE TABLE t (id int PRIMARY KEY, v varchar(9) COMMENT 'ü')")
+        in_charset(up, "utf8mb4 COLLATE utf8mb4_bin", "ALTER TABLE t ADD w varchar(9) DEFAULT 'x'", "INSERT INTO t VALUES (1, 'é', 'z')")
+        in_charset(up, "latin1 COLLATE latin1_german2_ci", "ALTER TABLE t ADD `ö` varchar(9) DEFAULT 'ß', COMMENT='ä'", encoding="latin1")
+        f.end()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "ma118"), ("my97", "ma1011")])
+def test_strings_of_the_clients_charset(build_dir, server, source, target):
+    """What an expression makes of a string with letters is by its charset: rows get it from the downstream's table."""
+    f, up, down = follow(build_dir, server, source, target)
+    try:
+        in_charset(up, "latin1", "CREATE TABLE t (id int PRIMARY KEY, n int AS (LENGTH('äö') + id) STORED, h varchar(20) AS (HEX('ß')) STORED) COMMENT='ü'",
+                   "INSERT INTO t (id) VALUES (1)", "ALTER TABLE t ADD m int AS (LENGTH('€ä') + id) STORED", encoding="cp1252")
+        assert up.query("SELECT n, h, m FROM app.t") == ((3, "DF", 3),)
+        f.end()
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "my97")])
+@pytest.mark.parametrize("names", ["latin1", "gbk"])
+def test_tables_that_the_server_wrote(build_dir, server, source, target, names):
+    """CREATE TABLE … SELECT is logged in UTF-8 under the client's charset: names, comments and members of ENUMs are those that are there."""
+    f, up, down = follow(build_dir, server, source, target)
+    try:
+        in_charset(up, "utf8mb4", "CREATE TABLE t (id int PRIMARY KEY, `ß` varchar(9) COMMENT 'ü', e enum('ä', 'é') CHARACTER SET latin1 DEFAULT 'é') COMMENT 'ö'", "INSERT INTO t VALUES (1, 'x', 'ä')")
+        in_charset(up, names, "CREATE TABLE a AS SELECT * FROM t", "CREATE TABLE b AS SELECT * FROM t WHERE id > 9", "INSERT INTO b (id) VALUES (2)")
+        if names == "latin1":
+            in_charset(up, "utf8mb4", "CREATE TEMPORARY TABLE w (`ß` int COMMENT 'ü', e enum('ä') CHARACTER SET utf8mb4)", "SET NAMES latin1", "CREATE TABLE c LIKE w", "INSERT INTO c VALUES (1, 1)")
+        f.end()
+        comments = "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        assert up.query(comments) == down.query(comments)
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source", ["ma1011", "my97"])
+def test_defaults_that_are_no_text(build_dir, server, source):
+    """MariaDB prints a binary default as its bytes: what is on record of a statement is letters all the same."""
+    f, up, down = follow(build_dir, server, source, "ma1011")
+    try:
+        up.run("CREATE TABLE app.t (id int PRIMARY KEY, b varbinary(9) DEFAULT x'ff00fe')", "ALTER TABLE app.t ADD c binary(2) NOT NULL DEFAULT x'c328'", "INSERT INTO app.t (id) VALUES (1)",
+               "CREATE TABLE app.u LIKE app.t", "RENAME TABLE app.t TO app.v", "INSERT INTO app.u (id) VALUES (1)", "DROP TABLE app.v")
+        f.end()
+        down.run("INSERT INTO app.u (id) VALUES (2)")
+        assert down.query("SELECT b, c FROM app.u WHERE id = 2") == ((b"\xff\0\xfe", b"\xc3\x28"),)
+    finally:
+        f.close()
