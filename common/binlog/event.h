@@ -68,7 +68,9 @@ struct binlog_query {
 	bool has_sql_mode, has_charset;
 	uint64_t sql_mode;
 	uint16_t client_charset, connection_collation, server_collation; /* collation ids */
-	struct str time_zone;                                            /* "" : not logged */
+	uint16_t utf8mb4_collation;           /* MySQL's default_collation_for_utf8mb4; 0: not logged */
+	uint16_t auto_increment, auto_offset; /* 0: not logged, as both were 1 */
+	struct str time_zone;                 /* "" : not logged */
 	uint32_t microseconds;
 	bool has_microseconds;
 	uint16_t lc_time, charset_database;

@@ -34,9 +34,7 @@ enum status_var {
 
 /* Bytes of those that we have no use for; 0: not of fixed size or not known. */
 static const uint8_t fixed_size[256] = {
-	[VAR_AUTO_INCREMENT] = 4,
 	[VAR_MASTER_DATA_WRITTEN] = 4,
-	[VAR_UTF8MB4_COLLATION] = 2,
 	[VAR_REQUIRE_PRIMARY_KEY] = 1,
 	[VAR_TABLE_ENCRYPTION] = 1,
 };
@@ -122,6 +120,13 @@ static bool read_var(struct cur *c, uint8_t var, const struct binlog_format *f, 
 		return true;
 	case VAR_CHARSET:
 		read_charset(c, q);
+		return true;
+	case VAR_UTF8MB4_COLLATION:
+		q->utf8mb4_collation = cur_u16(c);
+		return true;
+	case VAR_AUTO_INCREMENT:
+		q->auto_increment = cur_u16(c);
+		q->auto_offset = cur_u16(c);
 		return true;
 	case VAR_TIME_ZONE:
 		q->time_zone = wire_text(c, cur_u8(c));

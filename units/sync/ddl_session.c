@@ -6,6 +6,7 @@
 #include "units/sync/ddl_session.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -148,6 +149,45 @@ static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
 			 "statement: its TIMESTAMP columns may "
 			 "differ in NULL and DEFAULT",
 			q->explicit_defaults);
+}
+
+/* What "CHARACTER SET utf8mb4" means between MySQL servers: one of two collations. It is set only where it
+ * differs, as that wants a privilege. */
+static int set_utf8mb4(struct db *d, const struct server *from, const struct binlog_query *q, struct err *e)
+{
+	char now[16] = "", wanted[16];
+	bool found;
+
+	if (q->utf8mb4_collation == 0 || from->flavor != FLAVOR_MYSQL ||
+		db_server(d)->flavor != FLAVOR_MYSQL || db_server(d)->version < 80011)
+		return 0;
+	snprintf(wanted, sizeof(wanted), "%u", q->utf8mb4_collation);
+	if (db_value(d,
+		    "SELECT ID FROM information_schema.COLLATIONS WHERE COLLATION_NAME = "
+		    "@@default_collation_for_utf8mb4",
+		    now, sizeof(now), &found, e) < 0)
+		return -1;
+	if (strcmp(now, wanted) == 0)
+		return 0;
+	return db_execf(d, e, "SET default_collation_for_utf8mb4=%u", q->utf8mb4_collation);
+}
+
+/* The numbers that an added AUTO_INCREMENT gives to the rows that are there, in the upstream's steps,
+ * whatever the downstream's own are. Set only where they differ: early MySQL 8.0 wants a privilege for it. */
+static int set_steps(struct db *d, const struct binlog_query *q, struct err *e)
+{
+	unsigned step = q->auto_increment ? q->auto_increment : 1,
+		 first = q->auto_offset ? q->auto_offset : 1;
+	char now[32] = "", wanted[32];
+	bool found;
+
+	snprintf(wanted, sizeof(wanted), "%u,%u", step, first);
+	if (db_value(d, "SELECT CONCAT(@@auto_increment_increment, ',', @@auto_increment_offset)", now,
+		    sizeof(now), &found, e) < 0)
+		return -1;
+	if (strcmp(now, wanted) == 0)
+		return 0;
+	return db_execf(d, e, "SET auto_increment_increment=%u, auto_increment_offset=%u", step, first);
 }
 
 /* An ALTER that copies a table judges its rows by the CHECKs, and with MariaDB's IGNORE leaves out those that
@@ -350,7 +390,9 @@ int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *
 	 * questions of ours may mean something else. */
 	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 ||
 		set_charset(a->ddl, &t->format.server, s->q, e) < 0 || set_checks(a->ddl, t, s->q, e) < 0 ||
-		keep_history(a->ddl, e) < 0 || set_database(a->ddl, s->q, s->needs_database, e) < 0)
+		keep_history(a->ddl, e) < 0 || set_steps(a->ddl, s->q, e) < 0 ||
+		set_utf8mb4(a->ddl, &t->format.server, s->q, e) < 0 ||
+		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
 	return 0;

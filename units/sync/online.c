@@ -177,13 +177,15 @@ static json_t *statement_json(const struct binlog_query *q)
 		json_decref(schema);
 		return NULL;
 	}
-	return json_pack("{s:o, s:o, s:o, s:b, s:I, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b}", "sql", sql,
-		"schema", schema, "zone", zone, "has_mode", (int)q->has_sql_mode, "mode",
+	return json_pack(
+		"{s:o, s:o, s:o, s:b, s:I, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:i, s:i, s:i}",
+		"sql", sql, "schema", schema, "zone", zone, "has_mode", (int)q->has_sql_mode, "mode",
 		(json_int_t)q->sql_mode, "has_charset", (int)q->has_charset, "client", (int)q->client_charset,
 		"connection", (int)q->connection_collation, "server", (int)q->server_collation, "lc_time",
 		(int)q->lc_time, "database", (int)q->charset_database, "has_explicit",
 		(int)q->has_explicit_defaults, "explicit", (int)q->explicit_defaults, "no_checks",
-		(int)q->no_checks);
+		(int)q->no_checks, "increment", (int)q->auto_increment, "offset", (int)q->auto_offset,
+		"utf8mb4", (int)q->utf8mb4_collation);
 }
 
 static void altered(struct work *w, const struct named *n)
@@ -377,7 +379,10 @@ static struct binlog_query statement(const struct work *w, const json_t *o)
 		.charset_database = (uint16_t)json_num(o, "database", 0),
 		.has_explicit_defaults = json_flag(o, "has_explicit", false),
 		.explicit_defaults = json_flag(o, "explicit", false),
-		.no_checks = json_flag(o, "no_checks", false)};
+		.no_checks = json_flag(o, "no_checks", false),
+		.auto_increment = (uint16_t)json_num(o, "increment", 0),
+		.auto_offset = (uint16_t)json_num(o, "offset", 0),
+		.utf8mb4_collation = (uint16_t)json_num(o, "utf8mb4", 0)};
 }
 
 static int put_list(struct work *w, const struct online_record *r, const struct named *to, struct err *e)

@@ -1,4 +1,4 @@
-"""What charset a statement's text is in, and its strings: relay and sync alone."""
+"""The session of a statement of structure: what charset its text is in, and its strings; the steps of AUTO_INCREMENT. Relay and sync alone."""
 import pytest
 
 from ends import Ends, live
@@ -31,7 +31,7 @@ def test_a_collation_of_the_clients_own(build_dir, server, source, target):
         f.close()
 
 
-@pytest.mark.parametrize("source, target", [("ma1011", "ma118"), ("my97", "ma1011")])
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "my97"), ("my97", "ma1011")])
 def test_strings_of_the_clients_charset(build_dir, server, source, target):
     """What an expression makes of a string with letters is by its charset: rows get it from the downstream's table."""
     f, up, down = follow(build_dir, server, source, target)
@@ -71,5 +71,36 @@ def test_defaults_that_are_no_text(build_dir, server, source):
         f.end()
         down.run("INSERT INTO app.u (id) VALUES (2)")
         assert down.query("SELECT b, c FROM app.u WHERE id = 2") == ((b"\xff\0\xfe", b"\xc3\x28"),)
+    finally:
+        f.close()
+
+
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "my97"), ("my97", "ma1011")])
+def test_steps_of_auto_increment(build_dir, server, source, target):
+    """The numbers that an added AUTO_INCREMENT gives to rows are in the upstream's steps, also where the downstream has others."""
+    f, up, down = follow(build_dir, server, source, target)
+    try:
+        down.run("SET GLOBAL auto_increment_increment=7")
+        up.run("CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (5), (1), (9)", "CREATE TABLE app.u LIKE app.t", "INSERT INTO app.u SELECT * FROM app.t",
+               "SET auto_increment_increment=3, auto_increment_offset=2", "ALTER TABLE app.t ADD n int AUTO_INCREMENT UNIQUE FIRST",
+               "SET auto_increment_increment=1, auto_increment_offset=1", "ALTER TABLE app.u ADD n int AUTO_INCREMENT UNIQUE")
+        assert [up.query(f"SELECT n FROM app.{t} ORDER BY id") for t in "tu"] == [((5,), (8,), (11,)), ((1,), (2,), (3,))]
+        f.end()
+    finally:
+        down.run("SET GLOBAL auto_increment_increment=1")
+        f.close()
+
+
+def test_what_utf8mb4_means(build_dir, server):
+    """MySQL's default_collation_for_utf8mb4 goes with the statement."""
+    f, up, down = follow(build_dir, server, "my97", "my97")
+    try:
+        with up.connect(database="app") as c, c.cursor() as cur:
+            for s in ("SET default_collation_for_utf8mb4=utf8mb4_general_ci", "CREATE TABLE t (id int PRIMARY KEY, v varchar(9)) CHARACTER SET utf8mb4"):
+                cur.execute(s)
+        up.run("CREATE TABLE app.u (id int PRIMARY KEY, v varchar(9)) CHARACTER SET utf8mb4")
+        f.end()
+        names = [s.query("SELECT COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='app' AND COLUMN_NAME='v' ORDER BY TABLE_NAME") for s in (up, down)]
+        assert names == [(("utf8mb4_general_ci",), ("utf8mb4_0900_ai_ci",))] * 2
     finally:
         f.close()
