@@ -84,6 +84,18 @@ bool statement_in_key(const struct table *t, unsigned column)
 /* The name of the new row where VALUES() is deprecated. */
 #define NEW_ROW "tg_new"
 
+/* A SET goes over as a number: as text, in which servers hand it on, a member '' is none of the members. */
+static void put_new_value(struct buf *sql, const struct table *t, unsigned i)
+{
+	bool number = t->up->columns[i].kind == COLUMN_SET;
+
+	buf_puts(sql, number ? "=CAST(" : "=");
+	buf_puts(sql, t->row_alias ? NEW_ROW "." : "VALUES(");
+	put_column(sql, t, i);
+	buf_puts(sql, t->row_alias ? "" : ")");
+	buf_puts(sql, number ? " AS UNSIGNED)" : "");
+}
+
 /* bits: the columns that are written; none: all. all: in safe mode, the key's columns too: to its collation
  * the row that is there may be the same in other bytes. */
 static void end_upsert(struct buf *sql, const struct table *t, struct str bits, bool all)
@@ -98,10 +110,7 @@ static void end_upsert(struct buf *sql, const struct table *t, struct str bits, 
 			continue;
 		buf_puts(sql, comma);
 		put_column(sql, t, i);
-		buf_puts(sql, t->row_alias ? "=" NEW_ROW "." : "=VALUES(");
-		put_column(sql, t, i);
-		if (!t->row_alias)
-			buf_putc(sql, ')');
+		put_new_value(sql, t, i);
 		comma = ",";
 	}
 }
