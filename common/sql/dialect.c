@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/xalloc.h"
+#include "common/sql/expr_text.h"
 #include "common/sql/translate.h"
 
 int tr_element(struct tr *t, size_t a, size_t b)
@@ -157,6 +158,38 @@ static int database(struct tr *t)
 	return tr_options(t, verb + 2, t->n);
 }
 
+/* Does the string stay what it is without its introducer, in a session of UTF-8? */
+static bool is_same_in_utf8(struct str introducer, struct str string)
+{
+	static const char *const utf8[] = {"_utf8mb4", "_utf8mb3", "_utf8"};
+	static const char *const others[] = {"_binary", "_ucs2", "_utf16", "_utf16le", "_utf32"};
+
+	for (size_t i = 0; i < sizeof(utf8) / sizeof(*utf8); i++)
+		if (str_is_ci(introducer, utf8[i]))
+			return true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (str_is_ci(introducer, others[i]))
+			return false;
+	return expr_is_ascii(string);
+}
+
+/*
+ * MariaDB keeps the string behind an introducer without its escapes, so that it later reads another one, or
+ * none: _utf8mb4'\\d' is 'd' to a generated column, and 'it\'s' a syntax error (seen in 10.11). MySQL puts
+ * one before each string of an expression. Without it the string is the session's, and kept well.
+ */
+static void no_introducer(struct tr *t, size_t i)
+{
+	struct str string = tr_text(t, i + 1);
+
+	if (t->from->flavor != FLAVOR_MYSQL || t->to->flavor != FLAVOR_MARIADB ||
+		!is_same_in_utf8(tr_text(t, i), string))
+		return;
+	for (size_t k = 1; k + 1 < string.n; k++)
+		if (string.p[k] == '\\' || string.p[k] == string.p[0])
+			tr_replace(t, i, "%s", "");
+}
+
 /* Collations and introducers inside expressions, which no clause above has looked at. */
 static int expressions(struct tr *t)
 {
@@ -174,6 +207,7 @@ static int expressions(struct tr *t)
 		if (mapped && (str_is_ci(word, "_utf8") || str_is_ci(word, "_utf8mb3")) &&
 			strncmp(mapped, "utf8", 4) == 0 && !t->t[i].text)
 			tr_replace(t, i, "_%s", mapped);
+		no_introducer(t, i);
 	}
 	return 0;
 }
