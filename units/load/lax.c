@@ -52,28 +52,30 @@ static size_t into_bracket(struct str t, size_t at)
 	return at < t.n ? at + 1 : 0;
 }
 
-static bool is_enum(const struct structure *s, struct str quoted)
+/* The ENUM's name as a warning says it. NULL: it is none. */
+static const char *enum_called(const struct structure *s, struct str quoted)
 {
 	struct buf name = {0};
-	bool is = false;
+	const char *found = NULL;
 
-	for (unsigned i = 0; i < s->ncolumns && !is; i++) {
+	for (unsigned i = 0; i < s->ncolumns && !found; i++) {
 		if (s->columns[i].kind != COLUMN_ENUM)
 			continue;
 		buf_clear(&name);
 		sql_put_ident(&name, str_of(s->columns[i].name));
-		is = name.n == quoted.n && strncasecmp(name.p, quoted.p, name.n) == 0;
+		if (name.n == quoted.n && strncasecmp(name.p, quoted.p, name.n) == 0)
+			found = s->columns[i].name;
 	}
 	buf_free(&name);
-	return is;
+	return found;
 }
 
-/* Does the text hold 'name'? name: in backticks. */
+/* Does the text hold 'name'? */
 static bool names_it(struct str text, struct str name)
 {
-	for (size_t i = 0; name.n >= 2 && i + name.n <= text.n; i++)
-		if (text.p[i] == '\'' && text.p[i + name.n - 1] == '\'' &&
-			strncasecmp(text.p + i + 1, name.p + 1, name.n - 2) == 0)
+	for (size_t i = 0; i + name.n + 2 <= text.n; i++)
+		if (text.p[i] == '\'' && text.p[i + name.n + 1] == '\'' &&
+			strncasecmp(text.p + i + 1, name.p, name.n) == 0)
 			return true;
 	return false;
 }
@@ -82,6 +84,7 @@ bool lax_may_say(const struct structure *s, struct str statement, struct str war
 {
 	size_t names = into_bracket(statement, 0), values;
 	struct str name = {0}, value;
+	const char *called;
 
 	for (values = names; values; values += value.n + 1) { /* behind the list of names */
 		value = next_part(statement, values);
@@ -92,7 +95,8 @@ bool lax_may_say(const struct structure *s, struct str statement, struct str war
 	for (; names && values; names += name.n + 1, values += value.n + 1) {
 		name = next_part(statement, names);
 		value = next_part(statement, values);
-		if (str_is(value, "0") && is_enum(s, name) && names_it(warning, name))
+		called = str_is(value, "0") ? enum_called(s, name) : NULL;
+		if (called && names_it(warning, str_of(called)))
 			return true;
 		if (names + name.n >= statement.n || statement.p[names + name.n] == ')')
 			break;

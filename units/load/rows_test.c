@@ -26,8 +26,9 @@
 static bool may_say(const char *statement, const char *about)
 {
 	struct column c[] = {{.name = (char *)"e", .kind = COLUMN_ENUM},
-		{.name = (char *)"v(`", .kind = COLUMN_TEXT}, {.name = (char *)"g,h", .kind = COLUMN_ENUM}};
-	struct structure s = {.columns = c, .ncolumns = 3};
+		{.name = (char *)"v(`", .kind = COLUMN_TEXT}, {.name = (char *)"g,h", .kind = COLUMN_ENUM},
+		{.name = (char *)"b`t", .kind = COLUMN_ENUM}};
+	struct structure s = {.columns = c, .ncolumns = 4};
 	char said[100];
 
 	snprintf(said, sizeof(said), "Data truncated for column '%s' at row 1", about);
@@ -54,6 +55,7 @@ static void only_an_error_value_may_be_bent(void **state)
 	assert_false(may_say(text, "g,h") || may_say(text, "v(`"));
 	snprintf(text, sizeof(text), row, "1,0,NULL");
 	assert_false(may_say(text, "e") || may_say(text, "v(`") || may_say(text, "g,h"));
+	assert_true(may_say("INSERT IGNORE INTO `t` (`b``t`,`e`) VALUES (0,1)", "b`t"));
 	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
 		assert_false(may_say(lost[i], "e"));
 }
