@@ -11,6 +11,7 @@
 #include "common/sql/address.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
+#include "common/sql/shown.h"
 #include "common/sql/split.h"
 #include "common/sql/structure.h"
 
@@ -492,9 +493,35 @@ static void split(void **state)
 	buf_free(&b);
 }
 
+/* --- texts of SHOW CREATE --- */
+
+static void check_shown(const char *text, const char *want)
+{
+	const struct server mariadb = {.flavor = FLAVOR_MARIADB, .version = 101100};
+	struct buf b = {0};
+
+	shown_put_utf8(&b, str_of(text), &mariadb);
+	assert_string_equal(buf_cstr(&b), want);
+	buf_free(&b);
+}
+
+static void literals_of_bytes_are_hexadecimal(void **state)
+{
+	(void)state;
+	check_shown("`ü` binary(2) DEFAULT 'a\\0' COMMENT 'it''s ü'",
+		"`ü` binary(2) DEFAULT 'a\\0' COMMENT 'it''s ü'");
+	check_shown("`ü` binary(5) DEFAULT '\xFE\\0\\\\''\\n' COMMENT 'it''s \xC3\xBC'",
+		"`ü` binary(5) DEFAULT x'FE005C270A' COMMENT 'it''s ü'");
+	check_shown(
+		"concat(_binary'\xFF',_latin1\"\xE9\"),'\xFE'", "concat(_binary x'FF',_latin1 x'E9'),x'FE'");
+	check_shown("'\xFE' 'not closed", "x'FE' 'not closed");
+	check_shown("not \xFE closed '\xFE", "not \xFE closed '\xFE");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(literals_of_bytes_are_hexadecimal),
 		cmocka_unit_test(quoting),
 		cmocka_unit_test(quoted_is_one_token),
 		cmocka_unit_test(long_text_is_quoted_as_short),

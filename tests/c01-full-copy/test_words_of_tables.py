@@ -46,3 +46,21 @@ def test_strings_of_expressions(target, make_pair, job):
         for no in ("it's", "1_2"):
             with pytest.raises(pymysql.MySQLError, match="CONSTRAINT"):
                 cur.execute("INSERT INTO t (id, a) VALUES (5, %s)", (no,))
+
+
+@pytest.mark.parametrize("names", ["ma1011>my97", "my97>ma1011", "ma1011>ma1011"])
+def test_defaults_of_bytes(names, make_pair, job):
+    """Servers show the default of a BINARY column, and what stands behind an introducer, as bytes that are no UTF-8: neither the copy nor a DDL statement behind it stops."""
+    pair = make_pair(*names.split(">"))
+    s, d = pair.source, pair.target
+    s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, a binary(3) DEFAULT x'fe', b varbinary(9) NOT NULL DEFAULT x'00fe275c0a' COMMENT 'ü', c varbinary(9) DEFAULT (concat(x'fe', 'x')))",
+          "INSERT INTO app.t (id) VALUES (1)", "CREATE VIEW app.v AS SELECT id, concat(a, x'ff27') AS w FROM app.t")
+    j = job(pair, tables="app.*")
+    j.run(until="full")
+    pair.assert_equal("app", j.story)
+    s.run("ALTER TABLE app.t ADD z varbinary(3) NOT NULL DEFAULT x'fd'", "INSERT INTO app.t (id) VALUES (2)", "ALTER TABLE app.t ADD y int")
+    j.run()
+    pair.assert_equal("app", j.story)
+    for x in (s, d):
+        x.run("INSERT INTO app.t (id) VALUES (3)")
+    pair.assert_equal("app", j.story)

@@ -13,6 +13,7 @@
 #include "common/base/xalloc.h"
 #include "common/db/structure.h"
 #include "common/sql/quote.h"
+#include "common/sql/shown.h"
 
 enum { NO_SUCH_DATABASE = 1049, NO_SUCH_TABLE = 1146 };
 
@@ -201,7 +202,7 @@ int catalog_list_schemas(struct catalog *c, struct db *d, const struct rules *ru
 
 char *catalog_show_create(struct db *d, const char *what, const struct item *i, struct err *e)
 {
-	struct buf sql = {0};
+	struct buf sql = {0}, utf8 = {0};
 	struct db_rows *r;
 	const struct str *v;
 	char *text = NULL;
@@ -213,11 +214,14 @@ char *catalog_show_create(struct db *d, const char *what, const struct item *i, 
 	else
 		sql_put_ident(&sql, str_of(i->schema));
 	r = db_query(d, buf_str(&sql), e);
-	if (r && (got = db_fetch(r, &v, e)) > 0 && db_columns(r) > 1)
-		text = copy(v[1]);
-	else if (r && got >= 0)
+	if (r && (got = db_fetch(r, &v, e)) > 0 && db_columns(r) > 1) {
+		shown_put_utf8(&utf8, v[1], db_server(d));
+		text = copy(buf_str(&utf8));
+	} else if (r && got >= 0) {
 		err_set(e, ERR_dump_failed, "no answer to %s", buf_cstr(&sql));
+	}
 	db_rows_close(&r);
+	buf_free(&utf8);
 	buf_free(&sql);
 	return text;
 }

@@ -12,6 +12,7 @@
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
 #include "common/sql/quote.h"
+#include "common/sql/shown.h"
 #include "common/sql/value_format.h"
 #include "units/sync/altered.h"
 #include "units/sync/away.h"
@@ -160,7 +161,7 @@ static void put_without_counter(struct buf *out, struct str shown)
 static int put_shown(struct apply *a, const char *what, const char *schema, const char *name, struct buf *out,
 	struct err *e)
 {
-	struct buf sql = {0}, text = {0};
+	struct buf sql = {0}, utf8 = {0};
 	struct err mine = {0};
 	struct db_rows *rows;
 	const struct str *v;
@@ -175,10 +176,10 @@ static int put_shown(struct apply *a, const char *what, const char *schema, cons
 	rows = db_query(a->ddl, buf_str(&sql), &mine);
 	buf_free(&sql);
 	if (rows && db_fetch(rows, &v, &mine) > 0 && db_columns(rows) > 1) {
-		ddl_put_utf8(&text, v[1]);
-		put_without_counter(out, buf_str(&text));
-		buf_free(&text);
+		shown_put_utf8(&utf8, v[1], db_server(a->ddl));
+		put_without_counter(out, buf_str(&utf8));
 	}
+	buf_free(&utf8);
 	db_rows_close(&rows);
 	buf_putc(out, '\n');
 	/* 1146: no such table, 1049: no such database: that is the answer. */
