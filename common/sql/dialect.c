@@ -173,21 +173,27 @@ static bool is_same_in_utf8(struct str introducer, struct str string)
 	return expr_is_ascii(string);
 }
 
+/* Will a server that writes the string with escapes, and reads it without, have another one? */
+static bool needs_escapes(struct str string)
+{
+	for (size_t k = 1; k + 1 < string.n; k++)
+		if (string.p[k] < ' ' || string.p[k] > '~' || string.p[k] == '\\' ||
+			string.p[k] == string.p[0])
+			return true;
+	return false;
+}
+
 /*
- * MariaDB keeps the string behind an introducer without its escapes, so that it later reads another one, or
- * none: _utf8mb4'\\d' is 'd' to a generated column, and 'it\'s' a syntax error (seen in 10.11). MySQL puts
- * one before each string of an expression. Without it the string is the session's, and kept well.
+ * MariaDB keeps the string behind an introducer with escapes that it does not read as such: _utf8mb4'\\d' is
+ * 'd' to a generated column, 'ü' is 'xC3xBC', and 'it\'s' a syntax error (seen in 10.11). MySQL puts one
+ * before each string of an expression. Without it the string is kept well, in the table's charset; a
+ * character that this has not is an error (1918).
  */
 static void no_introducer(struct tr *t, size_t i)
 {
-	struct str string = tr_text(t, i + 1);
-
-	if (t->from->flavor != FLAVOR_MYSQL || t->to->flavor != FLAVOR_MARIADB ||
-		!is_same_in_utf8(tr_text(t, i), string))
-		return;
-	for (size_t k = 1; k + 1 < string.n; k++)
-		if (string.p[k] == '\\' || string.p[k] == string.p[0])
-			tr_replace(t, i, "%s", "");
+	if (t->from->flavor == FLAVOR_MYSQL && t->to->flavor == FLAVOR_MARIADB &&
+		needs_escapes(tr_text(t, i + 1)) && is_same_in_utf8(tr_text(t, i), tr_text(t, i + 1)))
+		tr_replace(t, i, "%s", "");
 }
 
 /* Collations and introducers inside expressions, which no clause above has looked at. */

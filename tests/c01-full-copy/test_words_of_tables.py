@@ -29,7 +29,7 @@ def test_strings_of_expressions(target, make_pair, job):
     """MySQL puts an introducer before each string of an expression, behind which MariaDB forgets the escapes: a generated column had other values, or no table could be made."""
     pair = make_pair("my97", target)
     s = pair.source
-    columns = (r"id int PRIMARY KEY, a varchar(20), g varchar(40) AS (concat(a, 'it''s \\ \\n ü', '\n')) STORED, r varchar(20) AS (regexp_replace(a, '\\d', '#')), "
+    columns = (r"id int PRIMARY KEY, a varchar(20), g varchar(40) AS (concat(a, 'it''s \\ \\n ü', '\n')) STORED, r varchar(20) AS (regexp_replace(a, '\\d', '#')), u varchar(20) AS (concat(a, 'ü中')), "
                r"d varchar(20) DEFAULT (concat('x\\t', 'y''')), CONSTRAINT digits CHECK (a NOT LIKE '1\\_%' AND a <> 'it''s')")
     s.run("CREATE DATABASE app CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", f"CREATE TABLE app.t ({columns})", "INSERT INTO app.t (id, a) VALUES (1, 'a1d'), (2, NULL)")
     j = job(pair, tables="app.*")
