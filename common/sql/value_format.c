@@ -33,12 +33,15 @@ static bool has_empty_member(const char *type)
 	return false;
 }
 
+/* MariaDB does not know it: its text goes by way of Unicode, which holds all of it, an ENUM by number. */
+static bool is_gb18030(const struct column *c)
+{
+	return c->charset && strcmp(c->charset, "gb18030") == 0;
+}
+
 static enum value_format text_format(const struct column *c)
 {
-	/* MariaDB does not know it: its text goes by way of Unicode, which holds all of it. */
-	bool gb18030 = c->charset && strcmp(c->charset, "gb18030") == 0;
-
-	return gb18030 || c->as_unicode ? VALUE_UTF8MB4 : VALUE_STRING;
+	return is_gb18030(c) || c->as_unicode ? VALUE_UTF8MB4 : VALUE_STRING;
 }
 
 bool value_is_utf8(const char *charset)
@@ -112,7 +115,8 @@ enum value_format value_format_of(const struct column *c)
 	case COLUMN_INET6:
 		return VALUE_UTF8MB4;
 	case COLUMN_ENUM:
-		return has_empty_member(c->type) ? VALUE_ENUM_NUMBER : VALUE_ENUM;
+		return has_empty_member(c->type) || (is_gb18030(c) && !c->as_unicode) ? VALUE_ENUM_NUMBER
+										      : VALUE_ENUM;
 	case COLUMN_SET:
 		return has_empty_member(c->type) ? VALUE_SET_NUMBER : text_format(c);
 	case COLUMN_TEXT:

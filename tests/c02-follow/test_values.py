@@ -224,15 +224,18 @@ def test_gb18030(make_pair, job):
     s = pair.source
     texts = ["", "a'b", "\u4e2d\u6587", "\u00e9\u20ac", "\U00020000\u4e00", "\u3400?"]
     s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v varchar(20) CHARACTER SET gb18030, l varchar(9) CHARACTER SET latin1)",
-          "CREATE TABLE app.k (k varchar(20) CHARACTER SET gb18030 COLLATE gb18030_bin PRIMARY KEY, n int)", "CREATE TABLE app.n (v text CHARACTER SET gb18030)")
+          "CREATE TABLE app.k (k varchar(20) CHARACTER SET gb18030 COLLATE gb18030_bin PRIMARY KEY, n int)", "CREATE TABLE app.n (v text CHARACTER SET gb18030)",
+          "CREATE TABLE app.e (id int PRIMARY KEY, e enum('a','\u4e57') CHARACTER SET gb18030, f enum('','\u4e2d') CHARACTER SET gb18030, w set('\u4e57','b') CHARACTER SET gb18030)",
+          "SET sql_mode=''", "INSERT INTO app.e VALUES (1, 2, 2, 3), (2, 0, 1, 0), (3, 1, 0, 2), (4, NULL, NULL, NULL)")
     add = [x for i, t in enumerate(texts) for x in (("INSERT INTO app.t VALUES (%s, %s, '\u00e9')", (i, t)), ("INSERT INTO app.k VALUES (%s, 1)", (t,)), ("INSERT INTO app.n VALUES (%s)", (t,)))]
     s.run(*add)
     j = job(pair, tables="app.*")
     j.run()
-    s.run("UPDATE app.t SET v=CONCAT(v, '\u4e2d'), id=id+100", "UPDATE app.k SET n=2", "DELETE FROM app.k WHERE k='\u4e2d\u6587'", "UPDATE app.n SET v=CONCAT(v, 'x')", "DELETE FROM app.n LIMIT 2", *add[0::3])
+    s.run("UPDATE app.t SET v=CONCAT(v, '\u4e2d'), id=id+100", "UPDATE app.k SET n=2", "DELETE FROM app.k WHERE k='\u4e2d\u6587'", "UPDATE app.n SET v=CONCAT(v, 'x')", "DELETE FROM app.n LIMIT 2", "UPDATE app.e SET w=1, e=2 WHERE id > 1", *add[0::3])
     j.run()
-    for sql in ("SELECT id, HEX(CONVERT(v USING utf8mb4)), l FROM app.t", "SELECT HEX(CONVERT(k USING utf8mb4)), n FROM app.k", "SELECT HEX(CONVERT(v USING utf8mb4)) FROM app.n"):
-        assert sorted(s.query(sql)) == sorted(pair.target.query(sql)), sql
+    for sql in ("SELECT id, HEX(CONVERT(v USING utf8mb4)), l FROM app.t", "SELECT HEX(CONVERT(k USING utf8mb4)), n FROM app.k", "SELECT HEX(CONVERT(v USING utf8mb4)) FROM app.n",
+                "SELECT id, e+0, HEX(CONVERT(e USING utf8mb4)), f+0, w+0 FROM app.e"):
+        assert sorted(s.query(sql), key=str) == sorted(pair.target.query(sql), key=str), sql
     assert len(s.query("SELECT * FROM app.t")) == 2 * len(texts)
 
 
