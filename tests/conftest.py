@@ -22,8 +22,8 @@ def pytest_addoption(parser):
     parser.addoption("--build", default=None, help="another build folder")
     parser.addoption("--long", action="store_true", help="the long tests too, and the Maven servers")
     parser.addoption("--without", action="append", default=[], metavar="SERVER", help="leave this server out knowingly")
-    parser.addoption("--seeds", type=int, default=0, help="k04, random DDL: how many random runs in all")
-    parser.addoption("--first-seed", type=int, default=1, help="k04, random DDL: where the seeds begin")
+    parser.addoption("--seeds", type=int, default=0, help="random tests: how many runs (docs/design/testing.md)")
+    parser.addoption("--first-seed", type=int, default=1, help="random tests: where the seeds begin")
     parser.addoption("--pairs", default="my97>my97,my97>ma1011,ma1011>my97,ma1011>ma1011", help="source>target, with commas: what the full path tests run")
 
 

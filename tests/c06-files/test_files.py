@@ -11,22 +11,11 @@ import pytest
 import procs
 import servers
 import zoo
+from file_jobs import FileJob, readable
 from tidegate import FAILED, USAGE, Job
 from workload import Sysbench, Workload
 
 SQL = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
-
-
-class FileJob(Job):
-    """The same, with a folder of files on one side."""
-
-    def __init__(self, bin_dir, folder, word, files, source=None, target=None, **kw):
-        super().__init__(bin_dir, folder, source and source.url(), target and target.url(), **kw)
-        self.word, self.files = word, Path(files)
-
-    def command(self, *more, until=None):
-        args = super().command(*more, until=None)
-        return [args[0], self.word, "--dir", str(self.files), *args[2:]]
 
 
 @pytest.fixture
@@ -51,13 +40,6 @@ def case(name, *values, marks=()):
 
 def only_long(name, *values):
     return case(name, *values, marks=pytest.mark.long)
-
-
-def readable(folder):
-    """What root's mydumper wrote may be read by the source's uid."""
-    os.chmod(folder, 0o755)
-    for f in folder.iterdir():
-        os.chmod(f, 0o644)
 
 
 def tool(name, server, folder, *more):
