@@ -347,13 +347,15 @@ static void put_which(const struct tables *ts, const struct table *t, struct buf
 	sql_put_string(sql, str_of(t->name));
 }
 
-/* By other routes it was elsewhere: 1. */
+enum { AS_RECORDED, ELSEWHERE, NOT_RECORDED };
+
+/* ELSEWHERE: by other routes. */
 static int was_elsewhere(struct tables *ts, const struct table *t, struct route_name *was, struct err *e)
 {
 	struct buf sql = {0};
 	struct db_rows *rows;
 	const struct str *v;
-	int n = -1;
+	int n = -1, r = -1;
 
 	buf_puts(&sql, "SELECT target_schema, target_table FROM ");
 	sql_put_table(&sql, str_of(ts->id->schema), STR_LIT("tidegate_structure"));
@@ -363,20 +365,25 @@ static int was_elsewhere(struct tables *ts, const struct table *t, struct route_
 	if (rows && (n = db_fetch(rows, &v, e)) > 0) {
 		snprintf(was->schema, sizeof(was->schema), "%.*s", STR_ARG(v[0]));
 		snprintf(was->table, sizeof(was->table), "%.*s", STR_ARG(v[1]));
-		n = !is_name(was, t->to_schema, t->to_name);
+		r = is_name(was, t->to_schema, t->to_name) ? AS_RECORDED : ELSEWHERE;
+	} else if (n == 0) {
+		r = NOT_RECORDED;
 	}
 	db_rows_close(&rows);
-	return n;
+	return r;
 }
 
-/* An operator who gives it another place moves it by hand; but what another source has is not that. */
+/* An operator who gives it another place moves it by hand; but what another source has is not that. What only
+ * the upstream told of is recorded: it may be gone from there when somebody asks again. */
 static int keep_place(struct tables *ts, const struct table *t, struct err *e)
 {
 	struct route_name was = {"", ""};
 	struct buf sql = {0};
 	int r = was_elsewhere(ts, t, &was, e);
 
-	if (r <= 0)
+	if (r == NOT_RECORDED)
+		return record(ts, t, e);
+	if (r != ELSEWHERE)
 		return r;
 	if (was.table[0] && elsewhere_source(ts, t->to_schema, t->to_name))
 		return err_set(e, ERR_route_failed,
