@@ -593,3 +593,19 @@ def test_replaced(make_pair, job):
         assert d.query(f"SELECT id, v FROM {name}.x") == ((1, 1),) and len(d.query(f"SHOW INDEX FROM {name}.x WHERE Key_name = 'k'")) == 1 and d.query(f"SELECT NEXTVAL({name}.q)"), name
     assert d.query("SELECT id FROM f_stays.fresh") == ((7,),) and d.query("SELECT v FROM f_new.x") == (("\xe9",),)
     f.leave()
+
+
+@FROM_MARIADB
+def test_what_is_done_where_a_column_is_not_there(names, make_pair, job):
+    """ADD COLUMN was left out: what a later MODIFY is goes by the column as it was in the upstream, whatever was done to the table in between."""
+    pair = begin(names, make_pair)
+    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "table-pattern": "x", "action": "Ignore", "events": ["alter table"]}]).start()
+    pair.source.run("CREATE TABLE app.x (id int PRIMARY KEY, n int, m int)", "ALTER TABLE app.x ADD COLUMN c int DEFAULT 2, ADD KEY k (n)")
+    for between in ("ALTER TABLE app.x ADD KEY l (n)", "CREATE INDEX o ON app.x (m)", "DROP INDEX o ON app.x", "ALTER TABLE app.x ALTER COLUMN m SET DEFAULT 3"):
+        pair.source.run(between)
+    pair.source.run("ALTER TABLE app.x MODIFY n bigint, MODIFY c bigint DEFAULT 2")
+    f.through()
+    assert pair.target.query("SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 'x' ORDER BY 1") == (("id", "int"), ("m", "int"), ("n", "int"))
+    assert {r[2] for r in pair.target.query("SHOW INDEX FROM app.x")} == {"PRIMARY", "k", "l"}
+    f.counted(0, 2)
+    f.leave()

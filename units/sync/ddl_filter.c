@@ -26,6 +26,7 @@ struct work {
 	struct shape shape;
 	bool tried;  /* shape was looked for */
 	bool parted; /* the table's default charset is another one upstream than downstream */
+	bool lacks;  /* the downstream has not all of the upstream's columns */
 };
 
 static const struct event *event_of_verb(enum sql_verb v)
@@ -315,16 +316,19 @@ static void take_rename(struct work *w)
 	g->ntables = 2;
 }
 
-/* Done as a whole, where a column without words about its charset gets another one in the downstream. */
+/* Done as a whole, where a column without words about its charset gets another one in the downstream, or
+ * where the downstream's structure behind it does not say what the upstream has. */
 static int keep_parted(struct work *w, struct err *e)
 {
 	bool shapes = false;
 
 	for (unsigned i = 0; i < w->alter.n; i++)
 		shapes = shapes || w->alter.parts[i].shapes;
-	if (!w->parted || !shapes)
+	if (!w->lacks && (!w->parted || !shapes))
 		return 1;
-	if (look_at_alter(w, e) < 0)
+	if (!shapes && w->asked->ddl->rename)
+		return 1;
+	if ((shapes ? look_at_alter(w, e) : look_at_shape(w, w->asked->q->sql, e)) < 0)
 		return -1;
 	keep_shape(w, w->asked->ddl->rename);
 	return 1;
@@ -354,7 +358,24 @@ static int cut_parts(struct work *w, struct err *e)
 	return told.left > 0;
 }
 
-/* An earlier statement, which was left out, may have changed the default charset of the table. */
+/* ADD COLUMN was left out. What the downstream does without by itself (a generated column) is no such. */
+static int look_if_lacking(
+	struct work *w, const struct structure *was, const struct route_name *to, struct err *e)
+{
+	bool found;
+	struct structure *down = db_structure(w->a->ddl, to->schema, to->table, &found, e);
+
+	for (unsigned i = 0; down && i < was->ncolumns; i++)
+		w->lacks = w->lacks ||
+			   (!was->columns[i].generated && structure_column(down, was->columns[i].name) < 0);
+	if (!down && e->code)
+		return -1;
+	structure_free(&down);
+	return 0;
+}
+
+/* An earlier statement, which was left out, may have changed the default charset of the table, or added a
+ * column to it. */
 static int look_if_parted(struct work *w, const char *schema, const char *table, struct err *e)
 {
 	struct apply *a = w->a;
@@ -369,11 +390,14 @@ static int look_if_parted(struct work *w, const char *schema, const char *table,
 		was = tracked = tables_tracked(&a->tables, schema, table, e);
 	if (!was && e->code)
 		return -1;
-	if (was && was->charset) {
-		r = route_table(rules_route(a->rules), str_of(schema), str_of(table), &to, e);
-		r = r < 0 ? -1 : db_table_charset(a->ddl, to.schema, to.table, down, e);
+	if (was)
+		r = route_table(rules_route(a->rules), str_of(schema), str_of(table), &to, e) < 0 ? -1 : 0;
+	if (r == 0 && was && was->charset) {
+		r = db_table_charset(a->ddl, to.schema, to.table, down, e);
 		w->parted = r == 0 && down[0] && !table_same_charset(was->charset, down);
 	}
+	if (r == 0 && was && filter_concerns(w->f, str_of(schema), str_of(table)))
+		r = look_if_lacking(w, was, &to, e);
 	structure_free(&tracked);
 	return r;
 }
@@ -505,6 +529,22 @@ static int ask_verb(struct work *w, const struct sql_name *n, struct err *e)
 	return r ? keep_replaced(w) : mixed(w, "and the rest drops what it replaces", e);
 }
 
+/* An index that is made, or goes, where the downstream's structure does not say what the upstream has. */
+static int keep_indexed(struct work *w, struct err *e)
+{
+	const struct ddl_asked *q = w->asked;
+	char schema[257];
+
+	if (look_if_parted(w, ddl_schema_of(&q->ddl->tables[0], q->q->schema, schema),
+		    q->ddl->tables[0].table, e) < 0)
+		return -1;
+	if (w->lacks && look_at_shape(w, q->q->sql, e) < 0)
+		return -1;
+	if (w->lacks)
+		keep_shape(w, false);
+	return 1;
+}
+
 /* One event, of one table. */
 static int whole(struct work *w, struct err *e)
 {
@@ -513,6 +553,8 @@ static int whole(struct work *w, struct err *e)
 	bool shapes = ddl->verb == SQL_VERB_CREATE_TABLE || ddl->verb == SQL_VERB_CREATE_INDEX ||
 		      ddl->verb == SQL_VERB_DROP_INDEX;
 
+	if (r == 1 && (ddl->verb == SQL_VERB_CREATE_INDEX || ddl->verb == SQL_VERB_DROP_INDEX))
+		return keep_indexed(w, e);
 	/* Whether IF NOT EXISTS made one can't be seen: track_gone leaves what is known alone. */
 	if (r != 0 || !shapes || (ddl->verb == SQL_VERB_CREATE_TABLE && ddl->if_not_exists))
 		return r;
