@@ -192,7 +192,8 @@ SHAPE = {"id": None, "n": None, "v": None}
 class World:
     def __init__(self, rules, source="one"):
         self.rules, self.source = rules, source
-        self.up, self.down, self.up_dbs, self.down_dbs, self.events = {}, {}, set(), set(), 0
+        self.up, self.down, self.up_dbs, self.down_dbs = {}, {}, set(), set()
+        self.changed = False  # other rules than it began with
 
     def wanted(self, name):
         return self.rules.wanted(*name)
@@ -379,6 +380,8 @@ class World:
 
     def drop_database(self, s, statement):
         if self.database_event(s, ("drop database", "drop schema"), statement):
+            if self.rules.routes and self.changed:
+                raise Stops("a table without a row since then is not known to be one of it")
             to = self.rules.schema_place(s)
             mine = [n for n in self.up if n[0] == s and self.wanted(n)]
             for n in mine:

@@ -549,6 +549,7 @@ class Run:
         ask(self.job, "pause-task", "run")
         wait_stage(self.job, "Paused")
         if self.change_rules():
+            self.world.changed = True
             self.write_task()
             answer = ask(self.job, "update-task", str(self.task))
             assert answer["result"], f"{answer}\n{self.story()}"
