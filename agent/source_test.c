@@ -279,6 +279,25 @@ static void a_slot_that_is_none_here_is_told(void **state)
 	assert_false(reports(a, "\"source\""));
 }
 
+/* It began without a look, as its old progress was to be removed. Now that this is gone the orders want one:
+ * of whoever begins. A relay that ends is not held up for it. */
+static void what_has_begun_is_not_looked_at(void **state)
+{
+#define AFRESH(afresh, look)                                                                            \
+	"{'task':'t','sub':1,'mode':'incremental','stage':'Running','resumes':0,'remove_meta':" #afresh \
+	",'look':" #look "}"
+	struct agent *a = *state;
+
+	give(a, 3, 7, AFRESH(true, false));
+	assert_int_equal(a->sources->subtasks->phase, PHASE_SYNC);
+	give(a, 4, 7, AFRESH(false, true));
+	assert_false(subtask_start_is_open(a->sources->subtasks));
+	give(a, 5, 8, AFRESH(false, true)); /* begins once more */
+	orders_tick(a, 1);
+	assert_int_equal(a->sources->subtasks->phase, PHASE_LOOK);
+	assert_true(subtask_start_is_open(a->sources->subtasks));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -292,6 +311,7 @@ int main(void)
 		TEST(a_slot_that_is_none_here_is_told),
 		TEST(a_relay_goes_on_over_what_is_purged),
 		TEST(a_relay_of_others_begins_anew),
+		TEST(what_has_begun_is_not_looked_at),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -373,9 +373,12 @@ static bool may_copy(struct subtask *t)
 	return t->copying;
 }
 
+/* One that works already knows it, whatever is to be looked at when it begins once more. */
 bool subtask_start_is_open(const struct subtask *t)
 {
-	return must_look(t) && subtask_needs_relay(t);
+	bool works = t->stage == STAGE_Running && t->phase != PHASE_LOOK;
+
+	return must_look(t) && subtask_needs_relay(t) && !works;
 }
 
 void subtask_tick(struct subtask *t, uint64_t now)

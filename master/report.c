@@ -116,8 +116,10 @@ static bool take_subtask(struct master *m, const char *source, const json_t *was
 {
 	const char *task = json_text(s, "task", "");
 	bool copied = json_flag(s, "copied", false) && !json_flag(was, "copied", false);
-	bool looked = json_flag(s, "looked", false) && !json_flag(was, "looked", false);
 	bool begun = json_flag(was, "remove_meta", false) && has_begun(s), paused, moved;
+	/* Where the old progress was removed there was nothing to be looked at, and is nothing from now on.
+	 */
+	bool looked = (begun || json_flag(s, "looked", false)) && !json_flag(was, "looked", false);
 	const json_t *need = new_need(was, s);
 	char key[MODEL_KEY];
 	json_t *doc;

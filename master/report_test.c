@@ -94,6 +94,21 @@ static void test_old_orders(void **state)
 	assert_false(json_flag(doc_of(m), "remove_meta", true));
 }
 
+/* A relay waits for what a look finds: where old progress was removed there is none to wait for, also later.
+ */
+static void test_nothing_to_look_at(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	start_anew(m);
+	orders_say(m, "host-1", "\"look\":true", false);
+	tells(m, a, m->model.revision, "\"sub\":1,\"stage\":\"Running\",\"meta_removed\":true");
+	orders_say(m, "host-1", "\"remove_meta\":false", true);
+	orders_say(m, "host-1", "\"look\":true", false);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -101,6 +116,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(test_the_life_before),
 		T(test_old_orders),
+		T(test_nothing_to_look_at),
 	};
 
 	log_set_level(LOG_ERROR_);
