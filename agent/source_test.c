@@ -250,6 +250,25 @@ static enum stage relay_behind(struct agent *a, enum err_code code)
 	return a->sources->stage;
 }
 
+/* Stopped and started while its agent was cut off: it has the same number, and was never resumed. */
+static void resumes_are_counted_anew(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, RESUMED(3));
+	t = a->sources->subtasks;
+	give(a, 4, 8, RESUMED(0));
+	orders_tick(a, 1);
+	ends(t, t->sync, ERR_sync_fenced);
+	orders_tick(a, 2);
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 5, 8, RESUMED(0));
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 6, 8, RESUMED(1));
+	assert_int_equal(t->stage, STAGE_Running);
+}
+
 /* Others read from it: it goes on where its start would change nothing. */
 static void a_relay_goes_on_over_what_is_purged(void **state)
 {
@@ -312,6 +331,7 @@ int main(void)
 		TEST(a_relay_goes_on_over_what_is_purged),
 		TEST(a_relay_of_others_begins_anew),
 		TEST(what_has_begun_is_not_looked_at),
+		TEST(resumes_are_counted_anew),
 	};
 
 	log_set_level(LOG_ERROR_);

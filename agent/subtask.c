@@ -280,7 +280,8 @@ static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revisi
 	int64_t resumes = json_num(spec, "resumes", -1);
 	bool anew = source_changed || (resumes >= 0 ? resumes > t->resumes : revision > t->revision);
 
-	if (resumes > t->resumes)
+	/* A smaller one is of another life under the same number, and counts from there. */
+	if (resumes >= 0)
 		t->resumes = resumes;
 	if (t->stage != STAGE_Paused && t->stage != STAGE_Pausing)
 		return true;
