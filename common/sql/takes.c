@@ -32,13 +32,39 @@ static int check_extras(const struct structure *there, const struct structure *f
 	return 0;
 }
 
+/* A generated one takes no value. One that is generated upstream comes with no copied row (exactly), and
+ * would stay empty. The ends of row history are written where the table there keeps none itself. */
+static int check_generated(const struct column *from, const struct column *there, bool exactly, struct err *e)
+{
+	if (from->generated == there->generated || structure_is_row_time(from) ||
+		structure_is_row_time(there))
+		return 0;
+	if (there->generated)
+		return err_set(e, ERR_load_failed,
+			"the table is there already, with a generated column `%s`, which the upstream's rows "
+			"have "
+			"values of their own for",
+			there->name);
+	return exactly ? err_set(e, ERR_load_failed,
+				 "the table is there already, with an ordinary column `%s`, which is a "
+				 "generated "
+				 "one of the upstream, whose values are not copied",
+				 there->name)
+		       : 0;
+}
+
 int structure_takes(const struct structure *there, const struct structure *from, const struct route_extras *x,
 	bool exactly, struct err *e)
 {
-	for (unsigned i = 0; i < from->ncolumns; i++)
-		if (structure_column(there, from->columns[i].name) < 0)
+	for (unsigned i = 0; i < from->ncolumns; i++) {
+		int at = structure_column(there, from->columns[i].name);
+
+		if (at < 0)
 			return err_set(e, ERR_load_failed, "the table is there already, without column `%s`",
 				from->columns[i].name);
+		if (check_generated(&from->columns[i], &there->columns[at], exactly, e) < 0)
+			return -1;
+	}
 	if (check_extras(there, from, x, e) < 0)
 		return -1;
 	for (unsigned i = 0; exactly && i < there->ncolumns; i++)

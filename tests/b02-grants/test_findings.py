@@ -101,7 +101,7 @@ def test_findings(up, down, looked):
     k.case("target_columns", "warn", "into `app`.`cols`: .* without column `V`$", "ALTER it there", mode="incremental")
     d.run("ALTER TABLE app.cols ADD COLUMN v int, ADD COLUMN own int")
     k.case("target_columns", "fail", "into `app`.`cols`: .* with a column `own` ", "ALTER or DROP")
-    k.gone("target_columns", mode="incremental")
+    k.case("target_columns", "warn", "nothing is copied, and these tables are not there: [^:]*: ((?!cols).)*$", "make the tables there", mode="incremental")
     d.run("ALTER TABLE app.cols DROP COLUMN own, ENGINE=MyISAM")
     k.case("target_columns", "fail", "into `app`.`cols`: it is there already, with engine MyISAM", "ALTER or DROP")
     k.case("target_columns", "warn", "into `app`.`cols`: it is there already, with engine MyISAM", "ALTER it there", mode="incremental")

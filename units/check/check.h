@@ -44,6 +44,8 @@ const char *check_consistency(const struct check *c);
 int check_may_lock_all(struct check *c, struct err *e);
 /* Is a global variable of the server on? No, where there is none of this name. */
 bool check_is_on(struct db *d, const char *variable);
+/* Does the upstream write what its foreign keys do into the binlog? Then nothing downstream has to do it. */
+bool check_logs_cascades(const struct check *c);
 /* Does the task copy tables of the server? */
 bool check_copies(const struct check *c);
 /* Does the task apply the binlog, too? */

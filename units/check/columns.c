@@ -6,11 +6,13 @@
 #include "common/base/clock.h"
 #include "common/db/structure.h"
 #include "common/sql/takes.h"
-#include "units/check/items.h"
+#include "units/check/values.h"
 
 struct fitting {
 	struct check *c;
 	struct some unfit, without; /* without: not there, although routes fill a column of it */
+	struct some absent;         /* not there, and nothing is copied */
+	struct values values;
 };
 
 /* The table that is there: is it one, and can what was written be taken back? */
@@ -41,19 +43,45 @@ static void look_at(struct fitting *f, const struct check_table *t)
 		if (from && (check_kind(f->c, t, &e) < 0 ||
 				    structure_takes(there, from, &x, check_copies(f->c), &e) < 0))
 			some_add(&f->unfit, "`%s`.`%s`: %s", t->to.schema, t->to.table, e.text);
+		else if (from)
+			values_look_at(&f->values, t, from, there);
 		else if (!there && x.n > 0)
 			some_add(&f->without, "`%s`.`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table,
 				x.p[0].column, t->schema, t->name);
+		else if (!there && !check_copies(f->c))
+			some_add(&f->absent, "`%s`.`%s`", t->to.schema, t->to.table);
 	}
 	route_extras_fini(&x);
 	structure_free(&there);
 	structure_free(&from);
 }
 
+static void tell(struct check *c, const char *item, struct fitting *f)
+{
+	bool copies = check_copies(c);
+
+	if (f->absent.n > 0)
+		check_found(c, item, "warn", ERR_sync_no_table, db_where(c->down),
+			"make the tables there, where no DDL statement of the binlog will do that, or take "
+			"mode all, which copies",
+			"nothing is copied, and these tables are not there: the first change of a row stops "
+			"the task: %s",
+			some_text(&f->absent));
+	if (f->unfit.n > 0)
+		check_found(c, item, copies ? "fail" : "warn", ERR_load_failed, db_where(c->down),
+			copies ? "ALTER or DROP it there, or leave it out by block-allow-list"
+			       : "ALTER it there, where no DDL statement of the binlog will do that",
+			"rows can't be written into %s", some_text(&f->unfit));
+	if (f->without.n > 0)
+		check_found(c, item, "fail", ERR_load_failed, db_where(c->down),
+			"make the table by hand, with that column",
+			"the task's routes fill columns (extract-…) of tables that are not there: %s",
+			some_text(&f->without));
+}
+
 void check_columns(struct check *c, const char *item)
 {
 	struct fitting f = {.c = c};
-	bool copies = check_copies(c);
 	size_t i;
 
 	if (check_has_begun(c)) {
@@ -62,20 +90,13 @@ void check_columns(struct check *c, const char *item)
 	}
 	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++)
 		look_at(&f, &c->tables->p[i]);
-	if (f.unfit.n > 0)
-		check_found(c, item, copies ? "fail" : "warn", ERR_load_failed, db_where(c->down),
-			copies ? "ALTER or DROP it there, or leave it out by block-allow-list"
-			       : "ALTER it there, where no DDL statement of the binlog will do that",
-			"rows can't be written into %s", some_text(&f.unfit));
-	if (f.without.n > 0)
-		check_found(c, item, "fail", ERR_load_failed, db_where(c->down),
-			"make the table by hand, with that column",
-			"the task's routes fill columns (extract-…) of tables that are not there: %s",
-			some_text(&f.without));
+	tell(c, item, &f);
 	if (i < c->tables->n)
 		check_rest(c, item, i, "the copy looks at each, the sync once it has rows");
-	else if (f.unfit.n + f.without.n == 0)
+	else if (f.unfit.n + f.without.n + f.absent.n == 0)
 		check_passed(c, item, c->down);
+	values_tell(c, &f.values);
 	some_free(&f.unfit);
 	some_free(&f.without);
+	some_free(&f.absent);
 }

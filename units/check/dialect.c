@@ -1,6 +1,6 @@
 /*
  * What a copy will make downstream, tried without making it: each table's CREATE goes through the same
- * translation as in the load.
+ * translation as in the load, and the downstream is asked for one like it (trial.c).
  */
 #include <string.h>
 
@@ -8,9 +8,11 @@
 #include "common/config/json.h"
 #include "common/sql/dialect.h"
 #include "units/check/items.h"
+#include "units/check/trial.h"
 
 struct translating {
 	struct check *c;
+	struct trial trial;
 	struct sql_dialects d;
 	struct some changed, refused;
 	uint32_t code; /* of the first that is refused */
@@ -35,7 +37,9 @@ static void try_one(struct translating *w, const struct check_table *t)
 	tables_create(w->c->tables, w->c->up, t, &create);
 	r = create.n > 0 ? sql_translate(buf_str(&create), &w->d, &sql, &notes, &e) : 0;
 	/* One that is there is not made, and whoever made it has decided. */
-	if ((r < 0 || notes.n > 0) && !tables_is_there(w->c->down, t)) {
+	if ((r < 0 || notes.n > 0 || (w->trial.d && sql.n > 0)) && !tables_is_there(w->c->down, t)) {
+		if (r == 0 && trial_refuses(&w->trial, buf_str(&sql), &e))
+			r = -1;
 		if (r == 0)
 			add_lines(&w->changed, t->schema, &notes);
 		else
@@ -57,8 +61,11 @@ void check_types(struct check *c, const char *item)
 			.collations = policy < 0 ? COLLATION_NEAREST : (enum collation_policy)policy}};
 	size_t i;
 
+	if (!check_has_begun(c))
+		trial_open(&w.trial, c);
 	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++)
 		try_one(&w, &c->tables->p[i]);
+	trial_close(&w.trial);
 	if (w.refused.n > 0)
 		check_found(c, item, "fail", w.code, db_where(c->down),
 			err_info((enum err_code)w.code)->workaround, "can't be made there: %s",

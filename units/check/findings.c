@@ -214,3 +214,13 @@ bool check_has_role(struct db *d)
 		       text, sizeof(text), &found, NULL) == 0 &&
 	       found && strcmp(text, "0") != 0;
 }
+
+/* From 9.6 on, unless that is left to the engine. */
+bool check_logs_cascades(const struct check *c)
+{
+	char value[16] = "";
+
+	return db_server(c->up)->flavor == FLAVOR_MYSQL &&
+	       check_variable(c->up, "innodb_native_foreign_keys", value, sizeof(value)) &&
+	       (str_is(str_of(value), "0") || str_is_ci(str_of(value), "OFF"));
+}

@@ -1,7 +1,7 @@
 /*
  * tidegate-check: one shot. Asks both servers whether a task can work, in the same box and from the same host
  * as the units that will do it, and leaves. It changes nothing but to make Tidegate's own tables in the meta
- * schema, and what `binlog-schema` says of them.
+ * schema (and a TEMPORARY one for a moment), and what `binlog-schema` says of them.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -204,17 +204,6 @@ static bool tell_ties(struct ties *s, const struct db *d)
 	return any;
 }
 
-/* MySQL from 9.6 on writes what its cascades do into the binlog, unless it is told to leave that to the
- * engine: then nothing downstream has to do it. */
-static bool logs_cascades(const struct check *c)
-{
-	char value[16] = "";
-
-	return db_server(c->up)->flavor == FLAVOR_MYSQL &&
-	       check_variable(c->up, "innodb_native_foreign_keys", value, sizeof(value)) &&
-	       (str_is(str_of(value), "0") || str_is_ci(str_of(value), "OFF"));
-}
-
 static bool look_at_ties(const struct meeting *m)
 {
 	struct ties up = {.m = m}, down = {.m = m};
@@ -223,7 +212,7 @@ static bool look_at_ties(const struct meeting *m)
 
 	if (check_copies(m->c) && !m->goes_on)
 		seen = read_upstream(&up);
-	if (check_follows(m->c) && !logs_cascades(m->c))
+	if (check_follows(m->c) && !check_logs_cascades(m->c))
 		bad = read_downstream(&down);
 	bad = tell_ties(&up, m->c->up) || bad;
 	bad = tell_ties(&down, m->c->down) || bad;
