@@ -151,7 +151,7 @@ class Table:
 
     def down(self):
         r, columns, how = self.r, [list(c) for c in self.columns], self.r.choice(
-            ["same", "narrower", "narrower", "narrower", "narrower", "wider", "wider", "missing", "extra", "generated", "plain", "order", "unique", "nokey", "otherkey", "engine", "view", "sequence", "trigger", "foreign", "check", "parts", "rows", "notnull", "ghost", "outward", "period", "temporal"])
+            ["same", "narrower", "narrower", "narrower", "narrower", "wider", "wider", "missing", "extra", "generated", "plain", "order", "unique", "nokey", "otherkey", "engine", "view", "sequence", "trigger", "foreign", "rows", "notnull", "ghost", "outward", "period"])
         self.change, key, c = how, self.key, r.choice(columns)
         more, tail, generated, after = "", "", self.generated, []
         if how in ("narrower", "wider") and c[2][2 if how == "narrower" else 3]:
@@ -175,7 +175,7 @@ class Table:
         elif how == "otherkey":
             key = "KEY other"
         elif how == "engine":
-            tail = "ENGINE=" + r.choice(["MyISAM", "MEMORY", "Aria", "ARCHIVE", "BLACKHOLE"])
+            tail = "ENGINE=" + r.choice(["MyISAM", "MEMORY", "Aria", "ARCHIVE"])
             self.change += tail
         elif how == "view":
             return [f"CREATE VIEW app.{self.name} AS SELECT 1 AS id"]
@@ -187,10 +187,6 @@ class Table:
             more = ", FOREIGN KEY (id) REFERENCES app.mine (id)"
         elif how == "outward":
             after = [f"CREATE TABLE app.child_{self.name} (id int, FOREIGN KEY (id) REFERENCES app.{self.name} (id){r.choice(['', ' ON DELETE CASCADE'])})"]
-        elif how == "check":
-            more = ", CHECK (id < 100)"
-        elif how == "parts":
-            tail = "PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (100))"
         elif how == "rows":
             after = [f"INSERT INTO app.{self.name} (id) VALUES (1)"]
         elif how == "notnull":
@@ -221,6 +217,7 @@ class World:
         self.odd = [o.format(t="o{t}") for o in r.sample(ODD, len(ODD))]  # as many of them as are wanted and this upstream takes
         self.there = {t.name: t.down() for t in self.tables if r.random() < 0.75}
         self.safe = r.random() < 0.15
+        self.mends = r.random() < 0.3
 
     def settings(self, side, flavor):
         known = {"up": UP, "down": DOWN}[side]

@@ -43,11 +43,13 @@ static size_t read_upstream(struct leading *l)
 	return i;
 }
 
-/* Without routes a parent that the upstream has not is wanted as well. */
-static bool is_wanted(const struct check *c, struct str schema, struct str table, bool exact)
+/* Without routes the sync takes a parent that the upstream has not for a wanted one as well. */
+static void note_downstream(struct leading *l, const struct str *v, bool acts)
 {
-	return tables_find_to(c->tables, schema, table, exact) ||
-	       (!rules_route(c->rules) && rules_table(c->rules, schema, table));
+	bool wanted = !rules_route(l->c->rules) && rules_table(l->c->rules, v[2], v[3]);
+
+	some_add(acts && !wanted ? &l->acts : &l->others, "`%.*s`.`%.*s` to `%.*s`.`%.*s`", STR_ARG(v[0]),
+		STR_ARG(v[1]), STR_ARG(v[2]), STR_ARG(v[3]));
 }
 
 /* Those that are there. What can't be seen stops nothing here. */
@@ -64,9 +66,9 @@ static void read_downstream(struct leading *l)
 	const struct str *v;
 
 	while (rows && db_fetch(rows, &v, &ignored) > 0)
-		if (tables_find_to(l->c->tables, v[0], v[1], exact) && !is_wanted(l->c, v[2], v[3], exact))
-			some_add(str_is(v[4], "1") ? &l->acts : &l->others, "`%.*s`.`%.*s` to `%.*s`.`%.*s`",
-				STR_ARG(v[0]), STR_ARG(v[1]), STR_ARG(v[2]), STR_ARG(v[3]));
+		if (tables_find_to(l->c->tables, v[0], v[1], exact) &&
+			!tables_find_to(l->c->tables, v[2], v[3], exact))
+			note_downstream(l, v, str_is(v[4], "1"));
 	db_rows_close(&rows);
 }
 
