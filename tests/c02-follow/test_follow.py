@@ -1,10 +1,15 @@
 """`tidegate run --until synced`: the copy, then the binlog, while the source is written to; stopped and started again on the way."""
+import json
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
+import procs
 import pytest
 
 import zoo
-from tidegate import INTERRUPTED
+from tidegate import FAILED, INTERRUPTED
 from workload import Sysbench, Workload
 
 
@@ -157,6 +162,33 @@ def test_target_restarts(make_pair, job):
     assert j.interrupt() == INTERRUPTED, j.story()
     j.run()
     pair.assert_equal("app", j.story)
+
+
+def test_the_meta_schema_is_gone(make_pair, job):
+    """Progress that somebody has dropped is not begun again at the copy's moment: what was applied since would be there twice."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (v varchar(20))", "INSERT INTO app.t VALUES ('a'), ('b')")
+    j = job(pair)
+    j.start(until=None)
+    procs.wait_for(lambda: copy_is_on_record(j), 30, j.story)
+    pair.source.run("INSERT INTO app.t VALUES ('c')")
+    procs.wait_for(lambda: len(pair.target.query("SELECT * FROM app.t")) == 3, 30, j.story)
+    assert j.interrupt() == INTERRUPTED, j.story()
+    pair.target.run("DROP DATABASE dm_meta")
+    said = j.run(expect=FAILED)
+    assert "60514" in said and "`dm_meta` has no record of task run" in said and "--state" in said, said
+    pair.assert_equal("app", j.story)
+
+
+def copy_is_on_record(j):
+    store = next(Path(j.state).rglob("tidegate.db"), None)
+    if not store:
+        return False
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+        try:
+            return [b for b, in db.execute("SELECT body FROM subtask") if json.loads(b).get("copied")]
+        except sqlite3.OperationalError as e:  # it is being made
+            assert "no such table" in str(e) or "locked" in str(e), e
 
 
 @pytest.mark.long

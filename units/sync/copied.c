@@ -126,10 +126,10 @@ int copied_load(struct copied *c, struct db *d, const struct meta_id *id, struct
 	if (!rows)
 		return -1;
 	n = db_fetch(rows, &v, e);
-	if (n > 0)
-		n = copied_read(c, v[0], e);
+	if (n > 0 && copied_read(c, v[0], e) < 0)
+		n = -1;
 	db_rows_close(&rows);
-	return n < 0 ? -1 : 0;
+	return n;
 }
 
 void copied_fini(struct copied *c)

@@ -27,8 +27,8 @@ struct copied {
 			       it */
 };
 
-/* The record as the load left it (tidegate_plan.plan). n stays 0 where it is of one moment, or there is none.
- */
+/* The record as the load left it (tidegate_plan.plan): 1, or 0 where there is none. n stays 0 where it is of
+ * one moment. */
 int copied_load(struct copied *c, struct db *d, const struct meta_id *id, struct err *e);
 /* The same from its text. */
 int copied_read(struct copied *c, struct str plan, struct err *e);

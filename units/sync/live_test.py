@@ -84,7 +84,7 @@ class Follow:
         common = {"source": "src", "slot": 1, "epoch": epoch, "agent": "h", "log_level": "info"}
         self.slices = {
             "relay": dict(common, unit="relay", sub=0, upstream=up.endpoint(), options={"start_file": file, "start_offset": offset}),
-            "sync": dict(common, unit="sync", sub=1, task=task, mode="all", meta_schema="dm_meta", rules={"do_dbs": schemas},
+            "sync": dict(common, unit="sync", sub=1, task=task, mode="incremental", meta_schema="dm_meta", rules={"do_dbs": schemas},
                          upstream=up.endpoint(), downstream=down.endpoint(),
                          options=dict({"workers": WORKERS}, **sync or {}, start={"file": file, "offset": offset, "gtid": gtid})),
         }

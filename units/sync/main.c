@@ -133,6 +133,22 @@ static void start_work(struct sync *s)
 	unit_wake(s->fetch.env); /* the first request goes out now, not with the next second */
 }
 
+/*
+ * The sync of a task that copies is started when the copy is done, which its record says. Where that is gone
+ * (somebody dropped the meta schema) the progress is, too: what was applied behind the copy would be again.
+ */
+static int look_copied(struct sync *s, struct err *e)
+{
+	int r = s->copies ? copied_load(&s->apply.copied, s->apply.ddl, &s->apply.id, e) : 1;
+
+	if (r != 0 || s->first.from_dm || !position_is_zero(s->apply.slot.watermark))
+		return r < 0 ? -1 : 0;
+	return err_set(e, ERR_sync_no_record,
+		"`%s` has no record of task %s on source %s, whose copy is done: what was applied since then "
+		"is not known",
+		s->meta_schema, s->task, s->source);
+}
+
 static int sync_ready(void *self, struct unit_env *env, struct err *e)
 {
 	struct sync *s = self;
@@ -150,7 +166,7 @@ static int sync_ready(void *self, struct unit_env *env, struct err *e)
 	s->first.fetch = &s->fetch;
 	s->fetch.by_gtid = !s->first.file[0] && *s->first.gtid;
 	s->fetch.start_gtid = s->first.gtid;
-	if (s->copies && copied_load(&s->apply.copied, s->apply.ddl, &s->apply.id, e) < 0)
+	if (look_copied(s, e) < 0)
 		return -1;
 	if (position_is_zero(s->apply.slot.watermark))
 		return first_open(&s->first, e); /* the first start, step by step */
