@@ -60,12 +60,16 @@ def run(*words):
     return done.stdout
 
 
-def test_service():
-    """What its defaults would do: end all for one unit that the OOM killer took, and cap the threads of some hundred sources."""
+def test_service(bin_dir, tmp_path):
+    """What its defaults would do: end all for one unit that the OOM killer took, cap the threads of some hundred sources, and start again
+    and again with a mistake in a file."""
     text = (Path(__file__).parents[2] / "packaging/tidegated.service").read_text()
     service = re.search(r"(?s)^\[Service\]$(.*?)^\[", text, re.M).group(1)
     keys = dict(re.findall(r"^(\w+)=(.*)$", service, re.M))
     assert {k: keys.get(k) for k in ("OOMPolicy", "TasksMax", "KillMode", "Type")} == {"OOMPolicy": "continue", "TasksMax": "infinity", "KillMode": "mixed", "Type": "notify"}
+    (tmp_path / "tidegated.conf").write_text("statee = /nowhere\n")
+    done = subprocess.run([str(bin_dir / "tidegated"), "--config", str(tmp_path)], capture_output=True, text=True, timeout=20)
+    assert str(done.returncode) == keys["RestartPreventExitStatus"] and "tidegated.conf:1" in done.stderr, done.stderr
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(Path(__file__).parents[2] / "packaging/tidegated.service")], capture_output=True, text=True)
         assert "Unknown" not in done.stderr and "Failed to parse" not in done.stderr, done.stderr
