@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -117,14 +118,15 @@ def test_what_the_supervisor_refuses(host):
 
 @pytest.mark.parametrize("hex", ["00", "ff" * 200, "01000000010000", "01000000" + "ff" * 124, ""])
 def test_hostile_packets(hex, host):
-    """A captured agent gains nothing by odd packets: the supervisor goes on, or ends the agent; nothing odd is started."""
-    first = host.probe(options={"tick_ms": 100})
+    """A captured agent gains nothing by odd packets: it is ended with its units, by a kill unless it seems to have closed, and a new one is started."""
+    first, agent = host.probe(options={"tick_ms": 100}), procs.Proc(host.agent["pid"])
+    host.seen = len(host.events())
     host.tell(do="raw", hex=hex)
-    procs.wait_for(lambda: True, 1)
-    host.process.poll()
-    assert host.process.returncode is None, host.story()
-    assert len(host.units()) <= 1 and all(p.title.startswith("tidegate-probe: t1@src1") for p in host.units())
-    del first
+    procs.wait_gone([agent, first], 25)
+    host.agent = host.wait("agent", timeout=30)
+    assert host.process.poll() is None and not host.units(), host.story()
+    assert ("the agent is killed: a packet of the agent" in host.log.read_text()) == bool(hex), host.story()
+    assert host.probe(options={"tick_ms": 100}).alive()
 
 
 def test_captured_agent_has_no_key(host):
@@ -132,3 +134,18 @@ def test_captured_agent_has_no_key(host):
     agent = procs.Proc(host.agent["pid"])
     links = [os.readlink(f"/proc/{agent.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{agent.pid}/fd")] if as_root else []
     assert not any(link.endswith("/key") for link in links), links
+    if not as_root:
+        return
+    unit = host.probe(options={"tick_ms": 100})
+
+    def reads(who, path):
+        """As that process's user, without its box: by the modes alone."""
+        uid, gid = who.uids()[0], who.status()["Gid"].split()[0]
+        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "test", "-r", str(path)]).returncode == 0
+
+    own = host.state / "sources/1/probe/1"
+    key, hers = host.state / "key", host.agent_dir / "events"
+    assert unit.uids()[0] == own.stat().st_uid and not any(reads(w, f) for w in (agent, unit) for f in (key, hers, own))  # none passes the state folder by its name
+    for d in (host.state, *list(own.parents)[:3]):
+        d.chmod(0o711)
+    assert {(w.pid, f.name) for w in (agent, unit) for f in (key, hers, own) if reads(w, f)} == {(agent.pid, "events"), (unit.pid, "1")}

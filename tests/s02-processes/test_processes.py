@@ -144,7 +144,7 @@ def test_killed_comes_back(unit, following):
         assert after["sync"][0].key != before["sync"][0].key
     if unit in ("relay", "sync"):
         assert after["agent"][0].key == before["agent"][0].key
-        assert unit in following.log()
+        assert re.search(rf'obituary {unit} .*ended="signal 9"', following.log()), following.story()
     finish(following)
 
 
@@ -248,7 +248,10 @@ def test_second_interrupt_aborts(following):
     following.process.send_signal(signal.SIGINT)
     following.wait_log("stopping: ")  # the first one was heard
     following.process.send_signal(signal.SIGINT)
+    t = time.monotonic()
     assert following.wait(30) == INTERRUPTED, following.story()
+    assert time.monotonic() - t < 8, following.story()  # the first one alone waits for the sync
+    assert "SIGQUIT: all are killed at once" in following.log(), following.story()
     procs.wait_gone([p for ps in before.values() for p in ps], 20)
     finish(following)
 
