@@ -10,7 +10,7 @@ import pytest
 
 import failover
 import procs
-import servers as servers_module
+from binlogs import Fence, binlog_text
 from conftest import Pair
 from cutover import read_only
 from hosts import Host
@@ -163,42 +163,35 @@ def finish(pair, work, story):
 
 
 def own_log(server):
-    """Of a MySQL server: a binlog file that is this test's first. In those before, a thread id may be somebody else's: they begin anew with each start of the
-    server, and other tests have written to it, and perhaps started it again."""
-    if server.flavor != "mysql":
-        return None
+    """A binlog file that is this test's first. In those before, a thread id may be somebody else's: they begin anew with each start of the server, and other
+    tests have written to it, and perhaps started it again."""
     server.run("FLUSH BINARY LOGS")
     return server.query("SHOW BINARY LOGS")[-1][0]
 
 
 def binlog_writers(pair):
     """Of a MySQL target: the thread ids of this test's transactions and statements, in the order of its binlog."""
-    server = pair.target
-    program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, "mysqlbinlog"], check=True, capture_output=True, text=True).stdout.strip()
-    folder = f"{server.run_dir}/{server.port}/data"
-    files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f) and f >= pair.log)
-
-    def read():
-        """None while the last event is half written."""
-        done = subprocess.run([program, *files], capture_output=True, text=True, errors="replace")
-        return done if done.returncode == 0 else None
-    text = procs.wait_for(read, 20, f"{files} can't be read").stdout
-    return [int(n) for n in re.findall(r"\bthread_id=(\d+)", text)]
+    return [int(n) for line in binlog_text(pair.target, pair.log) for n in re.findall(r"\bthread_id=(\d+)", line)]
 
 
 def writing(pair, epoch):
-    """The connections of that epoch's owner, once one of them has written (as far as that can be seen)."""
+    """The connections of that epoch's owner, once it has written."""
     def seen():
         ours = connections(pair, epoch)
-        return ours if pair.target.flavor != "mysql" or ours & set(binlog_writers(pair)) else None
+        return ours if (ours & set(binlog_writers(pair)) if pair.target.flavor == "mysql" else epoch in Fence({}).read(pair.target, pair.log).epochs) else None
     return procs.wait_for(seen, 60, "nobody writes", 0.3)
 
 
-def assert_fenced(pair, old):
-    """No byte of the old owner's connections behind the first of today's."""
+def assert_fenced(pair, old, was):
+    """No byte of the old owner's, of epoch `was`, behind the first of today's. MariaDB names connections for statements alone: there the epoch is known of each
+    transaction by its row in tidegate_slot."""
+    now = epoch(pair)
+    new = connections(pair, now)
+    owners = dict.fromkeys(old, was) | dict.fromkeys(new, now)
+    fence = procs.wait_for(lambda: (f := Fence(owners).read(pair.target, pair.log)).top >= now and f, 60, "the new owner writes nothing", 0.3)
+    assert was < now and was in fence.epochs, f"the old owner is not seen at all: {was} {fence.epochs}"
     if pair.target.flavor != "mysql":
         return
-    new = connections(pair, epoch(pair))
     writers = procs.wait_for(lambda: (w := binlog_writers(pair)) and new & set(w) and w, 60, "the new owner writes nothing")
     first = next(i for i, w in enumerate(writers) if w in new)
     late = [w for w in writers[first:] if w in old]
@@ -229,7 +222,7 @@ def test_killed_in_sync(trio, direction):
             old |= connections(pair, was)
             took.append(wait_taken(pair, was, t.story))
             t.wait_sync(then)
-            assert_fenced(pair, old)
+            assert_fenced(pair, old, was)
             work.wait(30)
             pair.source.run("FLUSH BINARY LOGS")
             t.host(now).start(master=False)
@@ -286,7 +279,7 @@ def test_cut_off_in_sync(trio, place):
         t.wait_stage("a", "free")
         procs.wait_for(lambda: not t.a.below("sync") and not t.a.below("relay"), 30, lambda: f"a goes on\n{t.story()}")
         work.wait(60)
-        assert_fenced(pair, old)
+        assert_fenced(pair, old, was)
     finish(pair, work, t.story)
     print(f"taken over after {took:.1f} s (lease {LEASE} s)")
 
@@ -343,7 +336,7 @@ def test_alter_waits_for_a_lock(trio, target):
     t.wait_stage("a", "free")
     pair.source.run("INSERT INTO app.t VALUES (3, 3, 3)")
     procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 30, t.story)
-    assert_fenced(pair, old)
+    assert_fenced(pair, old, was)
     pair.assert_equal("app", t.story)
 
 

@@ -3,8 +3,6 @@ Hosts are killed and cut off in both directions and in one, the leading master a
 hosts take over within seconds, both sides are equal at the end, and the downstreams' binlogs prove that never two wrote."""
 import os
 import random
-import re
-import subprocess
 import time
 
 import pymysql
@@ -12,7 +10,7 @@ import pytest
 
 import namespaces
 import procs
-import servers as servers_module
+from binlogs import assert_epochs
 from certificates import Certificates, options
 from conftest import Pair
 from hosts import Host
@@ -286,71 +284,6 @@ class Site:
         if self.etcd:
             self.etcd.close()
         self.network.close()
-
-
-def binlog_text(server):
-    """Its lines, rows in plain words."""
-    name = "mysqlbinlog" if server.flavor == "mysql" else "mariadb-binlog"
-    program = subprocess.run([str(servers_module.SCRIPT), "program", server.name, name], check=True, capture_output=True, text=True).stdout.strip()
-    folder = f"{server.run_dir}/{server.port}/data"
-    files = sorted(f"{folder}/{f}" for f in os.listdir(folder) if re.fullmatch(r"mysql-bin\.\d+", f))
-    server.run("FLUSH BINARY LOGS")  # so that none of them ends with half an event
-    out = subprocess.Popen([program, "-v", "--base64-output=DECODE-ROWS", *files], stdout=subprocess.PIPE, text=True, errors="replace")
-    yield from out.stdout
-    assert out.wait() == 0
-
-
-class Fence:
-    """Reads a downstream's binlog in its order. Each transaction of ours begins with an UPDATE of its own row in tidegate_slot, which holds its owner's epoch:
-    they only grow. A take-over's own UPDATE changes the epoch, and only then ends the old owner's connections: behind the first transaction of the new owner there
-    is no statement (DDL names its connection) of theirs."""
-
-    def __init__(self, owners):
-        self.owners, self.last, self.seen, self.statements, self.top = owners, {}, 0, 0, 0
-        self.rows = None  # [before, after] of the UPDATE that is being read
-
-    def line(self, line):
-        if line.startswith("### "):
-            self.row(line)
-            return
-        self.end()
-        m = re.search(r"\tQuery\tthread_id=(\d+)", line)
-        epoch = self.owners.get(int(m[1])) if m else None
-        if epoch is not None:
-            self.statements += 1
-            assert epoch >= self.top, f"a statement of epoch {epoch} (connection {m[1]}) behind a transaction of epoch {self.top}: {line}"
-
-    def row(self, line):
-        if line.startswith(("### UPDATE", "### INSERT", "### DELETE")):
-            self.end()
-            self.rows = [{}, {}] if "`tidegate_slot`" in line and "UPDATE" in line else None
-            self.at = 0
-        elif self.rows and line.startswith("### SET"):
-            self.at = 1
-        elif self.rows and (m := re.match(r"###   @([1-4])=(.*?)( /\*.*)?$", line)):
-            self.rows[self.at][int(m[1])] = m[2].split()[0]
-
-    def end(self):
-        rows, self.rows = self.rows, None
-        if not rows or len(rows[1]) < 4:
-            return
-        before, after = rows
-        key, epoch = (after[1], after[2], after[3]), int(after[4])
-        assert epoch >= self.last.get(key, 0), f"{key}: epoch {epoch} behind {self.last[key]}"
-        self.last[key] = epoch
-        self.seen += 1
-        if before.get(4) == after[4]:
-            self.top = max(self.top, epoch)
-
-
-def assert_epochs(server, owners):
-    fence = Fence(owners)
-    for line in binlog_text(server):
-        fence.line(line)
-    fence.end()
-    assert fence.seen > 50, f"only {fence.seen} transactions in the binlog"
-    assert fence.statements, "no statement of a connection that was seen"
-    print(f"{server}: {fence.seen} transactions, {fence.statements} statements of {len(owners)} connections in order of {len(set(owners.values()))} epochs")
 
 
 @pytest.fixture
