@@ -9,6 +9,7 @@ import pytest
 import conftest
 import procs
 import zoo
+from binlogs import binlog_text
 from ends import Ends, live
 from tidegate import FAILED, INTERRUPTED
 from words import ask, following
@@ -40,6 +41,10 @@ ALWAYS = {("all_at_once", "ma1011"), ("payload_minimal", "my97"), ("noblob", "my
 CASES = [pytest.param(n, k, id=f"{k}-{n}", marks=[] if (k, n) in ALWAYS else pytest.mark.long) for k, v in KINDS.items() for n in v[0]]
 
 
+# Columns (id, v, b, w) before and behind of UPDATEs that change v or w.
+IMAGES = {"FULL": {("1234", "1234")}, "MINIMAL": {("1", "2"), ("1", "4")}, "NOBLOB": {("124", "124")}, "FULL_NODUP": {("1234", "2"), ("1234", "4")}}
+
+
 def others(*names):
     return [pytest.param(n, marks=pytest.mark.long) for n in names]
 
@@ -65,6 +70,22 @@ def binlogs(server):
     return {r[0] for r in server.query("SHOW BINARY LOGS")}
 
 
+def images(server, files):
+    """Of each UPDATE of zoo.plain in those files: the columns in its rows before and behind it."""
+    seen, now = set(), None
+    for line in [*binlog_text(server, min(files)), "end"]:
+        if now and not line.startswith(("### WHERE", "### SET", "###   @")):
+            seen.add(tuple("".join(sorted(columns)) for columns in now))
+            now = None
+        if line.startswith("### UPDATE `zoo`.`plain`"):
+            now, at = ("", ""), 0
+        elif now and line.startswith("### SET"):
+            at = 1
+        elif now and line.startswith("###   @"):
+            now = tuple(c + line[7] * (i == at) for i, c in enumerate(now))
+    return seen
+
+
 def target_of(name):
     return "my97" if name.startswith("ma") else "ma1011"
 
@@ -72,13 +93,13 @@ def target_of(name):
 def replay(pair, job, animals):
     """Tables first, then what is done to them: by binlog, in two starts."""
     zoo.make(pair.source, animals, rows=False)
-    pair.source.run("CREATE TABLE zoo.plain (id int PRIMARY KEY, v varchar(400))")
+    pair.source.run("CREATE TABLE zoo.plain (id int PRIMARY KEY, v varchar(400), b blob)")
     job.run(timeout=180)
     zoo.replay(pair.source, animals, "fill")
-    pair.source.run("INSERT INTO plain VALUES (1, REPEAT('a', 400)), (2, 'b'), (3, NULL)", f"ALTER TABLE plain ADD COLUMN w int DEFAULT 7 COMMENT '{'c' * 300}'",
+    pair.source.run("INSERT INTO plain VALUES (1, REPEAT('a', 400), 'blob'), (2, 'b', NULL), (3, NULL, 'c')", f"ALTER TABLE plain ADD COLUMN w int DEFAULT 7 COMMENT '{'c' * 300}'",
                     "UPDATE plain SET v = REPEAT('d', 350) WHERE id = 2", "DELETE FROM plain WHERE id = 3", db="zoo")
     with pair.source.connect(database="zoo", autocommit=False) as c, c.cursor() as cur:
-        for q in ("INSERT INTO plain VALUES (4, 'four', 4)", "UPDATE plain SET w = w + 1", "UPDATE z_parent SET v = v + 1", "DELETE FROM plain WHERE id = 1"):
+        for q in ("INSERT INTO plain VALUES (4, 'four', 'd', 4)", "UPDATE plain SET w = w + 1", "UPDATE z_parent SET v = v + 1", "DELETE FROM plain WHERE id = 1"):
             cur.execute(q)
         c.commit()
     job.run(timeout=120)
@@ -97,8 +118,14 @@ def test_kind(name, kind, make_pair, job):
     with settings(pair.source, variables):
         pair.source.run("FLUSH BINARY LOGS")
         replay(pair, job(pair), zoo.zoo(pair.source, pair.target))
-    missing = expected - kinds_since(pair.source, before)
+        now = {v: str(pair.source.query(f"SELECT @@GLOBAL.{v}")[0][0]) for v in variables}
+    assert now == {v: {"ON": "1", "OFF": "0"}.get(x, str(x)) for v, x in variables.items()}
+    kinds = kinds_since(pair.source, before)
+    missing = expected - kinds
     assert not missing, f"the server did not write {missing}"
+    if name.startswith("ma"):
+        assert ("Annotate_rows" in kinds) == (kind != "no_annotations"), kinds
+    assert images(pair.source, binlogs(pair.source) - before) == IMAGES[variables.get("binlog_row_image", "FULL")]
 
 
 IMPLIED = ("a tinyint NOT NULL, b bigint unsigned NOT NULL, c decimal(9,3) NOT NULL, d float NOT NULL, e double NOT NULL, f bit(9) NOT NULL, g date NOT NULL, h time(2) NOT NULL, i datetime(6) NOT NULL, j mediumint NOT NULL, "

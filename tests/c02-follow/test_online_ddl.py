@@ -247,9 +247,10 @@ def test_routes_and_filters(names, make_pair, job):
     assert not d.query("SELECT table_schema, table_name FROM dm_meta.tidegate_online")
 
 
+@pytest.mark.parametrize("doing, sent", [(1, 2), long(2, 1), long(4, 3), long(3, 4)])
 @BOTH
-def test_killed_inside_of_the_exchange(names, make_pair, job):
-    """Of two tables at once, with two statements each; and with the exchange in two steps."""
+def test_killed_inside_of_the_exchange(names, doing, sent, make_pair, job):
+    """Of two tables at once, with two statements each, before the one and behind the other; and with the exchange in two steps."""
     f = begin(names, make_pair, job)
     s = f.pair.source
     s.run("CREATE TABLE t (id int PRIMARY KEY, v varchar(20))", "CREATE TABLE u LIKE t", "INSERT INTO t VALUES (1, 'a'), (2, 'b')", "INSERT INTO u SELECT * FROM t", db="app")
@@ -257,11 +258,10 @@ def test_killed_inside_of_the_exchange(names, make_pair, job):
     for t in "tu":
         f.through(f"CREATE TABLE _{t}_gho LIKE {t}", f"ALTER TABLE _{t}_gho ADD COLUMN c int DEFAULT 3", f"CREATE INDEX x ON _{t}_gho (c)",
                   f"INSERT INTO _{t}_gho (id, v) SELECT id, v FROM {t}")
-    places = [(p, n) for n in (1, 2, 3, 4) for p in ("sync_ddl_doing", "sync_ddl_sent")]
-    for place, n in places[::3]:
-        f.j.failpoints.arm(place, at=n)
+    f.j.failpoints.arm("sync_ddl_doing", at=doing)
+    f.j.failpoints.arm("sync_ddl_sent", at=sent)
     f.through("RENAME TABLE t TO _t_del, _t_gho TO t, u TO _u_del, _u_gho TO u")
-    assert f.j.failpoints.all_fired(), f.j.story()
+    assert f.j.failpoints.all_fired() == {"sync_ddl_doing": 1, "sync_ddl_sent": 1}, f.j.story()
     f.through("INSERT INTO t VALUES (3, 'c', 4)", "INSERT INTO u VALUES (3, 'c', 4)", "DROP TABLE _t_del, _u_del")
     f.through("CREATE TABLE _t_new (id int PRIMARY KEY, v varchar(20), c int DEFAULT 3, KEY x (c))", "ALTER TABLE _t_new DROP COLUMN v", "INSERT INTO _t_new SELECT id, c FROM t",
               "RENAME TABLE t TO _t_old")
@@ -269,6 +269,7 @@ def test_killed_inside_of_the_exchange(names, make_pair, job):
     f.kill()
     f.j.failpoints.arm("sync_ddl_sent")
     f.through("RENAME TABLE _t_new TO t", "DROP TABLE _t_old", "INSERT INTO t VALUES (9, 9)")
+    assert f.j.failpoints.fired("sync_ddl_sent") == 2, f.j.story()
     f.equal()
 
 
