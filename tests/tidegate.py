@@ -146,6 +146,7 @@ class Job:
 
     def wait_log(self, text, timeout=60):
         procs.wait_for(lambda: text in self.log() or self.ended(), timeout, lambda: f"no {text!r} in the log\n{self.story()}")
+        assert text in self.log(), f"it ended without {text!r} in the log\n{self.story()}"
 
     def wait_status(self, check, timeout=60):
         """Until a line of --json satisfies check."""

@@ -81,9 +81,7 @@ def test_ddl_is_held_off(privilege, make_pair, job):
     j = job(pair, source_url=url)
     j.failpoints.arm("dump_snapshot", "sleep", 1, 60000)
     j.start(until="full")
-    end = time.monotonic() + 40
-    while not j.failpoints.fired("dump_snapshot") and time.monotonic() < end:
-        time.sleep(0.05)
+    procs.wait_for(lambda: j.failpoints.fired("dump_snapshot"), 40, j.story, 0.05)
     with pair.source.connect() as c, c.cursor() as cur:
         cur.execute("SET lock_wait_timeout=1")
         if privilege:

@@ -40,7 +40,7 @@ def test_progress(make_pair, job, tmp_path):
     assert re.search(r" Load .* \d+ %  \d/3 tables  [\d.kM]+/[\d.kM]+ rows  [\d.]+ MB/[\d.]+ MB  [\d.kM]+ rows/s  ETA ", shown), shown
     assert re.search(r"    `app`.`[abn]`  \d+ %  [\d.kM]+/[\d.kM]+ rows  ", shown), shown
     lines = [x for x in j.lines() if x["phase"] == "load"]
-    assert all(x["rows_done"] <= x["rows_estimated"] and x["bytes_done"] <= x["bytes_estimated"] and x["percent"] < 100 for x in lines), lines
+    assert lines and all(x["rows_done"] <= x["rows_estimated"] and x["bytes_done"] <= x["bytes_estimated"] and x["percent"] < 100 for x in lines), lines
     for t in seen:
         d = t.get("dump") or t.get("load")
         assert float(d["progress"].split()[0]) <= 100
