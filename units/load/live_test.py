@@ -108,7 +108,7 @@ class Copy:
 
     def check(self, but=()):
         r = compare.compare(self.up.where, self.down.where, self.schemas, but=but)
-        assert r, str(r)
+        assert r and r.tables, str(r)
         stage, = self.down.query("SELECT stage FROM dm_meta.tidegate_plan WHERE task='tk' AND source='src'")
         assert stage == ("done",), stage
         left = self.down.query("SELECT COUNT(*) FROM dm_meta.tidegate_connection WHERE task='tk'")[0][0]
@@ -302,7 +302,7 @@ def test_bounded_spool(build, up, down):
     c.wait()
     c.check()
     print(f"most bytes in the spool: {most}")
-    assert most <= 262144, most
+    assert 262144 // 4 < most <= 262144, most
     c.close()
 
 
@@ -348,6 +348,7 @@ def test_killed_connections(build, up, down):
             break
     c.wait()
     c.check()
+    assert killed > 5
     print(f"{killed} connections killed, {c.out.count('start tidegate-load')} starts of the load")
     c.close()
 
@@ -462,6 +463,7 @@ def test_long_query(build, up, down):
     assert c.process.wait() != 0
     out = (c.dir / "out").read_text()
     assert "32004" in out and "no lock within" in out, out
+    assert slowest < 3, slowest
     print(f"given up after {time.time() - begin:.0f} s, the slowest other query took {slowest:.1f} s")
     c.close()
 
