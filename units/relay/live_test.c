@@ -354,6 +354,7 @@ static void test_quota(void **state)
 		host_turn(&f->h, 50);
 	if (clock_ms() >= deadline)
 		fail_msg("it was never full: %s", log_text(&f->h));
+	assert_non_null(strstr(log_text(&f->h), "code=60204"));
 	end_load(&f->l);
 	end = upstream_end(ep_now, 1);
 	read_all(f, &end);
