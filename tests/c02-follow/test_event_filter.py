@@ -389,6 +389,7 @@ def test_what_nobody_reads_is_forgotten(make_pair, job):
     procs.wait_for(lambda: f.j.subtask()["stage"] == "Paused" or d.query("SELECT COUNT(*) FROM app.n")[0][0] > 0, 60, f.j.story, 0.3)
     assert f.j.subtask()["stage"] == "Paused" and d.query("SELECT a FROM app.n") == (), f.j.story()
     assert d.query(known) == (("x",),), f.j.story()
+    assert f.j.failpoints.fired("sync_before_commit") == 1, f.j.story()
     d.run("ALTER TABLE app.n MODIFY a int unsigned")
     ask(f.j, "resume-task", "run")
     f.through()

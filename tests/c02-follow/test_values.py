@@ -133,6 +133,7 @@ def test_keys_that_the_downstream_makes(source, make_pair, job):
                 columns = ", ".join(row[0] for row in s.query(f"SHOW COLUMNS FROM app.{t}"))
                 assert s.query(f"SELECT {columns} FROM app.{t} ORDER BY 1, 2") == d.query(f"SELECT {columns} FROM app.{t} ORDER BY 1, 2"), (t, j.story())
         same("t", "w")
+        assert j.failpoints.all_fired() == {"load_schema": 1, "load_all_done": 1}, j.story()
         s.run("UPDATE app.t SET v='x' WHERE a=1 LIMIT 1", "DELETE FROM app.t WHERE v='b'", "INSERT INTO app.t VALUES (4, 'd'), (4, 'd')", "UPDATE app.w SET v=3000000000", "UPDATE app.t SET v='n' WHERE v IS NULL")
         same("t", "w")
         s.run("ALTER TABLE app.t ADD COLUMN n int unsigned DEFAULT 3000000000 FIRST", "UPDATE app.t SET v='y' WHERE a=4 LIMIT 1", "INSERT INTO app.t VALUES (5, 5, 'e')", "DELETE FROM app.t WHERE v='d'",

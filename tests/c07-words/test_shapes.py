@@ -160,6 +160,8 @@ def test_a_copy(job_by_files):
     pair, j = job_by_files
     pair.source.run("CREATE TABLE app.big (id int PRIMARY KEY, v varchar(2000))",
                     "INSERT INTO app.big SELECT seq, REPEAT('x', 2000) FROM seq_1_to_60000", db="app")
+    for place in ("dump_mid_chunk", "load_all_done"):  # each unit stays long enough to be asked for
+        j.failpoints.arm(place, "sleep", arg=3000)
     j.start("--stay", j.task, j.source, until=None)
     seen = {}
 
@@ -170,10 +172,10 @@ def test_a_copy(job_by_files):
                 seen.setdefault(s["unit"], []).append(s)
         return "Sync" in seen
     procs.wait_for(look, 120, f"not copied\n{j.story()}", 0.05)
+    assert seen.keys() == {"Dump", "Load", "Sync"}, seen.keys()
     for unit, shape in (("Dump", DUMP), ("Load", LOAD), ("Sync", SYNC)):
-        for s in seen.get(unit, []):
+        for s in seen[unit]:
             assert s == subtask(unit, shape, stage=Like("Running|New")), s
-    assert seen.keys() >= {"Load", "Sync"} or seen.keys() >= {"Dump", "Sync"}, seen.keys()
     assert j.interrupt() == INTERRUPTED, j.story()
 
 

@@ -380,7 +380,9 @@ def test_begun_again_twice(three, job):
     for point in ("load_shared_ready", "load_schema", "load_plan_recorded"):
         f.job.failpoints.arm(point)
     f.run()
-    assert f.job.failpoints.fired("load_shared_ready") and "goes on under another snapshot" in f.job.log(), f.job.story()
+    fired = f.job.failpoints.all_fired()  # the plan's is of the first copy, too
+    assert (fired.get("load_shared_ready"), fired.get("load_schema"), fired.get("load_plan_recorded")) == (1, 1, 2), f"{fired}\n{f.job.story()}"
+    assert "goes on under another snapshot" in f.job.log(), f.job.story()
     f.assert_merged(["a", "b"])
 
 
@@ -424,7 +426,9 @@ def test_kills_at_random(three, job, seed):
     for turn in range(4):
         for point in rnd.sample(FOLLOWING if turn else COPYING, 3):
             f.job.failpoints.arm(point, at=rnd.randrange(1, 4))
+        before = f.job.failpoints.all_fired()
         f.run(timeout=200)
+        assert f.job.failpoints.all_fired() != before, f"turn {turn}: nothing was killed\n{f.job.story()}"
         f.assert_merged(["t", "plain"])
         change(pair.source, 0, "shard_1", "shard_2", first=600 + 100 * turn)
         change(second, 1, "shard_1", "shard_3", first=600 + 100 * turn)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import procs
 from ends import Ends, check_meta, live
 
 
@@ -136,7 +137,9 @@ def test_a_commit_that_stands_in_the_server(build_dir, server, source, target):
             commit_stands(up, down, old, cur)
             old.stop_hard()
             new = successor(build_dir, ends, old)
-            time.sleep(1.5)
+            # it goes through the older one's connections, and stands at its first change of what is on record of them
+            standing = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'DELETE FROM `dm_meta`.`tidegate_connection`%'"
+            procs.wait_for(lambda: down.query(standing), 30, lambda: new.out[-2000:])
             cur.execute("UNLOCK TABLES")
         up.run("UPDATE p.k SET n=n+1")
         new.end()
