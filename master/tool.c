@@ -142,6 +142,10 @@ int tool_run(int argc, char **argv)
 	struct err e = {0};
 	char line[1400];
 
+	if (argc == 3 && strcmp(argv[1], "migrate") == 0 && strcmp(argv[2], "--help") == 0) {
+		fputs(usage, stdout);
+		return DONE;
+	}
 	if (parse(argc, argv, &m) < 0) {
 		fputs(usage, stderr);
 		return USAGE;

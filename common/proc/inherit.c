@@ -43,7 +43,8 @@ bool inherit_asked(enum unit_kind kind, int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		printf("%s " TIDEGATE_VERSION "\n", name);
 	else if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		printf("%s is started by tidegated(8), not by hand; see %s(8).\n", name, name);
+		printf("%s is started by tidegated(8), not by hand%s; see %s(8).\n", name,
+			kind == UNIT_master ? " (but for `tidegate-master migrate`)" : "", name);
 	else
 		return false;
 	return true;

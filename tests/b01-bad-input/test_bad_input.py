@@ -102,8 +102,11 @@ def test_a_process_by_hand(bin_dir, name):
         return subprocess.run([str(bin_dir / f"tidegate-{name}"), *words], capture_output=True, text=True, timeout=10)
     version = subprocess.run([str(bin_dir / "tidegate"), "--version"], capture_output=True, text=True, timeout=10).stdout.split()[1]
     told = say("--help")
-    assert told.returncode == DONE and told.stdout == f"tidegate-{name} is started by tidegated(8), not by hand; see tidegate-{name}(8).\n" and not told.stderr, told
+    assert told.returncode == DONE and told.stdout == f"tidegate-{name} is started by tidegated(8), not by hand{' (but for `tidegate-master migrate`)' if name == 'master' else ''}; see tidegate-{name}(8).\n" and not told.stderr, told
     assert say("--version").stdout == f"tidegate-{name} {version}\n"
+    if name == "master":
+        told = say("migrate", "--help")
+        assert told.returncode == DONE and told.stdout.startswith("usage: tidegate-master migrate --state") and not told.stderr, told
     for words in ((), ("--fly",), ("--help", "--fly")):
         done = say(*words)
         assert done.returncode == USAGE and not done.stdout and "wrong usage" in done.stderr, done
