@@ -160,6 +160,15 @@ bool grants_optional(size_t i, const struct server *s, struct grant_optional *ou
 	return false;
 }
 
+/* What is optional for the whole job may be all that one part of it is asked for. */
+static bool is_printed(const struct optional *o, const char *unit)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(table[i].unit, unit) == 0 && strcmp(table[i].privilege, o->privilege) == 0)
+			return true;
+	return false;
+}
+
 /* As comments: whoever pastes it all gives what is needed. */
 static void put_optional(
 	struct buf *out, const char *unit, const struct server *s, const char *user, const json_t *rules)
@@ -170,7 +179,8 @@ static void put_optional(
 		struct buf lines = {0};
 		char *save = NULL;
 
-		if (!is_known(o, s) || (strcmp(unit, "all") != 0 && strcmp(unit, o->unit) != 0))
+		if (!is_known(o, s) || (strcmp(unit, "all") != 0 && strcmp(unit, o->unit) != 0) ||
+			is_printed(o, unit))
 			continue;
 		if (o->scope == TABLES)
 			put_tables(&lines, &g, user, rules);

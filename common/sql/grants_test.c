@@ -47,6 +47,7 @@ static const struct {
 	{"dump", "mariadb:11.4", "app_1.*", "SELECT ON `app\\_1`.* TO", "partial_revokes"},
 	{"dump", "mysql:8.0", "shop.orders", "-- optional, without it: GRANT LOCK TABLES ON `shop`.* TO",
 		"LOCK TABLES ON `shop`.`"},
+	{"cutover", "mariadb:11.4", NULL, "GRANT TRIGGER ON|GRANT EVENT ON", "optional"},
 	{"cutover", "mysql:8.0", "shop.orders",
 		"GRANT EVENT ON `shop`.* TO|GRANT TRIGGER ON `shop`.`orders` TO", "EVENT ON `shop`.`"},
 	{"dump", "mysql:8.0", "app_*.t", "SELECT ON *.* TO", "app"},
