@@ -35,6 +35,8 @@ int ddl_structure_before(struct apply *a, const struct ddl_statement *j, const s
 int ddl_is_empty(struct apply *a, const struct ddl_statement *j, struct err *e);
 /* In ddl_values.c: -1 where the downstream would make other values of those that are there. */
 int ddl_values_check(struct apply *a, const struct trx *t, const struct ddl_statement *j, struct err *e);
+/* In ddl_partition.c: -1 where the downstream may keep other rows in the partitions that it takes rows of. */
+int ddl_partitions_check(struct apply *a, const struct trx *t, const struct ddl_statement *j, struct err *e);
 /* The wanted ones of a DROP's tables (T30). */
 void ddl_write_drop(struct ddl_statement *j, bool tolerant);
 /* A RENAME of several: together with our own table, which tells whether it was done. */

@@ -366,7 +366,8 @@ int ddl_translate(struct apply *a, const struct trx *t, struct ddl_statement *j,
 	if (j->q.error_code != 0)
 		return err_set(e, ERR_sync_ddl_unproved, "it ended with error %u in the upstream: %.*s",
 			j->q.error_code, text.n > 300 ? 300 : (int)text.n, text.p);
-	if (check_replaced(a, j, e) < 0 || ddl_values_check(a, t, j, e) < 0)
+	if (check_replaced(a, j, e) < 0 || ddl_values_check(a, t, j, e) < 0 ||
+		ddl_partitions_check(a, t, j, e) < 0)
 		return -1;
 	j->fenced = ddl_wants_fence(a, j->ddl);
 	if (j->fenced) {
