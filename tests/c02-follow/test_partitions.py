@@ -52,12 +52,14 @@ def test_rows_of_a_partition(make_pair, job, names):
     for name, what in other.items():
         make(s, name, *what)
     make(s, "b_range", TEXT.format("utf8mb4", OWN[s.flavor]), BOUNDS, WORDS)
+    make(s, "b_sub", *ALIKE["a_above"])
     s.run("CREATE TABLE app.e (id int, k date NOT NULL, PRIMARY KEY (id, k)) DEFAULT CHARSET latin1")
     seen(s, d, j, 12)
     one = {name: [p for p in ("p0", "p1", "p2", "p3", "p4") if ids(s, name, p) and ids(s, name, p) != ids(d, name, p)] for name in other}
     assert all(one.values()), one  # else nothing would be amiss
     statements = [(name, f"ALTER TABLE app.{name} TRUNCATE PARTITION {one[name][0]}") for name in other]
-    statements += [("b_range", "ALTER TABLE app.b_range DROP PARTITION p0"), ("b_day", f"ALTER TABLE app.b_day EXCHANGE PARTITION {one['b_day'][1]} WITH TABLE app.e")]
+    sub = [p for p in ("p2sp0", "p2sp1", "p2sp2") if ids(s, "b_sub", p) and ids(s, "b_sub", p) != ids(d, "b_sub", p)][0]
+    statements += [("b_sub", f"ALTER TABLE app.b_sub TRUNCATE PARTITION {sub}"), ("b_range", "ALTER TABLE app.b_range DROP PARTITION p0"), ("b_day", f"ALTER TABLE app.b_day EXCHANGE PARTITION {one['b_day'][1]} WITH TABLE app.e")]
     for n, (name, statement) in enumerate(statements):
         was = ids(s, name)
         s.run(statement)
