@@ -59,7 +59,9 @@ def test_rows_of_a_partition(make_pair, job, names):
     assert all(one.values()), one  # else nothing would be amiss
     statements = [(name, f"ALTER TABLE app.{name} TRUNCATE PARTITION {one[name][0]}") for name in other]
     sub = [p for p in ("p2sp0", "p2sp1", "p2sp2") if ids(s, "b_sub", p) and ids(s, "b_sub", p) != ids(d, "b_sub", p)][0]
-    statements += [("b_sub", f"ALTER TABLE app.b_sub TRUNCATE PARTITION {sub}"), ("b_range", "ALTER TABLE app.b_range DROP PARTITION p0"), ("b_day", f"ALTER TABLE app.b_day EXCHANGE PARTITION {one['b_day'][1]} WITH TABLE app.e")]
+    if s.flavor == "mysql":  # MariaDB truncates no subpartition
+        statements.append(("b_sub", f"ALTER TABLE app.b_sub TRUNCATE PARTITION {sub}"))
+    statements += [("b_range", "ALTER TABLE app.b_range DROP PARTITION p0"), ("b_day", f"ALTER TABLE app.b_day EXCHANGE PARTITION {one['b_day'][1]} WITH TABLE app.e")]
     for n, (name, statement) in enumerate(statements):
         was = ids(s, name)
         s.run(statement)
