@@ -5,6 +5,7 @@
 #include "units/sync/arrange.h"
 
 #include "common/base/log.h"
+#include "common/sql/value_format.h"
 #include "units/sync/bulk.h"
 #include "units/sync/join.h"
 #include "units/sync/takeover.h"
@@ -77,6 +78,15 @@ static const struct key *only_key(const struct table *t)
 	return only && only->usable && t->key && same_columns(t, only) ? only : NULL;
 }
 
+/* TiDB hands a SET of an upsert's new row on as text, in which a member '' is none, and can't cast it. */
+static bool can_upsert(const struct table *t)
+{
+	for (unsigned i = 0; t->to == FLAVOR_TIDB && i < t->down->ncolumns; i++)
+		if (value_format_of(&t->down->columns[i]) == VALUE_SET_NUMBER)
+			return false;
+	return true;
+}
+
 /* Whatever a row collides with must be the row itself, or be written again by what follows. */
 static enum table_safe find_safe(const struct tables *ts, const struct table *t)
 {
@@ -92,9 +102,9 @@ static enum table_safe find_safe(const struct tables *ts, const struct table *t)
 		named |= k->unique && k->usable && t->key && same_columns(t, k);
 	}
 	/* Of merged tables it may be another one's. */
-	return !named || t->merged > least ? TABLE_SAFE_NOT
-	       : unique == 1               ? TABLE_SAFE_UPSERT
-					   : TABLE_SAFE_REPLACE;
+	return !named || t->merged > least    ? TABLE_SAFE_NOT
+	       : unique == 1 && can_upsert(t) ? TABLE_SAFE_UPSERT
+					      : TABLE_SAFE_REPLACE;
 }
 
 /* The columns by which rows are named are a unique key of the downstream: an update can't meet two rows. */
@@ -145,7 +155,8 @@ void arrange_find(const struct tables *ts, struct table *t)
 				    : "has no unique key in the downstream by which rows are named");
 	t->order = tie ? TABLE_TIED : only && covers(t) ? TABLE_FOLDED : TABLE_ALONE;
 	/* MariaDB counts the old form of a row too, which goes to the table's history. */
-	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts && !keeps_history(t->down);
+	t->upsert = t->order == TABLE_FOLDED && only->primary && !ts->no_upserts && !keeps_history(t->down) &&
+		    can_upsert(t);
 	t->bulk = bulk_can(t);
 	t->bulk_update = t->bulk && t->key && join_can_key(t) && is_unique(t);
 	t->join = join_can(t, down);

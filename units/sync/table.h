@@ -22,7 +22,7 @@ enum table_order {
 enum table_safe {
 	TABLE_SAFE_NOT,     /* nothing names it: it would be there twice */
 	TABLE_SAFE_UPSERT,  /* one unique key: INSERT … ON DUPLICATE KEY UPDATE */
-	TABLE_SAFE_REPLACE, /* several: whatever holds one of its values goes */
+	TABLE_SAFE_REPLACE, /* several, or no upserts: whatever holds one of its values goes */
 };
 
 struct copied;
