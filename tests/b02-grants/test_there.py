@@ -119,6 +119,7 @@ def test_nothing_is_copied(make_pair, job, bin_dir):
     k = Looked(bin_dir, job, make_pair("my97", "ma1011"))
     k.case("target_columns", "warn", "nothing is copied, and these tables are not there: .*: `app`.`t`$", "make the tables there", mode="incremental")
     k.gone("target_columns")
+    k.gone("target_columns", mode="load&sync")
     k.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
     k.gone("target_columns", mode="incremental")
 
@@ -132,6 +133,7 @@ def test_foreign_keys_lead_out(make_pair, job, bin_dir, up, down):
     for action, state, words in (("ON DELETE CASCADE", "fail", "change rows of wanted tables .* not wanted"), ("ON UPDATE SET NULL", "fail", "change rows"), ("", "warn", "a row whose parent the downstream has not stops")):
         s.run(f"CREATE TABLE app.child (id int PRIMARY KEY, p int, CONSTRAINT f FOREIGN KEY (p) REFERENCES far.parent (id) {action})")
         k.case("foreign_keys", state, f"{words}.*: `app`.`child` to `far`.`parent`$", "want the parent table")
+        k.case("foreign_keys", state, f"{words}.*: `app`.`child` to `far`.`parent`$", "want the parent table", mode="load&sync")
         k.gone("foreign_keys", mode="full")
         k.gone("foreign_keys", mode="incremental")  # nothing makes it there
         d.run("CREATE DATABASE app", "CREATE TABLE app.child (id int PRIMARY KEY, p int)")

@@ -48,6 +48,8 @@ bool check_is_on(struct db *d, const char *variable);
 bool check_logs_cascades(const struct check *c);
 /* Does the task copy tables of the server? */
 bool check_copies(const struct check *c);
+/* Does it make and fill tables, be it out of files? */
+bool check_fills(const struct check *c);
 /* Does the task apply the binlog, too? */
 bool check_follows(const struct check *c);
 void check_passed(struct check *c, const char *item, const struct db *d);

@@ -48,7 +48,7 @@ static void look_at(struct fitting *f, const struct check_table *t)
 		else if (!there && x.n > 0)
 			some_add(&f->without, "`%s`.`%s`.`%s` for `%s`.`%s`", t->to.schema, t->to.table,
 				x.p[0].column, t->schema, t->name);
-		else if (!there && !check_copies(f->c))
+		else if (!there && !check_fills(f->c))
 			some_add(&f->absent, "`%s`.`%s`", t->to.schema, t->to.table);
 	}
 	route_extras_fini(&x);

@@ -15,7 +15,7 @@ struct leading {
 	struct some acts, others;
 };
 
-/* Those that a copy makes. */
+/* Those that a copy makes, be it out of files. */
 static void note_upstream(void *arg, const struct foreign *f)
 {
 	struct leading *l = arg;
@@ -103,7 +103,7 @@ void check_foreign(struct check *c, const char *item)
 		check_passed(c, item, c->up);
 		return;
 	}
-	if (check_copies(c) && !check_has_begun(c))
+	if (check_fills(c) && !check_has_begun(c))
 		seen = read_upstream(&l);
 	read_downstream(&l);
 	tell(&l, item);

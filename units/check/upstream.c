@@ -27,6 +27,13 @@ bool check_copies(const struct check *c)
 	return !m || m->dump;
 }
 
+bool check_fills(const struct check *c)
+{
+	const struct mode *m = mode_find(c->mode);
+
+	return !m || m->load;
+}
+
 bool check_follows(const struct check *c)
 {
 	const struct mode *m = mode_find(c->mode);
