@@ -41,14 +41,20 @@ const json_t *report_subtask(const struct master *m, const char *task, const cha
 	return NULL;
 }
 
+/* A load that only looks, as it does before files are loaded, is done too, and has removed nothing. */
+static bool is_loading(const json_t *load)
+{
+	const char *phase = json_text(load, "phase", "");
+
+	return !json_object_get(load, "found") && (strcmp(phase, "load") == 0 || strcmp(phase, "done") == 0);
+}
+
 /* The old progress is gone, at the latest when new progress is made: a unit that starts again must not remove
  * that. */
 static bool has_begun(const json_t *s)
 {
-	const char *load = json_text(json_object_get(s, "load"), "phase", "");
-
-	return json_flag(s, "meta_removed", false) || strcmp(load, "load") == 0 ||
-	       strcmp(load, "done") == 0 || json_text(json_object_get(s, "sync"), "phase", "")[0] != '\0';
+	return json_flag(s, "meta_removed", false) || is_loading(json_object_get(s, "load")) ||
+	       json_text(json_object_get(s, "sync"), "phase", "")[0] != '\0';
 }
 
 static bool is_paused_by_error(const json_t *doc, const json_t *s)

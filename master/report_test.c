@@ -109,6 +109,23 @@ static void test_nothing_to_look_at(void **state)
 	orders_say(m, "host-1", "\"look\":true", false);
 }
 
+/* Files are looked at before they are loaded: that look's end is not the load's. */
+static void test_a_look_removes_nothing(void **state)
+{
+	struct master *m = *state;
+	struct agent *a = hello(m, "host-1");
+
+	source(m, "s1");
+	start_anew(m);
+	tells(m, a, m->model.revision,
+		"\"sub\":1,\"stage\":\"Running\",\"looked\":true,\"load\":{\"phase\":\"done\",\"found\":false}");
+	assert_true(json_flag(doc_of(m), "looked", false));
+	assert_true(json_flag(doc_of(m), "remove_meta", false));
+	orders_say(m, "host-1", "\"remove_meta\":true", true);
+	tells(m, a, m->model.revision, "\"sub\":1,\"stage\":\"Running\",\"load\":{\"phase\":\"load\"}");
+	assert_false(json_flag(doc_of(m), "remove_meta", true));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -117,6 +134,7 @@ int main(void)
 		T(test_the_life_before),
 		T(test_old_orders),
 		T(test_nothing_to_look_at),
+		T(test_a_look_removes_nothing),
 	};
 
 	log_set_level(LOG_ERROR_);
