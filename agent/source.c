@@ -317,12 +317,20 @@ bool source_wants_relay(const struct source *s)
 	return false;
 }
 
+/* A task that rests may never look: those that work don't wait for it. Alone it still says where to begin. */
 static bool start_is_open(const struct source *s)
 {
-	for (struct subtask *t = s->subtasks; t; t = t->next)
-		if (subtask_start_is_open(t))
+	bool rests = false, reads = false;
+
+	for (struct subtask *t = s->subtasks; t; t = t->next) {
+		bool open = subtask_start_is_open(t);
+
+		if (open && (t->stage == STAGE_Running || t->stage == STAGE_Resuming))
 			return true;
-	return false;
+		rests |= open;
+		reads |= subtask_reads(t);
+	}
+	return rests && !reads;
 }
 
 static void relay_tick(struct source *s, uint64_t now)

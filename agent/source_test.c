@@ -317,6 +317,80 @@ static void what_has_begun_is_not_looked_at(void **state)
 	assert_true(subtask_start_is_open(a->sources->subtasks));
 }
 
+/* t1 works, t2 was paused before it had looked: a relay that has ended comes back for t1. Where nobody works
+ * it waits: what is resumed may have to begin before what the upstream writes now. */
+static void a_relay_waits_for_nobody_who_rests(void **state)
+{
+#define T2(stage) "{'task':'t2','sub':2,'mode':'all','stage':'" stage "','resumes':0,'look':true}"
+	struct agent *a = *state;
+
+	give(a, 3, 7, TASK("t1", 1, "'at':" AT(1, "bin.000003", "0-1-3")) "," T2("Paused"));
+	orders_tick(a, 1);
+	assert_int_equal(a->sources->stage, STAGE_Running);
+	assert_true(a->sources->relay->wanted);
+	give(a, 4, 7, TASK("t1", 1, "'at':" AT(1, "bin.000003", "0-1-3")) "," T2("Running"));
+	orders_tick(a, 2);
+	assert_false(a->sources->relay->wanted);
+	give(a, 5, 7, T2("Paused"));
+	a->sources->subtasks->load->state = PROC_OFF;
+	orders_tick(a, 3);
+	orders_tick(a, 4);
+	assert_false(a->sources->relay->wanted);
+}
+
+#define LIFE(afresh) \
+	"{'task':'t','sub':1,'mode':'all','stage':'Running','resumes':0,'remove_meta':" #afresh "}"
+
+/* Stopped and started again between two orders, while the units of before run. */
+static void another_life_has_done_nothing(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, LIFE(false));
+	t = a->sources->subtasks;
+	t->load->state = t->dump->state = PROC_ALIVE;
+	tells(t, t->dump, "{'phase':'data'}");
+	tells(t, t->load, "{'phase':'done'}");
+	give(a, 4, 7, LIFE(true));
+	assert_int_equal(t->stage, STAGE_Resuming);
+	assert_null(t->load->status);
+	assert_null(t->dump->status);
+	tells(t, t->load, "{'phase':'done'}");
+	assert_null(t->load->status);
+	assert_false(t->meta_removed);
+	t->load->state = PROC_OFF;
+	t->load->ops->ended(t, t->load, PROC_FINISHED);
+	assert_false(t->copied);
+	t->dump->state = PROC_OFF;
+	orders_tick(a, 1);
+	assert_int_equal(t->stage, STAGE_Running);
+	assert_int_equal(t->phase, PHASE_COPY);
+	tells(t, t->load, "{'phase':'load'}");
+	assert_true(t->meta_removed);
+}
+
+/* It was paused by an error; another life of it begins under the same epoch. */
+static void another_life_has_no_error(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+
+	give(a, 3, 7, RESUMED(3));
+	t = a->sources->subtasks;
+	ends(t, t->sync, ERR_relay_gone);
+	orders_tick(a, 1);
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 4, 7, RESUMED(0));
+	assert_int_equal(t->stage, STAGE_Running);
+	assert_int_equal(t->error.code, 0);
+	ends(t, t->sync, ERR_relay_gone);
+	orders_tick(a, 2);
+	assert_int_equal(t->stage, STAGE_Paused);
+	give(a, 5, 7, LIFE(true));
+	assert_int_equal(t->stage, STAGE_Running);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -332,6 +406,9 @@ int main(void)
 		TEST(a_relay_of_others_begins_anew),
 		TEST(what_has_begun_is_not_looked_at),
 		TEST(resumes_are_counted_anew),
+		TEST(a_relay_waits_for_nobody_who_rests),
+		TEST(another_life_has_done_nothing),
+		TEST(another_life_has_no_error),
 	};
 
 	log_set_level(LOG_ERROR_);

@@ -36,22 +36,23 @@ static void keep_snapshot(struct subtask *t, const json_t *snapshot)
 	t->source->agent->changed = true;
 }
 
-static void forget_status(struct subtask *t)
+static void forget_status(struct proc *p)
 {
-	json_decref(t->sync->status);
-	t->sync->status = NULL;
+	json_decref(p->status);
+	p->status = NULL;
 }
 
 /* Beyond "wait" the load has looked at its tables downstream, so what remove_meta asked for is done. */
 static void on_status(void *owner, struct proc *p)
 {
 	struct subtask *t = owner;
-	const char *phase = proc_status_text(p, "phase");
+	const char *phase;
 
-	if (p == t->sync && t->stale)
-		forget_status(t);
+	if (t->reborn || (t->stale && p == t->sync))
+		forget_status(p);
 	if (p != t->load)
 		return;
+	phase = proc_status_text(p, "phase");
 	if (!t->stale)
 		keep_snapshot(t, json_object_get(p->status, "snapshot"));
 	if (phase[0] && strcmp(phase, "wait") != 0 && t->phase != PHASE_LOOK)
@@ -104,6 +105,8 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 		if (t->error.code == 0)
 			t->error = p->error;
 		subtask_event(t, EVENT_ERROR);
+	} else if (t->reborn) {
+		/* What it has finished is not this life's. */
 	} else if (how == PROC_FINISHED && p == t->load) {
 		if (t->phase == PHASE_LOOK)
 			on_looked(t);
@@ -271,16 +274,16 @@ static bool same_settings(const json_t *a, const json_t *b)
 
 /*
  * "Running" in the orders stands for a wish that lasts: a subtask that paused on an error is not started
- * again by it, only by a new wish. That is a greater "resumes" number; where the orders carry none, orders of
- * a newer revision count as one. So does a new epoch: the error is of a time that is over (an owner that was
- * cut off ends with 60501); one that is so still is found again.
+ * again by it, only by a new wish. That is another "resumes" number; where the orders carry none, orders of
+ * a newer revision count as one. So does another life, or a new epoch (begins): the error is of a time that
+ * is over (an owner that was cut off ends with 60501); one that is so still is found again.
  */
-static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revision, bool source_changed)
+static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revision, bool begins)
 {
 	int64_t resumes = json_num(spec, "resumes", -1);
-	bool anew = source_changed || (resumes >= 0 ? resumes > t->resumes : revision > t->revision);
+	bool anew = begins || (resumes >= 0 ? resumes != t->resumes : revision > t->revision);
 
-	/* A smaller one is of another life under the same number, and counts from there. */
+	/* A smaller one is of another life under the same number, a new wish, and counts from there. */
 	if (resumes >= 0)
 		t->resumes = resumes;
 	if (t->stage != STAGE_Paused && t->stage != STAGE_Pausing)
@@ -288,7 +291,7 @@ static bool wants_run_anew(struct subtask *t, const json_t *spec, int64_t revisi
 	return t->error.code == 0 || anew;
 }
 
-static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision, bool source_changed)
+static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision, bool begins)
 {
 	const char *stage = json_text(spec, "stage", "Running");
 
@@ -299,7 +302,7 @@ static void apply_stage(struct subtask *t, const json_t *spec, int64_t revision,
 	else if (strcmp(stage, "Running") != 0 && strcmp(stage, "Finished") != 0)
 		log_error("the orders want stage \"%s\", which is none: nothing is done task=%s source=%s",
 			stage, t->task, t->source->name);
-	else if (wants_run_anew(t, spec, revision, source_changed))
+	else if (wants_run_anew(t, spec, revision, begins))
 		subtask_event(t, EVENT_RUN);
 }
 
@@ -313,7 +316,10 @@ static bool is_another_life(const struct subtask *t, const json_t *spec)
 static void forget_progress(struct subtask *t)
 {
 	t->copied = t->meta_removed = t->looked = false;
-	forget_status(t);
+	forget_status(t->dump);
+	forget_status(t->load);
+	forget_status(t->sync);
+	t->stale = t->reborn = !subtask_is_off(t);
 	json_decref(t->snapshot);
 	t->snapshot = NULL;
 }
@@ -321,7 +327,7 @@ static void forget_progress(struct subtask *t)
 /* Another agent may have had it in between: what was needed is of the time before, the orders know better. */
 static void forget_owner(struct subtask *t)
 {
-	forget_status(t);
+	forget_status(t->sync);
 	t->stale = !subtask_is_off(t);
 }
 
@@ -343,7 +349,7 @@ void subtask_apply(struct subtask *t, json_t *spec, int64_t revision, bool sourc
 		keep_snapshot(t, json_object_get(spec, "snapshot"));
 	if (changed)
 		subtask_event(t, EVENT_CHANGED);
-	apply_stage(t, spec, revision, source_changed);
+	apply_stage(t, spec, revision, anew || source_changed);
 	t->revision = revision;
 }
 
@@ -374,12 +380,15 @@ static bool may_copy(struct subtask *t)
 	return t->copying;
 }
 
+bool subtask_reads(const struct subtask *t)
+{
+	return t->stage == STAGE_Running && t->phase != PHASE_LOOK && subtask_needs_relay(t);
+}
+
 /* One that works already knows it, whatever is to be looked at when it begins once more. */
 bool subtask_start_is_open(const struct subtask *t)
 {
-	bool works = t->stage == STAGE_Running && t->phase != PHASE_LOOK;
-
-	return must_look(t) && subtask_needs_relay(t) && !works;
+	return must_look(t) && subtask_needs_relay(t) && !subtask_reads(t);
 }
 
 void subtask_tick(struct subtask *t, uint64_t now)
@@ -398,7 +407,7 @@ void subtask_tick(struct subtask *t, uint64_t now)
 	proc_tick(t->load, now);
 	proc_tick(t->sync, now);
 	if (subtask_is_off(t)) {
-		t->stale = false;
+		t->stale = t->reborn = false;
 		subtask_event(t, EVENT_GONE);
 	}
 }

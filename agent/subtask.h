@@ -35,6 +35,7 @@ struct subtask {
 	int64_t revision;  /* of the orders that were applied last */
 	struct proc *dump, *load, *sync;
 	bool stale;       /* units that run are of an epoch of before, and are to leave */
+	bool reborn;      /* they are of a life of before: nothing that they tell or finish is this one's */
 	struct err error; /* why it is paused */
 };
 
@@ -54,6 +55,8 @@ const char *subtask_mode(const struct subtask *t);
 bool subtask_follows(const struct subtask *t);
 /* It follows the binlog, now or later: the relay must run. */
 bool subtask_needs_relay(const struct subtask *t);
+/* It is at work, and knows where it starts: the relay must run now. */
+bool subtask_reads(const struct subtask *t);
 /* Where it starts is still to be found: a relay that is off waits for that. */
 bool subtask_start_is_open(const struct subtask *t);
 /* The snapshot of the copy, or where the orders say to start; NULL: nowhere yet. Borrowed. */
