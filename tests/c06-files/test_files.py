@@ -12,6 +12,7 @@ import procs
 import servers
 import zoo
 from file_jobs import FileJob, readable
+from hosts import Host
 from tidegate import FAILED, USAGE, Job
 from workload import Sysbench, Workload
 
@@ -683,6 +684,40 @@ def test_task_files(bin_dir, make_pair, tmp_path):
         j.close()
     finally:
         d.close()
+
+
+@pytest.mark.root
+def test_task_files_afresh(bin_dir, make_pair, files, short_tmp):
+    """start-task --remove-meta of load&sync, the tables dropped: the files are loaded once more, though they are looked at before."""
+    pair = make_pair("ma1011", "my97")
+    pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1),(2)")
+    short_tmp.chmod(0o755)
+    files("dump", short_tmp / "out", source=pair.source, tables="app.*").run()
+    readable(short_tmp / "out")
+    words = dict(mode="load&sync", up=pair.source, down=pair.target, user=servers.USER, password=servers.PASSWORD, dir="out", args="")
+    for name, text in (("task", TASK), ("source", SOURCE)):
+        (short_tmp / f"{name}.yaml").write_text(text.format(**words))
+    h = Host(bin_dir, short_tmp, "h", options=("--files", str(short_tmp)))
+    try:
+        h.start()
+        procs.wait_for(lambda: h.agents().get("h") == "free", 30, h.story)
+        h.ask("operate-source", "create", short_tmp / "source.yaml")
+        for more in ((), ("--remove-meta",)):
+            h.ask("start-task", short_tmp / "task.yaml", *more)
+            pair.source.run(f"INSERT INTO app.t VALUES ({3 + len(more)})")
+            procs.wait_for(lambda: in_step(pair), 60, lambda: f"{more}: {h.ask('query-status', 'tk', expect=None)}\n{h.story()}", 0.2)
+            h.ask("stop-task", "tk")
+            procs.wait_for(lambda: not any(h.below(u) for u in ("relay", "dump", "load", "sync")), 30, h.story)
+            pair.target.run("DROP DATABASE app")
+    finally:
+        h.close()
+
+
+def in_step(pair):
+    try:
+        return pair.target.query("SELECT id FROM app.t ORDER BY id") == pair.source.query("SELECT id FROM app.t ORDER BY id")
+    except Exception:  # noqa: BLE001 - no table yet
+        return False
 
 
 def test_files_that_cannot_be_followed(make_pair, files, tmp_path):
