@@ -20,12 +20,14 @@ def host(bin_dir, short_tmp, make_pair):
     h = Host(bin_dir, short_tmp, "h")
     h.pair = make_pair("ma1011", "my97")
     h.pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
-    h.start()
-    procs.wait_for(lambda: h.agents().get("h") == "free", 30, h.story)
     (short_tmp / "one.yaml").write_text(f"source-id: one\nfrom: {{host: 127.0.0.1, port: {h.pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n")
-    h.ask("operate-source", "create", short_tmp / "one.yaml")
-    yield h
-    h.close()
+    h.start()
+    try:
+        procs.wait_for(lambda: h.agents().get("h") == "free", 30, h.story)
+        h.ask("operate-source", "create", short_tmp / "one.yaml")
+        yield h
+    finally:
+        h.close()
 
 
 def begin(h, mode, meta=""):
