@@ -66,10 +66,10 @@ def all_procs():
     return [Proc(int(p)) for p in os.listdir("/proc") if p.isdigit()]
 
 
-def tree(root):
-    """The living processes below pid root (without it)."""
+def tree(root, everyone=None):
+    """The living processes below pid root (without it); out of everyone, who looks for several."""
     children = {}
-    for p in all_procs():
+    for p in all_procs() if everyone is None else everyone:
         if p.state not in ("", "Z", "X"):
             children.setdefault(p.ppid, []).append(p)
     found, todo = [], [root]

@@ -210,13 +210,13 @@ class World:
     def look(self):
         """Never two of one kind for a subtask below one supervisor: what stays so for a second is told."""
         since = {}
-        while not self.looking.wait(0.15):
-            now = {}
+        while not self.looking.wait(0.4):
+            now, everyone = {}, procs.all_procs()
             for h in self.hosts.values():
                 p = h.process
                 if p is None or p.poll() is not None:
                     continue
-                for u in procs.tree(p.pid):
+                for u in procs.tree(p.pid, everyone):
                     if u.unit in KINDS and ":" in u.title:
                         now.setdefault((h.name, u.title), []).append(u.key)
             twins = {k: tuple(sorted(v)) for k, v in now.items() if len(v) > 1}
@@ -227,7 +227,8 @@ class World:
                     self.tell(f"TWINS on {host}: {title} {keys}")
 
     def units(self):
-        return [p for h in self.hosts.values() if h.process for p in procs.tree(h.process.pid) if p.unit in KINDS + ("check", "cutover")]
+        everyone = procs.all_procs()
+        return [p for h in self.hosts.values() if h.process for p in procs.tree(h.process.pid, everyone) if p.unit in KINDS + ("check", "cutover")]
 
     def start(self):
         for h in self.hosts.values():
@@ -536,6 +537,7 @@ PLACES = ["agent_after_spawn", "unit_before_hello", "unit_step", "dump_snapshot"
 def at_place(w):
     """The next one who comes by that place stays there for some seconds, or dies."""
     h, place, kill = w.hosts[w.rnd.choice("ab")], w.rnd.choice(PLACES), w.rnd.random() < 0.4
+    w.armed[h.name, place] = h.failpoints.fired(place)
     h.failpoints.arm(place, "kill" if kill else "sleep", at=w.rnd.randrange(1, 3), arg=w.rnd.choice((1000, 4000)))
     return f"{'kill' if kill else 'sleep'} at {place} on {h.name}"
 
@@ -549,12 +551,16 @@ class Run(World):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.afresh = set()
+        self.afresh, self.armed = set(), {}
         self.writers = [Writer(self.ups[SOURCES.index(s)], d, self.seed) for subs in TASKS.values() for s, d in subs.items()]
 
     def shaken(self):
-        """Within the time that an accident may be felt: who asks a unit may hear that it can't answer."""
-        return time.monotonic() < self.disturbed
+        """Within the time that an accident may be felt: who asks a unit may hear that it can't answer. What is armed may come at any time until it has."""
+        for (host, place), before in list(self.armed.items()):
+            if self.hosts[host].failpoints.fired(place) > before:
+                del self.armed[host, place]
+                self.disturbed = max(self.disturbed, time.monotonic() + 15)
+        return bool(self.armed) or time.monotonic() < self.disturbed
 
     def event(self):
         what = self.rnd.choice(EVENTS)
@@ -703,6 +709,7 @@ class Run(World):
         for n in "ab":
             for place in PLACES:
                 self.hosts[n].failpoints.disarm(place)
+        self.armed.clear()
         for s, x in self.model.sources.items():
             if x["held"]:
                 assert self.ask(Command(["resume-relay", "-s", s], True)).done, self.story()
