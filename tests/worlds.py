@@ -16,6 +16,7 @@ COLUMNS = [
     ("varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", TEXT + ["'é'", "'😀'"], ["varchar(40) CHARACTER SET latin1", "varchar(40) CHARACTER SET utf8mb3"], ["longtext CHARACTER SET utf8mb4"]),
     ("varchar(40) CHARACTER SET latin1", TEXT + ["'é'"], ["varchar(40) CHARACTER SET ascii", "varchar(40) CHARACTER SET latin2"], ["varchar(40) CHARACTER SET utf8mb4"]),
     ("text", TEXT + ["REPEAT('x',300)"], ["tinytext", "varchar(20)"], ["mediumtext"]),
+    ("text CHARACTER SET latin1", TEXT + ["REPEAT('é',40000)"], ["text CHARACTER SET utf8mb4"], ["mediumtext CHARACTER SET utf8mb4"]),
     ("char(10)", ["'a'", "'ab'", "NULL"], ["char(1)"], ["varchar(10)"]),
     ("binary(4)", ["'ab'", "x'00010203'", "NULL"], ["binary(2)", "varchar(4)", "binary(8)"], ["varbinary(4)"]),
     ("blob", ["x'00ff'", "''", "REPEAT('x',300)", "NULL"], ["tinyblob", "text", "varbinary(1)"], ["longblob"]),

@@ -62,7 +62,7 @@ static bool is_signed(const struct column *c)
 
 static unsigned digits_of(const struct column *c)
 {
-	return bits_of(c) * 302 / 1000 + 1;
+	return bits_of(c) * 301 / 1000 + 1;
 }
 
 static enum fit some_unless(bool all)
@@ -75,6 +75,8 @@ static enum fit other_unless(bool all)
 	return all ? FIT_ALL : FIT_OTHER;
 }
 
+#define LONGEST_TEXT 4294967295
+
 /* How many characters or bytes a text or a binary string there may have. */
 static uint64_t room_of(const struct column *c, bool *bytes)
 {
@@ -82,8 +84,8 @@ static uint64_t room_of(const struct column *c, bool *bytes)
 		const char *word;
 		uint64_t bytes;
 	} known[] = {{"tinytext", 255}, {"tinyblob", 255}, {"text", 65535}, {"blob", 65535},
-		{"mediumtext", 16777215}, {"mediumblob", 16777215}, {"longtext", 4294967295},
-		{"longblob", 4294967295}, {"json", 4294967295}};
+		{"mediumtext", 16777215}, {"mediumblob", 16777215}, {"longtext", LONGEST_TEXT},
+		{"longblob", LONGEST_TEXT}, {"json", LONGEST_TEXT}};
 	unsigned n[2];
 
 	*bytes = c->kind == COLUMN_BINARY;
@@ -138,7 +140,8 @@ static enum fit fit_decimal(const struct column *from, const struct column *ther
 	if (there->kind == COLUMN_DECIMAL && m[1] >= n[1])
 		return some_unless(m[0] - m[1] >= n[0] - n[1] && (from->is_unsigned || !there->is_unsigned));
 	if (there->kind == COLUMN_INT && n[1] == 0)
-		return some_unless(digits_of(there) > n[0] && (from->is_unsigned || is_signed(there)));
+		return some_unless(!is_year(there) && digits_of(there) > n[0] &&
+				   (from->is_unsigned || is_signed(there)));
 	if (there->kind == COLUMN_DECIMAL || there->kind == COLUMN_INT || there->kind == COLUMN_FLOAT ||
 		there->kind == COLUMN_DOUBLE)
 		return FIT_OTHER;
@@ -211,10 +214,12 @@ static bool has_room(const struct column *from, const struct column *there)
 {
 	bool from_bytes, bytes;
 	uint64_t n = room_of(from, &from_bytes), m = room_of(there, &bytes);
+	bool recoded = from->kind == COLUMN_TEXT && there->kind == COLUMN_TEXT &&
+		       !value_same_bytes(from->charset, there->charset);
 
-	if (bytes && !from_bytes)
+	if (bytes && (!from_bytes || recoded))
 		n *= bytes_a_character(there->kind == COLUMN_BINARY ? from->charset : there->charset);
-	return m >= n;
+	return m >= n || m == LONGEST_TEXT;
 }
 
 /* What is fixed in length loses the spaces behind it, or gets bytes. */
@@ -228,7 +233,7 @@ static enum fit fit_string(const struct column *from, const struct column *there
 	bool bytes;
 
 	if (from->kind == COLUMN_TEXT && there->kind == COLUMN_JSON)
-		return some_unless(room_of(from, &bytes) == 4294967295); /* MariaDB's JSON */
+		return some_unless(room_of(from, &bytes) == LONGEST_TEXT); /* MariaDB's JSON */
 	if (there->kind != COLUMN_BINARY && (there->kind != COLUMN_TEXT || from->kind != COLUMN_TEXT))
 		return FIT_SOME;
 	if (!has_room(from, there))
@@ -241,32 +246,43 @@ static enum fit fit_string(const struct column *from, const struct column *there
 		!is_fixed(there) || (is_fixed(from) && room_of(from, &bytes) == room_of(there, &bytes)));
 }
 
-/* Members: the list there begins with all of the upstream's. */
+/* Members: the list there begins with all of the upstream's. A text gets their names, where they have all. */
 static enum fit fit_members(const struct column *from, const struct column *there)
 {
 	size_t n = strlen(from->type);
 
 	if (there->kind != from->kind)
-		return fit_text(there, n);
+		return value_format_is_number(value_format_of(from)) || !holds_charset(from, there)
+			       ? FIT_SOME
+			       : fit_text(there, n);
 	return some_unless(n > 0 && strncmp(from->type, there->type, n - 1) == 0 &&
 			   (there->type[n - 1] == ')' || there->type[n - 1] == ',') &&
 			   holds_charset(from, there));
 }
 
+/* Addresses and UUIDs are written as texts, whatever they come into. */
+static enum fit fit_address(const struct column *from, const struct column *there)
+{
+	unsigned chars = from->kind == COLUMN_UUID ? 36 : from->kind == COLUMN_INET4 ? 15 : 39;
+	bool bytes;
+
+	if (there->kind != COLUMN_BINARY || room_of(there, &bytes) < chars)
+		return fit_text(there, chars);
+	return other_unless(!is_fixed(there));
+}
+
 /* Types that one family alone has are something else in the other. */
 static enum fit fit_special(const struct column *from, const struct column *there)
 {
-	enum { ADDRESS = 39 };
 	bool bytes;
 
 	switch (from->kind) {
 	case COLUMN_JSON:
-		return there->kind == COLUMN_JSON ? FIT_ALL : fit_text(there, 4294967295);
+		return there->kind == COLUMN_JSON ? FIT_ALL : fit_text(there, LONGEST_TEXT);
 	case COLUMN_UUID:
 	case COLUMN_INET4:
 	case COLUMN_INET6:
-		return there->kind == COLUMN_BINARY ? some_unless(room_of(there, &bytes) >= 4)
-						    : fit_text(there, ADDRESS);
+		return fit_address(from, there);
 	case COLUMN_VECTOR:
 		return some_unless(there->kind == COLUMN_BINARY && room_of(there, &bytes) >= 65535);
 	case COLUMN_GEOMETRY:
@@ -281,7 +297,8 @@ static enum fit fit_special(const struct column *from, const struct column *ther
 static bool is_alike(const struct column *from, const struct column *there)
 {
 	return from->kind == there->kind && strcasecmp(from->type, there->type) == 0 &&
-	       (from->kind != COLUMN_TEXT || holds_charset(from, there));
+	       (from->kind != COLUMN_TEXT ||
+		       (holds_charset(from, there) && value_same_bytes(from->charset, there->charset)));
 }
 
 enum fit fit_column(const struct column *from, const struct column *there)
@@ -316,23 +333,53 @@ enum fit fit_column(const struct column *from, const struct column *there)
 
 /* --- keys --- */
 
-static bool has_part(const struct structure *there, const struct key *k, const char *name)
+/* Two values that are one for a part of the key there are one for the upstream's, too: it looks at no less.
+ */
+static bool has_part(const struct structure *there, const struct key *k, const char *name, unsigned prefix)
 {
 	for (unsigned i = 0; i < k->ncolumns; i++)
 		if (strcasecmp(there->columns[k->columns[i]].name, name) == 0)
-			return true;
+			return !k->prefixes || k->prefixes[i] == 0 ||
+			       (prefix > 0 && prefix <= k->prefixes[i]);
 	return false;
 }
 
-/* Are all columns of the upstream's key in the one that is there, as wholes? */
+/* Nobody has read the expressions: where all else is one, they are taken to be. */
+static bool has_expression(const struct key *k)
+{
+	return !k->whole && !k->prefixes;
+}
+
+static bool may_be_compared(const struct key *ours, const struct key *k)
+{
+	if (!ours->unique || has_expression(ours) != has_expression(k))
+		return false;
+	return has_expression(k) ? ours->ncolumns == k->ncolumns && strcasecmp(ours->name, k->name) == 0
+				 : ours->ncolumns > 0;
+}
+
+/* Are all columns of the upstream's key in the one that is there? */
 static bool is_within(const struct structure *from, const struct key *ours, const struct structure *there,
 	const struct key *k)
 {
-	bool within = ours->unique && ours->ncolumns > 0;
+	bool within = may_be_compared(ours, k);
 
 	for (unsigned i = 0; within && i < ours->ncolumns; i++)
-		within = has_part(there, k, from->columns[ours->columns[i]].name);
+		within = has_part(there, k, from->columns[ours->columns[i]].name,
+			ours->prefixes ? ours->prefixes[i] : 0);
 	return within;
+}
+
+/* A column that the upstream lacks, which the server counts up by itself. */
+static bool counts_by_itself(const struct structure *there, const struct key *k, const struct structure *from)
+{
+	for (unsigned i = 0; i < k->ncolumns; i++) {
+		const struct column *c = &there->columns[k->columns[i]];
+
+		if (c->auto_increment && structure_column(from, c->name) < 0)
+			return true;
+	}
+	return false;
 }
 
 /* Names of the servers' differ for collations that are twins: only what ends in _bin is told apart here. */
@@ -358,7 +405,7 @@ static bool compares_coarser(const struct structure *there, const struct key *k,
 
 bool fit_key_is_stricter(const struct structure *there, const struct key *k, const struct structure *from)
 {
-	if (!k->unique)
+	if (!k->unique || counts_by_itself(there, k, from))
 		return false;
 	for (unsigned i = 0; i < from->nkeys; i++)
 		if (is_within(from, &from->keys[i], there, k))

@@ -26,8 +26,10 @@ static void look_at_keys(struct values *v, const struct check_table *t, const st
 	const struct structure *there)
 {
 	for (unsigned i = 0; i < there->nkeys; i++)
-		if (fit_key_is_stricter(there, &there->keys[i], from))
+		if (fit_key_is_stricter(there, &there->keys[i], from)) {
 			some_add(&v->keys, "`%s`.`%s`: %s", t->to.schema, t->to.table, there->keys[i].name);
+			v->primary = v->primary || there->keys[i].primary;
+		}
 }
 
 void values_look_at(struct values *v, const struct check_table *t, const struct structure *from,
@@ -58,7 +60,9 @@ void values_tell(struct check *c, struct values *v)
 		"there");
 	tell(c, &v->refused, "give the columns there types that hold all of the upstream's",
 		"a value that does not go into the column of a table that is there stops the task");
-	tell(c, &v->keys, "drop these keys there, or see that the upstream's rows obey them",
+	tell(c, &v->keys,
+		v->primary ? "see that the upstream's rows obey them"
+			   : "drop these keys there, or see that the upstream's rows obey them",
 		"tables that are there have unique keys that the upstream has not: rows that are one for "
 		"them "
 		"stop the task, or replace each other in safe mode");

@@ -6,6 +6,7 @@
 /* What is found of tables that are there, whose columns have the upstream's names. */
 struct values {
 	struct some other, refused, keys;
+	bool primary; /* among these keys there is a primary one */
 };
 void values_look_at(struct values *v, const struct check_table *t, const struct structure *from,
 	const struct structure *there);
