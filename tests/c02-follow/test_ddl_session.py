@@ -61,6 +61,21 @@ def test_tables_that_the_server_wrote(build_dir, server, source, target, names):
         f.close()
 
 
+@pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "my97"), ("my97", "ma1011")])
+def test_tables_that_the_server_wrote_for_utf8(build_dir, server, source, target):
+    """… whatever the collation of a connection in UTF-8; a binary default in it stays its bytes where MySQL wrote it (MariaDB logs a '?')."""
+    f, up, down = follow(build_dir, server, source, target)
+    try:
+        in_charset(up, "utf8mb4", "CREATE TABLE t (id int PRIMARY KEY, e enum('日', 'é') CHARACTER SET utf8mb4 COMMENT '本', b binary(2) DEFAULT x'fe00') CHARACTER SET utf8mb4",
+                   "INSERT INTO t (id, e) VALUES (1, '日')", "SET collation_connection=latin1_swedish_ci", "CREATE TABLE a AS SELECT * FROM t", "SET NAMES gbk", "CREATE TABLE b AS SELECT * FROM t")
+        f.end()
+        down.run("INSERT INTO app.a (id, e) VALUES (2, 1)", "INSERT INTO app.b (id, e) VALUES (2, 1)")
+        assert [down.query(f"SELECT e, b FROM app.{t} WHERE id = 2") for t in "ab"] == [(("日", b"?\0" if source == "ma1011" else b"\xfe\0"),)] * 2, [
+            e[5] for e in up.query("SHOW BINLOG EVENTS") if "CREATE" in str(e[5])]
+    finally:
+        f.close()
+
+
 @pytest.mark.parametrize("source", ["ma1011", "my97"])
 def test_defaults_that_are_no_text(build_dir, server, source):
     """MariaDB prints a binary default as its bytes: what is on record of a statement is letters all the same."""

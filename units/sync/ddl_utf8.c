@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/sql/quote.h"
+#include "common/sql/shown.h"
 
 enum { COMMON_COLLATIONS = 247, UTF8MB4 = 45 };
 
@@ -87,12 +88,28 @@ static bool is_one_byte(const char *charset)
 	return true;
 }
 
-/* CREATE TABLE ... SELECT, and LIKE a temporary table, are logged as the server prints the table, in UTF-8,
- * and with the client's charset all the same (seen on MySQL 9.7 and MariaDB 10.11). made: it is the first, as
- * rows come behind it in the same transaction. */
-static bool is_servers_own(struct str s, const char *charset, bool made)
+/*
+ * CREATE TABLE ... SELECT, and LIKE a temporary table, are logged as the server prints the table, in UTF-8,
+ * and with the client's charset and collation all the same (seen on MySQL 9.7 and MariaDB 10.11): the text
+ * has no charset of a client. made: in an open transaction; a temporary table's in it is the client's words.
+ * There binary defaults of MariaDB are bytes, and become x'…'. False: the words are the client's.
+ */
+static bool take_servers_own(struct apply *a, struct binlog_query *q, const char *charset, bool made)
 {
-	return made || (is_one_byte(charset) && is_printed(s) && is_utf8(s));
+	struct buf text = {0};
+	bool own;
+
+	made = made &&
+	       (str_starts(q->sql, "CREATE TABLE ") || str_starts(q->sql, "CREATE OR REPLACE TABLE "));
+	if (made)
+		shown_put_utf8(&text, q->sql, &a->tables.from);
+	own = made ? is_utf8(buf_str(&text)) : is_one_byte(charset) && is_printed(q->sql) && is_utf8(q->sql);
+	if (own && made)
+		q->sql = (struct str){arena_strdup(a->scratch, buf_str(&text)), text.n};
+	if (own)
+		q->has_charset = false;
+	buf_free(&text);
+	return own;
 }
 
 static int convert(struct db *d, const char *charset, struct str *text, struct arena *scratch, struct err *e)
@@ -122,12 +139,9 @@ static int take(
 	struct apply *a, struct db *d, struct binlog_query *q, const char *charset, bool made, struct err *e)
 {
 	q->client_charset = UTF8MB4;
-	if (strncmp(charset, "utf8", 4) == 0)
+	if (take_servers_own(a, q, charset, made) || strncmp(charset, "utf8", 4) == 0)
 		return 0;
-	if (!is_servers_own(q->sql, charset, made))
-		return convert(d, charset, &q->sql, a->scratch, e);
-	q->has_charset = false;
-	return 0;
+	return convert(d, charset, &q->sql, a->scratch, e);
 }
 
 int ddl_to_utf8(struct apply *a, struct binlog_query *q, bool made, struct err *e)
@@ -137,8 +151,10 @@ int ddl_to_utf8(struct apply *a, struct binlog_query *q, bool made, struct err *
 	bool found;
 	bool gb18030 = q->client_charset >= 248 && q->client_charset <= 250; /* MySQL's */
 
-	if (!q->has_charset || (q->client_charset > COMMON_COLLATIONS && !gb18030) || is_ascii(q->sql))
+	if (!q->has_charset || is_ascii(q->sql))
 		return 0;
+	if (q->client_charset > COMMON_COLLATIONS && !gb18030)
+		return take(a, d, q, "utf8mb4", made, e);
 	/* TiDB converts nothing: it takes latin1 for UTF-8, and does not know the others. MariaDB does not
 	 * know that one. */
 	if (db_server(d)->flavor == FLAVOR_TIDB || (gb18030 && db_server(d)->flavor == FLAVOR_MARIADB))
