@@ -76,6 +76,18 @@ def test_tables_that_the_server_wrote_for_utf8(build_dir, server, source, target
         f.close()
 
 
+def test_introducers_that_mariadb_loses(build_dir, server):
+    """_utf8mb4'…' goes to MariaDB as a plain string: in a connection of UTF-8, whatever the client's was."""
+    f, up, down = follow(build_dir, server, "my97", "ma1011")
+    try:
+        in_charset(up, "utf8mb4", "CREATE TABLE t (id int PRIMARY KEY, a varchar(9)) CHARACTER SET utf8mb4", "INSERT INTO t VALUES (1, 'x')", "SET collation_connection=latin1_swedish_ci",
+                   "ALTER TABLE t ADD g varchar(9) AS (CONCAT(a, _utf8mb4'日')) STORED", "INSERT INTO t (id, a) VALUES (2, 'y')")
+        f.end()
+        assert down.query("SELECT g FROM app.t ORDER BY id") == (("x日",), ("y日",))
+    finally:
+        f.close()
+
+
 @pytest.mark.parametrize("source", ["ma1011", "my97"])
 def test_defaults_that_are_no_text(build_dir, server, source):
     """MariaDB prints a binary default as its bytes: what is on record of a statement is letters all the same."""
@@ -107,7 +119,7 @@ def test_steps_of_auto_increment(build_dir, server, source, target):
 
 
 def test_what_utf8mb4_means(build_dir, server):
-    """MySQL's default_collation_for_utf8mb4 goes with the statement."""
+    """MySQL's default_collation_for_utf8mb4 goes with the statement, and not with the next one."""
     f, up, down = follow(build_dir, server, "my97", "my97")
     try:
         with up.connect(database="app") as c, c.cursor() as cur:

@@ -71,7 +71,7 @@ struct apply {
 	struct stray stray;
 	uint64_t last_move_ms;
 	pthread_t thread;
-	bool started;
+	bool started, ddl_steps, ddl_utf8mb4; /* the last two: of ddl_session.c, to be set back */
 	struct lane *lanes[LANES_MAX];
 	pthread_mutex_t lock;   /* guards the rest */
 	pthread_cond_t changed; /* something was committed, or all must leave */

@@ -121,7 +121,7 @@ static int is_shared(struct apply *a, const struct ddl_statement *j, struct err 
 {
 	if (ddl_place_is_told(&j->place))
 		return 0;
-	return ddl_session_reset(a->ddl, e) < 0 ? -1 : routed_database_shared(a, j->ddl, j->to->schema, e);
+	return ddl_session_reset(a, e) < 0 ? -1 : routed_database_shared(a, j->ddl, j->to->schema, e);
 }
 
 int ddl_database_stands(struct apply *a, const struct ddl_statement *j, struct err *e)

@@ -248,7 +248,7 @@ static int execute(struct apply *a, const struct trx *t, struct ddl_statement *j
 		a->cascades_known = false;
 	if (j->ddl->verb == SQL_VERB_RENAME_TABLE || j->ddl->rename)
 		a->acting.known = false;
-	return ddl_session_reset(a->ddl, e);
+	return ddl_session_reset(a, e);
 }
 
 /* A multi-table DROP that a crash cut in two: the rest of it. */

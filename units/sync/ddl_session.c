@@ -110,7 +110,35 @@ static int set_mode(struct apply *a, const struct trx *t, const struct ddl_sessi
 	return r;
 }
 
-enum { COMMON_COLLATIONS = 247 };
+enum { COMMON_COLLATIONS = 247, NO_PRIVILEGE = 1227 };
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] & 0x80)
+			return false;
+	return true;
+}
+
+/* _utf8mb4'…' goes to MariaDB without the introducer (no_introducer of dialect.c), so that the connection
+ * must be of UTF-8. Strings without one become so too. */
+static bool loses_introducers(
+	const struct server *to, const struct server *from, const struct binlog_query *q)
+{
+	struct sql_lexer lx;
+	bool introduced = false;
+
+	if (from->flavor != FLAVOR_MYSQL || to->flavor != FLAVOR_MARIADB || is_ascii(q->sql))
+		return false;
+	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		if (introduced && lx.type == SQL_STRING && !is_ascii(lx.token))
+			return true;
+		introduced = sql_lex_is(&lx, "_utf8mb4") || sql_lex_is(&lx, "_utf8mb3") ||
+			     sql_lex_is(&lx, "_utf8");
+	}
+	return false;
+}
 
 /* What is sent is UTF-8 (ddl_to_utf8; names of ours, as the default database's, are anyway). The strings in
  * it have the charset and the collation that they had upstream: expressions see it, LENGTH('ä') is 1 in
@@ -125,9 +153,16 @@ static int set_charset(struct db *d, const struct server *from, const struct bin
 	if (db_exec(d, STR_LIT("SET NAMES utf8mb4"), e) < 0)
 		return -1;
 	if (!q->has_charset || !known || db_server(d)->flavor == FLAVOR_TIDB ||
-		db_execf(d, &mine, "SET collation_connection=%u", q->connection_collation) == 0 ||
-		!db_error_is_lost(mine.sql_errno))
+		loses_introducers(db_server(d), from, q) ||
+		db_execf(d, &mine, "SET collation_connection=%u", q->connection_collation) == 0)
 		return 0;
+	if (!db_error_is_lost(mine.sql_errno)) {
+		if (!is_ascii(q->sql))
+			log_warn("collation_connection can't be set to %u for this statement: its strings "
+				 "count as utf8mb4 (%s)",
+				q->connection_collation, mine.text);
+		return 0;
+	}
 	*e = mine;
 	return -1;
 }
@@ -151,15 +186,35 @@ static void set_explicit_defaults(struct db *d, const struct binlog_query *q)
 			q->explicit_defaults);
 }
 
-/* What "CHARACTER SET utf8mb4" means between MySQL servers: one of two collations. It is set only where it
- * differs, as that wants a privilege. */
-static int set_utf8mb4(struct db *d, const struct server *from, const struct binlog_query *q, struct err *e)
+/* Does the charset stand there without a collation, or an introducer of it? */
+static bool says_utf8mb4(const struct server *from, const struct binlog_query *q)
 {
+	struct sql_lexer lx;
+	bool open = false;
+
+	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
+		if (open && !sql_lex_is(&lx, "COLLATE"))
+			return true;
+		open = str_is_ci(lx.token, "utf8mb4") || str_is_ci(lx.token, "_utf8mb4") ||
+		       str_is_ci(lx.token, "'utf8mb4'") || str_is_ci(lx.token, "\"utf8mb4\"") ||
+		       str_is_ci(lx.token, "`utf8mb4`");
+	}
+	return open || lx.type == SQL_BAD;
+}
+
+/* What "CHARACTER SET utf8mb4" means between MySQL servers: one of two collations. It is set only where it
+ * is said and differs, as that wants a privilege. */
+static int set_utf8mb4(
+	struct apply *a, const struct server *from, const struct binlog_query *q, struct err *e)
+{
+	struct db *d = a->ddl;
 	char now[16] = "", wanted[16];
 	bool found;
 
 	if (q->utf8mb4_collation == 0 || from->flavor != FLAVOR_MYSQL ||
-		db_server(d)->flavor != FLAVOR_MYSQL || db_server(d)->version < 80011)
+		db_server(d)->flavor != FLAVOR_MYSQL || db_server(d)->version < 80011 ||
+		!says_utf8mb4(from, q))
 		return 0;
 	snprintf(wanted, sizeof(wanted), "%u", q->utf8mb4_collation);
 	if (db_value(d,
@@ -169,25 +224,58 @@ static int set_utf8mb4(struct db *d, const struct server *from, const struct bin
 		return -1;
 	if (strcmp(now, wanted) == 0)
 		return 0;
-	return db_execf(d, e, "SET default_collation_for_utf8mb4=%u", q->utf8mb4_collation);
+	a->ddl_utf8mb4 = true;
+	if (db_execf(d, e, "SET default_collation_for_utf8mb4=%u", q->utf8mb4_collation) == 0)
+		return 0;
+	a->ddl_utf8mb4 = false;
+	return e->sql_errno == NO_PRIVILEGE
+		       ? err_add(e, "the statement says utf8mb4 without a collation, which means another one "
+				    "here: grant SESSION_VARIABLES_ADMIN to the downstream's user")
+		       : -1;
+}
+
+static bool may_number_rows(const struct server *from, const struct binlog_query *q)
+{
+	struct sql_lexer lx;
+
+	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
+	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
+		if (sql_lex_is(&lx, "AUTO_INCREMENT") || sql_lex_is(&lx, "SERIAL"))
+			return true;
+	return lx.type == SQL_BAD;
 }
 
 /* The numbers that an added AUTO_INCREMENT gives to the rows that are there, in the upstream's steps,
  * whatever the downstream's own are. Set only where they differ: early MySQL 8.0 wants a privilege for it. */
-static int set_steps(struct db *d, const struct binlog_query *q, struct err *e)
+static int set_steps(struct apply *a, const struct server *from, const struct binlog_query *q, struct err *e)
 {
+	struct db *d = a->ddl;
+	struct err mine = {0};
 	unsigned step = q->auto_increment ? q->auto_increment : 1,
 		 first = q->auto_offset ? q->auto_offset : 1;
 	char now[32] = "", wanted[32];
 	bool found;
 
+	if (!may_number_rows(from, q))
+		return 0;
 	snprintf(wanted, sizeof(wanted), "%u,%u", step, first);
 	if (db_value(d, "SELECT CONCAT(@@auto_increment_increment, ',', @@auto_increment_offset)", now,
 		    sizeof(now), &found, e) < 0)
 		return -1;
 	if (strcmp(now, wanted) == 0)
 		return 0;
-	return db_execf(d, e, "SET auto_increment_increment=%u, auto_increment_offset=%u", step, first);
+	a->ddl_steps = db_execf(d, &mine, "SET auto_increment_increment=%u, auto_increment_offset=%u", step,
+			       first) == 0;
+	if (a->ddl_steps)
+		return 0;
+	if (db_error_is_lost(mine.sql_errno)) {
+		*e = mine;
+		return -1;
+	}
+	log_warn("auto_increment_increment and auto_increment_offset can't be set to %s for this statement, "
+		 "they are %s: numbers that it gives to rows that are there may differ (%s)",
+		wanted, now, mine.text);
+	return 0;
 }
 
 /* An ALTER that copies a table judges its rows by the CHECKs, and with MariaDB's IGNORE leaves out those that
@@ -390,22 +478,37 @@ int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *
 	 * questions of ours may mean something else. */
 	if (set_time(a, t, s, e) < 0 || set_mode(a, t, s, e) < 0 ||
 		set_charset(a->ddl, &t->format.server, s->q, e) < 0 || set_checks(a->ddl, t, s->q, e) < 0 ||
-		keep_history(a->ddl, e) < 0 || set_steps(a->ddl, s->q, e) < 0 ||
-		set_utf8mb4(a->ddl, &t->format.server, s->q, e) < 0 ||
+		keep_history(a->ddl, e) < 0 || set_steps(a, &t->format.server, s->q, e) < 0 ||
+		set_utf8mb4(a, &t->format.server, s->q, e) < 0 ||
 		set_database(a->ddl, s->q, s->needs_database, e) < 0)
 		return err_add(e, "setting the session for a DDL statement");
 	set_explicit_defaults(a->ddl, s->q);
 	return 0;
 }
 
-int ddl_session_reset(struct db *d, struct err *e)
+/* What only some statements want: set back only behind those, as it may want a privilege. */
+static int reset_own(struct apply *a, struct err *e)
 {
-	if (db_exec(d,
-		    STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT, "
-			    "collation_server=DEFAULT"),
-		    e) < 0)
+	if (a->ddl_steps &&
+		db_exec(a->ddl,
+			STR_LIT("SET auto_increment_increment=DEFAULT, auto_increment_offset=DEFAULT"),
+			e) < 0)
 		return -1;
-	return db_exec(d, STR_LIT("SET NAMES utf8mb4"), e);
+	a->ddl_steps = false;
+	if (a->ddl_utf8mb4 && db_exec(a->ddl, STR_LIT("SET default_collation_for_utf8mb4=DEFAULT"), e) < 0)
+		return -1;
+	a->ddl_utf8mb4 = false;
+	return 0;
+}
+
+int ddl_session_reset(struct apply *a, struct err *e)
+{
+	if (reset_own(a, e) < 0 || db_exec(a->ddl,
+					   STR_LIT("SET sql_mode='', time_zone='+00:00', timestamp=DEFAULT, "
+						   "collation_server=DEFAULT"),
+					   e) < 0)
+		return -1;
+	return db_exec(a->ddl, STR_LIT("SET NAMES utf8mb4"), e);
 }
 
 /* The name of a number that the table of collations lacks; MariaDB keeps the numbers of the newer ones in

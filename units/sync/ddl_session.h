@@ -21,4 +21,4 @@ int ddl_session(struct apply *a, const struct trx *t, const struct ddl_session *
 int ddl_server_collation(struct db *d, struct db *upstream, const struct binlog_query *q,
 	const struct sql_dialects *s, struct err *e);
 /* Back to what the applier's own statements want. */
-int ddl_session_reset(struct db *d, struct err *e);
+int ddl_session_reset(struct apply *a, struct err *e);

@@ -202,7 +202,7 @@ static int run(struct apply *a, const struct trx *t, const struct shape_of *what
 		r = ddl_session(a, t, &(struct ddl_session){what->q, NULL, NULL, false, true}, e);
 	if (r == 0) {
 		r = db_exec(a->ddl, buf_str(&sql), e);
-		if (ddl_session_reset(a->ddl, r < 0 ? &ignored : e) < 0)
+		if (ddl_session_reset(a, r < 0 ? &ignored : e) < 0)
 			r = -1;
 	}
 	buf_free(&text);
