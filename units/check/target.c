@@ -61,18 +61,18 @@ static bool has_rows(struct db *d, struct str schema, struct str table)
 	return found;
 }
 
-/* Tables of the target that are there: schema, NUL, table, NUL. */
-static void list_there(struct check *c, struct buf *out)
+/* Tables of the target that are there: schema, NUL, table, NUL. -1: that can't be seen, which is told. */
+static int list_there(struct check *c, const char *item, struct buf *out)
 {
 	bool exact = has_letters(c->down);
-	struct err ignored = {0};
+	struct err failed = {0};
 	struct db_rows *rows = db_query(c->down,
 		STR_LIT("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
 			"TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') ORDER BY 1, 2"),
-		&ignored);
+		&failed);
 	const struct str *v;
 
-	while (rows && db_fetch(rows, &v, &ignored) > 0) {
+	while (rows && db_fetch(rows, &v, &failed) > 0) {
 		if (!tables_find_to(c->tables, v[0], v[1], exact))
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -81,6 +81,10 @@ static void list_there(struct check *c, struct buf *out)
 		}
 	}
 	db_rows_close(&rows);
+	if (failed.code)
+		check_found(c, item, "warn", failed.code, db_where(c->down), "",
+			"which tables it has could not be seen: %s", failed.text);
+	return failed.code ? -1 : 0;
 }
 
 /* Rows of another source of the task may be there, and are merged with ours: the load knows by the records.
@@ -97,10 +101,11 @@ void check_empty(struct check *c, const char *item)
 {
 	struct buf there = {0}, mend = {0};
 	struct some full = {0};
+	bool seen;
 
 	if (check_has_begun(c) || check_too_many(c, item))
 		return;
-	list_there(c, &there);
+	seen = list_there(c, item, &there) == 0;
 	for (const char *p = there.p; p < there.p + there.n;) {
 		struct str schema = str_of(p), table = str_of(p + schema.n + 1);
 
@@ -116,7 +121,7 @@ void check_empty(struct check *c, const char *item)
 			db_where(c->down), buf_cstr(&mend),
 			"tables that the copy is to fill have rows, and were not made by this task: %s",
 			some_text(&full));
-	else
+	else if (seen)
 		check_passed(c, item, c->down);
 	some_free(&full);
 	buf_free(&there);
