@@ -16,6 +16,7 @@ struct translating {
 	struct sql_dialects d;
 	struct some changed, refused;
 	uint32_t code; /* of the first that is refused */
+	bool tried;    /* that one was refused by the server */
 };
 
 /* SHOW CREATE TABLE does not name the schema. */
@@ -32,24 +33,41 @@ static void try_one(struct translating *w, const struct check_table *t)
 {
 	struct buf create = {0}, sql = {0}, notes = {0};
 	struct err e = {0};
+	bool doubt;
 	int r;
 
 	tables_create(w->c->tables, w->c->up, t, &create);
 	r = create.n > 0 ? sql_translate(buf_str(&create), &w->d, &sql, &notes, &e) : 0;
+	doubt = r == 0 && sql.n > 0 && trial_is_wanted(&w->trial, buf_str(&sql));
 	/* One that is there is not made, and whoever made it has decided. */
-	if ((r < 0 || notes.n > 0 || (w->trial.d && sql.n > 0)) && !tables_is_there(w->c->down, t)) {
-		if (r == 0 && trial_refuses(&w->trial, buf_str(&sql), &e))
+	if ((r < 0 || notes.n > 0 || doubt) && !tables_is_there(w->c->down, t)) {
+		doubt = doubt && trial_refuses(&w->trial, buf_str(&sql), &e);
+		if (doubt)
 			r = -1;
 		if (r == 0)
 			add_lines(&w->changed, t->schema, &notes);
 		else
 			some_add(&w->refused, "`%s`.`%s`: %s", t->schema, t->name, e.text);
-		if (r < 0 && !w->code)
+		if (r < 0 && !w->code) {
 			w->code = e.code;
+			w->tried = doubt;
+		}
 	}
 	buf_free(&create);
 	buf_free(&sql);
 	buf_free(&notes);
+}
+
+/* What the server refuses is told before a task is there that could be resumed. */
+static void tell_refused(struct translating *w, const char *item)
+{
+	struct check *c = w->c;
+	const char *mend = w->tried ? "make the table there by hand, or ALTER it in the upstream"
+				    : err_info((enum err_code)w->code)->workaround;
+
+	if (w->refused.n > 0)
+		check_found(c, item, "fail", w->code, db_where(c->down), mend, "can't be made there: %s",
+			some_text(&w->refused));
 }
 
 void check_types(struct check *c, const char *item)
@@ -59,23 +77,25 @@ void check_types(struct check *c, const char *item)
 		.d = {.from = db_server(c->up),
 			.to = db_server(c->down),
 			.collations = policy < 0 ? COLLATION_NEAREST : (enum collation_policy)policy}};
-	size_t i;
+	size_t i, tried = 0;
 
 	if (!check_has_begun(c))
 		trial_open(&w.trial, c);
-	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++)
+	for (i = 0; i < c->tables->n && i < TABLES_TRIED && clock_ms() < c->until_ms; i++) {
 		try_one(&w, &c->tables->p[i]);
+		tried += !w.trial.cut;
+	}
 	trial_close(&w.trial);
-	if (w.refused.n > 0)
-		check_found(c, item, "fail", w.code, db_where(c->down),
-			err_info((enum err_code)w.code)->workaround, "can't be made there: %s",
-			some_text(&w.refused));
+	tell_refused(&w, item);
 	if (w.changed.n > 0)
 		check_found(c, item, "warn", 0, db_where(c->down),
 			"if that will not do, make the tables there by hand before the start",
 			"it gets them otherwise: %s", some_text(&w.changed));
 	if (i < c->tables->n)
 		check_rest(c, item, i, "the copy looks at each before it makes any");
+	else if (w.trial.cut)
+		check_rest(
+			c, item, tried, "whether the downstream takes each the copy sees when it makes it");
 	else if (w.refused.n + w.changed.n == 0)
 		check_passed(c, item, c->down);
 	some_free(&w.refused);

@@ -8,9 +8,12 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/sql/quote.h"
 
 #define NAME "tidegate_trial"
+
+enum { TRIALS_MS = 10000, ANSWER_S = 5 };
 
 /* Syntax, what a default may be, the length of a key and of a row, a function that is not there; what may not
  * stand in a generated column, a default, a CHECK (MySQL; all three of MariaDB). */
@@ -24,18 +27,42 @@ static bool is_believed(unsigned code)
 	return false;
 }
 
+static bool is_another(const struct server *up, const struct server *down)
+{
+	return up->flavor != down->flavor || down->version / 100 < up->version / 100;
+}
+
+/* Nothing of it may be in the downstream's binlog, for its replicas: MIXED logs TEMPORARY tables as
+ * statements, but for MySQL from 8.0 on. Both settings may be refused to this account. */
+static bool is_unlogged(struct db *d)
+{
+	const struct server *s = db_server(d);
+	bool mixed_does = s->flavor == FLAVOR_MYSQL && s->version >= 80000;
+	struct err ignored = {0};
+	char format[16] = "";
+
+	if (db_exec(d, STR_LIT("SET SESSION sql_log_bin=0"), &ignored) == 0 ||
+		db_exec(d, STR_LIT("SET SESSION binlog_format='ROW'"), &ignored) == 0)
+		return true;
+	if (!check_is_on(d, "log_bin"))
+		return true;
+	return check_variable(d, "binlog_format", format, sizeof(format)) &&
+	       (str_is_ci(str_of(format), "ROW") || (mixed_does && str_is_ci(str_of(format), "MIXED")));
+}
+
 void trial_open(struct trial *t, const struct check *c)
 {
-	struct db_options o = {.session = DB_DDL, .read_timeout_s = 30};
+	struct db_options o = {.session = DB_DDL, .read_timeout_s = ANSWER_S};
 	struct err ignored = {0};
 	struct buf sql = {0};
 
-	*t = (struct trial){.another = db_server(c->up)->flavor != db_server(c->down)->flavor};
+	*t = (struct trial){.another = is_another(db_server(c->up), db_server(c->down)),
+		.until_ms = clock_ms() + TRIALS_MS};
 	if (db_server(c->down)->flavor == FLAVOR_TIDB || !(t->d = db_open(&c->downstream, &o, &ignored)))
 		return;
 	buf_puts(&sql, "USE ");
 	sql_put_ident(&sql, str_of(c->meta_schema));
-	if (db_exec(t->d, buf_str(&sql), &ignored) < 0)
+	if (db_exec(t->d, buf_str(&sql), &ignored) < 0 || !is_unlogged(t->d))
 		db_close(&t->d);
 	buf_free(&sql);
 }
@@ -65,15 +92,55 @@ static bool behind_name(struct str create, struct str *rest)
 	return i + 1 < create.n && rest->p[0] == ' ';
 }
 
+/* MariaDB shows them without parentheses: DEFAULT concat('a','b'), but not b'1' or current_timestamp(). */
+static bool has_bare_default(struct str create)
+{
+	static const char word[] = " DEFAULT ", now[] = "current_timestamp";
+	const char *end = create.p + create.n, *at = create.p;
+
+	while ((at = memmem(at, (size_t)(end - at), word, sizeof(word) - 1))) {
+		at += sizeof(word) - 1;
+		if (end - at < 2 || at[1] == '\'' || !((*at >= 'a' && *at <= 'z') || *at == '`'))
+			continue;
+		if ((size_t)(end - at) < sizeof(now) || memcmp(at, now, sizeof(now) - 1) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* In one family a table without expressions is made as it was. */
 static bool is_worth_it(const struct trial *t, struct str create)
 {
 	static const char *const words[] = {" AS (", "CHECK (", "DEFAULT ("};
-	bool found = t->another;
+	bool found = t->another || has_bare_default(create);
 
 	for (size_t i = 0; !found && i < sizeof(words) / sizeof(words[0]); i++)
 		found = memmem(create.p, create.n, words[i], strlen(words[i])) != NULL;
 	return found;
+}
+
+static void cut(struct trial *t)
+{
+	db_close(&t->d);
+	t->cut = true;
+}
+
+bool trial_is_wanted(struct trial *t, struct str create)
+{
+	if (!t->d || !is_worth_it(t, create))
+		return false;
+	if (clock_ms() >= t->until_ms)
+		cut(t);
+	return t->d != NULL;
+}
+
+/* The server's words alone: the statement is none of the user's. */
+static void without_statement(struct err *e)
+{
+	char *in = strstr(e->text, ", in: CREATE TEMPORARY TABLE " NAME);
+
+	if (in)
+		*in = '\0';
 }
 
 bool trial_refuses(struct trial *t, struct str create, struct err *e)
@@ -82,17 +149,20 @@ bool trial_refuses(struct trial *t, struct str create, struct err *e)
 	struct str rest;
 	bool refused;
 
-	if (!t->d || !is_worth_it(t, create) || !behind_name(create, &rest))
+	if (!behind_name(create, &rest))
 		return false;
 	buf_puts(&sql, "CREATE TEMPORARY TABLE " NAME);
 	buf_put(&sql, rest.p, rest.n);
 	refused = db_exec(t->d, buf_str(&sql), e) < 0;
 	buf_free(&sql);
-	if (!refused && db_exec(t->d, STR_LIT("DROP TEMPORARY TABLE " NAME), NULL) < 0)
-		db_close(&t->d);
+	if (refused ? db_error_is_lost(e->sql_errno)
+		    : db_exec(t->d, STR_LIT("DROP TEMPORARY TABLE " NAME), NULL) < 0)
+		cut(t);
 	if (refused && !is_believed(e->sql_errno)) {
 		err_clear(e);
 		refused = false;
 	}
+	if (refused)
+		without_statement(e);
 	return refused;
 }
