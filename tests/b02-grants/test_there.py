@@ -180,18 +180,6 @@ def test_foreign_keys_that_are_missing(make_pair, job, bin_dir):
     k.job.ask("stop-task", "looked")
 
 
-def test_foreign_keys_that_cannot_be_seen(make_pair, job, bin_dir):
-    """Among very many schemas of others, those of the wanted tables alone are asked for: none of the rest is opened."""
-    k = Looked(bin_dir, job, make_pair("ma1011", "ma118"))
-    d = k.target
-    d.run("CREATE DATABASE app", "CREATE DATABASE others", "CREATE DATABASE far", "CREATE TABLE far.parent (id int PRIMARY KEY)", *(f"CREATE TABLE others.t{i} (id int PRIMARY KEY)" for i in range(50)),
-          "CREATE TABLE app.child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES far.parent (id) ON DELETE CASCADE)")
-    k.source.run("CREATE TABLE app.child (id int PRIMARY KEY, p int)")
-    d.run("FLUSH TABLES")
-    k.case("foreign_keys", "fail", "`app`.`child` to `far`.`parent`$", "want the parent table")
-    assert d.query("SHOW OPEN TABLES FROM others") == ()
-
-
 def test_foreign_keys_that_are_logged(make_pair, job, bin_dir):
     k = Looked(bin_dir, job, make_pair("my97", "ma1011"))
     k.source.run("CREATE DATABASE far", "CREATE TABLE far.parent (id int PRIMARY KEY)", "CREATE TABLE app.child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES far.parent (id) ON DELETE CASCADE)")
