@@ -14,6 +14,7 @@
 #include "common/sql/takes.h"
 #include "common/sql/value_format.h"
 #include "units/sync/join.h"
+#include "units/sync/members.h"
 #include "units/sync/unicode.h"
 
 enum { DELETE_ROWS = 200, DELETE_LISTED = 1000 };
@@ -84,6 +85,17 @@ bool statement_in_key(const struct table *t, unsigned column)
 
 /* The name of the new row where VALUES() is deprecated. */
 #define NEW_ROW "tg_new"
+
+static bool goes_as_text(const struct table *t, unsigned i)
+{
+	return t->target[i] >= 0 && t->down &&
+	       members_go_as_text(&t->up->columns[i], &t->down->columns[t->target[i]]);
+}
+
+static bool is_set_number(const struct table *t, unsigned i)
+{
+	return t->up->columns[i].kind == COLUMN_SET && !goes_as_text(t, i);
+}
 
 /* As text, in which servers hand a SET on, a member '' is none of the members: it goes over as a number. TiDB
  * can't cast it (1105): a table with such a member has no upserts there (arrange.c). */
@@ -244,7 +256,9 @@ int statement_put_value(
 		return 0;
 	}
 	if ((goes_as_unicode(t, i) ? put_unicode(p, t, i, v, e)
-				   : binlog_put_literal(&p->sql, v, &t->up->columns[i], e)) < 0)
+		    : v->present && goes_as_text(t, i)
+			    ? members_put(&p->sql, v, &t->up->columns[i], e)
+			    : binlog_put_literal(&p->sql, v, &t->up->columns[i], e)) < 0)
 		return err_add(e, "%s column `%s`", t->head, t->up->columns[i].name);
 	return 0;
 }
@@ -257,7 +271,7 @@ unsigned statement_lax(const struct table *t, const struct binlog_value *row)
 		const struct binlog_value *v = &row[i];
 
 		n += t->target[i] >= 0 && v->type == WIRE_ENUM && v->present && !v->null &&
-		     v->raw.p[0] == 0 && v->raw.p[v->raw.n - 1] == 0;
+		     v->raw.p[0] == 0 && v->raw.p[v->raw.n - 1] == 0 && !goes_as_text(t, i);
 	}
 	return n;
 }
@@ -313,10 +327,10 @@ static int put_key(struct packet *p, const struct table *t, const struct key *ke
 		if (k > 0)
 			buf_puts(&p->sql, " AND ");
 		put_name(p, t, i);
-		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? "=" SIGNED_OPEN : "=");
+		buf_puts(&p->sql, is_set_number(t, i) ? "=" SIGNED_OPEN : "=");
 		if (statement_put_value(p, t, i, &row[i], e) < 0)
 			return -1;
-		buf_puts(&p->sql, t->up->columns[i].kind == COLUMN_SET ? SIGNED_CLOSE : "");
+		buf_puts(&p->sql, is_set_number(t, i) ? SIGNED_CLOSE : "");
 	}
 	return 0;
 }
@@ -332,7 +346,9 @@ static struct wrap wrap_of(const struct column *up, const struct column *down)
 	/* Compared as JSON, 1 and 1.0 were the same. */
 	if (down->kind == COLUMN_JSON)
 		return (struct wrap){"CAST(", " AS BINARY)", "CAST(CAST(", " AS JSON) AS BINARY)"};
-	switch (up->kind) {
+	if (members_go_as_text(up, down) && down->kind != COLUMN_TEXT)
+		return (struct wrap){"", "", "", ""};
+	switch (members_go_as_text(up, down) ? COLUMN_TEXT : up->kind) {
 	case COLUMN_TEXT:
 	case COLUMN_BINARY:
 		return (struct wrap){"CAST(", " AS BINARY)", "CAST(", " AS BINARY)"};
@@ -354,8 +370,10 @@ static int put_same(
 {
 	const struct column *up = &t->up->columns[i], *down = &t->down->columns[t->target[i]];
 	struct wrap w = wrap_of(up, down);
-	bool recode = up->kind == COLUMN_TEXT && down->kind == COLUMN_TEXT &&
-		      (!table_same_charset(up->charset, down->charset) || goes_as_unicode(t, i));
+	bool recode = down->kind == COLUMN_TEXT &&
+		      (up->kind == COLUMN_TEXT ? !table_same_charset(up->charset, down->charset) ||
+							 goes_as_unicode(t, i)
+					       : members_go_as_text(up, down));
 
 	if (v->null) {
 		put_name(p, t, i);

@@ -19,6 +19,7 @@
 #include "units/sync/hidden.h"
 #include "units/sync/implied.h"
 #include "units/sync/keys.h"
+#include "units/sync/members.h"
 #include "units/sync/routed.h"
 #include "units/sync/ties.h"
 #include "units/sync/unicode.h"
@@ -253,17 +254,6 @@ struct structure *tables_tracked(struct tables *t, const char *schema, const cha
 	return s;
 }
 
-/* ENUM and SET come as numbers and are written so: the shorter list must be how the longer one begins. */
-static bool same_members(const struct column *up, const struct column *down)
-{
-	size_t n = strlen(up->type), m = strlen(down->type), least = n < m ? n : m;
-
-	if (up->kind != down->kind || (up->kind != COLUMN_ENUM && up->kind != COLUMN_SET) || least == 0)
-		return true;
-	return strncmp(up->type, down->type, least - 1) == 0 &&
-	       (n == m || (n < m ? down : up)->type[least - 1] == ',');
-}
-
 /* How each upstream column is written downstream, by name. */
 static int fit_columns(struct table *t, struct err *e)
 {
@@ -274,12 +264,8 @@ static int fit_columns(struct table *t, struct err *e)
 		if (at < 0 && !t->up->columns[i].generated)
 			return err_set(e, ERR_sync_columns, "%s has no column `%s` in the downstream",
 				t->head, t->up->columns[i].name);
-		if (at >= 0 && !same_members(&t->up->columns[i], &t->down->columns[at]))
-			return err_set(e, ERR_sync_columns,
-				"%s: column `%s` is %.200s in the upstream and %.200s in the downstream: the "
-				"same numbers mean other members; give it the upstream's",
-				t->head, t->up->columns[i].name, t->up->columns[i].type,
-				t->down->columns[at].type);
+		if (at >= 0 && members_check(&t->up->columns[i], &t->down->columns[at], e) < 0)
+			return err_add(e, "%s", t->head);
 		t->target[i] = at >= 0 && t->down->columns[at].generated ? -1 : at;
 	}
 	t->key = t->up->key >= 0 ? &t->up->keys[t->up->key] : NULL;
