@@ -282,49 +282,54 @@ class Run:
         keys = sorted(t.indexes)
         k = r.choice(keys) if keys else None
         if kind == "add" or c is None and kind in ("drop", "rename", "default", "narrow", "widen", "order"):
-            default = r.choice([None, self.columns])
-
-            def add(x):
-                x.columns[new], x.types[new] = default, "int"
-                for row in x.rows.values():
-                    row[new] = default
-            return f"ADD COLUMN {new} int DEFAULT {value(default)}", ("add column", "alter table"), add
+            return self.added(new)
         if kind == "comment":
             return f"COMMENT = 'c {self.columns}'", ("modify table comment", "alter table"), lambda x: None
-        if kind == "key" or k is None and kind in ("drop key", "rename key"):
-            return f"ADD KEY {new.replace('c', 'k')} (n)", ("modify constraint",), lambda x: x.indexes.add(new.replace("c", "k"))
+        if "key" in kind:
+            return self.of_key(kind if k else "key", k, new.replace("c", "k"))
+        if kind in ("drop", "rename", "default"):
+            return self.of_column(kind, c, new)
+        return self.modified(t, name, c, kind)
+
+    def added(self, new):
+        default = self.rnd.choice([None, self.columns])
+
+        def add(x):
+            x.columns[new], x.types[new] = default, "int"
+            for row in x.rows.values():
+                row[new] = default
+        return f"ADD COLUMN {new} int DEFAULT {value(default)}", ("add column", "alter table"), add
+
+    def of_key(self, kind, k, new):
+        if kind == "key":
+            return f"ADD KEY {new} (n)", ("modify constraint",), lambda x: x.indexes.add(new)
         if kind == "drop key":
             return f"DROP KEY {k}", ("drop index",), lambda x: self.must(k in x.indexes) and x.indexes.discard(k)
-        if kind == "rename key":
-            def rename_key(x):
-                self.must(k in x.indexes)
-                x.indexes.discard(k)
-                x.indexes.add(new.replace("c", "k"))
-            return f"RENAME INDEX {k} TO {new.replace('c', 'k')}", ("rename index",), rename_key
 
-        def has(x):
-            self.must(c in x.columns)
-        if kind == "drop":
-            def drop(x):
-                has(x)
-                del x.columns[c], x.types[c]
-                for row in x.rows.values():
-                    row.pop(c, None)
-            return f"DROP COLUMN {c}", ("drop column",), drop
-        if kind == "rename":
-            def rename(x):
-                has(x)
-                x.columns = {new if y == c else y: d for y, d in x.columns.items()}
-                x.types[new] = x.types.pop(c)
-                for k2, row in x.rows.items():
-                    x.rows[k2] = {new if y == c else y: v for y, v in row.items()}
-            return f"RENAME COLUMN {c} TO {new}", ("rename column",), rename
-        if kind == "default":
-            def default_of(x):
-                has(x)
-                x.columns[c] = 77
-            return f"ALTER COLUMN {c} SET DEFAULT 77", ("set default value", "modify default value"), default_of
-        return self.modified(t, name, c, kind)
+        def rename(x):
+            self.must(k in x.indexes)
+            x.indexes.discard(k)
+            x.indexes.add(new)
+        return f"RENAME INDEX {k} TO {new}", ("rename index",), rename
+
+    def of_column(self, kind, c, new):
+        def drop(x):
+            del x.columns[c], x.types[c]
+            for row in x.rows.values():
+                row.pop(c, None)
+
+        def rename(x):
+            x.columns = {new if y == c else y: d for y, d in x.columns.items()}
+            x.types[new] = x.types.pop(c)
+            for k, row in x.rows.items():
+                x.rows[k] = {new if y == c else y: v for y, v in row.items()}
+
+        def default(x):
+            x.columns[c] = 77
+        said, names, do = {"drop": (f"DROP COLUMN {c}", ("drop column",), drop),
+                           "rename": (f"RENAME COLUMN {c} TO {new}", ("rename column",), rename),
+                           "default": (f"ALTER COLUMN {c} SET DEFAULT 77", ("set default value", "modify default value"), default)}[kind]
+        return said, names, lambda x: self.must(c in x.columns) and do(x)
 
     def modified(self, t, name, c, kind):
         """MODIFY: another type, another default, another place; what it is called goes by what the column was upstream."""
@@ -368,57 +373,67 @@ class Run:
         return statement
 
     def ddl(self):
-        r, w = self.rnd, self.world
         name = self.favourite()
-        fresh = lambda: (r.choice(sorted(w.up_dbs)), r.choice(TABLES + ["t_7", "new one", "T_8"]))  # noqa: E731
-        kind = r.choice(["alter"] * 5 + ["create", "create", "drop", "truncate", "rename", "rename", "index", "drop index", "database", "drop database"])
-        if kind == "alter":
-            return self.alter(name)
-        if kind == "create":
-            new = fresh()
-            self.must(new not in w.up)
-            keyed = r.random() < 0.9
-            statement = f"CREATE TABLE {text(new)} (id int{' PRIMARY KEY' * keyed}, n int, v varchar(40))"
-            w.create(new, Table(SHAPE, keyed), statement)
-            return statement
-        if kind == "drop":
-            names = sorted({name, *r.sample(sorted(w.up), r.choice([0, 1]))})
-            statement = f"DROP TABLE {', '.join(map(text, names))}"
-            w.drop(names, statement)
-            return statement
-        if kind == "truncate":
-            statement = f"TRUNCATE TABLE {text(name)}"
-            w.truncate(name, statement)
-            return statement
-        if kind == "rename":
-            pairs = [(n, fresh()) for n in r.sample(sorted(w.up), r.choice([1, 1, 2]))]
-            self.must(not any(b in w.up for _, b in pairs) and len({b for _, b in pairs}) == len(pairs))
-            statement = f"RENAME TABLE {', '.join(f'{text(a)} TO {text(b)}' for a, b in pairs)}"
-            if len(pairs) == 1 and r.random() < 0.4:
-                statement = f"ALTER TABLE {text(pairs[0][0])} RENAME TO {text(pairs[0][1])}"
-            w.rename(pairs, statement)
-            return statement
-        if kind == "index":
-            self.columns += 1
-            k = f"k{self.columns}"
-            statement = f"CREATE INDEX {k} ON {text(name)} (v)"
-            w.alter(name, [(("create index",), lambda x: x.indexes.add(k))], statement)
-            return statement
-        if kind == "drop index":
-            self.must(w.up[name].indexes)
-            k = r.choice(sorted(w.up[name].indexes))
-            statement = f"DROP INDEX {k} ON {text(name)}"
-            w.alter(name, [(("drop index",), lambda x: self.must(k in x.indexes) and x.indexes.discard(k))], statement)
-            return statement
-        if kind == "database":
-            s = r.choice([s for s in SCHEMAS + ["s_3", "S_4"] if s not in w.up_dbs])
-            statement = f"CREATE DATABASE {quote(s)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-            w.create_database(s, statement)
-            return statement
-        s = r.choice(sorted(w.up_dbs))
-        self.must(len(w.up_dbs) > 2 and r.random() < 0.3)
+        kind = self.rnd.choice(["alter"] * 5 + ["create", "create", "drop", "truncate", "rename", "rename", "create_index", "drop_index", "create_database", "drop_database"])
+        return getattr(self, kind)(name)
+
+    def fresh(self):
+        return self.rnd.choice(sorted(self.world.up_dbs)), self.rnd.choice(TABLES + ["t_7", "new one", "T_8"])
+
+    def create(self, _):
+        new = self.fresh()
+        self.must(new not in self.world.up)
+        keyed = self.rnd.random() < 0.9
+        statement = f"CREATE TABLE {text(new)} (id int{' PRIMARY KEY' * keyed}, n int, v varchar(40))"
+        self.world.create(new, Table(SHAPE, keyed), statement)
+        return statement
+
+    def drop(self, name):
+        names = sorted({name, *self.rnd.sample(sorted(self.world.up), self.rnd.choice([0, 1]))})
+        statement = f"DROP TABLE {', '.join(map(text, names))}"
+        self.world.drop(names, statement)
+        return statement
+
+    def truncate(self, name):
+        statement = f"TRUNCATE TABLE {text(name)}"
+        self.world.truncate(name, statement)
+        return statement
+
+    def rename(self, _):
+        r, up = self.rnd, self.world.up
+        pairs = [(n, self.fresh()) for n in r.sample(sorted(up), r.choice([1, 1, 2]))]
+        self.must(not any(b in up for _, b in pairs) and len({b for _, b in pairs}) == len(pairs))
+        statement = f"RENAME TABLE {', '.join(f'{text(a)} TO {text(b)}' for a, b in pairs)}"
+        if len(pairs) == 1 and r.random() < 0.4:
+            statement = f"ALTER TABLE {text(pairs[0][0])} RENAME TO {text(pairs[0][1])}"
+        self.world.rename(pairs, statement)
+        return statement
+
+    def create_index(self, name):
+        self.columns += 1
+        k = f"k{self.columns}"
+        statement = f"CREATE INDEX {k} ON {text(name)} (v)"
+        self.world.alter(name, [(("create index",), lambda x: x.indexes.add(k))], statement)
+        return statement
+
+    def drop_index(self, name):
+        self.must(self.world.up[name].indexes)
+        k = self.rnd.choice(sorted(self.world.up[name].indexes))
+        statement = f"DROP INDEX {k} ON {text(name)}"
+        self.world.alter(name, [(("drop index",), lambda x: self.must(k in x.indexes) and x.indexes.discard(k))], statement)
+        return statement
+
+    def create_database(self, _):
+        s = self.rnd.choice([s for s in SCHEMAS + ["s_3", "S_4"] if s not in self.world.up_dbs])
+        statement = f"CREATE DATABASE {quote(s)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        self.world.create_database(s, statement)
+        return statement
+
+    def drop_database(self, _):
+        s = self.rnd.choice(sorted(self.world.up_dbs))
+        self.must(len(self.world.up_dbs) > 2 and self.rnd.random() < 0.3)
         statement = f"DROP DATABASE {quote(s)}"
-        w.drop_database(s, statement)
+        self.world.drop_database(s, statement)
         return statement
 
     def with_database(self):
