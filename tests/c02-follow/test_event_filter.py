@@ -600,13 +600,17 @@ def test_replaced(make_pair, job):
 def test_what_is_done_where_a_column_is_not_there(names, make_pair, job):
     """ADD COLUMN was left out: what a later MODIFY is goes by the column as it was in the upstream, whatever was done to the table in between."""
     pair = begin(names, make_pair)
-    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "table-pattern": "x", "action": "Ignore", "events": ["alter table"]}]).start()
-    pair.source.run("CREATE TABLE app.x (id int PRIMARY KEY, n int, m int)", "ALTER TABLE app.x ADD COLUMN c int DEFAULT 2, ADD KEY k (n)")
-    for between in ("ALTER TABLE app.x ADD KEY l (n)", "CREATE INDEX o ON app.x (m)", "DROP INDEX o ON app.x", "ALTER TABLE app.x ALTER COLUMN m SET DEFAULT 3"):
-        pair.source.run(between)
-    pair.source.run("ALTER TABLE app.x MODIFY n bigint, MODIFY c bigint DEFAULT 2")
+    f = Filtered(pair, job(source_url=None, target_url=None), [{"schema-pattern": "app", "table-pattern": "[x-z]", "action": "Ignore", "events": ["alter table"]}]).start()
+    parts = "PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN (10), PARTITION p2 VALUES LESS THAN (20))"
+    between = {"x": ("ALTER TABLE app.x ADD KEY l (n)", "CREATE INDEX o ON app.x (m)", "DROP INDEX o ON app.x", "ALTER TABLE app.x ALTER COLUMN m SET DEFAULT 3"),
+               "y": ("ALTER TABLE app.y DROP PARTITION p1", "ALTER TABLE app.y ADD KEY l (n)"),
+               "z": ("ALTER TABLE app.z ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES app.done (id)", "ALTER TABLE app.z ADD KEY l (n)", "ALTER TABLE app.z DROP FOREIGN KEY f")}
+    for t, statements in between.items():
+        pair.source.run(f"CREATE TABLE app.{t} (id int PRIMARY KEY, n int, m int) {parts if t == 'y' else ''}", f"ALTER TABLE app.{t} ADD COLUMN c int DEFAULT 2, ADD KEY k (n)", *statements,
+                        f"ALTER TABLE app.{t} MODIFY n bigint, MODIFY c bigint DEFAULT 2")
     f.through()
-    assert pair.target.query("SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = 'x' ORDER BY 1") == (("id", "int"), ("m", "int"), ("n", "int"))
-    assert {r[2] for r in pair.target.query("SHOW INDEX FROM app.x")} == {"PRIMARY", "k", "l"}
-    f.counted(0, 2)
+    for t in between:
+        assert pair.target.query("SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'app' AND TABLE_NAME = %s ORDER BY 1", t) == (("id", "int"), ("m", "int"), ("n", "int")), t
+        assert {r[2] for r in pair.target.query(f"SHOW INDEX FROM app.{t}")} == {"PRIMARY", "k", "l"}, t
+    f.counted(0, 7)  # DROP FOREIGN KEY is an `alter table` too
     f.leave()

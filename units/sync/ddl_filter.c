@@ -316,6 +316,25 @@ static void take_rename(struct work *w)
 	g->ntables = 2;
 }
 
+/* What changes no column leaves what is recorded as it is: a trial would know neither partitions nor foreign
+ * keys, and fail. */
+static int keep_record(struct work *w, bool renamed, struct err *e)
+{
+	const struct ddl_asked *q = w->asked;
+	char schema[257];
+	struct structure *s;
+
+	err_clear(e);
+	s = tables_tracked(&w->a->tables, ddl_schema_of(&q->ddl->tables[0], q->q->schema, schema),
+		q->ddl->tables[0].table, e);
+	if (!s)
+		return e->code ? -1 : 1;
+	structure_free(&w->shape.after);
+	w->shape.after = s;
+	keep_shape(w, renamed);
+	return 1;
+}
+
 /* Done as a whole, where a column without words about its charset gets another one in the downstream, or
  * where the downstream's structure behind it does not say what the upstream has. */
 static int keep_parted(struct work *w, struct err *e)
@@ -326,9 +345,9 @@ static int keep_parted(struct work *w, struct err *e)
 		shapes = shapes || w->alter.parts[i].shapes;
 	if (!w->lacks && (!w->parted || !shapes))
 		return 1;
-	if (!shapes && w->asked->ddl->rename)
-		return 1;
-	if ((shapes ? look_at_alter(w, e) : look_at_shape(w, w->asked->q->sql, e)) < 0)
+	if (!shapes)
+		return keep_record(w, w->asked->ddl->rename, e);
+	if (look_at_alter(w, e) < 0)
 		return -1;
 	keep_shape(w, w->asked->ddl->rename);
 	return 1;
@@ -538,10 +557,13 @@ static int keep_indexed(struct work *w, struct err *e)
 	if (look_if_parted(w, ddl_schema_of(&q->ddl->tables[0], q->q->schema, schema),
 		    q->ddl->tables[0].table, e) < 0)
 		return -1;
-	if (w->lacks && look_at_shape(w, q->q->sql, e) < 0)
+	if (!w->lacks)
+		return 1;
+	if (look_at_shape(w, q->q->sql, e) < 0)
 		return -1;
-	if (w->lacks)
-		keep_shape(w, false);
+	if (!w->shape.after)
+		return keep_record(w, false, e);
+	keep_shape(w, false);
 	return 1;
 }
 
