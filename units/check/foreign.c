@@ -14,6 +14,8 @@
 /* Of a row of REFERENTIAL_CONSTRAINTS. */
 enum { CHILD_SCHEMA, CHILD, PARENT_SCHEMA, PARENT, NAME, ON_DELETE, ON_UPDATE };
 
+enum { RULES_S = 10 };
+
 struct leading {
 	struct check *c;
 	const struct check_table *child; /* whose are read, of the upstream's */
@@ -22,7 +24,7 @@ struct leading {
 	struct map *places;           /* names downstream -> struct check_table */
 	struct map *kinds;            /* what acts downstream, as kind_of has it */
 	struct some deletes, updates; /* what the upstream has more, of tables that are there */
-	struct err failed;            /* why the downstream's could not be seen */
+	struct err failed, unseen;    /* why the downstream's, the upstream's could not be seen */
 	bool cut;                     /* there was no time for all schemas */
 };
 
@@ -157,15 +159,15 @@ static int read_schema(struct leading *l, struct db *d, struct str schema,
 }
 
 /* Of the wanted tables' schemas, by their names on that side. What is not reached is told. */
-static int read_side(
-	struct leading *l, struct db *d, void (*note)(struct leading *l, const struct str *v), struct err *e)
+static int read_schemas(struct leading *l, struct db *d, bool upstream,
+	void (*note)(struct leading *l, const struct str *v), struct err *e)
 {
 	const struct tables *all = l->c->tables;
 	struct map *seen = map_new();
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < all->n; i++) {
-		const char *schema = d == l->c->up ? all->p[i].schema : all->p[i].to.schema;
+		const char *schema = upstream ? all->p[i].schema : all->p[i].to.schema;
 
 		if (map_put(seen, str_of(schema), &all->p[i]))
 			continue;
@@ -178,11 +180,24 @@ static int read_side(
 	return r;
 }
 
+/* By a connection of its own: where a schema's many tables take longer than that one waits, the others of the
+ * check go on. */
+static void read_side(
+	struct leading *l, bool upstream, void (*note)(struct leading *l, const struct str *v), struct err *e)
+{
+	const struct db_options o = {.session = DB_PLAIN, .upstream = upstream, .read_timeout_s = RULES_S};
+	struct db *d = db_open(upstream ? &l->c->upstream : &l->c->downstream, &o, e);
+
+	if (d)
+		read_schemas(l, d, upstream, note, e);
+	db_close(&d);
+}
+
 static void read_downstream(struct leading *l)
 {
 	l->exact = check_number(l->c->down, "lower_case_table_names") == 0;
 	note_places(l);
-	read_side(l, l->c->down, note_downstream, &l->failed);
+	read_side(l, false, note_downstream, &l->failed);
 }
 
 /* --- those that the upstream has, and tables that somebody has made downstream have not --- */
@@ -251,19 +266,16 @@ static void note_rule(struct leading *l, const struct str *up)
 /* By the same list as the sync: what the upstream's account doesn't see there, it doesn't ask for. */
 static void read_rules(struct leading *l)
 {
-	struct err ignored = {0};
-
 	if (!l->failed.code && !l->cut)
-		read_side(l, l->c->up, note_rule, &ignored);
-	err_clear(&ignored);
+		read_side(l, true, note_rule, &l->unseen);
 }
 
 static void tell_missing(struct check *c, const char *item, struct some *s, const char *state)
 {
 	if (s->n > 0)
 		check_found(c, item, state, ERR_sync_cascade_missing, db_where(c->down),
-			"ALTER TABLE … ADD FOREIGN KEY there, with these actions; or end the actions in the "
-			"upstream; or, if it is ON DELETE CASCADE, have `filters` leave out the child's "
+			"ALTER TABLE … ADD FOREIGN KEY there, with these actions (and want the parent table, "
+			"too); or end the actions in the upstream; or, if it is ON DELETE CASCADE, have `filters` leave out the child's "
 			"events `delete` (all of them, and those alone)",
 			"tables that are there have not the foreign keys by which the upstream changes "
 			"rows, and its binlog does not hold these changes: %s",
@@ -278,23 +290,24 @@ static void tell(struct leading *l, const char *item)
 		check_found(l->c, item, "fail", ERR_sync_cascade, db_where(c->up),
 			err_info(ERR_sync_cascade)->workaround,
 			"foreign keys that change rows of wanted tables lead to tables that are not wanted, "
-			"and "
-			"the upstream's binlog does not hold these changes: %s",
+			"and the upstream's binlog does not hold these changes: %s",
 			some_text(&l->acts));
 	if (l->others.n > 0)
 		check_found(l->c, item, "warn", 0, db_where(c->down),
 			"want the parent tables too, or DROP these foreign keys in the downstream once the "
-			"copy "
-			"has made them",
+			"copy has made them",
 			"foreign keys of wanted tables lead to tables that are not wanted: a row whose "
-			"parent "
-			"the downstream has not stops the task: %s",
+			"parent the downstream has not stops the task: %s",
 			some_text(&l->others));
-	tell_missing(l->c, item, &l->deletes, check_fills(c) ? "fail" : "warn");
+	/* Files may be older than the upstream's key, which the binlog then brings. */
+	tell_missing(l->c, item, &l->deletes, check_copies(c) ? "fail" : "warn");
 	tell_missing(l->c, item, &l->updates, "warn");
 	if (l->failed.code)
 		check_found(l->c, item, "warn", l->failed.code, db_where(c->down), "",
 			"its foreign keys could not be seen: %s", l->failed.text);
+	if (l->unseen.code)
+		check_found(l->c, item, "warn", l->unseen.code, db_where(c->up), "",
+			"its foreign keys could not be seen: %s", l->unseen.text);
 	if (l->cut)
 		check_found(l->c, item, "warn", 0, db_where(c->down), "",
 			"there was no time to look at the foreign keys of all its schemas: the sync looks at "
@@ -303,7 +316,8 @@ static void tell(struct leading *l, const char *item)
 
 static bool found_any(const struct leading *l)
 {
-	return l->acts.n + l->others.n + l->deletes.n + l->updates.n > 0 || l->failed.code || l->cut;
+	return l->acts.n + l->others.n + l->deletes.n + l->updates.n > 0 || l->failed.code ||
+	       l->unseen.code || l->cut;
 }
 
 void check_foreign(struct check *c, const char *item)

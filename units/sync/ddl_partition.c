@@ -131,6 +131,13 @@ static bool differs(const struct sides *s, enum by by, const struct column *down
 	return down->kind == COLUMN_TEXT && text_differs(s, down);
 }
 
+static bool is_text(const struct sides *s, enum by by, const struct column *down)
+{
+	(void)s;
+	(void)by;
+	return down->kind == COLUMN_TEXT;
+}
+
 /* KEY () is by the key that names a row. */
 static bool is_by(const struct structure *t, unsigned column, struct sql_lexer expression)
 {
@@ -144,8 +151,9 @@ static bool is_by(const struct structure *t, unsigned column, struct sql_lexer e
 	return false;
 }
 
-/* A column by which rows may lie elsewhere; NULL: there is none. */
-static const struct column *find(const struct sides *s, const struct cuts *c, struct sql_lexer lx)
+/* The first such column that the table is cut by; NULL: there is none. */
+static const struct column *find(const struct sides *s, const struct cuts *c, struct sql_lexer lx,
+	bool (*such)(const struct sides *s, enum by by, const struct column *down))
 {
 	for (int i = 0; i < (c->subpartition ? 2 : 1); i++) {
 		if (c->by[i] == BY_NUMBER)
@@ -153,18 +161,10 @@ static const struct column *find(const struct sides *s, const struct cuts *c, st
 		lx.text = str_of(c->columns[i]);
 		lx.at = 0;
 		for (unsigned k = 0; k < s->down->ncolumns; k++)
-			if (is_by(s->down, k, lx) && differs(s, c->by[i], &s->down->columns[k]))
+			if (is_by(s->down, k, lx) && such(s, c->by[i], &s->down->columns[k]))
 				return &s->down->columns[k];
 	}
 	return NULL;
-}
-
-static bool has_text(const struct structure *t)
-{
-	for (unsigned i = 0; i < t->ncolumns; i++)
-		if (t->columns[i].kind == COLUMN_TEXT)
-			return true;
-	return false;
 }
 
 /* up NULL: it can't say, or has no such table by now. */
@@ -204,10 +204,10 @@ static int look(struct apply *a, const struct ddl_statement *j, struct sides *s,
 	int r = 0;
 
 	s->up = s->down; /* as if all text were alike */
-	other = find(s, c, lx);
-	if (!other && has_text(s->down) && (r = ask_upstream(a, j, &up, e)) == 0) {
+	other = find(s, c, lx, differs);
+	if (!other && find(s, c, lx, is_text) && (r = ask_upstream(a, j, &up, e)) == 0) {
 		s->up = up;
-		other = find(s, c, lx);
+		other = find(s, c, lx, differs);
 	}
 	if (r == 0 && other)
 		r = refuse(other, p, j, e);
