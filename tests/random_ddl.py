@@ -50,6 +50,18 @@ BARE = re.compile(r"^[a-zA-Z_][a-zA-Z_0-9]*$")
 RESERVED = {"order", "select", "key", "check", "index", "first", "after", "references", "comment"}
 
 
+CLAUSES = ["add"] * 4 + ["drop"] * 2 + ["modify"] * 3 + ["change"] * 2 + ["rename"] * 2 + ["add key"] * 3 + [
+    "drop key", "rename key", "set", "set", "drop default", "convert", "charset", "foreign", "drop foreign", "engine", "auto", "to", "comment", "check", "drop check", "force", "adds", "primary", "drop primary", "visible", "keys off"]
+
+
+class Part:
+    """What a part of an ALTER TABLE is about: the table, its columns, one of them, names that the statement has given, the word COLUMN or none."""
+
+    def __init__(self, t, columns, used, c, word):
+        self.t, self.columns, self.used, self.c, self.word = t, columns, used, c, word
+        self.left = [n for n in COLUMNS if n.lower() not in {x[0].lower() for x in columns} and n not in used]
+
+
 class Random:
     """Statements for one upstream, executed there by a connection whose session changes now and then."""
 
@@ -173,7 +185,7 @@ class Random:
             out += " COLLATE " + self.rnd.choice(self.collations[full])
         return out
 
-    def expression(self, columns):
+    def expression(self, columns, number=False):
         """Of numbers and short texts."""
         numbers = [c[0] for c in columns if c[1] in ("int", "tinyint", "smallint", "mediumint") and not c[3] and "auto" not in c[4]]
         texts = [c[0] for c in columns if c[1] in ("varchar", "char") and not c[3]]
@@ -181,7 +193,7 @@ class Random:
         for n in numbers[:3]:
             c = self.q(n, True)
             some += [f"{c} + 1", f"{c} MOD 7", f"COALESCE({c}, 0) * 2", f"IF({c} > 3, 1, 0)", f"NOT {c} BETWEEN 1 AND 5"]
-        for n in texts[:3]:
+        for n in [] if number else texts[:3]:  # IGNORE makes numbers of texts that no INSERT takes
             c = self.q(n, True)
             some += [f"CONCAT({c}, {self.lit(self.of('x', 'it', 'ü'))})", f"UPPER({c})", f"LEFT({c}, 3)", f"LENGTH({c})", f"REPLACE({c}, {self.lit(self.rnd.choice(TEXTS[1:12]))}, 'z')"] + ([f"{c} || 'p'"] if "PIPES" in self.mode or "ANSI" in self.mode else [])
         return self.rnd.choice(some) if some else "1"
@@ -207,7 +219,7 @@ class Random:
         elif kind.group in ("char", "text") and word[0].lower() != "n" and self.maybe(0.08):
             out += " " + self.of("BINARY", "ASCII", "UNICODE", "COLLATE utf8mb4_bin")
         if others and kind.group in ("int", "char", "text") and self.maybe(0.12):
-            return f"{out} {self.of('GENERATED ALWAYS AS', 'AS')} ({self.expression(others)}) {self.of('STORED', 'VIRTUAL', 'STORED')}", kind
+            return f"{out} {self.of('GENERATED ALWAYS AS', 'AS')} ({self.expression(others, kind.group == 'int')}) {self.of('STORED', 'VIRTUAL', 'STORED')}", kind
         null = self.of("", "", "NOT NULL", "NULL") if kind.group != "shape" else ""  # IGNORE puts '' there, which no INSERT can
         if self.across and null == "NULL":
             null = ""  # MySQL wants none in a primary key's column
@@ -425,7 +437,9 @@ class Random:
 
     def select(self):
         old = self.tables()
-        if not old or (self.mysql and self.ansi_mode()):  # then MySQL logs it without the table's charset
+        if not old or self.ansi_mode():  # then the servers log it without the table's options, MySQL without its charset, too
+            return
+        if self.mysql and "NO_BACKSLASH_ESCAPES" in self.mode:  # its own text has two for one all the same
             return
         o = self.rnd.choice(old)
         t = self.free(self.any_schema())
@@ -439,98 +453,140 @@ class Random:
         return self.of("", "", " FIRST", " AFTER " + self.q(self.rnd.choice(columns)[0], True))
 
     def clause(self, t, columns, used):
-        r = self.rnd
-        left = [n for n in COLUMNS if n.lower() not in {c[0].lower() for c in columns} and n not in used]
-        c = r.choice(columns)
-        known = [(x[0], self.kind_of(x[1])) for x in columns]
-        what = r.choice(["add"] * 4 + ["drop"] * 2 + ["modify"] * 3 + ["change"] * 2 + ["rename"] * 2 + ["add key"] * 3 + ["drop key", "rename key", "set", "set", "drop default", "convert", "charset", "foreign", "drop foreign", "engine", "auto", "to",
-                         "comment", "check", "drop check", "force", "adds", "primary", "drop primary", "visible", "order", "keys off"])
-        column = self.of("COLUMN ", "")
-        if what == "add" and left:
-            n = r.choice(left)
-            used.add(n)
-            text, kind = self.column(columns, adds=True)
-            return f"ADD {column}{self.q(n)} {text}{self.of('', '', ' UNIQUE') if kind.key == '' else ''}{self.place(columns)}"
-        if what == "adds" and len(left) > 2:
-            some = r.sample(left, 2)
-            used.update(some)
-            return f"ADD {column}({', '.join(f'{self.q(n)} {self.column(columns, adds=True)[0]}' for n in some)})"
+        """One part of an ALTER TABLE; None: this table has nothing for it."""
+        what = self.rnd.choice(CLAUSES)
+        at = Part(t, columns, used, self.rnd.choice(columns), self.of("COLUMN ", ""))
+        at.known = [(x[0], self.kind_of(x[1])) for x in columns]
         bound = self.across and self.to_mysql and (self.checks(t) or any(x[3] for x in columns))  # MySQL renames none that an expression names
-        if (bound and what in ("drop", "change", "rename")) or (self.across and what in ("modify", "change") and self.in_keys(t, c[0])):
+        if (bound and what in ("drop", "change", "rename")) or (self.across and what in ("modify", "change") and self.in_keys(t, at.c[0])):
             return None
-        if what == "drop" and len(columns) > 1 and not (self.across and self.in_keys(t, c[0])):  # MariaDB refuses that for keys of several columns
-            return f"DROP {column}{self.of('', 'IF EXISTS ') if self.mariadb and self.maybe(0.1) else ''}{self.q(c[0], True)}"
-        if what in ("modify", "change"):
-            kind = self.kind_of(c[1])
-            if self.across or self.maybe(0.7):
-                text = f"{c[2]}{self.of('', ' NOT NULL' if kind and kind.group != 'shape' else '', ' NULL', ' DEFAULT NULL', ' COMMENT ' + self.lit(r.choice(TEXTS)))}" if c[1] not in ("char", "varchar") else \
-                    f"varchar({self.of(20, 40, 260)}) {self.of('', self.charset())} {self.of('', 'NOT NULL', 'DEFAULT ' + self.lit('x'))}"
-                text = text.replace(" COLLATE", " COLLATE")
-                if c[3]:
-                    return None
-            else:
-                text = self.column([], kind if kind and self.maybe(0.6) else None)[0]
-            n = c[0]
-            if what == "change" and left:
-                n = r.choice(left + [c[0]])
-                used.add(n)
-            return f"{'MODIFY' if what == 'modify' else 'CHANGE'} {column}{self.q(c[0], True)} {self.q(n) + ' ' if what == 'change' else ''}{text}{self.place(columns)}"
-        if what == "rename" and left:
-            n = r.choice(left)
-            used.add(n)
-            if self.maybe(0.2) and len(columns) > 1:  # two change places
-                a, b = r.sample(columns, 2)
-                return f"RENAME COLUMN {self.q(a[0])} TO {self.q(b[0])}, RENAME COLUMN {self.q(b[0])} TO {self.q(a[0])}"
-            return f"RENAME COLUMN {self.q(c[0], True)} TO {self.q(n)}"
-        if what == "add key":
-            k = self.key(known)
-            return k and "ADD " + k
+        return getattr(self, "clause_" + what.replace(" ", "_"))(at)
+
+    def clause_add(self, at):
+        if at.left:
+            n = self.rnd.choice(at.left)
+            at.used.add(n)
+            text, kind = self.column(at.columns, adds=True)
+            return f"ADD {at.word}{self.q(n)} {text}{self.of('', '', ' UNIQUE') if kind.key == '' else ''}{self.place(at.columns)}"
+
+    def clause_adds(self, at):
+        if len(at.left) > 2:
+            some = self.rnd.sample(at.left, 2)
+            at.used.update(some)
+            return f"ADD {at.word}({', '.join(f'{self.q(n)} {self.column(at.columns, adds=True)[0]}' for n in some)})"
+
+    def clause_drop(self, at):
+        if len(at.columns) > 1 and not (self.across and self.in_keys(at.t, at.c[0])):  # MariaDB refuses that for keys of several columns
+            return f"DROP {at.word}{self.of('', 'IF EXISTS ') if self.mariadb and self.maybe(0.1) else ''}{self.q(at.c[0], True)}"
+
+    def redefined(self, c):
+        """A column's definition anew: its own type with other words, or another; None: not of this one."""
+        kind = self.kind_of(c[1])
+        if not self.across and not self.maybe(0.7):
+            return self.column([], kind if kind and self.maybe(0.6) else None)[0]
+        if c[3]:
+            return None
+        if c[1] in ("char", "varchar"):
+            return f"varchar({self.of(20, 40, 260)}) {self.of('', self.charset())} {self.of('', 'NOT NULL', 'DEFAULT ' + self.lit('x'))}"
+        return f"{c[2]}{self.of('', ' NOT NULL' if kind and kind.group != 'shape' else '', ' NULL', ' DEFAULT NULL', ' COMMENT ' + self.lit(self.rnd.choice(TEXTS)))}"
+
+    def clause_modify(self, at):
+        text = self.redefined(at.c)
+        return text and f"MODIFY {at.word}{self.q(at.c[0], True)} {text}{self.place(at.columns)}"
+
+    def clause_change(self, at):
+        text, n = self.redefined(at.c), at.c[0]
+        if text and at.left:
+            n = self.rnd.choice(at.left + [n])
+            at.used.add(n)
+        return text and f"CHANGE {at.word}{self.q(at.c[0], True)} {self.q(n)} {text}{self.place(at.columns)}"
+
+    def clause_rename(self, at):
+        if not at.left:
+            return None
+        n = self.rnd.choice(at.left)
+        at.used.add(n)
+        if self.maybe(0.2) and len(at.columns) > 1:  # two change places
+            a, b = self.rnd.sample(at.columns, 2)
+            return f"RENAME COLUMN {self.q(a[0])} TO {self.q(b[0])}, RENAME COLUMN {self.q(b[0])} TO {self.q(a[0])}"
+        return f"RENAME COLUMN {self.q(at.c[0], True)} TO {self.q(n)}"
+
+    def clause_add_key(self, at):
+        k = self.key(at.known)
+        return k and "ADD " + k
+
+    def any_key(self, t):
         keys = [k for k in self.keys(t) if k != "PRIMARY"]
-        if what == "drop key" and keys:
-            return f"DROP {self.of('KEY', 'INDEX')} {self.q(r.choice(keys), True)}"
-        if what == "rename key" and keys:
-            return f"RENAME {self.of('KEY', 'INDEX')} {self.q(r.choice(keys), True)} TO {self.key_name()}"
-        if what == "visible" and keys:
-            return f"ALTER INDEX {self.q(r.choice(keys))} {self.of('INVISIBLE', 'VISIBLE') if self.mysql else self.of('IGNORED', 'NOT IGNORED')}"
-        if what == "set":
-            kind = self.kind_of(c[1])
-            if kind and kind.defaults and "EXPR" not in kind.defaults:
-                d = self.default(kind, c[2])
-                return f"ALTER {column}{self.q(c[0], True)} SET DEFAULT {'(' + d + ')' if 'urrent' in d.lower() or 'NOW' in d else d}"
-        if what == "drop default":
-            return f"ALTER {column}{self.q(c[0], True)} DROP DEFAULT"
-        if what == "convert" and not any(x[1] in ("enum", "set") for x in columns):  # both families make other letters of their members
+        return self.rnd.choice(keys) if keys else None
+
+    def clause_drop_key(self, at):
+        k = self.any_key(at.t)
+        return k and f"DROP {self.of('KEY', 'INDEX')} {self.q(k, True)}"
+
+    def clause_rename_key(self, at):
+        k = self.any_key(at.t)
+        return k and f"RENAME {self.of('KEY', 'INDEX')} {self.q(k, True)} TO {self.key_name()}"
+
+    def clause_visible(self, at):
+        k = self.any_key(at.t)
+        return k and f"ALTER INDEX {self.q(k)} {self.of('INVISIBLE', 'VISIBLE') if self.mysql else self.of('IGNORED', 'NOT IGNORED')}"
+
+    def clause_set(self, at):
+        kind = self.kind_of(at.c[1])
+        if kind and kind.defaults and "EXPR" not in kind.defaults:
+            d = self.default(kind, at.c[2])
+            return f"ALTER {at.word}{self.q(at.c[0], True)} SET DEFAULT {'(' + d + ')' if 'urrent' in d.lower() or 'NOW' in d else d}"
+
+    def clause_drop_default(self, at):
+        return f"ALTER {at.word}{self.q(at.c[0], True)} DROP DEFAULT"
+
+    def clause_convert(self, at):
+        if not any(x[1] in ("enum", "set") for x in at.columns):  # both families make other letters of their members
             return self.charset("CONVERT TO CHARACTER SET")
-        if what == "charset":
-            return self.of("DEFAULT ", "") + self.charset() if self.maybe(0.8) else "COLLATE " + r.choice(self.collations["utf8mb4"])
-        if what == "foreign" and self.engine(t) == "InnoDB":
-            f = self.foreign_key(t, columns)
-            return f and "ADD " + f
-        if what == "drop foreign" and self.foreign(t):
-            return "DROP FOREIGN KEY " + self.q(r.choice(self.foreign(t)))
-        if what == "engine":
-            return "ENGINE=" + self.of("InnoDB", "InnoDB", "MyISAM")
-        if what == "auto":
-            return f"AUTO_INCREMENT={self.of(1, 50, 1000)}"
-        if what == "to" and (self.mysql or self.engine(t) == "InnoDB"):  # MariaDB's MyISAM leaves the old name behind where more is said (seen on 10.11)
-            return f"RENAME {self.of('', 'TO ', 'AS ')}{self.t(self.free(self.any_schema() if self.maybe(0.2) else t[0]))}"
-        if what == "comment":
-            return "COMMENT=" + self.lit(r.choice(TEXTS))
-        if what == "check":
-            return "ADD " + self.check(columns)
-        if what == "drop check" and self.checks(t):
-            return f"DROP {self.of('CHECK', 'CONSTRAINT') if self.mysql else 'CONSTRAINT'} {self.q(r.choice(self.checks(t)))}"
-        if what == "primary":
-            usable = [x for x in known if x[1] and x[1].key is not None]
-            if usable:
-                return f"{self.of('', 'DROP PRIMARY KEY, ')}ADD PRIMARY KEY ({self.part(*r.choice(usable))})"
-        if what == "drop primary":
-            return "DROP PRIMARY KEY"
-        if what == "force":
-            return self.of("FORCE", "ALGORITHM=COPY", "LOCK=SHARED", "ALGORITHM=INPLACE")
-        if what == "keys off":
-            return self.of("DISABLE KEYS", "ENABLE KEYS")
-        return None
+
+    def clause_charset(self, _):
+        return self.of("DEFAULT ", "") + self.charset() if self.maybe(0.8) else "COLLATE " + self.rnd.choice(self.collations["utf8mb4"])
+
+    def clause_foreign(self, at):
+        f = self.engine(at.t) == "InnoDB" and self.foreign_key(at.t, at.columns)
+        return f and "ADD " + f
+
+    def clause_drop_foreign(self, at):
+        names = self.foreign(at.t)
+        return names and "DROP FOREIGN KEY " + self.q(self.rnd.choice(names))
+
+    def clause_engine(self, _):
+        return "ENGINE=" + self.of("InnoDB", "InnoDB", "MyISAM")
+
+    def clause_auto(self, _):
+        return f"AUTO_INCREMENT={self.of(1, 50, 1000)}"
+
+    def clause_to(self, at):
+        if self.mysql or self.engine(at.t) == "InnoDB":  # MariaDB's MyISAM leaves the old name behind where more is said (seen on 10.11)
+            return f"RENAME {self.of('', 'TO ', 'AS ')}{self.t(self.free(self.any_schema() if self.maybe(0.2) else at.t[0]))}"
+
+    def clause_comment(self, _):
+        return "COMMENT=" + self.lit(self.rnd.choice(TEXTS))
+
+    def clause_check(self, at):
+        return "ADD " + self.check(at.columns)
+
+    def clause_drop_check(self, at):
+        names = self.checks(at.t)
+        return names and f"DROP {self.of('CHECK', 'CONSTRAINT') if self.mysql else 'CONSTRAINT'} {self.q(self.rnd.choice(names))}"
+
+    def clause_primary(self, at):
+        usable = [x for x in at.known if x[1] and x[1].key is not None]
+        return usable and f"{self.of('', 'DROP PRIMARY KEY, ')}ADD PRIMARY KEY ({self.part(*self.rnd.choice(usable))})"
+
+    def clause_drop_primary(self, _):
+        return "DROP PRIMARY KEY"
+
+    def clause_force(self, _):
+        return self.of("FORCE", "ALGORITHM=COPY", "LOCK=SHARED", "ALGORITHM=INPLACE")
+
+    def clause_keys_off(self, _):
+        return self.of("DISABLE KEYS", "ENABLE KEYS")
 
     def alter(self):
         old = self.tables()

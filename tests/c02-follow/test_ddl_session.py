@@ -4,11 +4,15 @@ import pytest
 from ends import Ends, live
 
 
-def follow(build_dir, server, source, target):
-    ends = Ends(server, source, target)
+def follow_between(build_dir, ends):
     f = live.Follow(build_dir, ends.up, ends.down, ["app"]).start(120)
     ends.up.run("CREATE DATABASE app CHARACTER SET latin1")
-    return f, ends.up, ends.down
+    return f
+
+
+def follow(build_dir, server, source, target):
+    ends = Ends(server, source, target)
+    return follow_between(build_dir, ends), ends.up, ends.down
 
 
 def in_charset(up, names, *statements, encoding="utf8"):
@@ -105,9 +109,11 @@ def test_defaults_that_are_no_text(build_dir, server, source):
 @pytest.mark.parametrize("source, target", [("ma1011", "my97"), ("my97", "my97"), ("my97", "ma1011")])
 def test_steps_of_auto_increment(build_dir, server, source, target):
     """The numbers that an added AUTO_INCREMENT gives to rows are in the upstream's steps, also where the downstream has others."""
-    f, up, down = follow(build_dir, server, source, target)
+    ends, f = Ends(server, source, target), None
+    up, down = ends.up, ends.down
     try:
-        down.run("SET GLOBAL auto_increment_increment=7")
+        down.run("SET GLOBAL auto_increment_increment=7")  # which a connection takes when it begins: before ours do
+        f = follow_between(build_dir, ends)
         up.run("CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (5), (1), (9)", "CREATE TABLE app.u LIKE app.t", "INSERT INTO app.u SELECT * FROM app.t",
                "SET auto_increment_increment=3, auto_increment_offset=2", "ALTER TABLE app.t ADD n int AUTO_INCREMENT UNIQUE FIRST",
                "SET auto_increment_increment=1, auto_increment_offset=1", "ALTER TABLE app.u ADD n int AUTO_INCREMENT UNIQUE")
@@ -115,7 +121,8 @@ def test_steps_of_auto_increment(build_dir, server, source, target):
         f.end()
     finally:
         down.run("SET GLOBAL auto_increment_increment=1")
-        f.close()
+        if f:
+            f.close()
 
 
 def test_what_utf8mb4_means(build_dir, server):
