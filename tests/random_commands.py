@@ -28,6 +28,7 @@ class Writer:
     def __init__(self, server, db, seed):
         self.server, self.db, self.rnd, self.rows = server, db, random.Random(f"{seed}{db}"), 0
         self.stop_now, self.thread = threading.Event(), None
+        self.calm = False  # then no ALTER every three seconds, which keep a copy from its end where dump and load begin it in turns
         server.run(f"CREATE DATABASE {db}", f"CREATE TABLE {db}.t (id int AUTO_INCREMENT PRIMARY KEY, u int UNIQUE, v varchar(40))", f"CREATE TABLE {db}.k (a int, v varchar(40))",
                    f"INSERT INTO {db}.t (u, v) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<300) SELECT i, 'first' FROM n", f"INSERT INTO {db}.k SELECT u % 20, v FROM {db}.t")
 
@@ -54,7 +55,7 @@ class Writer:
         if n % 10 == 0:
             cur.execute("DELETE FROM k WHERE a = %s LIMIT 5", (n % 20,))
         self.rows += 1
-        if self.rows % 150 == 0:
+        if self.rows % 150 == 0 and not self.calm:
             cur.execute(f"ALTER TABLE t ADD COLUMN c{self.rows} int NULL")
 
     def stop(self):
@@ -711,6 +712,8 @@ class Run(World):
             for place in PLACES:
                 self.hosts[n].failpoints.disarm(place)
         self.armed.clear()
+        for w in self.writers:
+            w.calm = True
         for s, x in self.model.sources.items():
             if x["held"]:
                 assert self.ask(Command(["resume-relay", "-s", s], True)).done, self.story()
