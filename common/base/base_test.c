@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/position.h"
+#include "common/base/utf8.h"
 #include "common/base/within.h"
 #include "common/base/xalloc.h"
 
@@ -78,6 +79,26 @@ static void err_is_cut_between_characters(void **state)
 		n -= 3;
 		assert_true((n - before) % 5 == 0 || (n - before) % 5 == 2);
 	}
+}
+
+static void utf8_is_told_from_other_bytes(void **state)
+{
+	static const char *const good[] = {"", "plain", "é…😀", "\xed\x9f\xbf", "\xee\x80\x80",
+		"\xf4\x8f\xbf\xbf"},
+				 *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3x",
+					 "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+					 "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "a\xff", "\xe2\x82"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(utf8_is(str_of(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(utf8_is(str_of(bad[i])));
+	assert_true(utf8_is(STR_LIT("a\0b")));
+	assert_int_equal(utf8_character("…x", 4), 3);
+	assert_int_equal(utf8_character("…", 2), 0);
+	assert_true(utf8_is_ascii(str_of("plain")));
+	assert_false(utf8_is_ascii(str_of("é")));
 }
 
 static void error_codes_are_unique(void **state)
@@ -362,6 +383,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_written_in_decimal),
 		cmocka_unit_test(err_builds_context),
 		cmocka_unit_test(err_is_cut_between_characters),
+		cmocka_unit_test(utf8_is_told_from_other_bytes),
 		cmocka_unit_test(err_is_one_bounded_line),
 		cmocka_unit_test(error_codes_are_unique),
 		cmocka_unit_test(buf_and_cur_round_trip),

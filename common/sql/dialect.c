@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "common/base/xalloc.h"
-#include "common/sql/expr_text.h"
 #include "common/sql/translate.h"
 
 int tr_element(struct tr *t, size_t a, size_t b)
@@ -170,7 +170,7 @@ static bool is_same_in_utf8(struct str introducer, struct str string)
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (str_is_ci(introducer, others[i]))
 			return false;
-	return expr_is_ascii(string);
+	return utf8_is_ascii(string);
 }
 
 /* Will a server that writes the string with escapes, and reads it without, have another one? */

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "common/base/utf8.h"
+
 int expr_bind_fail(struct expr_binder *b, const struct expr_node *n, const char *why)
 {
 	return expr_fail(b->x, n->at, ERR_expression, b->e, "%s", why);
@@ -112,7 +114,7 @@ static int bind_enum(struct expr_binder *b, struct expr_node *n)
 	if (bind_text_column(b, n) < 0)
 		return -1;
 	for (unsigned i = 0; i < n->nmembers; i++)
-		if (!expr_is_ascii(n->members[i]) && (!n->collation || n->collation->charset != EXPR_UTF8))
+		if (!utf8_is_ascii(n->members[i]) && (!n->collation || n->collation->charset != EXPR_UTF8))
 			n->collation = NULL; /* as a number it can still be looked at */
 	return 0;
 }

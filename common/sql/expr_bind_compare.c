@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "common/sql/expr_bind.h"
 #include "common/sql/expr_eval.h"
 #include "common/sql/expr_text.h"
@@ -71,7 +72,7 @@ static bool fits(const struct expr_node *n, const struct expr_collation *c)
 	if (c->charset == EXPR_BINARY || n->collation == c || c->order == EXPR_ORDER_LITERAL)
 		return true;
 	if (n->op == EXPR_OP_LITERAL)
-		return expr_is_ascii(n->value.s) || (c->charset == EXPR_UTF8 && !n->hex);
+		return utf8_is_ascii(n->value.s) || (c->charset == EXPR_UTF8 && !n->hex);
 	if (n->strength == EXPR_COERCIBLE) /* made of literals */
 		return c->charset == EXPR_UTF8;
 	return expr_same_charset(n->collation, c);

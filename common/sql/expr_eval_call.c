@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "common/sql/expr_decimal.h"
 #include "common/sql/expr_eval.h"
 
@@ -26,7 +27,7 @@ static int count_chars(struct expr_run *r, const struct expr_node *n, enum expr_
 {
 	uint32_t c;
 
-	if (charset != EXPR_UTF8 || expr_is_ascii(s)) {
+	if (charset != EXPR_UTF8 || utf8_is_ascii(s)) {
 		*count = (int64_t)s.n;
 		return 0;
 	}

@@ -10,7 +10,6 @@ enum expr_ordering {
 	EXPR_UNDECIDED,
 };
 
-bool expr_is_ascii(struct str s);
 /* The next character of *s, which moves on; false: bytes that are none of that charset. */
 bool expr_text_next(enum expr_charset charset, struct str *s, uint32_t *c);
 /* Letters of scripts without case, which no collation takes for a letter, digit or sign of ASCII. */

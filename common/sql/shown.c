@@ -8,18 +8,9 @@
 
 #include <ctype.h>
 
-#include <jansson.h>
-
+#include "common/base/utf8.h"
 #include "common/sql/lexer.h"
 #include "common/sql/quote.h"
-
-static bool is_utf8(struct str s)
-{
-	json_t *o = json_stringn(s.p, s.n);
-
-	json_decref(o);
-	return o != NULL;
-}
 
 static char unescaped(char c)
 {
@@ -60,14 +51,14 @@ void shown_put_utf8(struct buf *out, struct str text, const struct server *serve
 	struct sql_lexer lx;
 	size_t done = 0;
 
-	if (is_utf8(text)) {
+	if (utf8_is(text)) {
 		buf_put(out, text.p, text.n);
 		return;
 	}
 	sql_lex_init(&lx, text, server->flavor == FLAVOR_MARIADB,
 		server->flavor == FLAVOR_TIDB ? 0 : server->version);
 	for (enum sql_token type; (type = sql_lex_next(&lx)) != SQL_END && type != SQL_BAD;) {
-		if (type != SQL_STRING || is_utf8(lx.token))
+		if (type != SQL_STRING || utf8_is(lx.token))
 			continue;
 		buf_put(out, text.p + done, lx.token_at - done);
 		put_literal(out, lx.token);

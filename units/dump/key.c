@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "common/sql/quote.h"
 #include "units/dump/value.h"
 
@@ -164,37 +165,12 @@ static bool put_digits(struct buf *b, struct str v)
 	return true;
 }
 
-/* How many bytes a well-formed character at p has; 0: none. */
-static unsigned utf8_length(const unsigned char *p, size_t left)
-{
-	unsigned n = p[0] < 0x80   ? 1
-		     : p[0] < 0xc2 ? 0
-		     : p[0] < 0xe0 ? 2
-		     : p[0] < 0xf0 ? 3
-		     : p[0] < 0xf5 ? 4
-				   : 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	for (unsigned i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 /* Bytes that are none of the charset's characters: a server refuses such a literal. */
 static bool well_formed(const char *charset, struct str v)
 {
-	const unsigned char *p = (const unsigned char *)v.p;
-	bool utf8 = strncmp(charset, "utf8", 4) == 0, ascii = strcmp(charset, "ascii") == 0;
-	unsigned n;
-
-	for (size_t i = 0; (utf8 || ascii) && i < v.n; i += n) {
-		n = utf8_length(p + i, v.n - i);
-		if (n == 0 || (ascii && n > 1))
-			return false;
-	}
-	return true;
+	if (strcmp(charset, "ascii") == 0)
+		return utf8_is_ascii(v);
+	return strncmp(charset, "utf8", 4) != 0 || utf8_is(v);
 }
 
 static bool put_text(struct buf *b, const char *charset, struct str v)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "common/sql/ddl.h"
 #include "common/sql/dialect.h"
 #include "common/sql/quote.h"
@@ -112,14 +113,6 @@ static int set_mode(struct apply *a, const struct trx *t, const struct ddl_sessi
 
 enum { COMMON_COLLATIONS = 247, NO_PRIVILEGE = 1227 };
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] & 0x80)
-			return false;
-	return true;
-}
-
 /* _utf8mb4'…' goes to MariaDB without the introducer (no_introducer of dialect.c), so that the connection
  * must be of UTF-8. Strings without one become so too. */
 static bool loses_introducers(
@@ -128,11 +121,11 @@ static bool loses_introducers(
 	struct sql_lexer lx;
 	bool introduced = false;
 
-	if (from->flavor != FLAVOR_MYSQL || to->flavor != FLAVOR_MARIADB || is_ascii(q->sql))
+	if (from->flavor != FLAVOR_MYSQL || to->flavor != FLAVOR_MARIADB || utf8_is_ascii(q->sql))
 		return false;
 	sql_ddl_lexer(&lx, q->sql, from, q->sql_mode);
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD) {
-		if (introduced && lx.type == SQL_STRING && !is_ascii(lx.token))
+		if (introduced && lx.type == SQL_STRING && !utf8_is_ascii(lx.token))
 			return true;
 		introduced = sql_lex_is(&lx, "_utf8mb4") || sql_lex_is(&lx, "_utf8mb3") ||
 			     sql_lex_is(&lx, "_utf8");
@@ -157,7 +150,7 @@ static int set_charset(struct db *d, const struct server *from, const struct bin
 		db_execf(d, &mine, "SET collation_connection=%u", q->connection_collation) == 0)
 		return 0;
 	if (!db_error_is_lost(mine.sql_errno)) {
-		if (!is_ascii(q->sql))
+		if (!utf8_is_ascii(q->sql))
 			log_warn("collation_connection can't be set to %u for this statement: its strings "
 				 "count as utf8mb4 (%s)",
 				q->connection_collation, mine.text);

@@ -7,56 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/utf8.h"
 #include "common/sql/quote.h"
 #include "common/sql/shown.h"
 
 enum { COMMON_COLLATIONS = 247, UTF8MB4 = 45 };
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] & 0x80)
-			return false;
-	return true;
-}
-
-/* Bytes of the character that p begins with; 0: none. Overlong forms and surrogates are none. */
-static size_t character(const uint8_t *p, size_t n)
-{
-	size_t more = p[0] < 0x80   ? 0
-		      : p[0] < 0xc2 ? 4
-		      : p[0] < 0xe0 ? 1
-		      : p[0] < 0xf0 ? 2
-		      : p[0] < 0xf5 ? 3
-				    : 4;
-
-	if (more > 3 || more >= n)
-		return 0;
-	for (size_t i = 1; i <= more; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-		(p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return more + 1;
-}
-
-static bool is_utf8(struct str s)
-{
-	size_t n;
-
-	for (size_t i = 0; i < s.n; i += n) {
-		n = character((const uint8_t *)s.p + i, s.n - i);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 void ddl_put_utf8(struct buf *out, struct str s)
 {
 	for (size_t i = 0; i < s.n;) {
-		size_t n = character((const uint8_t *)s.p + i, s.n - i);
+		size_t n = utf8_character(s.p + i, s.n - i);
 
 		if (n == 0)
 			buf_putf(out, "\\x%02x", (unsigned)(uint8_t)s.p[i]);
@@ -103,7 +63,7 @@ static bool take_servers_own(struct apply *a, struct binlog_query *q, const char
 	       (str_starts(q->sql, "CREATE TABLE ") || str_starts(q->sql, "CREATE OR REPLACE TABLE "));
 	if (made)
 		shown_put_utf8(&text, q->sql, &a->tables.from);
-	own = made ? is_utf8(buf_str(&text)) : is_one_byte(charset) && is_printed(q->sql) && is_utf8(q->sql);
+	own = made ? utf8_is(buf_str(&text)) : is_one_byte(charset) && is_printed(q->sql) && utf8_is(q->sql);
 	if (own && made)
 		q->sql = (struct str){arena_strdup(a->scratch, buf_str(&text)), text.n};
 	if (own)
@@ -151,7 +111,7 @@ int ddl_to_utf8(struct apply *a, struct binlog_query *q, bool made, struct err *
 	bool found;
 	bool gb18030 = q->client_charset >= 248 && q->client_charset <= 250; /* MySQL's */
 
-	if (!q->has_charset || is_ascii(q->sql))
+	if (!q->has_charset || utf8_is_ascii(q->sql))
 		return 0;
 	if (q->client_charset > COMMON_COLLATIONS && !gb18030)
 		return take(a, d, q, "utf8mb4", made, e);

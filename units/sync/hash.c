@@ -9,6 +9,8 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "common/base/utf8.h"
+
 uint64_t hash_name(uint64_t seed, const char *z)
 {
 	char low[520];
@@ -192,15 +194,6 @@ static bool put_ascii(uint64_t *h, struct str s)
 	return true;
 }
 
-/* Where characters are of more bytes than one, only those of one can be counted here. */
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] & 0x80)
-			return false;
-	return true;
-}
-
 bool hash_value(uint64_t *h, enum hash_how how, unsigned prefix, struct str s)
 {
 	bool cut = prefix && s.n > prefix;
@@ -220,7 +213,7 @@ bool hash_value(uint64_t *h, enum hash_how how, unsigned prefix, struct str s)
 		s.n = cut_tail(s, '\0');
 		break;
 	case HASH_BIN:
-		if (cut && !is_ascii(s))
+		if (cut && !utf8_is_ascii(s)) /* only characters of one byte can be counted here */
 			return false;
 		s.n = cut_tail(s, ' ');
 		break;

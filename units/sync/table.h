@@ -13,8 +13,7 @@
 /* In which order a table's changes must be made, within one downstream transaction. */
 enum table_order {
 	TABLE_TIED,   /* as they came, among those of all tables that foreign keys tie */
-	TABLE_ALONE,  /* as they came, whatever other tables do: no key, further unique keys, columns of its
-			 own */
+	TABLE_ALONE,  /* as they came, whatever other tables do: no key, further unique keys, own columns */
 	TABLE_FOLDED, /* one key and nothing else: what a batch does to a row is one change */
 };
 
