@@ -34,7 +34,8 @@ static bool is_another(const struct server *up, const struct server *down)
 }
 
 /* Nothing of it may be in the downstream's binlog, for its replicas: MIXED logs TEMPORARY tables as
- * statements, but for MySQL from 8.0 on. Both settings may be refused to this account. */
+ * statements, but for MySQL from 8.0 on; before, it logs their DROP by ROW too. Both settings may be refused
+ * to this account. */
 static bool is_unlogged(struct db *d)
 {
 	const struct server *s = db_server(d);
@@ -42,10 +43,11 @@ static bool is_unlogged(struct db *d)
 	struct err ignored = {0};
 	char format[16] = "";
 
-	if (db_exec(d, STR_LIT("SET SESSION sql_log_bin=0"), &ignored) == 0 ||
-		db_exec(d, STR_LIT("SET SESSION binlog_format='ROW'"), &ignored) == 0)
+	if (db_exec(d, STR_LIT("SET SESSION sql_log_bin=0"), &ignored) == 0 || !check_is_on(d, "log_bin"))
 		return true;
-	if (!check_is_on(d, "log_bin"))
+	if (s->flavor == FLAVOR_MYSQL && !mixed_does)
+		return false;
+	if (db_exec(d, STR_LIT("SET SESSION binlog_format='ROW'"), &ignored) == 0)
 		return true;
 	return check_variable(d, "binlog_format", format, sizeof(format)) &&
 	       (str_is_ci(str_of(format), "ROW") || (mixed_does && str_is_ci(str_of(format), "MIXED")));
