@@ -44,6 +44,12 @@ void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
 	b->restarts++;
 }
 
+void backoff_again(struct backoff *b, uint64_t now)
+{
+	b->start_at = now + rules_of(b)->min_ms;
+	b->restarts++;
+}
+
 void backoff_forgive(struct backoff *b)
 {
 	b->pause_ms = 0;

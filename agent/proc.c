@@ -482,6 +482,15 @@ static void drop_poll(struct proc *p)
 	link_fail(&p->poll, &e);
 }
 
+/*
+ * A load whose dump has begun anew: with a pause that grows it would miss the next snapshot while the dump
+ * waits for it, and come when that one is gone as well.
+ */
+static bool lost_its_copy(const struct proc *p)
+{
+	return p->kind == UNIT_load && p->error.code == ERR_dump_changed;
+}
+
 static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)
 {
 	enum proc_end how;
@@ -498,7 +507,9 @@ static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)
 	p->agent->changed = true;
 	p->ops->ended(p->owner, p, how);
 	/* Gone and still wanted: not at once again, whatever it said. */
-	if (p->wanted)
+	if (p->wanted && lost_its_copy(p))
+		backoff_again(&p->backoff, now);
+	else if (p->wanted)
 		backoff_failed(&p->backoff, now, p->progress > 0);
 }
 

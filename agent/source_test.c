@@ -17,6 +17,7 @@
 #include "agent/report.h"
 #include "agent/slice.h"
 #include "agent/source.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/config/json.h"
 
@@ -391,6 +392,43 @@ static void another_life_has_no_error(void **state)
 	assert_int_equal(t->stage, STAGE_Running);
 }
 
+/* It says why and is gone; returns the pause before the next start, in ms. */
+static uint64_t dies(struct proc *p, enum err_code code)
+{
+	struct spawn_rep rep = {
+		.type = SPAWN_REP_EXITED, .kind = p->kind, .slot = p->slot, .sub = p->sub, .pid = 77};
+	uint64_t now = clock_ms();
+
+	p->state = PROC_ALIVE;
+	p->pid = rep.pid;
+	p->wanted = p->bye = true;
+	err_set(&p->error, code, "x");
+	proc_report(p->agent, &rep);
+	return p->backoff.start_at - now;
+}
+
+/* Else dump and load, each held back, begin in turns and miss each other. */
+static void a_load_is_there_for_the_next_snapshot(void **state)
+{
+	struct agent *a = *state;
+	struct subtask *t;
+	uint64_t pause = 0;
+
+	give(a, 1, 7, "{'task':'t','sub':1,'mode':'all','stage':'Running'}");
+	t = a->sources->subtasks;
+	for (unsigned i = 0; i < 6; i++) {
+		pause = dies(t->load, ERR_dump_changed);
+		assert_in_range(pause, 1000, 1900);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		pause = dies(t->dump, ERR_dump_changed);
+	assert_in_range(pause, 30000, 33000);
+	/* What is its own fault counts as ever. */
+	for (unsigned i = 0; i < 6; i++)
+		pause = dies(t->load, ERR_db_lost);
+	assert_in_range(pause, 30000, 33000);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -409,6 +447,7 @@ int main(void)
 		TEST(a_relay_waits_for_nobody_who_rests),
 		TEST(another_life_has_done_nothing),
 		TEST(another_life_has_no_error),
+		TEST(a_load_is_there_for_the_next_snapshot),
 	};
 
 	log_set_level(LOG_ERROR_);
