@@ -61,28 +61,32 @@ static const char **place_of(struct args *a, int opt)
 	}
 }
 
-static int keep_more(const char **list, unsigned *n, const char *value, const char *option, struct err *e)
+/* As in dmctl "-s a,b" is "-s a -s b". Cuts value, which is the process's own, into its names. */
+static int keep_more(const char **list, unsigned *n, char *value, const char *option, struct err *e)
 {
-	if (*n == ARGS_MANY)
-		return err_set(e, ERR_usage, "--%s is given more than %d times", option, ARGS_MANY);
-	list[(*n)++] = value;
+	for (char *name; (name = strsep(&value, ",")) != NULL;) {
+		if (!*name)
+			return err_set(e, ERR_usage, "--%s has an empty name", option);
+		if (*n == ARGS_MANY)
+			return err_set(e, ERR_usage, "--%s is given more than %d times", option, ARGS_MANY);
+		list[(*n)++] = name;
+	}
 	return 0;
 }
 
 /* Of two values one would be passed by in silence. */
-static int keep(struct args *a, int opt, const char *value, const char *word, struct err *e)
+static int keep(struct args *a, int opt, char *given, const char *word, struct err *e)
 {
-	const char **at = place_of(a, opt);
+	bool many = opt == OPT_name && word && strcmp(word, "list-member") == 0;
+	const char **at = place_of(a, opt), *value = given ? given : "1";
 	char name[NAME_MAX_];
 
-	value = value ? value : "1";
 	args_option_name(rows[opt - OPT_FIRST - 1].name, name, sizeof(name));
-	if (opt == OPT_source && keep_more(a->sources, &a->nsources, value, name, e) < 0)
+	if (opt == OPT_source && keep_more(a->sources, &a->nsources, given, name, e) < 0)
 		return -1;
-	if (opt == OPT_name && keep_more(a->names, &a->nnames, value, name, e) < 0)
+	if (many && keep_more(a->names, &a->nnames, given, name, e) < 0)
 		return -1;
-	if (*at && strcmp(*at, value) != 0 && opt != OPT_source &&
-		!(opt == OPT_name && word && strcmp(word, "list-member") == 0))
+	if (*at && strcmp(*at, value) != 0 && opt != OPT_source && !many)
 		return err_set(e, ERR_usage, "--%s is given twice: '%s' and '%s'", name, *at, value);
 	*at = value;
 	return 0;

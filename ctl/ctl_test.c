@@ -73,6 +73,9 @@ static void nothing_given_is_dropped(void **state)
 	assert_int_equal(a.nnames, 2);
 	assert_string_equal(a.names[0], "one");
 	assert_string_equal(a.names[1], "two");
+	assert_int_equal(parse_line(&a, &e, "list-member --name one,two -n three"), 0);
+	assert_int_equal(a.nnames, 3);
+	assert_string_equal(a.names[1], "two");
 	assert_int_equal(parse_line(&a, &e, "offline-member -w -n one -n two"), -1);
 	assert_int_equal(parse_line(&a, &e, "list-member -s one"), -1);
 	assert_non_null(strstr(e.text, "list-member has no option --source"));
@@ -94,6 +97,14 @@ static void options_are_found_by_name(void **state)
 	assert_int_equal(a.nsources, 2);
 	assert_string_equal(a.sources[1], "two");
 	assert_string_equal(a.rest[0], "t");
+	assert_int_equal(parse_line(&a, &e, "pause-task -s one,two --source=three t"), 0);
+	assert_int_equal(a.nsources, 3);
+	assert_string_equal(a.sources[0], "one");
+	assert_string_equal(a.sources[1], "two");
+	assert_string_equal(a.sources[2], "three");
+	assert_int_equal(parse_line(&a, &e, "pause-task -s one,,two t"), -1);
+	assert_non_null(strstr(e.text, "--source has an empty name"));
+	assert_int_equal(parse_line(&a, &e, "pause-task -s one, t"), -1);
 	assert_int_equal(parse_line(&a, &e, "grants --for all"), 0);
 	assert_string_equal(a.for_, "all");
 }

@@ -34,9 +34,9 @@ def expected(package, zsh="vendor-completions"):
              "/usr/share/man/man8/tidegated.8.gz", "/usr/share/man/man8/tidegate-agent.8.gz", "/usr/share/bash-completion/completions/tidegate",
              f"/usr/share/zsh/{zsh}/_tidegate", "/usr/share/fish/vendor_completions.d/tidegate.fish", *CONF["tidegate"]]
     plain += [f"/usr/share/man/man8/tidegate-{u}.8.gz" for u in UNITS]
-    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "errors.md", "keys.md", "checks.md", "metrics.md", "dm.md", "cutover.md", "packages.md", "protocol.md",
-                                                       "examples/source.yaml", "examples/task.yaml")]
-    plain += [f"/usr/share/doc/tidegate/design/{p.name}" for p in (ROOT / "docs/design").glob("*.md")]
+    plain += [f"/usr/share/doc/tidegate/{d}" for d in ("README.md", "CHANGELOG.md", "copyright", "examples/source.yaml", "examples/task.yaml")]
+    plain += [f"/usr/share/doc/tidegate/docs/{d}.md" for d in ("errors", "keys", "checks", "metrics", "dm", "cutover", "packages", "protocol")]
+    plain += [f"/usr/share/doc/tidegate/docs/design/{p.name}" for p in (ROOT / "docs/design").glob("*.md")]
     files.update({p: 0o644 for p in plain})
     return files
 
@@ -78,8 +78,14 @@ def test_service(bin_dir, tmp_path):
 def test_what_texts_point_to():
     """An error, a key or a manual page that names a page of docs/ names one that the package has."""
     texts = [p.read_text() for g in ("include/*.def", "docs/man/*", "docs/*.md", "conf/*", "README.md") for p in ROOT.glob(g)]
-    named = {n for t in texts for n in re.findall(r"\bdocs/([\w/-]+\.md)", t)}
-    assert len(named) > 10 and not [n for n in named if f"/usr/share/doc/tidegate/{n}" not in expected("tidegate")]
+    named = {n for t in texts for n in re.findall(r"\bdocs/[\w/-]+\.md", t)}
+    has = expected("tidegate")
+    assert len(named) > 10 and not [n for n in named if f"/usr/share/doc/tidegate/{n}" not in has]
+    # And a link goes from where its page is.
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/design").glob("*.md")]
+    links = {(p.relative_to(ROOT), n) for p in pages for n in re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", p.read_text())}
+    gone = [(str(p), n) for p, n in links if os.path.normpath(Path("/usr/share/doc/tidegate") / p.parent / n) not in has]
+    assert len(links) > 10 and not gone, gone
 
 
 @pytest.mark.parametrize("name", CONF)
