@@ -85,10 +85,23 @@ static struct host *host_of(struct super *s, unsigned kind)
 	return NULL;
 }
 
-static void host_ended(struct super *s, unsigned kind, uint64_t now)
+/*
+ * A mistake in its file: who has just started the service is to see that it failed. Once all has run, what
+ * goes on is worth more: then it is tried again and again, as after any other death.
+ */
+static bool is_refused(const struct host *h, int status)
+{
+	return h->restarts == 0 && WIFEXITED(status) && WEXITSTATUS(status) == UNIT_EXIT_USAGE;
+}
+
+static void host_ended(struct super *s, unsigned kind, int status, uint64_t now)
 {
 	struct host *h = host_of(s, kind);
 
+	if (!s->stopping && is_refused(h, status)) {
+		s->refused = h->kind;
+		leave_stop(s, "a file of settings is not right");
+	}
 	host_died(h, now);
 	if (kind == UNIT_agent) {
 		port_close(&s->port);
@@ -154,7 +167,7 @@ void leave_reap(struct super *s, size_t i)
 	table_remove(&s->table, i);
 	obituary(&c, status, &use, now - c.started_ms);
 	if (kind_is_host(c.kind))
-		host_ended(s, c.kind, now);
+		host_ended(s, c.kind, status, now);
 	else
 		report(s, &c, status, &use, now - c.started_ms);
 }

@@ -300,5 +300,8 @@ int super_run(struct super_args *a, struct err *e)
 	close_all(&s);
 	if (r == 0)
 		log_info("stopped");
+	if (r == 0 && s.refused != UNIT_NONE)
+		r = err_set(e, ERR_usage, "%s could not begin: mend what its line above names",
+			unit_info(s.refused)->name);
 	return r;
 }

@@ -29,9 +29,10 @@ struct super {
 	int units_alive[2], master_alive[2];       /* pipes; only we hold the write ends (T36) */
 	uint64_t units_deadline;                   /* units asked to leave are killed then; 0: not asked */
 	bool stopping, stopped;
+	int refused; /* agent or master that ended over its own file when it was first started; UNIT_NONE */
 };
 
-/* Runs until told to stop; 0, or -1 with e where the start failed. */
+/* Runs until told to stop; 0, or -1 with e where the start failed (ERR_usage: a start will fail again). */
 int super_run(struct super_args *a, struct err *e);
 
 /* --- supervisor/units.c: what the agent asks for --- */

@@ -579,6 +579,41 @@ static void no_start_while_leaving(void **state)
 	close(log);
 }
 
+static void refuse(const struct fixture *f)
+{
+	char name[200];
+
+	path(f, name, sizeof(name), "run/refuse");
+	close(open(name, O_WRONLY | O_CREAT, 0644));
+}
+
+/* Who starts it is to see that it failed, and the service manager not to try again. */
+static void wrong_settings_end_a_start(void **state)
+{
+	struct fixture *f = *state;
+
+	refuse(f);
+	f->pid = launch(f, &f->alive);
+	assert_int_equal(WEXITSTATUS(wait_exit(f)), 2);
+	assert_int_equal(count_in_log(f, "obituary agent"), 1);
+	assert_int_equal(count_in_log(f, "obituary master"), 1);
+	assert_int_equal(count_in_log(f, "agent could not begin: mend what its line above names"), 1);
+}
+
+/* What has run for weeks is not ended by a file that somebody is writing just now. */
+static void wrong_settings_later_are_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	refuse(f);
+	kill(pid_of_host(f, "agent"), SIGKILL);
+	await_in_log(f, "obituary agent", 3);
+	kill(f->pid, SIGTERM);
+	assert_int_equal(wait_exit(f), 0);
+	assert_int_equal(count_in_log(f, "could not begin"), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -594,6 +629,8 @@ int main(void)
 		TEST(stop_is_told_to_the_service_manager),
 		TEST(a_second_supervisor_is_refused),
 		TEST(no_start_while_leaving),
+		TEST(wrong_settings_end_a_start),
+		TEST(wrong_settings_later_are_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,13 @@ static int daemon_work(struct daemon_run *r, struct err *e)
 	return 0;
 }
 
+/* What is written in its file is not mended by a restart. */
+static int daemon_not_begun(const struct err *e)
+{
+	return e->code == ERR_config_bad || e->code == ERR_config_unknown_key ? UNIT_EXIT_USAGE
+									      : UNIT_EXIT_ERROR;
+}
+
 /* From the lock to the last tick: an exit status, with e where it is not 0. */
 static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
 {
@@ -318,11 +325,11 @@ static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
 		return UNIT_EXIT_ERROR;
 	*opened = true;
 	if (daemon_open(r, e) < 0)
-		return UNIT_EXIT_ERROR;
+		return daemon_not_begun(e);
 	if (daemon_box(r, e) < 0)
 		return UNIT_EXIT_BOX;
 	if (daemon_ready(r, e) < 0)
-		return UNIT_EXIT_ERROR;
+		return daemon_not_begun(e);
 	log_info("ready");
 	return daemon_work(r, e) < 0 ? UNIT_EXIT_ERROR : UNIT_EXIT_DONE;
 }

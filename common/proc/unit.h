@@ -77,15 +77,6 @@ struct unit {
 
 enum { UNIT_GO_ON = 0, UNIT_FINISHED = 1 };
 
-/* What the agent sees of the end, beside bye. */
-enum unit_exit {
-	UNIT_EXIT_DONE = 0,   /* finished, or asked to leave */
-	UNIT_EXIT_ERROR = 1,  /* an error, told in bye (but for: no agent, or a predecessor that stays) */
-	UNIT_EXIT_USAGE = 2,  /* not started rightly: descriptors, arguments, slice; only the log tells */
-	UNIT_EXIT_BOX = 3,    /* the box can't be closed: a restart won't mend it; only the log tells */
-	UNIT_EXIT_STUCK = 75, /* by the watcher: still busy at the deadline (T36) */
-};
-
 int unit_run(const struct unit *u, int argc, char **argv);
 /* From any thread: step() soon. */
 void unit_wake(struct unit_env *env);

@@ -60,16 +60,22 @@ def run(*words):
     return done.stdout
 
 
-def test_service(bin_dir, tmp_path):
+def test_service(bin_dir, short_tmp):
     """What its defaults would do: end all for one unit that the OOM killer took, cap the threads of some hundred sources, and start again
     and again with a mistake in a file."""
     text = (Path(__file__).parents[2] / "packaging/tidegated.service").read_text()
     service = re.search(r"(?s)^\[Service\]$(.*?)^\[", text, re.M).group(1)
     keys = dict(re.findall(r"^(\w+)=(.*)$", service, re.M))
     assert {k: keys.get(k) for k in ("OOMPolicy", "TasksMax", "KillMode", "Type")} == {"OOMPolicy": "continue", "TasksMax": "infinity", "KillMode": "mixed", "Type": "notify"}
-    (tmp_path / "tidegated.conf").write_text("statee = /nowhere\n")
-    done = subprocess.run([str(bin_dir / "tidegated"), "--config", str(tmp_path)], capture_output=True, text=True, timeout=20)
-    assert str(done.returncode) == keys["RestartPreventExitStatus"] and "tidegated.conf:1" in done.stderr, done.stderr
+    short_tmp.chmod(0o755)
+    right = f"state = {short_tmp}/state\nrun = {short_tmp}/run\nwith-master = yes\nname = h1\n"
+    for file in ("tidegated.conf", "tidegate-agent.conf", "tidegate-master.conf"):
+        etc = short_tmp / file
+        etc.mkdir()
+        (etc / "tidegated.conf").write_text(right)
+        (etc / file).write_text("statee = /nowhere\n")
+        done = subprocess.run([str(bin_dir / "tidegated"), "--config", str(etc)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert str(done.returncode) == keys["RestartPreventExitStatus"] and f"{file}:1" in done.stderr, (done.returncode, done.stderr)
     if shutil.which("systemd-analyze"):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(Path(__file__).parents[2] / "packaging/tidegated.service")], capture_output=True, text=True)
         assert "Unknown" not in done.stderr and "Failed to parse" not in done.stderr, done.stderr

@@ -102,6 +102,9 @@ def test_plain_beyond_loopback(hosts, who):
 def test_bad_addresses(hosts, bad):
     h = hosts("a", master={"listen": bad}).start()
     h.said("tidegate-master.conf:1:1")
+    # As with a mistake in tidegated.conf: the service stays down, and says why.
+    procs.wait_for(lambda: h.process.poll() is not None, 40, h.story)
+    assert h.process.returncode == 2, h.story()
 
 
 def test_every_address(hosts):

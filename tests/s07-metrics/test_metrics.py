@@ -204,7 +204,8 @@ def test_a_wrong_address(bin_dir, short_tmp, text, place):
     with open(s.log, "ab") as out:
         s.process = subprocess.Popen([str(s.bin / "tidegated"), "--config", str(s.etc)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     try:
-        procs.wait_for(lambda: place in s.log.read_text() and "is no address with a port" in s.log.read_text(), 20, f"not refused: {s.log.read_text()}")
+        assert s.process.wait(40) == 2, s.log.read_text()
+        assert place in s.log.read_text() and "is no address with a port" in s.log.read_text(), s.log.read_text()
     finally:
         s.close()
 
