@@ -1,5 +1,6 @@
 """The packages: what is in them, with which owner and mode, what is the operator's; installed for real into a throw-away root, where they copy and follow by the
 service's own command line; removed and purged. The rpm's are looked into."""
+import gzip
 import json
 import os
 import re
@@ -101,7 +102,16 @@ def test_deb(packages, name, tmp_path):
     assert {owner for _, owner, *_ in listed} == {"root/root"}
     modes = {path[1:]: mode for mode, _, _, _, _, path in listed}
     files = {path: mode for path, mode in modes.items() if not path.endswith("/")}
-    assert files == {p: "-rwxr-xr-x" if m == 0o755 else "-rw-r--r--" for p, m in expected(name).items()}
+    doc = f"/usr/share/doc/{name}"
+    has = {**expected(name), f"{doc}/changelog.gz": 0o644}  # Debian's own
+    assert files == {p: "-rwxr-xr-x" if m == 0o755 else "-rw-r--r--" for p, m in has.items()}
+    run("dpkg-deb", "-x", deb, tmp_path / "all")
+    changes = gzip.decompress((tmp_path / f"all{doc}/changelog.gz").read_bytes()).decode()
+    version = run("dpkg-deb", "-f", deb, "Version").strip()
+    assert re.match(rf"{name} \({re.escape(version)}\) stable; urgency=\w+\n\n  \* .+\n\n -- .+ <.+>  \w{{3}}, \d\d \w{{3}} \d{{4}} [\d:]{{8}} \+0000\n$", changes), changes
+    assert "/usr/share/common-licenses/Apache-2.0" in (tmp_path / f"all{doc}/copyright").read_text()
+    said = run("dpkg-deb", "-f", deb, "Description").splitlines()
+    assert len(said) > 2 and all(re.match(r" \S.{,78}$", line) for line in said[1:]), said
     assert {mode for path, mode in modes.items() if path.endswith("/")} == {"drwxr-xr-x"}
     control = tmp_path / "control"
     run("dpkg-deb", "-e", deb, control)
@@ -135,7 +145,7 @@ def test_rpm(packages, name):
     scripts = run("rpm", "-qp", "--scripts", rpm)
     assert ("systemd-sysusers" in scripts) == (name == "tidegate")
     info = run("rpm", "-qpi", rpm)
-    assert re.search(r"^License *: Apache-2.0$", info, re.M)
+    assert re.search(r"^License *: Apache-2.0$", info, re.M) and re.search(r"^Summary *: [A-Z]", info, re.M)
 
 
 class Root:
