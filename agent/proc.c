@@ -114,6 +114,11 @@ void proc_want(struct proc *p, bool wanted)
 	p->wanted = wanted;
 }
 
+void proc_more_to_do(struct proc *p)
+{
+	p->more_to_do = true;
+}
+
 void proc_answer_poll(struct proc *p)
 {
 	struct msg_unit_order m = {
@@ -509,8 +514,9 @@ static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)
 	/* Gone and still wanted: not at once again, whatever it said. */
 	if (p->wanted && lost_its_copy(p))
 		backoff_again(&p->backoff, now);
-	else if (p->wanted)
+	else if (p->wanted && !p->more_to_do)
 		backoff_failed(&p->backoff, now, p->progress > 0);
+	p->more_to_do = false;
 }
 
 void proc_report(struct agent *a, const struct spawn_rep *rep)

@@ -50,6 +50,7 @@ struct proc {
 
 	enum proc_state state;
 	bool wanted, one_shot;
+	bool more_to_do; /* its end was no failure: proc_more_to_do() */
 	struct backoff backoff;
 	uint64_t busy_since; /* no room for its start at the supervisor's; 0: there was */
 
@@ -91,6 +92,8 @@ void proc_own(struct proc *p, const char *task, const struct proc_owner *ops, vo
 /* Must be off. */
 void proc_free(struct proc **p);
 void proc_want(struct proc *p, bool wanted);
+/* From ended(): it has done what it was started for, and is started for something else now: at once. */
+void proc_more_to_do(struct proc *p);
 /* ORDER_ARGS for a unit that runs; takes args. Said again to each new run. */
 /* The unit logs from this level on, from now or from its next start. */
 void proc_log_level(struct proc *p, const char *level);

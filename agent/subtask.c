@@ -94,6 +94,7 @@ static void on_looked(struct subtask *t)
 		on_copied(t);
 	else
 		t->phase = is_incremental(t) ? PHASE_SYNC : PHASE_COPY;
+	proc_more_to_do(t->load);
 }
 
 static void on_ended(void *owner, struct proc *p, enum proc_end how)
