@@ -46,7 +46,9 @@ void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
 
 void backoff_again(struct backoff *b, uint64_t now)
 {
-	b->start_at = now + rules_of(b)->min_ms;
+	uint64_t pause = rules_of(b)->min_ms;
+
+	b->start_at = now + (pause > 1000 ? pause : 1000);
 	b->restarts++;
 }
 

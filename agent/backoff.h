@@ -25,7 +25,7 @@ struct backoff {
 void backoff_started(struct backoff *b, uint64_t now);
 /* progressed: durable work was done in the run that just ended. */
 void backoff_failed(struct backoff *b, uint64_t now, bool progressed);
-/* By no fault of its own: the smallest pause, and the next one is not longer for it. */
+/* By no fault of its own: the smallest pause, at least a second; the next one is not longer for it. */
 void backoff_again(struct backoff *b, uint64_t now);
 /* An operator's resume: start at once, as if nothing had been. */
 void backoff_forgive(struct backoff *b);

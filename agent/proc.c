@@ -25,7 +25,7 @@
 #include "common/config/json.h"
 
 /* A supervisor without room for a request: when it is asked again, and for how long in all. */
-enum { BUSY_MS = 50, BUSY_FOR_MS = 10000 };
+enum { BUSY_MS = 50, BUSY_FOR_MS = 10000, LOST_COPIES = 60 };
 
 struct proc *proc_new(struct agent *a, enum unit_kind kind, unsigned slot, unsigned sub, const char *source)
 {
@@ -489,11 +489,16 @@ static void drop_poll(struct proc *p)
 
 /*
  * A load whose dump has begun anew: with a pause that grows it would miss the next snapshot while the dump
- * waits for it, and come when that one is gone as well.
+ * waits for it, and come when that one is gone as well. Not for ever: what goes wrong so often has another
+ * cause.
  */
-static bool lost_its_copy(const struct proc *p)
+static bool lost_its_copy(struct proc *p)
 {
-	return p->kind == UNIT_load && p->error.code == ERR_dump_changed;
+	bool lost = p->kind == UNIT_load && p->error.code == ERR_dump_changed;
+
+	if (!lost || p->progress > 0)
+		p->lost_copies = 0;
+	return lost && p->lost_copies++ < LOST_COPIES;
 }
 
 static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)

@@ -50,7 +50,8 @@ struct proc {
 
 	enum proc_state state;
 	bool wanted, one_shot;
-	bool more_to_do; /* its end was no failure: proc_more_to_do() */
+	unsigned lost_copies; /* ends of a load in a row because the dump had begun anew */
+	bool more_to_do;      /* its end was no failure: proc_more_to_do() */
 	struct backoff backoff;
 	uint64_t busy_since; /* no room for its start at the supervisor's; 0: there was */
 

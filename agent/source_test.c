@@ -397,12 +397,13 @@ static uint64_t dies(struct proc *p, enum err_code code)
 {
 	struct spawn_rep rep = {
 		.type = SPAWN_REP_EXITED, .kind = p->kind, .slot = p->slot, .sub = p->sub, .pid = 77};
-	uint64_t now = clock_ms();
+	uint64_t now;
 
 	p->state = PROC_ALIVE;
 	p->pid = rep.pid;
 	p->wanted = p->bye = true;
 	err_set(&p->error, code, "x");
+	now = clock_ms();
 	proc_report(p->agent, &rep);
 	return p->backoff.start_at - now;
 }
@@ -416,17 +417,19 @@ static void a_load_is_there_for_the_next_snapshot(void **state)
 
 	give(a, 1, 7, "{'task':'t','sub':1,'mode':'all','stage':'Running'}");
 	t = a->sources->subtasks;
-	for (unsigned i = 0; i < 6; i++) {
-		pause = dies(t->load, ERR_dump_changed);
-		assert_in_range(pause, 1000, 1900);
-	}
-	for (unsigned i = 0; i < 6; i++)
-		pause = dies(t->dump, ERR_dump_changed);
-	assert_in_range(pause, 30000, 33000);
-	/* What is its own fault counts as ever. */
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 3; i++)
 		pause = dies(t->load, ERR_db_lost);
-	assert_in_range(pause, 30000, 33000);
+	assert_in_range(pause, 4000, 7999);
+	for (unsigned i = 0; i < 60; i++)
+		assert_in_range(dies(t->load, ERR_dump_changed), 1000, 3999);
+	/* Its own faults count as before, and what does not end counts too. */
+	assert_in_range(dies(t->load, ERR_dump_changed), 8000, 15999);
+	assert_in_range(dies(t->load, ERR_db_lost), 16000, 31999);
+	assert_in_range(dies(t->load, ERR_dump_changed), 1000, 3999);
+	/* The dump's own pauses grow. */
+	for (unsigned i = 0; i < 5; i++)
+		pause = dies(t->dump, ERR_dump_changed);
+	assert_in_range(pause, 16000, 31999);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)

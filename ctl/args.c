@@ -82,11 +82,11 @@ static int keep(struct args *a, int opt, char *given, const char *word, struct e
 	char name[NAME_MAX_];
 
 	args_option_name(rows[opt - OPT_FIRST - 1].name, name, sizeof(name));
-	if (opt == OPT_source && keep_more(a->sources, &a->nsources, given, name, e) < 0)
-		return -1;
-	if (many && keep_more(a->names, &a->nnames, given, name, e) < 0)
-		return -1;
-	if (*at && strcmp(*at, value) != 0 && opt != OPT_source && !many)
+	if (opt == OPT_source)
+		return keep_more(a->sources, &a->nsources, given, name, e);
+	if (many)
+		return keep_more(a->names, &a->nnames, given, name, e);
+	if (*at && strcmp(*at, value) != 0)
 		return err_set(e, ERR_usage, "--%s is given twice: '%s' and '%s'", name, *at, value);
 	*at = value;
 	return 0;

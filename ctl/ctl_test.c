@@ -126,8 +126,7 @@ static void wrong_options_are_named(void **state)
 
 static void letters_are_of_their_command(void **state)
 {
-	static const char *const named[] = {
-		"list-member -n x", "offline-member -w -n x", "drain-member -n x", "accept-key -n x"};
+	static const char *const named[] = {"offline-member -w -n x", "drain-member -n x", "accept-key -n x"};
 	struct args a;
 	struct err e;
 
@@ -137,6 +136,9 @@ static void letters_are_of_their_command(void **state)
 		assert_string_equal(a.name, "x");
 		assert_null(a.lines);
 	}
+	assert_int_equal(parse_line(&a, &e, "list-member -n x"), 0);
+	assert_int_equal(a.nnames, 1);
+	assert_null(a.lines);
 	assert_int_equal(parse_line(&a, &e, "operate-source create f -w x"), 0);
 	assert_string_equal(a.on_agent, "x");
 	assert_null(a.worker);

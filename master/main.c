@@ -112,7 +112,7 @@ static int read_listens(struct process *p, struct daemon_env *env, struct err *e
 		size_t n = strcspn(at, ", ");
 
 		if (n && add_listen(p, &env->needs, (struct str){at, n}, e) < 0)
-			return settings_blame(env->settings, "listen", e);
+			return daemon_blame(env, "listen", e);
 		at += n + (at[n] != '\0');
 	}
 	return 0;

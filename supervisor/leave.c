@@ -86,22 +86,31 @@ static struct host *host_of(struct super *s, unsigned kind)
 }
 
 /*
- * A mistake in its file: who has just started the service is to see that it failed. Once all has run, what
- * goes on is worth more: then it is tried again and again, as after any other death.
+ * A mistake in its file, at its first start: it is of no use to try again, and the service is to fail where
+ * somebody looks. Later what runs is worth more, and an agent that other masters serve does without its own
+ * host's: then it is tried again and again, as after any other death.
  */
-static bool is_refused(const struct host *h, int status)
+static bool is_refused(const struct super *s, const struct host *h, int status)
 {
-	return h->restarts == 0 && WIFEXITED(status) && WEXITSTATUS(status) == UNIT_EXIT_USAGE;
+	return h->restarts == 0 && WIFEXITED(status) && WEXITSTATUS(status) == UNIT_EXIT_SETTINGS &&
+	       !(h->kind == UNIT_master && s->args->masters);
+}
+
+static void refuse(struct super *s, const struct host *h)
+{
+	char why[64];
+
+	s->refused = h->kind;
+	snprintf(why, sizeof(why), "tidegate-%s.conf is not right", unit_info(h->kind)->name);
+	leave_stop(s, why);
 }
 
 static void host_ended(struct super *s, unsigned kind, int status, uint64_t now)
 {
 	struct host *h = host_of(s, kind);
 
-	if (!s->stopping && is_refused(h, status)) {
-		s->refused = h->kind;
-		leave_stop(s, "a file of settings is not right");
-	}
+	if (!s->stopping && is_refused(s, h, status))
+		refuse(s, h);
 	host_died(h, now);
 	if (kind == UNIT_agent) {
 		port_close(&s->port);

@@ -2,7 +2,8 @@
  * A stand-in for every other program, for supervisor_test.c only: installed nowhere. As an agent it hands its
  * end of the socketpair to the test, which then speaks for it; as a unit it writes what it finds about itself
  * to its log and does what its title says: "wait" (for EOF or SIGTERM), "hang" (neither), "exit7", "crash".
- * With a file "refuse" in the run folder an agent ends as over a mistake in its settings.
+ * With a file "refuse" in the run folder an agent ends as over a mistake in its settings, with "lost" as one
+ * that was not started rightly.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +148,8 @@ int main(int argc, char **argv)
 	signal(SIGTERM, strcmp(title, "hang") ? on_term : SIG_IGN);
 	if (strstr(argv[0], "agent")) {
 		if (faccessat(FD_RUN, "refuse", F_OK, 0) == 0)
+			return UNIT_EXIT_SETTINGS;
+		if (faccessat(FD_RUN, "lost", F_OK, 0) == 0)
 			return UNIT_EXIT_USAGE;
 		hand_over();
 		wait_for_term();

@@ -301,7 +301,8 @@ int super_run(struct super_args *a, struct err *e)
 	if (r == 0)
 		log_info("stopped");
 	if (r == 0 && s.refused != UNIT_NONE)
-		r = err_set(e, ERR_usage, "%s could not begin: mend what its line above names",
-			unit_info(s.refused)->name);
+		r = err_set(e, ERR_usage,
+			"tidegate-%s.conf is not right: mend the line that the last error of the %s above names",
+			unit_info(s.refused)->name, unit_info(s.refused)->name);
 	return r;
 }

@@ -579,11 +579,11 @@ static void no_start_while_leaving(void **state)
 	close(log);
 }
 
-static void refuse(const struct fixture *f)
+static void put_flag(const struct fixture *f, const char *flag)
 {
 	char name[200];
 
-	path(f, name, sizeof(name), "run/refuse");
+	path(f, name, sizeof(name), flag);
 	close(open(name, O_WRONLY | O_CREAT, 0644));
 }
 
@@ -592,12 +592,27 @@ static void wrong_settings_end_a_start(void **state)
 {
 	struct fixture *f = *state;
 
-	refuse(f);
+	put_flag(f, "run/refuse");
 	f->pid = launch(f, &f->alive);
 	assert_int_equal(WEXITSTATUS(wait_exit(f)), 2);
 	assert_int_equal(count_in_log(f, "obituary agent"), 1);
 	assert_int_equal(count_in_log(f, "obituary master"), 1);
-	assert_int_equal(count_in_log(f, "agent could not begin: mend what its line above names"), 1);
+	assert_int_equal(
+		count_in_log(f,
+			"tidegate-agent.conf is not right: mend the line that the last error of the agent above names"),
+		1);
+}
+
+/* A descriptor, a folder: what may be well at the next try. */
+static void other_ends_of_a_first_start_are_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	put_flag(f, "run/lost");
+	f->pid = launch(f, &f->alive);
+	await_in_log(f, "obituary agent", 2);
+	kill(f->pid, SIGTERM);
+	assert_int_equal(wait_exit(f), 0);
 }
 
 /* What has run for weeks is not ended by a file that somebody is writing just now. */
@@ -606,12 +621,12 @@ static void wrong_settings_later_are_tried_again(void **state)
 	struct fixture *f = *state;
 
 	start(f);
-	refuse(f);
+	put_flag(f, "run/refuse");
 	kill(pid_of_host(f, "agent"), SIGKILL);
 	await_in_log(f, "obituary agent", 3);
 	kill(f->pid, SIGTERM);
 	assert_int_equal(wait_exit(f), 0);
-	assert_int_equal(count_in_log(f, "could not begin"), 0);
+	assert_int_equal(count_in_log(f, "is not right"), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -631,6 +646,7 @@ int main(void)
 		TEST(no_start_while_leaving),
 		TEST(wrong_settings_end_a_start),
 		TEST(wrong_settings_later_are_tried_again),
+		TEST(other_ends_of_a_first_start_are_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,7 @@ struct daemon_run {
 	struct inherited in;
 	struct watch *watch;
 	struct settings *settings; /* the own file; NULL: none was named */
+	bool blamed;               /* what the file says is wrong: no restart mends it */
 	int host_level;            /* tidegated's */
 	uint64_t worn_look;        /* when descriptors are looked at again: wake-ups may be many */
 	uint64_t worn_since;       /* few descriptors are left since then; 0: enough */
@@ -69,6 +70,14 @@ const char *daemon_setting(const struct daemon_env *env, const char *key)
 	return s ? settings_get(s, key) : NULL;
 }
 
+int daemon_blame(const struct daemon_env *env, const char *key, struct err *e)
+{
+	struct daemon_run *r = daemon_of(env);
+
+	r->blamed = true;
+	return settings_blame(r->settings, key, e);
+}
+
 int daemon_setting_int(
 	const struct daemon_env *env, const char *key, const unsigned range[2], unsigned *out, struct err *e)
 {
@@ -85,7 +94,7 @@ int daemon_setting_int(
 	}
 	err_set(e, ERR_config_bad, "%s is a whole number from %u to %u, not \"%.40s\"", key, range[0],
 		range[1], text);
-	return settings_blame(daemon_of(env)->settings, key, e);
+	return daemon_blame(env, key, e);
 }
 
 static void daemon_env_fill(struct daemon_run *r)
@@ -115,6 +124,7 @@ static int daemon_settings(struct daemon_run *r, struct err *e)
 	r->host_level = log_level_of(json_text(r->in.config, "log_level", "info"));
 	if (*path) {
 		r->settings = settings_read(r->in.info->name, path, e);
+		r->blamed = !r->settings;
 		if (!r->settings)
 			return -1;
 		r->env.settings = r->settings;
@@ -156,7 +166,7 @@ static int daemon_http_listen(struct daemon_run *r, struct err *e)
 		return 0;
 	}
 	if (e->code == ERR_config_bad)
-		return settings_blame(r->settings, "http", e);
+		return daemon_blame(&r->env, "http", e);
 	log_warn("no /metrics and /healthz: %s", e->text);
 	err_clear(e);
 	return 0;
@@ -311,13 +321,6 @@ static int daemon_work(struct daemon_run *r, struct err *e)
 	return 0;
 }
 
-/* What is written in its file is not mended by a restart. */
-static int daemon_not_begun(const struct err *e)
-{
-	return e->code == ERR_config_bad || e->code == ERR_config_unknown_key ? UNIT_EXIT_USAGE
-									      : UNIT_EXIT_ERROR;
-}
-
 /* From the lock to the last tick: an exit status, with e where it is not 0. */
 static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
 {
@@ -325,11 +328,11 @@ static int daemon_live(struct daemon_run *r, bool *opened, struct err *e)
 		return UNIT_EXIT_ERROR;
 	*opened = true;
 	if (daemon_open(r, e) < 0)
-		return daemon_not_begun(e);
+		return r->blamed ? UNIT_EXIT_SETTINGS : UNIT_EXIT_ERROR;
 	if (daemon_box(r, e) < 0)
 		return UNIT_EXIT_BOX;
 	if (daemon_ready(r, e) < 0)
-		return daemon_not_begun(e);
+		return UNIT_EXIT_ERROR;
 	log_info("ready");
 	return daemon_work(r, e) < 0 ? UNIT_EXIT_ERROR : UNIT_EXIT_DONE;
 }

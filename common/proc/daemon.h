@@ -69,6 +69,9 @@ const char *daemon_setting(const struct daemon_env *env, const char *key);
  * -1 with e: it is none. */
 int daemon_setting_int(
 	const struct daemon_env *env, const char *key, const unsigned range[2], unsigned *out, struct err *e);
+/* In open(): what the own file says of that key is wrong, as e tells; puts the place before it. -1. Not for a
+ * file that it names: that may be there at the next try. */
+int daemon_blame(const struct daemon_env *env, const char *key, struct err *e);
 /* Owns main. Exit status: enum unit_exit of unit.h. */
 int daemon_run(const struct daemon *d, int argc, char **argv);
 /* As if SIGTERM had come; from any thread. */

@@ -277,7 +277,7 @@ static void a_wrong_file_ends_it(void **state)
 	put_file("log_level = debug\n");
 	snprintf(options, sizeof options, "\"config\":\"%s/tidegate-master.conf\"", folder);
 	struct fake_proc p = start(options);
-	ends(&p, 2, "tidegate-master.conf:1:1: unknown key `log_level`", 5000);
+	ends(&p, 78, "tidegate-master.conf:1:1: unknown key `log_level`", 5000);
 }
 
 static void errors_end_it(void **state)

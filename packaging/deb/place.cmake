@@ -22,5 +22,6 @@ foreach(one host:tidegate master:tidegate-master)
 		"Licensed under the Apache License, Version 2.0, whose text is in\n/usr/share/common-licenses/Apache-2.0.\n")
 	file(WRITE ${doc}/changelog "${name} (${CPACK_PACKAGE_VERSION}) stable; urgency=medium\n\n"
 		"  * What is new is in /usr/share/doc/tidegate/CHANGELOG.md.\n\n -- ${CPACK_PACKAGE_CONTACT}  ${now}\n")
-	execute_process(COMMAND gzip -9n ${doc}/changelog COMMAND_ERROR_IS_FATAL ANY)
+	file(CHMOD ${doc}/changelog PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ) # whatever the builder's umask
+	execute_process(COMMAND gzip -9nf ${doc}/changelog COMMAND_ERROR_IS_FATAL ANY)
 endforeach()

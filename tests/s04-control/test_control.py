@@ -105,6 +105,14 @@ def test_bad_addresses(hosts, bad):
     # As with a mistake in tidegated.conf: the service stays down, and says why.
     procs.wait_for(lambda: h.process.poll() is not None, 40, h.story)
     assert h.process.returncode == 2, h.story()
+    h.process = None
+
+
+def test_a_bad_address_beside_other_masters(hosts):
+    """These serve the agent: the mistake costs the host's own master alone, which is tried again."""
+    h = hosts("a", master={"listen": "tcp://127.0.0.1"}, masters=[f"tcp://127.0.0.1:{free_port()}"]).start()
+    procs.wait_for(lambda: h.log.read_text().count("obituary master") > 1, 40, h.story)
+    assert h.process.poll() is None and h.below("agent"), h.story()
 
 
 def test_every_address(hosts):
