@@ -70,8 +70,8 @@ def chunks(target):
         return 0
 
 
-def wait_chunks(j, target, more, timeout=40):
+def wait_chunks(j, target, more, timeout=90):
     """Until that many more are recorded. False: it ended before."""
     goal = chunks(target) + more
-    procs.wait_for(lambda: chunks(target) >= goal or j.ended(), timeout, f"no chunk came\n{j.story()}")
+    procs.wait_for(lambda: chunks(target) >= goal or j.ended(), timeout, lambda: f"no chunk came\n{j.story()}")
     return not j.ended()

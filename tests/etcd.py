@@ -101,7 +101,7 @@ class Etcd:
                     "--client-cert-auth"] if self.tls else [])],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
-    def wait(self, i, timeout=30):
+    def wait(self, i, timeout=60):
         def answers():
             try:
                 with urllib.request.urlopen(f"{self.scheme}://127.0.0.1:{self.ports[i]}/health", timeout=2, context=self._context()) as r:

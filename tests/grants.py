@@ -10,7 +10,7 @@ def version_word(server):
 def statements(bin_dir, server, side, user="tgtest", unit="all"):
     """The GRANT statements that are printed for this side."""
     done = subprocess.run([str(bin_dir / "tidegate"), "grants", "--for", unit, "--server", version_word(server), "--user", f"'{user}'@'%'"],
-                          capture_output=True, text=True, timeout=10)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     parts = dict(re.findall(r"^-- on the (\w+)\n((?:(?!-- on the).*\n)*)", done.stdout, re.M))
     return re.findall(r"^(GRANT .*?);", parts[side], re.M)

@@ -67,7 +67,7 @@ class Host:
         self.tell(do="start", request=self.requests, kind=kind, slot=slot, sub=sub, title=f"t{sub}@src{slot}", slice=content, **more)
         return self.requests
 
-    def answer(self, request, timeout=20):
+    def answer(self, request, timeout=60):
         return procs.wait_for(lambda: next((e for e in self.new_events() if e["event"] in ("started", "refused") and e["request"] == request), None), timeout,
                               f"no answer to request {request}\n{self.story()}")
 
@@ -78,10 +78,10 @@ class Host:
         self.wait("hello", lambda e: e["pid"] == a["pid"])
         return procs.Proc(a["pid"])
 
-    def status(self, proc, check=lambda s: True, timeout=20):
+    def status(self, proc, check=lambda s: True, timeout=60):
         return self.wait("status", lambda e: e["peer_pid"] == proc.pid and check(e["status"]), timeout)["status"]
 
-    def exited(self, pid, timeout=25):
+    def exited(self, pid, timeout=60):
         return self.wait("exited", lambda e: e["pid"] == pid, timeout)
 
     def processes(self):
@@ -94,11 +94,11 @@ class Host:
     def story(self):
         return self.log.read_text(errors="replace")[-4000:] + "\n" + "\n".join(map(str, self.new_events()[-15:]))
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=40):
         everyone = self.processes()
         self.process.terminate()
         code = self.process.wait(timeout)
-        procs.wait_gone(everyone, 2)
+        procs.wait_gone(everyone, 20)
         os.close(self.alive_w)
         return code
 

@@ -38,7 +38,7 @@ class Looked:
         """[(item, state, what, mend)], what is not worth a word left out; failures last. more: of the task file; instance: of its mysql-instances."""
         path = self.job.folder / "looked.yaml"
         path.write_text(TASK.format(port=(target or self.target).port, source=source or self.name, mode=mode, more=more, user=user, meta=instance + (", meta: {binlog-name: bin.000001, binlog-pos: 4}" if mode == "incremental" and "meta:" not in instance else "")))
-        done = subprocess.run([str(self.job.bin / "tidegate"), "check-task", str(path), "--state", self.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(self.job.bin / "tidegate"), "check-task", str(path), "--state", self.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=120)
         assert done.stdout, f"{done.stderr}\n{self.job.story()}"
         answer = json.loads(done.stdout)
         if answer["msg"] == "pre-check is passed.":

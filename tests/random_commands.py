@@ -61,7 +61,7 @@ class Writer:
     def stop(self):
         self.stop_now.set()
         if self.thread:
-            self.thread.join(30)
+            self.thread.join(120)
 
 
 class Model:
@@ -234,7 +234,7 @@ class World:
     def start(self):
         for h in self.hosts.values():
             h.start(master=h.name == "m")
-        procs.wait_for(lambda: {n for n, s in self.hosts["m"].agents().items() if s != "offline"} == set("mabc"), 30, self.story)
+        procs.wait_for(lambda: {n for n, s in self.hosts["m"].agents().items() if s != "offline"} == set("mabc"), 90, self.story)
         threading.Thread(target=self.look, daemon=True).start()
 
     def close(self):
@@ -326,7 +326,7 @@ def start_afresh(w):
 def wait_left(w, t):
     """Until no unit of that task is left."""
     w.thaw()
-    procs.wait_for(lambda: not [p for p in w.units() if f" {t}@" in p.title and p.unit in KINDS], 40, lambda: f"units of {t} stay: {w.units()}\n{w.story()}", 0.2)
+    procs.wait_for(lambda: not [p for p in w.units() if f" {t}@" in p.title and p.unit in KINDS], 90, lambda: f"units of {t} stay: {w.units()}\n{w.story()}", 0.2)
 
 
 def some_sources(w, t):
@@ -497,7 +497,7 @@ def power(w):
 
 def restart(w):
     h = w.hosts[w.rnd.choice("abcm")]
-    procs.wait_for(lambda: "agent" in [p.unit for p in procs.tree(h.process.pid)], 20, lambda: f"{h.name} has no agent\n{w.story()}")  # before, a signal finds nobody who hears it
+    procs.wait_for(lambda: "agent" in [p.unit for p in procs.tree(h.process.pid)], 60, lambda: f"{h.name} has no agent\n{w.story()}")  # before, a signal finds nobody who hears it
     code = h.stop()
     assert code == 0, f"{h.name} ended with {code}\n{w.story()}"
     if w.rnd.random() < 0.5:
@@ -628,7 +628,7 @@ class Run(World):
         except KeyError:
             after = before
         wanted = (after,) if done else (after, before)
-        self.model = procs.wait_for(lambda: next((m for m in wanted if self.agrees(m)), None), 5, lambda: f"{c}: there are {self.there()}\n{before}\n{after}\n{self.story()}")
+        self.model = procs.wait_for(lambda: next((m for m in wanted if self.agrees(m)), None), 30, lambda: f"{c}: there are {self.there()}\n{before}\n{after}\n{self.story()}")
         self.recall()
 
     def cut(self):
@@ -684,7 +684,7 @@ class Run(World):
     def shown(self):
         return {t: {s: (sub["stage"], sub["unit"], (sub.get("result") or {}).get("errors")) for s, sub in subs.items()} for t, subs in self.subtasks().items()}
 
-    def settle(self, timeout=90):
+    def settle(self, timeout=180):
         self.thaw()
         time.sleep(0.5)
         try:
@@ -724,9 +724,9 @@ class Run(World):
         """Everything is there again and told to go on."""
         self.write_files()
         for n in "ab":
-            procs.wait_for(lambda: n in self.members(), 30, self.story)
+            procs.wait_for(lambda: n in self.members(), 90, self.story)
             self.ask(Command(["drain-member", "-n", n, "--cancel"], True))
-        procs.wait_for(lambda: {n for n, w in self.members().items() if w["stage"] != "offline"} == set("mabc"), 40, lambda: f"{self.members()}\n{self.story()}")
+        procs.wait_for(lambda: {n for n, w in self.members().items() if w["stage"] != "offline"} == set("mabc"), 90, lambda: f"{self.members()}\n{self.story()}")
         for s in SOURCES:
             assert self.ask(Command(["operate-source", "create", self.folder / f"{s}.yaml"], True)).done, self.story()
             self.model.sources.setdefault(s, {"relay": False, "held": False})
@@ -752,13 +752,13 @@ class Run(World):
         self.marks()
         for t, subs in TASKS.items():
             for s, d in subs.items():
-                procs.wait_for(lambda: self.arrived(t, d), 90, lambda: f"the end of {d} did not come: {self.shown()}\n{self.story()}", 0.3)
+                procs.wait_for(lambda: self.arrived(t, d), 180, lambda: f"the end of {d} did not come: {self.shown()}\n{self.story()}", 0.3)
                 compare(self.ups[SOURCES.index(s)], self.target(t), d, self.story)
 
     def only_wanted(self):
         """One relay a source, one sync a subtask, in all hosts together; nothing else."""
         want = sorted([f"tidegate-relay: {s}" for s in SOURCES] + [f"tidegate-sync: {t}@{s}" for t, subs in TASKS.items() for s in subs])
-        procs.wait_for(lambda: sorted(p.title for p in self.units()) == want, 30, lambda: f"{self.units()}, wanted {want}\n{self.story()}")
+        procs.wait_for(lambda: sorted(p.title for p in self.units()) == want, 90, lambda: f"{self.units()}, wanted {want}\n{self.story()}")
         at = {s: x["worker"] for s, x in self.sources().items()}
         for n in "abc":
             here = {p.title for p in procs.tree(self.hosts[n].process.pid) if p.unit == "relay"}
@@ -770,7 +770,7 @@ class Run(World):
             assert self.ask(Command(["stop-task", t], True)).done, self.story()
         for s in SOURCES:
             assert self.ask(Command(["stop-relay", "-s", s], True)).done, self.story()
-        procs.wait_for(lambda: not self.units(), 30, lambda: f"after all was stopped: {self.units()}\n{self.story()}")
+        procs.wait_for(lambda: not self.units(), 90, lambda: f"after all was stopped: {self.units()}\n{self.story()}")
         for s in SOURCES:
             assert self.ask(Command(["operate-source", "stop", s], True)).done, self.story()
         self.model = Model()
@@ -798,7 +798,7 @@ class Run(World):
         self.heal()
         self.settle()
         self.equal(compare)
-        self.settle(30)
+        self.settle()
         self.only_wanted()
         self.end()
         assert not self.twins, f"{self.twins}\n{self.story()}"

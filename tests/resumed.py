@@ -122,7 +122,7 @@ class Writer:
 
     def some(self, n=60):
         goal = self.count + n
-        procs.wait_for(lambda: self.count >= goal or self.failed, 60, "the writers stand still")
+        procs.wait_for(lambda: self.count >= goal or self.failed, 120, "the writers stand still")
 
 
 def make_job(job, folder, pair, threads=1, mode="all", port=None, account=("tg", PASSWORD)):
@@ -145,7 +145,7 @@ def recorded(target):
 
 
 def loaded(j, target, chunks):
-    procs.wait_for(lambda: recorded(target)[0] >= chunks or j.ended(), 60, f"{recorded(target)} chunks instead of {chunks}\n{j.story()}")
+    procs.wait_for(lambda: recorded(target)[0] >= chunks or j.ended(), 180, lambda: f"{recorded(target)} chunks instead of {chunks}\n{j.story()}")
     assert not j.ended(), j.story()
 
 
@@ -161,7 +161,7 @@ def again(j):
 
 def stop_at(j, files, pair, chunk, loaded_chunks):
     """The dump, one thread, waits before it hands out its n-th chunk; the load has brought in those before."""
-    j.failpoints.arm("dump_chunk_done", "sleep", at=chunk, arg=120000)
+    j.failpoints.arm("dump_chunk_done", "sleep", at=chunk, arg=400000)
     j.start(*files, until=None)
     loaded(j, pair.target, loaded_chunks)
 
@@ -171,7 +171,7 @@ def finish(j, files, pair, timeout=180):
     if j.ended():
         j.run(*files, timeout=timeout)
     else:
-        procs.wait_for(lambda: '"phase":"live"' in j.log() or any(x.get("phase") == "sync" for x in j.lines()) or j.ended(), timeout, f"no end of the copy\n{j.story()}")
+        procs.wait_for(lambda: '"phase":"live"' in j.log() or any(x.get("phase") == "sync" for x in j.lines()) or j.ended(), timeout, lambda: f"no end of the copy\n{j.story()}")
         assert not j.ended(), j.story()
         assert j.interrupt() == INTERRUPTED, j.story()
         j.assert_gone()

@@ -4,7 +4,7 @@
 #   servers.sh list              the names, one a line
 #   servers.sh get NAME ...      fetch and unpack into the cache folder; nothing is installed ("etcd" too, which is only got)
 #   servers.sh up NAME PORT      start one with a data folder of its own (made at the first start)
-#   servers.sh down PORT ...|all stop what "up" started: TERM, after 30 s KILL
+#   servers.sh down PORT ...|all stop what "up" started: TERM, after 60 s KILL
 #   servers.sh wipe PORT ...|all end it at once and remove its data folder
 #   servers.sh cli PORT [ARG..]  that server's own client, as root over its socket
 #   servers.sh dir PORT          its folder: data/ s.sock pid err.log name
@@ -296,7 +296,7 @@ up() {
 		>>"$d/out.log" 2>&1 </dev/null 9>&- &
 	echo $! >"$d/pid"
 	client_of "$port" -e 'select 1'
-	for ((i = 0; i < 1200; i++)); do
+	for ((i = 0; i < 3600; i++)); do
 		kill -0 "$(cat "$d/pid")" 2>/dev/null || break
 		[ -S "$d/s.sock" ] && "${COMMAND[@]}" >/dev/null 2>&1 && return 0
 		sleep 0.05
@@ -317,7 +317,7 @@ down() {
 		}
 		pid=$(cat "$RUN/$port/pid")
 		kill "$pid" 2>/dev/null
-		for ((i = 0; i < 600; i++)); do
+		for ((i = 0; i < 1200; i++)); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.05
 		done

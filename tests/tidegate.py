@@ -48,13 +48,13 @@ class Job:
                                             env=dict(os.environ, **self.env), start_new_session=True)
         return self
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=180):
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"tidegate run did not end within {timeout} s\n{self.story()}") from None
 
-    def run(self, *more, until="synced", timeout=120, expect=DONE):
+    def run(self, *more, until="synced", timeout=180, expect=DONE):
         """Starts, waits, checks the exit code; leaves nothing alive. Returns stderr."""
         self.start(*more, until=until)
         code = self.wait(timeout)
@@ -104,7 +104,7 @@ class Job:
 
     def ask(self, *words, expect=DONE):
         """One command of the control program; its JSON, or stderr where it is to fail."""
-        done = subprocess.run([str(self.bin / "tidegate"), *words, "--state", self.state], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(self.bin / "tidegate"), *words, "--state", self.state], capture_output=True, text=True, timeout=100)
         assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.story()}"
         return json.loads(done.stdout) if expect == DONE else done.stderr
 
@@ -121,7 +121,7 @@ class Job:
         found = [p for p in self.alive() if not self.process or p.pid != self.process.pid]
         return [p for p in found if unit is None or p.unit == unit]
 
-    def wait_unit(self, unit, timeout=30, other_than=()):
+    def wait_unit(self, unit, timeout=60, other_than=()):
         skip = {p.key for p in other_than}
         return procs.wait_for(lambda: [p for p in self.units(unit) if p.key not in skip], timeout, f"no {unit} process\n{self.story()}")[0]
 
@@ -137,18 +137,18 @@ class Job:
     def ended(self):
         return self.process.poll() is not None
 
-    def assert_gone(self, timeout=30):
+    def assert_gone(self, timeout=60):
         procs.wait_gone(self.units(), timeout)
 
-    def interrupt(self, timeout=40):
+    def interrupt(self, timeout=60):
         self.process.send_signal(signal.SIGINT)
         return self.wait(timeout)
 
-    def wait_log(self, text, timeout=60):
+    def wait_log(self, text, timeout=120):
         procs.wait_for(lambda: text in self.log() or self.ended(), timeout, lambda: f"no {text!r} in the log\n{self.story()}")
         assert text in self.log(), f"it ended without {text!r} in the log\n{self.story()}"
 
-    def wait_status(self, check, timeout=60):
+    def wait_status(self, check, timeout=120):
         """Until a line of --json satisfies check."""
         def look():
             return any(check(x) for x in self.lines()) or self.ended()

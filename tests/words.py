@@ -17,13 +17,22 @@ def wait_stage(j, stage, code=None):
     def look():
         try:
             s = subtask(j)
-        except AssertionError as e:
-            if "error 48001" in str(e):  # it was started just now: its run folder is not there yet
-                return False
-            raise
+        except (AssertionError, LookupError):  # started just now, or its master is: no run folder yet, no agent that tells of a task
+            if j.ended():
+                raise
+            return False
         codes = [e["ErrCode"] for e in (s["result"] or {}).get("errors", ())]  # none, where it was paused by word
         return s["stage"] == stage and (code is None or codes[:1] == [code])
-    procs.wait_for(look, 60, lambda: f"not {stage}\n{subtask(j)}\n{j.story()}", 0.3)
+    procs.wait_for(look, 120, lambda: f"not {stage}\n{subtask(j)}\n{j.story()}", 0.3)
+
+
+def pauses(j, task="run"):
+    """How often it was paused until now. The status may be that of before for a moment, when it was told to go on."""
+    return len([line for line in j.log().splitlines() if "-> Paused on " in line and f"task={task} " in line])
+
+
+def wait_paused_anew(j, before, task="run"):
+    procs.wait_for(lambda: pauses(j, task) > before and j.subtask(task)["stage"] == "Paused", 120, j.story, 0.3)
 
 
 def following(pair, job):

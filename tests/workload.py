@@ -62,10 +62,10 @@ class Workload:
     def stop(self):
         self._stop.set()
         for t in self._running:
-            t.join(60)
+            t.join(120)
         assert not self.errors, f"the writer failed: {self.errors[:3]}"
 
-    def wait(self, transactions, timeout=60):
+    def wait(self, transactions, timeout=120):
         """Until that many more were committed."""
         goal, end = self.transactions + transactions, time.monotonic() + timeout
         while self.transactions < goal:

@@ -83,7 +83,7 @@ class Copy:
              "failpoints")), str(seconds)]
         return ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *c] if os.getuid() == 0 else c
 
-    def run(self, seconds=120, good=True):
+    def run(self, seconds=400, good=True):
         done = subprocess.run(self.command(seconds), capture_output=True, text=True, errors="replace")
         self.out = done.stdout + done.stderr
         self.sane()
@@ -91,7 +91,7 @@ class Copy:
             raise AssertionError(self.out[-6000:])
         return done.returncode == 0
 
-    def start(self, seconds=120):
+    def start(self, seconds=400):
         self.log = open(self.dir / "out", "w+")
         self.process = subprocess.Popen(self.command(seconds), stdout=self.log, stderr=subprocess.STDOUT)
 
