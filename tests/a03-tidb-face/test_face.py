@@ -140,12 +140,12 @@ def test_job_goes_on_without_its_connection(c):
                 cur.execute("ALTER TABLE t add late int")
         t = threading.Thread(target=alter)
         t.start()
-        procs.wait_for(lambda: c(last) == (("running",),), 30, "the job does not begin")
+        procs.wait_for(lambda: c(last) == (("running",),), 60, "the job does not begin")
         c(f"KILL TIDB {number}")
         t.join(20)
         assert not t.is_alive() and c(last) == (("running",),)
         face.go_on.set()
-    procs.wait_for(lambda: c(last) == (("synced",),), 30, "the job does not end")
+    procs.wait_for(lambda: c(last) == (("synced",),), 60, "the job does not end")
     assert len(c("SHOW COLUMNS FROM t")) == 2
 
 

@@ -23,7 +23,7 @@ def test_no_master(bin_dir, short_tmp):
     began = time.monotonic()
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == FAILED and f"error 48001: list-member: {h.run}/master.sock: no master listens there" in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 50  # ten seconds, and what a busy machine takes
     try:
         h.start()
         assert subprocess.run(words, capture_output=True, timeout=60).returncode == DONE  # also while it is only coming up
@@ -41,13 +41,13 @@ def test_no_programs(bin_dir, short_tmp):
     empty.mkdir(mode=0o755)
     h = hosts.Host(bin_dir, short_tmp, "a", options=["--libexec", str(empty)])
     h.start()
-    assert h.process.wait(30) == FAILED
+    assert h.process.wait(90) == FAILED
     said = h.log.read_text().splitlines()[-1]
     assert "code=60104" in said and "tidegate-agent is missing: give its folder with --libexec" in said, said
     h.options, h.process = [], None
     try:
         h.start()
-        procs.wait_for(lambda: h.agents() == {"a": "free"}, 30, h.story)
+        procs.wait_for(lambda: h.agents() == {"a": "free"}, 60, h.story)
     finally:
         h.close()
 

@@ -84,7 +84,8 @@ def test_each_one_is_missed_upstream(name, ready, job, bin_dir):
         pair.source.run(f"REVOKE {privilege} ON {on} FROM tgtest@'%'")
         j = job(pair, source_url=pair.source.url("tgtest", "Grants-1"), tables="app.*")
         j.start()
-        code = j.wait(40)
+        code = j.wait(180)
+        j.assert_gone()
         if code != 0 or privilege in NEVER_WITHOUT:
             assert code == FAILED, f"without {privilege} it went on\n{j.story()}"
             assert "60702" in j.stderr() and privilege in j.stderr() and "GRANT" in j.stderr(), f"without {privilege}: {j.stderr()}"
@@ -112,7 +113,8 @@ def test_each_one_is_missed_downstream(name, ready, job, bin_dir):
         pair.target.run(f"REVOKE {privilege} ON {on} FROM tgtest@'%'")
         j = job(pair, target_url=pair.target.url("tgtest", "Grants-1"), tables="app.*")
         j.start()
-        code = j.wait(40)
+        code = j.wait(180)
+        j.assert_gone()
         if code != 0 or privilege in NEVER_WITHOUT_BELOW:
             assert code == FAILED and privilege in j.stderr() and "GRANT" in j.stderr(), f"without {privilege}: {j.stderr()}"
             assert privilege not in NEVER_WITHOUT_BELOW or "60702" in j.stderr(), f"without {privilege}: {j.stderr()}"

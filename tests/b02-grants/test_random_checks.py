@@ -3,6 +3,7 @@ told of that table beforehand; one that may not can't, or would lose something."
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import procs
@@ -108,7 +109,7 @@ class Case:
     def check(self):
         path = self.k.job.folder / f"{self.name}.yaml"
         path.write_text(self.text(""))
-        done = subprocess.run([str(self.k.job.bin / "tidegate"), "check-task", str(path), "--state", self.k.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(self.k.job.bin / "tidegate"), "check-task", str(path), "--state", self.k.job.state, "--error", "99", "--warn", "99"], capture_output=True, text=True, timeout=120)
         assert done.stdout, f"{done.stderr}\n{self.k.job.story()}"
         answer = json.loads(done.stdout)
         if answer["msg"] == "pre-check is passed.":
@@ -155,7 +156,7 @@ class Case:
                 o = self.odd(sql)
                 for more in (f"INSERT INTO app.{o} (id, v) VALUES (1000, 5)", f"UPDATE app.{o} SET v=6 WHERE id=1", f"INSERT INTO app.{o} (id, v, p) VALUES (1001, 7, 1000)", f"DELETE FROM app.{o} WHERE id=1001"):
                     self.tried(self.s, more, note=False)
-            return self.wait(lambda: self.mark(2), None) or self.differ()
+            return self.wait(lambda: self.mark(2), None) or self.settled()
         finally:
             j.ask("stop-task", self.name)
 
@@ -183,7 +184,7 @@ class Case:
                 return True
             return False
         try:
-            procs.wait_for(look, 60, "", 0.15)
+            procs.wait_for(look, 120, "", 0.15)
         except AssertionError:
             st = self.status()
             return "nothing comes: " + json.dumps(st.get("result"))[:500] + json.dumps(st.get("unresolvedDDLLockID"))
@@ -211,6 +212,13 @@ class Case:
             if a != b:
                 lines.append(f"{t}: {[x for x in a if x not in b][:3]} became {[x for x in b if x not in a][:3]} ({len(a)}, {len(b)} rows)")
         return "differs: " + "; ".join(lines) if lines else "equal"
+
+    def settled(self):
+        """Appliers side by side may bring the mark before other tables' rows: what differs then is looked at for a while."""
+        end = time.monotonic() + 15
+        while (came := self.differ()) != "equal" and time.monotonic() < end:
+            time.sleep(0.5)
+        return came
 
     def names(self, found):
         """Tables that findings name, but for what becomes of collations."""

@@ -102,7 +102,7 @@ def test_generated(make_pair, job, bin_dir, up, down):
     k.case("target_columns", "fail", "into `app`.`x`: .* an ordinary column `g`, which is a generated one of the upstream", "ALTER or DROP")
     k.results(more="ignore-checking-items: [all]")
     k.job.ask("start-task", str(k.job.folder / "looked.yaml"))
-    procs.wait_for(lambda: k.job.subtask("looked")["stage"] == "Paused", 30, k.job.story, 0.2)
+    procs.wait_for(lambda: k.job.subtask("looked")["stage"] == "Paused", 60, k.job.story, 0.2)
     assert "an ordinary column `g`" in k.job.subtask("looked")["result"]["errors"][0]["Message"]
     k.job.ask("stop-task", "looked")
     assert d.query("SELECT COUNT(*) FROM app.x") == ((0,),)

@@ -30,7 +30,7 @@ def run(build_dir, program, limit, more):
 
 
 def test_client_library(build_dir, server):
-    live(build_dir, "db_live_test", server, 240)
+    live(build_dir, "db_live_test", server, 600)
 
 
 def test_system_authorities(build_dir, fleet, tmp_path):
@@ -39,13 +39,13 @@ def test_system_authorities(build_dir, fleet, tmp_path):
     made = files.make("server", "server", san="IP:127.0.0.1", owner=(os.geteuid(), os.getegid()))
     s, = fleet("my97", "trusted", extra=f"--ssl-cert={made['ssl-cert']} --ssl-key={made['ssl-key']}")
     trust = {"TIDEGATE_TEST_TRUSTED": "1", "SSL_CERT_FILE": str(made["ssl-ca"]), "SSL_CERT_DIR": str(tmp_path / "none")}
-    run(build_dir, "db_live_test", 240, {"TIDEGATE_TEST_MYSQL": s.url(), **trust})
+    run(build_dir, "db_live_test", 600, {"TIDEGATE_TEST_MYSQL": s.url(), **trust})
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own and mounts a small disk")
 def test_relay(build_dir, server):
-    live(build_dir, "relay_live_test", server, 600, roles=("live1",), ran=("test_kill", "test_quota", "test_disk_full"))
+    live(build_dir, "relay_live_test", server, 900, roles=("live1",), ran=("test_kill", "test_quota", "test_disk_full"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives the relay a user of its own")
@@ -63,7 +63,7 @@ def test_relay_switches(build_dir, pool, server, monkeypatch):
 
     monkeypatch.setenv("TIDEGATE_TEST_ONLY", "test_switch")
     try:
-        live(build_dir, "relay_live_test", fresh, 240, roles=("switch1", "switch2"), ran=("test_switch",))
+        live(build_dir, "relay_live_test", fresh, 600, roles=("switch1", "switch2"), ran=("test_switch",))
     finally:
         for s in made:
             pool.drop(s)
