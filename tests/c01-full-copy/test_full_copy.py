@@ -2,6 +2,7 @@
 import threading
 import time
 
+import pymysql
 import pytest
 
 import zoo
@@ -72,9 +73,14 @@ def test_one_moment(consistency, make_pair, job):
                 i = n
                 while not stop.is_set():
                     i = (i * 1103515245 + 12345) % 20000
-                    cur.execute("UPDATE a SET v = v - 7 WHERE id = %s", (i + 1,))
-                    cur.execute("UPDATE z SET v = v + 7 WHERE id = %s", (20000 - i,))
-                    c.commit()
+                    try:
+                        cur.execute("UPDATE a SET v = v - 7 WHERE id = %s", (i + 1,))
+                        cur.execute("UPDATE z SET v = v + 7 WHERE id = %s", (20000 - i,))
+                        c.commit()
+                    except pymysql.err.OperationalError as e:
+                        if e.args[0] != 1213:  # LOCK TABLES met half way: it waits where no moment was free for long, as on a busy machine
+                            raise
+                        c.rollback()
         except Exception as e:  # noqa: BLE001
             failed.append(repr(e))
 
@@ -87,7 +93,7 @@ def test_one_moment(consistency, make_pair, job):
     finally:
         stop.set()
         for m in movers:
-            m.join(20)
+            m.join(60)
     assert not failed, failed
     a, z = (pair.target.query(f"SELECT COUNT(*), CAST(SUM(v) AS SIGNED) FROM bank.{t}")[0] for t in ("a", "z"))
     assert a[0] == z[0] == 20000

@@ -15,7 +15,7 @@ from file_jobs import FileJob, readable
 from random_tables import Maker, also_compared, write
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011"), ("my97", "my97"), ("ma1011", "ma1011")]
-SECONDS = 240
+SECONDS = 600
 
 
 def seeds(config, turn, few):
@@ -92,7 +92,7 @@ def one_run(build, both, seed):
             time.sleep(rnd.uniform(0.2, 2))
             kill_one(f.out, rnd.choice(["sync", "relay"]))
         over.set()
-        writer.join(60)
+        writer.join(120)
         write(both.up, m.tables, random.Random(seed + 2), 60)
         f.wait(120)
         f.stop()
@@ -100,7 +100,7 @@ def one_run(build, both, seed):
         return both.assert_equal(m.schemas)
     finally:
         over.set()
-        writer.join(60)
+        writer.join(120)
         if f:
             f.close()
 

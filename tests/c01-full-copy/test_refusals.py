@@ -23,8 +23,8 @@ def test_load_data_is_switched_off(target, make_pair, job, tmp_path):
             assert wait_chunks(j, d, 2), j.story()
             assert "rows are written by LOAD DATA" in j.log()
             d.run("SET GLOBAL local_infile=OFF")
-            procs.wait_for(lambda: "LOAD DATA LOCAL was switched off" in j.log() or j.ended(), 40, j.story())
-        assert j.wait(60) == DONE, j.story()
+            procs.wait_for(lambda: "LOAD DATA LOCAL was switched off" in j.log() or j.ended(), 90, j.story)
+        assert j.wait(120) == DONE, j.story()
         pair.assert_equal("app", j.story)
     finally:
         d.run(f"SET GLOBAL local_infile={'OFF' if d.flavor == 'mysql' else 'ON'}")

@@ -173,7 +173,7 @@ def test_odd_names(source, target, make_pair, job):
                 cur.execute(f"CREATE TABLE {q(db)}.{q(table)} (" + ", ".join(f"{q(x)} int" for x in ODD) + f", PRIMARY KEY ({q(ODD[2])}, {q(ODD[4])}))")
                 cur.execute(f"INSERT INTO {q(db)}.{q(table)} VALUES ({', '.join('1' * len(ODD))}), ({', '.join('2' * len(ODD))})")
     j = job(pair)
-    j.run(until="full", timeout=120)
+    j.run(until="full", timeout=180)
     assert pair.assert_equal(ODD, j.story).rows == 2 * (3 * len(ODD) + len(ODD) - 3)
 
 
