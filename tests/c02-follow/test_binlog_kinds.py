@@ -353,7 +353,7 @@ def test_what_leads_out_of_a_database_that_is_not_wanted(build_dir, server, sour
         # A connection that the server closed meanwhile, as by wait_timeout, is made again without a new start.
         starts = f.out.count("start tidegate-sync ")
         for (session,) in up.query("SELECT id FROM information_schema.PROCESSLIST WHERE user = 'tgtestlive' AND command = 'Sleep' AND id <> CONNECTION_ID()"):
-            up.run(f"KILL {session}")
+            live.kill_session(up, session)
         up.run("CREATE VIEW Logs.late AS SELECT id FROM Logs.quiet")
         passes("INSERT INTO late VALUES (9)")
         assert f.out.count("start tidegate-sync ") == starts > 0, f.out[-3000:]
@@ -378,11 +378,13 @@ def test_statements_of_an_upstream_that_is_gone(fleet, server, job):
             s.run("SET SESSION binlog_format=STATEMENT", *[f"INSERT INTO t{i} VALUES (1)" for i in range(5)], db=db)
         s.run("INSERT INTO app.t VALUES (4, 4)")
         end = s.query("SHOW MASTER STATUS")[0][:2]
-        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 60, j.story, 0.3)
         s.stop()
         j.failpoints.arm("away_ddl", "error")
         cur.execute("UNLOCK TABLES")
     procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t")[0][0] == 4, 60, j.story, 0.2)
+    for text in ("rows of `logs`, which is not wanted", "rows of `more`, which is not wanted", "is asked again in 60 s, until then they pass"):
+        j.wait_log(text)  # the log comes by way of another process
     log = j.log()
     assert [log.count(f"rows of `{db}`, which is not wanted") for db in ("logs", "more")] == [1, 1], log[-3000:]
     assert log.count("is asked again in 60 s, until then they pass") == 1, log[-3000:]

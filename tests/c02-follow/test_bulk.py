@@ -27,7 +27,7 @@ def test_small_packets(build_dir, server):
         e.up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, v mediumtext)")
         e.up.run("INSERT INTO t SELECT seq, REPEAT(CHAR(97 + seq % 26), 20000) FROM seq_1_to_300", "UPDATE t SET v=CONCAT('u', v)",
                  "INSERT INTO t SELECT seq, REPEAT('l', IF(seq = 1100, 1000000, 100)) FROM seq_1001_to_1200", db="p")
-        f.wait(60)
+        f.wait()
         assert f.out.count("start tidegate-sync") == 1, f.out[-3000:]
         e.down.run(f"SET GLOBAL max_allowed_packet={was}")  # what compares them makes values longer
         f.end()

@@ -59,7 +59,7 @@ def test_tables_that_change_sides(names, make_pair, job):
         assert "error 60541" in table and why in table and "binlog replace" in table, table
         assert d.query(f"SELECT v FROM app.a WHERE id >= {n}") == (("before",),)
         ask(j, "binlog", *instead)
-        procs.wait_for(lambda: d.query(f"SELECT COUNT(*) FROM app.a WHERE id = {n + 1}")[0][0] == 1, 60, j.story(), 0.2)
+        procs.wait_for(lambda: d.query(f"SELECT COUNT(*) FROM app.a WHERE id = {n + 1}")[0][0] == 1, 60, j.story, 0.2)
 
     stops("RENAME TABLE app.b TO priv.b2", "`app`.`b` becomes `priv`.`b2`", "replace", "run", "DROP TABLE app.b")
     stops("ALTER TABLE c RENAME priv.c2", "`app`.`c` becomes `priv`.`c2`", "replace", "run", "DROP TABLE app.c", db="app")

@@ -204,7 +204,7 @@ def test_history_of_an_upstream_that_is_gone(fleet, server, job):
         s.run("INSERT INTO app.t VALUES (2, 2)", "CREATE TABLE app.v (id int PRIMARY KEY, a timestamp(6) GENERATED ALWAYS AS ROW START, b timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (a, b)) "
               "DEFAULT CHARSET latin1 WITH SYSTEM VERSIONING", table + partitions.format("2020-07-01 00:00:00"), "INSERT INTO app.seen VALUES (2)")
         end = s.query("SHOW MASTER STATUS")[0][:2]
-        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 60, j.story, 0.3)
         s.stop()
         j.failpoints.arm("away_ddl", "error")
         cur.execute("UNLOCK TABLES")
@@ -258,7 +258,7 @@ def test_times_of_an_upstream_that_is_gone(fleet, server, job):
         s.run("INSERT INTO app.t VALUES (2, 2)", f"CREATE TABLE app.x (id int PRIMARY KEY, a {column}) DEFAULT CHARSET latin1", "INSERT INTO app.x (id) VALUES (1)", "CREATE TABLE app.k (id int PRIMARY KEY, FOREIGN KEY (id) REFERENCES full (id))",
               f"ALTER TABLE app.full ADD a {column}", "INSERT INTO app.seen VALUES (2)")
         end = s.query("SHOW MASTER STATUS")[0][:2]
-        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 30, j.story, 0.3)
+        procs.wait_for(lambda: ask(j, "query-status", "run")["sources"][0]["sourceStatus"]["relayStatus"]["relayBinlog"] == f"({end[0]}, {end[1]})", 60, j.story, 0.3)
         s.stop()
         j.failpoints.arm("away_ddl", "error", 2)
         cur.execute("UNLOCK TABLES")
@@ -453,6 +453,7 @@ def test_types_that_have_one_form(make_pair, job, names):
     j.failpoints.arm("sync_ddl_sent", "kill")
     s.run("ALTER TABLE z MODIFY u uuid, CHANGE i k inet6 DEFAULT '0:0::1', ADD KEY (u)", "ALTER TABLE z MODIFY u uuid DEFAULT 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'", "INSERT INTO z (id) VALUES (3)", db="app")
     through(s, d, j, 9)
+    j.wait_log("DDL: ALTER TABLE z MODIFY u char(36) CHARACTER SET ascii, CHANGE")
     assert j.log().count("DDL: ALTER TABLE z MODIFY u char(36) CHARACTER SET ascii, CHANGE") == 1 and j.failpoints.fired("sync_ddl_sent") == 1, j.story()
     assert [r[:7] for r in d.query("SELECT a, b, c, d, e, f, g FROM app.x WHERE id = 3")] == [("6ccd780c-baba-1026-9564-5b8c656024db",) * 2 + ("::1", "::ffff:1.2.3.4", "1:0:2::3", "1.2.3.4", "00000000-0000-0000-0000-000000000000")]
     for n, (value, alter) in enumerate([("v varchar(60)", "v uuid"), ("v varchar(60)", "v inet6"), ("v uuid", "v binary(16)"), ("v inet4", "v inet6")]):

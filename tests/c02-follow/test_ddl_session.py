@@ -5,7 +5,7 @@ from ends import Ends, live
 
 
 def follow_between(build_dir, ends):
-    f = live.Follow(build_dir, ends.up, ends.down, ["app"]).start(120)
+    f = live.Follow(build_dir, ends.up, ends.down, ["app"]).start()
     ends.up.run("CREATE DATABASE app CHARACTER SET latin1")
     return f
 

@@ -52,7 +52,7 @@ class Filtered:
 
     def counted(self, rows, ddls):
         """What is left out is counted; a unit's counts are told once a second."""
-        procs.wait_for(lambda: self.counts() == (rows, ddls), 20, lambda: f"{self.counts()}, not {(rows, ddls)}\n{self.j.story()}", 0.3)
+        procs.wait_for(lambda: self.counts() == (rows, ddls), 60, lambda: f"{self.counts()}, not {(rows, ddls)}\n{self.j.story()}", 0.3)
 
     def leave(self):
         assert self.j.interrupt() == INTERRUPTED, self.j.story()

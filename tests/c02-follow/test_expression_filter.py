@@ -125,7 +125,7 @@ def test_across(pair, job, tmp_path):
         if stretch == 1:
             j.start(*made, until=None)
             j.wait_status(lambda x: x.get("phase") == "sync")
-            procs.wait_for(lambda: j.subtask()["tidegate"]["sync"].get("filtered_by_expression", 0) > 0, 30, j.story())
+            procs.wait_for(lambda: j.subtask()["tidegate"]["sync"].get("filtered_by_expression", 0) > 0, 60, j.story)
             j.interrupt()
         else:
             j.run(*made)

@@ -97,7 +97,7 @@ def test_taken_over(known, pair, job, tmp_path):
     before = dm_rows(pair.target)
     pair.source.run("FLUSH BINARY LOGS", "DELETE FROM w_int ORDER BY id LIMIT 30", "UPDATE w_text SET n = n + 1", db="app")
     j, files = moved(pair, job, tmp_path, KEYED)
-    j.run(*files, timeout=120)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
     assert "DM's task `moved` of source mysql-01 is taken over" in j.log() and "in safe mode until" in j.log() and "the copy is loaded" not in j.log()
     assert dm_rows(pair.target) == before
@@ -106,7 +106,7 @@ def test_taken_over(known, pair, job, tmp_path):
     assert now in [s[0] for s in slot] or now.split("-")[-1] == slot[0][0].split("-")[-1], (now, slot)
     # and it is an ordinary task from now on
     pair.source.run("INSERT INTO w_text VALUES ('afterwards', 'x', 1)", db="app")
-    j.run(*files, timeout=60)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -121,12 +121,14 @@ def test_restart_in_safe_mode(make_pair, job, tmp_path):
         cur.execute("LOCK TABLES w_int READ, w_text READ, w_unique READ, w_mixed READ")
         j.start(*files)
         j.wait_log("following from")
+        procs.wait_for(lambda: pair.target.query("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA='dm_old' AND TABLE_NAME='tidegate_takeover'")
+                       and pair.target.query("SELECT until FROM dm_old.tidegate_takeover"), 60, j.story, 0.2)
         for _ in range(3):
             sync = j.wait_unit("sync")
             sync.kill()
             j.wait_unit("sync", other_than=[sync])
         assert len(pair.target.query("SELECT until FROM dm_old.tidegate_takeover")) == 1
-        procs.wait_for(lambda: "mysql-bin.0" in j.subtask("moved")["tidegate"]["sync"].get("safe_until", ""), 20, j.story(), 0.2)
+        procs.wait_for(lambda: "mysql-bin.0" in j.subtask("moved")["tidegate"]["sync"].get("safe_until", ""), 60, j.story, 0.2)
     assert j.wait(120) == 0, j.story()
     pair.assert_equal("app", j.story)
 
@@ -144,7 +146,7 @@ def test_table_points(make_pair, job, tmp_path):
     leave_as_dm(pair.target, at, exit_at=at, tables=[("n", point), ("changed", point)])
     s.run("INSERT INTO n VALUES (2,2)", "UPDATE n SET b = 7 WHERE a = 2", "INSERT INTO k VALUES (2)", "INSERT INTO changed VALUES (3)", db="app")
     j, files = moved(pair, job, tmp_path, ["n", "k", "changed"])
-    j.run(*files, timeout=60)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -163,7 +165,7 @@ def test_incremental_and_relay_names(make_pair, job, tmp_path):
     leave_as_dm(pair.target, at, name=name, gtid=at[2])
     s.run(f"PURGE BINARY LOGS TO '{at[0]}'", "INSERT INTO app.k VALUES (3)")
     j, files = moved(pair, job, tmp_path, ["k"], mode="incremental", meta=f", meta: {{binlog-name: {first}, binlog-pos: 4}}")
-    j.run(*files, timeout=60)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
     assert f"taking over from DM at {at[0]}:{at[1]}" in j.log()
 
@@ -186,11 +188,11 @@ def test_unresolved(row, what, make_pair, job, tmp_path):
     pair.target.run(row)
     s.run("INSERT INTO app.k VALUES (1)", "FLUSH BINARY LOGS")
     j, files = moved(pair, job, tmp_path, ["k"])
-    j.run(*files, timeout=60, expect=FAILED)
+    j.run(*files, timeout=180, expect=FAILED)
     assert "60531" in j.stderr() and what in j.stderr() and pair.target.query("SELECT COUNT(*) FROM app.k") == ((0,),), j.story()
     pair.target.run("DELETE FROM dm_old.moved_onlineddl", "DELETE FROM dm_old.moved_syncer_sharding_meta",
                     "UPDATE dm_old.moved_lightning_checkpoint_list SET status = 'finished'", "UPDATE dm_old.moved_loader_checkpoint SET `offset` = 100")
-    j.run(*files, timeout=60)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -208,13 +210,13 @@ def test_refused_changes(make_pair, job, tmp_path):
     leave_as_dm(pair.target, at)
     s.run("INSERT INTO app.n VALUES (1)", "DELETE FROM app.p")
     j, files = moved(pair, job, tmp_path, ["n", "p", "c"])
-    j.run(*files, timeout=60, expect=FAILED)
+    j.run(*files, timeout=180, expect=FAILED)
     assert "60530" in j.stderr() and "`app`.`n`: no unique key" in j.stderr(), j.story()
     again = tmp_path / "again"
     again.mkdir()
     pair.target.run("DELETE FROM dm_old.tidegate_slot", "DELETE FROM dm_old.tidegate_plan")
     j, files = moved(pair, job, again, ["p", "c"])
-    j.run(*files, timeout=60, expect=FAILED)
+    j.run(*files, timeout=180, expect=FAILED)
     assert "60530" in j.stderr() and "foreign keys to it" in j.stderr(), j.story()
     merged = tmp_path / "merged"
     merged.mkdir()
@@ -224,7 +226,7 @@ def test_refused_changes(make_pair, job, tmp_path):
     task = merged / "task.yaml"
     task.write_text(task.read_text().replace("block-allow-list: only", "route-rules: [m], block-allow-list: only")
                     + "routes: {m: {schema-pattern: app, table-pattern: 'm?', target-schema: app, target-table: m}}\n")
-    j.run(*files, timeout=60, expect=FAILED)
+    j.run(*files, timeout=180, expect=FAILED)
     assert "60530" in j.stderr() and "`app`.`m`: it holds rows of several tables" in j.stderr(), j.story()
     assert pair.target.query("SELECT v FROM app.m") == (("of 2",),)
 
@@ -240,5 +242,5 @@ def test_another_server(make_pair, job, tmp_path):
     pair.target.run("DROP DATABASE dm_meta")
     leave_as_dm(pair.target, at, gtid=end_of(s)[2])
     j, files = moved(pair, job, tmp_path, ["k"])
-    j.run(*files, timeout=60, expect=FAILED)
+    j.run(*files, timeout=180, expect=FAILED)
     assert "60202" in j.stderr() and "its files are not those that DM read" in j.stderr(), j.story()

@@ -5,6 +5,7 @@ import procs
 from conftest import Pair
 from servers import PASSWORD
 from tidegate import FAILED
+from words import wait_paused_anew
 from workload import Workload
 
 TASK = """name: late
@@ -46,6 +47,12 @@ def binlog_files(server):
     return [row[0] for row in server.query("SHOW BINARY LOGS")]
 
 
+def purged_to_the_last(server):
+    """Not while a dump thread whose client is gone still holds a file."""
+    server.run(f"PURGE BINARY LOGS TO '{binlog_files(server)[-1]}'")
+    return len(binlog_files(server)) == 1
+
+
 @pytest.mark.across
 @pytest.mark.parametrize("relay", [False, True], ids=["relay-by-need", "enable-relay"])
 def test_from_an_older_file(relay, pair, job, tmp_path):
@@ -56,7 +63,7 @@ def test_from_an_older_file(relay, pair, job, tmp_path):
     pair.source.run("FLUSH BINARY LOGS", "CREATE TABLE app.later (id int PRIMARY KEY)", "INSERT INTO app.later VALUES (1)", "FLUSH BINARY LOGS")
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_files(tmp_path, pair, file, 4, relay), until="synced", timeout=90)
+    j.run(*write_files(tmp_path, pair, file, 4, relay), until="synced", timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -65,10 +72,11 @@ def test_a_file_that_is_gone(make_pair, job, tmp_path):
     pair = make_pair("ma1011", "my97")
     pair.source.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "FLUSH BINARY LOGS")
     file = binlog_files(pair.source)[0]
-    pair.source.run("FLUSH BINARY LOGS", f"PURGE BINARY LOGS TO '{binlog_files(pair.source)[-1]}'")
+    pair.source.run("FLUSH BINARY LOGS")
+    procs.wait_for(lambda: purged_to_the_last(pair.source), 60, "the server keeps its files", 1)
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=60, expect=FAILED)
+    j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=180, expect=FAILED)
     assert file in j.stderr() and "60202" in j.stderr(), j.story()
     assert "app" not in pair.target.databases()
 
@@ -87,7 +95,7 @@ def test_behind_an_xa_prepare(make_pair, job, tmp_path):
     pair.target.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)")
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=60, expect=FAILED)
+    j.run(*write_files(tmp_path, pair, file, 4, False), until="synced", timeout=180, expect=FAILED)
     assert "60520" in j.stderr() and "copy again while XA RECOVER of the upstream is empty" in j.stderr(), j.story()
     assert not s.query("XA RECOVER")
     k = job(pair, tables="app.*")
@@ -115,7 +123,7 @@ def test_from_a_gtid_set(relay, pair, job, tmp_path):
         j.wait_unit("sync", other_than=[sync])
     j.interrupt()
     pair.source.run("INSERT INTO app.n VALUES (2)", "FLUSH BINARY LOGS")
-    j.run(*files, timeout=90)
+    j.run(*files, timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -139,7 +147,7 @@ def test_a_set_from_before_its_binlog(name, fleet, server, job, tmp_path):
     j.source_url = j.target_url = None
     files = write_gtid(tmp_path, pair, behind, False)
     for _ in range(3):  # also by those who try again
-        said = j.run("--no-check", *files, timeout=60, expect=FAILED)
+        said = j.run("--no-check", *files, timeout=180, expect=FAILED)
         assert "60202" in said and "not in it" in said.replace("does not have them in its binlog", "not in it"), said
     assert "app" not in pair.target.databases()
     k = job(source_url="", target_url="")
@@ -152,16 +160,16 @@ def test_a_set_from_before_its_binlog(name, fleet, server, job, tmp_path):
     # The same where the relay log is there already.
     task.write_text(task.read_text().replace("name: fits", "name: behind").replace(fits, behind))
     k.ask("start-task", "--no-check", str(task))
-    for _ in range(2):
-        procs.wait_for(lambda: k.subtask("behind")["stage"] == "Paused", 60, k.story)
-        k.ask("resume-task", "behind")
-    procs.wait_for(lambda: k.subtask("behind")["stage"] == "Paused", 60, k.story)
+    for n in range(3):
+        wait_paused_anew(k, n, "behind")
+        if n < 2:
+            k.ask("resume-task", "behind")
     error, = k.subtask("behind")["result"]["errors"]
     assert error["ErrCode"] == 60202 and ("0-77-951" if name == "ma1011" else ":901-950") in error["Message"], error
     k.interrupt()
     s.run("INSERT INTO app.t VALUES (1)")
     task.write_text(task.read_text().replace("name: behind", "name: fits").replace(behind, fits))
-    k.run(str(task), str(tmp_path / "source.yaml"), timeout=60)
+    k.run(str(task), str(tmp_path / "source.yaml"), timeout=180)
     pair.assert_equal("app", k.story)
 
 
@@ -176,7 +184,7 @@ def test_a_set_with_a_hole(make_pair, job, tmp_path):
     pair.target.run("INSERT INTO app.n VALUES (1),(4)")
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_gtid(tmp_path, pair, f"{uuid}:1-{last - 5}:{last - 2}", False), timeout=60)
+    j.run(*write_gtid(tmp_path, pair, f"{uuid}:1-{last - 5}:{last - 2}", False), timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -188,20 +196,17 @@ def test_sets_that_do_not_fit(make_pair, job, tmp_path):
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
     domain, server, seq = gtid_of(s).split("-")
-    j.run(*write_gtid(tmp_path, pair, f"{domain}-{server}-{int(seq) + 5}", False), timeout=60, expect=FAILED)
+    j.run(*write_gtid(tmp_path, pair, f"{domain}-{server}-{int(seq) + 5}", False), timeout=180, expect=FAILED)
     assert "60201" in j.stderr() and "which it does not have" in j.stderr(), j.story()
     at = gtid_of(s)
     s.run("INSERT INTO app.n VALUES (1)", "FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
 
-    def purged():  # not while a dump thread whose client is gone still holds a file
-        s.run(f"PURGE BINARY LOGS TO '{binlog_files(s)[-1]}'")
-        return len(binlog_files(s)) == 1
-    procs.wait_for(purged, 60, "the server keeps its files", 1)
+    procs.wait_for(lambda: purged_to_the_last(s), 60, "the server keeps its files", 1)
     again = tmp_path / "again"
     again.mkdir()
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_gtid(again, pair, at, False), timeout=60, expect=FAILED)
+    j.run(*write_gtid(again, pair, at, False), timeout=180, expect=FAILED)
     assert "60202" in j.stderr() and "begins within it" in j.stderr(), j.story()
 
 
@@ -215,7 +220,7 @@ def test_relay_binlog_gtid(make_pair, job, tmp_path):
     s.run("INSERT INTO app.n VALUES (1)", "FLUSH BINARY LOGS", "INSERT INTO app.n VALUES (2)", "FLUSH BINARY LOGS")
     j = job(source_url="", target_url="")
     j.source_url = j.target_url = None
-    j.run(*write_gtid(tmp_path, pair, at, True, f'relay-binlog-gtid: "{at}"\n'), timeout=60)
+    j.run(*write_gtid(tmp_path, pair, at, True, f'relay-binlog-gtid: "{at}"\n'), timeout=180)
     pair.assert_equal("app", j.story)
     assert f"beginning with {file}" in j.log()
 

@@ -50,11 +50,11 @@ def test_counted(make_pair, job, tmp_path):
     j.wait_status(lambda s: s.get("phase") == "sync")
     pair.target.run("DELETE FROM app.t WHERE id IN (377, 378)")
     pair.source.run("UPDATE app.t SET v = 1", "DELETE FROM app.t WHERE id = 377", "UPDATE app.t SET v = 2 WHERE id = 1")
-    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t WHERE id = 1") == ((2,),), 60, j.story())
+    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t WHERE id = 1") == ((2,),), 60, j.story)
     assert pair.target.query("SELECT COUNT(*), SUM(v) FROM app.t") == ((498, 499),)
-    procs.wait_for(lambda: j.subtask()["tidegate"]["sync"].get("missing_rows") == 3, 30, j.story())
+    procs.wait_for(lambda: j.subtask()["tidegate"]["sync"].get("missing_rows") == 3, 60, j.story)
     assert j.ask("query-status", "run")["result"]
-    assert "passed by: `app`.`t`, `id`=377, transaction at" in j.log()
+    j.wait_log("passed by: `app`.`t`, `id`=377, transaction at")
     j.interrupt()
 
 

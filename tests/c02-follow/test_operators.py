@@ -4,7 +4,7 @@ import json
 import procs
 import pytest
 from tidegate import FAILED, INTERRUPTED
-from words import ask, following, subtask, wait_stage
+from words import ask, following, wait_paused_anew, wait_stage
 
 
 def test_binlog_words(make_pair, job):
@@ -17,7 +17,7 @@ def test_binlog_words(make_pair, job):
     s.run("ALTER TABLE t ADD c int", "INSERT INTO t VALUES (2,2,2)", db="app")
     wait_stage(j, "Paused", 10006)
     assert ask(j, "binlog", "skip", "run")["sources"][0]["result"]
-    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story(), 0.2)
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story, 0.2)
     d.run("ALTER TABLE app.t ADD e varchar(2)")
     s.run("ALTER TABLE t ADD e int", "INSERT INTO t VALUES (3,3,3,33333)", db="app")
     wait_stage(j, "Paused", 10006)
@@ -25,23 +25,23 @@ def test_binlog_words(make_pair, job):
     master = j.wait_unit("master")
     master.kill()
     j.wait_unit("master", other_than=[master])
-    procs.wait_for(lambda: subtask(j)["stage"] == "Paused", 60, j.story(), 0.3)
+    wait_stage(j, "Paused", 10006)
     ask(j, "handle-error", "run", "replace", "ALTER TABLE t DROP COLUMN e; ALTER TABLE app.t ADD COLUMN e int")
-    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story(), 0.2)
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story, 0.2)
     # beforehand, by position; taken back; in the place of the rows' table nothing is to be seen
     file, offset = s.query("SHOW MASTER STATUS")[0][:2]
     at = f"{file}:{offset}"
     ask(j, "binlog", "skip", "run", "-b", at)
     def listed():
         return [(o["op"], o["binlogPos"]) for o in json.loads(ask(j, "binlog", "list", "run")["sources"][0]["msg"])]
-    procs.wait_for(lambda: listed() == [(1, at)], 30, "not the one that is to come, or another one", 0.3)  # the master hears of the position once a second
-    assert [o["op"] for o in subtask(j)["tidegate"]["operators"] if o["offset"] == offset] == ["skip"]
+    procs.wait_for(lambda: listed() == [(1, at)], 60, "not the one that is to come, or another one", 0.3)  # the master hears of the position once a second
+    assert [o["op"] for o in j.subtask()["tidegate"]["operators"] if o["offset"] == offset] == ["skip"]
     ask(j, "binlog", "revert", "run", "-b", at)
     assert listed() == []
     d.run("ALTER TABLE app.t ADD f int")
     ask(j, "binlog", "inject", "run", "-b", at, "ALTER TABLE app.t DROP COLUMN f")
     s.run("ALTER TABLE t ADD f int", "INSERT INTO t VALUES (4,4,4,4,4)", db="app")
-    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 4")[0][0] == 1, 60, j.story(), 0.2)
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 4")[0][0] == 1, 60, j.story, 0.2)
     assert j.interrupt() == INTERRUPTED, j.story()
     j.assert_gone()
     j.run()
@@ -58,19 +58,21 @@ def test_other_words_after_the_first_were_done(make_pair, job):
     s.run("ALTER TABLE t ADD c int", "INSERT INTO t VALUES (2,2,2)", db="app")
     wait_stage(j, "Paused", 10006)
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.t ADD x int; ALTER TABLE app.t DROP COLUMN nosuch")
-    procs.wait_for(lambda: "x" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story(), 0.2)
+    procs.wait_for(lambda: "x" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story, 0.2)
+    wait_paused_anew(j, 1)
     wait_stage(j, "Paused", 10006)
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.t DROP COLUMN x")
-    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story(), 0.2)
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 2")[0][0] == 1, 60, j.story, 0.2)
     # put before, and what follows it fails all the same
     d.run("ALTER TABLE app.t ADD e int")
     s.run("ALTER TABLE t ADD e int", "INSERT INTO t VALUES (3,3,3,3)", db="app")
     wait_stage(j, "Paused", 10006)
     ask(j, "binlog", "inject", "run", "ALTER TABLE app.t ADD y int")
-    procs.wait_for(lambda: "y" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story(), 0.2)
+    procs.wait_for(lambda: "y" in [r[0] for r in d.query("SHOW COLUMNS FROM app.t")], 60, j.story, 0.2)
+    wait_paused_anew(j, 3)
     wait_stage(j, "Paused", 10006)
     ask(j, "binlog", "replace", "run", "ALTER TABLE app.t DROP COLUMN y")
-    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story(), 0.2)
+    procs.wait_for(lambda: d.query("SELECT COUNT(*) FROM app.t WHERE id = 3")[0][0] == 1, 60, j.story, 0.2)
     assert j.interrupt() == INTERRUPTED, j.story()
     j.assert_gone()
     j.run()
@@ -111,5 +113,5 @@ def test_rows_are_not_skipped(make_pair, job):
     assert "is no binlog position" in ask(j, "binlog", "skip", "run", "-b", "mysql-bin:4", expect=2)
     pair.target.run("INSERT INTO app.t VALUES (1,1)")
     ask(j, "resume-task", "run")
-    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t") == ((5,),), 60, j.story(), 0.2)
+    procs.wait_for(lambda: pair.target.query("SELECT v FROM app.t") == ((5,),), 60, j.story, 0.2)
     assert j.interrupt() == INTERRUPTED, j.story()

@@ -54,6 +54,6 @@ def test_what_mariadb_cannot_read(make_pair, job):
     pair.target.run("ALTER TABLE app.j MODIFY a longtext", "UPDATE app.j SET a = 'no JSON'")
     with s.connect(database="app", init_command="SET SESSION binlog_row_value_options='PARTIAL_JSON', binlog_row_image='MINIMAL'") as c, c.cursor() as cur:
         cur.execute("UPDATE j SET a = JSON_SET(a, '$.a', 2)")
-    j.run(timeout=60, expect=FAILED)
+    j.run(timeout=180, expect=FAILED)
     assert ("10006" in j.stderr() or "60502" in j.stderr()) and "JSON_REPLACE" in j.stderr(), j.story()
     assert pair.target.query("SELECT a FROM app.j") == (("no JSON",),)

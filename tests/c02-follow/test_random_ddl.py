@@ -137,12 +137,12 @@ def one_run(build, ends, seed, steps):
     f = live.Follow(build, up, down, random_ddl.SCHEMAS, sync={"workers": rnd.choice([1, 4])})
     g = random_ddl.Random(up, down.flavor, rnd)
     try:
-        f.start(300)
+        f.start(900)
         g.begin()
         for _ in range(steps):
             g.step()
             if rnd.random() < 0.1:
-                wait(f, 60)
+                wait(f, 120)
             if kills and rnd.random() < 0.08:
                 if rnd.random() < 0.5:
                     f.failpoints.arm(rnd.choice(["sync_ddl_doing", "sync_ddl_sent", "sync_before_commit", "sync_after_commit"]))

@@ -72,7 +72,7 @@ def test_without_it(make_pair, job, tmp_path):
     pair.source.run("INSERT INTO app.t VALUES (1)")
     job(pair, tables="app.*").run()
     j = again(job)
-    j.run(*write_files(tmp_path, pair, at, ["t"], safe=False), timeout=60, expect=FAILED)
+    j.run(*write_files(tmp_path, pair, at, ["t"], safe=False), timeout=180, expect=FAILED)
     assert "Duplicate entry" in j.stderr()
 
 
@@ -90,7 +90,7 @@ def test_foreign_keys(source, target, make_pair, job, tmp_path):
     job(pair, tables="app.*").run()
     s.run("DELETE FROM c WHERE p = 1", "DELETE FROM p WHERE id = 1", "INSERT INTO p VALUES (7,7)", db="app")
     j = again(job)
-    j.run(*write_files(tmp_path, pair, at, ["p", "c", "tree"]), timeout=60)
+    j.run(*write_files(tmp_path, pair, at, ["p", "c", "tree"]), timeout=180)
     pair.assert_equal("app", j.story)
 
 
@@ -104,7 +104,7 @@ def test_no_key(make_pair, job, tmp_path):
     s.run("INSERT INTO n VALUES (1,1),(1,1),(2,2)", "UPDATE n SET b = 3 WHERE a = 2", "DELETE FROM n LIMIT 1", "INSERT INTO k VALUES (1,1),(2,2)", "UPDATE k SET b = 5", db="app")
     pair.target.run("INSERT INTO app.k VALUES (1,1)")
     j = again(job)
-    j.run(*write_files(tmp_path, pair, at, ["n", "k"]), timeout=60)
+    j.run(*write_files(tmp_path, pair, at, ["n", "k"]), timeout=180)
     pair.assert_equal("app", j.story)
     assert "`app`.`n` has no unique key in the downstream" in j.log()
 
@@ -120,5 +120,5 @@ def test_cascades(make_pair, job, tmp_path):
     at = end_of(s)
     s.run("DELETE FROM p WHERE id = 1", "UPDATE p SET id = 20 WHERE id = 2", "UPDATE p SET v = 5", "INSERT INTO p VALUES (4,4)", "INSERT INTO c VALUES (4,4)", db="app")
     j = again(job)
-    j.run(*write_files(tmp_path, pair, at, ["p", "c"]), timeout=60)
+    j.run(*write_files(tmp_path, pair, at, ["p", "c"]), timeout=180)
     pair.assert_equal("app", j.story)

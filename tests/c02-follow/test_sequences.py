@@ -29,7 +29,7 @@ def test_between_mariadb(names, make_pair, job):
     j.start(until=None)
     j.wait_status(lambda x: x.get("phase") == "sync")
     s.run(*LATER, *ONLY_MARIADB, db="app")
-    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t")[0][0] == 4, 60, j.story(), 0.2)
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t")[0][0] == 4, 60, j.story, 0.2)
     assert j.interrupt() == INTERRUPTED, j.story()
     j.assert_gone()
     j.run()

@@ -54,7 +54,7 @@ def test_another_setting_of_foreign_keys(build_dir, server):
             source.extra = extra
             source.start()
             e.up.run(f"DELETE FROM p.boss WHERE id={boss}")
-            f.wait(60)
+            f.wait()
             assert e.down.query("SELECT id FROM p.child ORDER BY id") == tuple((10 * i,) for i in range(boss + 1, 5)), f.out[-3000:]
         assert f.out.count("start tidegate-sync") == 1, f.out[-3000:]
         f.end()
