@@ -302,7 +302,7 @@ void host_turn(struct host *h, int ms)
 
 int host_end(struct host *h, int signo)
 {
-	uint64_t end = clock_ms() + 12000;
+	uint64_t end = clock_ms() + 30000;
 	int status;
 
 	if (!h->pid)

@@ -191,6 +191,7 @@ static void test_where(void **state)
 	struct position first, end, at;
 	char file[300], gtid[1000], now[4000];
 	struct err e = {0};
+	uint64_t deadline;
 	struct db *d;
 
 	first = begin_load(f, 2000000000);
@@ -232,7 +233,10 @@ static void test_where(void **state)
 	f->r.empty = 0;
 	assert_true(fetch(&f->h, &f->r, &e));
 	assert_int_equal(f->r.empty, 1);
-	host_turn(&f->h, 1200);
+	deadline = clock_ms() + 60000;
+	while (json_num(json_object_get(f->h.status, "master"), "offset", 0) < (int64_t)end.offset &&
+		clock_ms() < deadline)
+		host_turn(&f->h, 50);
 	assert_true(json_num(json_object_get(f->h.status, "master"), "offset", 0) >= (int64_t)end.offset);
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 	assert_int_equal(f->h.bye_stage, 4);
@@ -241,7 +245,7 @@ static void test_where(void **state)
 static void refused(struct fixture *f, const struct endpoint *ep, const char *options, enum err_code code)
 {
 	int status = -1;
-	uint64_t end = clock_ms() + 15000;
+	uint64_t end = clock_ms() + 60000;
 
 	host_start(&f->h, ep, options);
 	while ((status = host_poll(&f->h)) < 0 && clock_ms() < end)
@@ -264,10 +268,9 @@ static void test_refused(void **state)
 	ep.port = 1;
 	host_start(&f->h, &ep, OPTIONS);
 	wait_hello(&f->h);
-	host_turn(&f->h, 1500);
+	wait_words(&f->h, "last_error", "nothing answers");
 	assert_int_equal(host_poll(&f->h), -1);
 	assert_string_equal(json_text(f->h.status, "phase", ""), "connect");
-	assert_non_null(strstr(json_text(f->h.status, "last_error", ""), "nothing answers"));
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 }
 
@@ -291,7 +294,7 @@ static void test_silent_server(void **state)
 	host_turn(&f->h, 500);
 	asked = clock_ms();
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
-	assert_in_range(clock_ms() - asked, 0, 3000);
+	assert_in_range(clock_ms() - asked, 0, 8000); /* it would be ten seconds */
 	host_start(&f->h, &ep, OPTIONS);
 	wait_hello(&f->h);
 	host_turn(&f->h, 500);
@@ -299,7 +302,7 @@ static void test_silent_server(void **state)
 	asked = clock_ms();
 	while (host_poll(&f->h) < 0)
 		host_turn(&f->h, 20);
-	assert_in_range(clock_ms() - asked, 0, 4000);
+	assert_in_range(clock_ms() - asked, 0, 8000);
 	assert_int_equal(f->h.bye_error.code, ERR_internal);
 	close(listener);
 }
@@ -333,7 +336,7 @@ static void test_error(void **state)
 				(unsigned long long)(clock_ms() - armed), f->h.byes, log_text(&f->h));
 	}
 	print_message("%lu rounds, the slowest end took %llu ms\n", n, (unsigned long long)worst);
-	assert_in_range(worst, 0, 10000);
+	assert_in_range(worst, 0, 20000);
 }
 
 /* Over the quota the slow reader's files stay and pulling stops; when the reader has moved on, they go and it
@@ -342,7 +345,7 @@ static void test_quota(void **state)
 {
 	struct fixture *f = *state;
 	struct position first, end;
-	uint64_t deadline = clock_ms() + 30000;
+	uint64_t deadline = clock_ms() + 60000;
 	struct err e = {0};
 
 	first = begin_load(f, 3000000);
@@ -359,8 +362,7 @@ static void test_quota(void **state)
 	end = upstream_end(ep_now, 1);
 	read_all(f, &end);
 	assert_true(fetch(&f->h, &f->r, &e)); /* tells where it is */
-	host_turn(&f->h, 1500);
-	assert_string_equal(json_text(f->h.status, "last_error", ""), "");
+	wait_status(&f->h, "last_error", "");
 	f->r.at = (struct position){1, first.file, 4};
 	assert_false(fetch(&f->h, &f->r, &e));
 	assert_int_equal(e.code, ERR_relay_gone);
@@ -437,8 +439,7 @@ static void test_disk_full(void **state)
 	end_load(&f->l);
 	end = upstream_end(ep_now, 1);
 	read_all(f, &end);
-	host_turn(&f->h, 1500);
-	assert_string_equal(json_text(f->h.status, "last_error", ""), "");
+	wait_status(&f->h, "last_error", "");
 	assert_int_equal(host_end(&f->h, SIGTERM), 0);
 	compare(&f->h, &f->r, ep_now, first.file, end.file);
 }
@@ -541,7 +542,7 @@ static void gtid_now(const struct endpoint *ep, char *out, size_t size)
 
 static void wait_replica(void)
 {
-	uint64_t deadline = clock_ms() + 30000;
+	uint64_t deadline = clock_ms() + 60000;
 	char first[4000], second[4000];
 
 	gtid_now(ep_now, first, sizeof(first));
@@ -594,8 +595,7 @@ static void test_switch(void **state)
 	read_all(f, &end);
 	assert_int_equal(f->r.at.generation, 2);
 	wait_status(&f->h, "phase", "pull");
-	host_turn(&f->h, 1500);
-	assert_non_null(strstr(json_text(f->h.status, "sub_dir", ""), ".000002"));
+	wait_words(&f->h, "sub_dir", ".000002");
 	head = end;
 	binlog_name_make(file, sizeof(file), f->r.base, head.file);
 	snprintf(path, sizeof(path), "%s/%s", json_text(f->h.status, "sub_dir", ""), file);

@@ -234,7 +234,7 @@ const char *log_text(struct host *h)
 void wait_hello(struct host *h)
 {
 	unsigned was = h->hellos;
-	uint64_t end = clock_ms() + 10000;
+	uint64_t end = clock_ms() + 60000;
 
 	while (h->hellos == was && clock_ms() < end)
 		host_turn(h, 20);
@@ -242,16 +242,37 @@ void wait_hello(struct host *h)
 		fail_msg("no hello; its log: %s", log_text(h));
 }
 
-void wait_status(struct host *h, const char *key, const char *want)
+static bool is_equal(const char *text, const char *want)
 {
-	uint64_t end = clock_ms() + 20000;
+	return strcmp(text, want) == 0;
+}
 
-	while (strcmp(json_text(h->status, key, ""), want) != 0) {
+static bool has(const char *text, const char *want)
+{
+	return strstr(text, want) != NULL;
+}
+
+static void wait_text(
+	struct host *h, const char *key, const char *want, bool (*fits)(const char *text, const char *want))
+{
+	uint64_t end = clock_ms() + 60000;
+
+	while (!fits(json_text(h->status, key, ""), want)) {
 		host_turn(h, 20);
 		if (clock_ms() > end || host_poll(h) >= 0)
 			fail_msg("%s is %s, not %s; its log: %s", key, json_text(h->status, key, ""), want,
 				log_text(h));
 	}
+}
+
+void wait_status(struct host *h, const char *key, const char *want)
+{
+	wait_text(h, key, want, is_equal);
+}
+
+void wait_words(struct host *h, const char *key, const char *want)
+{
+	wait_text(h, key, want, has);
 }
 
 /* --- comparing --- */

@@ -36,5 +36,6 @@ int locate(struct host *h, const char *gtid, struct position *at, struct err *e)
 const char *log_text(struct host *h);
 void wait_hello(struct host *h);
 void wait_status(struct host *h, const char *key, const char *want);
+void wait_words(struct host *h, const char *key, const char *want);
 void read_upstream(const struct endpoint *ep, const char *file, struct buf *out);
 unsigned compare(struct host *h, struct reader *r, const struct endpoint *ep, uint64_t first, uint64_t last);
