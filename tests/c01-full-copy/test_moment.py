@@ -182,7 +182,7 @@ def test_made_and_dropped_all_the_while(up, privilege, consistency, make_pair, j
     j = job(pair, source_url=url)
     try:
         j.start("--consistency", consistency, until="synced")
-        procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 60, j.story, 0.01)
+        procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 120, j.story, 0.02)
     finally:
         work.end()
     assert j.wait() == 0, j.story()
@@ -348,7 +348,7 @@ def test_lock_ends_nobodys_statement(turns, make_pair, job):
             pair.target.clean()
             j = job(pair)
             j.start("--consistency", "lock", until="synced")
-            procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 60, j.story, 0.01)
+            procs.wait_for(lambda: "snapshot at" in j.log() or j.ended(), 120, j.story, 0.02)
             j.interrupt()
             waited = waited or "from now on it waits" in j.log()  # a machine so slow that no moment was free for ten seconds
     finally:

@@ -21,7 +21,7 @@ def test_load_data_is_switched_off(target, make_pair, job, tmp_path):
         with Slow(j, 1000):
             j.start(*files, until="full")
             assert wait_chunks(j, d, 2), j.story()
-            assert "rows are written by LOAD DATA" in j.log()
+            j.wait_log("rows are written by LOAD DATA")
             d.run("SET GLOBAL local_infile=OFF")
             procs.wait_for(lambda: "LOAD DATA LOCAL was switched off" in j.log() or j.ended(), 90, j.story)
         assert j.wait(120) == DONE, j.story()
