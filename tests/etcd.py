@@ -59,7 +59,7 @@ class Etcd:
         """A request of an operator; {} for what has no answer."""
         request = urllib.request.Request(f"{self.scheme}://localhost:{self.ports[0]}{path}", json.dumps(body).encode(),
                                          {"Authorization": token} if token else {})
-        with urllib.request.urlopen(request, timeout=10, context=self._context()) as r:
+        with urllib.request.urlopen(request, timeout=60, context=self._context()) as r:
             return json.load(r)
 
     def wants_login(self, user, password, prefix):
@@ -104,7 +104,7 @@ class Etcd:
     def wait(self, i, timeout=60):
         def answers():
             try:
-                with urllib.request.urlopen(f"{self.scheme}://127.0.0.1:{self.ports[i]}/health", timeout=2, context=self._context()) as r:
+                with urllib.request.urlopen(f"{self.scheme}://127.0.0.1:{self.ports[i]}/health", timeout=5, context=self._context()) as r:
                     return json.load(r).get("health") == "true"
             except (OSError, urllib.error.URLError, ValueError):
                 return False

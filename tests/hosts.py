@@ -60,7 +60,7 @@ class Host:
         answer = self.ask("list-member", expect=None)
         return answer["members"][0]["leader"]["name"] if isinstance(answer, dict) else ""
 
-    def wait_leader(self, names, timeout=30):
+    def wait_leader(self, names, timeout=60):
         try:
             return procs.wait_for(lambda: self.leader() in names and self.leader(), timeout, f"no leader of {names}", 0.05)
         except AssertionError as e:
@@ -73,7 +73,7 @@ class Host:
     def story(self):
         return f"--- {self.name}\n" + self.log.read_text(errors="replace")[-5000:]
 
-    def stop(self, timeout=40):
+    def stop(self, timeout=60):
         self.process.terminate()
         code = self.process.wait(timeout)
         self.process = None

@@ -116,7 +116,7 @@ class Etcd:
 
     def healthy(self, i):
         try:
-            with urllib.request.urlopen(f"http://{self.network.addresses[i]}:2379/health", timeout=2) as r:
+            with urllib.request.urlopen(f"http://{self.network.addresses[i]}:2379/health", timeout=5) as r:
                 return json.load(r).get("health") == "true"
         except (OSError, urllib.error.URLError, ValueError):
             return False

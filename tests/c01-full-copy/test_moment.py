@@ -224,7 +224,7 @@ class Movers:
     def end(self):
         self.over.set()
         for t in self.threads:
-            t.join(30)
+            t.join(60)
             assert not t.is_alive()
         assert not self.failed, self.failed
 
