@@ -65,17 +65,17 @@ def test_each_row(row, host, listeners, tmp_path):
         expect |= {f"connect:{up}": may["UPSTREAM" in dials], f"connect:{down}": may["DOWNSTREAM" in dials], f"connect:{other}": "refused(EACCES)", f"bind:{other}": "refused(EACCES)"}
     proc = host.probe(options={"row": name, "try": list(expect), "expect_kill": "fork", "tick_ms": 200},
                       slice={"upstream": {"host": "127.0.0.1", "port": up, "user": "u", "password": ""}, "downstream": {"host": "127.0.0.1", "port": down, "user": "u", "password": ""}})
-    results = host.status(proc, lambda s: len(s.get("results", {})) >= len(expect))["results"]
+    results = host.status(proc, lambda s: len(s.get("results", {})) >= len(expect), 60)["results"]
     wrong = {w: (results.get(w), e) for w, e in expect.items() if results.get(w) != e}
     assert not wrong, f"{name}: word: (was, wanted): {wrong}"
-    end = host.exited(proc.pid)
+    end = host.exited(proc.pid, 60)
     assert end["exit_signal"] == signal.SIGSYS, end
 
 
 @pytest.mark.parametrize("word", ["fork", "exec", "mount", "socket-raw", "setuid", "bpf", "unshare", "kill:1"])
 def test_forbidden_calls_end_the_process(word, host):
     proc = host.probe(options={"row": "relay", "expect_kill": word})
-    assert host.exited(proc.pid)["exit_signal"] == signal.SIGSYS
+    assert host.exited(proc.pid, 60)["exit_signal"] == signal.SIGSYS
 
 
 def test_status_of_a_unit(host):
@@ -122,8 +122,8 @@ def test_hostile_packets(hex, host):
     first, agent = host.probe(options={"tick_ms": 100}), procs.Proc(host.agent["pid"])
     host.seen = len(host.events())
     host.tell(do="raw", hex=hex)
-    procs.wait_gone([agent, first], 25)
-    host.agent = host.wait("agent", timeout=30)
+    procs.wait_gone([agent, first], 60)
+    host.agent = host.wait("agent")
     assert host.process.poll() is None and not host.units(), host.story()
     assert ("the agent is killed: a packet of the agent" in host.log.read_text()) == bool(hex), host.story()
     assert host.probe(options={"tick_ms": 100}).alive()

@@ -84,7 +84,7 @@ class Site:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen([str(self.bin / "tidegated"), "--config", str(self.etc)], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             start_new_session=True)
-        procs.wait_for(lambda: (self.run / "master.sock").exists() and all(self.listens(who) for who in ("agent", "master")), 40, lambda: f"no master\n{self.log.read_text()}")
+        procs.wait_for(lambda: (self.run / "master.sock").exists() and all(self.listens(who) for who in ("agent", "master")), 60, lambda: f"no master\n{self.log.read_text()}")
         return self
 
     def listens(self, who):
@@ -142,7 +142,8 @@ def test_scraped_while_it_runs(site, make_pair):
     task, source = dict(task="t1", source="s1"), dict(source="s1")
     procs.wait_for(lambda: site.value("agent", "sync_file", **task), 60, f"it does not follow\n{site.log.read_text()[-3000:]}", 0.5)
     pair.source.run(*[f"INSERT INTO app.t VALUES ({i})" for i in range(2, 52)], "UPDATE app.t SET id = -id WHERE id < 4", "DELETE FROM app.t WHERE id = 50")
-    procs.wait_for(lambda: site.value("agent", "sync_rows_total", **task) == 54, 60, f"not counted: {site.scrape('agent')}", 0.5)
+    procs.wait_for(lambda: site.value("agent", "sync_rows_total", **task) == 54, 60, lambda: f"not counted: {site.scrape('agent')}", 0.5)
+    procs.wait_for(lambda: site.value("agent", "agent_units") == 2, 60, lambda: f"{site.scrape('agent')}", 0.5)  # what copied may still be leaving
 
     a = site.scrape("agent")
     assert a["tidegate_agent_master_connected", ()] == 1 and a["tidegate_agent_sources", ()] == 1 and a["tidegate_agent_units", ()] == 2
@@ -159,20 +160,20 @@ def test_scraped_while_it_runs(site, make_pair):
     assert not any("relay" in n for n, _ in m) and not any("master_task" in n for n, _ in a)
 
     site.word("pause-task", "t1")
-    procs.wait_for(lambda: site.value("agent", "task_stage", **task) == 3, 30, "not paused", 0.3)
+    procs.wait_for(lambda: site.value("agent", "task_stage", **task) == 3, 60, "not paused", 0.3)
     assert site.value("master", "master_task_stage", **task) == 3
     site.word("resume-task", "t1")
     site.word("pause-relay", "-s", "s1")
-    procs.wait_for(lambda: site.value("agent", "relay_stage", **source) == 3 and site.value("agent", "relay_connected", **source) == 0, 30, "not paused", 0.3)
+    procs.wait_for(lambda: site.value("agent", "relay_stage", **source) == 3 and site.value("agent", "relay_connected", **source) == 0, 60, "not paused", 0.3)
     site.word("resume-relay", "-s", "s1")
     pair.source.run("INSERT INTO app.t VALUES (100)")
-    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t WHERE id = 100") == ((1,),), 30, "the row does not come")
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t WHERE id = 100") == ((1,),), 60, "the row does not come")
     pair.assert_equal("app")
     assert site.close() == 0, site.log.read_text()[-3000:]
 
 
 def test_health_and_strangers(site):
-    procs.wait_for(lambda: json.loads(site.get("agent", "/healthz")[2])["master"] == "connected", 20, "not connected")
+    procs.wait_for(lambda: json.loads(site.get("agent", "/healthz")[2])["master"] == "connected", 60, "not connected")
     status, kind, text = site.get("master", "/healthz")
     assert (status, kind) == (200, "application/json") and json.loads(text)["role"] == "leader" and json.loads(text)["ok"]
     assert site.get("agent", "/")[0] == site.get("master", "/../etc/passwd")[0] == 404
@@ -204,7 +205,7 @@ def test_a_wrong_address(bin_dir, short_tmp, text, place):
     with open(s.log, "ab") as out:
         s.process = subprocess.Popen([str(s.bin / "tidegated"), "--config", str(s.etc)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     try:
-        assert s.process.wait(40) == 2, s.log.read_text()
+        assert s.process.wait(60) == 2, s.log.read_text()
         assert place in s.log.read_text() and "is no address with a port" in s.log.read_text(), s.log.read_text()
     finally:
         s.close()
@@ -214,6 +215,6 @@ def test_a_port_that_is_taken_costs_only_the_page(bin_dir, short_tmp):
     s = Site(bin_dir, short_tmp)
     with socket.create_server(("127.0.0.1", s.ports["agent"])):
         s.start()
-        procs.wait_for(lambda: "agent warn" in s.log.read_text() and "no /metrics and /healthz" in s.log.read_text(), 20, s.log.read_text())
-        procs.wait_for(lambda: s.word("list-member", "-w")["members"][0]["worker"]["workers"], 20, s.log.read_text())
+        procs.wait_for(lambda: "agent warn" in s.log.read_text() and "no /metrics and /healthz" in s.log.read_text(), 60, s.log.read_text)
+        procs.wait_for(lambda: s.word("list-member", "-w")["members"][0]["worker"]["workers"], 60, s.log.read_text)
         s.close()
