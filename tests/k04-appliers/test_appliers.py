@@ -157,7 +157,7 @@ class Writer(threading.Thread):
             cur.execute(f"XA END {name}")
             cur.execute(f"XA PREPARE {name}")
         time.sleep(self.rnd.choice([0, 0, 0.02, 0.1]))
-        word, end = self.rnd.choice(["COMMIT", "COMMIT", "ROLLBACK"]), time.time() + 10
+        word, end = self.rnd.choice(["COMMIT", "COMMIT", "ROLLBACK"]), time.time() + 60
         while True:
             try:
                 return self.server.run(f"XA {word} {name}")
@@ -354,7 +354,7 @@ def test_fewer_appliers_after_a_kill(build_dir, server):
     up, down = ends.up, ends.down
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 8, "batch_rows": 1})
     try:
-        f.start(120)
+        f.start(300)
         up.run("CREATE DATABASE p", "CREATE TABLE p.t (a int)", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "INSERT INTO p.k VALUES (1, 0)")
         f.wait(30)
         with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
@@ -362,7 +362,7 @@ def test_fewer_appliers_after_a_kill(build_dir, server):
             for i in range(40):
                 up.run("UPDATE p.k SET n=n+1" if i % 10 == 0 else f"INSERT INTO p.k VALUES ({100 + i}, 0)", f"INSERT INTO p.t VALUES ({i})")
             ahead = "SELECT COUNT(*) FROM dm_meta.tidegate_slot WHERE task=%s AND applied<>''"
-            end = time.time() + 20
+            end = time.time() + 60
             while down.query(ahead, f.task)[0][0] < 1 and time.time() < end:
                 time.sleep(0.05)
             assert down.query(ahead, f.task)[0][0] >= 1, "no lane went ahead\n" + f.out[-2000:]
@@ -388,7 +388,7 @@ def test_a_lock_that_stays(build_dir, server):
         with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
             cur.execute("SELECT * FROM k FOR UPDATE")
             up.run("UPDATE p.k SET n=n+1")
-            end = time.time() + 90
+            end = time.time() + 180
             while f.out.count("start tidegate-sync") < 2 and time.time() < end:
                 time.sleep(0.2)
             assert "tried 21 times" in f.out and f.out.count("start tidegate-sync") == 2, f.out[-2000:]
@@ -406,24 +406,24 @@ def test_two_owners(build_dir, server, place):
     old = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1})
     new = holder = None
     try:
-        old.start(120)
+        old.start(500)
         up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "CREATE TABLE p.t (a int)", "INSERT INTO p.k VALUES (1, 0)")
         old.wait(30)
         if place.startswith("sync_"):
-            old.failpoints.arm(place, "sleep", arg=90000)
+            old.failpoints.arm(place, "sleep", arg=300000)
         else:  # the ALTER of the old owner stands behind a reader
             holder = down.connect(autocommit=False, database="p")
             holder.cursor().execute("SELECT * FROM k")
         for i in range(20):
             up.run(f"INSERT INTO p.t VALUES ({i})", "UPDATE p.k SET n=n+1", f"INSERT INTO p.k VALUES ({10 + i}, 0)")
         up.run("ALTER TABLE p.k ADD COLUMN c int DEFAULT 5")
-        end = time.time() + 20
+        end = time.time() + 60
         while time.time() < end and not (old.failpoints.fired(place) if place.startswith("sync_") else
                                          down.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%%ADD COLUMN c%%'")):
             time.sleep(0.05)
         assert time.time() < end, "the old owner did not come there\n" + old.out[-2000:]
         start = old.slices["sync"]["options"]["start"]
-        new = live.Follow(build_dir, up, down, ["p"], epoch=2, sync={"workers": 2}, start=(start["file"], start["offset"], start["gtid"])).start(120)
+        new = live.Follow(build_dir, up, down, ["p"], epoch=2, sync={"workers": 2}, start=(start["file"], start["offset"], start["gtid"])).start(300)
         if holder:
             time.sleep(2)
             assert not down.query("SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA='p' AND COLUMN_NAME='c'")
@@ -431,7 +431,7 @@ def test_two_owners(build_dir, server, place):
         else:
             new.wait(60)
             old.failpoints.disarm(place)  # an idle one has nothing to be told by
-        old.wait_error(60501)
+        old.wait_error(60501, 90)
         up.run("INSERT INTO p.k (id, n) VALUES (99, 1)", "UPDATE p.k SET n=n+1")
         new.end()
         check_meta(down, new)

@@ -46,13 +46,13 @@ class Between:
                     mine.set()
                     self.caught.set()
                     if self.mode == "held":
-                        self.over.wait(60)
+                        self.over.wait(300)
                 if to_server or not mine.is_set():
                     sink.sendall(data)
         except OSError:
             pass
         if mine.is_set():
-            self.over.wait(60)
+            self.over.wait(300)
         for s in (source, sink):
             try:
                 s.shutdown(socket.SHUT_RDWR)
@@ -72,7 +72,7 @@ def work(up):
 
 def successor(build_dir, ends, old):
     start = old.slices["sync"]["options"]["start"]
-    return live.Follow(build_dir, ends.up, ends.down, ["p"], epoch=2, sync={"workers": 2}, start=(start["file"], start["offset"], start["gtid"])).start(120)
+    return live.Follow(build_dir, ends.up, ends.down, ["p"], epoch=2, sync={"workers": 2}, start=(start["file"], start["offset"], start["gtid"])).start(300)
 
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
@@ -87,16 +87,16 @@ def test_a_commit_on_its_way(build_dir, server, source, target, mode):
     old, new, between = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1}), None, Between(down.port)
     old.slices["sync"]["downstream"]["port"] = between.port
     try:
-        old.start(120)
+        old.start(500)
         made(up, old)
         between.mode = mode
         work(up)
-        assert between.caught.wait(20), old.out[-2000:]
+        assert between.caught.wait(60), old.out[-2000:]
         new = successor(build_dir, ends, old)
         new.wait(60)
         was = down.query("CHECKSUM TABLE p.k, p.t")
         between.go()
-        old.wait_error(60501)
+        old.wait_error(60501, 90)
         assert down.query("CHECKSUM TABLE p.k, p.t") == was
         work_more = [f"INSERT INTO p.k VALUES ({100 + i}, 1)" for i in range(5)]
         up.run("UPDATE p.k SET n=n+1", *work_more)
@@ -111,8 +111,8 @@ def test_a_commit_on_its_way(build_dir, server, source, target, mode):
 
 def commit_stands(up, down, old, cur):
     """A lane waits in front of its COMMIT until the lock of the whole server is had; so the COMMIT stands behind that."""
-    end = time.time() + 30
-    old.failpoints.arm("sync_before_commit", "sleep", arg=60000)
+    end = time.time() + 90
+    old.failpoints.arm("sync_before_commit", "sleep", arg=300000)
     work(up)
     while not old.failpoints.fired("sync_before_commit"):
         assert time.time() < end, "no lane came to its COMMIT: " + old.out[-2000:]
@@ -131,7 +131,7 @@ def test_a_commit_that_stands_in_the_server(build_dir, server, source, target):
     up, down = ends.up, ends.down
     old, new = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1}), None
     try:
-        old.start(120)
+        old.start(500)
         made(up, old)
         with down.connect() as c, c.cursor() as cur:
             commit_stands(up, down, old, cur)
@@ -139,7 +139,7 @@ def test_a_commit_that_stands_in_the_server(build_dir, server, source, target):
             new = successor(build_dir, ends, old)
             # it goes through the older one's connections, and stands at its first change of what is on record of them
             standing = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'DELETE FROM `dm_meta`.`tidegate_connection`%'"
-            procs.wait_for(lambda: down.query(standing), 30, lambda: new.out[-2000:])
+            procs.wait_for(lambda: down.query(standing), 60, lambda: new.out[-2000:])
             cur.execute("UNLOCK TABLES")
         up.run("UPDATE p.k SET n=n+1")
         new.end()

@@ -92,10 +92,8 @@ def test_work_after_a_rest(build_dir, server, source, target, order):
                 cur.execute(f"INSERT INTO child VALUES ({i}, {20 + i - 1 if i else 1})")
                 cur.execute(f"INSERT INTO k VALUES ({20 + i}, 0)")
             f.wait(60)
-            if place == "lane_closing":  # they close one after the other, and the first one that does ends it
-                procs.wait_for(lambda: f.failpoints.fired(place) > fired, 30, lambda: f.out[-2000:])
-            if place:
-                assert f.failpoints.fired(place) > fired, place
+            if place:  # of lanes that close the first one ends it; and a COMMIT is seen before who sent it goes on
+                procs.wait_for(lambda: f.failpoints.fired(place) > fired, 60, lambda: f"{place}: {f.out[-2000:]}")
             elif i:
                 assert starts(f) == before, f.out[-3000:]
         at_rest(f)
@@ -103,7 +101,7 @@ def test_work_after_a_rest(build_dir, server, source, target, order):
         f.wait(60)
         at_rest(f)
         up.run("CREATE DATABASE IF NOT EXISTS elsewhere", "CREATE TABLE elsewhere.t (id int PRIMARY KEY)", "INSERT INTO elsewhere.t VALUES (1)")
-        f.wait(30)  # recorded, though it is nothing to us
+        f.wait(60)  # recorded, though it is nothing to us
         assert noted(f) == OWN
         up.run("INSERT INTO p.t VALUES (100)")
         f.end()
@@ -150,7 +148,7 @@ def test_another_owner(build_dir, server, source, target, how):
     make(up, down)
     old, new = follow(build_dir, ends), None
     try:
-        old.start(200)
+        old.start(500)
         up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "CREATE TABLE p.t (a int)", "INSERT INTO p.k VALUES (1, 0)")
         old.wait(60)
         at_rest(old)
@@ -160,12 +158,12 @@ def test_another_owner(build_dir, server, source, target, how):
         elif how == "stopped":
             os.kill(pid, signal.SIGSTOP)
         else:
-            old.failpoints.arm("lane_opened", "sleep", arg=60000)
+            old.failpoints.arm("lane_opened", "sleep", arg=300000)
         up.run("UPDATE p.k SET n=n+1", "INSERT INTO p.t VALUES (1)")
         if how == "opening":
-            procs.wait_for(lambda: old.failpoints.fired("lane_opened"), 30, lambda: old.out[-2000:])
+            procs.wait_for(lambda: old.failpoints.fired("lane_opened"), 60, lambda: old.out[-2000:])
         start = old.slices["sync"]["options"]["start"]
-        new = follow(build_dir, ends, epoch=2, start=(start["file"], start["offset"], start["gtid"])).start(200)
+        new = follow(build_dir, ends, epoch=2, start=(start["file"], start["offset"], start["gtid"])).start(300)
         new.wait(60)
         assert (down.query("SELECT n FROM p.k"), down.query("SELECT a FROM p.t")) == (((1,),), ((1,),))
         if how == "stopped":
@@ -173,7 +171,7 @@ def test_another_owner(build_dir, server, source, target, how):
         if how == "opening":
             old.failpoints.disarm("lane_opened")
         if how != "killed":
-            old.wait_error(60501, 60)
+            old.wait_error(60501, 90)
         assert (down.query("SELECT n FROM p.k"), down.query("SELECT a FROM p.t")) == (((1,),), ((1,),))
         up.run("UPDATE p.k SET n=n+1", "INSERT INTO p.k VALUES (2, 5)")
         new.end()

@@ -19,7 +19,7 @@ def status(f):
 
 
 def follow(build, ends, **sync):
-    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 4, "batch_rows": 50, "missing_row": "count"}, **sync)).start(200)
+    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 4, "batch_rows": 50, "missing_row": "count"}, **sync)).start(500)
     ends.up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, u int UNIQUE, v varchar(20))", "CREATE TABLE p.k (a int, s varchar(20))", "CREATE TABLE p.f (id int PRIMARY KEY, v int)",
                 "INSERT INTO p.t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<400) SELECT i, i, 'x' FROM n",
                 "INSERT INTO p.k SELECT id, v FROM p.t WHERE id <= 20", "INSERT INTO p.f SELECT id, 0 FROM p.t")
@@ -42,7 +42,7 @@ def test_counted(build_dir, server, source, target, large):
             up.run(f"UPDATE p.t SET v='{n}'", f"UPDATE p.k SET s='{n}'", "UPDATE p.f SET v=v+1", f"INSERT INTO p.f VALUES ({1000 + n}, 1)")
             f.wait(90)
             gone = {"p.t": gone["p.t"] + 40, "p.k": gone["p.k"] + 5, "p.f": gone["p.f"] + 2}
-            assert f.failpoints.fired(place) == 1, place
+            procs.wait_for(lambda: f.failpoints.fired(place) == 1, 60, place)  # a COMMIT is seen before who sent it goes on
             assert recorded(down) == gone
         assert down.query("SELECT COUNT(*), MIN(v), MAX(v) FROM p.t") == ((360, "3", "3"),)
         assert down.query("SELECT COUNT(*), MIN(v), MAX(v) FROM p.f WHERE id < 1000") == ((398, 4, 4),)
@@ -55,12 +55,12 @@ def test_counted(build_dir, server, source, target, large):
         gone = {t: n + m for (t, n), m in zip(gone.items(), (40, 5, 2))}
         assert recorded(down) == gone
         line = f"DELETE of a row that is not there, passed by: `p`.`t`, `id`=3, transaction at 1:{file}:{offset}"
-        procs.wait_for(lambda: line in f.out, 20, lambda: f.out[-3000:])  # it is said behind the COMMIT
+        procs.wait_for(lambda: line in f.out, 60, lambda: f.out[-3000:])  # it is said behind the COMMIT
         f.stop()
-        f.start(60)
+        f.start(300)
         up.run("INSERT INTO p.f VALUES (2000, 1)")
         f.wait()
-        procs.wait_for(lambda: status(f) == sum(gone.values()), 20, "the status does not go on counting\n" + f.out[-3000:])
+        procs.wait_for(lambda: status(f) == sum(gone.values()), 60, "the status does not go on counting\n" + f.out[-3000:])
         f.end()
     finally:
         f.close()
@@ -74,7 +74,7 @@ def test_bounded(build_dir, server):
         ends.down.run("DELETE FROM p.t WHERE id > 50")
         ends.up.run("UPDATE p.t SET v='new'")
         f.wait()
-        procs.wait_for(lambda: len(PASSED.findall(f.out)) >= 100, 20, lambda: f.out[-3000:])  # they are said behind the COMMIT
+        procs.wait_for(lambda: len(PASSED.findall(f.out)) >= 100, 60, lambda: f.out[-3000:])  # they are said behind the COMMIT
         assert len(PASSED.findall(f.out)) == 100
         assert recorded(ends.down) == {"p.t": 350}
         ends.down.run("INSERT INTO p.t VALUES (1000, 1000, 'in the way')")

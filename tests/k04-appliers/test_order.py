@@ -37,7 +37,7 @@ class Reader(threading.Thread):
 
 
 def follow(build, ends, **sync):
-    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 8, "batch_rows": 1}, **sync)).start(200)
+    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 8, "batch_rows": 1}, **sync)).start(500)
     ends.up.run("CREATE DATABASE p", *(f"CREATE TABLE p.c{i} (v int PRIMARY KEY)" for i in range(TABLES)), *(f"INSERT INTO p.c{i} VALUES ({i})" for i in range(TABLES)))
     f.wait()
     return f
@@ -49,24 +49,25 @@ def write(up, first, count):
             cur.execute(f"UPDATE c{n % TABLES} SET v={n}")
 
 
-def read_while(f, ends, places):
-    """What a reader saw while transactions came, some appliers were held up and some killed."""
+def read_while(f, ends, places, hold=300):
+    """What a reader saw while transactions came, some appliers were held up (for so many ms) and some killed."""
     reader, n = Reader(ends.down), TABLES
     reader.start()
     try:
         for place in places:
-            f.failpoints.arm("sync_before_commit" if place == "sync_after_guard" else "sync_after_guard", "sleep", at=5, arg=300)
+            f.failpoints.arm("sync_before_commit" if place == "sync_after_guard" else "sync_after_guard", "sleep", at=5, arg=hold)
             before = f.failpoints.fired(place) if place else 0
             if place:
                 f.failpoints.arm(place, "kill", at=20)
             write(ends.up, n, 150)
             n += 150
             f.wait(90)
-            assert not place or f.failpoints.fired(place) == before + 1, f"{place} did not fire"
+            if place:  # a COMMIT is seen before who sent it goes on
+                procs.wait_for(lambda: f.failpoints.fired(place) == before + 1, 60, f"{place} did not fire")
         f.end()
     finally:
         reader.leave = True
-        reader.join(20)
+        reader.join(60)
         f.close()
     assert not reader.failed, reader.failed
     # What is to be seen nowhere must have been looked for often enough; a hole counts however busy the machine was.
@@ -84,7 +85,7 @@ def test_never_without_the_one_before(build_dir, server, source, target):
 def test_the_reader_sees_it(build_dir, server):
     """Without the option the same reader sees holes: else the test above would show nothing."""
     ends = Ends(server, "ma1011", "my97")
-    assert read_while(follow(build_dir, ends), ends, ["", ""])
+    assert read_while(follow(build_dir, ends), ends, ["", ""], hold=3000)
 
 
 @pytest.mark.parametrize("target", ["my97", "ma1011"])
@@ -102,19 +103,19 @@ def test_blocked_by_a_later_one(build_dir, server, target):
             up.run("DELETE FROM p.u WHERE id=1")
             f.wait()
             retries = f.out.count("tried again")
-            f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=30000)
+            f.failpoints.arm("sync_before_guard", "sleep", at=1, arg=300000)
             up.run("INSERT INTO p.u VALUES (3, 15)")
-            procs.wait_for(lambda: f.failpoints.fired("sync_before_guard"), 20, f.out[-2000:])
+            procs.wait_for(lambda: f.failpoints.fired("sync_before_guard"), 60, lambda: f.out[-2000:])
             turns = f.failpoints.passes("order_turn")
             up.run("INSERT INTO p.u VALUES (4, 10)")
-            procs.wait_for(lambda: f.failpoints.passes("order_turn") > turns, 20, lambda: f.out[-2000:])  # it is written, and waits
+            procs.wait_for(lambda: f.failpoints.passes("order_turn") > turns, 60, lambda: f.out[-2000:])  # it is written, and waits
             time.sleep(0.5)
             begun = time.time()
             f.failpoints.disarm("sync_before_guard")
             f.wait(45)
             took = time.time() - begun
             assert f.out.count("tried again") > retries, "nothing was in the way\n" + f.out[-2000:]
-            assert took < 15, f"{took:.1f} s"
+            assert took < 30, f"{took:.1f} s"
         f.end()
     finally:
         f.close()

@@ -1,6 +1,7 @@
 """A transaction in several downstream ones: because the task says so (split-transaction), or because the downstream does not take it whole. Killed between and
 inside its parts, it is applied exactly once, also in a table without a key."""
 import re
+import threading
 
 import pytest
 
@@ -12,7 +13,7 @@ ROWS = 3000
 
 
 def follow(build, ends, **sync):
-    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 4}, **sync)).start(300)
+    f = live.Follow(build, ends.up, ends.down, ["p"], sync=dict({"workers": 4}, **sync)).start(500)
     ends.up.run("CREATE DATABASE p", "CREATE TABLE p.n (i int PRIMARY KEY)", "CREATE TABLE p.t (id int PRIMARY KEY, u int UNIQUE, v varchar(100))", "CREATE TABLE p.k (a int, s varchar(100))",
                 "CREATE TABLE p.f (id int PRIMARY KEY, v varchar(100))",
                 f"INSERT INTO p.n WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<{min(ROWS, 1000)}) SELECT i FROM n", f"INSERT INTO p.n SELECT i+1000 FROM p.n",
@@ -28,6 +29,12 @@ def big(up, more=()):
                   "UPDATE k SET s='z' WHERE a < 10", "UPDATE f SET v='g', id=id+5000 WHERE id % 3 = 0", "DELETE FROM k WHERE a > 40", "DELETE FROM t WHERE id % 7 = 0", *more):
             cur.execute(s)
         c.commit()
+
+
+def stop_while_held(f, place):
+    """When the place lets go it has heard of the stop; whoever is asked to stop has 5 s."""
+    threading.Timer(2.5, f.failpoints.disarm, [place]).start()
+    f.stop()
 
 
 def recorded(down):
@@ -52,7 +59,7 @@ def test_killed_between_parts(build_dir, server, source, target, keep):
             big(ends.up)
             ends.up.run(f"INSERT INTO p.f VALUES ({100000 + n}, 'behind it')")
             f.wait(90)
-            assert f.failpoints.fired(place) == before + 1, place
+            procs.wait_for(lambda: f.failpoints.fired(place) == before + 1, 60, place)  # a COMMIT is seen before who sent it goes on
             f.check()
             assert recorded(ends.down) == 0
         assert len(re.findall("rows of it are applied already, the rest follows", f.out)) >= 4, f.out[-3000:]
@@ -89,15 +96,15 @@ def test_stopped_between_parts(build_dir, server):
     ends = Ends(server, "ma1011", "my97")
     f = follow(build_dir, ends, split_transaction=500)
     try:
-        f.failpoints.arm("sync_after_guard", "sleep", at=5, arg=3000)
+        f.failpoints.arm("sync_after_guard", "sleep", at=5, arg=300000)
         big(ends.up)
         ends.up.run("INSERT INTO p.f VALUES (100000, 'past it')", "UPDATE p.f SET v='behind it' WHERE id=5003")
-        procs.wait_for(lambda: f.failpoints.fired("sync_after_guard"), 30, f.out[-2000:])
-        f.stop()
+        procs.wait_for(lambda: f.failpoints.fired("sync_after_guard"), 60, lambda: f.out[-2000:])
+        stop_while_held(f, "sync_after_guard")
         assert recorded(ends.down) >= 500
         assert not ends.down.query("SELECT * FROM p.f WHERE v='behind it'")
         f.slices["sync"]["options"].update(split_transaction=100000, workers=1)
-        f.start(120)
+        f.start(300)
         f.wait(60)
         assert "rows of it are applied already" in f.out
         f.end()
@@ -110,14 +117,14 @@ def test_not_the_same_any_more(build_dir, server):
     ends = Ends(server, "ma1011", "my97")
     f = follow(build_dir, ends, split_transaction=500)
     try:
-        f.failpoints.arm("sync_after_guard", "sleep", at=14, arg=3000)
+        f.failpoints.arm("sync_after_guard", "sleep", at=14, arg=300000)
         big(ends.up)
-        procs.wait_for(lambda: f.failpoints.fired("sync_after_guard"), 30, f.out[-2000:])
-        f.stop()
+        procs.wait_for(lambda: f.failpoints.fired("sync_after_guard"), 60, lambda: f.out[-2000:])
+        stop_while_held(f, "sync_after_guard")
         assert recorded(ends.down) > 4000
         f.slices["sync"]["rules"]["ignore_tables"] = [{"db-name": "p", "tbl-name": "k"}]
-        f.start(60)
-        f.wait_error(60511)
+        f.start(300)
+        f.wait_error(60511, 90)
     finally:
         f.close()
 
@@ -133,7 +140,7 @@ def test_by_need(build_dir, server, target, keep):
     f.stop()
     try:
         down.run("SET GLOBAL binlog_cache_size=32768", "SET GLOBAL max_binlog_cache_size=65536")
-        f.start(200)
+        f.start(500)
         f.failpoints.arm("split_part", "kill", at=3)
         ends.up.run("INSERT INTO p.f VALUES (99999, 'before it')")
         big(ends.up)
@@ -160,7 +167,7 @@ def test_by_need_in_order(build_dir, server):
         f.stop()
         try:
             ends.down.run("SET GLOBAL binlog_cache_size=32768", "SET GLOBAL max_binlog_cache_size=65536")
-            f.start(200)
+            f.start(500)
             for n in range(4):
                 ends.up.run(*(f"INSERT INTO p.t VALUES ({100000 + n * 100 + i}, {-n * 100 - i - 1}, 'small')" for i in range(20)), "DELETE FROM p.t WHERE id < 100000",
                             "DELETE FROM p.k", "DELETE FROM p.f")
@@ -182,15 +189,15 @@ def test_by_need_stopped(build_dir, server, ordered):
     f.stop()
     try:
         ends.down.run("SET GLOBAL binlog_cache_size=32768", "SET GLOBAL max_binlog_cache_size=65536")
-        f.start(200)
-        f.failpoints.arm("split_part", "sleep", at=2, arg=4000)
+        f.start(500)
+        f.failpoints.arm("split_part", "sleep", at=2, arg=300000)
         big(ends.up)
         ends.up.run(*(f"INSERT INTO p.n VALUES ({100000 + i})" for i in range(60)))
-        procs.wait_for(lambda: f.failpoints.fired("split_part"), 30, f.out[-2000:])
-        f.stop()
+        procs.wait_for(lambda: f.failpoints.fired("split_part"), 60, lambda: f.out[-2000:])
+        stop_while_held(f, "split_part")
         assert "leaving hard" not in f.out, f.out[-3000:]
         assert recorded(ends.down) > 0
-        f.start(120)
+        f.start(300)
         f.wait(90)
         assert "rows of it are applied already" in f.out
         f.end()

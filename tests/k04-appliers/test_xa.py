@@ -16,7 +16,7 @@ def prepare(up, name, *statements):
 
 
 def decide(up, word, name):
-    end = time.time() + 10
+    end = time.time() + 60
     while True:
         try:
             return up.run(f"XA {word} '{name}'")
@@ -25,7 +25,7 @@ def decide(up, word, name):
             time.sleep(0.02)
 
 
-def until(what, f, seconds=30):
+def until(what, f, seconds=60):
     end = time.time() + seconds
     while not what():
         assert time.time() < end, f.out[-3000:]
@@ -50,7 +50,7 @@ def test_ahead_of_the_watermark(build_dir, ends, then):
     up, down = ends.up, ends.down
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1})
     try:
-        f.start(120)
+        f.start(500)
         up.run("CREATE DATABASE p", "CREATE TABLE p.k (id int PRIMARY KEY, n int)", "CREATE TABLE p.t (id int PRIMARY KEY, n int)", "INSERT INTO p.k VALUES (1, 0)")
         for i, name in enumerate(("early-c", "early-r", "early-open")):
             prepare(up, name, f"INSERT INTO t VALUES ({i}, 0)")
@@ -72,12 +72,12 @@ def test_ahead_of_the_watermark(build_dir, ends, then):
             f.stop_hard()
             c.rollback()
         up.run("FLUSH BINARY LOGS")
-        f.start(120)
+        f.start(500)
         f.wait(30)
         assert records(f, down) == ["early-c", "early-open", "late-open"]
         assert "is prepared again" not in f.out
         f.stop_hard()  # once more, with all of it behind the watermark
-        f.start(120)
+        f.start(500)
         for name in ("early-c", "early-open", "late-open"):
             decide(up, "COMMIT", name)
         f.end()
@@ -94,7 +94,7 @@ def test_kill_at_a_decision(build_dir, ends, place):
     up, down = ends.up, ends.down
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1})
     try:
-        f.start(120)
+        f.start(500)
         up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, n int)", "CREATE TABLE p.none (a int)", "INSERT INTO p.t VALUES (0, 0)")
         f.wait(30)
         for turn in range(4):
@@ -120,7 +120,7 @@ def test_not_one_after_the_other(build_dir, server):
     up, down = e.up, e.down
     f = live.Follow(build_dir, up, down, ["p"], sync={"workers": 4, "batch_rows": 1})
     try:
-        f.start(120)
+        f.start(500)
         up.run("CREATE DATABASE p", "CREATE TABLE p.t (id int PRIMARY KEY, n int)", "INSERT INTO p.t VALUES (1, 0), (2, 0), (3, 0)")
         f.wait(30)
         with down.connect(autocommit=False, database="p") as c, c.cursor() as cur:
@@ -128,7 +128,7 @@ def test_not_one_after_the_other(build_dir, server):
             for i in (1, 2, 3):
                 prepare(up, f"x{i}", f"UPDATE t SET n=7 WHERE id={i}")
                 decide(up, "COMMIT", f"x{i}")
-            until(lambda: down.query("SELECT COUNT(*) FROM p.t WHERE n=7") == ((2,),), f, 30)
+            until(lambda: down.query("SELECT COUNT(*) FROM p.t WHERE n=7") == ((2,),), f)
             c.rollback()
         f.end()
         check_meta(down, f)
