@@ -71,10 +71,10 @@ def test_tables_come_and_go(beside):
     j.failpoints.arm("check_listed", "sleep", arg=60000)
     asked = subprocess.Popen([str(j.bin / "tidegate"), "check-task", file(USER, PASSWORD), "--state", j.state], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        procs.wait_for(lambda: j.failpoints.fired("check_listed"), 30, j.story)
+        procs.wait_for(lambda: j.failpoints.fired("check_listed"), 60, j.story)
         pair.source.run("DROP TABLE other.dropped", "RENAME TABLE other.moved TO other.there")
         j.failpoints.disarm("check_listed")
-        out, err = asked.communicate(timeout=60)
+        out, err = asked.communicate(timeout=100)
     finally:
         asked.kill()
         asked.wait()

@@ -35,7 +35,7 @@ def test_pauses(files):
     procs.wait_for(lambda: j.log().count("obituary sync") >= 6, 60, j.story())  # a minute has 6 with the pauses of every day
     target.start()
     began = time.monotonic()
-    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 30, f"it does not go on\n{j.story()}")
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 60, f"it does not go on\n{j.story()}")
     print(f"on {time.monotonic() - began:.1f} s after the server is back")
     assert j.interrupt() == INTERRUPTED, j.story()
 
@@ -55,5 +55,5 @@ def test_never(files):
     time.sleep(3)
     assert j.subtask("moved")["stage"] == "Paused"
     j.ask("resume-task", "moved")
-    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 30, f"it does not go on\n{j.story()}")
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM app.t") == ((2,),), 60, f"it does not go on\n{j.story()}")
     assert j.interrupt() == INTERRUPTED, j.story()

@@ -85,14 +85,16 @@ def job_by_files(make_pair, job):
 def test_shapes(job_by_files):
     pair, j = job_by_files
     ask = lambda *words: without_ours(j.ask(*map(str, words)))  # noqa: E731
-    stage = lambda s: procs.wait_for(lambda: j.subtask("moved")["stage"] == s, 30, f"not {s}\n{j.story()}", 0.2)  # noqa: E731
+    stage = lambda s: procs.wait_for(lambda: j.subtask("moved")["stage"] == s, 60, f"not {s}\n{j.story()}", 0.2)  # noqa: E731
     j.start("--stay", j.task, j.source, until=None)
     j.wait_log("following from")
-    procs.wait_for(lambda: (s := j.subtask("moved"))["unit"] == "Sync" and s["sync"]["syncerBinlog"], 30, j.story, 0.2)
+    procs.wait_for(lambda: (s := j.subtask("moved"))["unit"] == "Sync" and s["sync"]["syncerBinlog"], 60, j.story, 0.2)
 
     assert ask("query-status") == {"result": True, "msg": "", "tasks": [{"taskName": "moved", "taskStatus": "Running", "sources": ["one"]}]}
     status = {"result": True, "msg": "", "sources": [{"result": True, "msg": "", "sourceStatus": {"source": "one", "worker": TEXT, "result": None, "relayStatus": RELAY},
                                                       "subTaskStatus": [subtask("Sync", SYNC)]}]}
+    relay = lambda: ask("query-status", "-s", "one")["sources"][0]["sourceStatus"]["relayStatus"]  # noqa: E731
+    procs.wait_for(lambda: relay() == RELAY, 60, lambda: f"{relay()}\n{j.story()}", 0.2)  # the sync is heard of as soon as it follows, the relay by its next report
     for words in (("moved",), ("-s", "one"), ("--more",), ("moved", "-s", "one")):
         assert ask("query-status", *words) == status, words
 
@@ -103,8 +105,7 @@ def test_shapes(job_by_files):
             assert ask("query-status", "moved")["sources"][0]["subTaskStatus"][0]["result"] == {"isCanceled": True, "errors": [], "detail": None}
     for word, op in (("pause-relay", "PauseRelay"), ("resume-relay", "ResumeRelay")):
         assert ask(word, "-s", "one") == {"op": op, "result": True, "msg": "", "sources": [PART]}
-    relay = lambda: ask("query-status", "-s", "one")["sources"][0]["sourceStatus"]["relayStatus"]  # noqa: E731
-    procs.wait_for(lambda: relay() == RELAY and relay()["relayBinlog"], 30, j.story, 0.2)
+    procs.wait_for(lambda: (r := relay()) == RELAY and r["relayBinlog"], 60, j.story, 0.2)
     # The server's first file may be long past: others have used it, and the relay log begins where the copy did.
     last = re.match(r"\(([\w.-]+), ", relay()["relayBinlog"]).group(1)
     for words in (("start-relay", "-s", "one"), ("stop-relay", "-s", "one"), ("purge-relay", "-s", "one", "-f", last)):

@@ -55,7 +55,7 @@ def test_one_source_stopped_and_started(two, words):
     j = two
     before = syncs(j)
     assert [s["source"] for s in j.ask("stop-task", "-s", "one", "moved")["sources"]] == ["one"]
-    procs.wait_for(lambda: set(syncs(j)) == {"two"}, 30, j.story)
+    procs.wait_for(lambda: set(syncs(j)) == {"two"}, 60, j.story)
     for name in ("one", "two"):
         put(j, name, 2)
     comes(j, "two", 2)
@@ -69,7 +69,7 @@ def test_one_source_stopped_and_started(two, words):
         j.pairs[name].assert_equal(name, j.story)
     now = syncs(j)
     assert now["two"].key == before["two"].key and now["one"].key != before["one"].key, j.story()
-    assert stages(j) == {"one": "Running", "two": "Running"}
+    procs.wait_for(lambda: stages(j) == {"one": "Running", "two": "Running"}, 60, lambda: f"{stages(j)}\n{j.story()}", 0.2)
     assert j.interrupt() == INTERRUPTED, j.story()
 
 
@@ -78,7 +78,7 @@ def test_a_file_for_a_name(two):
     j = two
     for word, stage in (("pause-task", "Paused"), ("resume-task", "Running")):
         j.ask(word, str(j.task))
-        procs.wait_for(lambda: set(stages(j).values()) == {stage}, 30, j.story, 0.2)
+        procs.wait_for(lambda: set(stages(j).values()) == {stage}, 60, j.story, 0.2)
     bad = j.folder / "bad.yaml"
     bad.write_text("nam: moved\n")
     assert "bad.yaml:1" in j.ask("pause-task", str(bad), expect=FAILED)
@@ -93,7 +93,7 @@ def test_words_of_some_sources(two):
     j = two
     j.ask("stop-task", "-s", "one", "moved")
     j.ask("pause-task", "moved")
-    procs.wait_for(lambda: [t["stage"] for s in j.ask("query-status", "moved")["sources"] for t in s["subTaskStatus"]] == ["Paused"], 30, j.story, 0.2)
+    procs.wait_for(lambda: [t["stage"] for s in j.ask("query-status", "moved")["sources"] for t in s["subTaskStatus"]] == ["Paused"], 60, j.story, 0.2)
     said = j.ask("update-task", "-s", "one", "-s", "two", str(j.task), expect=FAILED)
     assert "20031" in said and "source `one` is not in task `moved`" in said, said
     other = j.folder / "other.yaml"
@@ -103,7 +103,7 @@ def test_words_of_some_sources(two):
         for words in (("start-task", "--no-check", "-s", "one"), ("update-task", "-s", "two")):
             said = j.ask(*words, str(other), expect=FAILED)
             assert "46014" in said and "another user or TLS" in said, said
-    procs.wait_for(lambda: not syncs(j), 30, j.story, 0.2)
+    procs.wait_for(lambda: not syncs(j), 60, j.story, 0.2)
     assert j.ask("update-task", "-s", "two", str(j.task))["result"]
     j.ask("start-task", "-s", "one", str(j.task))
     j.ask("resume-task", "moved")

@@ -28,7 +28,7 @@ class Files:
         return str(path)
 
     def stage(self, stage):
-        procs.wait_for(lambda: self.j.subtask("moved")["stage"] == stage, 30, f"not {stage}\n{self.j.story()}", 0.2)
+        procs.wait_for(lambda: self.j.subtask("moved")["stage"] == stage, 60, f"not {stage}\n{self.j.story()}", 0.2)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_rules_and_settings(files):
     files.stage("Running")
     procs.wait_for(lambda: ("new",) in pair.target.query("SHOW TABLES IN app") and pair.target.query("SELECT id FROM app.new") == ((5,),), 60,
                    f"the table of the new rules did not come\n{j.story()}", 0.3)
-    procs.wait_for(lambda: j.subtask("moved")["tidegate"]["sync"]["appliers"] == 2, 30, f"{j.subtask('moved')}\n{j.story()}", 0.3)
+    procs.wait_for(lambda: j.subtask("moved")["tidegate"]["sync"]["appliers"] == 2, 60, f"{j.subtask('moved')}\n{j.story()}", 0.3)
     pair.source.run("INSERT INTO app.u VALUES (9)", "INSERT INTO app.t VALUES (3)")
     procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 60, f"{j.story()}", 0.3)
     assert ("u",) not in pair.target.query("SHOW TABLES IN app")

@@ -94,7 +94,7 @@ def relayed(request, make_pair, job):
     r = Relayed(pair, job(source_url=None, target_url=None))
     r.j.start("--stay", r.task_file(), r.source_file(), until=None)
     r.j.wait_log("following from")
-    procs.wait_for(lambda: r.relay() and r.relay()["stage"] == "Running" and r.raw(), 30, r.j.story, 0.2)
+    procs.wait_for(lambda: r.relay() and r.relay()["stage"] == "Running" and r.raw(), 60, r.j.story, 0.2)
     return r
 
 
@@ -104,7 +104,7 @@ def test_pause_and_resume(relayed):
     answer = r.j.ask("pause-relay", "-s", "one")
     worker = answer["sources"][0]["worker"]
     assert worker and answer == {"op": "PauseRelay", "result": True, "msg": "", "sources": [{"result": True, "msg": "", "source": "one", "worker": worker}]}
-    procs.wait_for(lambda: r.relay()["stage"] == "Paused", 20, f"not paused\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.relay()["stage"] == "Paused", 60, f"not paused\n{r.j.story()}", 0.2)
     assert r.relay()["result"] == {"isCanceled": True, "errors": [], "detail": None}
     assert r.j.ask("pause-relay", "-s", "one")["sources"][0]["msg"] == "already paused"
     assert "Relay status is Paused" in r.j.ask("query-status")["tasks"][0]["taskStatus"]
@@ -117,12 +117,12 @@ def test_pause_and_resume(relayed):
     relay = r.j.wait_unit("relay")
     relay.kill()
     r.j.wait_unit("relay", other_than=[relay])
-    procs.wait_for(lambda: r.relay()["stage"] == "Paused", 20, f"not paused again\n{r.j.story()}", 0.2)
-    time.sleep(1)
+    procs.wait_for(lambda: r.relay()["stage"] == "Paused" and r.raw().get("position") == at, 60, lambda: f"not paused again\n{r.raw()}\n{r.j.story()}", 0.2)
+    time.sleep(2)
     assert not r.arrived() and r.raw()["position"] == at
     assert r.j.ask("resume-relay", "-s", "one")["op"] == "ResumeRelay"
     r.wait_arrived()
-    procs.wait_for(lambda: r.relay()["stage"] == "Running", 20, f"not running\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.relay()["stage"] == "Running", 60, f"not running\n{r.j.story()}", 0.2)
     assert "20031" in r.j.ask("pause-relay", "-s", "nobody", expect=FAILED)
     assert "name the source" in r.j.ask("resume-relay", expect=USAGE)
     r.pair.assert_equal("app")
@@ -134,13 +134,13 @@ def test_paused_for_a_moment(relayed):
     r = relayed
     size = len(r.j.log())
     for i in range(3):
-        r.j.failpoints.arm("relay_after_write", "sleep", arg=20000)  # it looks at the connection only then
+        r.j.failpoints.arm("relay_after_write", "sleep", arg=300000)  # it looks at the connection only then
         r.write()
-        procs.wait_for(lambda: r.j.failpoints.fired("relay_after_write") > i, 20, r.j.story)
+        procs.wait_for(lambda: r.j.failpoints.fired("relay_after_write") > i, 60, r.j.story)
         r.j.ask("pause-relay", "-s", "one")
-        procs.wait_for(lambda: r.j.log()[size:].count("paused: nothing is pulled") > i, 20, r.j.story)
+        procs.wait_for(lambda: r.j.log()[size:].count("paused: nothing is pulled") > i, 60, r.j.story)
         r.j.ask("resume-relay", "-s", "one")
-        procs.wait_for(lambda: r.j.log()[size:].count(" resumed") > i, 20, r.j.story)
+        procs.wait_for(lambda: r.j.log()[size:].count(" resumed") > i, 60, r.j.story)
         r.j.failpoints.disarm("relay_after_write")
         r.wait_arrived()
     lines = [line for line in r.j.log()[size:].splitlines() if "relay" in line]
@@ -164,12 +164,12 @@ def test_purge_by_name(relayed):
     assert r.files() == before[2:]
 
     r.j.ask("pause-task", "copied")
-    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 30, f"not paused\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 60, f"not paused\n{r.j.story()}", 0.2)
     pinned = int(r.pinned().split(":")[1])
     for _ in range(3):
         r.write()
     base = before[0].rsplit(".", 1)[0]
-    procs.wait_for(lambda: len(r.files()) >= len(before) - 2 + 3, 30, f"{r.files()}\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: len(r.files()) >= len(before) - 2 + 3, 60, f"{r.files()}\n{r.j.story()}", 0.2)
     answer = r.j.ask("purge-relay", "-s", "one", "-f", r.files()[-1], "--sub-dir", r.folder().name)
     assert answer["sources"][0]["msg"].endswith("still needed by task copied"), answer
     assert r.files()[0] == f"{base}.{pinned:06}" and r.raw()["kept_for"] == "copied"
@@ -178,12 +178,12 @@ def test_purge_by_name(relayed):
     r.pair.assert_equal("app")
     # By force what is needed goes too, and whoever needed it says so.
     r.j.ask("pause-task", "copied")
-    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 30, f"not paused\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 60, f"not paused\n{r.j.story()}", 0.2)
     have = len(r.files())
     for _ in range(3):
         r.write()
     wanted = have + 3
-    procs.wait_for(lambda: len(r.files()) >= wanted, 30, f"{r.files()}\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: len(r.files()) >= wanted, 60, f"{r.files()}\n{r.j.story()}", 0.2)
     r.j.ask("purge-relay", "-s", "one", "-f", r.files()[-1], "--force")
     assert len(r.files()) == 1
     r.j.ask("resume-task", "copied")
@@ -199,10 +199,10 @@ def test_purged_by_force_and_nothing_behind_it(relayed):
     r.wait_arrived()
     r.wait_pin()
     r.j.ask("pause-task", "copied")
-    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 30, f"not paused\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 60, f"not paused\n{r.j.story()}", 0.2)
     r.pair.source.run("FLUSH BINARY LOGS", "FLUSH BINARY LOGS")
     last = r.pair.source.query("SHOW BINARY LOGS")[-1][0]
-    procs.wait_for(lambda: r.files()[-1] == last, 30, f"{r.files()}\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.files()[-1] == last, 60, f"{r.files()}\n{r.j.story()}", 0.2)
     r.j.ask("purge-relay", "-s", "one", "-f", last, "--force")
     r.j.ask("resume-task", "copied")
     def errors():
@@ -224,15 +224,15 @@ def test_purge_by_age_and_room(relayed):
     time.sleep(3)
     assert r.files() == many  # three hours are not four
     r.j.ask("operate-source", "update", str(r.source_file("purge: {interval: 1, expires: 2, remain-space: 0}")))
-    procs.wait_for(lambda: len(r.files()) == 1, 30, f"{r.files()}\n{r.j.story()}", 0.3)
-    procs.wait_for(lambda: r.raw()["purged_files"] >= 3, 20, f"{r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: len(r.files()) == 1, 60, f"{r.files()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: r.raw()["purged_files"] >= 3, 60, f"{r.raw()}\n{r.j.story()}", 0.3)
 
     # A paused task's files stay, whatever their age and however little room there is.
     r.j.ask("pause-task", "copied")
-    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 30, f"not paused\n{r.j.story()}", 0.2)
+    procs.wait_for(lambda: r.j.subtask("copied")["stage"] == "Paused", 60, f"not paused\n{r.j.story()}", 0.2)
     for _ in range(3):
         r.write()
-    procs.wait_for(lambda: len(r.files()) == 4, 30, f"{r.files()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: len(r.files()) == 4, 60, f"{r.files()}\n{r.j.story()}", 0.3)
     many = r.files()
     r.make_old()
     r.j.ask("operate-source", "update", str(r.source_file("purge: {interval: 1, expires: 2, remain-space: 1048576}")))
@@ -257,17 +257,18 @@ def test_a_task_that_has_not_begun_to_read(relayed):
     r.wait_arrived()
     r.wait_pin()
     many = r.files()
+    procs.wait_for(lambda: r.raw()["kept_for"] == "waits", 60, lambda: f"{r.raw()}\n{r.j.story()}", 0.3)  # the relay has heard of it
     answer = r.j.ask("purge-relay", "-s", "one", "-f", many[-1])
     assert answer["sources"][0]["msg"] == "0 files with 0 bytes are removed; the others are still needed by task waits", answer
     assert r.files() == many
     r.j.ask("stop-task", "waits")
-    procs.wait_for(lambda: r.raw()["kept_for"] == "copied", 30, f"{r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: r.raw()["kept_for"] == "copied", 60, f"{r.raw()}\n{r.j.story()}", 0.3)
     r.j.ask("purge-relay", "-s", "one", "-f", many[-1])
     assert len(r.files()) == 1
     # Nobody at all: everything may go but the file that is written.
     r.j.ask("stop-task", "copied")
     r.write()
-    procs.wait_for(lambda: len(r.files()) == 2 and r.raw()["kept_for"] == "", 30, f"{r.files()} {r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: len(r.files()) == 2 and r.raw()["kept_for"] == "", 60, f"{r.files()} {r.raw()}\n{r.j.story()}", 0.3)
     assert r.j.ask("purge-relay", "-s", "one", "-f", r.files()[-1])["sources"][0]["msg"].startswith("1 files")
     assert r.j.interrupt() == INTERRUPTED, r.j.story()
 
@@ -275,15 +276,15 @@ def test_a_task_that_has_not_begun_to_read(relayed):
 def test_on_and_off(relayed):
     """start-relay and stop-relay at run time: with a task the log goes on, with the quota of a buffer; without one it ends."""
     r = relayed
-    procs.wait_for(lambda: r.raw()["quota_bytes"] == WITHOUT_END, 30, lambda: f"{r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: r.raw()["quota_bytes"] == WITHOUT_END, 60, lambda: f"{r.raw()}\n{r.j.story()}", 0.3)
     relay = r.j.wait_unit("relay")
     r.j.ask("stop-relay", "-s", "one")
-    procs.wait_for(lambda: r.raw()["quota_bytes"] == BUFFER, 30, f"{r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: r.raw()["quota_bytes"] == BUFFER, 60, f"{r.raw()}\n{r.j.story()}", 0.3)
     r.j.ask("start-relay", "-s", "one")
-    procs.wait_for(lambda: r.raw()["quota_bytes"] == WITHOUT_END, 30, f"{r.raw()}\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: r.raw()["quota_bytes"] == WITHOUT_END, 60, f"{r.raw()}\n{r.j.story()}", 0.3)
     r.j.ask("stop-relay", "-s", "one")
     assert r.j.wait_unit("relay").key == relay.key  # nothing was started anew for it
     r.j.ask("stop-task", "copied")
-    procs.wait_for(lambda: not r.j.units("relay"), 30, f"the relay goes on\n{r.j.story()}", 0.3)
+    procs.wait_for(lambda: not r.j.units("relay"), 60, f"the relay goes on\n{r.j.story()}", 0.3)
     assert "the relay of source `one` does not run" in r.j.ask("purge-relay", "-s", "one", "-f", r.files()[-1], expect=FAILED)
     assert r.j.interrupt() == INTERRUPTED, r.j.story()
