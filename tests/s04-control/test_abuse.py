@@ -34,10 +34,10 @@ class Door:
         """A connection that has said nothing yet; of TLS, below it."""
         if self.kind == "ipc":
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(10)
+            s.settimeout(30)
             s.connect(self.to)
             return s
-        return socket.create_connection(("127.0.0.1", int(self.to.rsplit(":", 1)[1])), 10)
+        return socket.create_connection(("127.0.0.1", int(self.to.rsplit(":", 1)[1])), 30)
 
     def inside(self):
         """One that may send bytes to nng."""
@@ -104,7 +104,7 @@ def test_no_handshake(door):
                 s.close()
         door.well()
     few = 8 if door.kind == "tls" else 2  # of those reset inside of TLS libnng now and then keeps one (control.md)
-    procs.wait_for(lambda: door.descriptors() <= before + few, 30, lambda: f"descriptors are lost: {door.descriptors()}, {before} before")
+    procs.wait_for(lambda: door.descriptors() <= before + few, 60, lambda: f"descriptors are lost: {door.descriptors()}, {before} before")
 
 
 @pytest.mark.parametrize("door", ["tls"], indirect=True)
@@ -258,7 +258,7 @@ def test_silent(door):
         door.well()
         time.sleep(16)
         door.well()  # whoever comes next makes room
-        procs.wait_for(lambda: door.descriptors() <= before + 5, 20, lambda: f"{door.descriptors()} descriptors, {before} before")
+        procs.wait_for(lambda: door.descriptors() <= before + 5, 60, lambda: f"{door.descriptors()} descriptors, {before} before")
         assert c.ask(sp.command("list-member"))[0] == sp.ANSWER
     for s in many:
         s.close()
@@ -277,6 +277,6 @@ def test_worn(hosts, site):  # noqa: F811
     a.said("begins anew", 60)
     for c in many:
         c.close()
-    procs.wait_for(lambda: [m for m in a.below("master") if m.key != master.key], 30, a.story)  # one look: it may end between two
-    procs.wait_for(lambda: a.agents().get("a") == "free", 30, a.story)
+    procs.wait_for(lambda: [m for m in a.below("master") if m.key != master.key], 60, a.story)  # one look: it may end between two
+    procs.wait_for(lambda: a.agents().get("a") == "free", 60, a.story)
     assert a.below("agent")[0].key == agent.key

@@ -41,8 +41,17 @@ class Host(whole.Host):
     def start(self):
         return super().start(self.with_master)
 
-    def said(self, text, timeout=20):
+    def said(self, text, timeout=60):
         procs.wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, lambda: f"not said: {text}\n{self.story()}")
+
+
+def asks(command):
+    """Whether a command that was begun has come as far as to have a connection."""
+    try:
+        folder = f"/proc/{command.pid}/fd"
+        return any(os.readlink(f"{folder}/{n}").startswith("socket:") for n in os.listdir(folder))
+    except OSError:
+        return False
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ def test_plain_on_loopback(hosts):
     url = f"tcp://127.0.0.1:{free_port()}"
     a = hosts("a", master={"listen": url}).start()
     b = hosts("b", masters=[url]).start()
-    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, f"not both agents\n{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 60, f"not both agents\n{a.story()}\n{b.story()}")
     assert set(b.agents(to=url)) == {"a", "b"}
     said = {w["name"]: w["addr"] for w in a.ask("list-member")["members"][2]["worker"]["workers"]}
     assert said == {"a": "", "b": "127.0.0.1"}
@@ -74,8 +83,8 @@ def test_plain_on_loopback(hosts):
     assert a.below("master")[0].status()["Seccomp"] == "2"
     # Its connection goes: the agent makes another one.
     a.below("master")[0].kill()
-    procs.wait_for(lambda: a.below("master"), 20, a.story())
-    procs.wait_for(lambda: (now := a.agents()).keys() == {"a", "b"} and now["b"] == "free", 30, lambda: f"not both agents\n{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: a.below("master"), 60, a.story)
+    procs.wait_for(lambda: (now := a.agents()).keys() == {"a", "b"} and now["b"] == "free", 60, lambda: f"not both agents\n{a.story()}\n{b.story()}")
 
 
 @pytest.mark.parametrize("who", ["listen", "masters"])
@@ -95,7 +104,7 @@ def test_plain_beyond_loopback(hosts, who):
         h.said("listening at " + url)
         h.said("without TLS: whoever reaches it")
     else:
-        procs.wait_for(lambda: h.below("agent") and "ready" in h.log.read_text()[size:], 20, h.story())
+        procs.wait_for(lambda: h.below("agent") and "ready" in h.log.read_text()[size:], 60, h.story)
 
 
 @pytest.mark.parametrize("bad", ["tcp://127.0.0.1", "tls+tcp://127.0.0.1:1", "tcp://127.0.0.1:70000", "http://127.0.0.1:80", "/run/master.sock"])
@@ -132,7 +141,7 @@ def test_every_address(hosts):
     one.write("tidegate-master", {"listen": url, "plain-tcp": "yes", "address": url.replace("*", "127.0.0.1")})
     size = len(one.log.read_text())
     one.start()
-    procs.wait_for(lambda: "listening at " + url in one.log.read_text()[size:], 20, one.story)
+    procs.wait_for(lambda: "listening at " + url in one.log.read_text()[size:], 60, one.story)
 
 
 def test_the_command_line_takes_any_address(hosts):
@@ -163,7 +172,7 @@ def test_tls(hosts, site):
     """Certificates on both sides; the command line by an operator's, an agent by its own."""
     a = hosts("a", master=site.master).start()
     b = hosts("b", masters=[site.url], agent=site.agent).start()
-    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, f"not both agents\n{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 60, f"not both agents\n{a.story()}\n{b.story()}")
     assert set(a.agents(to=site.url, more=options(site.operator))) == {"a", "b"}
     a.said("is operator `alice`")
     a.said("is agent `b`")
@@ -172,7 +181,7 @@ def test_tls(hosts, site):
     assert "ssl-ca" in b.ask("list-member", to=site.url, expect=1)
     # Its connection goes: the agent makes another one, and proves it again.
     a.below("master")[0].kill()
-    procs.wait_for(lambda: "free" in a.agents().get("b", ""), 30, f"b did not come back\n{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: "free" in a.agents().get("b", ""), 60, f"b did not come back\n{a.story()}\n{b.story()}")
 
 
 def test_plain_in_spite_of_certificates(hosts, site):
@@ -189,7 +198,7 @@ def test_plain_in_spite_of_certificates(hosts, site):
 def test_wrong_certificates(hosts, site):
     """Of another CA, of another host's name: no connection, and the master goes on."""
     a = hosts("a", master=site.master).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     other = Certificates(hosts.path / "other")
     foreign = other.make("op", "alice", "tidegate-operator")
     for wrong in (foreign, {**foreign, "ssl-ca": site.operator["ssl-ca"]}):
@@ -214,7 +223,7 @@ def test_absent_master(hosts):
         began = time.monotonic()
         said = h.ask("list-member", to=url, expect=1)
         took = time.monotonic() - began
-        assert url in said and why in said and took < 15 + 2 * looked, f"{took:.1f} s: {said}"
+        assert url in said and why in said and took < 25 + 2 * looked, f"{took:.1f} s: {said}"
 
 
 def test_silent_port(hosts, site):
@@ -226,13 +235,13 @@ def test_silent_port(hosts, site):
         began = time.monotonic()
         said = hosts("h").ask("list-member", to=url, more=options(site.operator), expect=1)
         took = time.monotonic() - began
-    assert url in said and "certificate" in said and 15 < took < 28, f"{took:.1f} s: {said}"  # a master that is busy has its time
+    assert url in said and "certificate" in said and 15 < took < 60, f"{took:.1f} s: {said}"  # a master that is busy has its time
 
 
 def test_third_master(hosts, site):
     """By TLS: the first two of three take connections and say nothing, for longer than one alone has to prove itself: the third is asked all the same."""
     a = hosts("a", master=site.master).start()
-    procs.wait_for(lambda: "a" in a.agents(), 30, a.story)
+    procs.wait_for(lambda: "a" in a.agents(), 60, a.story)
     with socket.socket() as s, socket.socket() as t:
         for silent in (s, t):
             silent.bind(("127.0.0.1", 0))
@@ -251,11 +260,11 @@ def test_master_without_etcd(hosts):
         h.start()
     for h, u in zip([*away, a], urls):
         h.said("listening at " + u)
-    procs.wait_for(lambda: "a" in a.agents(), 30, a.story)
+    procs.wait_for(lambda: "a" in a.agents(), 60, a.story)
     assert set(a.agents(to=",".join(urls))) == {"a"}
     began = time.monotonic()
     assert "no master leads" in a.ask("list-member", to=",".join(urls[:2]), expect=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     said = a.ask("operate-leader", "cancel-evict", to=",".join(urls), expect=2)
     assert "give its address alone" in said, said
 
@@ -264,14 +273,14 @@ def test_next_master(hosts):
     """Several addresses: one where nobody listens, one that stands still, and the one that answers."""
     url, other = f"tcp://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"
     a, b = (hosts(n, master={"listen": u}).start() for n, u in (("a", url), ("b", other)))
-    procs.wait_for(lambda: "a" in a.agents() and "b" in b.agents(), 30, lambda: a.story() + b.story())
+    procs.wait_for(lambda: "a" in a.agents() and "b" in b.agents(), 60, lambda: a.story() + b.story())
     began = time.monotonic()
     assert set(a.agents(to=f"tcp://127.0.0.1:{free_port()},{url}")) == {"a"}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # not the ten seconds of one that says nothing
     b.below("master")[0].kill(signal.SIGSTOP)
     began = time.monotonic()
     assert set(a.agents(to=f"{other},{url}")) == {"a"}
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25
     b.below("master")[0].kill(signal.SIGCONT)
     nobody = [f"tcp://127.0.0.1:{free_port()}" for _ in range(2)]
     said = a.ask("list-member", to=",".join(nobody), expect=1)
@@ -283,7 +292,7 @@ def test_a_source_goes_where_it_is_told(hosts, monkeypatch):
     """operate-source create -w; stop by the name, also where a folder is called like it."""
     a = hosts("a", master={}).start()
     b = hosts("b", masters=[a.socket]).start()
-    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 30, lambda: a.story() + b.story())
+    procs.wait_for(lambda: set(a.agents()) == {"a", "b"}, 60, lambda: a.story() + b.story())
     here = hosts.path / "here"
     (here / "s1").mkdir(parents=True)
     monkeypatch.chdir(here)
@@ -300,7 +309,7 @@ def test_a_source_goes_where_it_is_told(hosts, monkeypatch):
 def test_several_files_by_relative_names(hosts):
     """All are read before the first is sent, from the folder that the command is given in: a mistake in the last one changes nothing."""
     a = hosts("a", master={}).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story)
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     here = hosts.path / "here"
     here.mkdir()
     for name in ("s1", "s2"):

@@ -40,7 +40,7 @@ def test_full_disk(hosts):  # noqa: F811
         a.ask("operate-source", "stop", "s0")
         assert [s["source"] for s in a.ask("operate-source", "show")["sources"]] == ["s1"]
         a.below("master")[0].kill()
-        procs.wait_for(lambda: a.agents() == {"a": "bound"}, 30, a.story)
+        procs.wait_for(lambda: a.agents() == {"a": "bound"}, 60, a.story)
         assert [s["source"] for s in a.ask("operate-source", "show")["sources"]] == ["s1"]
     finally:
         a.close()

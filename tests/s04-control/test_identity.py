@@ -23,7 +23,7 @@ NOT_ALLOWED, UNPROVED, IDENTITY, MEMBER_KEY, STALE = 60621, 60622, 60623, 60624,
 def test_b_claims_to_be_a(hosts, site):  # noqa: F811
     """Member B's certificate with A's name, A's certificate with B's key, a proof that was heard, a session that is another's: refused, logged."""
     a = hosts("a", master=site.master).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     b, mine = site.agent, site.certs.make("x", "x")
     with sp.Caller(site.url, b) as c:
         assert sp.code(c.ask(sp.hello("b"))) == UNPROVED
@@ -70,7 +70,7 @@ def test_first_key_counts(hosts):  # noqa: F811
     url = f"tcp://127.0.0.1:{free_port()}"
     a = hosts("a", master={"listen": url}).start()
     b = hosts("b", masters=[url]).start()
-    procs.wait_for(lambda: "b" in a.agents(), 30, f"{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: "b" in a.agents(), 60, lambda: f"{a.story()}\n{b.story()}")
     key = b.state / "agent" / "identity.key"
     assert key.stat().st_mode & 0o777 == 0o600
     mine = sp.Key(hosts.path / "mine.key")
@@ -83,16 +83,16 @@ def test_first_key_counts(hosts):  # noqa: F811
     agent = b.below("agent")[0]
     here = a.log.read_text().count("agent b is here")
     agent.kill()
-    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here, 30, lambda: f"{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here, 60, lambda: f"{a.story()}\n{b.story()}")
     # The host is set up anew.
     b.close()
     shutil.rmtree(b.state / "agent")
     size, here = len(a.log.read_text()), a.log.read_text().count("agent b is here")
     b.start()
-    procs.wait_for(lambda: "agent `b` is known by ed25519:" in a.log.read_text()[size:], 30, lambda: f"{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: "agent `b` is known by ed25519:" in a.log.read_text()[size:], 60, lambda: f"{a.story()}\n{b.story()}")
     a.ask("accept-key", "-n", "b")
     a.ask("accept-key", "-n", "b")  # said twice
-    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here and a.agents().get("b") == "free", 30, lambda: f"{a.story()}\n{b.story()}")
+    procs.wait_for(lambda: a.log.read_text().count("agent b is here") > here and a.agents().get("b") == "free", 60, lambda: f"{a.story()}\n{b.story()}")
     assert "46004" in a.ask("accept-key", "-n", "nobody", expect=1)
 
 
@@ -122,7 +122,7 @@ def as_user(path, what, uid, gid=65534, groups=()):
 def test_users_of_this_host(hosts):  # noqa: F811
     """The socket: root and the master's own user; others of the group tidegate for commands; nobody else, whatever the file's mode."""
     a = hosts("a", master={}).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     path = str(a.run / "master.sock")
     os.chmod(a.run, 0o755)
     os.chmod(path, 0o666)
@@ -152,7 +152,7 @@ def test_group_of_operators(hosts):  # noqa: F811
     a = hosts("a", master={})
     a.prefix = with_accounts(hosts.path)
     a.start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     assert a.below("master")[0].uids()[0] == TIDEGATE
     oper, primary, other = ((OPER, OPER, [TIDEGATE]), (PRIMARY, TIDEGATE, [TIDEGATE]), (OTHER, OTHER, [OTHER]))
     program, path = hosts.path / "tidegate", str(a.run / "master.sock")  # a clone may lie where only root looks
@@ -184,7 +184,7 @@ def test_one_operator_leaves_room(hosts):  # noqa: F811
     a = hosts("a", master={})
     a.prefix = ["prlimit", "--nofile=240:", *with_accounts(hosts.path)]
     a.start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     master, path = a.below("master")[0], str(a.run / "master.sock")
     ready, go_on = os.pipe(), os.pipe()
     pid = os.fork()

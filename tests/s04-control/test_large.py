@@ -63,8 +63,8 @@ class Agent(sp.Caller):
 @pytest.fixture
 def site(hosts):  # noqa: F811
     """A host that takes no source, and the source s1 at a made-up agent."""
-    a = hosts("a", master={"lease": 3}, agent={"capacity": 0}).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    a = hosts("a", master={"lease": 10}, agent={"capacity": 0}).start()
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     a.big = Agent(str(a.run / "master.sock")).register("big")
     file = hosts.path / "source.yaml"
     file.write_text("source-id: s1\nfrom: {host: 127.0.0.1, port: 1, user: u, password: ''}\n")
@@ -184,6 +184,7 @@ def test_orders(site, hosts):  # noqa: F811
             kind, body = c.ask(sp.command("start-task", json.dumps({"task": task, "remove_meta": False}), request=100 + n))
             assert b'"result":true' in body, body
             assert b'"result":true' in c.ask(sp.command("pause-task", json.dumps({"task": f"t{n}", "sources": []}), request=200 + n))[1]
+            assert site.big.ask(sp.message(REPORT, site.big.session + sp.text(report_of(1, "x"))))[0] == sp.OK  # it is there still
     revision, text, pieces = site.big.next()
     assert len(text) > MESSAGE and pieces == -(-len(text) // PIECE)
     orders = json.loads(text)
@@ -197,7 +198,7 @@ def test_orders(site, hosts):  # noqa: F811
     def told():
         s = site.ask("query-status", "-s", "s1")["sources"][0]
         return s["sourceStatus"]["worker"] == "b" and s["tidegate"]["relay_stage"] and [t["stage"] for t in s["subTaskStatus"]] == ["Paused"] * 20
-    procs.wait_for(told, 60, lambda: f"{site.story()}\n{b.story()}", 0.3)
+    procs.wait_for(told, 90, lambda: f"{site.story()}\n{b.story()}", 0.3)
 
 
 @pytest.mark.slow
@@ -208,7 +209,7 @@ def test_structures_of_many_tables(hosts, make_pair):  # noqa: F811
     for db in ("app1", "app2"):
         pair.source.run(f"CREATE DATABASE {db}", *[f"CREATE TABLE {db}.t{i:03d} (id int PRIMARY KEY, {columns})" for i in range(100)])
     a = hosts("a", master={}, agent={"log-level": "debug"}).start()
-    procs.wait_for(lambda: a.agents(), 30, a.story())
+    procs.wait_for(lambda: a.agents(), 60, a.story)
     where = f"host: 127.0.0.1, port: {{}}, user: {USER}, password: '{PASSWORD}'"
     for s in ("s1", "s2"):
         file = hosts.path / f"{s}.yaml"
@@ -224,7 +225,7 @@ def test_structures_of_many_tables(hosts, make_pair):  # noqa: F811
         return [(s["stage"], s["unit"]) for x in a.ask("query-status", "t")["sources"] for s in x["subTaskStatus"]]
     procs.wait_for(lambda: units() == [("Running", "Sync")] * 2, 180, lambda: f"{units()}\n{a.story()}", 0.5)
     a.ask("pause-task", "t")
-    procs.wait_for(lambda: {s for s, _ in units()} == {"Paused"}, 30, lambda: f"{units()}\n{a.story()}", 0.3)
+    procs.wait_for(lambda: {s for s, _ in units()} == {"Paused"}, 60, lambda: f"{units()}\n{a.story()}", 0.3)
 
     def listed(n):
         """The answer, where the agent told what both had found in one report: it stands still while they find it."""
@@ -235,7 +236,7 @@ def test_structures_of_many_tables(hosts, make_pair):  # noqa: F811
             if not asked.done():  # else they were not seen side by side: another time
                 agent = a.below("agent")[0]
                 agent.kill(signal.SIGSTOP)
-                time.sleep(1 + n / 2)
+                time.sleep(min(1 + 2 * n, 8))  # below a lease
                 agent.kill(signal.SIGCONT)
             answer = asked.result()
         return isinstance(answer, dict) and "goes in pieces" in a.log.read_text()[mark:] and answer

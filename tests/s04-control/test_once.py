@@ -13,7 +13,7 @@ import procs
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 import sp  # noqa: E402
-from test_control import Certificates, free_port, hosts, options  # noqa: E402, F401
+from test_control import Certificates, asks, free_port, hosts, options  # noqa: E402, F401
 
 SOURCE = '{"op":"create","source":{"source-id":"s1","endpoint":{"host":"127.0.0.1","port":1,"user":"u","password":""}}}'
 
@@ -61,13 +61,14 @@ def test_the_command_line_asks_again(hosts):  # noqa: F811
     master.kill(signal.SIGSTOP)
     asker = subprocess.Popen([str(a.bin / "tidegate"), "operate-source", "create", str(file), "--master", str(a.run), "--state", str(a.state), "--json"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    procs.wait_for(lambda: asks(asker) or asker.poll() is not None, 60, a.story)
     time.sleep(1)
     master.kill()
-    out, err = asker.communicate(timeout=40)
+    out, err = asker.communicate(timeout=100)
     assert asker.returncode == 0, f"{out}{err}\n{a.story()}"
     assert len(revision(a.log)) == 1, a.story()
     assert not err, err  # the first one's loss is nobody's business any more
-    procs.wait_for(lambda: a.ask("operate-source", "show")["sources"], 10, a.story())
+    procs.wait_for(lambda: a.ask("operate-source", "show")["sources"], 60, a.story)
 
 
 class Forgetful:
@@ -92,10 +93,10 @@ def test_an_unproved_connection_is_proved_again(bin_dir, short_tmp, of, proofs, 
     operator = Certificates(short_tmp / "certs").make("op", "alice", "tidegate-operator")
     with sp.Answerer(Forgetful(of)) as master:
         ask = [str(bin_dir / "tidegate"), "operate-source", "show", "--json", "--master", master.url]
-        done = subprocess.run([*ask, *options(operator)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*ask, *options(operator)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and '"result": true' in done.stdout and not done.stderr, done
         assert (master.answer.proofs, len(master.answer.requests)) == (proofs, commands)
         assert len(set(master.answer.requests)) == 1  # the same number: it can't be done twice (T39)
     with sp.Answerer(Forgetful(sp.COMMAND)) as master:  # without a certificate there is nothing to prove by
-        done = subprocess.run([*ask[:-1], master.url], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([*ask[:-1], master.url], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and "60622" in done.stderr and len(master.answer.requests) == 1, done
