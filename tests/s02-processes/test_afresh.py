@@ -23,7 +23,7 @@ def host(bin_dir, short_tmp, make_pair):
     (short_tmp / "one.yaml").write_text(f"source-id: one\nfrom: {{host: 127.0.0.1, port: {h.pair.source.port}, user: {USER}, password: '{PASSWORD}'}}\n")
     h.start()
     try:
-        procs.wait_for(lambda: h.agents().get("h") == "free", 30, h.story)
+        procs.wait_for(lambda: h.agents().get("h") == "free", 60, h.story)
         h.ask("operate-source", "create", short_tmp / "one.yaml")
         yield h
     finally:
@@ -49,7 +49,7 @@ def arrives(h, number):
 def lose_relay(h):
     lost = h.below("relay")[0]
     lost.kill()
-    procs.wait_for(lambda: [p for p in h.below("relay") if p.key != lost.key], 40, lambda: f"the relay did not come back\n{h.story()}")
+    procs.wait_for(lambda: [p for p in h.below("relay") if p.key != lost.key], 60, lambda: f"the relay did not come back\n{h.story()}")
 
 
 def test_relay_lost_in_sync(host):
@@ -59,17 +59,17 @@ def test_relay_lost_in_sync(host):
     file, offset = pair.source.query("SHOW MASTER STATUS")[0][:2]
     begin(host, "incremental", f", meta: {{binlog-name: {file}, binlog-pos: {offset}}}")
     arrives(host, 2)
-    procs.wait_for(lambda: host.ask("query-status", "afresh")["sources"][0]["subTaskStatus"][0]["tidegate"]["sync"].get("phase") == "live", 30, host.story, 0.2)
+    procs.wait_for(lambda: host.ask("query-status", "afresh")["sources"][0]["subTaskStatus"][0]["tidegate"]["sync"].get("phase") == "live", 60, host.story, 0.2)
     lose_relay(host)
     arrives(host, 3)
     pair.assert_equal("app", host.story)
 
 
 def test_relay_lost_in_copy(host):
-    host.failpoints.arm("load_before_commit", "sleep", arg=60000)
+    host.failpoints.arm("load_before_commit", "sleep", arg=300000)
     begin(host, "all")
-    procs.wait_for(lambda: host.failpoints.fired("load_before_commit"), 40, host.story)
-    procs.wait_for(lambda: host.ask("query-status", "afresh")["sources"][0]["subTaskStatus"][0]["tidegate"]["load"].get("phase") == "load", 30, host.story, 0.2)
+    procs.wait_for(lambda: host.failpoints.fired("load_before_commit"), 60, host.story)
+    procs.wait_for(lambda: host.ask("query-status", "afresh")["sources"][0]["subTaskStatus"][0]["tidegate"]["load"].get("phase") == "load", 60, host.story, 0.2)
     lose_relay(host)
     host.failpoints.disarm("load_before_commit")
     arrives(host, 2)
