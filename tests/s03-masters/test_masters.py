@@ -63,7 +63,7 @@ def subtask(host):
 def start_task(host, pair, folder):
     """With its source at this host's agent."""
     source, task = files(folder, pair)
-    procs.wait_for(host.agents, 30, f"no agent\n{host.story()}")
+    procs.wait_for(host.agents, 60, f"no agent\n{host.story()}")
     host.ask("operate-source", "create", source)
     host.ask("start-task", task)
 
@@ -107,7 +107,7 @@ def test_leader_killed(cluster, hosts, make_pair):
     a.wait_leader({"a"})
     begin(a, pair, hosts.path)
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
-    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, f"not both agents\n{b.story()}")
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 60, f"not both agents\n{b.story()}")
     assert a.leader() == b.leader() == "a"
     assert subtask(b)["stage"] == "Running"  # passed on
     with work:
@@ -117,27 +117,27 @@ def test_leader_killed(cluster, hosts, make_pair):
         a.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         master.kill()
-        b.wait_leader({"b"}, LEASE + 10)
+        b.wait_leader({"b"}, 60)
         took = time.monotonic() - began
         print(f"another master leads {took:.1f} s after the kill (lease {LEASE} s)")
-        assert took < LEASE + 8  # on a machine that has much else to do
+        assert took < LEASE + 20  # on a machine that has much else to do
         assert units(a) == before, "units were started again"
-        procs.wait_for(lambda: subtask(b).get("stage") == "Running" and subtask(b).get("unit") == "Sync", 30, f"{subtask(b)}\n{b.story()}", 0.2)
-        assert b.agents()["a"] == "bound", b.agents()
+        procs.wait_for(lambda: subtask(b).get("stage") == "Running" and subtask(b).get("unit") == "Sync", 60, lambda: f"{subtask(b)}\n{b.story()}", 0.2)
+        procs.wait_for(lambda: b.agents().get("a") == "bound", 60, lambda: f"{b.agents()}\n{b.story()}")  # once it has found it
         # A command to the new leader reaches the agent, which found it by itself.
         b.ask("pause-task", "t")
-        procs.wait_for(lambda: not a.below("sync"), 30, f"not paused\n{a.story()}")
+        procs.wait_for(lambda: not a.below("sync"), 60, f"not paused\n{a.story()}")
         a.process.send_signal(signal.SIGCONT)
-        a.wait_leader({"b"}, 20)  # its master is back, and passes on
+        a.wait_leader({"b"}, 60)  # its master is back, and passes on
         a.ask("resume-task", "t")
-        procs.wait_for(lambda: a.below("sync") and subtask(a).get("unit") == "Sync", 30, f"not resumed\n{a.story()}\n{b.story()}")
+        procs.wait_for(lambda: a.below("sync") and subtask(a).get("unit") == "Sync", 60, f"not resumed\n{a.story()}\n{b.story()}")
         work.wait(20)
         # And an orderly end: the other one leads at once.
         before = units(a)
-        procs.wait_for(lambda: a.below("master"), 10, "no master")
+        procs.wait_for(lambda: a.below("master"), 60, "no master")
         began = time.monotonic()
         b.below("master")[0].kill(signal.SIGTERM)
-        a.wait_leader({"a"}, 20)
+        a.wait_leader({"a"}, 60)
         print(f"after a SIGTERM: {time.monotonic() - began:.1f} s")
         time.sleep(2 * LEASE)
         assert units(a) == before, "units were started again"
@@ -155,11 +155,11 @@ def test_operate_leader(cluster, hosts, make_pair):
     a.wait_leader({"a"})
     begin(a, pair, hosts.path)
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
-    procs.wait_for(lambda: b.leader() == "a", 30, f"does not follow\n{b.story()}")
+    procs.wait_for(lambda: b.leader() == "a", 60, f"does not follow\n{b.story()}")
     before = units(a)
-    procs.wait_for(lambda: masters(b) == {"a": (True, True, True), "b": (True, False, True)}, LEASE, b.story())
+    procs.wait_for(lambda: masters(b) == {"a": (True, True, True), "b": (True, False, True)}, 60, b.story)
     assert b.ask("operate-leader", "evict") == {"result": True, "msg": ""}  # passed on to the leader
-    a.wait_leader({"b"}, LEASE + 10)
+    a.wait_leader({"b"}, 60)
     time.sleep(2 * LEASE)
     assert a.leader() == b.leader() == "b"
     said = b.ask("operate-leader", "evict", expect=1)  # nobody would lead
@@ -169,12 +169,12 @@ def test_operate_leader(cluster, hosts, make_pair):
     assert sorted(b.ask("config", "master")["names"]) == ["a", "b"]
     assert "end it first" in b.ask("offline-member", "-m", "-n", "a", expect=1)
     assert a.ask("operate-leader", "cancel-evict") == {"result": True, "msg": ""}
-    procs.wait_for(lambda: masters(b)["a"] == (True, False, True), 2 * LEASE, b.story())
+    procs.wait_for(lambda: masters(b).get("a") == (True, False, True), 60, b.story)
     assert b.ask("operate-leader", "evict") == {"result": True, "msg": ""}
-    b.wait_leader({"a"}, LEASE + 10)
+    b.wait_leader({"a"}, 60)
     assert units(a) == before, "units were started again"
     assert b.stop() == 0
-    procs.wait_for(lambda: masters(a) == {"a": (True, True, True), "b": (False, False, False)}, 2 * LEASE, a.story())
+    procs.wait_for(lambda: masters(a) == {"a": (True, True, True), "b": (False, False, False)}, 60, a.story)
     assert "b.r/master.sock" in a.ask("config", "master", "b")["cfg"]
     a.ask("offline-member", "-m", "-n", "b")
     assert set(masters(a)) == {"a"}
@@ -194,13 +194,13 @@ def test_leader_frozen(cluster, hosts, make_pair):
     a.wait_leader({"a"})
     begin(a, pair, hosts.path)
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
-    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, f"not both agents\n{b.story()}")
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 60, f"not both agents\n{b.story()}")
     with work:
         work.wait(20)
         before, master = units(a), a.below("master")[0]
         assert len(before) == 2
         master.kill(signal.SIGSTOP)
-        b.wait_leader({"b"}, LEASE + 10)
+        b.wait_leader({"b"}, 60)
         until, seen = time.monotonic() + 25, set()
         while time.monotonic() < until:
             seen.update(b.agents().items())
@@ -209,7 +209,7 @@ def test_leader_frozen(cluster, hosts, make_pair):
         assert units(a) == before and not units(b), f"units were started again\n{a.story()}\n{b.story()}"
         assert subtask(b).get("stage") == "Running" and "no longer that of" not in b.log.read_text(), b.story()
         master.kill(signal.SIGCONT)
-        a.wait_leader({"b"}, 20)  # it sees that its term is over, and passes on
+        a.wait_leader({"b"}, 60)  # it sees that its term is over, and passes on
         work.wait(20)
         assert units(a) == before
     finish(pair, work, a)
@@ -228,14 +228,14 @@ def test_leader_killed_in_copy(cluster, hosts, make_pair):
     start_task(a, pair, hosts.path)
     procs.wait_for(lambda: a.failpoints.fired("load_before_commit"), 60, "no chunk was loaded")
     b = hosts("b", store=etcd.url(), masters=sockets, key=a.state / "key").start()
-    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 30, "not both agents")
+    procs.wait_for(lambda: set(b.agents()) == {"a", "b"}, 60, "not both agents")
     with work:
         before = {p.key for u in ("relay", "dump", "load") for p in a.below(u)}
         assert len(before) == 3
         a.process.send_signal(signal.SIGSTOP)
         a.below("master")[0].kill()
-        b.wait_leader({"b"}, LEASE + 10)
-        procs.wait_for(lambda: subtask(b).get("unit") == "Load", 30, f"{subtask(b)}\n{b.story()}", 0.2)
+        b.wait_leader({"b"}, 60)
+        procs.wait_for(lambda: subtask(b).get("unit") == "Load", 60, f"{subtask(b)}\n{b.story()}", 0.2)
         a.process.send_signal(signal.SIGCONT)
         assert {p.key for u in ("relay", "dump", "load") for p in a.below(u)} == before, f"units were started again\n{a.story()}"
         a.failpoints.disarm("load_before_commit")
@@ -256,15 +256,15 @@ def test_etcd_away(cluster, hosts, make_pair):
         before = units(a)
         etcd.kill(0)
         time.sleep(2)
-        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 40, a.story, 0.2)
+        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 60, a.story, 0.2)
         etcd.kill(1)
         time.sleep(LEASE + 12)
         assert a.leader() == ""
         assert units(a) == before, f"units were started again\n{a.story()}"
         work.wait(20)
         etcd.again(0)
-        a.wait_leader({"a"}, 30)
-        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 30, f"{a.story()}", 0.2)
+        a.wait_leader({"a"}, 60)
+        procs.wait_for(lambda: subtask(a).get("stage") == "Running", 60, a.story, 0.2)
         etcd.again(1)
         time.sleep(LEASE)
         assert units(a) == before, f"units were started again\n{a.story()}"
@@ -294,7 +294,7 @@ def test_tls_and_login(cluster, hosts, make_pair):
         etcd.kill(0)
         etcd.again(0)
         a.ask("pause-task", "t")
-        procs.wait_for(lambda: not a.below("sync"), 30, a.story())
+        procs.wait_for(lambda: not a.below("sync"), 60, a.story())
         a.ask("resume-task", "t")
         procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(a)}\n{a.story()}", 0.2)
         assert a.below("master")[0].key == master.key, "the master was started again"
@@ -323,7 +323,7 @@ def test_migrate(cluster, hosts, make_pair, bin_dir):
         again = subprocess.run(move, capture_output=True, text=True, timeout=60)
         assert again.returncode == 1 and "was moved to etcd://" in again.stderr, again
         a.start()  # without --store: the file says where it went
-        procs.wait_for(lambda: "was moved to etcd://" in a.log.read_text(), 20, a.story())
+        procs.wait_for(lambda: "was moved to etcd://" in a.log.read_text(), 60, a.story)
         a.close()
         a.store = etcd.url()
         a.start()
@@ -360,7 +360,7 @@ def test_older_copy(cluster, hosts, make_pair, backend):
         a.start()
         procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{a.story()}", 0.2)
         a.ask("pause-task", "t")
-        procs.wait_for(lambda: not a.below("sync"), 30, a.story())
+        procs.wait_for(lambda: not a.below("sync"), 60, a.story())
         assert a.stop() == 0
         if etcd:
             etcd.kill(0)
@@ -368,7 +368,7 @@ def test_older_copy(cluster, hosts, make_pair, backend):
         if etcd:
             etcd.again(0)
         a.start()
-        procs.wait_for(lambda: "accept-store" in a.log.read_text(), 40, f"not noticed\n{a.story()}")
+        procs.wait_for(lambda: "accept-store" in a.log.read_text(), 60, lambda: f"not noticed\n{a.story()}")
         time.sleep(3)
         assert not a.below("sync") and not a.below("relay"), "work was begun by an older copy"
         said = a.ask("resume-task", "t", expect=1)
