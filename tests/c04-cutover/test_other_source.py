@@ -34,5 +34,5 @@ def test_switched_behind_the_drain(name, fleet, forward, server, job):
     assert b.query("SHOW BINARY LOGS")[-1][0] < a.query("SHOW BINARY LOGS")[-1][0]
     door.to(b)
     j.failpoints.disarm("unit_before_hello")
-    asking.join(90)
+    asking.join(180)
     assert "the downstream lacks" in one(answer, "fail", "of the source, which stands at"), answer

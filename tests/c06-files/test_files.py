@@ -3,7 +3,9 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -579,10 +581,15 @@ def test_interrupted_load_goes_on(make_pair, files, tmp_path):
     d.run("--filesize", "1GiB")
     readable(d.files)
     j = files("load", d.files, target=pair.target)
-    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=4500)  # it is to leave by itself, within its time
+    j.failpoints.arm("load_before_commit", "sleep", at=3, arg=300000)
     j.start()
     procs.wait_for(lambda: j.failpoints.fired("load_before_commit"), 60, j.story)
-    assert j.interrupt() == 130
+    j.process.send_signal(signal.SIGINT)
+    j.wait_log("stopping: ")
+    time.sleep(2)  # the load has heard of it then; it is to leave by itself, within its ten seconds
+    j.failpoints.disarm("load_before_commit")
+    assert j.wait(60) == 130
+    assert " has not left, " not in j.log(), j.story()
     before = pair.target.query("SELECT COUNT(*) FROM app.n")[0][0]
     assert 0 < before < 150000, before
     j.run()
@@ -700,14 +707,14 @@ def test_task_files_afresh(bin_dir, make_pair, files, short_tmp):
     h = Host(bin_dir, short_tmp, "h", options=("--files", str(short_tmp)))
     try:
         h.start()
-        procs.wait_for(lambda: h.agents().get("h") == "free", 30, h.story)
+        procs.wait_for(lambda: h.agents().get("h") == "free", 60, h.story)
         h.ask("operate-source", "create", short_tmp / "source.yaml")
         for more in ((), ("--remove-meta",)):
             h.ask("start-task", short_tmp / "task.yaml", *more)
             pair.source.run(f"INSERT INTO app.t VALUES ({3 + len(more)})")
             procs.wait_for(lambda: in_step(pair), 60, lambda: f"{more}: {h.ask('query-status', 'tk', expect=None)}\n{h.story()}", 0.2)
             h.ask("stop-task", "tk")
-            procs.wait_for(lambda: not any(h.below(u) for u in ("relay", "dump", "load", "sync")), 30, h.story)
+            procs.wait_for(lambda: not any(h.below(u) for u in ("relay", "dump", "load", "sync")), 60, h.story)
             pair.target.run("DROP DATABASE app")
     finally:
         h.close()

@@ -531,7 +531,7 @@ class Run:
 
     def finish(self):
         self.job.start(self.task, self.source)
-        code = self.job.wait(60)
+        code = self.job.wait(120)
         assert code == 0, f"exit code {code}\n{self.story()}"
         self.job.assert_gone()
         self.compare()

@@ -753,7 +753,7 @@ def test_refused_while_another_one_copies(fleet, server, job):
         f.task.write_text(f.task.read_text().replace("routes:\n\n", ""))
     two.task.write_text(two.task.read_text().replace("source-id: one", "source-id: two"))
     two.source.write_text(two.source.read_text().replace("one", "two"))
-    one.job.failpoints.arm("load_before_commit", "sleep", arg=60000)
+    one.job.failpoints.arm("load_before_commit", "sleep", arg=300000)
     one.job.start(one.task, one.source, until="full")
     procs.wait_for(lambda: one.job.failpoints.fired("load_before_commit"), 60, one.job.story, 0.1)
     two.job.start(two.task, two.source, until="full")

@@ -37,7 +37,7 @@ class Sources(Files):
 
     def follow(self):
         self.begin()
-        procs.wait_for(lambda: all(self.stage(s).get("unit") == "Sync" for s in ("one", "two")), 60, self.job.story, 0.3)
+        procs.wait_for(lambda: all(self.stage(s).get("unit") == "Sync" for s in ("one", "two")), 120, self.job.story, 0.3)
         return self.job
 
     def stage(self, source):
@@ -135,7 +135,7 @@ def test_one_after_the_other(three, job):
     shards(pair.source, 0, "shard_1", "shard_2")
     shards(second, 1, "shard_1", "shard_3")
     f = Sources(pair, second, job)
-    f.job.failpoints.arm("dump_snapshot", "sleep", arg=120000)
+    f.job.failpoints.arm("dump_snapshot", "sleep", arg=300000)
     j = f.begin()
     procs.wait_for(lambda: "Sync" in {f.stage(s).get("unit") for s in ("one", "two")}, 60, j.story, 0.2)
     first = next(s for s in ("one", "two") if f.stage(s).get("unit") == "Sync")
@@ -200,7 +200,7 @@ def test_ddl(three, job):
     second.run("ALTER TABLE shard_3.alone ADD COLUMN more int DEFAULT 7", "CREATE TABLE shard_3.new (id int PRIMARY KEY)", "INSERT INTO shard_3.new VALUES (1)", "RENAME TABLE shard_3.new TO shard_3.newer",
                "INSERT INTO shard_3.alone VALUES (2, 8)")
     d = pair.target
-    procs.wait_for(lambda: d.query("SELECT * FROM `all`.alone ORDER BY 1") == ((1, 7), (2, 8)) or f.stage("two")["stage"] == "Paused", 60, j.story, 0.3)
+    procs.wait_for(lambda: d.query("SELECT * FROM `all`.alone ORDER BY 1") == ((1, 7), (2, 8)) or f.stage("two").get("stage") == "Paused", 60, j.story, 0.3)
     assert d.query("SELECT * FROM `all`.newer") == ((1,),)
     pair.source.run("CREATE DATABASE IF NOT EXISTS shard_1 CHARACTER SET utf8mb4")
     f.skipped("one", pair.source, "CREATE TABLE shard_1.newer (id int PRIMARY KEY)", "`shard_1`.`newer` and a table of source two both go to `all`.`newer`")
@@ -226,9 +226,9 @@ def test_anew(three, job):
         server.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", *(f"CREATE TABLE shard_1.{t} (id int {k_}, v varchar(200)) CHARACTER SET utf8mb4" for t, k_ in (("a", "PRIMARY KEY"), ("b", ""))),
                    *(f"INSERT INTO shard_1.{t} SELECT 2 * seq + {k}, REPEAT('x', 190) FROM shard_1.seq_1_to_{n}" for t, n in (("a", 20000), ("b", 12000))))
     f = Sources(pair, second, job, more=", mydumper: {threads: 1, chunk-filesize: 1}")
-    f.job.failpoints.arm("load_before_commit", "sleep", arg=90000, at=7)
+    f.job.failpoints.arm("load_before_commit", "sleep", arg=300000, at=7)
     j = f.begin()
-    procs.wait_for(lambda: f.job.failpoints.fired("load_before_commit") and "Sync" in {f.stage(x).get("unit") for x in ("one", "two")}, 60, j.story, 0.2)
+    procs.wait_for(lambda: f.job.failpoints.fired("load_before_commit") and "Sync" in {f.stage(x).get("unit") for x in ("one", "two")}, 120, j.story, 0.2)
     late = next(x for x in ("one", "two") if f.stage(x).get("unit") != "Sync")
     j.interrupt()
     f.job.failpoints.disarm("load_before_commit")
@@ -340,7 +340,7 @@ def test_unlike(three, job):
     for server, k in ((pair.source, 0), (second, 1)):
         server.run("CREATE DATABASE shard_1 CHARACTER SET utf8mb4", f"CREATE TABLE shard_1.t (id int PRIMARY KEY, {'more int, ' * k}v varchar(20))", f"INSERT INTO shard_1.t (id, v) VALUES ({k}, 'x')")
     f = Sources(pair, second, job)
-    f.job.failpoints.arm("dump_snapshot", "sleep", arg=60000)
+    f.job.failpoints.arm("dump_snapshot", "sleep", arg=300000)
     j = f.begin()
     procs.wait_for(lambda: "Sync" in {f.stage(s).get("unit") for s in ("one", "two")}, 60, j.story, 0.2)
     f.job.failpoints.disarm("dump_snapshot")
@@ -360,7 +360,7 @@ def test_begun_again_twice(three, job):
                    *(f"INSERT INTO shard_1.{t} SELECT 2 * seq + {k}, REPEAT('x', 190) FROM shard_1.seq_1_to_{n}" for t, n in (("a", 3000), ("b", 200))))
     f = Sources(pair, second, job, more=", mydumper: {threads: 1, chunk-filesize: 1}, loader: {pool-size: 1}")
     for point in ("load_plan_recorded", "load_before_commit"):  # one stands at the first, the other one before its first rows count
-        f.job.failpoints.arm(point, "sleep", arg=60000)
+        f.job.failpoints.arm(point, "sleep", arg=300000)
     j = f.begin()
     d = pair.target
     procs.wait_for(lambda: f.job.failpoints.fired("load_plan_recorded"), 60, j.story, 0.02)

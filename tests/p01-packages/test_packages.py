@@ -183,7 +183,7 @@ class Root:
     def close(self):
         self.shell.stdin.close()
         self.shell.stdout.read()
-        self.shell.wait(40)
+        self.shell.wait(60)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_installed(root, packages, make_pair):
     root.do("sed -i 's/^http.*//' /etc/tidegate/tidegate-agent.conf /etc/tidegate/tidegate-master.conf")  # ports that this machine may use otherwise
     root.do(f"setsid {command} >/tmp/log 2>&1 </dev/null & echo $! >/tmp/pid")
     # As far as `systemctl start` waits; what is typed then comes before master and agent are there.
-    procs.wait_for(lambda: root.try_("test -e /run/tidegate/tidegated.lock")[0] == 0, 30, "no supervisor")
+    procs.wait_for(lambda: root.try_("test -e /run/tidegate/tidegated.lock")[0] == 0, 60, "no supervisor")
     root.put("/tmp/source.yaml", SOURCE.format(port=pair.source.port, user=USER, password=PASSWORD))
     root.put("/tmp/task.yaml", TASK.format(port=pair.target.port, user=USER, password=PASSWORD))
     root.do("tidegate operate-source create /tmp/source.yaml")
@@ -239,8 +239,8 @@ def test_installed(root, packages, make_pair):
     root.do("dpkg -i --force-confold /tmp/tidegate.deb")
     assert root.do("cat /etc/tidegate/tidegate-agent.conf") == before
     pair.source.run("INSERT INTO app.t VALUES (4)")
-    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((4,),), 30, "the row does not come")
-    root.do("kill $(cat /tmp/pid); for i in $(seq 200); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.1; done; exit 1")
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((4,),), 60, "the row does not come")
+    root.do("kill $(cat /tmp/pid); for i in $(seq 600); do kill -0 $(cat /tmp/pid) 2>/dev/null || exit 0; sleep 0.1; done; exit 1")
     assert "Sanitizer" not in root.do("cat /tmp/log")
 
     root.do("dpkg -r tidegate-master tidegate")
