@@ -96,7 +96,7 @@ def test_killed_check(make_pair, job):
     j = job(pair)
     j.failpoints.arm("unit_before_hello", "kill")
     j.start(until="full")
-    code = j.wait(60)
+    code = j.wait(120)
     assert j.failpoints.fired("unit_before_hello") == 1, j.story()
     if code != 0:
         assert code == 1 and "60105" in j.stderr(), j.story()

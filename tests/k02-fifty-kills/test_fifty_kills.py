@@ -63,7 +63,7 @@ def one_start(j, killer, work, rnd, armed):
         j.failpoints.arm(name, "kill", at=rnd.choice((1, 1, 2, 4)) if name not in COPY else 1)
     j.start(until=None)
     kills, end = 0, time.monotonic() + 25
-    while kills < PER_START and time.monotonic() < end and not j.ended():
+    while kills < PER_START and time.monotonic() < end + 60 * (not kills) and not j.ended():  # on a slow machine one at least
         kills += killer.note_fired()
         if phase_of(j) == "sync" and rnd.random() < 0.15:
             kills += killer.kill_one(rnd.choice(("sync", "relay", "sync", "relay", "agent", "master")))
@@ -75,7 +75,7 @@ def one_start(j, killer, work, rnd, armed):
         for p in supervisor:
             p.kill()
         killer.story.append("any moment, supervisor")
-        assert j.wait(30) != 0
+        assert j.wait(60) != 0
     else:
         assert j.interrupt() == INTERRUPTED, j.story()
     j.assert_gone()

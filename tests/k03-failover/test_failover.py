@@ -35,14 +35,14 @@ def state_of(server):
     return [(t, server.query(f"CHECKSUM TABLE app.`{t}`")) for (t,) in tables] + [server.query("SELECT position, gtid FROM dm_meta.tidegate_slot")]
 
 
-def stops_ahead(j, target, words, timeout=60, parts=None):
+def stops_ahead(j, target, words, timeout=120, parts=None):
     """The running job ends with the one clear error, nothing is applied behind it, and the same command says the same again. parts: of the state."""
     assert j.wait(timeout) == FAILED, j.story()
     j.assert_gone()
     before = state_of(target)[:parts]
     for word in (AHEAD, *words):
         assert word in j.stderr(), f"no {word!r}\n{j.story()}"
-    again = j.run(timeout=60, expect=FAILED)
+    again = j.run(timeout=120, expect=FAILED)
     assert AHEAD in again and words[0] in again, again
     assert state_of(target)[:parts] == before
 
@@ -127,7 +127,7 @@ def test_pending_xa(name, follows, fleet, forward, server, job):
     for i in range(4):
         xa(a, f"x{i}", f"UPDATE t SET n=n+1 WHERE id={i}", f"INSERT INTO t VALUES ({100 + i}, 1)")
         a.run(f"UPDATE app.t SET n=n+1 WHERE id={10 + i}")
-    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((4,),) or j.ended(), 30, j.story)
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((4,),) or j.ended(), 60, j.story)
     failover.wait_replica(b, a)
     if not follows:
         assert j.interrupt() == INTERRUPTED, j.story()
@@ -139,7 +139,7 @@ def test_pending_xa(name, follows, fleet, forward, server, job):
     if not follows:
         followed(j)
     b.run("XA COMMIT 'x2'", *(f"UPDATE app.t SET n=n+1 WHERE id={i}" for i in (2, 12)))
-    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((2,),) or j.ended(), 30, j.story)
+    procs.wait_for(lambda: target.query("SELECT COUNT(*) FROM dm_meta.tidegate_xa") == ((2,),) or j.ended(), 60, j.story)
     assert j.interrupt() == INTERRUPTED, j.story()
     b.run("FLUSH BINARY LOGS", "XA COMMIT 'x3'", "XA COMMIT 'x0'")
     synced(j, Pair(b, target))
@@ -249,7 +249,7 @@ def test_a_copy_of_another_server(name, fleet, server, job):
         assert door.target == b.port and not j.ended(), j.story()
         a.run(*(f"INSERT INTO app.t VALUES ({i}, REPEAT('x', 500))" for i in range(2, 30)))
         j.failpoints.disarm("load_all_done")
-        assert j.wait(60) == FAILED, j.story()
+        assert j.wait(120) == FAILED, j.story()
         assert "60208" in j.stderr() and "the copy was made from the server" in j.stderr(), j.story()
         assert target.query("SELECT COUNT(*) FROM app.t") == ((1,),)
         door.to(b)
@@ -304,7 +304,7 @@ def test_replica_that_did_not_log(name, fleet, forward, server, job):
     failover.promote(b)
     door.to(b)
     b.run("INSERT INTO app.t VALUES (8)")
-    said = j.run(timeout=60, expect=FAILED)
+    said = j.run(timeout=120, expect=FAILED)
     assert GONE in said and "does not have them in its binlog" in said, said
     assert target.query("SELECT COUNT(*) FROM app.t") == ((2,),)
 
@@ -332,7 +332,7 @@ def test_replica_made_later(fleet, forward, server, job):
     assert b.query("SELECT COUNT(*) FROM app.t") == ((8,),)
     door.to(b)
     for _ in range(2):
-        said = j.run(timeout=60, expect=FAILED)
+        said = j.run(timeout=120, expect=FAILED)
         assert GONE in said and "made from a copy later" in said, said
         assert target.query("SELECT COUNT(*) FROM app.t") == ((2,),)
     a.run("INSERT INTO app.t VALUES (9)")

@@ -51,7 +51,7 @@ def hit(j, rnd, story, left):
     found[0].kill()
     story.append(unit)
     if unit == "tidegated":
-        assert j.wait(30) not in (DONE, INTERRUPTED), j.story()
+        assert j.wait(60) not in (DONE, INTERRUPTED), j.story()
         j.assert_gone()
 
 
@@ -131,7 +131,7 @@ def test_the_upstream_is_cut_off(source, target, make_pair, job, tmp_path):
                 way.to(None)
                 time.sleep(1)
                 way.to(pair.source)
-        assert j.wait(120) == DONE, j.story()
+        assert j.wait(180) == DONE, j.story()
         assert not_again(j, rows), f"nothing stayed\n{j.story()}"
         pair.assert_equal("app", j.story)
     finally:
@@ -152,7 +152,7 @@ def test_a_full_disk(make_pair, job, tmp_path):
         (small / "filler").write_bytes(bytes(19 << 20))
         with Slow(j, 400):
             j.start(*files, until="full")
-            procs.wait_for(lambda: "code=60004" in j.log() or j.ended(), 60, j.story())
+            procs.wait_for(lambda: "code=60004" in j.log() or j.ended(), 60, j.story)
             assert wait_chunks(j, pair.target, 2), j.story()
             assert j.wait(180) == DONE, j.story()  # all of it through that little room
         assert "code=60004" in j.log(), j.story()
@@ -169,7 +169,7 @@ def test_a_deadlock_over_the_records(source, target, make_pair, job, tmp_path):
     s.run("CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1), (2)", "CREATE DATABASE other", "CREATE TABLE other.t (id int PRIMARY KEY)")
     first, files = copying(job, tmp_path, pair, ["other"])
     first.start(*files, until="full")  # makes the tables
-    assert first.wait(60) == DONE, first.story()
+    assert first.wait(120) == DONE, first.story()
     d.run("CREATE TABLE other.heavy (id int PRIMARY KEY)", "DELETE FROM dm_meta.tidegate_stretch")
     numbers(d, "other", 2000)
     j, files = copying(job, tmp_path, pair, ["app"])
@@ -183,7 +183,7 @@ def test_a_deadlock_over_the_records(source, target, make_pair, job, tmp_path):
         procs.wait_for(lambda: d.query(waits)[0][0], 60, lambda: f"it does not come there\n{j.story()}", 0.05)
         c.execute("INSERT INTO dm_meta.tidegate_stretch (task, source, copy_id, table_schema, table_name, stretch, lo, hi, partitions) VALUES ('n', 's', 'c', 'a', 'b', 1, '', '', '')")
         other.rollback()
-    assert j.wait(60) == DONE, j.story()
+    assert j.wait(120) == DONE, j.story()
     assert "tried again: " in j.log() and len(re.findall("obituary load next ", j.log())) == 1, j.log()
     pair.assert_equal("app", j.story)
 
@@ -198,7 +198,7 @@ def test_table_made_by_hand_starts_anew(names, words, make_pair, job):
     j = job(pair, tables="app.*")
     for _ in range(2):
         fired = j.failpoints.fired("load_all_done")
-        j.failpoints.arm("load_all_done", "sleep", arg=60000)
+        j.failpoints.arm("load_all_done", "sleep", arg=300000)
         j.start(until="full")
         procs.wait_for(lambda fired=fired: j.failpoints.fired("load_all_done") > fired, 60, j.story, 0.1)
         j.interrupt()

@@ -28,5 +28,5 @@ def test_rows_that_are_apart_upstream(direction, wrong, make_pair, job, tmp_path
     procs.wait_for(lambda: "code=604" in j.log() or "code=34" in j.log() or '"phase":"live"' in j.log() or j.ended() or recorded(pair.target)[1] > ROWS, 90, j.story)
     there = {k for k, in pair.target.query("SELECT k FROM app.t WHERE k = 'x0'")}
     assert there == {"X0"}, f"{there}\n{j.story()}"
-    j.wait_log("the same key there, and not in the upstream", 20)
+    j.wait_log("the same key there, and not in the upstream", 60)
     assert "table `app`.`t`" in j.log(), j.story()

@@ -81,7 +81,7 @@ def test_others_killed(unit, make_pair, job, tmp_path):
             j.assert_gone()
         if unit == "load":
             j.wait_unit("load", other_than=[])
-            procs.wait_for(lambda: "of this copy are loaded already" in j.log(), 30, f"the load did not come back\n{j.story()}")
+            procs.wait_for(lambda: "of this copy are loaded already" in j.log(), 60, f"the load did not come back\n{j.story()}")
             assert not went_on(j)
             j.units("dump")[0].kill()
         elif unit == "agent":

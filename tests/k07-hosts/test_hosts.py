@@ -50,7 +50,7 @@ class Trio:
     def story(self):
         return "\n".join(h.story() for h in (self.m, self.a, self.b) if h.log.exists())
 
-    def wait_stage(self, name, *stages, timeout=40):
+    def wait_stage(self, name, *stages, timeout=60):
         procs.wait_for(lambda: self.m.agents().get(name) in stages, timeout, f"{name} is not {stages}: {self.m.agents()}\n{self.story()}", 0.1)
 
     def begin(self, name="s1", pair=None, mode="all", extra=""):
@@ -78,7 +78,7 @@ class Trio:
         s = answer["sources"][0]
         return s["sourceStatus"]["worker"], s["subTaskStatus"][0] if s["subTaskStatus"] else {}
 
-    def wait_sync(self, worker, name="s1", timeout=60):
+    def wait_sync(self, worker, name="s1", timeout=90):
         def there():
             at, sub = self.status(name)
             return at == worker and sub.get("stage") == "Running" and sub.get("unit") == "Sync" and sub["tidegate"]["sync"].get("phase") in ("catch-up", "live")
@@ -92,7 +92,7 @@ class Trio:
         def heard():
             sync = self.status(name)[1].get("tidegate", {}).get("sync") or {}
             return (sync.get("file") or "", sync.get("offset") or 0) >= (file, offset)
-        procs.wait_for(heard, 40, lambda: f"{name} is not at {file}:{offset}: {self.status(name)}\n{self.story()}", 0.1)
+        procs.wait_for(heard, 60, lambda: f"{name} is not at {file}:{offset}: {self.status(name)}\n{self.story()}", 0.1)
 
     def other(self):
         self.b.start(master=False)
@@ -230,7 +230,7 @@ def test_killed_in_sync(trio, direction):
             assert not t.host(now).below("sync")
     finish(pair, work, t.story)
     print(f"taken over after {', '.join(f'{s:.1f}' for s in sorted(took))} s (lease {LEASE} s)")
-    assert max(took) < LEASE + 15
+    assert max(took) < LEASE + 30
 
 
 @pytest.mark.parametrize("place", ["dump_mid_chunk", "load_before_commit", "load_after_commit", "load_all_done"])
@@ -240,7 +240,7 @@ def test_killed_in_copy(trio, direction, place):
     t = trio(direction)
     pair = t.pairs[0]
     work = Workload(pair.source, "app", threads=2, rows=300, pause=0.01).make()
-    t.a.failpoints.arm(place, "sleep", at=2 if place == "load_before_commit" else 1, arg=90000)
+    t.a.failpoints.arm(place, "sleep", at=2 if place == "load_before_commit" else 1, arg=300000)
     t.begin()
     with work:
         procs.wait_for(lambda: t.a.failpoints.fired(place), 60, lambda: f"{place} was not met\n{t.story()}")
@@ -267,8 +267,8 @@ def test_cut_off_in_sync(trio, place):
         work.wait(40)
         was = epoch(pair)
         old = writing(pair, was)
-        t.a.failpoints.arm(place, "sleep", arg=60000)
-        procs.wait_for(lambda: t.a.failpoints.fired(place), 30, "the place was not met")
+        t.a.failpoints.arm(place, "sleep", arg=300000)
+        procs.wait_for(lambda: t.a.failpoints.fired(place), 60, "the place was not met")
         t.a.freeze()
         old |= connections(pair, was)
         took = wait_taken(pair, was, t.story)
@@ -277,7 +277,7 @@ def test_cut_off_in_sync(trio, place):
         t.a.thaw()
         work.wait(60)
         t.wait_stage("a", "free")
-        procs.wait_for(lambda: not t.a.below("sync") and not t.a.below("relay"), 30, lambda: f"a goes on\n{t.story()}")
+        procs.wait_for(lambda: not t.a.below("sync") and not t.a.below("relay"), 60, lambda: f"a goes on\n{t.story()}")
         work.wait(60)
         assert_fenced(pair, old, was)
     finish(pair, work, t.story)
@@ -326,16 +326,16 @@ def test_alter_waits_for_a_lock(trio, target):
     with holder, holder.cursor() as cur:
         cur.execute("SELECT * FROM t")
         pair.source.run("ALTER TABLE app.t ADD COLUMN b int NOT NULL DEFAULT 3", "INSERT INTO app.t VALUES (2, 2, 2)")
-        procs.wait_for(lambda: any("metadata lock" in str(r) for r in pair.target.query("SHOW PROCESSLIST")), 30, "no ALTER waits")
+        procs.wait_for(lambda: any("metadata lock" in str(r) for r in pair.target.query("SHOW PROCESSLIST")), 60, "no ALTER waits")
         t.a.freeze()
-        procs.wait_for(lambda: epoch(pair) > was, 40, lambda: f"nobody took over\n{t.story()}")
-        procs.wait_for(lambda: not old & {r[0] for r in pair.target.query("SHOW PROCESSLIST")}, 20, "the old owner's connections are there")
+        procs.wait_for(lambda: epoch(pair) > was, 60, lambda: f"nobody took over\n{t.story()}")
+        procs.wait_for(lambda: not old & {r[0] for r in pair.target.query("SHOW PROCESSLIST")}, 60, "the old owner's connections are there")
         holder.rollback()
     t.wait_sync("b")
     t.a.thaw()
     t.wait_stage("a", "free")
     pair.source.run("INSERT INTO app.t VALUES (3, 3, 3)")
-    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 30, t.story)
+    procs.wait_for(lambda: pair.target.query("SELECT COUNT(*) FROM app.t") == ((3,),), 60, t.story)
     assert_fenced(pair, old, was)
     pair.assert_equal("app", t.story)
 
@@ -393,7 +393,7 @@ def test_slot_beyond_the_range(trio):
 
     def workers():
         return {s["source"]: s["worker"] for s in t.m.ask("operate-source", "show")["sources"]}
-    procs.wait_for(lambda: workers() == {"s1": "b", "s2": "b"}, 40, lambda: f"{workers()}\n{t.story()}")
+    procs.wait_for(lambda: workers() == {"s1": "b", "s2": "b"}, 60, lambda: f"{workers()}\n{t.story()}")
     assert "agent a has no uid for the slot of source s2" in t.m.log.read_text(), t.story()
     t.task("s2", "s2", "more")
     t.wait_sync("b", "s2")
@@ -401,7 +401,7 @@ def test_slot_beyond_the_range(trio):
     assert "no uid for the slot" in refused, refused
     pair.source.run("INSERT INTO app.t VALUES (2)", "INSERT INTO more.t VALUES (2)")
     for db in ("app", "more"):
-        procs.wait_for(lambda: (2,) in pair.target.query(f"SELECT id FROM {db}.t"), 40, lambda: f"{db} did not come\n{t.story()}", 0.1)
+        procs.wait_for(lambda: (2,) in pair.target.query(f"SELECT id FROM {db}.t"), 60, lambda: f"{db} did not come\n{t.story()}", 0.1)
         pair.assert_equal(db, t.story)
     t.b.kill()  # what a can serve goes there, the other waits for its host
     t.wait_sync("a", "s1")
@@ -412,9 +412,9 @@ def hold_a_lane(host, target):
     """One lane stands before its COMMIT, others have applied what is behind it. (It may be the scheduler's own that is met first: then again.)"""
     for _ in range(10):
         fired = host.failpoints.fired("sync_before_commit")
-        host.failpoints.arm("sync_before_commit", "sleep", arg=90000)
-        procs.wait_for(lambda: host.failpoints.fired("sync_before_commit") > fired, 30, "nothing was held")
-        end = time.monotonic() + 3
+        host.failpoints.arm("sync_before_commit", "sleep", arg=300000)
+        procs.wait_for(lambda: host.failpoints.fired("sync_before_commit") > fired, 60, "nothing was held")
+        end = time.monotonic() + 6
         while time.monotonic() < end:
             if target.query("SELECT 1 FROM dm_meta.tidegate_slot WHERE applied<>''"):
                 return
@@ -465,7 +465,7 @@ def test_upstream_switched(trio, fleet, forward, server, name, when):
         switch()
     t.wait_sync("b", timeout=90)
     said = "going on by GTIDs" if when == "meanwhile" else "following from 2:"
-    procs.wait_for(lambda: said in t.b.log.read_text(), 30, lambda: f"no {said!r}\n{t.story()}")
+    procs.wait_for(lambda: said in t.b.log.read_text(), 60, lambda: f"no {said!r}\n{t.story()}")
     assert when == "meanwhile" or "going on by GTIDs" not in t.b.log.read_text(), t.story()
     with work:
         work.wait(60)
@@ -521,7 +521,7 @@ def test_log_of_a_paused_task(trio, fleet, forward, server, name):
     with s.work:
         s.work.wait(30)
         t.m.ask("pause-task", "t-s1")
-        procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 30, t.story)
+        procs.wait_for(lambda: t.status()[1].get("stage") == "Paused", 60, t.story)
         s.work.wait(30)
     s.put(2)
     s.wait_put(2)
@@ -538,7 +538,7 @@ def test_log_of_a_paused_task(trio, fleet, forward, server, name):
     t.a.start(master=False)
     t.wait_stage("a", "free")
     t.b.kill()
-    t.wait_sync("a", "o", timeout=60)
+    t.wait_sync("a", "o", timeout=90)
     assert "the relay log is kept, though it ends before" in t.a.log.read_text(), t.story()
     s.put(4)
     s.wait_put(4)
@@ -670,11 +670,11 @@ def test_copied_then_switched(trio, fleet, forward, server, name):
     door = forward(x)
     t = trio.of([Pair(Behind(door.port, x), target)])
     pair = t.pairs[0]
-    t.a.failpoints.arm("sync_after_guard", "sleep", arg=90000)
+    t.a.failpoints.arm("sync_after_guard", "sleep", arg=300000)
     t.begin()
     procs.wait_for(lambda: t.a.failpoints.fired("sync_after_guard"), 60, lambda: f"the sync did not begin\n{t.story()}")
     t.other()
-    procs.wait_for(lambda: t.status()[1].get("unit") == "Sync", 30, t.story)  # a report
+    procs.wait_for(lambda: t.status()[1].get("unit") == "Sync", 60, t.story)  # a report
     for n in range(160, 200):
         x.run(f"INSERT INTO app.t VALUES ({n}, '')")
     t.a.kill()
@@ -719,7 +719,7 @@ def test_relay_log_is_kept_and_lost(trio, flushes):
         work.wait(20)
     finish(pair, work, t.story)
     t.m.ask("pause-task", "t-s1")
-    procs.wait_for(lambda: not t.a.below("sync"), 30, t.story)
+    procs.wait_for(lambda: not t.a.below("sync"), 60, t.story)
     for i in range(3):
         pair.source.run(f"REPLACE INTO app.last VALUES ({i})", "FLUSH BINARY LOGS")
     time.sleep(1.5)
@@ -750,15 +750,15 @@ def test_host_lost_while_a_cutover_compares(trio):
     t.begin()
     t.wait_sync("a")
     t.other()
-    t.a.failpoints.arm("cutover_compare", "sleep", arg=90000)
+    t.a.failpoints.arm("cutover_compare", "sleep", arg=300000)
     words = [str(t.m.bin / "tidegate"), "cutover", "t-s1", "--check", "--master", str(t.m.run), "--json"]
     read_only(pair.source)
     try:
         cutover = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            procs.wait_for(lambda: t.a.failpoints.fired("cutover_compare"), 30, t.story)
+            procs.wait_for(lambda: t.a.failpoints.fired("cutover_compare"), 60, t.story)
             t.a.kill()
-            out, err = cutover.communicate(timeout=40)
+            out, err = cutover.communicate(timeout=100)
         finally:
             cutover.kill()
         assert cutover.returncode == 1 and "46009" in err and "source `s1` is agent `b`'s now" in err and "agent `a`" in err, (out, err, t.story())
