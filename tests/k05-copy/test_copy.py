@@ -59,7 +59,7 @@ def one_start(j, files, target, rnd, story, left):
     """One run: up to PER_START kills, each some chunks after the last one."""
     j.start(*files)
     for i in range(min(left, PER_START)):
-        if not wait_chunks(j, target, rnd.choice((1, 1, 2, 4))):
+        if not wait_chunks(j, target, rnd.choice((1, 1, 2, 4)), 120):
             return
         time.sleep(rnd.random() * 0.4)
         hit(j, rnd, story, left - i)
@@ -105,11 +105,11 @@ def test_the_downstream_restarts(make_pair, job, tmp_path):
     j, files = copying(job, tmp_path, pair, ["app"], mode="all")
     with Slow(j, 300, *PLACES):
         j.start(*files)
-        assert wait_chunks(j, pair.target, 3), j.story()
+        assert wait_chunks(j, pair.target, 3, 120), j.story()
         pair.target.stop()
         time.sleep(1)
         pair.target.start()
-        assert wait_chunks(j, pair.target, 2), j.story()
+        assert wait_chunks(j, pair.target, 2, 120), j.story()
     assert j.wait(120) == DONE, j.story()
     pair.assert_equal("app", j.story)
     assert COMPLETE.findall(j.log()) == [str(rows)], j.story()
@@ -126,7 +126,7 @@ def test_the_upstream_is_cut_off(source, target, make_pair, job, tmp_path):
         with Slow(j, 300, *PLACES):
             j.start(*files)
             for _ in range(2):
-                assert wait_chunks(j, pair.target, 3), j.story()
+                assert wait_chunks(j, pair.target, 3, 120), j.story()
                 assert not COMPLETE.search(j.log()), "too late to show anything"
                 way.to(None)
                 time.sleep(1)
@@ -153,7 +153,7 @@ def test_a_full_disk(make_pair, job, tmp_path):
         with Slow(j, 400):
             j.start(*files, until="full")
             procs.wait_for(lambda: "code=60004" in j.log() or j.ended(), 60, j.story)
-            assert wait_chunks(j, pair.target, 2), j.story()
+            assert wait_chunks(j, pair.target, 2, 120), j.story()
             assert j.wait(180) == DONE, j.story()  # all of it through that little room
         assert "code=60004" in j.log(), j.story()
         pair.assert_equal("app", j.story)

@@ -33,7 +33,7 @@ def hello(name, instance="i" * 32):
 class Caller:
     """One connection. to: an address as Tidegate's; tls: settings with ssl-ca, ssl-cert, ssl-key."""
 
-    def __init__(self, to, tls=None, timeout=10, greet=True):
+    def __init__(self, to, tls=None, timeout=30, greet=True):
         self.ipc = "://" not in to
         if self.ipc:
             self.s = socket.socket(socket.AF_UNIX)
