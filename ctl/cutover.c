@@ -17,7 +17,7 @@
 #include "ctl/progress.h"
 #include "ctl/status.h"
 
-enum { ASK_MS = 30000, POLL_MS = 200, PAUSE_MS = 120000, WAIT_S = 60, WAIT_MAX_S = 86400 };
+enum { ASK_MS = 30000, POLL_MS = 200, PAUSE_MS = 120000, AWAKE_MS = 15000, WAIT_S = 60, WAIT_MAX_S = 86400 };
 
 struct cut {
 	const struct args *a;
@@ -181,11 +181,28 @@ static int wait_until(struct cut *c, look_fn *look, void *arg, uint64_t ms, stru
 	return r;
 }
 
+/* The agent's word may be of a pause that was ended since: who is told to run runs, or is about to. */
+static unsigned awaking(const json_t *answer)
+{
+	const json_t *source, *subtask;
+	unsigned n = 0;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(answer, "sources"), i, source)
+		json_array_foreach(json_object_get(source, "subTaskStatus"), k, subtask)
+			n += strcmp(json_text(subtask, "stage", ""), "Paused") == 0 &&
+			     strcmp(json_text(json_object_get(subtask, "tidegate"), "wanted", ""),
+				     "Running") == 0;
+	return n;
+}
+
 static int look_running(struct cut *c, const json_t *answer, void *arg)
 {
+	unsigned woken = awaking(answer);
+
 	(void)arg;
-	c->running = not_in(answer, "Paused") > 0 && not_in(answer, "Finished") > 0;
-	return 1;
+	c->running = not_in(answer, "Paused") + woken > 0 && not_in(answer, "Finished") > 0;
+	return woken == 0;
 }
 
 static int look_paused(struct cut *c, const json_t *answer, void *arg)
@@ -384,7 +401,7 @@ static int move(struct cut *c, struct err *e)
 
 static int course(struct cut *c, struct err *e)
 {
-	if (wait_until(c, look_running, NULL, 0, e) < 0 || step(c, "source", false, e) < 0)
+	if (wait_until(c, look_running, NULL, AWAKE_MS, e) < 0 || step(c, "source", false, e) < 0)
 		return -1;
 	return c->a->check ? rehearse(c, e) : move(c, e);
 }

@@ -37,7 +37,8 @@ static int may(struct master *m, const json_t *s, const json_t *args, struct err
 	if (!command_follows(m, s))
 		return err_set(e, ERR_bad_stage,
 			"source `%s` does not follow the binlog yet: see query-status", source);
-	if (is_op(args, "finish") && strcmp(stage, "Paused") != 0)
+	if (is_op(args, "finish") &&
+		(strcmp(stage, "Paused") != 0 || strcmp(json_text(s, "stage", ""), "Paused") != 0))
 		return err_set(e, ERR_bad_stage,
 			"the task is not paused on source `%s`: triggers must not be there while it applies "
 			"rows",

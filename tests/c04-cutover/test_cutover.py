@@ -1,6 +1,7 @@
 """`tidegate cutover`: the source is read-only and everything of it is applied; both sides hold the same; triggers and events are made, counters set
 on; go. And all that must make it a no-go."""
 import re
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -334,6 +335,22 @@ def test_many_rows_in_pieces(follow):
     pair.target.run("DELETE FROM app.t WHERE id=900000")
     found = one(cutover(j, "--check", expect=FAILED), "fail", "200000 rows in the source, 199999 downstream")
     assert "WHERE `id`>599997 AND `id`<=1199997" in found
+
+
+def test_right_behind_a_resume(follow):
+    """The agent has not said yet that the task runs: it does not count as paused, and is paused when all is said."""
+    pair, j = follow("my97>my97", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY)", "INSERT INTO app.t VALUES (1)")
+    ask(j, "pause-task", "run")
+    wait_stage(j, "Paused")
+    pair.source.run("INSERT INTO app.t VALUES (2)")
+    read_only(pair.source)
+    agent = j.units("agent")[0]
+    agent.kill(signal.SIGSTOP)
+    ask(j, "resume-task", "run")
+    threading.Timer(2, agent.kill, [signal.SIGCONT]).start()
+    answer = cutover(j)
+    assert "1 tables, 2 rows: equal" in one(answer, "success", "tables") and "the task is paused" in answer["msg"], answer
+    assert subtask(j)["stage"] == "Paused", j.story()
 
 
 def test_something_else_is_there(follow):
