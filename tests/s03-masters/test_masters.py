@@ -1,12 +1,10 @@
 """Several masters on a real etcd: one leads, the others pass on; whoever dies, running jobs lose nothing. And the way there: migrate; and
 an older copy of a store, which is refused."""
-import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
