@@ -1,7 +1,9 @@
-"""failures.py FILE.xml|FILE.log...: of each failed test what its author would ask for first, in few lines, for who has only the screen of ./check.
+"""failures.py [--again] FILE.xml|FILE.log...: of each failed test what its author would ask for first, in few lines, for who has only the screen of ./check.
 
 A report of pytest (JUnit): the test, where it stood, its message, what the log in it calls an error or a warning, and its end. A log of ctest:
-what cmocka and the sanitizers say, and the first lines of each program's own words."""
+what cmocka and the sanitizers say, and the first lines of each program's own words.
+
+--again: the names to give to pytest of those that may have failed by the moment at which they looked; none, if one of them has not."""
 import re
 import sys
 import xml.etree.ElementTree as xml
@@ -10,6 +12,10 @@ from pathlib import Path
 TESTS, LINES, PLACES, WIDTH = 12, 24, 4, 260
 TROUBLE = re.compile(r" (error|warning|fatal) |Error\b|Sanitizer|ERROR|FAILED")
 UNIT = re.compile(r"\[ +(ERROR|LINE|FAILED) +\]|Sanitizer|: error: |assert|^\s*\d+/\d+ Test .*(Failed|Timeout|Exception)|^--- log| (error|warning) ")
+
+
+# What no busy machine explains: two sides that are not equal, a process that died, a sanitizer's word. And the tests of kills (k…) at any moment.
+NEVER = re.compile(r"Sanitizer|runtime error: |Assertion .* failed|ended=.signal|\d+ differences|rows: \d+ missing|internal error")
 
 
 def masked(text):
@@ -55,7 +61,25 @@ def of_ctest(path):
         yield name, shortened([line for i, line in enumerate(lines) if UNIT.search(line) or i >= len(lines) - 3], UNIT)
 
 
+def again(path):
+    """Only what failed in the test itself: what is found behind it (a process left, a report in a log) is no matter of time."""
+    names = []
+    for case in xml.parse(path).iter("testcase"):
+        bad = [*case.iter("failure")]
+        if not bad and not [*case.iter("error")]:
+            continue
+        folder = case.get("classname").split(".")[0]
+        if [*case.iter("error")] or folder.startswith("k") or any(NEVER.search(f"{b.get('message')}\n{b.text}") for b in bad):
+            return []
+        names.append(f"tests/{case.get('classname').replace('.', '/')}.py::{case.get('name')}")
+    return names
+
+
 def main(paths):
+    if paths[0] == "--again":
+        for name in again(paths[1]):
+            print(name)
+        return
     told = 0
     for path in paths:
         for name, lines in (of_pytest if path.endswith(".xml") else of_ctest)(path):
