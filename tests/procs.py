@@ -4,6 +4,10 @@ import signal
 import time
 from pathlib import Path
 
+import pymysql
+
+NOT_THERE = (1049, 1054, 1146)  # a database, a column, a table
+
 
 def read(pid, what):
     try:
@@ -93,10 +97,15 @@ def of_build(bin_dir):
 
 
 def wait_for(what, timeout, message="it did not happen", pause=0.05):
-    """Calls what() until it is true; returns its value. message may be a function that makes it at the end."""
+    """Calls what() until it is true; returns its value. What it asks a server for may come later, or be replaced just now. message may be a function that makes it at the end."""
     end = time.monotonic() + timeout
     while True:
-        value = what()
+        try:
+            value = what()
+        except pymysql.MySQLError as e:
+            if e.args[0] not in NOT_THERE or time.monotonic() > end:
+                raise
+            value = None
         if value:
             return value
         if time.monotonic() > end:

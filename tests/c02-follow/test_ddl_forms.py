@@ -9,14 +9,7 @@ from words import ask, following, wait_stage
 
 def through(s, d, j, n):
     s.run(f"INSERT INTO app.seen VALUES ({n})")
-    def is_there():
-        try:
-            return d.query(f"SELECT COUNT(*) FROM app.seen WHERE n = {n}")[0][0] == 1
-        except pymysql.MySQLError as e:
-            if e.args[0] not in (1049, 1146):  # a database, a table that is being replaced
-                raise
-            return False
-    procs.wait_for(is_there, 60, j.story, 0.2)
+    procs.wait_for(lambda: d.query(f"SELECT COUNT(*) FROM app.seen WHERE n = {n}")[0][0] == 1, 60, j.story, 0.2)
 
 
 def begin(pair, job):
