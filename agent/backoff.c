@@ -4,6 +4,8 @@
  */
 #include "agent/backoff.h"
 
+enum { AGAINS = 60 };
+
 const struct backoff_rules backoff_default = {
 	.min_ms = 1000, .max_ms = 60000, .forgiven_ms = 60000, .factor = 2};
 
@@ -29,7 +31,7 @@ static uint64_t jittered(const struct backoff *b, uint64_t pause, uint64_t now)
 	return r->min_ms + (mixed >> 20) % (pause - r->min_ms + 1);
 }
 
-void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
+static void pause_longer(struct backoff *b, uint64_t now, bool progressed)
 {
 	const struct backoff_rules *r = rules_of(b);
 	uint64_t next;
@@ -44,10 +46,22 @@ void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
 	b->restarts++;
 }
 
-void backoff_again(struct backoff *b, uint64_t now)
+void backoff_failed(struct backoff *b, uint64_t now, bool progressed)
+{
+	b->agains = 0;
+	pause_longer(b, now, progressed);
+}
+
+void backoff_again(struct backoff *b, uint64_t now, bool progressed)
 {
 	uint64_t pause = rules_of(b)->min_ms;
 
+	if (progressed)
+		b->agains = 0;
+	if (b->agains++ >= AGAINS) {
+		pause_longer(b, now, progressed);
+		return;
+	}
 	b->start_at = now + (pause > 1000 ? pause : 1000);
 	b->restarts++;
 }

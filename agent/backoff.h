@@ -20,12 +20,14 @@ struct backoff {
 	unsigned restarts;                 /* starts after the first one that were not asked for */
 	uint64_t start_at;                 /* not before; 0: at once */
 	uint64_t started_ms;               /* of the last start */
+	unsigned agains;                   /* backoff_again() in a row, without progress */
 };
 
 void backoff_started(struct backoff *b, uint64_t now);
 /* progressed: durable work was done in the run that just ended. */
 void backoff_failed(struct backoff *b, uint64_t now, bool progressed);
-/* By no fault of its own: the smallest pause, at least a second; the next one is not longer for it. */
-void backoff_again(struct backoff *b, uint64_t now);
+/* By no fault of its own: the smallest pause, at least a second, and the next one is not longer for it; but
+ * after sixty in a row without progress it has failed like any other. */
+void backoff_again(struct backoff *b, uint64_t now, bool progressed);
 /* An operator's resume: start at once, as if nothing had been. */
 void backoff_forgive(struct backoff *b);

@@ -468,8 +468,7 @@ static void load_and_sync_looks_loads_and_follows(void **state)
 		strcmp(unit_of(f), "Sync") == 0 &&
 			json_object_size(json_object_get(sub_object(f, 0), "sync")) > 0);
 	assert_int_equal(count_in_log(f, "started load orders pid="), 2);
-	assert_int_equal(
-		json_num(sub_object(f, 0), "restarts", -1), 0); /* what comes behind the look is no restart */
+	assert_int_equal(json_num(sub_object(f, 0), "restarts", -1), 0); /* but for the look, one start */
 	assert_int_equal(count_in_log(f, "started dump"), 0);
 	assert_int_equal(f->copy_without_pull, 0);
 	slice = slice_of(f, "relay");

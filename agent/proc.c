@@ -25,7 +25,7 @@
 #include "common/config/json.h"
 
 /* A supervisor without room for a request: when it is asked again, and for how long in all. */
-enum { BUSY_MS = 50, BUSY_FOR_MS = 10000, LOST_COPIES = 60 };
+enum { BUSY_MS = 50, BUSY_FOR_MS = 10000 };
 
 struct proc *proc_new(struct agent *a, enum unit_kind kind, unsigned slot, unsigned sub, const char *source)
 {
@@ -114,9 +114,9 @@ void proc_want(struct proc *p, bool wanted)
 	p->wanted = wanted;
 }
 
-void proc_more_to_do(struct proc *p)
+void proc_next(struct proc *p, enum proc_next next)
 {
-	p->more_to_do = true;
+	p->next_start = next;
 }
 
 void proc_answer_poll(struct proc *p)
@@ -487,18 +487,13 @@ static void drop_poll(struct proc *p)
 	link_fail(&p->poll, &e);
 }
 
-/*
- * A load whose dump has begun anew: with a pause that grows it would miss the next snapshot while the dump
- * waits for it, and come when that one is gone as well. Not for ever: what goes wrong so often has another
- * cause.
- */
-static bool lost_its_copy(struct proc *p)
+/* Gone and still wanted: not at once again, whatever it said, but where its owner knows better. */
+static void set_pause(struct proc *p, uint64_t now)
 {
-	bool lost = p->kind == UNIT_load && p->error.code == ERR_dump_changed;
-
-	if (!lost || p->progress > 0)
-		p->lost_copies = 0;
-	return lost && p->lost_copies++ < LOST_COPIES;
+	if (p->next_start == PROC_NEXT_SOON)
+		backoff_again(&p->backoff, now, p->progress > 0);
+	else if (p->next_start == PROC_NEXT_PAUSED)
+		backoff_failed(&p->backoff, now, p->progress > 0);
 }
 
 static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)
@@ -515,13 +510,10 @@ static void on_exited(struct proc *p, const struct spawn_rep *rep, uint64_t now)
 	if (how == PROC_FINISHED || how == PROC_STOPPED)
 		err_clear(&p->error);
 	p->agent->changed = true;
+	p->next_start = PROC_NEXT_PAUSED;
 	p->ops->ended(p->owner, p, how);
-	/* Gone and still wanted: not at once again, whatever it said. */
-	if (p->wanted && lost_its_copy(p))
-		backoff_again(&p->backoff, now);
-	else if (p->wanted && !p->more_to_do)
-		backoff_failed(&p->backoff, now, p->progress > 0);
-	p->more_to_do = false;
+	if (p->wanted)
+		set_pause(p, now);
 }
 
 void proc_report(struct agent *a, const struct spawn_rep *rep)

@@ -37,6 +37,12 @@ enum proc_state {
 	PROC_LEAVING, /* started, and asked to leave */
 };
 
+enum proc_next {
+	PROC_NEXT_PAUSED, /* after a pause that grows: it has failed */
+	PROC_NEXT_SOON,   /* after the smallest pause: it ended by no fault of its own */
+	PROC_NEXT_NOW,    /* for something else: it has done what it was started for */
+};
+
 /* One unit, dead or alive, over all its restarts. */
 struct proc {
 	struct proc *next;
@@ -50,8 +56,7 @@ struct proc {
 
 	enum proc_state state;
 	bool wanted, one_shot;
-	unsigned lost_copies; /* ends of a load in a row because the dump had begun anew */
-	bool more_to_do;      /* its end was no failure: proc_more_to_do() */
+	enum proc_next next_start; /* what ended() has said of it */
 	struct backoff backoff;
 	uint64_t busy_since; /* no room for its start at the supervisor's; 0: there was */
 
@@ -93,8 +98,8 @@ void proc_own(struct proc *p, const char *task, const struct proc_owner *ops, vo
 /* Must be off. */
 void proc_free(struct proc **p);
 void proc_want(struct proc *p, bool wanted);
-/* From ended(): it has done what it was started for, and is started for something else now: at once. */
-void proc_more_to_do(struct proc *p);
+/* From ended(): how soon it is started again, where it is still wanted. */
+void proc_next(struct proc *p, enum proc_next next);
 /* ORDER_ARGS for a unit that runs; takes args. Said again to each new run. */
 /* The unit logs from this level on, from now or from its next start. */
 void proc_log_level(struct proc *p, const char *level);

@@ -94,7 +94,7 @@ static void on_looked(struct subtask *t)
 		on_copied(t);
 	else
 		t->phase = is_incremental(t) ? PHASE_SYNC : PHASE_COPY;
-	proc_more_to_do(t->load);
+	proc_next(t->load, PROC_NEXT_NOW);
 }
 
 static void on_ended(void *owner, struct proc *p, enum proc_end how)
@@ -106,6 +106,10 @@ static void on_ended(void *owner, struct proc *p, enum proc_end how)
 		if (t->error.code == 0)
 			t->error = p->error;
 		subtask_event(t, EVENT_ERROR);
+	} else if (how == PROC_RETRY && p == t->load && p->error.code == ERR_dump_changed) {
+		/* The dump has begun anew. With pauses that grow the load would miss the next snapshot while
+		 * the dump waits for it, and come when that one is gone as well. */
+		proc_next(p, PROC_NEXT_SOON);
 	} else if (t->reborn) {
 		/* What it has finished is not this life's. */
 	} else if (how == PROC_FINISHED && p == t->load) {

@@ -12,13 +12,12 @@ enum unit_kind {
 
 /* What the agent, or of agent and master the supervisor, sees of the end, beside bye. */
 enum unit_exit {
-	UNIT_EXIT_DONE = 0,   /* finished, or asked to leave */
-	UNIT_EXIT_ERROR = 1,  /* an error, told in bye (but for: no agent, or a predecessor that stays) */
-	UNIT_EXIT_USAGE = 2,  /* not started rightly: descriptors, arguments, slice; only the log tells */
-	UNIT_EXIT_BOX = 3,    /* the box can't be closed: a restart won't mend it; only the log tells */
-	UNIT_EXIT_STUCK = 75, /* by the watcher: still busy at the deadline (T36) */
-	UNIT_EXIT_SETTINGS =
-		78, /* agent, master: what their own file says is wrong; at a first start all ends */
+	UNIT_EXIT_DONE = 0,      /* finished, or asked to leave */
+	UNIT_EXIT_ERROR = 1,     /* an error, told in bye (but for: no agent, or a predecessor that stays) */
+	UNIT_EXIT_USAGE = 2,     /* not started rightly: descriptors, arguments, slice; only the log tells */
+	UNIT_EXIT_BOX = 3,       /* the box can't be closed: a restart won't mend it; only the log tells */
+	UNIT_EXIT_STUCK = 75,    /* by the watcher: still busy at the deadline (T36) */
+	UNIT_EXIT_SETTINGS = 78, /* agent, master: a mistake in their own file; at a first start all ends */
 };
 
 enum unit_per { UNIT_PER_HOST, UNIT_PER_SOURCE, UNIT_PER_SUBTASK };
