@@ -1,4 +1,4 @@
-"""XA transactions and large ones by relay and sync alone (units/sync/live_test.py has the scenarios), between real servers."""
+"""XA transactions, savepoints and large ones by relay and sync alone (units/sync/live_test.py has the scenarios), between real servers."""
 import os
 
 import pytest
@@ -6,7 +6,7 @@ from ends import Ends, live as live_test
 
 PAIRS = [("ma1011", "my97"), ("my97", "ma1011")]
 LIKE = [("my97", "my97"), ("ma1011", "ma1011")]
-SCENARIOS = [live_test.test_xa, live_test.test_xa_kills, live_test.test_xa_unseen, live_test.test_large, live_test.test_large_kills, live_test.test_large_again]
+SCENARIOS = [live_test.test_savepoints, live_test.test_xa, live_test.test_xa_kills, live_test.test_xa_unseen, live_test.test_large, live_test.test_large_kills, live_test.test_large_again]
 
 
 ONE_WAY = [live_test.test_large_again, live_test.test_xa_kills]  # the other one with --long

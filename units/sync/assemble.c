@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
@@ -14,20 +13,15 @@
 #include "common/binlog/payload.h"
 #include "common/binlog/row.h"
 #include "common/sql/lexer.h"
+#include "units/sync/marks.h"
 #include "units/sync/noted.h"
 #include "units/sync/pending.h"
 #include "units/sync/pieces.h"
 #include "units/sync/stray.h"
 #include "units/sync/trx.h"
 
-enum { MARKS_MAX = 256 };
-
-/* A savepoint: how much of the transaction stood there. */
-struct mark {
-	char name[260]; /* 64 characters, unquoted */
-	size_t bytes, events;
-	uint64_t all, nth;
-};
+/* Of savepoints' names: several 100,000 of one transaction. */
+enum { MARKS_BYTES_MAX = 64 << 20 };
 
 struct assemble {
 	const struct rules *rules;
@@ -39,8 +33,7 @@ struct assemble {
 	struct position begin;   /* of the announcing event */
 	struct position at, end; /* of the event in hand */
 	struct position safe;
-	struct mark marks[MARKS_MAX];
-	unsigned nmarks;
+	struct marks marks;
 	size_t keep; /* bytes of a transaction that is held in memory */
 	struct pending *pending;
 };
@@ -123,6 +116,7 @@ void assemble_free(struct assemble **a)
 	if (!*a)
 		return;
 	trx_free(&(*a)->open);
+	marks_free(&(*a)->marks);
 	pending_free(&(*a)->pending);
 	arena_free(&(*a)->scratch);
 	free(*a);
@@ -160,7 +154,7 @@ static struct trx *begin(struct assemble *a, enum trx_kind kind)
 	t->commit_us = a->announced ? a->gtid.immediate_commit_us : 0;
 	t->format = a->format;
 	a->announced = false;
-	a->nmarks = 0;
+	marks_free(&a->marks);
 	return t;
 }
 
@@ -212,8 +206,9 @@ static int on_gtid(struct assemble *a, struct str event, struct trx **out, struc
 }
 
 /* SAVEPOINT a, ROLLBACK [WORK] TO [SAVEPOINT] a: the last name of the statement, unquoted. */
-static void name_of(const struct assemble *a, struct str sql, char *out, size_t size)
+static struct str name_of(const struct assemble *a, struct str sql)
 {
+	char *out = arena_alloc(a->scratch, sql.n + 1);
 	struct sql_lexer lx;
 
 	out[0] = '\0';
@@ -221,42 +216,23 @@ static void name_of(const struct assemble *a, struct str sql, char *out, size_t 
 	lx.ansi_quotes = true; /* no string has a place here */
 	while (sql_lex_next(&lx) != SQL_END && lx.type != SQL_BAD)
 		if (lx.type == SQL_WORD || lx.type == SQL_IDENT)
-			sql_lex_ident(&lx, out, size);
-}
-
-/* The servers compare these names without regard to case. */
-static unsigned find_mark(const struct assemble *a, const char *name)
-{
-	unsigned i = 0;
-
-	while (i < a->nmarks && strcasecmp(a->marks[i].name, name) != 0)
-		i++;
-	return i;
+			sql_lex_ident(&lx, out, sql.n + 1);
+	return str_of(out);
 }
 
 static int set_mark(struct assemble *a, struct str sql, struct err *e)
 {
-	char name[sizeof(a->marks[0].name)];
-	unsigned i;
+	struct mark at;
 
 	if (!a->open)
 		return 0;
-	name_of(a, sql, name, sizeof(name));
-	i = find_mark(a, name);
-	if (i < a->nmarks) { /* the same name again moves it to the end */
-		memmove(&a->marks[i], &a->marks[i + 1], (a->nmarks - i - 1) * sizeof(struct mark));
-		a->nmarks--;
-	}
-	if (a->nmarks == MARKS_MAX) {
-		err_set(e, ERR_sync_event_unknown, "more than %d savepoints in one transaction", MARKS_MAX);
-		return stop_at(a, e);
-	}
-	strcpy(a->marks[a->nmarks].name, name);
-	a->marks[a->nmarks].bytes = a->open->raw.n;
-	a->marks[a->nmarks].events = a->open->events;
-	a->marks[a->nmarks].all = a->open->bytes;
-	a->marks[a->nmarks++].nth = a->open->nth;
-	return 0;
+	at = (struct mark){a->open->raw.n, a->open->events, a->open->bytes, a->open->nth};
+	marks_set(&a->marks, name_of(a, sql), &at);
+	if (a->marks.bytes <= MARKS_BYTES_MAX)
+		return 0;
+	err_set(e, ERR_sync_event_unknown, "savepoints of one transaction that take more than %d MiB",
+		MARKS_BYTES_MAX >> 20);
+	return stop_at(a, e);
 }
 
 /* For a later reading from the relay log: from the mark on, up to here, nothing counts. */
@@ -284,17 +260,19 @@ static void cut_back(struct trx *t, const struct mark *m)
 
 static int back_to_mark(struct assemble *a, struct str sql, struct err *e)
 {
-	char name[sizeof(a->marks[0].name)];
-	unsigned i;
+	struct str name = name_of(a, sql);
+	enum marks_found found = MARKS_NONE;
+	struct mark m;
 
-	name_of(a, sql, name, sizeof(name));
-	i = find_mark(a, name);
-	if (a->open && i < a->nmarks) {
-		cut_back(a->open, &a->marks[i]);
-		a->nmarks = i + 1;
+	if (a->open)
+		found = marks_back(&a->marks, name, &m);
+	if (found == MARKS_FOUND) {
+		cut_back(a->open, &m);
 		return 0;
 	}
-	err_set(e, ERR_sync_event_unknown, "ROLLBACK TO %s: no such savepoint was seen", name);
+	err_set(e, ERR_sync_event_unknown, "ROLLBACK TO %s: %s", name.p,
+		found == MARKS_NONE ? "no such savepoint was seen"
+				    : "a later savepoint may have the same name to the server");
 	return stop_at(a, e);
 }
 

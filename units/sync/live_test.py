@@ -413,6 +413,38 @@ def test_transactions(build, up, down):
     print(f.end())
 
 
+def test_savepoints(build, up, down):
+    """One for each row, as an ORM sets them, under names that no event releases; back to one in the middle, and to one that was set again."""
+    f = Follow(build, up, down, ["app"]).start()
+    up.run("CREATE DATABASE other", "CREATE DATABASE app", "CREATE TABLE app.t (id int PRIMARY KEY, v int)", "CREATE TABLE other.t (id int PRIMARY KEY, v int)")
+    with up.connect(autocommit=False) as c, c.cursor() as cur:
+        def rows(start, n):
+            for i in range(start, start + n):
+                cur.execute(f"SAVEPOINT s_{i}")
+                cur.execute(f"INSERT INTO {'other' if i % 3 == 0 else 'app'}.t VALUES ({i}, {i})")
+                cur.execute(f"RELEASE SAVEPOINT s_{i}" if i % 2 else "SAVEPOINT again")
+        rows(0, 1000)
+        c.commit()
+        rows(1000, 1000)
+        cur.execute("ROLLBACK TO S_1500")
+        rows(3000, 10)
+        cur.execute("SAVEPOINT S_1400")
+        rows(4000, 10)
+        cur.execute("ROLLBACK TO s_1400")
+        c.commit()
+        cur.execute("INSERT INTO app.t VALUES (10000, 1)")
+        cur.execute("SAVEPOINT `\u00e9`")
+        cur.execute("INSERT INTO app.t VALUES (10001, 1)")
+        cur.execute("SAVEPOINT `\u00e9`")
+        cur.execute("INSERT INTO app.t VALUES (10002, 1)")
+        cur.execute("ROLLBACK TO `\u00e9`")
+        c.commit()
+    f.wait()
+    print(f.end())
+    assert down.query("SELECT COUNT(*), MAX(id) FROM app.t") == up.query("SELECT COUNT(*), MAX(id) FROM app.t")
+    assert not down.query("SHOW DATABASES LIKE 'other'")
+
+
 def test_ddl(build, up, down):
     """Every kind of DDL, with a default database and without, and what must be left out."""
     f = Follow(build, up, down, ["app", "app2"]).start()

@@ -86,6 +86,60 @@ static void savepoints_are_told_apart(void **state)
 	buf_free(&back);
 }
 
+/* More than anybody counts, back to one in the middle; one name is used over and over. */
+static void savepoints_of_any_number(void **state)
+{
+	struct stream *s = *state;
+	char sql[64];
+	struct trx *t;
+
+	begin(s);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(sql, sizeof(sql), "SAVEPOINT `s_%d`", i);
+		nothing(s, sql);
+		feed_hex(s, mysql_insert);
+		nothing(s, "SAVEPOINT again");
+	}
+	nothing(s, "ROLLBACK TO `S_2000`");
+	assert_int_equal(feed_query(s, "ROLLBACK TO again", &t), -1);
+	assert_int_equal(feed_query(s, "ROLLBACK TO `s_2001`", &t), -1);
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT `s_1000`"); /* moves to the end */
+	feed_hex(s, mysql_insert);
+	nothing(s, "ROLLBACK TO `s_1000`");
+	nothing(s, "ROLLBACK TO `s_1999`");
+	feed_hex(s, mysql_insert);
+	assert_int_equal(feed_query(s, "ROLLBACK TO `s_1000`", &t), -1);
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->events, 1 + 1999 + 1);
+	trx_free(&t);
+}
+
+/* To the servers an accent is nothing: which of two is meant is not known here. */
+static void savepoints_beyond_ascii(void **state)
+{
+	struct stream *s = *state;
+	struct trx *t;
+
+	begin(s);
+	nothing(s, "SAVEPOINT `\u00e9t\u00e9`");
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT `\u00e9t\u00e9`");
+	feed_hex(s, mysql_insert);
+	nothing(s, "SAVEPOINT `\u00e9xo`");
+	nothing(s, "SAVEPOINT oxe");
+	nothing(s, "ROLLBACK TO `\u00e9t\u00e9`");
+	assert_int_equal(feed_query(s, "ROLLBACK TO `\u00e9xo`", &t), -1);
+	nothing(s, "SAVEPOINT ete");
+	feed_hex(s, mysql_insert);
+	assert_int_equal(feed_query(s, "ROLLBACK TO `\u00e9t\u00e9`", &t), -1);
+	assert_non_null(strstr(s->e.text, "may have the same name"));
+	nothing(s, "ROLLBACK TO ete");
+	t = feed_end(s, mysql_xid);
+	assert_int_equal(t->events, 2);
+	trx_free(&t);
+}
+
 /* As query(), with a status variable: the client's charset, by number. */
 static struct buf query_in(const char *sql, uint16_t charset)
 {
@@ -640,6 +694,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(left_out_statements_move_the_position, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_events_are_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(savepoints_are_told_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(savepoints_of_any_number, setup, teardown),
+		cmocka_unit_test_setup_teardown(savepoints_beyond_ascii, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_byte_text_is_understood, setup, teardown),
 	};
 
