@@ -18,6 +18,23 @@ static bool too_large(uint32_t number, const char *text)
 	return db_error_is_too_large(&e);
 }
 
+/* TiDB's numbers of its own after which the same again may well succeed; and neighbours that stay as
+ * they are. */
+static void test_tidb_errors(void **state)
+{
+	static const uint32_t again[] = {8001, 8002, 8005, 8020, 8022, 8027, 8028, 8175, 8176, 8229, 8252,
+		8501, 8502, 9001, 9002, 9003, 9004, 9005, 9006, 9007, 9008, 9010, 9011, 9012, 9013};
+	static const uint32_t stays[] = {8003, 8004, 8025, 8108, 8141, 8200, 9014};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(again) / sizeof(*again); i++)
+		if (db_error_code(again[i]) != ERR_db_lost)
+			fail_msg("%u is not tried again", again[i]);
+	for (size_t i = 0; i < sizeof(stays) / sizeof(*stays); i++)
+		if (db_error_code(stays[i]) != ERR_db_execute)
+			fail_msg("%u is not an answer for good", stays[i]);
+}
+
 static void test_codes(void **state)
 {
 	(void)state;
@@ -192,6 +209,7 @@ static void test_settings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tidb_errors),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_heads),

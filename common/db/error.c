@@ -37,6 +37,7 @@ static const uint32_t retry[] = {
 	8502, 9001,       /* the placement driver: time-outs */
 	9002, 9003, 9004, /* storage: time-out, busy, many conflicts at one key */
 	9005, 9006, 9007, /* a region is away; older than what is kept; a write conflict */
+	9008,             /* a store has as many requests as it may */
 	9010, 9011, 9012, 9013, /**/
 };
 
