@@ -13,10 +13,15 @@
 #include "common/base/log.h"
 #include "common/base/xalloc.h"
 #include "common/config/json.h"
+#include "master/pause.h"
 #include "master/place.h"
 
 /* By how much an agent may be ahead of an older copy: at a thousand changes a second, for 34 years. */
 #define LEAP_MAX (UINT64_C(1) << 40)
+
+/* Owners that a source may have had since a copy was made, where the clock does not tell: it was set back
+ * too, or they came faster than the seconds. */
+enum { FENCED_LEAP = 1000 };
 
 struct agent *bind_find(struct master *m, const char *name)
 {
@@ -326,6 +331,16 @@ int bind_check_store(
 	return bind_refuse_old(m, e);
 }
 
+/* Beyond what a later copy of this store can have given out: a source's first is the second of its making. */
+static void raise_epoch(struct master *m, const char *source, int64_t by)
+{
+	json_t *doc = model_edit(&m->model, STORE_SOURCE, source);
+	int64_t epoch = json_num(doc, "epoch", 0) + by, now = (int64_t)bind_first_epoch(m);
+
+	json_object_set_new(doc, "epoch", json_integer(epoch > now ? epoch : now));
+	model_set(&m->model, STORE_SOURCE, source, doc);
+}
+
 void bind_accept_store(struct master *m, uint64_t *revision)
 {
 	const char *key;
@@ -334,10 +349,15 @@ void bind_accept_store(struct master *m, uint64_t *revision)
 
 	*revision = (m->newer > m->model.revision ? m->newer : m->model.revision) + 1;
 	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, key, s) {
-		json_t *doc = json_deep_copy(s);
-		int64_t epoch = json_num(s, "epoch", 0) + 1, now = (int64_t)bind_first_epoch(m);
-
-		json_object_set_new(doc, "epoch", json_integer(epoch > now ? epoch : now));
-		model_set(&m->model, STORE_SOURCE, key, doc);
+		raise_epoch(m, key, 1);
+		pause_end_all(&m->model, key, ERR_sync_fenced);
 	}
+}
+
+bool bind_accept_fenced(struct master *m, const char *source)
+{
+	if (!pause_end_all(&m->model, source, ERR_sync_fenced))
+		return false;
+	raise_epoch(m, source, FENCED_LEAP);
+	return true;
 }

@@ -22,9 +22,13 @@ int bind_check_store(
 int bind_refuse_old(const struct master *m, struct err *e);
 /*
  * An operator takes the store as it is: a revision beyond what any agent has seen, and epochs beyond what any
- * owner can have had. Into the open change set; *revision is that of its commit.
+ * owner can have had; tasks that were paused for theirs go on. Into the open change set; *revision is that of
+ * its commit.
  */
 void bind_accept_store(struct master *m, uint64_t *revision);
+/* Where no agent remembers more, but the source's task was told so by its downstream (60501): the same for
+ * this source. True: it was. */
+bool bind_accept_fenced(struct master *m, const char *source);
 /* Who says hello. instance: of its process, "" for unknown. */
 struct hello {
 	const char *name, *version, *instance;

@@ -109,15 +109,31 @@ int command_operate_leader(struct master *m, struct command_call *c, struct err 
 	return 0;
 }
 
+/* The store and all agents' memory are of the same copy, or are not: then nothing is to be accepted, or it
+ * was already, also when it is said twice (T39). */
+static int accept_fenced(struct master *m, struct command_call *c, struct err *e)
+{
+	const char *source;
+	json_t *s;
+	void *next;
+
+	json_object_foreach_safe(m->model.tables[STORE_SOURCE], next, source, s)
+		if (bind_accept_fenced(m, source))
+			answer_source(c->answer, source, json_text(s, "agent", ""), "under a new epoch");
+	if (m->model.nchanges)
+		return model_commit(&m->model, e);
+	json_object_set_new(c->answer, "msg",
+		json_string("nothing to accept: no agent has seen a newer store, and no task is paused by "
+			    "a greater epoch in its downstream"));
+	return 0;
+}
+
 int command_accept_store(struct master *m, struct command_call *c, struct err *e)
 {
 	uint64_t revision;
 
-	if (m->newer == 0) { /* nothing to accept, or accepted already: also when it is said twice (T39) */
-		json_object_set_new(
-			c->answer, "msg", json_string("nothing to accept: no agent has seen a newer store"));
-		return 0;
-	}
+	if (m->newer == 0)
+		return accept_fenced(m, c, e);
 	bind_accept_store(m, &revision);
 	if (model_commit_at(&m->model, revision, e) < 0)
 		return -1;

@@ -128,6 +128,94 @@ static void test_an_accepted_store(void **state)
 	assert_true(epoch(p, "s2") > was);
 }
 
+#define FENCED                                                                                                   \
+	"{\"revision\":%llu,\"sources\":[{\"source\":\"s1\",\"subtasks\":[{\"task\":\"t\",\"stage\":\"Paused\"," \
+	"\"unit\":\"Sync\",\"error\":{\"code\":%d,\"text\":\"x\"}}]}]}"
+
+static void says_error(struct place *p, int code)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), FENCED, (unsigned long long)p->m.model.revision, code);
+	report(&p->m, bind_find(&p->m, "host-1"), text);
+}
+
+/* accept-store finds something to accept, or says that there is nothing. */
+static void accepts(struct place *p, bool wanted)
+{
+	json_t *a = ask(&p->m, "accept-store", "{}");
+
+	assert_true(json_flag(a, "result", false));
+	assert_int_equal(strstr(json_text(a, "msg", ""), "nothing to accept") == NULL, wanted);
+	assert_int_equal(json_array_size(json_object_get(a, "sources")), wanted);
+	json_decref(a);
+}
+
+static const char *stage(struct place *p)
+{
+	return json_text(model_subtask(&p->m.model, "t", "s1"), "stage", "");
+}
+
+/* Nobody knows of a newer store, as all there is was set back together; a downstream does. */
+static void test_what_a_downstream_refuses(void **state)
+{
+	struct place *p = *state;
+	int64_t was, other;
+	uint64_t revision;
+
+	source(&p->m, "s1");
+	source(&p->m, "s2");
+	hello(&p->m, "host-1");
+	ok(&p->m, "start-task", TASK("all", ""));
+	p->m.wall_s = WALL + 5000;
+	was = epoch(p, "s1");
+	other = epoch(p, "s2");
+	says_error(p, ERR_sync_fenced + 1); /* another reason is none */
+	accepts(p, false);
+	assert_string_equal(stage(p), "Paused");
+	assert_int_equal(epoch(p, "s1"), was);
+	ok(&p->m, "resume-task", "{\"task\":\"t\"}");
+	says_error(p, ERR_sync_fenced);
+	assert_string_equal(stage(p), "Paused");
+	accepts(p, true);
+	assert_string_equal(stage(p), "Running");
+	assert_int_equal(epoch(p, "s1"), WALL + 5000); /* above all that a second each can have come to */
+	assert_int_equal(epoch(p, "s2"), other);
+	orders_say(&p->m, "host-1", "\"resumes\":2", true);
+	revision = p->m.model.revision;
+	accepts(p, false);
+	assert_int_equal(p->m.model.revision, revision);
+	/* The clock was set back too, and it is not enough: said again it leaps on. */
+	p->m.wall_s = WALL;
+	says_error(p, ERR_sync_fenced);
+	accepts(p, true);
+	assert_int_equal(epoch(p, "s1"), WALL + 6000);
+	assert_string_equal(stage(p), "Running");
+	/* One that an operator has paused stays so. */
+	ok(&p->m, "pause-task", "{\"task\":\"t\"}");
+	says_error(p, ERR_sync_fenced);
+	accepts(p, false);
+	assert_string_equal(stage(p), "Paused");
+}
+
+/* One that an agent remembers ends such pauses as well. */
+static void test_both_refuse(void **state)
+{
+	struct place *p = *state;
+	struct str cluster = str_of(store_cluster(p->m.model.store));
+	struct err e = {0};
+
+	source(&p->m, "s1");
+	source(&p->m, "s2");
+	hello(&p->m, "host-1");
+	ok(&p->m, "start-task", TASK("all", ""));
+	says_error(p, ERR_sync_fenced);
+	assert_string_equal(stage(p), "Paused");
+	assert_int_equal(bind_check_store(&p->m, "host-2", cluster, p->m.model.revision + 9, &e), -1);
+	ok(&p->m, "accept-store", "{}");
+	assert_string_equal(stage(p), "Running");
+}
+
 /* One agent that tells what no store can have come to is refused alone: believed, accept-store would leave no
  * number behind it, for anybody. */
 static void test_a_leap_is_nobodys(void **state)
@@ -155,7 +243,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin_in_file, end_in_file)
 	const struct CMUnitTest tests[] = {T(test_one_that_comes_again), T(test_several),
-		T(test_an_accepted_store), T(test_a_leap_is_nobodys)};
+		T(test_an_accepted_store), T(test_what_a_downstream_refuses), T(test_both_refuse),
+		T(test_a_leap_is_nobodys)};
 
 	log_set_level(LOG_ERROR_);
 	return cmocka_run_group_tests(tests, NULL, NULL);

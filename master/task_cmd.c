@@ -13,6 +13,7 @@
 #include "master/answer.h"
 #include "master/bind.h"
 #include "master/command.h"
+#include "master/pause.h"
 #include "master/place.h"
 #include "master/report.h"
 #include "master/speed.h"
@@ -569,17 +570,6 @@ int command_update_task(struct master *m, struct command_call *c, struct err *e)
 	return model_commit(&m->model, e);
 }
 
-static json_t *set_stage(struct master *m, const json_t *s, const char *stage)
-{
-	json_t *doc = json_deep_copy(s);
-
-	json_object_set_new(doc, "stage", json_string(stage));
-	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
-	json_object_del(doc, "error");
-	json_object_del(doc, "failed_ddl");
-	return doc;
-}
-
 static int pause_one(
 	struct master *m, const char *key, const json_t *s, struct command_call *c, struct err *e)
 {
@@ -590,7 +580,7 @@ static int pause_one(
 		return -1;
 	answer_source(c->answer, source, worker_of(m, source), running ? "" : "already paused");
 	if (running)
-		model_set(&m->model, STORE_SUBTASK, key, set_stage(m, s, "Paused"));
+		model_set(&m->model, STORE_SUBTASK, key, pause_set_stage(&m->model, s, "Paused"));
 	return 0;
 }
 
@@ -601,16 +591,12 @@ static int resume_one(
 	const char *source = json_text(s, "source", "");
 	bool paused = strcmp(json_text(s, "stage", ""), "Paused") == 0 ||
 		      strcmp(reported_stage(m, s), "Paused") == 0;
-	json_t *doc;
 
 	if (refuse_finished(m, s, "resumed", e) < 0)
 		return -1;
 	answer_source(c->answer, source, worker_of(m, source), paused ? "" : "already running");
-	if (!paused)
-		return 0;
-	doc = set_stage(m, s, "Running");
-	json_object_set_new(doc, "resume", json_integer(json_num(s, "resume", 0) + 1));
-	model_set(&m->model, STORE_SUBTASK, key, doc);
+	if (paused)
+		model_set(&m->model, STORE_SUBTASK, key, pause_go_on(&m->model, s));
 	return 0;
 }
 

@@ -333,6 +333,11 @@ def test_migrate(cluster, hosts, make_pair, bin_dir):
     assert usage.returncode == 2 and "usage" in usage.stderr
 
 
+def copy_folder(frm, to):
+    shutil.rmtree(to, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(frm), str(to)], check=True)
+
+
 @pytest.mark.parametrize("backend", ["sqlite", "etcd"])
 def test_older_copy(cluster, hosts, make_pair, backend):
     """A copy of the store from before the last commands comes back: nobody is told anything by it, until it is accepted."""
@@ -344,15 +349,11 @@ def test_older_copy(cluster, hosts, make_pair, backend):
     kept = hosts.path / "kept"
     place = hosts.path / "etcd0/m0" if etcd else a.state / "master"
 
-    def copy(frm, to):
-        shutil.rmtree(to, ignore_errors=True)
-        subprocess.run(["cp", "-a", str(frm), str(to)], check=True)
-
     with work:
         assert a.stop() == 0
         if etcd:
             etcd.kill(0)
-        copy(place, kept)
+        copy_folder(place, kept)
         if etcd:
             etcd.again(0)
         a.start()
@@ -362,7 +363,7 @@ def test_older_copy(cluster, hosts, make_pair, backend):
         assert a.stop() == 0
         if etcd:
             etcd.kill(0)
-        copy(kept, place)
+        copy_folder(kept, place)
         if etcd:
             etcd.again(0)
         a.start()
@@ -375,4 +376,34 @@ def test_older_copy(cluster, hosts, make_pair, backend):
         a.ask("accept-store")
         procs.wait_for(lambda: subtask(a).get("unit") == "Sync" and a.below("sync"), 60, f"{subtask(a)}\n{a.story()}", 0.2)
         work.wait(10)
+    finish(pair, work, a)
+
+
+def test_older_host(hosts, make_pair):
+    """A whole host as it was some restarts ago, its agent's memory with it: nobody there knows more, only the downstream's epochs do."""
+    pair = make_pair("ma1011", "my97")
+    work = Workload(pair.source, "app", threads=1, rows=50, pause=0.02).make()
+    a = hosts("a").start()
+    begin(a, pair, hosts.path)
+    kept = hosts.path / "kept"
+
+    def follows():
+        return subtask(a).get("stage") == "Running" and subtask(a).get("unit") == "Sync" and a.below("sync")
+
+    with work:
+        assert a.stop() == 0
+        copy_folder(a.state, kept)
+        for _ in range(3):  # a new epoch each
+            a.start()
+            procs.wait_for(follows, 60, a.story, 0.2)
+            assert a.stop() == 0
+        copy_folder(kept, a.state)
+        a.start()
+        procs.wait_for(lambda: subtask(a).get("stage") == "Paused", 60, a.story, 0.2)
+        error = subtask(a)["tidegate"]["error"]
+        assert error["code"] == 60501, error
+        assert "s1" in str(a.ask("accept-store"))
+        procs.wait_for(follows, 60, lambda: f"{subtask(a)}\n{a.story()}", 0.2)
+        work.wait(10)
+        assert "nothing to accept" in str(a.ask("accept-store"))
     finish(pair, work, a)
