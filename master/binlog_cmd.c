@@ -186,17 +186,12 @@ static json_t *make_operator(const struct call *c, const struct place *p)
 		(json_int_t)p->at.offset, "generation", (json_int_t)p->at.generation, "sqls", sqls);
 }
 
-/* It goes on by itself, as in DM. doc is taken. */
-static json_t *resumed(struct master *m, json_t *doc, const json_t *report)
+/* It goes on by itself, as in DM. */
+static void resume(struct master *m, json_t *doc, const json_t *report)
 {
-	json_t *on;
-
-	if (strcmp(json_text(doc, "stage", ""), "Paused") != 0 &&
-		strcmp(json_text(report, "stage", ""), "Paused") != 0)
-		return doc;
-	on = pause_go_on(&m->model, doc);
-	json_decref(doc);
-	return on;
+	if (strcmp(json_text(doc, "stage", ""), "Paused") == 0 ||
+		strcmp(json_text(report, "stage", ""), "Paused") == 0)
+		pause_go_on(&m->model, doc);
 }
 
 static int change(struct master *m, const char *key, const json_t *s, const struct call *c, struct err *e)
@@ -222,7 +217,7 @@ static int change(struct master *m, const char *key, const json_t *s, const stru
 		source);
 	doc = model_edit(&m->model, STORE_SUBTASK, key);
 	json_object_set_new(doc, "operators", list);
-	doc = resumed(m, doc, report_subtask(m, task, source));
+	resume(m, doc, report_subtask(m, task, source));
 	model_set(&m->model, STORE_SUBTASK, key, doc);
 	return 0;
 }

@@ -109,8 +109,9 @@ int command_operate_leader(struct master *m, struct command_call *c, struct err 
 	return 0;
 }
 
-/* The store and all agents' memory are of the same copy, or are not: then nothing is to be accepted, or it
- * was already, also when it is said twice (T39). */
+/* No agent remembers more than the store: their memory may have been set back with it, which only tasks that
+ * their downstream refuses can tell. Else there is nothing to accept, or no more: it may be said twice (T39).
+ */
 static int accept_fenced(struct master *m, struct command_call *c, struct err *e)
 {
 	const char *source;

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/config/json.h"
 #include "master/bind.h"
+#include "master/pause.h"
 #include "master/place.h"
 #include "master/speed.h"
 
@@ -82,10 +83,8 @@ static void take_pause(struct master *m, json_t *doc, const json_t *s)
 	log_warn("task %s on source %s is paused: %s code=%lld", json_text(doc, "task", ""),
 		json_text(doc, "source", ""), json_text(error, "text", ""),
 		(long long)json_num(error, "code", 0));
-	json_object_set_new(doc, "stage", json_string("Paused"));
-	json_object_set_new(doc, "since", json_integer((json_int_t)m->model.revision + 1));
+	pause_set_stage(&m->model, doc, "Paused");
 	json_object_set_new(doc, "error", json_deep_copy(error));
-	json_object_del(doc, "failed_ddl");
 	if (json_is_object(failed))
 		json_object_set_new(doc, "failed_ddl", json_deep_copy(failed));
 }

@@ -575,12 +575,16 @@ static int pause_one(
 {
 	const char *source = json_text(s, "source", "");
 	bool running = strcmp(json_text(s, "stage", ""), "Running") == 0;
+	json_t *doc;
 
 	if (refuse_finished(m, s, "paused", e) < 0)
 		return -1;
 	answer_source(c->answer, source, worker_of(m, source), running ? "" : "already paused");
-	if (running)
-		model_set(&m->model, STORE_SUBTASK, key, pause_set_stage(&m->model, s, "Paused"));
+	if (!running)
+		return 0;
+	doc = json_deep_copy(s);
+	pause_set_stage(&m->model, doc, "Paused");
+	model_set(&m->model, STORE_SUBTASK, key, doc);
 	return 0;
 }
 
@@ -591,12 +595,16 @@ static int resume_one(
 	const char *source = json_text(s, "source", "");
 	bool paused = strcmp(json_text(s, "stage", ""), "Paused") == 0 ||
 		      strcmp(reported_stage(m, s), "Paused") == 0;
+	json_t *doc;
 
 	if (refuse_finished(m, s, "resumed", e) < 0)
 		return -1;
 	answer_source(c->answer, source, worker_of(m, source), paused ? "" : "already running");
-	if (paused)
-		model_set(&m->model, STORE_SUBTASK, key, pause_go_on(&m->model, s));
+	if (!paused)
+		return 0;
+	doc = json_deep_copy(s);
+	pause_go_on(&m->model, doc);
+	model_set(&m->model, STORE_SUBTASK, key, doc);
 	return 0;
 }
 

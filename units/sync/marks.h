@@ -24,5 +24,5 @@ void marks_free(struct marks *m); /* none, and usable again */
 /* The same name again moves it to the end, as in the servers. */
 void marks_set(struct marks *m, struct str name, const struct mark *at);
 /* Takes away those behind the named one, which stays. UNSURE: a later one may be called the same to a server,
- * which holds accents for nothing. */
+ * which holds accents for nothing (`ete` is `été` to MySQL 9.7 and MariaDB 10.11). */
 enum marks_found marks_back(struct marks *m, struct str name, struct mark *at);
